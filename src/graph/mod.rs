@@ -1,0 +1,374 @@
+//! The one intermediate representation: operators and tensors of a network, NHWC, batch 1, in execution order.
+
+pub mod plan;
+
+/// The shape of one tensor without its batch dimension, NHWC.
+///
+/// Spectrogram windows are `height` = frames, `width` = mel bands, `channels` = 1;
+/// a plain vector is `1 x 1 x n`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Shape {
+    pub height: usize,
+    pub width: usize,
+    pub channels: usize,
+}
+
+impl Shape {
+    pub const fn new(height: usize, width: usize, channels: usize) -> Self {
+        Shape {
+            height,
+            width,
+            channels,
+        }
+    }
+
+    /// A plain vector of `n` features.
+    pub const fn vector(n: usize) -> Self {
+        Shape::new(1, 1, n)
+    }
+
+    /// The number of elements, which is also the int8 size in bytes.
+    #[expect(clippy::len_without_is_empty, reason = "a shape is never empty")]
+    pub const fn len(&self) -> usize {
+        self.height * self.width * self.channels
+    }
+
+    /// The number of pixels.
+    pub const fn area(&self) -> usize {
+        self.height * self.width
+    }
+}
+
+/// Index of a tensor in [`Graph::tensors`].
+pub type TensorId = usize;
+
+/// How a sliding window treats the border, as TensorFlow defines it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Padding {
+    /// Output is `ceil(input / stride)`; the odd padding element goes after (bottom, right).
+    Same,
+    /// No padding.
+    Valid,
+}
+
+/// The activation that is fused into an operator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Activation {
+    None,
+    Relu,
+    Relu6,
+}
+
+/// Kernel, stride (both `[height, width]`) and padding of a sliding operator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Window {
+    pub kernel: [usize; 2],
+    pub stride: [usize; 2],
+    pub padding: Padding,
+}
+
+impl Window {
+    /// A square `kernel x kernel` window with SAME padding.
+    pub const fn same(kernel: usize, stride: usize) -> Self {
+        Window {
+            kernel: [kernel; 2],
+            stride: [stride; 2],
+            padding: Padding::Same,
+        }
+    }
+
+    /// Output height and width for an input; `None` where a VALID window does not fit.
+    pub fn output(&self, input: Shape) -> Option<[usize; 2]> {
+        let one = |len: usize, kernel: usize, stride: usize| match self.padding {
+            Padding::Same => Some(len.div_ceil(stride)),
+            Padding::Valid => len.checked_sub(kernel).map(|rest| rest / stride + 1),
+        };
+        Some([
+            one(input.height, self.kernel[0], self.stride[0])?,
+            one(input.width, self.kernel[1], self.stride[1])?,
+        ])
+    }
+
+    /// Padding before the first row and column, as TensorFlow computes it for SAME.
+    pub fn pad_before(&self, input: Shape) -> [usize; 2] {
+        let one = |len: usize, kernel: usize, stride: usize| match self.padding {
+            Padding::Same => {
+                ((len.div_ceil(stride) - 1) * stride + kernel).saturating_sub(len) / 2
+            }
+            Padding::Valid => 0,
+        };
+        [
+            one(input.height, self.kernel[0], self.stride[0]),
+            one(input.width, self.kernel[1], self.stride[1]),
+        ]
+    }
+
+    pub const fn taps(&self) -> usize {
+        self.kernel[0] * self.kernel[1]
+    }
+}
+
+/// What an operator computes. Names are TFLite's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum OpKind {
+    Conv2d(Window),
+    /// Depth multiplier 1.
+    DepthwiseConv2d(Window),
+    FullyConnected,
+    AveragePool2d(Window),
+    Add,
+    /// `RESIZE_NEAREST_NEIGHBOR` by whole factors `[height, width]`.
+    Upsample([usize; 2]),
+    Reshape,
+}
+
+/// One operator of a network.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Op {
+    pub kind: OpKind,
+    /// One tensor, or two for [`OpKind::Add`].
+    pub inputs: Vec<TensorId>,
+    pub output: TensorId,
+    pub activation: Activation,
+    /// While training, a batch norm stands between the operator and its activation; it is folded into the weights.
+    pub batch_norm: bool,
+    /// While training, this share of the outputs is dropped after the activation.
+    pub dropout: f32,
+}
+
+/// A network: tensors and operators in execution order.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Graph {
+    pub tensors: Vec<Shape>,
+    pub ops: Vec<Op>,
+    pub input: TensorId,
+    pub output: TensorId,
+}
+
+/// Float weights of one operator with batch norm folded in.
+///
+/// Layouts are TFLite's: convolution `[out, kh, kw, in]`, depthwise `[kh, kw, channels]`,
+/// fully connected `[out, in]`; one bias per output channel.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OpWeights {
+    pub weight: Vec<f32>,
+    pub bias: Vec<f32>,
+}
+
+/// Weights of a network: one entry per operator, `None` for operators without weights.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Weights(pub Vec<Option<OpWeights>>);
+
+impl Graph {
+    pub fn input_shape(&self) -> Shape {
+        self.tensors[self.input]
+    }
+
+    pub fn output_shape(&self) -> Shape {
+        self.tensors[self.output]
+    }
+
+    /// Shape of the first input of an operator.
+    pub fn op_input(&self, op: &Op) -> Shape {
+        self.tensors[op.inputs[0]]
+    }
+
+    pub fn op_output(&self, op: &Op) -> Shape {
+        self.tensors[op.output]
+    }
+
+    /// Multiply-accumulates of one operator.
+    pub fn op_macs(&self, op: &Op) -> u64 {
+        let (input, output) = (self.op_input(op), self.op_output(op));
+        let macs = match op.kind {
+            OpKind::Conv2d(window) => output.len() * window.taps() * input.channels,
+            OpKind::DepthwiseConv2d(window) => output.len() * window.taps(),
+            OpKind::FullyConnected => input.len() * output.len(),
+            OpKind::AveragePool2d(_) | OpKind::Add | OpKind::Upsample(_) | OpKind::Reshape => 0,
+        };
+        macs as u64
+    }
+
+    /// Number of weights of one operator, without bias.
+    pub fn op_weight_len(&self, op: &Op) -> usize {
+        let (input, output) = (self.op_input(op), self.op_output(op));
+        match op.kind {
+            OpKind::Conv2d(window) => window.taps() * input.channels * output.channels,
+            OpKind::DepthwiseConv2d(window) => window.taps() * output.channels,
+            OpKind::FullyConnected => input.len() * output.len(),
+            OpKind::AveragePool2d(_) | OpKind::Add | OpKind::Upsample(_) | OpKind::Reshape => 0,
+        }
+    }
+
+    /// Number of biases of one operator.
+    pub fn op_bias_len(&self, op: &Op) -> usize {
+        if self.op_weight_len(op) == 0 {
+            0
+        } else {
+            self.op_output(op).channels
+        }
+    }
+
+    /// Multiply-accumulates of one inference.
+    pub fn macs(&self) -> u64 {
+        self.ops.iter().map(|op| self.op_macs(op)).sum()
+    }
+
+    /// Number of parameters of the deployed network: weights and biases, batch norm folded.
+    pub fn params(&self) -> u64 {
+        let count = |op| (self.op_weight_len(op) + self.op_bias_len(op)) as u64;
+        self.ops.iter().map(count).sum()
+    }
+
+    /// Bytes of int8 weights and int32 biases.
+    pub fn weight_bytes(&self) -> u64 {
+        let bytes = |op| (self.op_weight_len(op) + 4 * self.op_bias_len(op)) as u64;
+        self.ops.iter().map(bytes).sum()
+    }
+
+    /// A text that is equal for equal networks, for content keys. Covers training-only attributes too.
+    pub fn canonical(&self) -> String {
+        format!("{self:?}")
+    }
+}
+
+/// Builds a graph operator by operator; every method returns the new tensor.
+#[derive(Debug)]
+pub struct GraphBuilder {
+    graph: Graph,
+}
+
+/// Attributes that every weighted operator has.
+#[derive(Debug, Clone, Copy)]
+pub struct Style {
+    pub activation: Activation,
+    pub batch_norm: bool,
+    pub dropout: f32,
+}
+
+impl Style {
+    /// No activation, no batch norm: output layers.
+    pub const LINEAR: Style = Style {
+        activation: Activation::None,
+        batch_norm: false,
+        dropout: 0.0,
+    };
+    /// Batch norm alone: the projection of an inverted residual.
+    pub const BATCH_NORM: Style = Style {
+        activation: Activation::None,
+        batch_norm: true,
+        dropout: 0.0,
+    };
+    /// Batch norm and ReLU: hidden layers.
+    pub const BATCH_NORM_RELU: Style = Style {
+        activation: Activation::Relu,
+        batch_norm: true,
+        dropout: 0.0,
+    };
+}
+
+impl GraphBuilder {
+    pub fn new(input: Shape) -> Self {
+        let graph = Graph {
+            tensors: vec![input],
+            ops: Vec::new(),
+            input: 0,
+            output: 0,
+        };
+        GraphBuilder { graph }
+    }
+
+    pub fn shape(&self, tensor: TensorId) -> Shape {
+        self.graph.tensors[tensor]
+    }
+
+    pub fn conv(&mut self, x: TensorId, channels: usize, window: Window, style: Style) -> TensorId {
+        let [height, width] = window
+            .output(self.shape(x))
+            .expect("families build windows that fit");
+        let shape = Shape::new(height, width, channels);
+        self.push(OpKind::Conv2d(window), vec![x], shape, style)
+    }
+
+    pub fn depthwise(&mut self, x: TensorId, window: Window, style: Style) -> TensorId {
+        let input = self.shape(x);
+        let [height, width] = window
+            .output(input)
+            .expect("families build windows that fit");
+        let shape = Shape::new(height, width, input.channels);
+        self.push(OpKind::DepthwiseConv2d(window), vec![x], shape, style)
+    }
+
+    /// Fully connected over the whole tensor; reshapes to a vector first where needed.
+    pub fn dense(&mut self, x: TensorId, features: usize, style: Style) -> TensorId {
+        let x = self.reshape(x, Shape::vector(self.shape(x).len()));
+        self.push(
+            OpKind::FullyConnected,
+            vec![x],
+            Shape::vector(features),
+            style,
+        )
+    }
+
+    /// Average over all pixels, to a vector.
+    pub fn global_average_pool(&mut self, x: TensorId) -> TensorId {
+        let input = self.shape(x);
+        let window = Window {
+            kernel: [input.height, input.width],
+            stride: [input.height, input.width],
+            padding: Padding::Valid,
+        };
+        let shape = Shape::vector(input.channels);
+        self.push(OpKind::AveragePool2d(window), vec![x], shape, Style::LINEAR)
+    }
+
+    pub fn add(&mut self, a: TensorId, b: TensorId) -> TensorId {
+        assert_eq!(self.shape(a), self.shape(b), "ADD needs equal shapes");
+        self.push(OpKind::Add, vec![a, b], self.shape(a), Style::LINEAR)
+    }
+
+    pub fn upsample(&mut self, x: TensorId, factor: [usize; 2]) -> TensorId {
+        let input = self.shape(x);
+        let shape = Shape::new(
+            input.height * factor[0],
+            input.width * factor[1],
+            input.channels,
+        );
+        self.push(OpKind::Upsample(factor), vec![x], shape, Style::LINEAR)
+    }
+
+    /// Changes the shape and not the data; no operator where nothing changes.
+    pub fn reshape(&mut self, x: TensorId, shape: Shape) -> TensorId {
+        assert_eq!(self.shape(x).len(), shape.len(), "RESHAPE keeps the length");
+        if self.shape(x) == shape {
+            return x;
+        }
+        self.push(OpKind::Reshape, vec![x], shape, Style::LINEAR)
+    }
+
+    /// The finished graph, with the given tensor as its output.
+    pub fn finish(mut self, output: TensorId) -> Graph {
+        self.graph.output = output;
+        self.graph
+    }
+
+    fn push(
+        &mut self,
+        kind: OpKind,
+        inputs: Vec<TensorId>,
+        shape: Shape,
+        style: Style,
+    ) -> TensorId {
+        let output = self.graph.tensors.len();
+        self.graph.tensors.push(shape);
+        self.graph.ops.push(Op {
+            kind,
+            inputs,
+            output,
+            activation: style.activation,
+            batch_norm: style.batch_norm,
+            dropout: style.dropout,
+        });
+        output
+    }
+}

@@ -1,0 +1,1 @@
+//! The memory plan: where every activation tensor lies in one arena.

@@ -1,0 +1,13 @@
+//! `nas` searches neural networks for sound on microcontrollers.
+
+pub mod audio;
+pub mod data;
+pub mod features;
+pub mod graph;
+pub mod quant;
+pub mod score;
+pub mod search;
+pub mod space;
+pub mod target;
+pub mod train;
+pub mod units;

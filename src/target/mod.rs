@@ -1,0 +1,1 @@
+//! Hardware profiles and what a candidate costs on them.
