@@ -1,1 +1,3 @@
+mod networks;
 mod oracle;
+mod quantisation;

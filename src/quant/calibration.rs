@@ -60,8 +60,11 @@ pub fn observe(
             *min = min.min(*value);
             *max = max.max(*value);
         }
-        // A NaN passes minimum and maximum unseen; the sum keeps it.
-        if !values.iter().sum::<f32>().is_finite() {
+        // A NaN passes minimum and maximum unseen; among the bits of absolute values it is the largest.
+        let largest = values
+            .iter()
+            .fold(0, |largest: u32, value| largest.max(value.abs().to_bits()));
+        if largest >= f32::INFINITY.to_bits() {
             not_finite.get_or_insert(tensor);
         }
     });

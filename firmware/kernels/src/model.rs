@@ -228,7 +228,7 @@ impl<'a> Model<'a> {
         weights: u64,
     ) -> Result<(), &'static str> {
         let fits = |offset: u32, bytes: u64, alignment: u32| {
-            offset % alignment == 0 && u64::from(offset) + bytes <= self.blob.len() as u64
+            offset.is_multiple_of(alignment) && u64::from(offset) + bytes <= self.blob.len() as u64
         };
         let (channels, scale_count) = (u64::from(channels), u64::from(constants.scale_count));
         if scale_count != 1 && scale_count != channels {

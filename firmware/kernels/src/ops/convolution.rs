@@ -1,8 +1,7 @@
-use super::fully_connected;
-use super::{BLOCK, Requantize, Sliding, fully_connected::dot};
+use super::{Requantize, Sliding, fully_connected, fully_connected::dot};
 
 /// Longest window that is gathered on the stack, in bytes.
-const PATCH: usize = 512;
+const PATCH: usize = 1024;
 
 /// `CONV_2D`: weights `[output channels, kernel height, kernel width, input channels]`.
 ///
@@ -62,7 +61,7 @@ fn gather(input: &[i8], shape: &Sliding, zero_point: i8, at: [usize; 2], patch: 
     }
 }
 
-/// One output pixel of a window that is too long to gather, row by row of the kernel.
+/// One output pixel of a window that is too long to gather.
 #[inline(always)]
 fn in_place(
     input: &[i8],
@@ -73,41 +72,77 @@ fn in_place(
     requantize: &Requantize,
     output: &mut [i8],
 ) {
-    let [_, width, channels] = shape.input;
+    let (quads, singles) = output.as_chunks_mut::<4>();
+    let split = quads.len() * 4;
+    for (idx, quad) in quads.iter_mut().enumerate() {
+        channels(
+            input,
+            weights,
+            shape,
+            zero_point,
+            at,
+            requantize,
+            idx * 4,
+            quad,
+        );
+    }
+    for (idx, single) in singles.as_chunks_mut::<1>().0.iter_mut().enumerate() {
+        channels(
+            input,
+            weights,
+            shape,
+            zero_point,
+            at,
+            requantize,
+            split + idx,
+            single,
+        );
+    }
+}
+
+/// `N` neighbouring output channels of one pixel, row by row of the kernel.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "one call site per width, all arguments in registers"
+)]
+#[inline(always)]
+fn channels<const N: usize>(
+    input: &[i8],
+    weights: &[i8],
+    shape: &Sliding,
+    zero_point: i8,
+    at: [usize; 2],
+    requantize: &Requantize,
+    first: usize,
+    output: &mut [i8; N],
+) {
+    let [_, width, depth] = shape.input;
     let (top, bottom, row) = shape.valid(0, at[0]);
     let (left, right, column) = shape.valid(1, at[1]);
-    let (left, right) = (left * channels, right * channels);
-    let row_taps = shape.kernel[1] * channels;
+    let (left, right) = (left * depth, right * depth);
+    let row_taps = shape.kernel[1] * depth;
+    let taps = shape.kernel[0] * row_taps;
     let padding = |weights: &[i8]| {
         let sum: i32 = weights.iter().map(|w| i32::from(*w)).sum();
         i32::from(zero_point) * sum
     };
-    let channel = |kernel: &[i8]| {
-        let mut sum = 0;
-        for (ky, taps) in kernel.chunks_exact(row_taps).enumerate() {
-            if ky < top || ky >= bottom {
-                sum += padding(taps);
-                continue;
+    let mut accumulators: [i32; N] = requantize.biases.block(first);
+    for ky in 0..shape.kernel[0] {
+        let rows: [&[i8]; N] = core::array::from_fn(|idx| {
+            &weights[(first + idx) * taps + ky * row_taps..][..row_taps]
+        });
+        if ky < top || ky >= bottom {
+            for (accumulator, row) in accumulators.iter_mut().zip(rows) {
+                *accumulator += padding(row);
             }
-            let start =
-                (row + ky as isize) * (width * channels) as isize + column * channels as isize;
-            let source =
-                &input[(start + left as isize) as usize..(start + right as isize) as usize];
-            sum +=
-                dot(source, &taps[left..right]) + padding(&taps[..left]) + padding(&taps[right..]);
+            continue;
         }
-        sum
-    };
-    let kernels = weights.chunks_exact(shape.kernel[0] * row_taps);
-    for (idx, (value, kernel)) in output
-        .as_chunks_mut::<1>()
-        .0
-        .iter_mut()
-        .zip(kernels)
-        .enumerate()
-    {
-        requantize.block([requantize.biases.get(idx) + channel(kernel)], idx, value);
+        let start = (row + ky as isize) * (width * depth) as isize + column * depth as isize;
+        let source = &input[(start + left as isize) as usize..(start + right as isize) as usize];
+        let sums = dot(source, rows.map(|row| &row[left..right]));
+        for ((accumulator, sum), row) in accumulators.iter_mut().zip(sums).zip(rows) {
+            *accumulator += sum + padding(&row[..left]) + padding(&row[right..]);
+        }
     }
+    requantize.block(accumulators, first, output);
 }
-
-const _: () = assert!(BLOCK % 4 == 0);

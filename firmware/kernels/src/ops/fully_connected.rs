@@ -29,48 +29,32 @@ fn channels<const N: usize>(
 ) {
     let mut accumulators: [i32; N] = requantize.biases.block(first);
     let taps = input.len();
-    let rows = &weights[first * taps..(first + N) * taps];
+    let row = |channel: usize| &weights[(first + channel) * taps..][..taps];
     let (quads, singles) = accumulators.as_chunks_mut::<4>();
-    let mut quads_of_rows = rows.chunks_exact(4 * taps);
-    for (quad, rows) in quads.iter_mut().zip(&mut quads_of_rows) {
-        let sums = dot4(input, rows);
+    for (idx, quad) in quads.iter_mut().enumerate() {
+        let rows = core::array::from_fn(|channel| row(idx * 4 + channel));
+        let sums = dot::<4>(input, rows);
         for (accumulator, sum) in quad.iter_mut().zip(sums) {
             *accumulator += sum;
         }
     }
-    for (single, row) in singles
-        .iter_mut()
-        .zip(quads_of_rows.remainder().chunks_exact(taps))
-    {
-        *single += dot(input, row);
+    for (idx, single) in singles.iter_mut().enumerate() {
+        *single += dot(input, [row(N / 4 * 4 + idx)])[0];
     }
     requantize.block(accumulators, first, output);
 }
 
-/// The product of a vector with one row.
+/// The products of a vector with `N` rows of the same length, which share every load of the vector.
 #[inline(always)]
-pub(super) fn dot(input: &[i8], row: &[i8]) -> i32 {
-    input
-        .iter()
-        .zip(row)
-        .map(|(x, w)| i32::from(*x) * i32::from(*w))
-        .sum()
-}
-
-/// The products of a vector with four consecutive rows.
-#[inline(always)]
-fn dot4(input: &[i8], rows: &[i8]) -> [i32; 4] {
+pub(super) fn dot<const N: usize>(input: &[i8], rows: [&[i8]; N]) -> [i32; N] {
     let taps = input.len();
-    let (a, rest) = rows.split_at(taps);
-    let (b, rest) = rest.split_at(taps);
-    let (c, d) = rest.split_at(taps);
-    let mut sums = [0; 4];
+    let rows = rows.map(|row| &row[..taps]);
+    let mut sums = [0; N];
     for idx in 0..taps {
-        let x = i32::from(input[idx]);
-        sums[0] += x * i32::from(a[idx]);
-        sums[1] += x * i32::from(b[idx]);
-        sums[2] += x * i32::from(c[idx]);
-        sums[3] += x * i32::from(d[idx]);
+        let value = i32::from(input[idx]);
+        for (sum, row) in sums.iter_mut().zip(rows) {
+            *sum += value * i32::from(row[idx]);
+        }
     }
     sums
 }
