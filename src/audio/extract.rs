@@ -158,10 +158,10 @@ fn check(spec: &FeatureSpec) -> Result<(), AudioError> {
         "a power of two from 16 to 65536",
     )?;
     require(
-        (1..=65_536).contains(&spec.hop_length),
+        (16..=65_536).contains(&spec.hop_length),
         "hop_length",
         spec.hop_length,
-        "1 to 65536",
+        "16 to 65536",
     )?;
     require(
         (1..=1024).contains(&spec.n_mels),
@@ -186,6 +186,9 @@ fn pad(samples: &[f32], margin: usize, padding: Padding) -> Result<Vec<f32>, Aud
         Padding::Zero => 1,
         Padding::Reflect => margin + 1,
     };
+    if samples.is_empty() {
+        return Err(AudioError::Empty);
+    }
     if samples.len() < needed {
         return Err(AudioError::TooShort {
             samples: samples.len(),

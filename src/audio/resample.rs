@@ -23,7 +23,10 @@ impl Audio {
         }
         let [from, to] = [self.sample_rate_hz as usize, sample_rate_hz as usize];
         let step = greatest_common_divisor(from, to);
-        let blocks = BLOCK_SAMPLES.div_ceil(from.min(to) / step);
+        // An even number: the delay of half a block, which rubato takes off, is then a whole one.
+        let blocks = BLOCK_SAMPLES
+            .div_ceil(from.min(to) / step)
+            .next_multiple_of(2);
         let input_block = blocks * (from / step);
         let one_block_at_once = FixedSync::Input;
         let mut resampler = Fft::<f32>::new_custom(

@@ -1,12 +1,14 @@
-"""Writes librosa_features.txt, what librosa makes of a signal that the test can make too.
+"""Writes librosa_features.txt, what librosa makes of a signal that the test can make too, and sine.flac.
 
 pip install librosa==0.11.*; python make_librosa.py > librosa_features.txt
+sine.flac: 5000 moments at 16 kHz of 16 bits, first channel the signal, second channel half of it.
 Every block: `sample_rate_hz n_fft hop_length n_mels feature padding decibels frames`, then rows of
 `frame: values` for some of the frames.
 """
 
 import librosa
 import numpy as np
+import soundfile
 
 EPS = np.finfo(float).eps
 CASES = [(16000, 1024, 512, 128), (16000, 512, 160, 40), (8000, 256, 128, 32), (22050, 2048, 512, 64)]
@@ -23,6 +25,9 @@ def signal(sample_rate_hz):
     sound = 0.01 * noise + 0.5 * np.sin(2 * np.pi * 440 * time / sample_rate_hz)
     return np.where(time < SAMPLES // 4, 0, sound).astype(np.float32)
 
+
+left = np.floor(signal(16000)[1000:].astype(float) * 32767).astype(np.int16)
+soundfile.write("sine.flac", np.stack([left, left // 2], axis=1), 16000, subtype="PCM_16")
 
 for sample_rate_hz, n_fft, hop_length, n_mels in CASES:
     for padding in ["constant", "reflect"]:
