@@ -8,6 +8,7 @@ pub mod quant;
 pub mod score;
 pub mod search;
 pub mod space;
+pub mod store;
 pub mod target;
 pub mod train;
 pub mod units;
