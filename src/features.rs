@@ -4,18 +4,7 @@ use std::sync::Arc;
 
 use crate::{audio::FeatureSpec, data::Dataset};
 
-/// The features of one clip: `frames` rows of `bands` values, row-major.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Matrix {
-    pub bands: usize,
-    pub values: Vec<f32>,
-}
-
-impl Matrix {
-    pub fn frames(&self) -> usize {
-        self.values.len() / self.bands
-    }
-}
+pub use crate::audio::Matrix;
 
 /// Features of every clip of a data set for one [`FeatureSpec`], in the order of [`Dataset::clips`].
 ///
