@@ -5,6 +5,7 @@ pub mod data;
 pub mod features;
 pub mod graph;
 pub mod quant;
+pub mod report;
 pub mod score;
 pub mod search;
 pub mod space;
