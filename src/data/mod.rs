@@ -1,5 +1,7 @@
 //! Clip tables. A data set is rows; every layout on disk and the synthetic generator end in the same rows.
 
+pub mod synthetic;
+
 use std::path::PathBuf;
 
 use crate::audio::FeatureSpec;
@@ -63,10 +65,4 @@ pub enum Label {
 pub enum Domain {
     Source,
     Target,
-}
-
-pub mod synthetic {
-    /// Everything that determines one synthetic clip.
-    #[derive(Debug, Clone, PartialEq)]
-    pub struct ClipSpec {}
 }
