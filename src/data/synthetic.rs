@@ -1,0 +1,5 @@
+//! Synthetic machine sounds.
+
+/// Everything that determines one synthetic clip.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ClipSpec {}
