@@ -18,7 +18,7 @@ use plotters::{
 
 use super::{
     Cost, ReportError, RunInfo, TargetInfo,
-    figure::{Anchor, Axis, Panel, Point, Rect, Tick, place_labels},
+    figure::{Anchor, Axis, Panel, Point, Rect, Tick, place_labels, tick_label},
 };
 use crate::space::Task;
 
@@ -90,7 +90,8 @@ const SKY: RGBColor = RGBColor(86, 180, 233);
 const INK: RGBColor = RGBColor(34, 34, 34);
 const SOFT_INK: RGBColor = RGBColor(95, 95, 95);
 const GRID: RGBColor = RGBColor(226, 226, 226);
-const STAIRS: RGBColor = RGBColor(80, 80, 80);
+const STAIRS: RGBColor = RGBColor(115, 115, 115);
+const RUG: RGBColor = RGBColor(160, 160, 160);
 const OVER_BUDGET: RGBColor = RGBColor(240, 236, 230);
 const WHITE: RGBColor = RGBColor(255, 255, 255);
 
@@ -148,7 +149,7 @@ fn draw_header<DB: DrawingBackend>(
 ) -> Result<(), ReportError> {
     let target = info.targets.get(target_idx);
     if target_idx > 0 {
-        canvas.line(&[[24.0, top], [WIDTH - 24.0, top]], GRID.into(), 2.0)?;
+        canvas.line(&[[24.0, top], [WIDTH - 24.0, top]], GRID, 2.0)?;
     }
     let on = target.map_or(String::new(), |target| format!(" on {}", target.name));
     let title = shortened(&format!("Pareto front of {}{on}", info.run), 72);
@@ -210,24 +211,37 @@ fn draw_panel<DB: DrawingBackend>(
     };
     let area = plot.area;
     let middle = area.center();
-    let over = panel
-        .limit
-        .map(|limit| plot.at([limit, 0.0])[0])
-        .filter(|_| panel.limit.is_some_and(|limit| limit <= panel.x.high));
-    if let Some(left) = over {
+    if let Some(limit) = panel.limit {
+        let left = plot.at([limit, 0.0])[0];
         canvas.rect(Rect { left, ..area }, Paint::solid(OVER_BUDGET))?;
     }
-    let x_ticks = panel.x.cost_ticks(panel.cost, |ticks| {
-        fits_across(&panel.x, area.width(), ticks)
-    });
+    let x_ticks = match panel.is_empty() {
+        true => Vec::new(),
+        false => panel.x.cost_ticks(panel.cost, |ticks| {
+            fits_across(&panel.x, area.width(), ticks)
+        }),
+    };
     let y_ticks = panel.y.number_ticks(|ticks| ticks.len() <= 6);
     draw_grid(canvas, &plot, &x_ticks, &y_ticks)?;
+    if let Some(limit) = panel.limit {
+        let x = plot.at([limit, 0.0])[0];
+        canvas.dashed([x, area.top], [x, area.bottom], SOFT_INK)?;
+        let over = format!("over {}", tick_label(panel.cost, limit));
+        let lettering = Lettering::plain(LABEL, SOFT_INK).middle().upwards();
+        canvas.text(&over, [x + 11.0, middle[1]], lettering)?;
+    }
     let title = Lettering::plain(AXIS_TITLE, INK).middle();
-    let x_title = [middle[0], area.bottom + 48.0];
-    canvas.text(&panel.title(), x_title, title.bold())?;
+    let words = panel.title();
+    let wide = text_width(&words, title.bold()) > area.width();
+    let x_title = match wide {
+        true => Lettering::plain(TICK, INK).middle(),
+        false => title,
+    };
+    let below = [middle[0], area.bottom + 48.0];
+    canvas.text(&words, below, x_title.bold())?;
     if leftmost {
         let at = [cell.left + 22.0, middle[1]];
-        canvas.text("AUC of the int8 network", at, title.upwards())?;
+        canvas.text("AUC of the int8 network", at, title.bold().upwards())?;
     }
     draw_rejected(canvas, panel, &plot)?;
     if panel.points.is_empty() {
@@ -237,17 +251,13 @@ fn draw_panel<DB: DrawingBackend>(
         };
         return canvas.text(none, middle, Lettering::plain(TEXT, SOFT_INK).middle());
     }
-    if let Some(x) = over {
-        canvas.dashed([x, area.top], [x, area.bottom], SOFT_INK)?;
-    }
     draw_staircase(canvas, panel, &plot)?;
     let bands = draw_bands(canvas, panel, &plot)?;
     for point in &panel.points {
         let at = plot.at([point.cost, point.auc]);
         draw_marker(canvas, point.task, point.on_front, at)?;
     }
-    let note = draw_limit_note(canvas, panel, &plot, over)?;
-    draw_trial_numbers(canvas, panel, &plot, &[bands, note].concat())
+    draw_trial_numbers(canvas, panel, &plot, bands)
 }
 
 /// Grid lines, frame and tick labels.
@@ -261,13 +271,13 @@ fn draw_grid<DB: DrawingBackend>(
     let lettering = Lettering::plain(TICK, INK);
     for tick in x_ticks {
         let x = plot.at([tick.value, 0.0])[0];
-        canvas.line(&[[x, area.top], [x, area.bottom + 5.0]], GRID.into(), 1.0)?;
+        canvas.line(&[[x, area.top], [x, area.bottom + 5.0]], GRID, 1.0)?;
         let below = [x, area.bottom + 18.0];
         canvas.text(&tick.label, below, lettering.middle())?;
     }
     for tick in y_ticks {
         let y = plot.at([0.0, tick.value])[1];
-        canvas.line(&[[area.left - 5.0, y], [area.right, y]], GRID.into(), 1.0)?;
+        canvas.line(&[[area.left - 5.0, y], [area.right, y]], GRID, 1.0)?;
         canvas.text(&tick.label, [area.left - 10.0, y], lettering.right())?;
     }
     let corners = [
@@ -275,7 +285,7 @@ fn draw_grid<DB: DrawingBackend>(
         [area.left, area.bottom],
         [area.right, area.bottom],
     ];
-    canvas.line(&corners, SOFT_INK.into(), 1.5)
+    canvas.line(&corners, SOFT_INK, 1.5)
 }
 
 /// Candidates over budget have no AUC; they are short strokes along the cost axis.
@@ -295,7 +305,7 @@ fn draw_rejected<DB: DrawingBackend>(
     for x in columns {
         let x = x as f64;
         let stroke = [[x, bottom - 11.0], [x, bottom - 1.0]];
-        canvas.line(&stroke, Paint::faint(SOFT_INK, 0.55), 1.0)?;
+        canvas.line(&stroke, RUG, 1.0)?;
     }
     Ok(())
 }
@@ -317,8 +327,13 @@ fn draw_staircase<DB: DrawingBackend>(
         }
         corners.push([x, y]);
     }
-    corners.push([plot.area.right, plot.at(*last)[1]]);
-    canvas.line(&corners, Paint::faint(STAIRS, 0.75), 1.6)
+    let [last_x, last_y] = plot.at(*last);
+    // What is over budget cannot be had.
+    let end = panel
+        .limit
+        .map_or(plot.area.right, |limit| plot.at([limit, 0.0])[0]);
+    corners.push([end.max(last_x), last_y]);
+    canvas.line(&corners, STAIRS, 1.6)
 }
 
 /// Error bands of the front's members; returns where they are.
@@ -334,10 +349,10 @@ fn draw_bands<DB: DrawingBackend>(
         if right - left < 1.0 {
             continue;
         }
-        let paint = Paint::faint(task_color(point.task), 0.75);
-        canvas.line(&[[left, y], [right, y]], paint, 1.8)?;
+        let color = task_color(point.task);
+        canvas.line(&[[left, y], [right, y]], color, 1.8)?;
         for x in [left, right] {
-            canvas.line(&[[x, y - 4.0], [x, y + 4.0]], paint, 1.8)?;
+            canvas.line(&[[x, y - 4.0], [x, y + 4.0]], color, 1.8)?;
         }
         bands.push(Rect {
             left,
@@ -371,58 +386,39 @@ fn draw_marker<DB: DrawingBackend>(
     }
 }
 
-/// The limit in words beside its line, and how many candidates lie beyond the axis; returns where it stands.
-fn draw_limit_note<DB: DrawingBackend>(
-    canvas: &Canvas<'_, DB>,
-    panel: &Panel,
-    plot: &Plot,
-    over: Option<f64>,
-) -> Result<Vec<Rect>, ReportError> {
-    let (Some(x), Some(limit)) = (over, panel.limit) else {
-        return Ok(Vec::new());
-    };
-    let text = format!("over {}", super::figure::tick_label(panel.cost, limit));
-    let lettering = Lettering::plain(LABEL, SOFT_INK).italic();
-    let width = text_width(&text, lettering) + 12.0;
-    let y = plot.area.bottom - 24.0;
-    // Right of the line where there is room, else left of it.
-    let right_of_it = x + width <= plot.area.right;
-    let (at, lettering, center) = if right_of_it {
-        ([x + 6.0, y], lettering, x + width / 2.0)
-    } else {
-        ([x - 6.0, y], lettering.right(), x - width / 2.0)
-    };
-    canvas.text(&text, at, lettering)?;
-    Ok(vec![Rect::around(center, y, width, 20.0)])
-}
-
 /// Numbers beside the members of the front, as many as there is room for, the best first.
 fn draw_trial_numbers<DB: DrawingBackend>(
     canvas: &Canvas<'_, DB>,
     panel: &Panel,
     plot: &Plot,
-    obstacles: &[Rect],
+    mut obstacles: Vec<Rect>,
 ) -> Result<(), ReportError> {
     let mut members: Vec<&Point> = panel.points.iter().filter(|point| point.on_front).collect();
     members.sort_by(|a, b| b.auc.total_cmp(&a.auc));
     let lettering = Lettering::plain(LABEL, INK).bold().middle();
-    let texts: Vec<String> = members.iter().map(|p| p.trial.to_string()).collect();
-    let anchors: Vec<Anchor> = members
+    // Markers on the same spot share a label.
+    let mut spots: Vec<([f64; 2], Vec<u64>)> = Vec::new();
+    for member in members {
+        let [x, y] = plot.at([member.cost, member.auc]);
+        let near = |spot: &&mut ([f64; 2], Vec<u64>)| (spot.0[0] - x).hypot(spot.0[1] - y) < 3.0;
+        match spots.iter_mut().find(near) {
+            Some((_, trials)) => trials.push(member.trial),
+            None => spots.push(([x, y], vec![member.trial])),
+        }
+    }
+    let texts: Vec<String> = spots.iter().map(|(_, trials)| numbers(trials)).collect();
+    let anchors: Vec<Anchor> = spots
         .iter()
         .zip(&texts)
-        .map(|(point, text)| {
-            let [x, y] = plot.at([point.cost, point.auc]);
-            Anchor {
-                x,
-                y,
-                radius: MARKER_RADIUS,
-                width: text_width(text, lettering) + 2.0,
-                height: LABEL,
-            }
+        .map(|(([x, y], _), text)| Anchor {
+            x: *x,
+            y: *y,
+            radius: MARKER_RADIUS,
+            width: text_width(text, lettering) + 2.0,
+            height: LABEL,
         })
         .collect();
     let others = panel.points.iter().filter(|point| !point.on_front);
-    let mut obstacles = obstacles.to_vec();
     obstacles.extend(others.map(|point| {
         let [x, y] = plot.at([point.cost, point.auc]);
         Rect::around(x, y, 6.0, 6.0)
@@ -457,12 +453,21 @@ fn draw_trial_numbers<DB: DrawingBackend>(
             let towards = |share: f64| [anchor.x + dx * share, anchor.y + dy * share];
             let start = towards((anchor.radius + 1.0) / distance);
             let end = towards(1.0 - anchor.height * 0.7 / distance);
-            canvas.line(&[start, end], SOFT_INK.into(), 1.0)?;
+            canvas.line(&[start, end], SOFT_INK, 1.0)?;
         }
         canvas.rect(place, Paint::faint(WHITE, 0.7))?;
         canvas.text(text, center, lettering)?;
     }
     Ok(())
+}
+
+/// Trial numbers in few letters: `3`, `3, 17`, `3, 17 + 58`.
+fn numbers(trials: &[u64]) -> String {
+    let first: Vec<String> = trials.iter().take(2).map(u64::to_string).collect();
+    match trials.len() {
+        0..=2 => first.join(", "),
+        more => format!("{} + {}", first.join(", "), more - 2),
+    }
 }
 
 /// What the signs mean, and the numbers that belong to the whole block.
@@ -499,13 +504,13 @@ fn draw_legend<DB: DrawingBackend>(
         [sign, y - 6.0],
         [sign + 16.0, y - 6.0],
     ];
-    canvas.line(&stairs, Paint::faint(STAIRS, 0.75), 1.6)?;
+    canvas.line(&stairs, STAIRS, 1.6)?;
     canvas.text("best AUC on the front within a cost", [text, y], lettering)?;
     y += 28.0;
     let ends = [sign - 14.0, sign + 14.0];
-    canvas.line(&[[ends[0], y], [ends[1], y]], BLUE.into(), 1.8)?;
+    canvas.line(&[[ends[0], y], [ends[1], y]], BLUE, 1.8)?;
     for x in ends {
-        canvas.line(&[[x, y - 4.0], [x, y + 4.0]], BLUE.into(), 1.8)?;
+        canvas.line(&[[x, y - 4.0], [x, y + 4.0]], BLUE, 1.8)?;
     }
     canvas.text("error band of a cost", [text, y], lettering)?;
     y += 28.0;
@@ -520,16 +525,19 @@ fn draw_legend<DB: DrawingBackend>(
     if !info.rejected.is_empty() {
         for x in [-12.0, -7.0, -1.0, 3.0, 11.0] {
             let stroke = [[sign + x, y - 5.0], [sign + x, y + 5.0]];
-            canvas.line(&stroke, Paint::faint(SOFT_INK, 0.55), 1.0)?;
+            canvas.line(&stroke, RUG, 1.0)?;
         }
         canvas.text("cost of a rejected candidate", [text, y], lettering)?;
         y += 28.0;
     }
     y += 10.0;
-    let mut lines = vec!["Better is up and to the left.".to_string()];
+    let mut lines = vec![
+        "Better is up and to the left.".to_string(),
+        "AUC is that of the clips that steer the search.".to_string(),
+    ];
     if let Some(target) = target.filter(|target| !target.reference.is_empty()) {
-        lines.push("Hypervolume is counted from".to_string());
-        lines.push(target.show_reference());
+        let reference = target.show_reference();
+        lines.push(format!("Hypervolume is counted from {reference}."));
     }
     lines.extend(info.notes.iter().cloned());
     let soft = Lettering::plain(TEXT, SOFT_INK);
@@ -610,7 +618,13 @@ fn draw_hypervolume<DB: DrawingBackend>(
         let Some((_, end)) = curve.last() else {
             continue;
         };
-        draw_curve(canvas, &plot, curve, color)?;
+        // The first curve is wider where there are others, so that equal curves both show.
+        let width = if curves.len() > 1 && ends.is_empty() {
+            5.0
+        } else {
+            2.4
+        };
+        draw_curve(canvas, &plot, curve, color, width)?;
         let label = format!("{} {end:.4}", shortened(&target.name, 10));
         ends.push((plot.at([0.0, *end])[1], label, color));
     }
@@ -631,6 +645,7 @@ fn draw_curve<DB: DrawingBackend>(
     plot: &Plot,
     curve: &[(u64, f64)],
     color: RGBColor,
+    width: f64,
 ) -> Result<(), ReportError> {
     let zero = plot.at([0.0, 0.0]);
     let mut corners = vec![zero];
@@ -646,9 +661,9 @@ fn draw_curve<DB: DrawingBackend>(
         before = *value;
     }
     corners.push([plot.area.right, corners[corners.len() - 1][1]]);
-    canvas.line(&corners, color.into(), 2.4)?;
+    canvas.line(&corners, color, width)?;
     for at in improvements {
-        canvas.circle(at, 4.5, Paint::solid(color))?;
+        canvas.circle(at, 2.5 + width, Paint::solid(color))?;
     }
     Ok(())
 }
@@ -728,27 +743,14 @@ impl Paint {
     }
 }
 
-impl From<RGBColor> for Paint {
-    fn from(color: RGBColor) -> Paint {
-        Paint::solid(color)
-    }
-}
-
 /// How a text looks and how it hangs on its point; vertically it is always centred.
 #[derive(Debug, Clone, Copy)]
 struct Lettering {
     pixels: f64,
     color: RGBColor,
-    style: Style,
+    bold: bool,
     hang: Hang,
     upwards: bool,
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Style {
-    Plain,
-    Bold,
-    Italic,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -763,20 +765,15 @@ impl Lettering {
         Lettering {
             pixels,
             color,
-            style: Style::Plain,
+            bold: false,
             hang: Hang::Left,
             upwards: false,
         }
     }
 
     fn bold(self) -> Lettering {
-        let style = Style::Bold;
-        Lettering { style, ..self }
-    }
-
-    fn italic(self) -> Lettering {
-        let style = Style::Italic;
-        Lettering { style, ..self }
+        let bold = true;
+        Lettering { bold, ..self }
     }
 
     fn middle(self) -> Lettering {
@@ -795,10 +792,9 @@ impl Lettering {
     }
 
     fn font(self, scale: f64) -> FontDesc<'static> {
-        let style = match self.style {
-            Style::Plain => FontStyle::Normal,
-            Style::Bold => FontStyle::Bold,
-            Style::Italic => FontStyle::Italic,
+        let style = match self.bold {
+            true => FontStyle::Bold,
+            false => FontStyle::Normal,
         };
         let size = self.pixels * scale * PLOTTERS_SIZE_PER_PIXEL;
         FontDesc::new(FontFamily::Name(FONT), size, style)
@@ -818,7 +814,6 @@ fn register_fonts() -> Result<(), ReportError> {
         let faces = [
             (FontStyle::Normal, dejavu::sans::regular()),
             (FontStyle::Bold, dejavu::sans::bold()),
-            (FontStyle::Italic, dejavu::sans::oblique()),
         ];
         faces
             .into_iter()
@@ -842,6 +837,8 @@ fn text_width(text: &str, lettering: Lettering) -> f64 {
 struct Canvas<'a, DB: DrawingBackend> {
     area: &'a DrawingArea<DB, Shift>,
     scale: f64,
+    /// How much too high the back end centres letters, as a share of their size.
+    letters_too_high: f64,
 }
 
 impl<DB: DrawingBackend> Canvas<'_, DB> {
@@ -850,13 +847,35 @@ impl<DB: DrawingBackend> Canvas<'_, DB> {
         (scaled(x), scaled(y))
     }
 
-    fn line(&self, corners: &[[f64; 2]], paint: Paint, width: f64) -> Result<(), ReportError> {
+    /// Draws corner to corner; upright and level strokes meet in square corners.
+    ///
+    /// Each stroke stands alone, because plotters bends the corners of wide lines in bitmaps.
+    fn line(&self, corners: &[[f64; 2]], color: RGBColor, width: f64) -> Result<(), ReportError> {
         let style = ShapeStyle {
             stroke_width: (width * self.scale).round().max(1.0) as u32,
-            ..paint.filled()
+            ..color.filled()
         };
-        let corners: Vec<_> = corners.iter().map(|corner| self.pixel(*corner)).collect();
-        drawn(self.area.draw(&PathElement::new(corners, style)))
+        let last = corners.len().saturating_sub(2);
+        for (idx, pair) in corners.windows(2).enumerate() {
+            let ([x0, y0], [x1, y1]) = (pair[0], pair[1]);
+            let along = [(x1 - x0).signum(), (y1 - y0).signum()];
+            let cap = match x0 == x1 || y0 == y1 {
+                true => width / 2.0,
+                false => 0.0,
+            };
+            let reach = |[x, y]: [f64; 2], by: f64| {
+                let step = |from: f64, to: f64, sign: f64| match from == to {
+                    true => 0.0,
+                    false => sign * by,
+                };
+                [x + step(x0, x1, along[0]), y + step(y0, y1, along[1])]
+            };
+            let start = reach(pair[0], if idx > 0 { -cap } else { 0.0 });
+            let end = reach(pair[1], if idx < last { cap } else { 0.0 });
+            let ends = vec![self.pixel(start), self.pixel(end)];
+            drawn(self.area.draw(&PathElement::new(ends, style)))?;
+        }
+        Ok(())
     }
 
     fn dashed(&self, from: [f64; 2], to: [f64; 2], color: RGBColor) -> Result<(), ReportError> {
@@ -869,7 +888,7 @@ impl<DB: DrawingBackend> Canvas<'_, DB> {
         };
         let mut start = 0.0;
         while start < length {
-            self.line(&[at(start), at(start + DASH)], color.into(), 1.2)?;
+            self.line(&[at(start), at(start + DASH)], color, 1.2)?;
             start += 1.7 * DASH;
         }
         Ok(())
@@ -916,10 +935,12 @@ impl<DB: DrawingBackend> Canvas<'_, DB> {
         };
         let style = lettering.font(self.scale).color(&lettering.color);
         let style = style.pos(Pos::new(hang, VPos::Center));
-        let style = if lettering.upwards {
-            style.transform(FontTransform::Rotate270)
+        let lower = self.letters_too_high * lettering.pixels;
+        let (style, at) = if lettering.upwards {
+            let style = style.transform(FontTransform::Rotate270);
+            (style, [at[0] + lower, at[1]])
         } else {
-            style
+            (style, [at[0], at[1] + lower])
         };
         drawn(self.area.draw(&Text::new(text, self.pixel(at), style)))
     }
@@ -942,6 +963,8 @@ fn svg(
         draw(&Canvas {
             area: &area,
             scale: 1.0,
+            // The baseline is half an x-height below the point, digits are 0.73 of the size high.
+            letters_too_high: 0.09,
         })?;
         drawn(area.present())?;
     }
@@ -963,6 +986,8 @@ fn png(
         draw(&Canvas {
             area: &area,
             scale: SCALE as f64,
+            // The baseline is only 0.12 of the size below the point.
+            letters_too_high: 0.25,
         })?;
         drawn(area.present())?;
     }
@@ -1105,7 +1130,18 @@ mod tests {
             hostile: true,
             ..common
         };
-        check("hostile", hostile, &["&lt;b&gt;", "emulated and measured"]);
+        check(
+            "hostile",
+            hostile,
+            &["&lt;b&gt;", "estimated / emulated / measured"],
+        );
+    }
+
+    #[test]
+    fn trial_numbers_are_short() {
+        assert_eq!(numbers(&[3]), "3");
+        assert_eq!(numbers(&[3, 17]), "3, 17");
+        assert_eq!(numbers(&[3, 17, 20, 21]), "3, 17 + 2");
     }
 
     #[test]

@@ -51,9 +51,7 @@ impl Panel {
             if !auc.is_finite() || !shown(quantity.value) {
                 continue;
             }
-            if cost != Cost::Macs {
-                sources.insert(quantity.source);
-            }
+            sources.insert(quantity.source);
             let within = |bound: f64, fallback: f64| if shown(bound) { bound } else { fallback };
             points.push(Point {
                 trial: trial.trial,
@@ -69,15 +67,18 @@ impl Panel {
         let limit = target
             .and_then(|target| target.limits.get(cost))
             .filter(|limit| shown(*limit));
-        let over: Vec<f64> = info
-            .rejected
-            .iter()
-            .filter_map(|trial| match cost {
-                Cost::Macs => Some(trial.macs as f64),
-                _ => Some(trial.costs.get(target_idx)?.get(cost)?.value),
-            })
-            .filter(|value| shown(*value))
-            .collect();
+        let mut over = Vec::new();
+        for trial in &info.rejected {
+            let quantity = trial.cost(target_idx, cost);
+            let Some(quantity) = quantity.filter(|quantity| shown(quantity.value)) else {
+                continue;
+            };
+            sources.insert(quantity.source);
+            over.push(quantity.value);
+        }
+        if cost == Cost::Macs {
+            sources.clear();
+        }
         let x = cost_axis(&points, limit, &over);
         let y = Axis::fit_auc(points.iter().map(|point| point.auc));
         let (rejected, beyond): (Vec<f64>, Vec<f64>) =
@@ -96,13 +97,18 @@ impl Panel {
         }
     }
 
+    /// Nothing at all is known about this cost.
+    pub fn is_empty(&self) -> bool {
+        self.points.is_empty() && self.limit.is_none() && self.rejected.is_empty()
+    }
+
     /// The title of the cost axis: `RAM, estimated`.
     pub fn title(&self) -> String {
         let sources: Vec<&str> = self.sources.iter().map(|source| source.name()).collect();
         match (self.cost, sources.is_empty()) {
             (Cost::Macs, _) => "MACs per inference, counted".to_string(),
             (cost, true) => cost.name().to_string(),
-            (cost, false) => format!("{}, {}", cost.name(), sources.join(" and ")),
+            (cost, false) => format!("{}, {}", cost.name(), sources.join(" / ")),
         }
     }
 }
@@ -179,7 +185,14 @@ impl Axis {
             value,
             label: trimmed(value, 4),
         };
-        self.sparser_and_sparser(false, label, fits)
+        let mut ticks = self.sparser_and_sparser(false, label, fits);
+        // All with the same number of decimals: 0.9 and 1.0.
+        let decimals_of = |label: &str| label.split_once('.').map_or(0, |(_, d)| d.len());
+        let decimals = ticks.iter().map(|tick| decimals_of(&tick.label)).max();
+        for tick in &mut ticks {
+            tick.label = format!("{:.*}", decimals.unwrap_or(0), tick.value);
+        }
+        ticks
     }
 
     fn sparser_and_sparser(

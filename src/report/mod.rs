@@ -293,10 +293,21 @@ impl TargetInfo {
 impl ScoredTrial {
     /// One cost on the run's target number `target_idx`; MACs are exact and have no source to speak of.
     pub fn cost(&self, target_idx: usize, cost: Cost) -> Option<Quantity> {
-        match cost {
-            Cost::Macs => Some(Quantity::exact(self.macs as f64, Source::Estimated)),
-            _ => self.costs.get(target_idx)?.get(cost),
-        }
+        cost_of(self.macs, &self.costs, target_idx, cost)
+    }
+}
+
+impl RejectedTrial {
+    /// As [`ScoredTrial::cost`].
+    pub fn cost(&self, target_idx: usize, cost: Cost) -> Option<Quantity> {
+        cost_of(self.macs, &self.costs, target_idx, cost)
+    }
+}
+
+fn cost_of(macs: u64, costs: &[Costs], target_idx: usize, cost: Cost) -> Option<Quantity> {
+    match cost {
+        Cost::Macs => Some(Quantity::exact(macs as f64, Source::Estimated)),
+        _ => costs.get(target_idx)?.get(cost),
     }
 }
 

@@ -18,7 +18,7 @@ pub fn front_tables(info: &RunInfo, width: usize) -> String {
 /// The front of one target: a headline, the table, and a caption that says what its numbers are.
 ///
 /// Where the table is wider than `width`, the columns that matter least are left out and named in the caption. The
-/// trial, its AUC and the costs always stay, so the table is never narrower than about 70 columns.
+/// trial, its AUC and the costs on the target always stay, so no table is narrower than about 60 columns.
 pub fn front_table(info: &RunInfo, target_idx: usize, width: usize) -> String {
     let Some(target) = info.targets.get(target_idx) else {
         return String::new();
@@ -33,25 +33,7 @@ pub fn front_table(info: &RunInfo, target_idx: usize, width: usize) -> String {
         text += "No trained candidate is on the front.\n";
         return text + &caption(info, &members, target_idx, &[]);
     }
-    let mut columns = Column::ALL.to_vec();
-    // A column without a single figure says nothing.
-    columns.retain(|column| {
-        members
-            .iter()
-            .any(|m| column.cell(m, target_idx) != UNKNOWN)
-    });
-    let mut left_out = Vec::new();
-    let mut table = rendered(&members, target_idx, &columns);
-    for column in Column::LEAST_FIRST {
-        if widest_line(&table) <= width {
-            break;
-        }
-        if columns.contains(&column) {
-            columns.retain(|kept| *kept != column);
-            left_out.push(column);
-            table = rendered(&members, target_idx, &columns);
-        }
-    }
+    let (table, left_out) = fitted(&members, target_idx, width);
     text += &table;
     text += "\n";
     text + &caption(info, &members, target_idx, &left_out)
@@ -162,14 +144,14 @@ impl Column {
         Column::Params,
     ];
 
-    /// The columns that a narrow terminal loses, first to go first.
-    const LEAST_FIRST: [Column; 6] = [
-        Column::Params,
-        Column::AucFloat,
-        Column::Approach,
-        Column::Pauc,
-        Column::Cost(Cost::Macs),
+    /// The columns that a narrow terminal may lose, the most useful first.
+    const OPTIONAL: [Column; 6] = [
         Column::Space,
+        Column::Cost(Cost::Macs),
+        Column::Pauc,
+        Column::Approach,
+        Column::AucFloat,
+        Column::Params,
     ];
 
     pub(super) fn header(self) -> &'static str {
@@ -244,7 +226,38 @@ fn short(name: &str) -> String {
     format!("{start}…")
 }
 
-fn rendered(members: &[&ScoredTrial], target_idx: usize, columns: &[Column]) -> String {
+/// The widest table that fits, and the columns that it had to leave out.
+fn fitted(members: &[&ScoredTrial], target_idx: usize, width: usize) -> (String, Vec<Column>) {
+    let mut columns = Column::ALL.to_vec();
+    // A column without a single figure says nothing.
+    columns.retain(|column| {
+        members
+            .iter()
+            .any(|m| column.cell(m, target_idx) != UNKNOWN)
+    });
+    for gap in [2, 1] {
+        let table = rendered(members, target_idx, &columns, gap);
+        if widest_line(&table) <= width {
+            return (table, Vec::new());
+        }
+    }
+    let optional = |column: &Column| Column::OPTIONAL.contains(column);
+    let (mut left_out, mut chosen): (Vec<Column>, Vec<Column>) =
+        columns.iter().partition(|column| optional(column));
+    let mut table = rendered(members, target_idx, &chosen, 1);
+    for candidate in Column::OPTIONAL {
+        let is_taken = |c: &&Column| **c == candidate || chosen.contains(c);
+        let more: Vec<Column> = columns.iter().filter(is_taken).copied().collect();
+        let wider = rendered(members, target_idx, &more, 1);
+        if columns.contains(&candidate) && widest_line(&wider) <= width {
+            left_out.retain(|column| *column != candidate);
+            (table, chosen) = (wider, more);
+        }
+    }
+    (table, left_out)
+}
+
+fn rendered(members: &[&ScoredTrial], target_idx: usize, columns: &[Column], gap: u16) -> String {
     let mut table = Table::new();
     table
         .load_style(STYLE)
@@ -253,8 +266,9 @@ fn rendered(members: &[&ScoredTrial], target_idx: usize, columns: &[Column]) -> 
     for member in members {
         table.add_row(columns.iter().map(|column| column.cell(member, target_idx)));
     }
-    for (column, shape) in columns.iter().zip(table.column_iter_mut()) {
-        shape.set_padding((0, 2));
+    for (idx, (column, shape)) in columns.iter().zip(table.column_iter_mut()).enumerate() {
+        let last = idx + 1 == columns.len();
+        shape.set_padding((0, if last { 0 } else { gap }));
         if !column.is_text() {
             shape.set_cell_alignment(CellAlignment::Right);
         }
