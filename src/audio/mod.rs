@@ -7,10 +7,10 @@ mod read;
 mod resample;
 mod wav;
 
-use std::path::PathBuf;
+use std::{fmt, path::PathBuf};
 
 pub use extract::{Decibels, Extractor, Padding};
-pub use read::{Channel, decode, read};
+pub use read::{Channel, decode, read, read_log_mel};
 
 /// Mono samples in `[-1, 1]`.
 #[derive(Debug, Clone, PartialEq)]
@@ -95,7 +95,7 @@ pub enum AudioError {
     Empty,
     #[error("{samples} samples, at least {needed} are needed")]
     TooShort { samples: usize, needed: usize },
-    #[error("sample {position} is not a finite number")]
+    #[error("value {position} is not a finite number")]
     NotFinite { position: usize },
     #[error("cannot change the sample rate: {0}")]
     Resample(String),
@@ -113,6 +113,22 @@ impl Audio {
 impl Matrix {
     pub fn frames(&self) -> usize {
         self.values.len() / self.bands
+    }
+}
+
+impl fmt::Display for FeatureSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.feature {
+            Feature::LogMel => write!(f, "{} mels", self.n_mels)?,
+            Feature::Mfcc { coefficients } => {
+                write!(f, "{coefficients} MFCC of {} mels", self.n_mels)?;
+            }
+        }
+        write!(
+            f,
+            " at {} Hz, n_fft {}, hop {}",
+            self.sample_rate_hz, self.n_fft, self.hop_length
+        )
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{fs::File, io::Read, path::Path};
 
-use super::{Audio, AudioError, flac, require, require_sample_rate, wav};
+use super::{Audio, AudioError, Matrix, flac, require, require_sample_rate, wav};
 
 const MAX_CHANNELS: usize = 8;
 /// A file is read as a whole; two hours of eight channels at 16 kHz and 16 bits fit.
@@ -27,10 +27,14 @@ impl Default for Channel {
 pub fn read(path: &Path, channel: Channel) -> Result<Audio, AudioError> {
     read_bytes(path)
         .and_then(|bytes| decode(&bytes, channel))
-        .map_err(|error| AudioError::File {
-            path: path.to_path_buf(),
-            error: Box::new(error),
-        })
+        .map_err(|error| naming(path, error))
+}
+
+/// Reads ready features, f32 little-endian and frame-major, as MLPerf Tiny keeps them. Errors name the path.
+pub fn read_log_mel(path: &Path, bands: usize) -> Result<Matrix, AudioError> {
+    read_bytes(path)
+        .and_then(|bytes| decode_log_mel(&bytes, bands))
+        .map_err(|error| naming(path, error))
 }
 
 /// Decodes the bytes of a WAV or FLAC file; all samples are finite, and there is at least one.
@@ -105,6 +109,30 @@ impl Layout {
                 (sum / self.channels as f64) as f32
             }
         }
+    }
+}
+
+fn naming(path: &Path, error: AudioError) -> AudioError {
+    AudioError::File {
+        path: path.to_path_buf(),
+        error: Box::new(error),
+    }
+}
+
+fn decode_log_mel(bytes: &[u8], bands: usize) -> Result<Matrix, AudioError> {
+    let (values, rest) = bytes.as_chunks::<4>();
+    if values.is_empty() {
+        return Err(AudioError::Empty);
+    }
+    if !(rest.is_empty() && values.len().is_multiple_of(bands)) {
+        return Err(AudioError::Malformed(
+            "the size is no whole number of frames of 32-bit bands",
+        ));
+    }
+    let values: Vec<f32> = values.iter().map(|b| f32::from_le_bytes(*b)).collect();
+    match values.iter().position(|value| !value.is_finite()) {
+        Some(position) => Err(AudioError::NotFinite { position }),
+        None => Ok(Matrix { bands, values }),
     }
 }
 

@@ -272,12 +272,12 @@ fn unusual_and_damaged_files_are_told_apart() {
     check(
         &wav(3, 1, 16_000, 32, &f32::NAN.to_le_bytes()),
         first,
-        "sample 0 is not a finite",
+        "value 0 is not a finite",
     );
     check(
         &wav(3, 1, 16_000, 64, &1e300f64.to_le_bytes()),
         first,
-        "sample 0 is not a finite",
+        "value 0 is not a finite",
     );
     check(
         &wav(3, 1, 16_000, 64, &0.25f64.to_le_bytes()),
@@ -415,7 +415,7 @@ fn extraction_resamples_and_refuses_what_it_cannot_do() {
         DCASE,
         &short(&[0.0, f32::INFINITY]),
         Padding::Zero,
-        "sample 1 is not a finite number",
+        "value 1 is not a finite number",
     );
     check(DCASE, &short(&[f32::MAX; 1000]), Padding::Zero, "2 frames");
     check(
