@@ -202,6 +202,9 @@ fn advantage(sampler: &dyn Sampler, n_seeds: u64, n_trials: usize) -> (f64, f64)
     (mean, (variance / n).sqrt())
 }
 
+/// The seeds are fixed, so this fails only when a sampler, a space's steps or the generator changes. The mean
+/// advantage is then some 130 % with a standard error of 20 %; a sampler without any advantage would pass four
+/// standard errors with a probability of about 1e-3 (Student's t, 11 degrees of freedom).
 #[test]
 fn guided_samplers_find_more_than_random_search() {
     each(|kind, sampler| {
