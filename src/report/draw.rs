@@ -183,7 +183,8 @@ fn draw_title<DB: DrawingBackend>(
     };
     let y = top + 40.0;
     let left = (WIDTH - title_width - stamp_width) / 2.0;
-    canvas.text(title, [left, y], lettering)?;
+    let middle = left + title_width / 2.0;
+    canvas.text(title, [middle, y], lettering.middle())?;
     if synthetic {
         let center = left + title_width + 16.0 + (stamp_width - 16.0) / 2.0;
         let badge = Rect::around(center, y, stamp_width - 16.0, 28.0);
@@ -536,8 +537,8 @@ fn draw_legend<DB: DrawingBackend>(
         "AUC is that of the clips that steer the search.".to_string(),
     ];
     if let Some(target) = target.filter(|target| !target.reference.is_empty()) {
-        let reference = target.show_reference();
-        lines.push(format!("Hypervolume is counted from {reference}."));
+        lines.push("Hypervolume is counted from the point".to_string());
+        lines.push(target.show_reference());
     }
     lines.extend(info.notes.iter().cloned());
     let soft = Lettering::plain(TEXT, SOFT_INK);
