@@ -1029,7 +1029,10 @@ fn averaged(large: &[u8], width: usize, height: usize, scale: usize) -> Vec<u8> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::fixture::{Fake, fake_run};
+    use crate::report::{
+        fixture::{Fake, fake_run},
+        html,
+    };
 
     /// Draws all figures and looks for texts in the SVG. `NAS_FIGURES=folder` keeps them, to be looked at.
     #[track_caller]
@@ -1046,29 +1049,15 @@ mod tests {
             reader.next_frame(&mut pixels).unwrap();
             assert!(pixels.iter().any(|value| *value < 100), "{name}: blank");
         }
+        let page = html::report(&info).unwrap();
+        assert_eq!(page.matches("<svg").count(), 2, "{name}");
+        assert_eq!(page.matches("<table").count(), info.targets.len(), "{name}");
+        assert!(!page.contains("<b>"), "{name}: not escaped");
         if let Ok(folder) = std::env::var("NAS_FIGURES") {
             let folder = Path::new(&folder).join(name);
             std::fs::create_dir_all(&folder).unwrap();
             write_figures(&info, &folder).unwrap();
-            std::fs::write(
-                folder.join("report.html"),
-                crate::report::html::report(&info).unwrap(),
-            )
-            .unwrap();
-            let mut tables = String::new();
-            for width in [120, 80, 10] {
-                tables += &crate::report::table::front_tables(&info, width);
-                tables += "\n";
-            }
-            std::fs::write(folder.join("tables.txt"), tables).unwrap();
-            std::fs::write(
-                folder.join("front.csv"),
-                crate::report::table::front_csv(&info).unwrap(),
-            )
-            .unwrap();
-            let document = crate::report::json::FrontDocument::new(&info);
-            let document = crate::report::json::render(&document);
-            std::fs::write(folder.join("front.json"), document).unwrap();
+            std::fs::write(folder.join("report.html"), page).unwrap();
         }
     }
 
