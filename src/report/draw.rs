@@ -308,6 +308,11 @@ fn draw_rejected<DB: DrawingBackend>(
         let stroke = [[x, bottom - 11.0], [x, bottom - 1.0]];
         canvas.line(&stroke, RUG, 1.0)?;
     }
+    if panel.rejected_beyond > 0 {
+        let text = format!("+{} →", panel.rejected_beyond);
+        let lettering = Lettering::plain(LABEL, SOFT_INK).right();
+        canvas.text(&text, [plot.area.right - 4.0, bottom - 23.0], lettering)?;
+    }
     Ok(())
 }
 
