@@ -183,7 +183,8 @@ fn draw_title<DB: DrawingBackend>(
     };
     let y = top + 40.0;
     let left = (WIDTH - title_width - stamp_width) / 2.0;
-    canvas.text(title, [left, y], lettering)?;
+    let middle = left + title_width / 2.0;
+    canvas.text(title, [middle, y], lettering.middle())?;
     if synthetic {
         let center = left + title_width + 16.0 + (stamp_width - 16.0) / 2.0;
         let badge = Rect::around(center, y, stamp_width - 16.0, 28.0);
@@ -306,6 +307,11 @@ fn draw_rejected<DB: DrawingBackend>(
         let x = x as f64;
         let stroke = [[x, bottom - 11.0], [x, bottom - 1.0]];
         canvas.line(&stroke, RUG, 1.0)?;
+    }
+    if panel.rejected_beyond > 0 {
+        let text = format!("+{} →", panel.rejected_beyond);
+        let lettering = Lettering::plain(LABEL, SOFT_INK).right();
+        canvas.text(&text, [plot.area.right - 4.0, bottom - 23.0], lettering)?;
     }
     Ok(())
 }
@@ -536,8 +542,8 @@ fn draw_legend<DB: DrawingBackend>(
         "AUC is that of the clips that steer the search.".to_string(),
     ];
     if let Some(target) = target.filter(|target| !target.reference.is_empty()) {
-        let reference = target.show_reference();
-        lines.push(format!("Hypervolume is counted from {reference}."));
+        lines.push("Hypervolume is counted from the point".to_string());
+        lines.push(target.show_reference());
     }
     lines.extend(info.notes.iter().cloned());
     let soft = Lettering::plain(TEXT, SOFT_INK);
@@ -1028,7 +1034,10 @@ fn averaged(large: &[u8], width: usize, height: usize, scale: usize) -> Vec<u8> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::fixture::{Fake, fake_run};
+    use crate::report::{
+        fixture::{Fake, fake_run},
+        html,
+    };
 
     /// Draws all figures and looks for texts in the SVG. `NAS_FIGURES=folder` keeps them, to be looked at.
     #[track_caller]
@@ -1045,29 +1054,15 @@ mod tests {
             reader.next_frame(&mut pixels).unwrap();
             assert!(pixels.iter().any(|value| *value < 100), "{name}: blank");
         }
+        let page = html::report(&info).unwrap();
+        assert_eq!(page.matches("<svg").count(), 2, "{name}");
+        assert_eq!(page.matches("<table").count(), info.targets.len(), "{name}");
+        assert!(!page.contains("<b>"), "{name}: not escaped");
         if let Ok(folder) = std::env::var("NAS_FIGURES") {
             let folder = Path::new(&folder).join(name);
             std::fs::create_dir_all(&folder).unwrap();
             write_figures(&info, &folder).unwrap();
-            std::fs::write(
-                folder.join("report.html"),
-                crate::report::html::report(&info).unwrap(),
-            )
-            .unwrap();
-            let mut tables = String::new();
-            for width in [120, 80, 10] {
-                tables += &crate::report::table::front_tables(&info, width);
-                tables += "\n";
-            }
-            std::fs::write(folder.join("tables.txt"), tables).unwrap();
-            std::fs::write(
-                folder.join("front.csv"),
-                crate::report::table::front_csv(&info).unwrap(),
-            )
-            .unwrap();
-            let document = crate::report::json::FrontDocument::new(&info);
-            let document = crate::report::json::render(&document);
-            std::fs::write(folder.join("front.json"), document).unwrap();
+            std::fs::write(folder.join("report.html"), page).unwrap();
         }
     }
 

@@ -467,8 +467,9 @@ fn cost_axis(points: &[Point], limit: Option<f64>, over: &[f64]) -> Axis {
             log: true,
         };
     }
+    // Nearly equal values keep some air, or their ticks could not be told apart.
     let pad = if high > low {
-        0.07 * (high - low)
+        (0.07 * (high - low)).max(0.03 * high)
     } else {
         (0.5 * high).max(0.5)
     };
@@ -487,5 +488,117 @@ fn trimmed(value: f64, digits: usize) -> String {
     match text.contains('.') {
         true => text.trim_end_matches('0').trim_end_matches('.').to_string(),
         false => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::report::fixture::{Fake, fake_run};
+
+    #[test]
+    fn a_panel_holds_every_candidate() {
+        let info = fake_run(&Fake::COMMON);
+        for cost in Cost::ALL {
+            let panel = Panel::new(&info, 0, cost);
+            assert_eq!(panel.points.len(), 60);
+            assert_eq!(panel.rejected.len() + panel.rejected_beyond, 300);
+            let on_front = panel.points.iter().filter(|point| point.on_front);
+            assert_eq!(on_front.count(), info.targets[0].front.len());
+            assert!(panel.points.iter().all(|p| panel.x.contains(p.cost)));
+            assert!(panel.points.iter().all(|p| panel.y.contains(p.auc)));
+            assert!(panel.limit.is_none_or(|limit| panel.x.contains(limit)));
+            // Every point of the front is on or below the stairs.
+            let best = |cost: f64| {
+                let reached = panel.staircase.iter().filter(|step| step[0] <= cost);
+                reached.map(|step| step[1]).fold(0.0, f64::max)
+            };
+            let mut members = panel.points.iter().filter(|point| point.on_front);
+            assert!(members.all(|p| p.auc <= best(p.cost)));
+        }
+        assert_eq!(Panel::new(&info, 0, Cost::Ram).limit, Some(262144.0));
+        assert_eq!(Panel::new(&info, 0, Cost::Ram).title(), "RAM, estimated");
+        assert!(Panel::new(&info, 5, Cost::Ram).is_empty());
+    }
+
+    #[test]
+    fn ticks_are_round_and_no_more_than_fit() {
+        fn check(cost: Cost, low: f64, high: f64, most: usize, expected: &str) {
+            let log = high > 10.0 * low;
+            let axis = Axis { low, high, log };
+            let ticks = axis.cost_ticks(cost, |ticks| ticks.len() <= most);
+            let labels: Vec<&str> = ticks.iter().map(|tick| tick.label.as_str()).collect();
+            assert_eq!(labels.join("|"), expected);
+        }
+        check(Cost::Ram, 2e3, 3e4, 6, "2 KiB|4 KiB|8 KiB|16 KiB");
+        check(Cost::Ram, 2e3, 2e6, 4, "8 KiB|64 KiB|512 KiB");
+        check(Cost::Flash, 5e4, 9e4, 6, "56 KiB|64 KiB|72 KiB|80 KiB");
+        check(Cost::Latency, 150.0, 6e3, 6, "200 µs|500 µs|1 ms|2 ms|5 ms");
+        check(Cost::Latency, 150.0, 6e3, 3, "300 µs|1 ms|3 ms");
+        check(Cost::Energy, 1.5e3, 3.2e3, 5, "1.5 mJ|2 mJ|2.5 mJ|3 mJ");
+        check(Cost::Macs, 1e5, 1e9, 5, "100 k|1 M|10 M|100 M|1 G");
+        let auc = Axis::fit_auc([0.71, 0.97].into_iter());
+        let ticks = auc.number_ticks(|ticks| ticks.len() <= 4);
+        let labels: Vec<String> = ticks.into_iter().map(|tick| tick.label).collect();
+        assert_eq!(labels, ["0.7", "0.8", "0.9"]);
+    }
+
+    #[test]
+    fn stairs_climb_over_dominated_points() {
+        fn check(points: &[[f64; 2]], expected: &[[f64; 2]]) {
+            assert_eq!(staircase(points.to_vec()), expected);
+        }
+        check(&[], &[]);
+        check(
+            &[[3.0, 0.9], [1.0, 0.5], [2.0, 0.4], [3.0, 0.8]],
+            &[[1.0, 0.5], [3.0, 0.9]],
+        );
+        check(&[[1.0, 0.5], [2.0, 0.5]], &[[1.0, 0.5]]);
+    }
+
+    proptest! {
+        #[test]
+        fn labels_never_cover_each_other(
+            spots in prop::collection::vec((0.0..400.0f64, 0.0..300.0f64, 10.0..60.0f64), 0..25),
+        ) {
+            let bounds = Rect { left: 0.0, top: 0.0, right: 400.0, bottom: 300.0 };
+            let anchor = |(x, y, width): &(f64, f64, f64)| Anchor {
+                x: *x, y: *y, radius: 7.0, width: *width, height: 14.0,
+            };
+            let anchors: Vec<Anchor> = spots.iter().map(anchor).collect();
+            let places: Vec<Rect> = place_labels(&anchors, &bounds, &[]).into_iter().flatten().collect();
+            for (idx, place) in places.iter().enumerate() {
+                prop_assert!(bounds.holds(place));
+                for other in &places[..idx] {
+                    prop_assert_eq!(place.overlap(other), 0.0);
+                }
+                for anchor in &anchors {
+                    let marker = Rect::around(anchor.x, anchor.y, 14.0, 14.0);
+                    prop_assert_eq!(place.overlap(&marker), 0.0);
+                }
+            }
+            // A lone marker always finds room.
+            prop_assert!(anchors.is_empty() || !places.is_empty());
+        }
+
+        #[test]
+        fn any_costs_have_few_and_distinct_ticks(
+            values in prop::collection::vec(0.0..1e12f64, 1..5),
+            shrink in 0..12i32,
+            near in prop::bool::ANY,
+        ) {
+            let scale = 10f64.powi(-shrink);
+            let value = |v: &f64| if near { 65536.0 + (v / 1e10).round() } else { v * scale };
+            let values: Vec<f64> = values.iter().map(value).collect();
+            let axis = cost_axis(&[], Some(values[0]), &values[1..]);
+            for cost in Cost::ALL {
+                let ticks = axis.cost_ticks(cost, |ticks| ticks.len() <= 6);
+                prop_assert!(ticks.len() <= 6);
+                let labels: BTreeSet<&str> = ticks.iter().map(|tick| tick.label.as_str()).collect();
+                prop_assert_eq!(labels.len(), ticks.len(), "{:?} {:?}", axis, ticks);
+            }
+        }
     }
 }

@@ -177,6 +177,83 @@ pub fn fake_run(fake: &Fake) -> RunInfo {
     }
 }
 
+/// Two trials on two targets; every number is easy to tell from every other.
+pub fn small_run() -> RunInfo {
+    let exact = |value| Some(Quantity::exact(value, Source::Estimated));
+    let costs = |ram: f64, latency: f64, source: Source| Costs {
+        ram_bytes: exact(ram),
+        flash_bytes: exact(90000.4),
+        latency_us: Some(Quantity {
+            value: latency,
+            low: 0.8 * latency,
+            high: 1.25 * latency,
+            source,
+        }),
+        energy_uj: None,
+    };
+    let first = ScoredTrial {
+        trial: 4,
+        space: "ds-cnn".to_string(),
+        task: Task::Classify { classes: 3 },
+        figures: Figures {
+            auc_int8: Some(0.875),
+            pauc_int8: Some(0.625),
+            auc_float: Some(0.9),
+            test_auc_int8: None,
+            test_pauc_int8: None,
+        },
+        macs: 1_500_000,
+        params: 52_000,
+        costs: vec![
+            costs(65536.0, 2000.0, Source::Estimated),
+            costs(65536.0, 40000.0, Source::Measured),
+        ],
+    };
+    let second = ScoredTrial {
+        trial: 9,
+        space: "dense-ae".to_string(),
+        task: Task::Reconstruct,
+        figures: Figures {
+            auc_int8: Some(0.75),
+            test_auc_int8: Some(f64::NAN),
+            ..first.figures
+        },
+        macs: 300_000,
+        params: 290_000,
+        costs: vec![
+            costs(8192.0, 1000.0, Source::Estimated),
+            costs(8192.0, 50000.0, Source::Estimated),
+        ],
+    };
+    let target = |name: &str, front: Vec<u64>| TargetInfo {
+        name: name.to_string(),
+        limits: Limits {
+            ram_bytes: Some(131072.0),
+            ..Limits::default()
+        },
+        front,
+        hypervolumes: vec![(4, 0.25), (9, 0.5)],
+        reference: vec![
+            (Objective::OneMinusAuc, 0.5),
+            (Objective::Cost(Cost::Latency), 20000.0),
+        ],
+    };
+    RunInfo {
+        run: "brave-fan".to_string(),
+        data: "synthetic:fan".to_string(),
+        synthetic: true,
+        counts: TrialCounts {
+            scored: 2,
+            rejected: 7,
+            failed: 1,
+        },
+        targets: vec![target("u55", vec![4, 9]), target("m7", vec![4])],
+        scored: vec![first, second],
+        rejected: Vec::new(),
+        notes: vec!["too few clips".to_string()],
+    }
+}
+
 /// Trials that no other trial beats in AUC, latency and RAM at once.
 fn front(scored: &[ScoredTrial], target_idx: usize) -> Vec<u64> {
     let key = |trial: &ScoredTrial| {

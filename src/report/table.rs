@@ -24,9 +24,14 @@ pub fn front_table(info: &RunInfo, target_idx: usize, width: usize) -> String {
         return String::new();
     };
     let members = info.front(target_idx);
-    let mut text = format!("Front of {} on {}", info.run, target.name);
+    let mut text = format!("Front of {} on {}", printable(&info.run), target.name);
     if let Some(hypervolume) = target.hypervolume() {
-        text += &format!(": {} trials, hypervolume {hypervolume:.4}", members.len());
+        let plural = if members.len() == 1 {
+            "trial"
+        } else {
+            "trials"
+        };
+        text += &format!(": {} {plural}, hypervolume {hypervolume:.4}", members.len());
     }
     text += "\n";
     if members.is_empty() {
@@ -67,7 +72,10 @@ pub fn front_csv(info: &RunInfo) -> Result<String, ReportError> {
     for (target_idx, target) in info.targets.iter().enumerate() {
         for trial in info.front(target_idx) {
             let figures = &trial.figures;
-            let number = |value: Option<f64>| value.map_or(String::new(), |v| v.to_string());
+            let number = |value: Option<f64>| match value {
+                Some(value) if value.is_finite() => value.to_string(),
+                _ => String::new(),
+            };
             let mut record = vec![
                 info.run.clone(),
                 info.synthetic.to_string(),
@@ -110,6 +118,10 @@ const STYLE: TableStyle = TableStyle::new()
     .header_lines(ContentLineStyle::none())
     .header_separator(LineStyle::none().fill('─').junction('─'))
     .content_lines(ContentLineStyle::none());
+
+// Padding between columns, to which the table adds one blank.
+const WIDE_GAP: u16 = 1;
+const NARROW_GAP: u16 = 0;
 
 /// Longer names of spaces are cut.
 const SPACE_CHARACTERS: usize = 16;
@@ -217,8 +229,13 @@ const fn mark(source: Source) -> &'static str {
     }
 }
 
+/// Without the characters that would steer a terminal.
+fn printable(name: &str) -> String {
+    name.chars().filter(|c| !c.is_control()).collect()
+}
+
 fn short(name: &str) -> String {
-    let printable: String = name.chars().filter(|c| !c.is_control()).collect();
+    let printable = printable(name);
     if printable.chars().count() <= SPACE_CHARACTERS {
         return printable;
     }
@@ -235,7 +252,7 @@ fn fitted(members: &[&ScoredTrial], target_idx: usize, width: usize) -> (String,
             .iter()
             .any(|m| column.cell(m, target_idx) != UNKNOWN)
     });
-    for gap in [2, 1] {
+    for gap in [WIDE_GAP, NARROW_GAP] {
         let table = rendered(members, target_idx, &columns, gap);
         if widest_line(&table) <= width {
             return (table, Vec::new());
@@ -244,11 +261,11 @@ fn fitted(members: &[&ScoredTrial], target_idx: usize, width: usize) -> (String,
     let optional = |column: &Column| Column::OPTIONAL.contains(column);
     let (mut left_out, mut chosen): (Vec<Column>, Vec<Column>) =
         columns.iter().partition(|column| optional(column));
-    let mut table = rendered(members, target_idx, &chosen, 1);
+    let mut table = rendered(members, target_idx, &chosen, NARROW_GAP);
     for candidate in Column::OPTIONAL {
         let is_taken = |c: &&Column| **c == candidate || chosen.contains(c);
         let more: Vec<Column> = columns.iter().filter(is_taken).copied().collect();
-        let wider = rendered(members, target_idx, &more, 1);
+        let wider = rendered(members, target_idx, &more, NARROW_GAP);
         if columns.contains(&candidate) && widest_line(&wider) <= width {
             left_out.retain(|column| *column != candidate);
             (table, chosen) = (wider, more);
@@ -321,4 +338,72 @@ pub(super) fn caption(
     }
     lines.extend(info.notes.iter().cloned());
     lines.iter().map(|line| format!("{line}\n")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::fixture::{Fake, fake_run, small_run};
+
+    #[test]
+    fn a_table_says_what_its_numbers_are() {
+        let expected = "\
+Front of brave-fan on m7: 1 trial, hypervolume 0.5000
+trial  approach    space     AUC    AUC   pAUC       RAM     flash   latency    MACs  params
+                            int8  float   int8
+────────────────────────────────────────────────────────────────────────────────────────────
+    4  classifier  ds-cnn  0.875  0.900  0.625  64.0 KiB  87.9 KiB  40.0 ms*  1.50 M  52.0 k
+Synthetic data: the scores say nothing about real machines.
+AUC int8 steered the search; AUC test is from clips it never saw.
+Costs: estimated, * measured.
+too few clips
+";
+        assert_eq!(front_table(&small_run(), 1, 120), expected);
+    }
+
+    #[test]
+    fn a_table_is_as_wide_as_the_terminal() {
+        fn check(width: usize, left_out: &str) {
+            let table = front_table(&fake_run(&Fake::COMMON), 0, width);
+            assert!(widest_line(&table) <= width, "{width}:\n{table}");
+            let caption = table.lines().find(|line| line.starts_with("Left out"));
+            assert_eq!(caption.unwrap_or(""), left_out, "{width}");
+        }
+        check(120, "");
+        check(
+            80,
+            "Left out for width: approach, AUC float, pAUC int8, params.",
+        );
+        let empty = Fake {
+            trained: 0,
+            ..Fake::COMMON
+        };
+        let table = front_table(&fake_run(&empty), 0, 80);
+        assert!(table.contains("No trained candidate is on the front."));
+        let hostile = Fake {
+            hostile: true,
+            ..Fake::COMMON
+        };
+        assert!(!front_tables(&fake_run(&hostile), 80).contains('\u{1}'));
+    }
+
+    #[test]
+    fn csv_reads_back() {
+        let text = front_csv(&small_run()).unwrap();
+        let mut reader = csv::Reader::from_reader(text.as_bytes());
+        let header = reader.headers().unwrap().clone();
+        let rows: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
+        let cell = |row: usize, name: &str| {
+            let column = header.iter().position(|h| h == name).unwrap();
+            rows[row][column].to_string()
+        };
+        assert_eq!(rows.len(), 3);
+        assert_eq!(cell(0, "trial"), "4");
+        assert_eq!(cell(1, "approach"), "autoencoder");
+        assert_eq!(cell(1, "test_auc_int8"), "");
+        assert_eq!(cell(2, "target"), "m7");
+        assert_eq!(cell(2, "latency_us_high"), "50000");
+        assert_eq!(cell(2, "latency_us_source"), "measured");
+        assert_eq!(cell(2, "energy_uj"), "");
+    }
 }
