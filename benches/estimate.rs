@@ -7,34 +7,46 @@ use nas::{
     graph::{Graph, GraphBuilder, Shape, Style, Window},
     space::{Candidate, Task},
     target::{builtin, estimate},
+    units::Rng,
 };
 
 fn main() {
-    let candidates = [
-        ("dense autoencoder", candidate(dense_autoencoder())),
-        ("convolutional autoencoder", candidate(convolutional_autoencoder())),
-        ("inverted residuals", candidate(inverted_residuals())),
+    let mut rng = Rng::new(1, 0);
+    let families: [(&str, Vec<Candidate>); 3] = [
+        ("dense autoencoders", random(&mut rng, dense_autoencoder)),
+        (
+            "convolutional autoencoders",
+            random(&mut rng, convolutional_autoencoder),
+        ),
+        ("inverted residuals", random(&mut rng, inverted_residuals)),
     ];
     println!("candidates per second on one core");
     for target in builtin() {
-        for (name, candidate) in &candidates {
+        for (name, candidates) in &families {
             let per_second = rate(|| {
-                black_box(estimate(black_box(candidate), target));
+                for candidate in candidates {
+                    black_box(estimate(black_box(candidate), target));
+                }
             });
-            let n_ops = candidate.graph.ops.len();
-            println!("{per_second:>10.0}  {:<10}  {name} ({n_ops} operators)", target.name);
+            println!("{per_second:>10.0}  {:<10}  {name}", target.name);
         }
     }
 }
 
-/// Calls per second, the best of five rounds: other work on the machine only slows down.
-fn rate(mut call: impl FnMut()) -> f64 {
-    const CALLS: u32 = 20_000;
+/// Candidates of one family; as many are costed in one call of the timed function.
+const CANDIDATES: usize = 500;
+
+fn random(rng: &mut Rng, build: fn(&mut Rng) -> Graph) -> Vec<Candidate> {
+    (0..CANDIDATES).map(|_| candidate(build(rng))).collect()
+}
+
+/// Candidates per second, the best of twenty rounds: other work on the machine only slows down.
+fn rate(mut round: impl FnMut()) -> f64 {
     let mut best: f64 = 0.0;
-    for _ in 0..5 {
+    for _ in 0..20 {
         let start = Instant::now();
-        (0..CALLS).for_each(|_| call());
-        best = best.max(f64::from(CALLS) / start.elapsed().as_secs_f64());
+        round();
+        best = best.max(CANDIDATES as f64 / start.elapsed().as_secs_f64());
     }
     best
 }
@@ -58,44 +70,77 @@ fn candidate(graph: Graph) -> Candidate {
     }
 }
 
-fn dense_autoencoder() -> Graph {
+/// A random number of channels in steps of 8.
+fn channels(rng: &mut Rng, most: usize) -> usize {
+    8 * (1 + rng.below(most / 8))
+}
+
+fn dense_autoencoder(rng: &mut Rng) -> Graph {
     let mut b = GraphBuilder::new(Shape::vector(640));
     let mut x = 0;
-    for width in [128, 128, 128, 128, 8, 128, 128, 128, 128] {
-        x = b.dense(x, width, Style::BATCH_NORM_RELU);
+    for _ in 0..4 + rng.below(6) {
+        x = b.dense(x, channels(rng, 256), Style::BATCH_NORM_RELU);
     }
     let x = b.dense(x, 640, Style::LINEAR);
     b.finish(x)
 }
 
-fn convolutional_autoencoder() -> Graph {
+fn convolutional_autoencoder(rng: &mut Rng) -> Graph {
     let mut b = GraphBuilder::new(Shape::new(32, 64, 1));
-    let mut x = b.conv(0, 16, Window::same(3, 2), Style::BATCH_NORM_RELU);
-    for channels in [24, 32, 48] {
+    let mut x = b.conv(
+        0,
+        channels(rng, 32),
+        Window::same(3, 2),
+        Style::BATCH_NORM_RELU,
+    );
+    let levels = 2 + rng.below(3);
+    for _ in 0..levels {
         x = b.depthwise(x, Window::same(3, 2), Style::BATCH_NORM_RELU);
-        x = b.conv(x, channels, Window::same(1, 1), Style::BATCH_NORM_RELU);
+        x = b.conv(
+            x,
+            channels(rng, 64),
+            Window::same(1, 1),
+            Style::BATCH_NORM_RELU,
+        );
     }
-    for channels in [32, 24, 16] {
+    for _ in 0..=levels {
         x = b.upsample(x, [2, 2]);
         x = b.depthwise(x, Window::same(3, 1), Style::BATCH_NORM_RELU);
-        x = b.conv(x, channels, Window::same(1, 1), Style::BATCH_NORM_RELU);
+        x = b.conv(
+            x,
+            channels(rng, 64),
+            Window::same(1, 1),
+            Style::BATCH_NORM_RELU,
+        );
     }
-    x = b.upsample(x, [2, 2]);
     let x = b.conv(x, 1, Window::same(3, 1), Style::LINEAR);
     b.finish(x)
 }
 
-fn inverted_residuals() -> Graph {
+fn inverted_residuals(rng: &mut Rng) -> Graph {
     let mut b = GraphBuilder::new(Shape::new(32, 64, 1));
-    let mut x = b.conv(0, 16, Window::same(3, 2), Style::BATCH_NORM_RELU);
-    for (channels, stride) in [(16, 1), (24, 2), (24, 1), (24, 1), (32, 2), (32, 1), (32, 1)] {
-        let input = x;
-        let expanded = 4 * b.shape(x).channels;
-        x = b.conv(x, expanded, Window::same(1, 1), Style::BATCH_NORM_RELU);
-        x = b.depthwise(x, Window::same(3, stride), Style::BATCH_NORM_RELU);
-        x = b.conv(x, channels, Window::same(1, 1), Style::BATCH_NORM);
-        if b.shape(input) == b.shape(x) {
-            x = b.add(input, x);
+    let mut x = b.conv(
+        0,
+        channels(rng, 32),
+        Window::same(3, 2),
+        Style::BATCH_NORM_RELU,
+    );
+    for _ in 0..3 {
+        let (width, expansion) = (channels(rng, 48), 2 + rng.below(5));
+        for layer in 0..1 + rng.below(4) {
+            let input = x;
+            let stride = if layer == 0 { 2 } else { 1 };
+            x = b.conv(
+                x,
+                expansion * b.shape(x).channels,
+                Window::same(1, 1),
+                Style::BATCH_NORM_RELU,
+            );
+            x = b.depthwise(x, Window::same(3, stride), Style::BATCH_NORM_RELU);
+            x = b.conv(x, width, Window::same(1, 1), Style::BATCH_NORM);
+            if layer > 0 {
+                x = b.add(input, x);
+            }
         }
     }
     let x = b.global_average_pool(x);

@@ -312,7 +312,7 @@ impl Time {
     fn add_front_end(&mut self, front_end: &FrontEnd) {
         let spec = &front_end.spec;
         let frames = front_end.frame_stride.min(front_end.frames) as f64;
-        let n_fft = spec.n_fft as f64;
+        let n_fft = spec.n_fft.max(1) as f64;
         let n_mels = spec.n_mels as f64;
         self.work[Term::FftPoint as usize] += frames * n_fft * n_fft.log2();
         self.work[Term::MelMac as usize] += frames * mel_weights(spec) as f64;

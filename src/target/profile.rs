@@ -120,7 +120,7 @@ pub enum Term {
 }
 
 impl Term {
-    pub const COUNT: usize = 18;
+    pub const COUNT: usize = Term::DctMac as usize + 1;
 
     /// Terms that no profile may leave out: without them an operator would cost nothing.
     const REQUIRED: [Term; 12] = [
