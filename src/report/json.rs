@@ -149,6 +149,30 @@ pub struct TrialDocument {
     pub files: Vec<String>,
 }
 
+/// What `nas score --json` prints.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ScoresDocument {
+    pub schema_version: u32,
+    /// The trial whose model scored.
+    pub model: String,
+    pub synthetic: bool,
+    /// A clip with a higher score is called anomalous.
+    pub threshold: Option<f64>,
+    /// Over the labelled test clips.
+    pub auc_int8: Option<f64>,
+    pub pauc_int8: Option<f64>,
+    pub clips: Vec<ClipView>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ClipView {
+    pub file: String,
+    pub score: f64,
+    pub anomalous: Option<bool>,
+    /// `normal`, `anomaly`, or null where nobody says.
+    pub label: Option<String>,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct FiguresView {
     pub auc_int8: Option<f64>,
@@ -175,7 +199,7 @@ pub struct GroupView {
     pub machine: String,
     pub section: String,
     /// `source`, `target`, or null for the whole section.
-    pub domain: Option<&'static str>,
+    pub domain: Option<String>,
     pub auc_int8: Option<f64>,
     pub pauc_int8: Option<f64>,
     pub normals: usize,

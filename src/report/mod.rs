@@ -8,9 +8,13 @@ pub mod figure;
 mod fixture;
 pub mod html;
 pub mod json;
+pub mod listing;
+mod load;
 pub mod table;
 
 use std::{fmt, path::PathBuf};
+
+pub use load::{load, load_runs, load_trial};
 
 use crate::{
     space::Task,
@@ -20,6 +24,12 @@ use crate::{
 /// A report that could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum ReportError {
+    #[error(transparent)]
+    Store(#[from] crate::store::StoreError),
+    #[error(transparent)]
+    Settings(#[from] crate::run::SettingsError),
+    #[error("the genome of trial {trial} is of no space of its run")]
+    Genome { trial: i64 },
     #[error("the figure could not be drawn: {0}")]
     Draw(String),
     #[error("the figure could not be encoded as PNG")]

@@ -114,7 +114,7 @@ const UNKNOWN: &str = "–";
 const TARGET_COSTS: [Cost; 4] = [Cost::Ram, Cost::Flash, Cost::Latency, Cost::Energy];
 
 /// No borders, and one line under the header.
-const STYLE: TableStyle = TableStyle::new()
+pub(super) const STYLE: TableStyle = TableStyle::new()
     .header_lines(ContentLineStyle::none())
     .header_separator(LineStyle::none().fill('─').junction('─'))
     .content_lines(ContentLineStyle::none());

@@ -39,7 +39,7 @@ pub enum Observed {
 }
 
 /// A rule that turns what is known into what to try next.
-pub trait Sampler {
+pub trait Sampler: Sync {
     /// Proposes exactly `count` genomes, from nothing but `history` (oldest first) and `rng`.
     ///
     /// Genomes that are not in `history` are preferred; a space that is used up repeats itself.

@@ -140,10 +140,14 @@ pub fn parse(path: &str, text: &str) -> Result<SearchSpace, SpaceError> {
         return Err(fault("sample_rate_hz", "must be between 1000 and 192000"));
     }
     let training = file.training;
-    if training.epochs == 0 || training.batch_size < 2 || !(training.learning_rate > 0.0) {
+    if training.epochs == 0
+        || training.windows_per_epoch == 0
+        || training.batch_size < 2
+        || !(training.learning_rate > 0.0)
+    {
         return Err(fault(
             "training",
-            "needs at least one epoch, a batch of two and a positive learning rate",
+            "needs at least one epoch of one window, a batch of two and a positive learning rate",
         ));
     }
 

@@ -7,7 +7,7 @@ mod families;
 mod file;
 
 pub use families::Family;
-pub use file::{SpaceError, builtin, load};
+pub use file::{SpaceError, builtin, load, parse};
 
 use crate::{
     audio::{Feature, FeatureSpec, FrontEnd},
@@ -68,7 +68,10 @@ pub struct Axis {
 pub struct Training {
     pub epochs: usize,
     pub batch_size: usize,
+    /// Peak learning rate of Adam.
     pub learning_rate: f32,
+    /// Windows drawn per epoch at most.
+    pub windows_per_epoch: usize,
 }
 
 /// A family of networks with the values of its axes.
@@ -215,6 +218,25 @@ impl Spaces {
             .take(usize::from(u8::MAX))
             .collect();
         Spaces { spaces, classes }
+    }
+
+    /// Spaces without meaning for tests of samplers: per space, the number of values of each axis.
+    #[cfg(test)]
+    pub(crate) fn with_axis_sizes(axis_sizes: Vec<Vec<u8>>) -> Spaces {
+        let space = |sizes: Vec<u8>| SearchSpace {
+            axes: sizes
+                .into_iter()
+                .map(|size| Axis {
+                    name: "axis",
+                    values: (0..size).map(f64::from).collect(),
+                })
+                .collect(),
+            ..builtin().swap_remove(0)
+        };
+        Spaces {
+            spaces: axis_sizes.into_iter().map(space).collect(),
+            classes: 1,
+        }
     }
 
     pub fn spaces(&self) -> &[SearchSpace] {
@@ -411,74 +433,5 @@ mod tests {
                 .all(|space| space.family.is_autoencoder())
         );
         assert!(!spaces.is_empty());
-    }
-}
-
-/// The spaces of one search. Stand-in with bare axes, until the families stand here.
-#[derive(Debug, Clone)]
-pub struct Spaces {
-    axis_sizes: Vec<Vec<u8>>,
-}
-
-impl Spaces {
-    /// Spaces without meaning for tests of samplers: per space, the number of values of each axis.
-    #[cfg(test)]
-    pub(crate) fn with_axis_sizes(axis_sizes: Vec<Vec<u8>>) -> Self {
-        Spaces { axis_sizes }
-    }
-
-    pub fn random(&self, rng: &mut crate::units::Rng) -> Genome {
-        let space = rng.below(self.axis_sizes.len());
-        let genes = self.axis_sizes[space]
-            .iter()
-            .map(|&size| rng.below(size.into()) as u8)
-            .collect();
-        Genome {
-            space: space as u8,
-            genes,
-        }
-    }
-
-    pub fn mutate(&self, genome: &Genome, rng: &mut crate::units::Rng) -> Genome {
-        if self.axis_sizes.len() > 1 && rng.below(20) == 0 {
-            return self.random(rng);
-        }
-        let sizes = &self.axis_sizes[genome.space as usize];
-        let mut child = genome.clone();
-        for _ in 0..1 + rng.below(2) {
-            let axis = rng.below(sizes.len());
-            if sizes[axis] > 1 {
-                let step = 1 + rng.below(sizes[axis] as usize - 1) as u8;
-                child.genes[axis] = (child.genes[axis] + step) % sizes[axis];
-            }
-        }
-        child
-    }
-
-    pub fn crossover(&self, a: &Genome, b: &Genome, rng: &mut crate::units::Rng) -> Genome {
-        if a.space != b.space {
-            return self.mutate(a, rng);
-        }
-        let mut child = a.clone();
-        for (gene, other) in child.genes.iter_mut().zip(&b.genes) {
-            if rng.below(2) == 0 {
-                *gene = *other;
-            }
-        }
-        child
-    }
-
-    pub fn encode(&self, genome: &Genome) -> Vec<u8> {
-        [&[genome.space], &genome.genes[..]].concat()
-    }
-
-    pub fn decode_bytes(&self, bytes: &[u8]) -> Option<Genome> {
-        let (&space, genes) = bytes.split_first()?;
-        let sizes = self.axis_sizes.get(space as usize)?;
-        let valid = sizes.len() == genes.len() && genes.iter().zip(sizes).all(|(g, s)| g < s);
-        valid.then(|| Genome {
-            space,
-            genes: genes.to_vec(),
-        })
     }
 }

@@ -188,6 +188,22 @@ impl Store {
         }
     }
 
+    /// Records trials that were never trained, with their costs; all in one transaction.
+    pub fn record_rejected(&mut self, run: RunId, trials: &[TrialRow]) -> Result<(), StoreError> {
+        if trials.is_empty() {
+            return Ok(());
+        }
+        for trial in trials {
+            refuse_nan(trial, None)?;
+        }
+        self.write(|transaction| {
+            for trial in trials {
+                insert_trial(transaction, run, trial)?;
+            }
+            Ok(())
+        })
+    }
+
     /// Records a finished trial with its costs, its evaluation if that is new, and the fronts that follow.
     ///
     /// All in one transaction. Of an evaluation that is there already (another run may have been faster), the

@@ -16,7 +16,7 @@ pub struct Budget {
 }
 
 /// What can be limited.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Resource {
     Ram,
     Flash,

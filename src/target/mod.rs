@@ -7,11 +7,12 @@
 mod budget;
 mod estimate;
 mod ethos_u55;
+mod metric;
 mod profile;
 
 use std::sync::OnceLock;
 
-pub use budget::{Budget, Excess, Over, Resource};
+pub use budget::{Budget, Excess, Over, Resource, Resource as Metric};
 pub use estimate::{
     Bottleneck, Estimate, FlashParts, OpCost, RamParts, Unit, estimate, estimate_graph,
     flash_parts, front_end_latency_us, op_costs, ram_parts,
