@@ -59,7 +59,6 @@ pub(super) fn open(root: &Path) -> Result<Dataset, DataError> {
     if found.rows.is_empty() {
         return Err(DataError::NoneUsable {
             path: root.to_path_buf(),
-            count: found.unusable.len(),
             examples: first_few(&found.unusable),
         });
     }
@@ -78,7 +77,6 @@ pub(super) fn open_clip(path: &Path, size: u64) -> Result<Dataset, DataError> {
         Kind::Unusable(reason) => {
             return Err(DataError::NoneUsable {
                 path: path.to_path_buf(),
-                count: 1,
                 examples: format!("{file_name} {reason}"),
             });
         }

@@ -9,6 +9,8 @@ mod manifest;
 mod mlperf;
 mod sanity;
 pub mod synthetic;
+#[cfg(test)]
+mod tests;
 
 use std::{
     collections::BTreeSet,
@@ -110,12 +112,8 @@ pub enum DataError {
         count: usize,
         examples: String,
     },
-    #[error("none of the {count} recordings of `{}` can be used: {examples}", path.display())]
-    NoneUsable {
-        path: PathBuf,
-        count: usize,
-        examples: String,
-    },
+    #[error("nothing in `{}` can be used: {examples}", path.display())]
+    NoneUsable { path: PathBuf, examples: String },
     #[error(
         "two folders hold machine `{machine}`: `{}` and `{}`; open one of them", first.display(), second.display()
     )]
@@ -125,7 +123,7 @@ pub enum DataError {
         second: PathBuf,
     },
     #[error(
-        "`{audio}` is sound and `{features}` ready features; a data set must be all of one kind"
+        "`{audio}` is a recording and `{features}` holds ready features; a data set must be all of one kind"
     )]
     Mixed { audio: String, features: String },
     #[error("manifest `{}`: {problem}", path.display())]
@@ -165,8 +163,13 @@ pub fn open(path: &Path) -> Result<Dataset, DataError> {
             folder::open(path)
         }
     } else if extension(path) == "csv" {
-        let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-        manifest::open(path, stem.into_owned())
+        let canonical = path.canonicalize().ok();
+        let folder = canonical.as_deref().and_then(Path::parent);
+        let name = match (path.file_stem(), folder) {
+            (Some(stem), Some(folder)) if stem == "split" => folder_name(folder),
+            (stem, _) => stem.unwrap_or_default().to_string_lossy().into_owned(),
+        };
+        manifest::open(path, name)
     } else {
         folder::open_clip(path, metadata.len())
     }
@@ -262,7 +265,8 @@ fn kind(path: &Path, size: u64) -> Kind {
             Kind::Usable(Source::LogMelBin(path.to_path_buf()))
         }
         ("bin", size) => Kind::Unusable(format!(
-            "has {size} bytes, which is no multiple of {} (128 bands of f32)",
+            "has {}, which is no multiple of {} (128 bands of f32)",
+            counted(size as usize, "byte"),
             mlperf::FRAME_BYTES
         )),
         _ => Kind::Unknown,
