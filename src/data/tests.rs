@@ -137,6 +137,17 @@ fn layouts_are_recognised() {
         note: too few test clips for scores to mean anything: fan section_00 (1 normal, 1 anomalous; a guess has AUC 0.50 ± 0.50)
         ",
     );
+    // An evaluation set of 2023 beside its renamed copy.
+    check_tree(
+        &[
+            "raw/fan/test/section_00_0000.wav",
+            "raw/fan/test_rename/section_00_source_test_normal_0000.wav",
+        ],
+        "fan section_00 Test Source Normal 1
+        note: 1 test clip without a label left out, as test_rename holds labelled copies
+        note: no training clips: a found model can be scored here, but none searched
+        note: no anomalous test clips, so no AUC: fan section_00",
+    );
     // No folder says the split: names do, or four of five normal clips train.
     check_tree(
         &[
