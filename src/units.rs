@@ -290,15 +290,9 @@ mod tests {
         let mut rng = Rng::new(1, 2);
         let drawn: Vec<usize> = (0..6).map(|_| rng.below(1000)).collect();
         let mut again = Rng::new(1, 2);
-        assert_eq!(
-            drawn,
-            (0..6).map(|_| again.below(1000)).collect::<Vec<_>>()
-        );
+        assert_eq!(drawn, (0..6).map(|_| again.below(1000)).collect::<Vec<_>>());
         let mut other = Rng::new(1, 3);
-        assert_ne!(
-            drawn,
-            (0..6).map(|_| other.below(1000)).collect::<Vec<_>>()
-        );
+        assert_ne!(drawn, (0..6).map(|_| other.below(1000)).collect::<Vec<_>>());
     }
 
     proptest::proptest! {

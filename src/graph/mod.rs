@@ -92,9 +92,7 @@ impl Window {
     /// Padding before the first row and column, as TensorFlow computes it for SAME.
     pub fn pad_before(&self, input: Shape) -> [usize; 2] {
         let one = |len: usize, kernel: usize, stride: usize| match self.padding {
-            Padding::Same => {
-                ((len.div_ceil(stride) - 1) * stride + kernel).saturating_sub(len) / 2
-            }
+            Padding::Same => ((len.div_ceil(stride) - 1) * stride + kernel).saturating_sub(len) / 2,
             Padding::Valid => 0,
         };
         [

@@ -1,5 +1,0 @@
-//! Synthetic machine sounds.
-
-/// Everything that determines one synthetic clip.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ClipSpec {}
