@@ -133,6 +133,15 @@ impl fmt::Display for FeatureSpec {
 }
 
 impl FeatureSpec {
+    /// The log-mel features of the DCASE Task 2 baselines.
+    pub const DCASE: FeatureSpec = FeatureSpec {
+        sample_rate_hz: 16_000,
+        n_fft: 1024,
+        hop_length: 512,
+        n_mels: 128,
+        feature: Feature::LogMel,
+    };
+
     /// Features per frame.
     pub fn bands(&self) -> usize {
         match self.feature {

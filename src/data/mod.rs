@@ -86,6 +86,33 @@ pub enum Domain {
     Target,
 }
 
+impl Split {
+    pub fn name(self) -> &'static str {
+        match self {
+            Split::Train => "train",
+            Split::Test => "test",
+        }
+    }
+}
+
+impl Label {
+    pub fn name(self) -> &'static str {
+        match self {
+            Label::Normal => "normal",
+            Label::Anomaly => "anomaly",
+        }
+    }
+}
+
+impl Domain {
+    pub fn name(self) -> &'static str {
+        match self {
+            Domain::Source => "source",
+            Domain::Target => "target",
+        }
+    }
+}
+
 /// Why a data set cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum DataError {
