@@ -7,7 +7,7 @@ use super::{Domain, Label, Split};
 /// What a file name says about its recording.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Recording {
-    /// `id_04` or `section_00`.
+    /// `id_04` of 2020, or `00` of later sections.
     pub section: String,
     pub domain: Option<Domain>,
     pub split: Option<Split>,
@@ -41,7 +41,7 @@ pub(super) fn parse_name(stem: &str) -> Option<Recording> {
             let label = take(&mut rest, label);
             take(&mut rest, digits)?;
             Some(Recording {
-                section: format!("section_{section}"),
+                section,
                 domain,
                 split,
                 label,
@@ -52,11 +52,14 @@ pub(super) fn parse_name(stem: &str) -> Option<Recording> {
     }
 }
 
+/// Where the baseline of 2023 and later puts the evaluation files, renamed to tell their labels.
+pub(super) const RENAMED_FOLDER: &str = "test_rename";
+
 /// What the folder of a recording says: `train`, `test`, or 2021's `source_test` and `target_test`.
 pub(super) fn parse_folder(name: &str) -> Option<(Split, Option<Domain>)> {
     match name {
         "train" => Some((Split::Train, None)),
-        "test" => Some((Split::Test, None)),
+        "test" | RENAMED_FOLDER => Some((Split::Test, None)),
         "source_test" => Some((Split::Test, Some(Domain::Source))),
         "target_test" => Some((Split::Test, Some(Domain::Target))),
         _ => None,

@@ -1,7 +1,7 @@
 //! Folders of recordings whose names and places say what they are: DCASE, MIMII, MLPerf Tiny, or nothing at all.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs, io,
     path::{Path, PathBuf},
 };
@@ -14,8 +14,8 @@ use super::{
 /// Folders below the opened one that are looked into: `raw/<machine>/train/` is three.
 const MAX_DEPTH: usize = 6;
 
-/// Far above any data set (DCASE 2020 has 31,000 files); guards against opening a whole disk.
-const MAX_FILES: usize = 1_000_000;
+/// Files and folders: far above any data set (DCASE 2020 has 54,000 clips); guards against opening a whole disk.
+const MAX_ENTRIES: usize = 1_000_000;
 
 /// The part of every section's normal clips that train where nothing else divides them, in percent.
 const TRAIN_PERCENT: usize = 80;
@@ -59,11 +59,11 @@ pub(super) fn open(root: &Path) -> Result<Dataset, DataError> {
     if found.rows.is_empty() {
         return Err(DataError::NoneUsable {
             path: root.to_path_buf(),
-            count: found.unusable.len(),
             examples: first_few(&found.unusable),
         });
     }
 
+    found.prefer_renamed();
     found.add_attributes(root);
     found.divide_undivided();
     found.note_left_out();
@@ -78,7 +78,6 @@ pub(super) fn open_clip(path: &Path, size: u64) -> Result<Dataset, DataError> {
         Kind::Unusable(reason) => {
             return Err(DataError::NoneUsable {
                 path: path.to_path_buf(),
-                count: 1,
                 examples: format!("{file_name} {reason}"),
             });
         }
@@ -230,6 +229,36 @@ impl Found {
         Ok(())
     }
 
+    /// Drops a machine's evaluation files where their labelled copies stand in `test_rename` beside them.
+    fn prefer_renamed(&mut self) {
+        let is_in = |clip: &Clip, folder: &str| {
+            let folders = clip
+                .name
+                .rsplit_once('/')
+                .map_or("", |(folders, _)| folders);
+            folders.rsplit('/').next() == Some(folder)
+        };
+        let renamed: BTreeSet<String> = self
+            .rows
+            .iter()
+            .filter(|row| is_in(&row.clip, dcase::RENAMED_FOLDER))
+            .map(|row| row.clip.machine.clone())
+            .collect();
+        let n_before = self.rows.len();
+        self.rows.retain(|row| {
+            row.clip.label.is_some()
+                || !is_in(&row.clip, "test")
+                || !renamed.contains(&row.clip.machine)
+        });
+        let n_dropped = n_before - self.rows.len();
+        if n_dropped > 0 {
+            self.notes.push(format!(
+                "{} without a label left out, as test_rename holds labelled copies",
+                counted(n_dropped, "test clip")
+            ));
+        }
+    }
+
     /// Merges the attribute tables into the clips of their machine; a table knows more than a file name.
     fn add_attributes(&mut self, root: &Path) {
         for table_path in &self.attribute_tables {
@@ -346,6 +375,7 @@ fn unlabelled_clip(name: String, source: Source, machine: &str) -> Clip {
 /// All files below `root` in the order of their names, without hidden ones and those that are not UTF-8.
 fn files_below(root: &Path) -> Result<Vec<File>, DataError> {
     let mut files = Vec::new();
+    let mut n_entries = 0;
     let mut folders = vec![(root.to_path_buf(), String::new(), 0)];
     while let Some((folder, prefix, depth)) = folders.pop() {
         let read_error = |source: io::Error| DataError::Read {
@@ -354,6 +384,13 @@ fn files_below(root: &Path) -> Result<Vec<File>, DataError> {
         };
         for entry in fs::read_dir(&folder).map_err(read_error)? {
             let entry = entry.map_err(read_error)?;
+            n_entries += 1;
+            if n_entries > MAX_ENTRIES {
+                return Err(DataError::TooManyFiles {
+                    path: root.to_path_buf(),
+                    limit: MAX_ENTRIES,
+                });
+            }
             let file_name = entry.file_name();
             let Some(file_name) = file_name.to_str().filter(|name| !name.starts_with('.')) else {
                 continue;
@@ -371,12 +408,6 @@ fn files_below(root: &Path) -> Result<Vec<File>, DataError> {
             } else {
                 let size = metadata.len();
                 files.push(File { path, name, size });
-            }
-            if files.len() > MAX_FILES {
-                return Err(DataError::TooManyFiles {
-                    path: root.to_path_buf(),
-                    limit: MAX_FILES,
-                });
             }
         }
     }

@@ -9,7 +9,7 @@ use std::{
 
 use rayon::prelude::*;
 
-use super::{Clip, Dataset, Domain, Label, Source, Split, mlperf};
+use super::{Clip, Dataset, Domain, Label, Source, Split, counted, mlperf, synthetic};
 
 /// A clip shorter than this gives few windows or none.
 const SHORT_S: f64 = 1.0;
@@ -21,7 +21,7 @@ pub struct Info {
     pub synthetic: bool,
     /// Sorted by machine, section, split, domain and label.
     pub counts: Vec<ClipCount>,
-    /// Sorted; synthetic clips have no format.
+    /// Sorted by encoding, sample rate, channels and bits.
     pub formats: Vec<FormatCount>,
     /// Seconds of all clips that have a readable header.
     pub total_s: f64,
@@ -29,7 +29,7 @@ pub struct Info {
     pub short: Vec<String>,
     /// Clips whose header cannot be read: name and reason.
     pub unreadable: Vec<(String, String)>,
-    /// Groups of clips with the same bytes; a recording in both training and test makes scores too good.
+    /// Groups of clips with the same bytes.
     pub duplicates: Vec<Vec<String>>,
     /// Names of attributes, each with its number of distinct values.
     pub attributes: Vec<(String, usize)>,
@@ -66,19 +66,21 @@ pub enum Encoding {
     Flac,
     /// Ready features: the sample rate is that of the recording they were made of.
     LogMelBin,
+    /// Made on demand, as f32.
+    Synthetic,
 }
 
 /// Counts the clips and reads their headers, in parallel.
 ///
 /// Whole files are compared only where their sizes and first bytes agree.
 pub fn describe(dataset: &Dataset) -> Info {
-    let headers: Vec<Option<Result<Header, String>>> = dataset
+    let headers: Vec<Result<Header, String>> = dataset
         .clips
         .par_iter()
         .map(|clip| match &clip.source {
-            Source::Audio(path) => Some(audio_header(path)),
-            Source::LogMelBin(path) => Some(features_header(path)),
-            Source::Synthetic(_) => None,
+            Source::Audio(path) => audio_header(path),
+            Source::LogMelBin(path) => features_header(path),
+            Source::Synthetic(spec) => synthetic_header(spec),
         })
         .collect();
 
@@ -88,7 +90,7 @@ pub fn describe(dataset: &Dataset) -> Info {
     let mut total_s = 0.0;
     for (clip, header) in dataset.clips.iter().zip(headers) {
         match header {
-            Some(Ok(header)) => {
+            Ok(header) => {
                 let durations = formats.entry(header.format).or_default();
                 durations.push(header.duration_s);
                 total_s += header.duration_s;
@@ -96,8 +98,7 @@ pub fn describe(dataset: &Dataset) -> Info {
                     short.push(clip.name.clone());
                 }
             }
-            Some(Err(reason)) => unreadable.push((clip.name.clone(), reason)),
-            None => {}
+            Err(reason) => unreadable.push((clip.name.clone(), reason)),
         }
     }
     let formats = formats
@@ -114,6 +115,20 @@ pub fn describe(dataset: &Dataset) -> Info {
             },
         )
         .collect();
+    let duplicates = duplicates(&dataset.clips);
+    let mut notes = dataset.notes.clone();
+    let is_leak = |group: &&Vec<usize>| {
+        let in_split = |split| group.iter().any(|&idx| dataset.clips[idx].split == split);
+        in_split(Split::Train) && in_split(Split::Test)
+    };
+    let n_leaks = duplicates.iter().filter(is_leak).count();
+    if n_leaks > 0 {
+        let count = counted(n_leaks, "recording");
+        notes.push(format!(
+            "{count} in both training and test: scores will be too good"
+        ));
+    }
+    let name = |&idx: &usize| dataset.clips[idx].name.clone();
     Info {
         name: dataset.name.clone(),
         synthetic: dataset.synthetic,
@@ -122,9 +137,12 @@ pub fn describe(dataset: &Dataset) -> Info {
         total_s,
         short,
         unreadable,
-        duplicates: duplicates(&dataset.clips),
+        duplicates: duplicates
+            .iter()
+            .map(|group| group.iter().map(name).collect())
+            .collect(),
         attributes: attributes(&dataset.clips),
-        notes: dataset.notes.clone(),
+        notes,
     }
 }
 
@@ -170,54 +188,76 @@ struct Header {
     duration_s: f64,
 }
 
+impl Header {
+    fn new(format: (Encoding, u32, u32, u32), samples_per_channel: u64) -> Result<Header, String> {
+        match format.1 {
+            0 => Err("has a sample rate of 0 Hz".to_string()),
+            sample_rate_hz => Ok(Header {
+                format,
+                duration_s: samples_per_channel as f64 / f64::from(sample_rate_hz),
+            }),
+        }
+    }
+}
+
 fn audio_header(path: &Path) -> Result<Header, String> {
-    let file = File::open(path).map_err(|error| error.to_string())?;
-    let (format, samples_per_channel) = if super::extension(path) == "flac" {
-        let reader = claxon::FlacReader::new(file).map_err(|error| error.to_string())?;
-        let info = reader.streaminfo();
-        let format = (
+    let file = BufReader::new(File::open(path).map_err(|error| error.to_string())?);
+    if super::extension(path) == "flac" {
+        flac_header(file)
+    } else {
+        wav_header(file)
+    }
+}
+
+fn wav_header(file: impl Read) -> Result<Header, String> {
+    let reader = hound::WavReader::new(file).map_err(|error| error.to_string())?;
+    let spec = reader.spec();
+    let encoding = match spec.sample_format {
+        hound::SampleFormat::Int => Encoding::WavInteger,
+        hound::SampleFormat::Float => Encoding::WavFloat,
+    };
+    let (channels, bits) = (u32::from(spec.channels), u32::from(spec.bits_per_sample));
+    Header::new(
+        (encoding, spec.sample_rate, channels, bits),
+        u64::from(reader.duration()),
+    )
+}
+
+fn flac_header(file: impl Read) -> Result<Header, String> {
+    let options = claxon::FlacReaderOptions {
+        metadata_only: true,
+        read_vorbis_comment: false,
+    };
+    let reader = claxon::FlacReader::new_ext(file, options).map_err(|error| error.to_string())?;
+    let info = reader.streaminfo();
+    let samples = info.samples.ok_or("does not say its length")?;
+    Header::new(
+        (
             Encoding::Flac,
             info.sample_rate,
             info.channels,
             info.bits_per_sample,
-        );
-        (format, info.samples.ok_or("does not say its length")?)
-    } else {
-        let reader =
-            hound::WavReader::new(BufReader::new(file)).map_err(|error| error.to_string())?;
-        let spec = reader.spec();
-        let encoding = match spec.sample_format {
-            hound::SampleFormat::Int => Encoding::WavInteger,
-            hound::SampleFormat::Float => Encoding::WavFloat,
-        };
-        let channels = u32::from(spec.channels);
-        let bits = u32::from(spec.bits_per_sample);
-        (
-            (encoding, spec.sample_rate, channels, bits),
-            u64::from(reader.duration()),
-        )
-    };
-    if format.1 == 0 {
-        return Err("has a sample rate of 0 Hz".to_string());
-    }
-    Ok(Header {
-        format,
-        duration_s: samples_per_channel as f64 / f64::from(format.1),
-    })
+        ),
+        samples,
+    )
 }
 
 fn features_header(path: &Path) -> Result<Header, String> {
     let metadata = path.metadata().map_err(|error| error.to_string())?;
     let frames = metadata.len() / mlperf::FRAME_BYTES;
     let spec = mlperf::FEATURES;
-    Ok(Header {
-        format: (Encoding::LogMelBin, spec.sample_rate_hz, 1, 32),
-        duration_s: frames as f64 * spec.hop_us() * 1e-6,
-    })
+    let format = (Encoding::LogMelBin, spec.sample_rate_hz, 1, 32);
+    Header::new(format, frames * spec.hop_length as u64)
+}
+
+fn synthetic_header(spec: &synthetic::ClipSpec) -> Result<Header, String> {
+    let rate_hz = synthetic::SAMPLE_RATE_HZ;
+    let samples = u64::from(spec.duration_ms) * u64::from(rate_hz) / 1000;
+    Header::new((Encoding::Synthetic, rate_hz, 1, 32), samples)
 }
 
 /// Groups of clips with the same bytes, in the clips' order. Files that cannot be read are alike to none.
-fn duplicates(clips: &[Clip]) -> Vec<Vec<String>> {
+fn duplicates(clips: &[Clip]) -> Vec<Vec<usize>> {
     /// Behind the headers, and enough for recordings to differ.
     const FIRST_BYTES: u64 = 16 * 1024;
     let all: Vec<usize> = (0..clips.len()).collect();
@@ -225,11 +265,7 @@ fn duplicates(clips: &[Clip]) -> Vec<Vec<String>> {
         Ok(path.metadata()?.len().to_le_bytes().to_vec())
     });
     let same_start = alike(clips, same_size, |path| hash(path, FIRST_BYTES));
-    let same = alike(clips, same_start, |path| hash(path, u64::MAX));
-    let name = |idx: usize| clips[idx].name.clone();
-    same.into_iter()
-        .map(|group| group.into_iter().map(name).collect())
-        .collect()
+    alike(clips, same_start, |path| hash(path, u64::MAX))
 }
 
 /// Splits groups by a key of the clips' files, and keeps the parts of at least two.
@@ -264,4 +300,76 @@ fn hash(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     let mut hasher = blake3::Hasher::new();
     io::copy(&mut file.take(limit), &mut hasher)?;
     Ok(hasher.finalize().as_bytes().to_vec())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wav(spec: hound::WavSpec, samples: u32) -> Vec<u8> {
+        let mut bytes = io::Cursor::new(Vec::new());
+        let mut writer = hound::WavWriter::new(&mut bytes, spec).unwrap();
+        for _ in 0..samples * u32::from(spec.channels) {
+            match spec.sample_format {
+                hound::SampleFormat::Int => writer.write_sample(0i32).unwrap(),
+                hound::SampleFormat::Float => writer.write_sample(0f32).unwrap(),
+            }
+        }
+        writer.finalize().unwrap();
+        bytes.into_inner()
+    }
+
+    #[test]
+    fn headers_are_read_without_the_samples() {
+        fn check(channels: u16, sample_rate: u32, bits_per_sample: u16, float: bool) {
+            let (sample_format, encoding) = if float {
+                (hound::SampleFormat::Float, Encoding::WavFloat)
+            } else {
+                (hound::SampleFormat::Int, Encoding::WavInteger)
+            };
+            let spec = hound::WavSpec {
+                channels,
+                sample_rate,
+                bits_per_sample,
+                sample_format,
+            };
+            let header = wav_header(&wav(spec, 500)[..]).unwrap();
+            let expected = (
+                encoding,
+                sample_rate,
+                u32::from(channels),
+                u32::from(bits_per_sample),
+            );
+            assert_eq!(header.format, expected);
+            assert_eq!(header.duration_s, 500.0 / f64::from(sample_rate));
+        }
+        check(1, 16_000, 16, false);
+        check(2, 44_100, 24, false);
+        check(8, 16_000, 16, false);
+        check(1, 8_000, 8, false);
+        check(2, 96_000, 32, true);
+    }
+
+    #[test]
+    fn any_bytes_are_a_header_or_an_error() {
+        let spec = hound::WavSpec {
+            channels: 2,
+            sample_rate: 16_000,
+            bits_per_sample: 16,
+            sample_format: hound::SampleFormat::Int,
+        };
+        let valid = wav(spec, 8);
+        bolero::check!()
+            .with_type::<(Vec<(u8, u8)>, u8)>()
+            .for_each(|(changes, length)| {
+                let mut bytes = valid.clone();
+                for &(place, byte) in changes {
+                    bytes[usize::from(place) % valid.len()] = byte;
+                }
+                bytes.truncate(usize::from(*length));
+                let _ = wav_header(&bytes[..]);
+                bytes.splice(..bytes.len().min(4), *b"fLaC");
+                let _ = flac_header(&bytes[..]);
+            });
+    }
 }

@@ -63,6 +63,21 @@ pub(super) struct Row {
     pub attributes: Vec<(String, String)>,
 }
 
+impl Row {
+    pub(super) fn clip(self, source: Source) -> Clip {
+        Clip {
+            name: self.file,
+            source,
+            split: self.split,
+            label: self.label,
+            machine: self.machine,
+            section: self.section,
+            domain: self.domain,
+            attributes: self.attributes,
+        }
+    }
+}
+
 /// Reads a manifest and looks for its files, which lie relative to its folder.
 ///
 /// Files that are missing, empty or of a wrong size are left out and named in the notes.
@@ -81,23 +96,13 @@ pub(super) fn open(path: &Path, name: String) -> Result<Dataset, DataError> {
     let mut left_out = Vec::new();
     for row in rows {
         match locate(&folder.join(&row.file)) {
-            Ok(source) => clips.push(Clip {
-                name: row.file,
-                source,
-                split: row.split,
-                label: row.label,
-                machine: row.machine,
-                section: row.section,
-                domain: row.domain,
-                attributes: row.attributes,
-            }),
+            Ok(source) => clips.push(row.clip(source)),
             Err(reason) => left_out.push(format!("{} {reason} (line {})", row.file, row.line)),
         }
     }
     if clips.is_empty() {
         return Err(DataError::NoneUsable {
             path: path.to_path_buf(),
-            count: n_rows,
             examples: first_few(&left_out),
         });
     }

@@ -9,6 +9,8 @@ mod manifest;
 mod mlperf;
 mod sanity;
 pub mod synthetic;
+#[cfg(test)]
+mod tests;
 
 use std::{
     collections::BTreeSet,
@@ -48,7 +50,7 @@ pub struct Clip {
     /// `None` where nobody says.
     pub label: Option<Label>,
     pub machine: String,
-    /// Section, machine ID or class: what a classifier tells apart.
+    /// Section (`00`), machine ID (`id_04`) or class: what a classifier tells apart.
     pub section: String,
     pub domain: Domain,
     /// Further columns, such as speed or noise level.
@@ -137,12 +139,8 @@ pub enum DataError {
         count: usize,
         examples: String,
     },
-    #[error("none of the {count} recordings of `{}` can be used: {examples}", path.display())]
-    NoneUsable {
-        path: PathBuf,
-        count: usize,
-        examples: String,
-    },
+    #[error("nothing in `{}` can be used: {examples}", path.display())]
+    NoneUsable { path: PathBuf, examples: String },
     #[error(
         "two folders hold machine `{machine}`: `{}` and `{}`; open one of them", first.display(), second.display()
     )]
@@ -152,7 +150,7 @@ pub enum DataError {
         second: PathBuf,
     },
     #[error(
-        "`{audio}` is sound and `{features}` ready features; a data set must be all of one kind"
+        "`{audio}` is a recording and `{features}` holds ready features; a data set must be all of one kind"
     )]
     Mixed { audio: String, features: String },
     #[error("manifest `{}`: {problem}", path.display())]
@@ -192,8 +190,13 @@ pub fn open(path: &Path) -> Result<Dataset, DataError> {
             folder::open(path)
         }
     } else if extension(path) == "csv" {
-        let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-        manifest::open(path, stem.into_owned())
+        let canonical = path.canonicalize().ok();
+        let folder = canonical.as_deref().and_then(Path::parent);
+        let name = match (path.file_stem(), folder) {
+            (Some(stem), Some(folder)) if stem == "split" => folder_name(folder),
+            (stem, _) => stem.unwrap_or_default().to_string_lossy().into_owned(),
+        };
+        manifest::open(path, name)
     } else {
         folder::open_clip(path, metadata.len())
     }
@@ -289,7 +292,8 @@ fn kind(path: &Path, size: u64) -> Kind {
             Kind::Usable(Source::LogMelBin(path.to_path_buf()))
         }
         ("bin", size) => Kind::Unusable(format!(
-            "has {size} bytes, which is no multiple of {} (128 bands of f32)",
+            "has {}, which is no multiple of {} (128 bands of f32)",
+            counted(size as usize, "byte"),
             mlperf::FRAME_BYTES
         )),
         _ => Kind::Unknown,
@@ -318,6 +322,13 @@ fn first_few<T: AsRef<str>>(names: &[T]) -> String {
         0 => shown.join(", "),
         more => format!("{} and {more} more", shown.join(", ")),
     }
+}
+
+/// A section as messages name it: `fan section 00`, `fan id_04`.
+fn section_name(machine: &str, section: &str) -> String {
+    let is_number = section.bytes().all(|byte| byte.is_ascii_digit());
+    let word = if is_number { "section " } else { "" };
+    format!("{machine} {word}{section}")
 }
 
 /// `1 file`, `2 files`.

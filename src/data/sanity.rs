@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use super::{Clip, Label, Split, counted, first_few};
+use super::{Clip, Label, Split, counted, first_few, section_name};
 
-/// Fewer labelled test clips of either class than this, and a section's AUC means nothing:
-/// with ten and ten its standard error is 0.13 by chance alone.
-const MIN_TEST_CLIPS: usize = 10;
+/// Above this standard deviation of a guess's AUC a section's score means nothing: four normals and four anomalies.
+const MEANINGLESS_DEVIATION: f64 = 0.2;
+
+/// Above this it says little: a difference of 0.2 between two models may be chance.
+const WEAK_DEVIATION: f64 = 0.1;
 
 /// Fewer training clips than this show little of how a machine sounds: ten of 10 s are under two minutes.
 const MIN_TRAIN_CLIPS: usize = 10;
@@ -37,27 +39,26 @@ pub(super) fn notes(clips: &[Clip]) -> Vec<String> {
     }
     let of = |keep: &dyn Fn(&Counts) -> bool| -> Vec<String> {
         let kept = sections.iter().filter(|(_, counts)| keep(counts));
-        kept.map(|((machine, section), _)| format!("{machine} {section}"))
+        kept.map(|((machine, section), _)| section_name(machine, section))
             .collect()
     };
     let total = |count: fn(&Counts) -> usize| sections.values().map(count).sum::<usize>();
 
     let mut notes = Vec::new();
-    let mut note = |sections: &[String], what: &str| {
-        if !sections.is_empty() {
-            notes.push(format!("{}: {what}", first_few(sections)));
-        }
-    };
     if total(|counts| counts.train) == 0 {
         notes.push("no training clips: a found model can be scored here, but none searched".into());
     } else {
+        let none = of(&|counts| counts.train == 0);
         note(
-            &of(&|counts| counts.train == 0),
-            "no training clips; a classifier cannot know this section",
+            &mut notes,
+            "no training clips, so no class for a classifier",
+            &none,
         );
+        let few = of(&|counts| (1..MIN_TRAIN_CLIPS).contains(&counts.train));
         note(
-            &of(&|counts| (1..MIN_TRAIN_CLIPS).contains(&counts.train)),
-            "fewer than 10 training clips, too few to learn what is normal",
+            &mut notes,
+            "too few training clips to learn what is normal",
+            &few,
         );
     }
     let n_train_anomalies = total(|counts| counts.train_anomalies);
@@ -75,28 +76,65 @@ pub(super) fn notes(clips: &[Clip]) -> Vec<String> {
         notes.push("no test clip has a label: clips get scores, but there is no AUC".into());
         return notes;
     }
+
+    note(&mut notes, "no test clips", &of(&|counts| counts.test == 0));
+    let lacks = |normals: bool, anomalies: bool| {
+        of(&|counts| {
+            counts.test > 0 && (counts.normals > 0, counts.anomalies > 0) == (normals, anomalies)
+        })
+    };
+    note(
+        &mut notes,
+        "test clips without labels, so no AUC",
+        &lacks(false, false),
+    );
+    note(
+        &mut notes,
+        "no normal test clips, so no AUC",
+        &lacks(false, true),
+    );
+    note(
+        &mut notes,
+        "no anomalous test clips, so no AUC",
+        &lacks(true, false),
+    );
+
+    let mut meaningless = Vec::new();
+    let mut weak = Vec::new();
     for ((machine, section), counts) in &sections {
-        let place = format!("{machine} {section}");
-        match (counts.normals, counts.anomalies) {
-            (0, 0) if counts.test == 0 => notes.push(format!("{place}: no test clips")),
-            (0, 0) => notes.push(format!("{place}: no test clip has a label, so no AUC")),
-            (0, _) => notes.push(format!("{place}: no normal test clips, so no AUC")),
-            (_, 0) => notes.push(format!("{place}: no anomalous test clips, so no AUC")),
-            (normals, anomalies) if normals.min(anomalies) < MIN_TEST_CLIPS => {
-                let anomalies_counted = counted(anomalies, "anomalous test clip");
-                let deviation = chance_auc_deviation(normals, anomalies);
-                notes.push(format!(
-                    "{place} has {normals} normal and {anomalies_counted}: scores mean nothing with so few \
-                     (the AUC of pure chance varies by ±{deviation:.2})"
-                ));
-            }
-            _ => {}
+        let (normals, anomalies) = (counts.normals, counts.anomalies);
+        let deviation = chance_auc_deviation(normals, anomalies);
+        let shown = format!(
+            "{} ({normals} normal, {anomalies} anomalous; a guess has AUC 0.50 ± {deviation:.2})",
+            section_name(machine, section)
+        );
+        // Not finite where a class is missing, which is said already.
+        match deviation {
+            d if !d.is_finite() || d <= WEAK_DEVIATION => {}
+            d if d <= MEANINGLESS_DEVIATION => weak.push(shown),
+            _ => meaningless.push(shown),
         }
     }
+    note(
+        &mut notes,
+        "too few test clips for scores to mean anything",
+        &meaningless,
+    );
+    note(
+        &mut notes,
+        "so few test clips that scores say little",
+        &weak,
+    );
     notes
 }
 
-/// Standard deviation of the AUC of a detector that guesses: that of the Mann-Whitney U statistic over `normals * anomalies`.
+fn note(notes: &mut Vec<String>, what: &str, sections: &[String]) {
+    if !sections.is_empty() {
+        notes.push(format!("{what}: {}", first_few(sections)));
+    }
+}
+
+/// Standard deviation of the AUC of a guess: that of the Mann-Whitney U statistic, over `normals * anomalies`.
 fn chance_auc_deviation(normals: usize, anomalies: usize) -> f64 {
     let (normals, anomalies) = (normals as f64, anomalies as f64);
     ((normals + anomalies + 1.0) / (12.0 * normals * anomalies)).sqrt()

@@ -388,5 +388,6 @@ fn encoding_name(encoding: Encoding) -> &'static str {
         Encoding::WavFloat => "WAV, float",
         Encoding::Flac => "FLAC",
         Encoding::LogMelBin => "log-mel features",
+        Encoding::Synthetic => "synthetic",
     }
 }
