@@ -16,7 +16,9 @@ pub struct Tool {
 
 impl Tool {
     pub fn new() -> Tool {
-        Tool { folder: TempDir::new().unwrap() }
+        Tool {
+            folder: TempDir::new().unwrap(),
+        }
     }
 
     pub fn store(&self) -> PathBuf {
@@ -25,7 +27,10 @@ impl Tool {
 
     pub fn command(&self, arguments: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_nas"));
-        command.args(arguments.split_whitespace()).arg("--store").arg(self.store());
+        command
+            .args(arguments.split_whitespace())
+            .arg("--store")
+            .arg(self.store());
         command
     }
 
@@ -48,7 +53,10 @@ impl Tool {
 
 /// Exit code and standard error.
 fn failure(output: &Output) -> (Option<i32>, String) {
-    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    (
+        output.status.code(),
+        String::from_utf8_lossy(&output.stderr).into_owned(),
+    )
 }
 
 const FORMULA: &str = "search --debug-formula --target u55 --trials 24 -q";
@@ -61,15 +69,30 @@ fn a_search_is_listed_shown_and_drawn() {
     assert_eq!(document["run"], "first");
     assert_eq!(document["targets"], serde_json::json!(["u55"]));
     let trials = &document["trials"];
-    assert_eq!(trials["scored"].as_u64().unwrap() + trials["failed"].as_u64().unwrap(), 24);
-    assert!(trials["rejected"].as_u64().unwrap() > 0, "a tight budget rejects something");
+    assert_eq!(
+        trials["scored"].as_u64().unwrap() + trials["failed"].as_u64().unwrap(),
+        24
+    );
+    assert!(
+        trials["rejected"].as_u64().unwrap() > 0,
+        "a tight budget rejects something"
+    );
     let front = document["front"].as_array().unwrap();
     assert!(!front.is_empty());
     for member in front {
         let ram = &member["costs"]["u55"]["ram_bytes"];
         assert_eq!(ram["source"], "estimated");
         assert!(ram["value"].as_u64().unwrap() <= 64 * 1024);
-        for key in ["space", "task", "auc_int8", "pauc_int8", "auc_float", "test_auc_int8", "macs", "params"] {
+        for key in [
+            "space",
+            "task",
+            "auc_int8",
+            "pauc_int8",
+            "auc_float",
+            "test_auc_int8",
+            "macs",
+            "params",
+        ] {
             assert!(!member[key].is_null(), "{key}");
         }
     }
@@ -81,7 +104,10 @@ fn a_search_is_listed_shown_and_drawn() {
     let number = &front[0]["trial"];
     let shown = tool.json(&format!("show first/{number} --json"));
     assert_eq!(shown["figures"]["auc_int8"], front[0]["auc_int8"]);
-    assert!(tool.text(&format!("show first/{number}")).contains("estimated"));
+    assert!(
+        tool.text(&format!("show first/{number}"))
+            .contains("estimated")
+    );
     assert!(tool.text("show first").contains("hypervolume"));
     assert_eq!(tool.text("front --csv").lines().count(), front.len() + 1);
     let pictures = tool.text("report first");
@@ -110,7 +136,11 @@ fn failures_have_their_exit_codes() {
     check("search --sampler best", 2, "evolution");
     check("search --target u55 --target u55", 2, "given twice");
     check("score latest --data synthetic", 2, "name a trial");
-    check("search --debug-formula --budget-ram 1k -q", 3, "nothing fits the budget; nearest miss");
+    check(
+        "search --debug-formula --budget-ram 1k -q",
+        3,
+        "nothing fits the budget; nearest miss",
+    );
     tool.run(&format!("{FORMULA} --name one"));
     tool.run(&format!("{FORMULA} --name other"));
     check(&format!("{FORMULA} --name one"), 1, "one");
@@ -123,7 +153,11 @@ fn failures_have_their_exit_codes() {
 #[test]
 fn a_damaged_store_is_named() {
     let tool = Tool::new();
-    fs::write(tool.store(), b"this is no database, but it is long enough to be looked at as one").unwrap();
+    fs::write(
+        tool.store(),
+        b"this is no database, but it is long enough to be looked at as one",
+    )
+    .unwrap();
     for arguments in ["front", "runs", "search --debug-formula -q"] {
         let (code, errors) = failure(&tool.run(arguments));
         assert_eq!(code, Some(5), "nas {arguments}: {errors}");
@@ -136,7 +170,11 @@ fn results_do_not_depend_on_jobs() {
     let run = |jobs: usize| {
         let tool = Tool::new();
         let document = tool.json(&format!("{FORMULA} --name same --jobs {jobs} --json"));
-        (document["front"].clone(), document["trials"].clone(), document["hypervolume"].clone())
+        (
+            document["front"].clone(),
+            document["trials"].clone(),
+            document["hypervolume"].clone(),
+        )
     };
     let one = run(1);
     assert_eq!(one, run(3));
@@ -155,7 +193,10 @@ fn killed_at_any_moment_a_resumed_run_ends_the_same() {
     let mut kills = 0;
     for round in 0..20u64 {
         let begun = tool.run("show run -q").status.success();
-        let mut child = tool.command(if begun { resume } else { &begin }).spawn().unwrap();
+        let mut child = tool
+            .command(if begun { resume } else { &begin })
+            .spawn()
+            .unwrap();
         // Moments spread over starting, planning and training: nothing here depends on exact times.
         std::thread::sleep(std::time::Duration::from_millis(20 + (round * 37) % 150));
         if child.try_wait().unwrap().is_none() {

@@ -84,7 +84,12 @@ fn sources() -> Vec<(String, String, String)> {
                 folders.push(path);
                 continue;
             }
-            let inside = path.strip_prefix(&src).unwrap().to_str().unwrap().to_string();
+            let inside = path
+                .strip_prefix(&src)
+                .unwrap()
+                .to_str()
+                .unwrap()
+                .to_string();
             let module = inside.split(['/', '.']).next().unwrap().to_string();
             if inside.ends_with(".rs") && module != "main" && module != "lib" {
                 let text = fs::read_to_string(&path).unwrap();
@@ -99,10 +104,12 @@ fn sources() -> Vec<(String, String, String)> {
 
 /// The names that follow `crate::` anywhere in the text.
 fn uses(text: &str) -> impl Iterator<Item = &str> {
-    text.split("crate::").skip(1).flat_map(|rest| match rest.strip_prefix('{') {
-        Some(group) => top_level_names(group),
-        None => vec![first_word(rest)],
-    })
+    text.split("crate::")
+        .skip(1)
+        .flat_map(|rest| match rest.strip_prefix('{') {
+            Some(group) => top_level_names(group),
+            None => vec![first_word(rest)],
+        })
 }
 
 fn first_word(text: &str) -> &str {

@@ -17,7 +17,7 @@ use plotters::{
 };
 
 use super::{
-    Cost, ReportError, RunInfo, TargetInfo,
+    Metric, ReportError, RunInfo, TargetInfo,
     figure::{Anchor, Axis, Panel, Point, Rect, Tick, place_labels, tick_label},
 };
 use crate::space::Task;
@@ -131,11 +131,11 @@ fn draw_pareto<DB: DrawingBackend>(
                 bottom: top + PANEL_HEIGHT,
             }
         };
-        for (idx, cost) in Cost::ALL.into_iter().enumerate() {
+        for (idx, cost) in Metric::ALL.into_iter().enumerate() {
             let panel = Panel::new(info, target_idx, cost);
             draw_panel(canvas, &panel, cell(idx), idx % COLUMNS == 0)?;
         }
-        draw_legend(canvas, info, target_idx, cell(Cost::ALL.len()))?;
+        draw_legend(canvas, info, target_idx, cell(Metric::ALL.len()))?;
     }
     Ok(())
 }
@@ -247,7 +247,7 @@ fn draw_panel<DB: DrawingBackend>(
     draw_rejected(canvas, panel, &plot)?;
     if panel.points.is_empty() {
         let none = match panel.cost {
-            Cost::Macs => "no trained candidate",
+            Metric::Macs => "no trained candidate",
             _ => "no trained candidate with this cost",
         };
         return canvas.text(none, middle, Lettering::plain(TEXT, SOFT_INK).middle());
@@ -521,7 +521,11 @@ fn draw_legend<DB: DrawingBackend>(
     canvas.text("error band of a cost", [text, y], lettering)?;
     y += 28.0;
     let target = info.targets.get(target_idx);
-    if target.is_some_and(|target| Cost::ALL.iter().any(|c| target.limits.get(*c).is_some())) {
+    if target.is_some_and(|target| {
+        Metric::ALL
+            .iter()
+            .any(|c| target.budget.limit(*c).is_some())
+    }) {
         canvas.rect(Rect::around(sign, y, 32.0, 18.0), Paint::solid(OVER_BUDGET))?;
         let edge = sign - 16.0;
         canvas.dashed([edge, y - 9.0], [edge, y + 9.0], SOFT_INK)?;

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use super::{Cost, RunInfo, Source};
+use super::RunInfo;
 use crate::space::Task;
+use crate::target::{CostSource, Metric};
 
 /// One panel of the Pareto figure: AUC against one cost on one target.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Panel {
-    pub cost: Cost,
+    pub cost: Metric,
     pub x: Axis,
     pub y: Axis,
     /// Members of the front come last, so that they are drawn on top.
@@ -21,7 +22,7 @@ pub struct Panel {
     /// Candidates over budget that lie beyond it.
     pub rejected_beyond: usize,
     /// Where the shown costs come from; empty for MACs, which are counted.
-    pub sources: BTreeSet<Source>,
+    pub sources: BTreeSet<CostSource>,
 }
 
 /// One trained candidate in a panel.
@@ -39,7 +40,7 @@ pub struct Point {
 
 impl Panel {
     /// The panel of one cost on the run's target number `target_idx`.
-    pub fn new(info: &RunInfo, target_idx: usize, cost: Cost) -> Panel {
+    pub fn new(info: &RunInfo, target_idx: usize, cost: Metric) -> Panel {
         let target = info.targets.get(target_idx);
         let mut points = Vec::new();
         let mut sources = BTreeSet::new();
@@ -65,7 +66,7 @@ impl Panel {
         }
         points.sort_by_key(|point| (point.on_front, point.trial));
         let limit = target
-            .and_then(|target| target.limits.get(cost))
+            .and_then(|target| target.budget.limit(cost))
             .filter(|limit| shown(*limit));
         let mut over = Vec::new();
         for trial in &info.rejected {
@@ -76,7 +77,7 @@ impl Panel {
             sources.insert(quantity.source);
             over.push(quantity.value);
         }
-        if cost == Cost::Macs {
+        if cost == Metric::Macs {
             sources.clear();
         }
         let x = cost_axis(&points, limit, &over);
@@ -106,9 +107,9 @@ impl Panel {
     pub fn title(&self) -> String {
         let sources: Vec<&str> = self.sources.iter().map(|source| source.name()).collect();
         match (self.cost, sources.is_empty()) {
-            (Cost::Macs, _) => "MACs per inference, counted".to_string(),
-            (cost, true) => cost.name().to_string(),
-            (cost, false) => format!("{}, {}", cost.name(), sources.join(" / ")),
+            (Metric::Macs, _) => "MACs per inference, counted".to_string(),
+            (cost, true) => cost.title().to_string(),
+            (cost, false) => format!("{}, {}", cost.title(), sources.join(" / ")),
         }
     }
 }
@@ -170,8 +171,8 @@ impl Axis {
     /// Ticks for a cost, as dense as `fits` allows: it is asked about ever sparser sets until it agrees.
     ///
     /// Sizes in bytes step by powers of two, everything else by 1, 2 and 5.
-    pub fn cost_ticks(&self, cost: Cost, fits: impl Fn(&[Tick]) -> bool) -> Vec<Tick> {
-        let binary = matches!(cost, Cost::Ram | Cost::Flash);
+    pub fn cost_ticks(&self, cost: Metric, fits: impl Fn(&[Tick]) -> bool) -> Vec<Tick> {
+        let binary = matches!(cost, Metric::Ram | Metric::Flash);
         let label = |value: f64| Tick {
             value,
             label: tick_label(cost, value),
@@ -282,17 +283,17 @@ pub struct Tick {
 }
 
 /// A value of a cost, as short as it can be said: `64 KiB`, `2.5 ms`, `3 M`.
-pub fn tick_label(cost: Cost, value: f64) -> String {
+pub fn tick_label(cost: Metric, value: f64) -> String {
     let units: &[(f64, &str)] = match cost {
-        Cost::Ram | Cost::Flash => &[
+        Metric::Ram | Metric::Flash => &[
             (1073741824.0, " GiB"),
             (1048576.0, " MiB"),
             (1024.0, " KiB"),
             (1.0, " B"),
         ],
-        Cost::Latency => &[(1e6, " s"), (1e3, " ms"), (1.0, " µs"), (1e-3, " ns")],
-        Cost::Energy => &[(1e6, " J"), (1e3, " mJ"), (1.0, " µJ"), (1e-3, " nJ")],
-        Cost::Macs => &[(1e9, " G"), (1e6, " M"), (1e3, " k"), (1.0, "")],
+        Metric::Latency => &[(1e6, " s"), (1e3, " ms"), (1.0, " µs"), (1e-3, " ns")],
+        Metric::Energy => &[(1e6, " J"), (1e3, " mJ"), (1.0, " µJ"), (1e-3, " nJ")],
+        Metric::Macs => &[(1e9, " G"), (1e6, " M"), (1e3, " k"), (1.0, "")],
     };
     if value == 0.0 {
         return "0".to_string();
@@ -501,7 +502,7 @@ mod tests {
     #[test]
     fn a_panel_holds_every_candidate() {
         let info = fake_run(&Fake::COMMON);
-        for cost in Cost::ALL {
+        for cost in Metric::ALL {
             let panel = Panel::new(&info, 0, cost);
             assert_eq!(panel.points.len(), 60);
             assert_eq!(panel.rejected.len() + panel.rejected_beyond, 300);
@@ -518,27 +519,33 @@ mod tests {
             let mut members = panel.points.iter().filter(|point| point.on_front);
             assert!(members.all(|p| p.auc <= best(p.cost)));
         }
-        assert_eq!(Panel::new(&info, 0, Cost::Ram).limit, Some(262144.0));
-        assert_eq!(Panel::new(&info, 0, Cost::Ram).title(), "RAM, estimated");
-        assert!(Panel::new(&info, 5, Cost::Ram).is_empty());
+        assert_eq!(Panel::new(&info, 0, Metric::Ram).limit, Some(262144.0));
+        assert_eq!(Panel::new(&info, 0, Metric::Ram).title(), "RAM, estimated");
+        assert!(Panel::new(&info, 5, Metric::Ram).is_empty());
     }
 
     #[test]
     fn ticks_are_round_and_no_more_than_fit() {
-        fn check(cost: Cost, low: f64, high: f64, most: usize, expected: &str) {
+        fn check(cost: Metric, low: f64, high: f64, most: usize, expected: &str) {
             let log = high > 10.0 * low;
             let axis = Axis { low, high, log };
             let ticks = axis.cost_ticks(cost, |ticks| ticks.len() <= most);
             let labels: Vec<&str> = ticks.iter().map(|tick| tick.label.as_str()).collect();
             assert_eq!(labels.join("|"), expected);
         }
-        check(Cost::Ram, 2e3, 3e4, 6, "2 KiB|4 KiB|8 KiB|16 KiB");
-        check(Cost::Ram, 2e3, 2e6, 4, "8 KiB|64 KiB|512 KiB");
-        check(Cost::Flash, 5e4, 9e4, 6, "56 KiB|64 KiB|72 KiB|80 KiB");
-        check(Cost::Latency, 150.0, 6e3, 6, "200 µs|500 µs|1 ms|2 ms|5 ms");
-        check(Cost::Latency, 150.0, 6e3, 3, "300 µs|1 ms|3 ms");
-        check(Cost::Energy, 1.5e3, 3.2e3, 5, "1.5 mJ|2 mJ|2.5 mJ|3 mJ");
-        check(Cost::Macs, 1e5, 1e9, 5, "100 k|1 M|10 M|100 M|1 G");
+        check(Metric::Ram, 2e3, 3e4, 6, "2 KiB|4 KiB|8 KiB|16 KiB");
+        check(Metric::Ram, 2e3, 2e6, 4, "8 KiB|64 KiB|512 KiB");
+        check(Metric::Flash, 5e4, 9e4, 6, "56 KiB|64 KiB|72 KiB|80 KiB");
+        check(
+            Metric::Latency,
+            150.0,
+            6e3,
+            6,
+            "200 µs|500 µs|1 ms|2 ms|5 ms",
+        );
+        check(Metric::Latency, 150.0, 6e3, 3, "300 µs|1 ms|3 ms");
+        check(Metric::Energy, 1.5e3, 3.2e3, 5, "1.5 mJ|2 mJ|2.5 mJ|3 mJ");
+        check(Metric::Macs, 1e5, 1e9, 5, "100 k|1 M|10 M|100 M|1 G");
         let auc = Axis::fit_auc([0.71, 0.97].into_iter());
         let ticks = auc.number_ticks(|ticks| ticks.len() <= 4);
         let labels: Vec<String> = ticks.into_iter().map(|tick| tick.label).collect();
@@ -593,7 +600,7 @@ mod tests {
             let value = |v: &f64| if near { 65536.0 + (v / 1e10).round() } else { v * scale };
             let values: Vec<f64> = values.iter().map(value).collect();
             let axis = cost_axis(&[], Some(values[0]), &values[1..]);
-            for cost in Cost::ALL {
+            for cost in Metric::ALL {
                 let ticks = axis.cost_ticks(cost, |ticks| ticks.len() <= 6);
                 prop_assert!(ticks.len() <= 6);
                 let labels: BTreeSet<&str> = ticks.iter().map(|tick| tick.label.as_str()).collect();

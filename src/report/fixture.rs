@@ -1,10 +1,12 @@
 //! Invented runs for the tests of this module.
 
-use super::{
-    Cost, Costs, Figures, Limits, Objective, Quantity, RejectedTrial, RunInfo, ScoredTrial, Source,
-    TargetInfo, TrialCounts,
+use super::{Costs, Figures, RejectedTrial, RunInfo, ScoredTrial, TargetInfo, TrialCounts};
+use crate::{
+    run::Objective,
+    space::Task,
+    target::{Budget, Cost, CostSource, Metric},
+    units::Rng,
 };
-use crate::{space::Task, units::Rng};
 
 /// What kind of run to invent.
 #[derive(Debug, Clone, Copy)]
@@ -65,11 +67,11 @@ pub fn fake_run(fake: &Fake) -> RunInfo {
             .map(|target_idx| {
                 let slow = [1.0, 18.0, 4.0][target_idx.min(2)];
                 let source = match (fake.hostile, trial % 3) {
-                    (true, 0) => Source::Measured,
-                    (true, 1) => Source::Emulated,
-                    _ => Source::Estimated,
+                    (true, 0) => CostSource::Measured,
+                    (true, 1) => CostSource::Emulated,
+                    _ => CostSource::Estimated,
                 };
-                let band = |value: f64, share: f64| Quantity {
+                let band = |value: f64, share: f64| Cost {
                     value,
                     low: value * (1.0 - share),
                     high: value * (1.0 + share),
@@ -77,8 +79,8 @@ pub fn fake_run(fake: &Fake) -> RunInfo {
                 };
                 let broken = fake.hostile && trial % 7 == 0;
                 Costs {
-                    ram_bytes: Some(Quantity::exact(ram, source)),
-                    flash_bytes: (!fake.hostile).then(|| Quantity::exact(flash, source)),
+                    ram_bytes: Some(Cost::exact(ram, source)),
+                    flash_bytes: (!fake.hostile).then(|| Cost::exact(flash, source)),
                     latency_us: Some(band(if broken { f64::NAN } else { latency * slow }, 0.2)),
                     energy_uj: Some(band(latency * 0.9, 0.35)),
                 }
@@ -117,13 +119,13 @@ pub fn fake_run(fake: &Fake) -> RunInfo {
             costs,
         });
     }
-    let limits = match fake.limits {
-        true => Limits {
+    let budget = match fake.limits {
+        true => Budget {
             ram_bytes: Some(262144.0),
             latency_us: Some(20e3),
-            ..Limits::default()
+            ..Budget::default()
         },
-        false => Limits::default(),
+        false => Budget::default(),
     };
     let targets = (0..fake.targets).map(|idx| {
         let front = front(&scored, idx);
@@ -136,13 +138,13 @@ pub fn fake_run(fake: &Fake) -> RunInfo {
         });
         TargetInfo {
             name: names[idx % 3].to_string(),
-            limits,
+            budget,
             hypervolumes: hypervolumes.collect(),
             front,
             reference: vec![
-                (Objective::OneMinusAuc, 0.5),
-                (Objective::Cost(Cost::Latency), 20e3),
-                (Objective::Cost(Cost::Ram), 262144.0),
+                (Objective::Auc, 0.5),
+                (Objective::Cost(Metric::Latency), 20e3),
+                (Objective::Cost(Metric::Ram), 262144.0),
             ],
         }
     });
@@ -179,11 +181,11 @@ pub fn fake_run(fake: &Fake) -> RunInfo {
 
 /// Two trials on two targets; every number is easy to tell from every other.
 pub fn small_run() -> RunInfo {
-    let exact = |value| Some(Quantity::exact(value, Source::Estimated));
-    let costs = |ram: f64, latency: f64, source: Source| Costs {
+    let exact = |value| Some(Cost::exact(value, CostSource::Estimated));
+    let costs = |ram: f64, latency: f64, source: CostSource| Costs {
         ram_bytes: exact(ram),
         flash_bytes: exact(90000.4),
-        latency_us: Some(Quantity {
+        latency_us: Some(Cost {
             value: latency,
             low: 0.8 * latency,
             high: 1.25 * latency,
@@ -205,8 +207,8 @@ pub fn small_run() -> RunInfo {
         macs: 1_500_000,
         params: 52_000,
         costs: vec![
-            costs(65536.0, 2000.0, Source::Estimated),
-            costs(65536.0, 40000.0, Source::Measured),
+            costs(65536.0, 2000.0, CostSource::Estimated),
+            costs(65536.0, 40000.0, CostSource::Measured),
         ],
     };
     let second = ScoredTrial {
@@ -221,21 +223,21 @@ pub fn small_run() -> RunInfo {
         macs: 300_000,
         params: 290_000,
         costs: vec![
-            costs(8192.0, 1000.0, Source::Estimated),
-            costs(8192.0, 50000.0, Source::Estimated),
+            costs(8192.0, 1000.0, CostSource::Estimated),
+            costs(8192.0, 50000.0, CostSource::Estimated),
         ],
     };
     let target = |name: &str, front: Vec<u64>| TargetInfo {
         name: name.to_string(),
-        limits: Limits {
+        budget: Budget {
             ram_bytes: Some(131072.0),
-            ..Limits::default()
+            ..Budget::default()
         },
         front,
         hypervolumes: vec![(4, 0.25), (9, 0.5)],
         reference: vec![
-            (Objective::OneMinusAuc, 0.5),
-            (Objective::Cost(Cost::Latency), 20000.0),
+            (Objective::Auc, 0.5),
+            (Objective::Cost(Metric::Latency), 20000.0),
         ],
     };
     RunInfo {
@@ -260,8 +262,8 @@ fn front(scored: &[ScoredTrial], target_idx: usize) -> Vec<u64> {
         let cost = |cost| trial.cost(target_idx, cost).map_or(f64::NAN, |q| q.value);
         [
             1.0 - trial.figures.auc_int8.unwrap_or(0.0),
-            cost(Cost::Latency),
-            cost(Cost::Ram),
+            cost(Metric::Latency),
+            cost(Metric::Ram),
         ]
     };
     let beats = |a: [f64; 3], b: [f64; 3]| a != b && a.iter().zip(b).all(|(a, b)| *a <= b);

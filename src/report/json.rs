@@ -7,8 +7,9 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{Cost, Costs, Figures, Limits, Quantity, RunInfo, Source, TargetInfo, TrialCounts};
+use super::{Costs, Figures, RunInfo, TargetInfo, TrialCounts};
 use crate::space::Task;
+use crate::target::{Budget, Cost, CostSource, Metric};
 
 /// The version that every document carries.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -76,14 +77,14 @@ pub struct FrontMember {
 
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct CostsView {
-    pub ram_bytes: Option<QuantityView<u64>>,
-    pub flash_bytes: Option<QuantityView<u64>>,
-    pub latency_us: Option<QuantityView<f64>>,
-    pub energy_uj: Option<QuantityView<f64>>,
+    pub ram_bytes: Option<CostView<u64>>,
+    pub flash_bytes: Option<CostView<u64>>,
+    pub latency_us: Option<CostView<f64>>,
+    pub energy_uj: Option<CostView<f64>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct QuantityView<T> {
+pub struct CostView<T> {
     pub value: T,
     pub source: &'static str,
     pub low: T,
@@ -261,7 +262,7 @@ impl FrontDocument {
                 .zip(info.targets.iter().map(HypervolumeView::from))
                 .collect(),
             budgets: by_target()
-                .zip(info.targets.iter().map(|t| LimitsView::from(&t.limits)))
+                .zip(info.targets.iter().map(|t| LimitsView::from(&t.budget)))
                 .collect(),
             front,
             notes: info.notes.clone(),
@@ -315,15 +316,15 @@ impl From<&TargetInfo> for HypervolumeView {
     }
 }
 
-impl From<&Limits> for LimitsView {
-    fn from(limits: &Limits) -> LimitsView {
-        let whole = |cost: Cost| limits.get(cost).map(|limit| limit.round() as u64);
+impl From<&Budget> for LimitsView {
+    fn from(limits: &Budget) -> LimitsView {
+        let whole = |cost: Metric| limits.limit(cost).map(|limit| limit.round() as u64);
         LimitsView {
-            ram_bytes: whole(Cost::Ram),
-            flash_bytes: whole(Cost::Flash),
+            ram_bytes: whole(Metric::Ram),
+            flash_bytes: whole(Metric::Flash),
             latency_us: limits.latency_us,
             energy_uj: limits.energy_uj,
-            macs: whole(Cost::Macs),
+            macs: whole(Metric::Macs),
         }
     }
 }
@@ -355,10 +356,10 @@ impl From<&Costs> for CostsView {
     }
 }
 
-fn view<T>(quantity: Quantity, number: impl Fn(f64) -> T) -> QuantityView<T> {
-    QuantityView {
+fn view<T>(quantity: Cost, number: impl Fn(f64) -> T) -> CostView<T> {
+    CostView {
         value: number(quantity.value),
-        source: Source::name(quantity.source),
+        source: CostSource::name(quantity.source),
         low: number(quantity.low),
         high: number(quantity.high),
     }

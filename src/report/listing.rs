@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{
     RunInfo,
-    json::{QuantityView, RunView, SCHEMA_VERSION, TrialDocument},
+    json::{CostView, RunView, SCHEMA_VERSION, TrialDocument},
     table,
 };
 use crate::{
@@ -304,7 +304,7 @@ pub fn trial(trial: &TrialDocument) -> String {
     }
     text += "\n";
     let rows = trial.costs.iter().map(|(target, costs)| {
-        let bytes = |view: Option<QuantityView<u64>>| band(view, |value| Bytes(value).to_string());
+        let bytes = |view: Option<CostView<u64>>| band(view, |value| Bytes(value).to_string());
         vec![
             target.clone(),
             bytes(costs.ram_bytes),
@@ -336,7 +336,7 @@ pub fn trial(trial: &TrialDocument) -> String {
 }
 
 /// A value, its band and its source.
-fn band<T: Copy + PartialEq>(view: Option<QuantityView<T>>, show: impl Fn(T) -> String) -> String {
+fn band<T: Copy + PartialEq>(view: Option<CostView<T>>, show: impl Fn(T) -> String) -> String {
     match view {
         None => "–".to_string(),
         Some(view) if view.low == view.high => format!("{} {}", show(view.value), view.source),

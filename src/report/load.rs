@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Cost, Costs, Figures, Limits, Objective, Quantity, RejectedTrial, ReportError, RunInfo,
-    ScoredTrial, Source, TargetInfo, TrialCounts,
+    Costs, Figures, RejectedTrial, ReportError, RunInfo, ScoredTrial, TargetInfo, TrialCounts,
     json::{
         CostsView, FiguresView, FrontEndView, GroupView, OperatorView, RunView, SCHEMA_VERSION,
         TrialDocument, TrialsView,
@@ -99,13 +98,7 @@ pub fn load(store: &Store, run: &Run) -> Result<RunInfo, ReportError> {
 
     let target_info = |(idx, target): (usize, &target::Target)| TargetInfo {
         name: target.name.clone(),
-        limits: Limits {
-            ram_bytes: budget.ram_bytes,
-            flash_bytes: budget.flash_bytes,
-            latency_us: budget.latency_us,
-            energy_uj: budget.energy_uj,
-            macs: budget.macs.map(|macs| macs as f64),
-        },
+        budget,
         front: fronts
             .get(&target.name)
             .into_iter()
@@ -115,7 +108,7 @@ pub fn load(store: &Store, run: &Run) -> Result<RunInfo, ReportError> {
         hypervolumes: hypervolumes(&points[idx], objectives.len()),
         reference: objectives
             .iter()
-            .map(|&o| objective_of(o))
+            .copied()
             .zip(references[idx].iter().copied())
             .collect(),
     };
@@ -214,7 +207,7 @@ pub fn load_trial(
                 .flat_map(|e| &e.0)
             {
                 excess.insert(
-                    format!("{} {}", target.name, over.resource.key()),
+                    format!("{} {}", target.name, over.metric.key()),
                     over.relative(),
                 );
             }
@@ -387,31 +380,10 @@ fn task_of(name: &str) -> Task {
 }
 
 fn costs_of(estimate: Estimate) -> Costs {
-    let quantity = |cost: target::Cost| {
-        Some(Quantity {
-            value: cost.value,
-            low: cost.low,
-            high: cost.high,
-            source: Source::Estimated,
-        })
-    };
     Costs {
-        ram_bytes: quantity(estimate.ram_bytes),
-        flash_bytes: quantity(estimate.flash_bytes),
-        latency_us: quantity(estimate.latency_us),
-        energy_uj: quantity(estimate.energy_uj),
-    }
-}
-
-fn objective_of(objective: run::Objective) -> Objective {
-    match objective {
-        run::Objective::Auc | run::Objective::Pauc => Objective::OneMinusAuc,
-        run::Objective::Cost(metric) => Objective::Cost(match metric {
-            Metric::Ram => Cost::Ram,
-            Metric::Flash => Cost::Flash,
-            Metric::Latency => Cost::Latency,
-            Metric::Energy => Cost::Energy,
-            Metric::Macs => Cost::Macs,
-        }),
+        ram_bytes: Some(estimate.ram_bytes),
+        flash_bytes: Some(estimate.flash_bytes),
+        latency_us: Some(estimate.latency_us),
+        energy_uj: Some(estimate.energy_uj),
     }
 }

@@ -17,8 +17,9 @@ use std::{fmt, path::PathBuf};
 pub use load::{load, load_runs, load_trial};
 
 use crate::{
+    run::Objective,
     space::Task,
-    units::{Bytes, Count, Microjoules, Micros, three_digits},
+    target::{Budget, Cost, CostSource, Metric},
 };
 
 /// A report that could not be made.
@@ -43,62 +44,13 @@ pub enum ReportError {
     },
 }
 
-/// Where a number comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Source {
-    /// A model of the hardware.
-    Estimated,
-    /// An instruction-set emulator: exact memory and instruction counts, no cycles.
-    Emulated,
-    /// A board.
-    Measured,
-}
-
-/// A number with its error band and its source.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Quantity {
-    pub value: f64,
-    /// Equal to `value` where the number is exact.
-    pub low: f64,
-    pub high: f64,
-    pub source: Source,
-}
-
 /// What a candidate costs on one target; `None` where nobody knows.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Costs {
-    pub ram_bytes: Option<Quantity>,
-    pub flash_bytes: Option<Quantity>,
-    pub latency_us: Option<Quantity>,
-    pub energy_uj: Option<Quantity>,
-}
-
-/// The most a candidate may cost; `None` where there is no limit.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct Limits {
-    pub ram_bytes: Option<f64>,
-    pub flash_bytes: Option<f64>,
-    pub latency_us: Option<f64>,
-    pub energy_uj: Option<f64>,
-    pub macs: Option<f64>,
-}
-
-/// The costs that figures and tables show.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Cost {
-    Ram,
-    Flash,
-    Latency,
-    Energy,
-    Macs,
-}
-
-/// What a search minimises.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Objective {
-    /// 1 - AUC of the int8 network on the clips that steer.
-    OneMinusAuc,
-    Cost(Cost),
+    pub ram_bytes: Option<Cost>,
+    pub flash_bytes: Option<Cost>,
+    pub latency_us: Option<Cost>,
+    pub energy_uj: Option<Cost>,
 }
 
 /// Numbers of trials by their end.
@@ -133,7 +85,7 @@ pub struct RunInfo {
 #[derive(Debug, Clone, PartialEq)]
 pub struct TargetInfo {
     pub name: String,
-    pub limits: Limits,
+    pub budget: Budget,
     /// Numbers of the trials on this target's front.
     pub front: Vec<u64>,
     /// Hypervolume after a trial, in the order of trials; at least every change. The last one is the final one.
@@ -176,109 +128,15 @@ pub struct RejectedTrial {
     pub costs: Vec<Costs>,
 }
 
-impl Source {
-    pub const fn name(self) -> &'static str {
-        match self {
-            Source::Estimated => "estimated",
-            Source::Emulated => "emulated",
-            Source::Measured => "measured",
-        }
-    }
-}
-
-impl Quantity {
-    /// A number without error.
-    pub const fn exact(value: f64, source: Source) -> Quantity {
-        Quantity {
-            value,
-            low: value,
-            high: value,
-            source,
-        }
-    }
-}
-
-impl Cost {
-    pub const ALL: [Cost; 5] = [
-        Cost::Ram,
-        Cost::Flash,
-        Cost::Latency,
-        Cost::Energy,
-        Cost::Macs,
-    ];
-
-    /// For readers.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Cost::Ram => "RAM",
-            Cost::Flash => "Flash",
-            Cost::Latency => "Latency",
-            Cost::Energy => "Energy",
-            Cost::Macs => "MACs",
-        }
-    }
-
-    /// For programs: the key in documents, unit last.
-    pub const fn key(self) -> &'static str {
-        match self {
-            Cost::Ram => "ram_bytes",
-            Cost::Flash => "flash_bytes",
-            Cost::Latency => "latency_us",
-            Cost::Energy => "energy_uj",
-            Cost::Macs => "macs",
-        }
-    }
-
-    /// A value with its unit, three digits.
-    pub fn show(self, value: f64) -> String {
-        match self {
-            Cost::Ram | Cost::Flash => Bytes(value.round() as u64).to_string(),
-            Cost::Latency => Micros(value).to_string(),
-            Cost::Energy => Microjoules(value).to_string(),
-            Cost::Macs => Count(value.round() as u64).to_string(),
-        }
-    }
-}
-
 impl Costs {
     /// `None` for MACs, which belong to the network and not to a target.
-    pub const fn get(&self, cost: Cost) -> Option<Quantity> {
+    pub const fn get(&self, cost: Metric) -> Option<Cost> {
         match cost {
-            Cost::Ram => self.ram_bytes,
-            Cost::Flash => self.flash_bytes,
-            Cost::Latency => self.latency_us,
-            Cost::Energy => self.energy_uj,
-            Cost::Macs => None,
-        }
-    }
-}
-
-impl Limits {
-    pub const fn get(&self, cost: Cost) -> Option<f64> {
-        match cost {
-            Cost::Ram => self.ram_bytes,
-            Cost::Flash => self.flash_bytes,
-            Cost::Latency => self.latency_us,
-            Cost::Energy => self.energy_uj,
-            Cost::Macs => self.macs,
-        }
-    }
-}
-
-impl Objective {
-    /// For programs.
-    pub const fn key(self) -> &'static str {
-        match self {
-            Objective::OneMinusAuc => "one_minus_auc_int8",
-            Objective::Cost(cost) => cost.key(),
-        }
-    }
-
-    /// Name and value for readers: `latency 20.0 ms`.
-    pub fn show(self, value: f64) -> String {
-        match self {
-            Objective::OneMinusAuc => format!("1 \u{2212} AUC {}", three_digits(value)),
-            Objective::Cost(cost) => format!("{} {}", cost.name(), cost.show(value)),
+            Metric::Ram => self.ram_bytes,
+            Metric::Flash => self.flash_bytes,
+            Metric::Latency => self.latency_us,
+            Metric::Energy => self.energy_uj,
+            Metric::Macs => None,
         }
     }
 }
@@ -302,21 +160,21 @@ impl TargetInfo {
 
 impl ScoredTrial {
     /// One cost on the run's target number `target_idx`; MACs are exact and have no source to speak of.
-    pub fn cost(&self, target_idx: usize, cost: Cost) -> Option<Quantity> {
+    pub fn cost(&self, target_idx: usize, cost: Metric) -> Option<Cost> {
         cost_of(self.macs, &self.costs, target_idx, cost)
     }
 }
 
 impl RejectedTrial {
     /// As [`ScoredTrial::cost`].
-    pub fn cost(&self, target_idx: usize, cost: Cost) -> Option<Quantity> {
+    pub fn cost(&self, target_idx: usize, cost: Metric) -> Option<Cost> {
         cost_of(self.macs, &self.costs, target_idx, cost)
     }
 }
 
-fn cost_of(macs: u64, costs: &[Costs], target_idx: usize, cost: Cost) -> Option<Quantity> {
+fn cost_of(macs: u64, costs: &[Costs], target_idx: usize, cost: Metric) -> Option<Cost> {
     match cost {
-        Cost::Macs => Some(Quantity::exact(macs as f64, Source::Estimated)),
+        Metric::Macs => Some(Cost::exact(macs as f64, CostSource::Estimated)),
         _ => costs.get(target_idx)?.get(cost),
     }
 }

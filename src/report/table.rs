@@ -6,7 +6,8 @@ use comfy_table::{
     CellAlignment, ContentArrangement, Table, {ContentLineStyle, LineStyle, TableStyle},
 };
 
-use super::{Cost, Quantity, ReportError, RunInfo, ScoredTrial, Source, approach};
+use super::{ReportError, RunInfo, ScoredTrial, approach};
+use crate::target::{Cost, CostSource, Metric};
 
 /// The front of every target, one table each, in at most `width` columns of text.
 pub fn front_tables(info: &RunInfo, width: usize) -> String {
@@ -64,7 +65,7 @@ pub fn front_csv(info: &RunInfo) -> Result<String, ReportError> {
     ]
     .map(String::from)
     .to_vec();
-    for cost in TARGET_COSTS {
+    for cost in TARGET_METRICS {
         header.push(cost.key().to_string());
         header.extend(["low", "high", "source"].map(|part| format!("{}_{part}", cost.key())));
     }
@@ -91,7 +92,7 @@ pub fn front_csv(info: &RunInfo) -> Result<String, ReportError> {
                 trial.macs.to_string(),
                 trial.params.to_string(),
             ];
-            for cost in TARGET_COSTS {
+            for cost in TARGET_METRICS {
                 let quantity = trial.cost(target_idx, cost);
                 record.push(number(quantity.map(|q| q.value)));
                 record.push(number(quantity.map(|q| q.low)));
@@ -111,7 +112,7 @@ pub fn front_csv(info: &RunInfo) -> Result<String, ReportError> {
 const UNKNOWN: &str = "–";
 
 /// The costs that belong to a target.
-const TARGET_COSTS: [Cost; 4] = [Cost::Ram, Cost::Flash, Cost::Latency, Cost::Energy];
+const TARGET_METRICS: [Metric; 4] = [Metric::Ram, Metric::Flash, Metric::Latency, Metric::Energy];
 
 /// No borders, and one line under the header.
 pub(super) const STYLE: TableStyle = TableStyle::new()
@@ -135,7 +136,7 @@ pub(super) enum Column {
     AucTest,
     AucFloat,
     Pauc,
-    Cost(Cost),
+    Metric(Metric),
     Params,
 }
 
@@ -148,18 +149,18 @@ impl Column {
         Column::AucTest,
         Column::AucFloat,
         Column::Pauc,
-        Column::Cost(Cost::Ram),
-        Column::Cost(Cost::Flash),
-        Column::Cost(Cost::Latency),
-        Column::Cost(Cost::Energy),
-        Column::Cost(Cost::Macs),
+        Column::Metric(Metric::Ram),
+        Column::Metric(Metric::Flash),
+        Column::Metric(Metric::Latency),
+        Column::Metric(Metric::Energy),
+        Column::Metric(Metric::Macs),
         Column::Params,
     ];
 
     /// The columns that a narrow terminal may lose, the most useful first.
     const OPTIONAL: [Column; 6] = [
         Column::Space,
-        Column::Cost(Cost::Macs),
+        Column::Metric(Metric::Macs),
         Column::Pauc,
         Column::Approach,
         Column::AucFloat,
@@ -175,11 +176,11 @@ impl Column {
             Column::AucTest => "AUC\ntest",
             Column::AucFloat => "AUC\nfloat",
             Column::Pauc => "pAUC\nint8",
-            Column::Cost(Cost::Ram) => "RAM",
-            Column::Cost(Cost::Flash) => "flash",
-            Column::Cost(Cost::Latency) => "latency",
-            Column::Cost(Cost::Energy) => "energy",
-            Column::Cost(Cost::Macs) => "MACs",
+            Column::Metric(Metric::Ram) => "RAM",
+            Column::Metric(Metric::Flash) => "flash",
+            Column::Metric(Metric::Latency) => "latency",
+            Column::Metric(Metric::Energy) => "energy",
+            Column::Metric(Metric::Macs) => "MACs",
             Column::Params => "params",
         }
     }
@@ -206,26 +207,26 @@ impl Column {
             Column::AucTest => auc(trial.figures.test_auc_int8),
             Column::AucFloat => auc(trial.figures.auc_float),
             Column::Pauc => auc(trial.figures.pauc_int8),
-            Column::Cost(Cost::Macs) => Cost::Macs.show(trial.macs as f64),
-            Column::Cost(cost) => match trial.cost(target_idx, cost) {
+            Column::Metric(Metric::Macs) => Metric::Macs.show(trial.macs as f64),
+            Column::Metric(cost) => match trial.cost(target_idx, cost) {
                 Some(quantity) if quantity.value.is_finite() => shown(cost, &quantity),
                 _ => UNKNOWN.to_string(),
             },
-            Column::Params => Cost::Macs.show(trial.params as f64),
+            Column::Params => Metric::Macs.show(trial.params as f64),
         }
     }
 }
 
 /// A cost; numbers that are better than an estimate carry a mark, which the caption explains.
-fn shown(cost: Cost, quantity: &Quantity) -> String {
+fn shown(cost: Metric, quantity: &Cost) -> String {
     format!("{}{}", cost.show(quantity.value), mark(quantity.source))
 }
 
-const fn mark(source: Source) -> &'static str {
+const fn mark(source: CostSource) -> &'static str {
     match source {
-        Source::Estimated => "",
-        Source::Emulated => "°",
-        Source::Measured => "*",
+        CostSource::Estimated => "",
+        CostSource::Emulated => "°",
+        CostSource::Measured => "*",
     }
 }
 
@@ -309,9 +310,9 @@ pub(super) fn caption(
     target_idx: usize,
     left_out: &[Column],
 ) -> String {
-    let sources: BTreeSet<Source> = members
+    let sources: BTreeSet<CostSource> = members
         .iter()
-        .flat_map(|trial| TARGET_COSTS.map(|cost| trial.cost(target_idx, cost)))
+        .flat_map(|trial| TARGET_METRICS.map(|cost| trial.cost(target_idx, cost)))
         .flatten()
         .map(|quantity| quantity.source)
         .collect();

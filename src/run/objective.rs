@@ -39,11 +39,20 @@ impl Objective {
         }
     }
 
-    /// Name and value for readers: `latency 20.0 ms`.
+    /// The key in documents.
+    pub const fn key(self) -> &'static str {
+        match self {
+            Objective::Auc => "one_minus_auc_int8",
+            Objective::Pauc => "one_minus_pauc_int8",
+            Objective::Cost(metric) => metric.key(),
+        }
+    }
+
+    /// Name and value for readers: `Latency 20.0 ms`.
     pub fn show(self, value: f64) -> String {
         match self {
-            Objective::Auc => format!("1 - AUC {value:.2}"),
-            Objective::Pauc => format!("1 - pAUC {value:.2}"),
+            Objective::Auc => format!("1 \u{2212} AUC {value:.2}"),
+            Objective::Pauc => format!("1 \u{2212} pAUC {value:.2}"),
             Objective::Cost(metric) => format!("{} {}", metric.title(), metric.show(value)),
         }
     }

@@ -17,7 +17,7 @@ pub struct Budget {
 
 /// What can be limited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Resource {
+pub enum Metric {
     Ram,
     Flash,
     Latency,
@@ -28,7 +28,7 @@ pub enum Resource {
 /// One budget that a candidate exceeds.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Over {
-    pub resource: Resource,
+    pub metric: Metric,
     pub value: f64,
     pub limit: f64,
     /// The memory of the target that sets the limit, where it is not the user's.
@@ -51,38 +51,38 @@ impl Budget {
         };
         let rows = [
             (
-                Resource::Ram,
+                Metric::Ram,
                 estimate.ram_bytes.value,
                 self.ram_bytes,
                 memory(Contents::Ram),
             ),
             (
-                Resource::Flash,
+                Metric::Flash,
                 estimate.flash_bytes.value,
                 self.flash_bytes,
                 memory(Contents::Flash),
             ),
             (
-                Resource::Latency,
+                Metric::Latency,
                 estimate.latency_us.value,
                 self.latency_us,
                 None,
             ),
             (
-                Resource::Energy,
+                Metric::Energy,
                 estimate.energy_uj.value,
                 self.energy_uj,
                 None,
             ),
             (
-                Resource::Macs,
+                Metric::Macs,
                 macs as f64,
                 self.macs.map(|macs| macs as f64),
                 None,
             ),
         ];
         let mut overs = Vec::new();
-        for (resource, value, user_limit, chip_limit) in rows {
+        for (metric, value, user_limit, chip_limit) in rows {
             let user_limit = user_limit.map(|limit| (limit, None));
             let chip_limit = chip_limit.map(|(limit, name)| (limit, Some(name)));
             let limit = match (user_limit, chip_limit) {
@@ -93,7 +93,7 @@ impl Budget {
                 && value > limit
             {
                 overs.push(Over {
-                    resource,
+                    metric,
                     value,
                     limit,
                     memory: memory.map(str::to_string),
@@ -130,19 +130,15 @@ impl fmt::Display for Excess {
 
 impl fmt::Display for Over {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let show = |value: f64| match self.resource {
-            Resource::Ram | Resource::Flash => Bytes(value.ceil() as u64).to_string(),
-            Resource::Latency => Micros(value).to_string(),
-            Resource::Energy => Microjoules(value).to_string(),
-            Resource::Macs => Count(value as u64).to_string(),
+        let show = |value: f64| match self.metric {
+            Metric::Ram | Metric::Flash => Bytes(value.ceil() as u64).to_string(),
+            Metric::Latency => Micros(value).to_string(),
+            Metric::Energy => Microjoules(value).to_string(),
+            Metric::Macs => Count(value as u64).to_string(),
         };
         let percent = (100.0 * self.relative()).ceil();
         let (value, limit) = (show(self.value), show(self.limit));
-        write!(
-            f,
-            "{} {value} is {percent:.0} % over {limit}",
-            self.resource
-        )?;
+        write!(f, "{} {value} is {percent:.0} % over {limit}", self.metric)?;
         match &self.memory {
             Some(memory) => write!(f, " of the target's {memory}"),
             None => Ok(()),
@@ -150,14 +146,14 @@ impl fmt::Display for Over {
     }
 }
 
-impl fmt::Display for Resource {
+impl fmt::Display for Metric {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Resource::Ram => "RAM",
-            Resource::Flash => "flash",
-            Resource::Latency => "latency",
-            Resource::Energy => "energy",
-            Resource::Macs => "MACs",
+            Metric::Ram => "RAM",
+            Metric::Flash => "flash",
+            Metric::Latency => "latency",
+            Metric::Energy => "energy",
+            Metric::Macs => "MACs",
         })
     }
 }

@@ -12,7 +12,7 @@ mod profile;
 
 use std::sync::OnceLock;
 
-pub use budget::{Budget, Excess, Over, Resource, Resource as Metric};
+pub use budget::{Budget, Excess, Metric, Over};
 pub use estimate::{
     Bottleneck, Estimate, FlashParts, OpCost, RamParts, Unit, estimate, estimate_graph,
     flash_parts, front_end_latency_us, op_costs, ram_parts,
@@ -29,7 +29,7 @@ pub struct Cost {
 }
 
 /// Where a cost comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum CostSource {
     /// Computed by a model.
     Estimated,
@@ -60,6 +60,16 @@ pub enum TargetError {
 }
 
 impl Cost {
+    /// A number without error.
+    pub const fn exact(value: f64, source: CostSource) -> Cost {
+        Cost {
+            value,
+            low: value,
+            high: value,
+            source,
+        }
+    }
+
     /// An estimate that may be wrong by a factor of `1 + error` either way.
     pub fn estimated(value: f64, error: f64) -> Cost {
         Cost {
