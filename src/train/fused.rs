@@ -147,7 +147,7 @@ impl Fused for Flex {
         weight: FlexTensor,
         node: Arc<Node>,
     ) -> FlexTensor {
-        forward(&contiguous(x), &scale, &shift, &contiguous(weight), &node).0
+        forward(&contiguous(x), &scale, &shift, &contiguous(weight), &node).output
     }
 }
 
@@ -165,13 +165,17 @@ impl<C: CheckpointStrategy> Fused for Autodiff<Flex, C> {
             contiguous(weight.into_primitive()),
         );
         let (scale, shift) = (scale.into_primitive(), shift.into_primitive());
-        let (output, affine) = forward(&x, &scale, &shift, &weight, &node);
+        let Forward {
+            output,
+            affine,
+            saved,
+        } = forward(&x, &scale, &shift, &weight, &node);
         match FusedBackward
             .prepare::<C>(parents)
             .compute_bound()
             .stateful()
         {
-            OpsKind::Tracked(prepared) => prepared.finish((x, weight, affine, node), output),
+            OpsKind::Tracked(prepared) => prepared.finish((x, weight, affine, saved, node), output),
             OpsKind::UnTracked(prepared) => prepared.finish(output),
         }
     }
@@ -181,7 +185,13 @@ impl<C: CheckpointStrategy> Fused for Autodiff<Flex, C> {
 struct FusedBackward;
 
 impl Backward<Flex, 4> for FusedBackward {
-    type State = (FlexTensor, FlexTensor, Option<Affine>, Arc<Node>);
+    type State = (
+        FlexTensor,
+        FlexTensor,
+        Option<Affine>,
+        Option<FlexTensor>,
+        Arc<Node>,
+    );
 
     fn backward(
         self,
@@ -190,10 +200,15 @@ impl Backward<Flex, 4> for FusedBackward {
         _checkpointer: &mut Checkpointer,
     ) {
         let given = contiguous(gradients.consume::<Flex>(&ops.node));
-        let (x, weight, affine, node) = ops.state;
+        let (x, weight, affine, saved, node) = ops.state;
         let [x_node, scale_node, shift_node, weight_node] = ops.parents;
         let wanted = x_node.is_some() || scale_node.is_some() || shift_node.is_some();
-        let result = backward(&given, &x, &weight, affine.as_ref(), &node, wanted);
+        let tensors = Tensors {
+            x: &x,
+            weight: &weight,
+            saved: saved.as_ref(),
+        };
+        let result = backward(&given, tensors, affine.as_ref(), &node, wanted);
         if let (Some(node), Some(x)) = (x_node, result.x) {
             gradients.register::<Flex>(node.id, x);
         }
@@ -253,6 +268,11 @@ impl Affine {
         }
     }
 
+    /// Whether it only adds a bias.
+    fn is_offset(&self) -> bool {
+        self.normal.is_none() && self.bounds == [f32::NEG_INFINITY, f32::INFINITY]
+    }
+
     fn apply(&self, x: &[f32], out: &mut [f32]) {
         kernels::affine(x, &self.scale, &self.shift, self.bounds, out);
     }
@@ -265,11 +285,15 @@ pub fn reciprocal_deviation(variance: f32) -> f32 {
 
 /// Samples that are worked on at once.
 fn samples_per_block(node: &Node, input_len: usize, batch: usize) -> usize {
-    match node.kernel {
-        // A matrix product wants many rows: it packs its operands anew for every block.
-        Kernel::Dense => batch,
-        _ => (BLOCK_LEN / input_len.max(node.output_len)).clamp(1, batch),
-    }
+    (BLOCK_LEN / input_len.max(node.output_len)).clamp(1, batch)
+}
+
+struct Forward {
+    output: FlexTensor,
+    affine: Option<Affine>,
+    /// What the backward pass would otherwise compute again: the input of a dense product with its
+    /// epilogue applied, or a loss's gradient.
+    saved: Option<FlexTensor>,
 }
 
 fn forward(
@@ -278,55 +302,116 @@ fn forward(
     shift: &FlexTensor,
     weight: &FlexTensor,
     node: &Node,
-) -> (FlexTensor, Option<Affine>) {
-    let affine = node
-        .epilogue
-        .as_ref()
-        .map(|epilogue| Affine::new(epilogue, scale, shift));
+) -> Forward {
+    let epilogue = node.epilogue.as_ref();
+    let affine = epilogue.map(|epilogue| Affine::new(epilogue, scale, shift));
     let shape = x.layout().shape();
     let (batch, input_len, output_len) = (shape[0], shape[1], node.output_len);
-    let (x, weight) = (values(x), values(weight));
-    let mut workspace = lock(&node.workspace);
-    let is_loss = matches!(node.kernel, Kernel::SquaredError | Kernel::CrossEntropy);
-    let mut output = match is_loss {
-        true => flex(vec![0.0], [1, 1]),
-        false => workspace.take([batch, output_len]),
-    };
+    let workspace = &mut *lock(&node.workspace);
+    if matches!(node.kernel, Kernel::SquaredError | Kernel::CrossEntropy) {
+        let mut gradient = workspace.take([batch, input_len]);
+        let loss = loss(
+            node,
+            workspace,
+            affine.as_ref(),
+            x,
+            weight,
+            gradient.storage_mut(),
+        );
+        let saved = Some(workspace.share(gradient));
+        let output = flex(vec![loss], [1, 1]);
+        return Forward {
+            output,
+            affine,
+            saved,
+        };
+    }
+    let mut output = workspace.take([batch, output_len]);
     let out = output.storage_mut::<f32>();
-    let mut sums = node
-        .record
-        .as_ref()
-        .map(|(channels, _)| ColumnSums::new(*channels));
-    let mut loss = 0.0;
-    let step = samples_per_block(node, input_len, batch);
-    for first in (0..batch).step_by(step) {
-        let count = step.min(batch - first);
-        let x = &x[first * input_len..][..count * input_len];
-        if is_loss {
-            let mut input = std::mem::take(&mut workspace.input);
-            let y = apply(affine.as_ref(), x, &mut input);
-            let target = &weight[first * input_len..][..count * input_len];
-            match node.kernel {
-                Kernel::SquaredError => kernels::squared_error(y, target, &mut loss),
-                _ => loss += cross_entropy(y, target, input_len),
+    let mut saved = None;
+    let record = node.record.as_ref();
+    let mut sums = record.map(|(channels, _)| ColumnSums::new(*channels));
+    if matches!(node.kernel, Kernel::Dense) {
+        // A matrix product wants many rows, because it packs its operands anew for every block.
+        let y = match &affine {
+            None => x.clone(),
+            Some(affine) => {
+                let mut y = workspace.take([batch, input_len]);
+                affine.apply(values(x), y.storage_mut());
+                workspace.share(y)
             }
-            workspace.input = input;
-            continue;
-        }
-        let out = &mut out[first * output_len..][..count * output_len];
-        forward_block(node, &mut workspace, affine.as_ref(), x, weight, count, out);
+        };
+        product(values(&y), input_len, values(weight), out);
+        saved = Some(y);
         if let Some(sums) = &mut sums {
             sums.add(out);
         }
+    } else {
+        let step = samples_per_block(node, input_len, batch);
+        let blocks = values(x).chunks(step * input_len);
+        for (x, out) in blocks.zip(out.chunks_mut(step * output_len)) {
+            let count = x.len() / input_len;
+            forward_block(
+                node,
+                workspace,
+                affine.as_ref(),
+                x,
+                values(weight),
+                count,
+                out,
+            );
+            if let Some(sums) = &mut sums {
+                sums.add(out);
+            }
+        }
     }
-    if is_loss {
-        out[0] = (loss / loss_terms(&node.kernel, batch, input_len)) as f32;
-        return (output, affine);
-    }
-    if let (Some(sums), Some((_, moments))) = (sums, &node.record) {
+    if let (Some(sums), Some((_, moments))) = (sums, record) {
         *lock(moments) = sums.moments();
     }
-    (workspace.share(output), affine)
+    let output = workspace.share(output);
+    Forward {
+        output,
+        affine,
+        saved,
+    }
+}
+
+/// The loss, and its gradient to the output with the epilogue applied.
+fn loss(
+    node: &Node,
+    workspace: &mut Workspace,
+    affine: Option<&Affine>,
+    x: &FlexTensor,
+    target: &FlexTensor,
+    gradient: &mut [f32],
+) -> f32 {
+    let shape = x.layout().shape();
+    let (batch, len) = (shape[0], shape[1]);
+    let mut sum = 0.0;
+    let terms = match node.kernel {
+        Kernel::SquaredError => batch * len,
+        _ => batch,
+    };
+    let factor = 1.0 / terms as f32;
+    let none = tiled(&[0.0]);
+    let step = samples_per_block(node, len, batch) * len;
+    let blocks = values(x).chunks(step).zip(values(target).chunks(step));
+    for ((x, target), gradient) in blocks.zip(gradient.chunks_mut(step)) {
+        match (&node.kernel, affine) {
+            (Kernel::SquaredError, Some(affine)) if affine.is_offset() => {
+                kernels::squared_error(x, &affine.shift, target, 2.0 * factor, gradient, &mut sum);
+            }
+            (Kernel::SquaredError, _) => {
+                let y = apply(affine, x, &mut workspace.input);
+                kernels::squared_error(y, &none, target, 2.0 * factor, gradient, &mut sum);
+            }
+            _ => {
+                let y = apply(affine, x, &mut workspace.input);
+                sum += cross_entropy(y, target, len, factor, gradient);
+            }
+        }
+    }
+    (sum / terms as f64) as f32
 }
 
 fn forward_block(
@@ -350,7 +435,6 @@ fn forward_block(
             Some(affine) => affine.apply(x, out),
             None => out.copy_from_slice(x),
         },
-        Kernel::Dense => product(apply(affine, x, input), input_len, weight, out),
         Kernel::Convolution(geometry) if geometry.is_pointwise() => {
             product(apply(affine, x, input), geometry.channels, weight, out);
         }
@@ -382,7 +466,9 @@ fn forward_block(
                 upsample(*shape, *factor, y, out);
             }
         }
-        Kernel::SquaredError | Kernel::CrossEntropy => unreachable!("a loss has no output block"),
+        Kernel::Dense | Kernel::SquaredError | Kernel::CrossEntropy => {
+            unreachable!("these work on the whole batch")
+        }
     }
 }
 
@@ -393,101 +479,155 @@ struct BackwardResult {
     weight: Vec<f32>,
 }
 
+/// What the forward pass left behind.
+struct Tensors<'a> {
+    x: &'a FlexTensor,
+    weight: &'a FlexTensor,
+    saved: Option<&'a FlexTensor>,
+}
+
+/// `wanted`: whether the gradient to the input or its epilogue is.
 fn backward(
     given: &FlexTensor,
-    x: &FlexTensor,
-    weight: &FlexTensor,
+    tensors: Tensors,
     affine: Option<&Affine>,
     node: &Node,
     wanted: bool,
 ) -> BackwardResult {
-    let shape = x.layout().shape();
+    let shape = tensors.x.layout().shape();
     let (batch, input_len, output_len) = (shape[0], shape[1], node.output_len);
-    let (x, given, weight) = (values(x), values(given), values(weight));
-    let mut workspace = lock(&node.workspace);
+    let (x, given, weight) = (values(tensors.x), values(given), values(tensors.weight));
+    let workspace = &mut *lock(&node.workspace);
+    let mut sums = EpilogueSums::new(affine);
+    let is_loss = matches!(node.kernel, Kernel::SquaredError | Kernel::CrossEntropy);
+    if let (true, Some(saved), 1.0, true) = (
+        is_loss,
+        tensors.saved,
+        given[0],
+        affine.is_none_or(Affine::is_offset),
+    ) {
+        // The common end of an autoencoder: the gradient is ready, only a bias may want its sum.
+        if affine.is_some() {
+            kernels::column_sums(values(saved), &mut sums.sums, &mut sums.products);
+        }
+        let affine = affine.map(|affine| (Vec::new(), folded(&sums.sums, affine.channels)));
+        let x = wanted.then(|| saved.clone());
+        return BackwardResult {
+            x,
+            affine,
+            weight: Vec::new(),
+        };
+    }
     let mut x_gradient = wanted.then(|| workspace.take([batch, input_len]));
+    let mut target = x_gradient
+        .as_mut()
+        .map(|gradient| gradient.storage_mut::<f32>());
     let mut weight_gradient = match node.kernel {
         Kernel::Convolution(_) | Kernel::Depthwise(_) | Kernel::Dense => vec![0.0; weight.len()],
         _ => Vec::new(),
     };
-    let width = affine.map_or(0, |affine| affine.scale.len());
-    let (mut sums, mut products) = (vec![0.0f32; width], vec![0.0f32; width]);
-    let step = samples_per_block(node, input_len, batch);
-    for first in (0..batch).step_by(step) {
-        let count = step.min(batch - first);
-        let x = &x[first * input_len..][..count * input_len];
-        let mut x_gradient = x_gradient.as_mut().map(|gradient| {
-            &mut gradient.storage_mut::<f32>()[first * input_len..][..count * input_len]
-        });
-        let target = x_gradient.as_deref_mut();
-        match node.kernel {
-            Kernel::SquaredError | Kernel::CrossEntropy => {
-                let Some(target) = target else { continue };
-                let wished = &weight[first * input_len..][..count * input_len];
-                let factor = given[0] / loss_terms(&node.kernel, batch, input_len) as f32;
-                let y = apply(affine, x, &mut workspace.input);
-                match node.kernel {
-                    Kernel::SquaredError => {
-                        kernels::scaled_difference(y, wished, 2.0 * factor, target);
-                    }
-                    _ => cross_entropy_backward(y, wished, input_len, factor, target),
-                }
+    match (&node.kernel, tensors.saved) {
+        (Kernel::SquaredError | Kernel::CrossEntropy, Some(saved)) => {
+            for (target, saved) in target
+                .iter_mut()
+                .flat_map(|t| t.iter_mut())
+                .zip(values(saved))
+            {
+                *target = given[0] * saved;
             }
-            _ => {
-                let given = &given[first * output_len..][..count * output_len];
-                let weights = (weight, &mut weight_gradient[..]);
-                backward_block(
-                    node,
-                    &mut workspace,
-                    affine,
-                    x,
-                    count,
-                    given,
-                    weights,
-                    target,
-                );
-            }
+            sums.add(x, target);
         }
-        if let (Some(affine), Some(gradient)) = (affine, x_gradient) {
-            let (scale, shift) = (&affine.scale, &affine.shift);
-            kernels::affine_backward(
-                x,
-                scale,
-                shift,
-                affine.bounds,
-                gradient,
-                &mut sums,
-                &mut products,
+        (Kernel::Dense, Some(y)) => {
+            let y = values(y);
+            let target_again = target.as_deref_mut();
+            product_backward(
+                y,
+                input_len,
+                weight,
+                given,
+                &mut weight_gradient,
+                target_again,
             );
+            sums.add(x, target);
+        }
+        _ => {
+            let step = samples_per_block(node, input_len, batch);
+            let blocks = x
+                .chunks(step * input_len)
+                .zip(given.chunks(step * output_len));
+            for (idx, (x, given)) in blocks.enumerate() {
+                let mut target = target
+                    .as_deref_mut()
+                    .map(|gradient| &mut gradient[idx * step * input_len..][..x.len()]);
+                let (count, weights) = (x.len() / input_len, (weight, &mut weight_gradient[..]));
+                let again = target.as_deref_mut();
+                backward_block(node, workspace, affine, x, count, given, weights, again);
+                sums.add(x, target);
+            }
         }
     }
-    let affine = affine.map(|affine| {
-        let shift = folded(&sums, affine.channels);
+    let gradient = x_gradient
+        .as_mut()
+        .map(|gradient| gradient.storage_mut::<f32>());
+    let affine = sums.finish(x, gradient);
+    BackwardResult {
+        x: x_gradient.map(|gradient| workspace.share(gradient)),
+        affine,
+        weight: weight_gradient,
+    }
+}
+
+/// Backward of an epilogue, in two passes: sums over the batch, then the gradient through batch statistics.
+struct EpilogueSums<'a> {
+    affine: Option<&'a Affine>,
+    /// Of the gradient, and of the gradient times the raw value; tiled patterns.
+    sums: Vec<f32>,
+    products: Vec<f32>,
+}
+
+impl<'a> EpilogueSums<'a> {
+    fn new(affine: Option<&'a Affine>) -> Self {
+        let width = affine.map_or(0, |affine| affine.scale.len());
+        EpilogueSums {
+            affine,
+            sums: vec![0.0; width],
+            products: vec![0.0; width],
+        }
+    }
+
+    /// Takes a block's gradient through the activation, and sums it.
+    fn add(&mut self, x: &[f32], gradient: Option<&mut [f32]>) {
+        if let (Some(affine), Some(gradient)) = (self.affine, gradient) {
+            let (sums, products) = (&mut self.sums, &mut self.products);
+            let (scale, shift) = (&affine.scale, &affine.shift);
+            kernels::affine_backward(x, scale, shift, affine.bounds, gradient, sums, products);
+        }
+    }
+
+    /// Takes the whole gradient through the batch norm; gradients of scale and shift.
+    fn finish(self, x: &[f32], gradient: Option<&mut [f32]>) -> Option<(Vec<f32>, Vec<f32>)> {
+        let affine = self.affine?;
+        let channels = affine.channels;
+        let shift = folded(&self.sums, channels);
         let Some([mean, inverse]) = &affine.normal else {
-            return (Vec::new(), shift);
+            return Some((Vec::new(), shift));
         };
         // With n = (x - mean) * inverse: d scale = sum(g n), and
         // d x = scale * (g - mean(g) - n * mean(g n)), written as scale * g - slope * x - offset.
-        let rows = (x.len() / affine.channels) as f32;
-        let mut scale = folded(&products, affine.channels);
-        let (mut slope, mut offset) = (vec![0.0; affine.channels], vec![0.0; affine.channels]);
-        for channel in 0..affine.channels {
+        let rows = (x.len() / channels) as f32;
+        let mut scale = folded(&self.products, channels);
+        let (mut slope, mut offset) = (vec![0.0; channels], vec![0.0; channels]);
+        for channel in 0..channels {
             let factor = affine.scale[channel] / rows;
             scale[channel] = (scale[channel] - mean[channel] * shift[channel]) * inverse[channel];
             slope[channel] = factor * inverse[channel] * scale[channel];
             offset[channel] = factor * shift[channel] - slope[channel] * mean[channel];
         }
-        if let Some(gradient) = &mut x_gradient {
-            let gradient = gradient.storage_mut::<f32>();
+        if let Some(gradient) = gradient {
             let (slope, offset) = (tiled(&slope), tiled(&offset));
             kernels::normalise_backward(x, &affine.scale, &slope, &offset, gradient);
         }
-        (scale, shift)
-    });
-    BackwardResult {
-        x: x_gradient.map(|gradient| workspace.share(gradient)),
-        affine,
-        weight: weight_gradient,
+        Some((scale, shift))
     }
 }
 
@@ -516,10 +656,6 @@ fn backward_block(
             if let Some(x_gradient) = x_gradient {
                 x_gradient.copy_from_slice(given);
             }
-        }
-        Kernel::Dense => {
-            let y = apply(affine, x, input);
-            product_backward(y, input_len, weight, given, weight_gradient, x_gradient);
         }
         Kernel::Convolution(geometry) if geometry.is_pointwise() => {
             let y = apply(affine, x, input);
@@ -581,7 +717,9 @@ fn backward_block(
                 upsample_backward(*shape, *factor, given, x_gradient);
             }
         }
-        Kernel::SquaredError | Kernel::CrossEntropy => unreachable!("a loss has no output block"),
+        Kernel::Dense | Kernel::SquaredError | Kernel::CrossEntropy => {
+            unreachable!("these work on the whole batch")
+        }
     }
 }
 
@@ -710,44 +848,26 @@ fn upsample_backward(
     }
 }
 
-fn loss_terms(kernel: &Kernel, batch: usize, len: usize) -> f64 {
-    match kernel {
-        Kernel::SquaredError => (batch * len) as f64,
-        _ => batch as f64,
-    }
-}
-
-/// Sum over samples of the cross-entropy of `softmax(logits)` to target probabilities.
-fn cross_entropy(logits: &[f32], target: &[f32], classes: usize) -> f64 {
-    let samples = logits
-        .chunks_exact(classes)
-        .zip(target.chunks_exact(classes));
-    let one = |(logits, target): (&[f32], &[f32])| {
-        let log_sum = log_sum_exp(logits);
-        let terms = logits.iter().zip(target);
-        terms
-            .map(|(logit, target)| f64::from(target * (log_sum - logit)))
-            .sum::<f64>()
-    };
-    samples.map(one).sum()
-}
-
-fn cross_entropy_backward(
+/// Sum over samples of the cross-entropy of `softmax(logits)` to target probabilities, and `factor` times its gradient.
+fn cross_entropy(
     logits: &[f32],
     target: &[f32],
     classes: usize,
     factor: f32,
     gradient: &mut [f32],
-) {
+) -> f64 {
     let samples = logits
         .chunks_exact(classes)
         .zip(target.chunks_exact(classes));
+    let mut sum = 0.0;
     for ((logits, target), gradient) in samples.zip(gradient.chunks_exact_mut(classes)) {
         let log_sum = log_sum_exp(logits);
         for ((gradient, logit), target) in gradient.iter_mut().zip(logits).zip(target) {
+            sum += f64::from(target * (log_sum - logit));
             *gradient = factor * ((logit - log_sum).exp() - target);
         }
     }
+    sum
 }
 
 fn log_sum_exp(logits: &[f32]) -> f32 {

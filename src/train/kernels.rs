@@ -286,24 +286,25 @@ multiversion! {
         }
     }
 
-    /// Adds the sum of squared differences to `sum`.
-    pub fn squared_error(x: &[f32], target: &[f32], sum: &mut f64) {
-        for (x, target) in x.chunks(4096).zip(target.chunks(4096)) {
+    /// Adds the sum of squared differences of `x + shift` and `target` to `sum`, and writes `factor` times
+    /// the differences; `shift` is a tiled pattern.
+    pub fn squared_error(
+        x: &[f32], shift: &[f32], target: &[f32], factor: f32, out: &mut [f32], sum: &mut f64,
+    ) {
+        let width = shift.len();
+        let rows = x.chunks(width).zip(target.chunks(width)).zip(out.chunks_mut(width));
+        for ((x, target), out) in rows {
             let mut lanes = [0.0f32; PANEL];
-            for (x, target) in x.chunks(PANEL).zip(target.chunks(PANEL)) {
-                for ((lane, x), target) in lanes.iter_mut().zip(x).zip(target) {
-                    let difference = x - target;
+            let panels = x.chunks(PANEL).zip(target.chunks(PANEL)).zip(shift.chunks(PANEL));
+            for (((x, target), shift), out) in panels.zip(out.chunks_mut(PANEL)) {
+                let values = x.iter().zip(target).zip(shift).zip(out);
+                for (lane, (((x, target), shift), out)) in lanes.iter_mut().zip(values) {
+                    let difference = x + shift - target;
                     *lane = difference.mul_add(difference, *lane);
+                    *out = factor * difference;
                 }
             }
             *sum += f64::from(lanes.iter().sum::<f32>());
-        }
-    }
-
-    /// `out = factor * (x - target)`.
-    pub fn scaled_difference(x: &[f32], target: &[f32], factor: f32, out: &mut [f32]) {
-        for ((out, x), target) in out.iter_mut().zip(x).zip(target) {
-            *out = factor * (x - target);
         }
     }
 }
