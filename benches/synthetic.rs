@@ -64,6 +64,20 @@ fn calibrate(machine: Machine) {
         rayon::current_num_threads(),
     );
 
+    if let Ok(dir) = std::env::var("DUMP") {
+        let mut bytes = Vec::new();
+        for m in &features {
+            for v in &m.values {
+                bytes.extend(v.to_le_bytes());
+            }
+        }
+        std::fs::write(format!("{dir}/{}.f32", machine.name()), bytes).unwrap();
+        let names: Vec<String> = clips
+            .iter()
+            .map(|c| format!("{},{}", c.name, fault_of(c).map_or("none", |f| f.name())))
+            .collect();
+        std::fs::write(format!("{dir}/{}.csv", machine.name()), names.join("\n")).unwrap();
+    }
     let spectra: Vec<Vec<f64>> = features.iter().map(mean_and_std).collect();
     let detectors = [
         Detector {
