@@ -7,6 +7,7 @@ use realfft::{RealFftPlanner, RealToComplex};
 use super::{
     Audio, AudioError, Feature, FeatureSpec, Matrix,
     mel::{FilterBank, dot},
+    require, require_sample_rate,
 };
 
 /// What stands before the first and after the last sample, where centred frames reach beyond the clip.
@@ -81,10 +82,17 @@ impl Extractor {
     }
 
     /// Features of one clip: `1 + samples / hop_length` frames, all finite.
+    ///
+    /// A clip of another rate is resampled first.
     pub fn extract(&self, audio: &Audio) -> Result<Matrix, AudioError> {
-        if let Some(position) = audio.samples.iter().position(|s| !s.is_finite()) {
-            return Err(AudioError::NotFinite { position });
-        }
+        let resampled;
+        let audio = if audio.sample_rate_hz == self.spec.sample_rate_hz {
+            audio
+        } else {
+            resampled = audio.resampled(self.spec.sample_rate_hz)?;
+            &resampled
+        };
+        audio.require_finite()?;
         let decibels = self.log_mel(&audio.samples)?;
         let values = match self.spec.feature {
             Feature::LogMel => decibels.iter().map(|db| *db as f32).collect(),
@@ -142,22 +150,7 @@ impl Extractor {
 
 /// Bounds that keep every buffer small; beyond them no published front end lies.
 fn check(spec: &FeatureSpec) -> Result<(), AudioError> {
-    let require = |ok: bool, field, value: usize, allowed| {
-        let value = value as u64;
-        let error = AudioError::Spec {
-            field,
-            value,
-            allowed,
-        };
-        if ok { Ok(()) } else { Err(error) }
-    };
-    let rate = spec.sample_rate_hz as usize;
-    require(
-        (1_000..=384_000).contains(&rate),
-        "sample_rate_hz",
-        rate,
-        "1000 to 384000",
-    )?;
+    require_sample_rate(spec.sample_rate_hz)?;
     require(
         spec.n_fft.is_power_of_two() && (16..=65_536).contains(&spec.n_fft),
         "n_fft",
@@ -165,10 +158,10 @@ fn check(spec: &FeatureSpec) -> Result<(), AudioError> {
         "a power of two from 16 to 65536",
     )?;
     require(
-        (1..=65_536).contains(&spec.hop_length),
+        (16..=65_536).contains(&spec.hop_length),
         "hop_length",
         spec.hop_length,
-        "1 to 65536",
+        "16 to 65536",
     )?;
     require(
         (1..=1024).contains(&spec.n_mels),
@@ -193,6 +186,9 @@ fn pad(samples: &[f32], margin: usize, padding: Padding) -> Result<Vec<f32>, Aud
         Padding::Zero => 1,
         Padding::Reflect => margin + 1,
     };
+    if samples.is_empty() {
+        return Err(AudioError::Empty);
+    }
     if samples.len() < needed {
         return Err(AudioError::TooShort {
             samples: samples.len(),

@@ -1,9 +1,16 @@
 //! Sound to features: reading, resampling, log-mel and MFCC exactly as librosa computes them.
 
 mod extract;
+mod flac;
 mod mel;
+mod read;
+mod resample;
+mod wav;
+
+use std::{fmt, path::PathBuf};
 
 pub use extract::{Decibels, Extractor, Padding};
+pub use read::{Channel, decode, read, read_log_mel};
 
 /// Mono samples in `[-1, 1]`.
 #[derive(Debug, Clone, PartialEq)]
@@ -51,21 +58,77 @@ pub struct Matrix {
 /// Sound that could not be read, or not be turned into features.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AudioError {
-    #[error("{field} is {value}, must be {allowed}")]
-    Spec {
-        field: &'static str,
+    #[error("{}: {error}", path.display())]
+    File {
+        path: PathBuf,
+        error: Box<AudioError>,
+    },
+    #[error("{0}")]
+    Io(String),
+    #[error("neither WAV nor FLAC: starts with neither `RIFF....WAVE` nor `fLaC`")]
+    UnknownFormat,
+    #[error("{what} is {value}, must be {allowed}")]
+    OutOfRange {
+        what: &'static str,
         value: u64,
         allowed: &'static str,
     },
-    #[error("the clip holds {samples} samples, but needs at least {needed}")]
+    #[error(
+        "WAV encoding {tag:#06x} of {bits} bits cannot be read; PCM of 8, 16, 24 or 32 bits and float of 32 or 64 can"
+    )]
+    Encoding { tag: u16, bits: u16 },
+    #[error("damaged: {0}")]
+    Malformed(&'static str),
+    #[error("damaged FLAC: {0}")]
+    Flac(String),
+    #[error("truncated: the header promises {claimed} {unit} of sound, {found} are there")]
+    Truncated {
+        claimed: u64,
+        found: u64,
+        unit: &'static str,
+    },
+    #[error("larger than {limit}")]
+    TooLarge { limit: &'static str },
+    #[error("channel {wanted} was asked for, there are {channels}, counted from 0")]
+    NoSuchChannel { wanted: usize, channels: usize },
+    #[error("holds no samples")]
+    Empty,
+    #[error("{samples} samples, at least {needed} are needed")]
     TooShort { samples: usize, needed: usize },
-    #[error("sample {position} is not a finite number")]
+    #[error("value {position} is not a finite number")]
     NotFinite { position: usize },
+    #[error("cannot change the sample rate: {0}")]
+    Resample(String),
+}
+
+impl Audio {
+    fn require_finite(&self) -> Result<(), AudioError> {
+        match self.samples.iter().position(|sample| !sample.is_finite()) {
+            Some(position) => Err(AudioError::NotFinite { position }),
+            None => Ok(()),
+        }
+    }
 }
 
 impl Matrix {
     pub fn frames(&self) -> usize {
         self.values.len() / self.bands
+    }
+}
+
+impl fmt::Display for FeatureSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.feature {
+            Feature::LogMel => write!(f, "{} mels", self.n_mels)?,
+            Feature::Mfcc { coefficients } => {
+                write!(f, "{coefficients} MFCC of {} mels", self.n_mels)?;
+            }
+        }
+        write!(
+            f,
+            " at {} Hz, n_fft {}, hop {}",
+            self.sample_rate_hz, self.n_fft, self.hop_length
+        )
     }
 }
 
@@ -88,3 +151,32 @@ impl FeatureSpec {
         Extractor::new(self)?.extract(audio)
     }
 }
+
+/// Rates that make sense for sound; a header that says otherwise is damaged.
+fn require_sample_rate(sample_rate_hz: u32) -> Result<(), AudioError> {
+    require(
+        (1_000..=384_000).contains(&sample_rate_hz),
+        "the sample rate in Hz",
+        sample_rate_hz as usize,
+        "1000 to 384000",
+    )
+}
+
+fn require(
+    ok: bool,
+    what: &'static str,
+    value: usize,
+    allowed: &'static str,
+) -> Result<(), AudioError> {
+    if ok {
+        return Ok(());
+    }
+    Err(AudioError::OutOfRange {
+        what,
+        value: value as u64,
+        allowed,
+    })
+}
+
+#[cfg(test)]
+mod tests;
