@@ -1,6 +1,24 @@
-//! Post-training int8 quantisation: calibration, the quantised model, TFLite and blob writers.
+//! Post-training int8 quantisation: calibration, the quantised model, TFLite and blob writers, the host's interpreter.
+//!
+//! Weights are symmetric and per output channel, those of FULLY_CONNECTED per tensor, which every runtime and NPU
+//! compiler takes; activations are asymmetric and per tensor; biases are int32 in units of input scale times weight
+//! scale. The module knows nothing of training and of audio.
 
-use crate::graph::{Graph, Weights};
+mod blob;
+mod calibration;
+mod float;
+mod interpreter;
+mod multiplier;
+#[cfg(test)]
+mod tests;
+mod tflite;
+
+pub use float::{run_float, visit_tensors};
+pub use interpreter::Interpreter;
+pub use multiplier::{Multiplier, quantize_multiplier};
+pub use nas_kernels::blob::BlobError;
+
+use crate::graph::{Activation, Graph, OpKind, OpWeights, TensorId, Weights};
 
 /// Scale and zero point of an int8 tensor: `real = scale * (q - zero_point)`.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -28,7 +46,279 @@ pub struct QuantizedModel {
     pub ops: Vec<Option<QuantizedOp>>,
 }
 
+/// Why a network cannot be quantised.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum QuantizeError {
+    #[error("there are no calibration windows")]
+    NoWindows,
+    #[error("calibration window {window} has {found} values and the network takes {expected}")]
+    WindowLength {
+        window: usize,
+        found: usize,
+        expected: usize,
+    },
+    #[error(
+        "operator {op} has {found} weights and biases together and needs {expected}, all of them finite"
+    )]
+    Weights {
+        op: usize,
+        found: usize,
+        expected: usize,
+    },
+    #[error("tensor {tensor} takes values that are not finite on the calibration windows")]
+    NotFinite { tensor: TensorId },
+    #[error(
+        "operator {op} is a {kind:?} with activation {activation:?}, which TFLite does not have"
+    )]
+    Activation {
+        op: usize,
+        kind: OpKind,
+        activation: Activation,
+    },
+    #[error("the quantised network does not run: {0}")]
+    Blob(#[from] BlobError),
+}
+
+impl QuantParams {
+    /// Parameters that cover `min..=max` and zero; `[0, max]` gets zero point -128.
+    pub fn from_range(min: f32, max: f32) -> QuantParams {
+        let (min, max) = (f64::from(min.min(0.0)), f64::from(max.max(0.0)));
+        let scale = ((max - min) / 255.0).max(SMALLEST_SCALE) as f32;
+        let zero_point = (-128.0 - min / f64::from(scale)).round();
+        QuantParams {
+            scale,
+            zero_point: zero_point.clamp(-128.0, 127.0) as i32,
+        }
+    }
+
+    /// Rounds to the nearest int8, halves away from zero, and saturates.
+    pub fn quantize(&self, real: f32) -> i8 {
+        let q = (real / self.scale).round() as i32;
+        q.saturating_add(self.zero_point).clamp(-128, 127) as i8
+    }
+
+    pub fn dequantize(&self, q: i8) -> f32 {
+        self.scale * (i32::from(q) - self.zero_point) as f32
+    }
+}
+
+impl QuantizedModel {
+    pub fn input(&self) -> QuantParams {
+        self.tensors[self.graph.input]
+    }
+
+    pub fn output(&self) -> QuantParams {
+        self.tensors[self.graph.output]
+    }
+
+    /// The model as a full-integer `.tflite` file.
+    pub fn to_tflite(&self) -> Vec<u8> {
+        tflite::write(self)
+    }
+
+    /// The model as the blob that [`Interpreter`] and the firmware run.
+    pub fn to_blob(&self) -> Vec<u8> {
+        blob::write(self)
+    }
+}
+
 /// Quantises a trained network; `calibration` holds representative standardised windows.
-pub fn quantize(_graph: &Graph, _weights: &Weights, _calibration: &[&[f32]]) -> QuantizedModel {
-    todo!()
+///
+/// Ranges are taken from the smallest and largest values and from percentiles; the one whose int8 outputs come
+/// nearest to the float network's on calibration windows wins.
+pub fn quantize(
+    graph: &Graph,
+    weights: &Weights,
+    calibration: &[&[f32]],
+) -> Result<QuantizedModel, QuantizeError> {
+    check(graph, weights, calibration)?;
+    let statistics = calibration::observe(graph, weights, calibration)?;
+    let judged = calibration::evenly(calibration, calibration::JUDGED_WINDOWS);
+    let expected = run_float(graph, weights, &judged);
+    let mut best: Option<(f64, QuantizedModel)> = None;
+    for tail in calibration::TAILS {
+        let ranges: Vec<[f32; 2]> = statistics.iter().map(|tensor| tensor.range(tail)).collect();
+        let model = with_ranges(graph, weights, &ranges);
+        let error = squared_error(&model, &judged, &expected)?;
+        if best.as_ref().is_none_or(|(least, _)| error < *least) {
+            best = Some((error, model));
+        }
+    }
+    let (_, model) = best.expect("there is at least one tail");
+    Ok(model)
+}
+
+/// No scale is smaller, so that products of scales stay normal numbers.
+const SMALLEST_SCALE: f64 = 1e-9;
+/// A channel's scale is at least this part of the largest channel's: weights of a dead channel round to zero.
+const SMALLEST_CHANNEL: f32 = 1.0 / 65536.0;
+/// No bias is larger, so that the accumulator has room for the products.
+const LARGEST_BIAS: f64 = (1 << 29) as f64;
+
+fn check(graph: &Graph, weights: &Weights, calibration: &[&[f32]]) -> Result<(), QuantizeError> {
+    if calibration.is_empty() {
+        return Err(QuantizeError::NoWindows);
+    }
+    let expected = graph.input_shape().len();
+    for (window, values) in calibration.iter().enumerate() {
+        if values.len() != expected {
+            return Err(QuantizeError::WindowLength {
+                window,
+                found: values.len(),
+                expected,
+            });
+        }
+    }
+    for (idx, op) in graph.ops.iter().enumerate() {
+        let sizes = [graph.op_weight_len(op), graph.op_bias_len(op)];
+        let held = weights.0.get(idx).and_then(Option::as_ref);
+        let found = held.map_or([0, 0], |held| [held.weight.len(), held.bias.len()]);
+        let finite = held.is_none_or(|held| {
+            held.weight
+                .iter()
+                .chain(&held.bias)
+                .all(|value| value.is_finite())
+        });
+        if sizes != found || !finite {
+            return Err(QuantizeError::Weights {
+                op: idx,
+                found: found.iter().sum(),
+                expected: sizes.iter().sum(),
+            });
+        }
+        let moves = matches!(op.kind, OpKind::Upsample(_) | OpKind::Reshape);
+        if moves && op.activation != Activation::None {
+            return Err(QuantizeError::Activation {
+                op: idx,
+                kind: op.kind,
+                activation: op.activation,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// The quantised network for given ranges, one per tensor.
+fn with_ranges(graph: &Graph, weights: &Weights, ranges: &[[f32; 2]]) -> QuantizedModel {
+    let mut tensors: Vec<QuantParams> = ranges
+        .iter()
+        .map(|[min, max]| QuantParams::from_range(*min, *max))
+        .collect();
+    let mut ops = Vec::with_capacity(graph.ops.len());
+    for (op, weights) in graph.ops.iter().zip(&weights.0) {
+        let input = tensors[op.inputs[0]];
+        if keeps_scale(op.kind) {
+            tensors[op.output] = input;
+        }
+        let Some(weights) = weights else {
+            ops.push(None);
+            continue;
+        };
+        let (quantized, smallest_scale) = quantize_weights(graph, op, weights, input.scale);
+        let output = &mut tensors[op.output];
+        output.scale = output.scale.max(smallest_scale);
+        ops.push(Some(quantized));
+    }
+    QuantizedModel {
+        graph: graph.clone(),
+        tensors,
+        ops,
+    }
+}
+
+/// Whether input and output must share scale and zero point, as TFLite, Vela and CMSIS-NN demand.
+fn keeps_scale(kind: OpKind) -> bool {
+    match kind {
+        OpKind::AveragePool2d(_) | OpKind::Upsample(_) | OpKind::Reshape => true,
+        OpKind::Conv2d(_) | OpKind::DepthwiseConv2d(_) | OpKind::FullyConnected | OpKind::Add => {
+            false
+        }
+    }
+}
+
+/// int8 weights, and the smallest output scale with which no accumulator overflows when it is scaled up.
+fn quantize_weights(
+    graph: &Graph,
+    op: &crate::graph::Op,
+    weights: &OpWeights,
+    input_scale: f32,
+) -> (QuantizedOp, f32) {
+    let channels = weights.bias.len();
+    let taps = weights.weight.len() / channels;
+    let channel_of = |idx: usize| match op.kind {
+        OpKind::DepthwiseConv2d(_) => idx % channels,
+        _ => idx / taps,
+    };
+    let mut largest = vec![0f32; channels];
+    for (idx, weight) in weights.weight.iter().enumerate() {
+        let channel = &mut largest[channel_of(idx)];
+        *channel = channel.max(weight.abs());
+    }
+    let overall = largest.iter().copied().fold(0f32, f32::max);
+    let floor = if overall > 0.0 {
+        overall * SMALLEST_CHANNEL
+    } else {
+        1.0
+    };
+    let scale = |largest: f32, bias: f32| {
+        let for_weights = f64::from(largest.max(floor)) / 127.0;
+        let for_bias = f64::from(bias.abs()) / (f64::from(input_scale) * LARGEST_BIAS);
+        for_weights.max(for_bias).max(SMALLEST_SCALE) as f32
+    };
+    let weight_scales: Vec<f32> = if op.kind == OpKind::FullyConnected {
+        let largest_bias = weights.bias.iter().fold(0f32, |a, b| a.max(b.abs()));
+        vec![scale(overall, largest_bias)]
+    } else {
+        largest
+            .iter()
+            .zip(&weights.bias)
+            .map(|(l, b)| scale(*l, *b))
+            .collect()
+    };
+    let scale_of =
+        |channel: usize| weight_scales[if weight_scales.len() == 1 { 0 } else { channel }];
+    let weight = weights.weight.iter().enumerate().map(|(idx, weight)| {
+        (weight / scale_of(channel_of(idx)))
+            .round()
+            .clamp(-127.0, 127.0) as i8
+    });
+    let unit = |channel: usize| f64::from(input_scale) * f64::from(scale_of(channel));
+    let bias = weights.bias.iter().enumerate().map(|(channel, bias)| {
+        let q = (f64::from(*bias) / unit(channel)).round();
+        q.clamp(-2.0 * LARGEST_BIAS, 2.0 * LARGEST_BIAS) as i32
+    });
+    // Every product is below 2^14; the folded bias adds as much again; a multiplier m shifts left by at most 2 m.
+    let room = f64::from(i32::MAX) / 2.0;
+    let products = graph.op_macs(op) as f64 / graph.op_output(op).len() as f64 * 32768.0;
+    let smallest_scale = weights
+        .bias
+        .iter()
+        .enumerate()
+        .map(|(channel, bias)| (products * unit(channel) + f64::from(bias.abs())) / room);
+    let smallest_scale = smallest_scale.fold(0.0, f64::max) as f32;
+    let quantized = QuantizedOp {
+        weight: weight.collect(),
+        bias: bias.collect(),
+        weight_scales,
+    };
+    (quantized, smallest_scale)
+}
+
+/// Sum of squared differences between the int8 network's outputs and the float network's.
+fn squared_error(
+    model: &QuantizedModel,
+    windows: &[&[f32]],
+    expected: &[Vec<f32>],
+) -> Result<f64, BlobError> {
+    let blob = model.to_blob();
+    let mut interpreter = Interpreter::new(&blob)?;
+    let mut error = 0.0;
+    for (window, expected) in windows.iter().zip(expected) {
+        let found = interpreter.run_float(window);
+        error += found
+            .zip(expected)
+            .map(|(found, expected)| f64::from(found - expected).powi(2))
+            .sum::<f64>();
+    }
+    Ok(error)
 }

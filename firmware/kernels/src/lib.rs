@@ -1,1 +1,19 @@
-#![no_std]
+//! int8 networks on the host and on microcontrollers, by the same code.
+//!
+//! A model is data: a [`Model`] reads a blob once and checks everything in it, a [`Session`] puts it into an arena
+//! and runs it, and after that nothing can fail. [`ops`] holds the operators as free functions on slices; their
+//! arithmetic is that of TensorFlow Lite for Microcontrollers, bit for bit. [`blob`] is the format.
+//!
+//! The crate has no dependencies, needs no allocator, and knows nothing of the host.
+#![cfg_attr(not(feature = "std"), no_std)]
+#![deny(unsafe_code)]
+
+pub mod blob;
+mod bytes;
+mod model;
+pub mod ops;
+mod requantize;
+
+pub use bytes::Words;
+pub use model::{Model, Session};
+pub use requantize::{multiply_by_quantized_multiplier, rounding_shift_right};

@@ -1,0 +1,422 @@
+//! The blob: one file that is a model. Little-endian, every offset counted from its first byte.
+//!
+//! | bytes | content |
+//! |---|---|
+//! | 0..8 | [`MAGIC`] |
+//! | 8..12 | format version, [`VERSION`] |
+//! | 12..16 | length of the whole blob |
+//! | 16..24 | [`checksum`] of everything after it |
+//! | 24..52 | tensor count, operator count, offset of tensors, offset of operators, arena bytes, input, output |
+//! | 52..96 | zero; room for the front end and the threshold |
+//! | | tensors ([`Tensor`], 24 bytes each), operators ([`Op`], 64 bytes each) |
+//! | | constants: weights (offsets are multiples of 16), biases and multipliers (int32, multiples of 4), shifts (int8) |
+
+use core::fmt;
+
+use crate::ops::{AddScales, Clamp};
+
+pub const MAGIC: [u8; 8] = *b"NASMODEL";
+pub const VERSION: u32 = 1;
+pub const HEADER_BYTES: usize = 96;
+/// First byte that the checksum covers.
+pub const CHECKED_FROM: usize = 24;
+pub const TENSOR_BYTES: usize = 24;
+pub const OP_BYTES: usize = 64;
+/// Largest whole factor of [`Kind::Upsample`]; up to 40, TFLite's float arithmetic finds the same source pixel as whole division.
+pub const MAX_UPSAMPLE: u16 = 16;
+
+/// The numbers of the header after the checksum.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Header {
+    pub tensor_count: u32,
+    pub op_count: u32,
+    pub tensors_offset: u32,
+    pub ops_offset: u32,
+    pub arena_bytes: u32,
+    pub input: u32,
+    pub output: u32,
+}
+
+/// An activation tensor and its place in the arena.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Tensor {
+    /// First byte in the arena.
+    pub offset: u32,
+    /// Height, width, channels.
+    pub shape: [u32; 3],
+    pub scale: f32,
+    pub zero_point: i32,
+}
+
+/// One operator; tensors are indices.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Op {
+    pub kind: Kind,
+    pub input: u32,
+    pub output: u32,
+    pub clamp: Clamp,
+}
+
+/// What an operator computes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Kind {
+    Conv2d(Window, Constants),
+    DepthwiseConv2d(Window, Constants),
+    FullyConnected(Constants),
+    AveragePool2d(Window),
+    /// The output may lie exactly on either input.
+    Add {
+        /// The second input.
+        input: u32,
+        scales: AddMultipliers,
+    },
+    Upsample([u16; 2]),
+    /// Nothing to do where input and output lie on the same bytes.
+    Reshape,
+}
+
+/// Kernel, stride, and padding before the first row and column; height first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Window {
+    pub kernel: [u16; 2],
+    pub stride: [u16; 2],
+    pub pad: [u16; 2],
+}
+
+/// Where the constants of an operator lie in the blob.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Constants {
+    pub weights_offset: u32,
+    /// One bias per output channel, with `-input_zero_point * sum(weights)` already added.
+    pub biases_offset: u32,
+    pub multipliers_offset: u32,
+    pub shifts_offset: u32,
+    /// Number of multipliers and of shifts: one per output channel, or one for all.
+    pub scale_count: u32,
+}
+
+/// Multipliers and shifts of `ADD`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AddMultipliers {
+    pub multipliers: [i32; 2],
+    pub shifts: [i32; 2],
+    pub output_multiplier: i32,
+    pub output_shift: i32,
+}
+
+/// Why bytes are not a model that this build can run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BlobError {
+    NotAModel,
+    OtherVersion { found: u32 },
+    Length { claimed: u32, found: usize },
+    Checksum { claimed: u64, found: u64 },
+    Header(&'static str),
+    Tensor { index: u32, problem: &'static str },
+    Op { index: u32, problem: &'static str },
+    UnknownOperator { index: u32, kind: u32 },
+    ArenaTooSmall { needed: usize, found: usize },
+}
+
+impl fmt::Display for BlobError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            BlobError::NotAModel => write!(
+                f,
+                "these bytes are not a model: they do not start with `NASMODEL`"
+            ),
+            BlobError::OtherVersion { found } => {
+                write!(
+                    f,
+                    "the model has format version {found} and this build reads version {VERSION}"
+                )
+            }
+            BlobError::Length { claimed, found } => {
+                write!(
+                    f,
+                    "the model is corrupt: it should have {claimed} bytes and has {found}"
+                )
+            }
+            BlobError::Checksum { claimed, found } => write!(
+                f,
+                "the model is corrupt: its checksum should be {claimed:016x} and is {found:016x}"
+            ),
+            BlobError::Header(problem) => write!(f, "the model's header is wrong: {problem}"),
+            BlobError::Tensor { index, problem } => {
+                write!(f, "tensor {index} of the model is wrong: {problem}")
+            }
+            BlobError::Op { index, problem } => {
+                write!(f, "operator {index} of the model is wrong: {problem}")
+            }
+            BlobError::UnknownOperator { index, kind } => {
+                write!(
+                    f,
+                    "operator {index} of the model is of kind {kind}, which this build does not have"
+                )
+            }
+            BlobError::ArenaTooSmall { needed, found } => {
+                write!(
+                    f,
+                    "the model is too large: it needs an arena of {needed} bytes and has {found}"
+                )
+            }
+        }
+    }
+}
+
+impl core::error::Error for BlobError {}
+
+/// FNV-1a, 64 bits.
+pub fn checksum(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
+}
+
+impl Header {
+    /// The first [`HEADER_BYTES`] of a blob without length and checksum, which [`seal`] fills in.
+    pub fn to_bytes(&self) -> [u8; HEADER_BYTES] {
+        let mut bytes = [0; HEADER_BYTES];
+        bytes[..8].copy_from_slice(&MAGIC);
+        bytes[8..12].copy_from_slice(&VERSION.to_le_bytes());
+        let words = [
+            self.tensor_count,
+            self.op_count,
+            self.tensors_offset,
+            self.ops_offset,
+            self.arena_bytes,
+            self.input,
+            self.output,
+        ];
+        for (bytes, word) in bytes[CHECKED_FROM..]
+            .as_chunks_mut::<4>()
+            .0
+            .iter_mut()
+            .zip(words)
+        {
+            *bytes = word.to_le_bytes();
+        }
+        bytes
+    }
+
+    /// Reads the header after checking everything that concerns the blob as a whole.
+    pub fn read(blob: &[u8]) -> Result<Header, BlobError> {
+        let Some((header, _)) = blob.split_first_chunk::<HEADER_BYTES>() else {
+            return Err(BlobError::NotAModel);
+        };
+        let words: [u32; HEADER_BYTES / 4] =
+            core::array::from_fn(|idx| u32::from_le_bytes(header.as_chunks().0[idx]));
+        if header[..8] != MAGIC {
+            return Err(BlobError::NotAModel);
+        }
+        if words[2] != VERSION {
+            return Err(BlobError::OtherVersion { found: words[2] });
+        }
+        if words[3] as usize != blob.len() {
+            return Err(BlobError::Length {
+                claimed: words[3],
+                found: blob.len(),
+            });
+        }
+        let claimed = u64::from(words[4]) | u64::from(words[5]) << 32;
+        let found = checksum(&blob[CHECKED_FROM..]);
+        if claimed != found {
+            return Err(BlobError::Checksum { claimed, found });
+        }
+        Ok(Header {
+            tensor_count: words[6],
+            op_count: words[7],
+            tensors_offset: words[8],
+            ops_offset: words[9],
+            arena_bytes: words[10],
+            input: words[11],
+            output: words[12],
+        })
+    }
+}
+
+/// Writes length and checksum into the header of a blob that is otherwise complete.
+///
+/// # Panics
+/// Where the blob has no header, or 4 GiB.
+pub fn seal(blob: &mut [u8]) {
+    let length = u32::try_from(blob.len()).expect("a blob is smaller than 4 GiB");
+    blob[12..16].copy_from_slice(&length.to_le_bytes());
+    let checksum = checksum(&blob[CHECKED_FROM..]);
+    blob[16..24].copy_from_slice(&checksum.to_le_bytes());
+}
+
+impl Tensor {
+    pub fn to_bytes(&self) -> [u8; TENSOR_BYTES] {
+        let [height, width, channels] = self.shape;
+        let words = [
+            self.offset,
+            height,
+            width,
+            channels,
+            self.scale.to_bits(),
+            self.zero_point as u32,
+        ];
+        to_bytes(words)
+    }
+
+    pub fn from_bytes(bytes: &[u8; TENSOR_BYTES]) -> Tensor {
+        let [offset, height, width, channels, scale, zero_point] = from_bytes(bytes);
+        Tensor {
+            offset,
+            shape: [height, width, channels],
+            scale: f32::from_bits(scale),
+            zero_point: zero_point as i32,
+        }
+    }
+}
+
+const CONV_2D: u32 = 1;
+const DEPTHWISE_CONV_2D: u32 = 2;
+const FULLY_CONNECTED: u32 = 3;
+const AVERAGE_POOL_2D: u32 = 4;
+const ADD: u32 = 5;
+const UPSAMPLE: u32 = 6;
+const RESHAPE: u32 = 7;
+
+impl Op {
+    pub fn to_bytes(&self) -> [u8; OP_BYTES] {
+        let window = |window: &Window| [pack(window.kernel), pack(window.stride), pack(window.pad)];
+        let constants = |constants: &Constants| {
+            [
+                constants.weights_offset,
+                constants.biases_offset,
+                constants.multipliers_offset,
+                constants.shifts_offset,
+                constants.scale_count,
+            ]
+        };
+        let mut words = [0; OP_BYTES / 4];
+        words[1] = self.input;
+        words[2] = self.output;
+        words[3] = i32::from(self.clamp.min) as u32;
+        words[4] = i32::from(self.clamp.max) as u32;
+        match &self.kind {
+            Kind::Conv2d(sliding, constant) => {
+                words[0] = CONV_2D;
+                words[5..8].copy_from_slice(&window(sliding));
+                words[8..13].copy_from_slice(&constants(constant));
+            }
+            Kind::DepthwiseConv2d(sliding, constant) => {
+                words[0] = DEPTHWISE_CONV_2D;
+                words[5..8].copy_from_slice(&window(sliding));
+                words[8..13].copy_from_slice(&constants(constant));
+            }
+            Kind::FullyConnected(constant) => {
+                words[0] = FULLY_CONNECTED;
+                words[8..13].copy_from_slice(&constants(constant));
+            }
+            Kind::AveragePool2d(sliding) => {
+                words[0] = AVERAGE_POOL_2D;
+                words[5..8].copy_from_slice(&window(sliding));
+            }
+            Kind::Add { input, scales } => {
+                words[0] = ADD;
+                words[5] = *input;
+                let numbers = [
+                    scales.multipliers[0],
+                    scales.multipliers[1],
+                    scales.shifts[0],
+                    scales.shifts[1],
+                    scales.output_multiplier,
+                    scales.output_shift,
+                ];
+                words[6..12].copy_from_slice(&numbers.map(|number| number as u32));
+            }
+            Kind::Upsample(factor) => {
+                words[0] = UPSAMPLE;
+                words[5] = pack(*factor);
+            }
+            Kind::Reshape => words[0] = RESHAPE,
+        }
+        to_bytes(words)
+    }
+
+    /// Reads an operator; `index` is for the error alone.
+    pub fn from_bytes(bytes: &[u8; OP_BYTES], index: u32) -> Result<Op, BlobError> {
+        let words: [u32; OP_BYTES / 4] = from_bytes(bytes);
+        let window = Window {
+            kernel: unpack(words[5]),
+            stride: unpack(words[6]),
+            pad: unpack(words[7]),
+        };
+        let constants = Constants {
+            weights_offset: words[8],
+            biases_offset: words[9],
+            multipliers_offset: words[10],
+            shifts_offset: words[11],
+            scale_count: words[12],
+        };
+        let kind = match words[0] {
+            CONV_2D => Kind::Conv2d(window, constants),
+            DEPTHWISE_CONV_2D => Kind::DepthwiseConv2d(window, constants),
+            FULLY_CONNECTED => Kind::FullyConnected(constants),
+            AVERAGE_POOL_2D => Kind::AveragePool2d(window),
+            ADD => Kind::Add {
+                input: words[5],
+                scales: AddMultipliers {
+                    multipliers: [words[6] as i32, words[7] as i32],
+                    shifts: [words[8] as i32, words[9] as i32],
+                    output_multiplier: words[10] as i32,
+                    output_shift: words[11] as i32,
+                },
+            },
+            UPSAMPLE => Kind::Upsample(unpack(words[5])),
+            RESHAPE => Kind::Reshape,
+            kind => return Err(BlobError::UnknownOperator { index, kind }),
+        };
+        let clamp = |word: u32| i8::try_from(word as i32);
+        let (Ok(min), Ok(max)) = (clamp(words[3]), clamp(words[4])) else {
+            return Err(BlobError::Op {
+                index,
+                problem: "its clamp is not within -128..=127",
+            });
+        };
+        Ok(Op {
+            kind,
+            input: words[1],
+            output: words[2],
+            clamp: Clamp { min, max },
+        })
+    }
+}
+
+impl AddMultipliers {
+    /// With the zero points and the clamp that the kernel needs beside them.
+    pub fn with(&self, zero_points: [i32; 2], output_zero_point: i32, clamp: Clamp) -> AddScales {
+        AddScales {
+            zero_points,
+            multipliers: self.multipliers,
+            shifts: self.shifts,
+            output_zero_point,
+            output_multiplier: self.output_multiplier,
+            output_shift: self.output_shift,
+            clamp,
+        }
+    }
+}
+
+fn pack([high, low]: [u16; 2]) -> u32 {
+    u32::from(high) | u32::from(low) << 16
+}
+
+fn unpack(word: u32) -> [u16; 2] {
+    [word as u16, (word >> 16) as u16]
+}
+
+fn to_bytes<const WORDS: usize, const BYTES: usize>(words: [u32; WORDS]) -> [u8; BYTES] {
+    let mut bytes = [0; BYTES];
+    for (bytes, word) in bytes.as_chunks_mut::<4>().0.iter_mut().zip(words) {
+        *bytes = word.to_le_bytes();
+    }
+    bytes
+}
+
+fn from_bytes<const WORDS: usize>(bytes: &[u8]) -> [u32; WORDS] {
+    core::array::from_fn(|idx| u32::from_le_bytes(bytes.as_chunks().0[idx]))
+}

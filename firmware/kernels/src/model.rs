@@ -1,0 +1,529 @@
+//! A model that was checked, and a session that runs it.
+
+use core::ops::Range;
+
+use crate::{
+    blob::{
+        BlobError, Constants, HEADER_BYTES, Header, Kind, MAX_UPSAMPLE, OP_BYTES, Op, TENSOR_BYTES,
+        Tensor, Window,
+    },
+    bytes::{Words, as_i8},
+    ops::{self, Requantize, Sliding},
+};
+
+/// A blob in which everything was checked once, so that running it cannot fail.
+///
+/// The blob may lie at any address.
+#[derive(Debug, Clone, Copy)]
+pub struct Model<'a> {
+    blob: &'a [u8],
+    tensors: &'a [[u8; TENSOR_BYTES]],
+    ops: &'a [[u8; OP_BYTES]],
+    arena_bytes: usize,
+    input: Tensor,
+    output: Tensor,
+}
+
+/// A model in an arena.
+#[derive(Debug)]
+pub struct Session<'m, 'a> {
+    model: &'m Model<'a>,
+    arena: &'m mut [i8],
+}
+
+impl<'a> Model<'a> {
+    /// Reads and checks a blob.
+    pub fn parse(blob: &'a [u8]) -> Result<Model<'a>, BlobError> {
+        let header = Header::read(blob)?;
+        let tensors = records(blob, header.tensors_offset, header.tensor_count)
+            .ok_or(BlobError::Header("its tensors lie outside the blob"))?;
+        let ops = records(blob, header.ops_offset, header.op_count)
+            .ok_or(BlobError::Header("its operators lie outside the blob"))?;
+        if header.arena_bytes > i32::MAX as u32 {
+            return Err(BlobError::Header("its arena is larger than 2 GiB"));
+        }
+        let tensor = |index: u32, problem| {
+            let bytes = tensors
+                .get(index as usize)
+                .ok_or(BlobError::Header(problem))?;
+            Ok(Tensor::from_bytes(bytes))
+        };
+        let model = Model {
+            blob,
+            tensors,
+            ops,
+            arena_bytes: header.arena_bytes as usize,
+            input: tensor(header.input, "its input is not one of its tensors")?,
+            output: tensor(header.output, "its output is not one of its tensors")?,
+        };
+        for (index, bytes) in tensors.iter().enumerate() {
+            check_tensor(&Tensor::from_bytes(bytes), model.arena_bytes).map_err(|problem| {
+                BlobError::Tensor {
+                    index: index as u32,
+                    problem,
+                }
+            })?;
+        }
+        for (index, bytes) in ops.iter().enumerate() {
+            let index = index as u32;
+            let op = Op::from_bytes(bytes, index)?;
+            model
+                .check_op(&op)
+                .map_err(|problem| BlobError::Op { index, problem })?;
+        }
+        Ok(model)
+    }
+
+    pub fn arena_bytes(&self) -> usize {
+        self.arena_bytes
+    }
+
+    pub fn input(&self) -> Tensor {
+        self.input
+    }
+
+    pub fn output(&self) -> Tensor {
+        self.output
+    }
+
+    /// The operators in execution order.
+    pub fn ops(&self) -> impl Iterator<Item = Op> + '_ {
+        // Every operator was read once by `parse`, so none is left out here.
+        self.ops
+            .iter()
+            .filter_map(|bytes| Op::from_bytes(bytes, 0).ok())
+    }
+
+    /// A tensor by the index that operators use; `None` beyond the last.
+    pub fn tensor(&self, index: u32) -> Option<Tensor> {
+        self.tensors.get(index as usize).map(Tensor::from_bytes)
+    }
+
+    /// Puts the model into an arena of at least [`Model::arena_bytes`].
+    pub fn session<'m>(&'m self, arena: &'m mut [i8]) -> Result<Session<'m, 'a>, BlobError> {
+        let (needed, found) = (self.arena_bytes, arena.len());
+        match arena.get_mut(..needed) {
+            Some(arena) => Ok(Session { model: self, arena }),
+            None => Err(BlobError::ArenaTooSmall { needed, found }),
+        }
+    }
+
+    fn check_op(&self, op: &Op) -> Result<(), &'static str> {
+        let tensor = |index| {
+            self.tensor(index)
+                .ok_or("it names a tensor that is not there")
+        };
+        let (input, output) = (tensor(op.input)?, tensor(op.output)?);
+        let (from, to) = (input.range(), output.range());
+        let [input_height, input_width, input_channels] = input.shape;
+        let [output_height, output_width, output_channels] = output.shape;
+        let same_scale = (input.scale, input.zero_point) == (output.scale, output.zero_point);
+        let apart = from.end <= to.start || to.end <= from.start;
+        if op.clamp.min > op.clamp.max {
+            return Err("its clamp is empty");
+        }
+        if !apart && !matches!(op.kind, Kind::Add { .. } | Kind::Reshape) {
+            return Err("its output lies on its input");
+        }
+        match &op.kind {
+            Kind::Conv2d(window, constants) => {
+                check_window(window, &input, &output)?;
+                let taps = u64::from(window.kernel[0])
+                    * u64::from(window.kernel[1])
+                    * u64::from(input_channels);
+                self.check_constants(
+                    constants,
+                    taps,
+                    output_channels,
+                    taps * u64::from(output_channels),
+                )
+            }
+            Kind::DepthwiseConv2d(window, constants) => {
+                check_window(window, &input, &output)?;
+                if input_channels != output_channels {
+                    return Err("its output does not have as many channels as its input");
+                }
+                let taps = u64::from(window.kernel[0]) * u64::from(window.kernel[1]);
+                self.check_constants(
+                    constants,
+                    taps,
+                    output_channels,
+                    taps * u64::from(output_channels),
+                )
+            }
+            Kind::FullyConnected(constants) => {
+                let (inputs, outputs) = (from.len() as u64, to.len() as u32);
+                self.check_constants(constants, inputs, outputs, inputs * u64::from(outputs))
+            }
+            Kind::AveragePool2d(window) => {
+                check_window(window, &input, &output)?;
+                if input_channels != output_channels {
+                    return Err("its output does not have as many channels as its input");
+                }
+                if from.len() > (i32::MAX / 256) as usize {
+                    return Err("its input is too large for a 32-bit sum");
+                }
+                same_scale
+                    .then_some(())
+                    .ok_or("its output is not scaled as its input")
+            }
+            Kind::Add {
+                input: second,
+                scales,
+            } => {
+                let second = tensor(*second)?.range();
+                if from.len() != second.len() || from.len() != to.len() {
+                    return Err("its tensors are not equally long");
+                }
+                let aligned = |other: &Range<usize>| {
+                    other == &to || other.end <= to.start || to.end <= other.start
+                };
+                if !aligned(&from) || !aligned(&second) {
+                    return Err("its output lies on a part of an input");
+                }
+                let [left, right] = scales.shifts;
+                let shifts_fit = [left, right, scales.output_shift]
+                    .iter()
+                    .all(|shift| (-31..=0).contains(shift));
+                let [left, right] = scales.multipliers;
+                if !shifts_fit
+                    || [left, right, scales.output_multiplier]
+                        .iter()
+                        .any(|m| *m < 0)
+                {
+                    return Err("its multipliers are out of range");
+                }
+                Ok(())
+            }
+            Kind::Upsample(factor) => {
+                let [up, across] = factor.map(u32::from);
+                let fits = (1..=u32::from(MAX_UPSAMPLE)).contains(&up)
+                    && (1..=u32::from(MAX_UPSAMPLE)).contains(&across)
+                    && input_height.checked_mul(up) == Some(output_height)
+                    && input_width.checked_mul(across) == Some(output_width)
+                    && input_channels == output_channels;
+                if !fits {
+                    return Err("its output is not its input enlarged by whole factors up to 16");
+                }
+                same_scale
+                    .then_some(())
+                    .ok_or("its output is not scaled as its input")
+            }
+            Kind::Reshape => {
+                if from.len() != to.len() {
+                    return Err("its output is not as long as its input");
+                }
+                same_scale
+                    .then_some(())
+                    .ok_or("its output is not scaled as its input")
+            }
+        }
+    }
+
+    fn check_constants(
+        &self,
+        constants: &Constants,
+        taps: u64,
+        channels: u32,
+        weights: u64,
+    ) -> Result<(), &'static str> {
+        let fits = |offset: u32, bytes: u64, alignment: u32| {
+            offset % alignment == 0 && u64::from(offset) + bytes <= self.blob.len() as u64
+        };
+        let (channels, scale_count) = (u64::from(channels), u64::from(constants.scale_count));
+        if scale_count != 1 && scale_count != channels {
+            return Err("it has neither one scale nor one per output channel");
+        }
+        let inside = fits(constants.weights_offset, weights, 16)
+            && fits(constants.biases_offset, channels * 4, 4)
+            && fits(constants.multipliers_offset, scale_count * 4, 4)
+            && fits(constants.shifts_offset, scale_count, 1);
+        if !inside {
+            return Err("its constants lie outside the blob or are not aligned");
+        }
+        let biases = self.words(constants.biases_offset, channels as usize);
+        let multipliers = self.words(constants.multipliers_offset, scale_count as usize);
+        let shifts = self.shifts(constants);
+        // |int8 * int8| <= 2^14.
+        let Some(products) = taps
+            .checked_mul(1 << 14)
+            .filter(|bound| *bound <= i32::MAX as u64)
+        else {
+            return Err("its accumulator could overflow");
+        };
+        for (idx, bias) in biases.iter().enumerate() {
+            let scale = if scale_count == 1 { 0 } else { idx };
+            let shift = shifts[scale];
+            if !(-31..=30).contains(&shift) || multipliers.get(scale) < 0 {
+                return Err("its multipliers are out of range");
+            }
+            let largest = (products + u64::from(bias.unsigned_abs())) << shift.max(0);
+            if largest > i32::MAX as u64 {
+                return Err("its accumulator could overflow");
+            }
+        }
+        Ok(())
+    }
+
+    fn words(&self, offset: u32, count: usize) -> Words<'a> {
+        Words::new(&self.blob[offset as usize..][..count * 4])
+    }
+
+    fn weights(&self, constants: &Constants, count: usize) -> &'a [i8] {
+        as_i8(&self.blob[constants.weights_offset as usize..][..count])
+    }
+
+    fn shifts(&self, constants: &Constants) -> &'a [i8] {
+        as_i8(&self.blob[constants.shifts_offset as usize..][..constants.scale_count as usize])
+    }
+
+    #[inline(always)]
+    fn requantize(
+        &self,
+        constants: &Constants,
+        op: &Op,
+        output: &Tensor,
+        channels: usize,
+    ) -> Requantize<'a> {
+        Requantize {
+            biases: self.words(constants.biases_offset, channels),
+            multipliers: self.words(constants.multipliers_offset, constants.scale_count as usize),
+            shifts: self.shifts(constants),
+            output_zero_point: output.zero_point,
+            clamp: op.clamp,
+        }
+    }
+
+    #[inline(always)]
+    fn execute(&self, op: &Op, arena: &mut [i8]) {
+        let (Some(input), Some(output)) = (self.tensor(op.input), self.tensor(op.output)) else {
+            return;
+        };
+        let (from, to) = (input.range(), output.range());
+        let zero_point = input.zero_point as i8;
+        match &op.kind {
+            Kind::Conv2d(window, constants) => {
+                let shape = sliding(window, &input, &output);
+                let channels = shape.output[2];
+                let weights = channels * shape.kernel[0] * shape.kernel[1] * shape.input[2];
+                let weights = self.weights(constants, weights);
+                let requantize = self.requantize(constants, op, &output, channels);
+                let (input, output) = split(arena, from, to);
+                ops::conv2d(input, weights, &shape, zero_point, &requantize, output);
+            }
+            Kind::DepthwiseConv2d(window, constants) => {
+                let shape = sliding(window, &input, &output);
+                let channels = shape.output[2];
+                let weights = self.weights(constants, channels * shape.kernel[0] * shape.kernel[1]);
+                let requantize = self.requantize(constants, op, &output, channels);
+                let (input, output) = split(arena, from, to);
+                ops::depthwise_conv2d(input, weights, &shape, zero_point, &requantize, output);
+            }
+            Kind::FullyConnected(constants) => {
+                let weights = self.weights(constants, from.len() * to.len());
+                let requantize = self.requantize(constants, op, &output, to.len());
+                let (input, output) = split(arena, from, to);
+                ops::fully_connected(input, weights, &requantize, output);
+            }
+            Kind::AveragePool2d(window) => {
+                let shape = sliding(window, &input, &output);
+                let (input, output) = split(arena, from, to);
+                ops::average_pool2d(input, &shape, op.clamp, output);
+            }
+            Kind::Add {
+                input: second,
+                scales,
+            } => {
+                let Some(second) = self.tensor(*second) else {
+                    return;
+                };
+                let scales = scales.with(
+                    [input.zero_point, second.zero_point],
+                    output.zero_point,
+                    op.clamp,
+                );
+                add_in_arena(arena, from, second.range().start, to.start, &scales);
+            }
+            Kind::Upsample(factor) => {
+                let shape = input.shape.map(|length| length as usize);
+                let (input, output) = split(arena, from, to);
+                ops::upsample(input, shape, factor.map(usize::from), output);
+            }
+            Kind::Reshape if from != to => arena.copy_within(from, to.start),
+            Kind::Reshape => {}
+        }
+    }
+
+    #[inline(always)]
+    fn execute_all(&self, arena: &mut [i8]) {
+        for op in self.ops() {
+            self.execute(&op, arena);
+        }
+    }
+}
+
+impl Session<'_, '_> {
+    /// Where the input goes; it is gone after [`Session::run`].
+    pub fn input_mut(&mut self) -> &mut [i8] {
+        &mut self.arena[self.model.input.range()]
+    }
+
+    /// One inference.
+    pub fn run(&mut self) {
+        #[cfg(all(feature = "std", target_arch = "x86_64"))]
+        {
+            x86::execute_all(self.model, self.arena);
+        }
+        #[cfg(not(all(feature = "std", target_arch = "x86_64")))]
+        self.model.execute_all(self.arena);
+    }
+
+    /// The result of the last [`Session::run`].
+    pub fn output(&self) -> &[i8] {
+        &self.arena[self.model.output.range()]
+    }
+}
+
+impl Tensor {
+    /// Number of elements; tensors of a parsed model lie within its arena.
+    pub fn len(&self) -> usize {
+        self.shape.iter().map(|length| *length as usize).product()
+    }
+
+    /// Never true for a tensor of a parsed model.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Its bytes in the arena.
+    pub fn range(&self) -> Range<usize> {
+        self.offset as usize..self.offset as usize + self.len()
+    }
+}
+
+fn records<const BYTES: usize>(blob: &[u8], offset: u32, count: u32) -> Option<&[[u8; BYTES]]> {
+    let bytes = (count as usize).checked_mul(BYTES)?;
+    let offset = offset as usize;
+    if offset < HEADER_BYTES {
+        return None;
+    }
+    Some(blob.get(offset..offset.checked_add(bytes)?)?.as_chunks().0)
+}
+
+fn check_tensor(tensor: &Tensor, arena_bytes: usize) -> Result<(), &'static str> {
+    let [height, width, channels] = tensor.shape.map(u64::from);
+    let length = height
+        .checked_mul(width)
+        .and_then(|area| area.checked_mul(channels));
+    match length {
+        Some(1..) => {}
+        _ => return Err("it is empty or immense"),
+    }
+    let end = length.and_then(|length| length.checked_add(u64::from(tensor.offset)));
+    if end.is_none_or(|end| end > arena_bytes as u64) {
+        return Err("it lies outside the arena");
+    }
+    if !(tensor.scale.is_finite() && tensor.scale > 0.0) {
+        return Err("its scale is not a positive number");
+    }
+    if !(-128..=127).contains(&tensor.zero_point) {
+        return Err("its zero point is not within -128..=127");
+    }
+    Ok(())
+}
+
+/// Every window must lie at least partly on the image.
+fn check_window(window: &Window, input: &Tensor, output: &Tensor) -> Result<(), &'static str> {
+    for axis in 0..2 {
+        let (kernel, stride, pad) = (window.kernel[axis], window.stride[axis], window.pad[axis]);
+        if kernel == 0 || stride == 0 || pad >= kernel {
+            return Err("its window is empty or lies outside the image");
+        }
+        let last = u64::from(output.shape[axis] - 1) * u64::from(stride);
+        if last >= u64::from(input.shape[axis]) + u64::from(pad) {
+            return Err("its window leaves the image");
+        }
+    }
+    Ok(())
+}
+
+fn sliding(window: &Window, input: &Tensor, output: &Tensor) -> Sliding {
+    Sliding {
+        input: input.shape.map(|length| length as usize),
+        output: output.shape.map(|length| length as usize),
+        kernel: window.kernel.map(usize::from),
+        stride: window.stride.map(usize::from),
+        pad: window.pad.map(usize::from),
+    }
+}
+
+/// Two parts of the arena that are apart, as `check_op` made sure.
+#[inline(always)]
+fn split(arena: &mut [i8], from: Range<usize>, to: Range<usize>) -> (&[i8], &mut [i8]) {
+    if from.end <= to.start {
+        let (low, high) = arena.split_at_mut(to.start);
+        (&low[from], &mut high[..to.len()])
+    } else {
+        let (low, high) = arena.split_at_mut(from.start);
+        (&high[..from.len()], &mut low[to])
+    }
+}
+
+/// `ADD` piece by piece through copies, so that the output may lie on either input, or on both.
+#[inline(always)]
+fn add_in_arena(
+    arena: &mut [i8],
+    left: Range<usize>,
+    right: usize,
+    to: usize,
+    scales: &ops::AddScales,
+) {
+    const PIECE: usize = 64;
+    let (mut left_piece, mut right_piece) = ([0; PIECE], [0; PIECE]);
+    for done in (0..left.len()).step_by(PIECE) {
+        let length = PIECE.min(left.len() - done);
+        left_piece[..length].copy_from_slice(&arena[left.start + done..][..length]);
+        right_piece[..length].copy_from_slice(&arena[right + done..][..length]);
+        let output = &mut arena[to + done..][..length];
+        ops::add(
+            &left_piece[..length],
+            &right_piece[..length],
+            scales,
+            output,
+        );
+    }
+}
+
+/// The same code compiled for the vector instructions of x86-64 hosts.
+#[cfg(all(feature = "std", target_arch = "x86_64"))]
+#[expect(
+    unsafe_code,
+    reason = "a function that needs CPU features may be called once they were found"
+)]
+mod x86 {
+    use super::Model;
+
+    pub fn execute_all(model: &Model<'_>, arena: &mut [i8]) {
+        if std::arch::is_x86_feature_detected!("avx512bw")
+            && std::arch::is_x86_feature_detected!("avx512vl")
+        {
+            // SAFETY: the features were found on this CPU.
+            unsafe { with_avx512(model, arena) }
+        } else if std::arch::is_x86_feature_detected!("avx2") {
+            // SAFETY: the feature was found on this CPU.
+            unsafe { with_avx2(model, arena) }
+        } else {
+            model.execute_all(arena);
+        }
+    }
+
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+    fn with_avx512(model: &Model<'_>, arena: &mut [i8]) {
+        model.execute_all(arena);
+    }
+
+    #[target_feature(enable = "avx2")]
+    fn with_avx2(model: &Model<'_>, arena: &mut [i8]) {
+        model.execute_all(arena);
+    }
+}

@@ -1,0 +1,32 @@
+use super::Clamp;
+use crate::requantize::multiply_by_quantized_multiplier;
+
+/// Bits by which `ADD` raises both inputs before it scales them to a common scale. Source: TFLM `add_common.cc`.
+const LEFT_SHIFT: i32 = 20;
+
+/// Scales and zero points of `ADD`; every shift is in `-31..=0`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AddScales {
+    pub zero_points: [i32; 2],
+    pub multipliers: [i32; 2],
+    pub shifts: [i32; 2],
+    pub output_zero_point: i32,
+    pub output_multiplier: i32,
+    pub output_shift: i32,
+    pub clamp: Clamp,
+}
+
+/// `ADD` of two equally long slices.
+#[inline(always)]
+pub fn add(left: &[i8], right: &[i8], scales: &AddScales, output: &mut [i8]) {
+    let scaled = |value: i8, idx: usize| {
+        let raised = (i32::from(value) - scales.zero_points[idx]) << LEFT_SHIFT;
+        multiply_by_quantized_multiplier(raised, scales.multipliers[idx], scales.shifts[idx])
+    };
+    for ((left, right), output) in left.iter().zip(right).zip(output) {
+        let sum = scaled(*left, 0) + scaled(*right, 1);
+        let sum =
+            multiply_by_quantized_multiplier(sum, scales.output_multiplier, scales.output_shift);
+        *output = scales.clamp.apply(sum + scales.output_zero_point);
+    }
+}

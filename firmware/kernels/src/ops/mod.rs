@@ -1,0 +1,96 @@
+//! The operators: free functions on slices, NHWC, batch 1.
+//!
+//! Lengths must agree with the parameters, as [`crate::Model::parse`] makes sure for a blob.
+
+mod add;
+mod convolution;
+mod depthwise;
+mod fully_connected;
+mod pool;
+mod upsample;
+
+pub use add::{AddScales, add};
+pub use convolution::conv2d;
+pub use depthwise::depthwise_conv2d;
+pub use fully_connected::fully_connected;
+pub use pool::average_pool2d;
+pub use upsample::upsample;
+
+use crate::{Words, requantize::multiply_by_quantized_multiplier};
+
+/// Output channels that are computed together.
+const BLOCK: usize = 16;
+
+/// Geometry of an operator whose window slides over an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sliding {
+    /// Height, width, channels.
+    pub input: [usize; 3],
+    /// Height, width, channels.
+    pub output: [usize; 3],
+    pub kernel: [usize; 2],
+    pub stride: [usize; 2],
+    /// Padding before the first row and column.
+    pub pad: [usize; 2],
+}
+
+impl Sliding {
+    /// The part `start..end` of the kernel that lies on the image for an output row (axis 0) or column (axis 1),
+    /// and the input row or column of the kernel's first tap, which may be negative.
+    #[inline(always)]
+    fn valid(&self, axis: usize, output: usize) -> (usize, usize, isize) {
+        let origin = (output * self.stride[axis]) as isize - self.pad[axis] as isize;
+        let start = (-origin).max(0) as usize;
+        let end = (self.input[axis] as isize - origin).max(0) as usize;
+        (start, end.min(self.kernel[axis]), origin)
+    }
+}
+
+/// From int32 accumulators to int8 outputs.
+#[derive(Debug, Clone, Copy)]
+pub struct Requantize<'a> {
+    /// One per output channel, with `-input_zero_point * sum(weights)` already added.
+    pub biases: Words<'a>,
+    /// One per output channel, or a single one for all.
+    pub multipliers: Words<'a>,
+    /// As many as multipliers, each in `-31..=30`.
+    pub shifts: &'a [i8],
+    pub output_zero_point: i32,
+    pub clamp: Clamp,
+}
+
+/// The range of int8 outputs, which is how an activation acts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Clamp {
+    pub min: i8,
+    pub max: i8,
+}
+
+impl Clamp {
+    #[inline(always)]
+    fn apply(&self, value: i32) -> i8 {
+        value.clamp(i32::from(self.min), i32::from(self.max)) as i8
+    }
+}
+
+impl Requantize<'_> {
+    /// Scales `N` neighbouring channels, the first of them `first`.
+    #[inline(always)]
+    fn block<const N: usize>(&self, accumulators: [i32; N], first: usize, output: &mut [i8; N]) {
+        let (multipliers, shifts): ([i32; N], [i8; N]) = if self.shifts.len() == 1 {
+            ([self.multipliers.get(0); N], [self.shifts[0]; N])
+        } else {
+            let shifts = &self.shifts[first..first + N];
+            (
+                self.multipliers.block(first),
+                core::array::from_fn(|idx| shifts[idx]),
+            )
+        };
+        for idx in 0..N {
+            let shift = i32::from(shifts[idx]);
+            let scaled =
+                multiply_by_quantized_multiplier(accumulators[idx], multipliers[idx], shift);
+            output[idx] = self.clamp.apply(scaled + self.output_zero_point);
+        }
+    }
+}

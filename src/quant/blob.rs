@@ -1,0 +1,184 @@
+//! Writes a quantised model as the blob that `nas_kernels` reads.
+
+use nas_kernels::blob::{
+    AddMultipliers, Constants, HEADER_BYTES, Header, Kind, OP_BYTES, Op, TENSOR_BYTES, Tensor,
+    Window, seal,
+};
+
+use super::{
+    QuantParams, QuantizedModel, QuantizedOp,
+    multiplier::{self, Multiplier, quantize_multiplier},
+};
+use crate::graph::{self, Graph, OpKind};
+
+/// The blob; [`nas_kernels::Model::parse`] accepts it where every accumulator fits 32 bits.
+pub fn write(model: &QuantizedModel) -> Vec<u8> {
+    let graph = &model.graph;
+    let (offsets, arena_bytes) = layout(graph);
+    let (tensor_count, op_count) = (graph.tensors.len(), graph.ops.len());
+    let ops_offset = HEADER_BYTES + tensor_count * TENSOR_BYTES;
+    let constants_offset = ops_offset + op_count * OP_BYTES;
+
+    let mut constants = Vec::new();
+    let mut ops = Vec::with_capacity(op_count * OP_BYTES);
+    for (op, weights) in graph.ops.iter().zip(&model.ops) {
+        let placed = weights
+            .as_ref()
+            .map(|weights| write_constants(model, op, weights, constants_offset, &mut constants));
+        let record = Op {
+            kind: kind(model, op, placed),
+            input: op.inputs[0] as u32,
+            output: op.output as u32,
+            clamp: multiplier::clamp(op.activation, model.tensors[op.output]),
+        };
+        ops.extend(record.to_bytes());
+    }
+
+    let header = Header {
+        tensor_count: tensor_count as u32,
+        op_count: op_count as u32,
+        tensors_offset: HEADER_BYTES as u32,
+        ops_offset: ops_offset as u32,
+        arena_bytes: arena_bytes as u32,
+        input: graph.input as u32,
+        output: graph.output as u32,
+    };
+    let mut blob = header.to_bytes().to_vec();
+    for ((shape, params), offset) in graph.tensors.iter().zip(&model.tensors).zip(offsets) {
+        let record = Tensor {
+            offset: offset as u32,
+            shape: [
+                shape.height as u32,
+                shape.width as u32,
+                shape.channels as u32,
+            ],
+            scale: params.scale,
+            zero_point: params.zero_point,
+        };
+        blob.extend(record.to_bytes());
+    }
+    blob.extend(ops);
+    blob.extend(constants);
+    seal(&mut blob);
+    blob
+}
+
+/// The offset of every tensor in the arena, and the arena's size.
+fn layout(graph: &Graph) -> (Vec<usize>, usize) {
+    let mut end = 0;
+    let offsets = graph.tensors.iter().map(|shape| {
+        let offset = end;
+        end += shape.len().next_multiple_of(16);
+        offset
+    });
+    (offsets.collect(), end)
+}
+
+fn kind(model: &QuantizedModel, op: &graph::Op, constants: Option<Constants>) -> Kind {
+    let constants = || constants.expect("an operator with weights has constants");
+    let window = |window: &graph::Window| Window {
+        kernel: window.kernel.map(|length| length as u16),
+        stride: window.stride.map(|length| length as u16),
+        pad: window
+            .pad_before(model.graph.op_input(op))
+            .map(|length| length as u16),
+    };
+    match &op.kind {
+        OpKind::Conv2d(sliding) => Kind::Conv2d(window(sliding), constants()),
+        OpKind::DepthwiseConv2d(sliding) => Kind::DepthwiseConv2d(window(sliding), constants()),
+        OpKind::FullyConnected => Kind::FullyConnected(constants()),
+        OpKind::AveragePool2d(sliding) => Kind::AveragePool2d(window(sliding)),
+        OpKind::Add => Kind::Add {
+            input: op.inputs[1] as u32,
+            scales: add_multipliers(
+                [model.tensors[op.inputs[0]], model.tensors[op.inputs[1]]],
+                model.tensors[op.output],
+            ),
+        },
+        OpKind::Upsample(factor) => Kind::Upsample(factor.map(|factor| factor as u16)),
+        OpKind::Reshape => Kind::Reshape,
+    }
+}
+
+/// Appends weights, folded biases, multipliers and shifts of one operator.
+fn write_constants(
+    model: &QuantizedModel,
+    op: &graph::Op,
+    quantized: &QuantizedOp,
+    start: usize,
+    bytes: &mut Vec<u8>,
+) -> Constants {
+    let mut place = |alignment: usize, data: &mut dyn Iterator<Item = u8>| {
+        let padded = (start + bytes.len()).next_multiple_of(alignment) - start;
+        bytes.resize(padded, 0);
+        bytes.extend(data);
+        (start + padded) as u32
+    };
+    let (input, output) = (model.tensors[op.inputs[0]], model.tensors[op.output]);
+    let scales: Vec<Multiplier> = quantized
+        .weight_scales
+        .iter()
+        .map(|weight| quantize_multiplier(real_multiplier(op.kind, input, *weight, output)))
+        .collect();
+    let biases = folded_biases(op.kind, quantized, input.zero_point);
+    Constants {
+        weights_offset: place(16, &mut quantized.weight.iter().map(|weight| *weight as u8)),
+        biases_offset: place(4, &mut biases.iter().flat_map(|bias| bias.to_le_bytes())),
+        multipliers_offset: place(
+            4,
+            &mut scales
+                .iter()
+                .flat_map(|scale| scale.multiplier.to_le_bytes()),
+        ),
+        shifts_offset: place(1, &mut scales.iter().map(|scale| scale.shift as i8 as u8)),
+        scale_count: scales.len() as u32,
+    }
+}
+
+/// From accumulator to output steps.
+fn real_multiplier(kind: OpKind, input: QuantParams, weight: f32, output: QuantParams) -> f64 {
+    let product = match kind {
+        // TFLite multiplies the scales of FULLY_CONNECTED in 32 bits and those of convolutions in 64
+        // (`GetQuantizedConvolutionMultipler`, `PopulateConvolutionQuantizationParams`).
+        OpKind::FullyConnected => f64::from(input.scale * weight),
+        _ => f64::from(input.scale) * f64::from(weight),
+    };
+    product / f64::from(output.scale)
+}
+
+/// Biases with the input's zero point taken out of all products.
+///
+/// One that does not fit 32 bits becomes `i32::MAX`, with which no model is accepted.
+fn folded_biases(kind: OpKind, quantized: &QuantizedOp, zero_point: i32) -> Vec<i32> {
+    let channels = quantized.bias.len();
+    let taps = quantized.weight.len() / channels;
+    let mut sums = vec![0i64; channels];
+    for (idx, weight) in quantized.weight.iter().enumerate() {
+        let channel = match kind {
+            OpKind::DepthwiseConv2d(_) => idx % channels,
+            _ => idx / taps,
+        };
+        sums[channel] += i64::from(*weight);
+    }
+    let fold = |(bias, sum): (&i32, i64)| {
+        let folded = i64::from(*bias) - i64::from(zero_point) * sum;
+        i32::try_from(folded).unwrap_or(i32::MAX)
+    };
+    quantized.bias.iter().zip(sums).map(fold).collect()
+}
+
+/// Source: `CalculateOpDataAdd` in TFLM's `add_common.cc`.
+fn add_multipliers(inputs: [QuantParams; 2], output: QuantParams) -> AddMultipliers {
+    const LEFT_SHIFT: i32 = 20;
+    let [left, right] = inputs.map(|input| f64::from(input.scale));
+    let twice = 2.0 * left.max(right);
+    let [left, right] = [left / twice, right / twice].map(quantize_multiplier);
+    let output = f64::from(1 << LEFT_SHIFT) * f64::from(output.scale);
+    let output = quantize_multiplier(twice / output);
+    AddMultipliers {
+        multipliers: [left.multiplier, right.multiplier],
+        shifts: [left.shift, right.shift],
+        output_multiplier: output.multiplier,
+        output_shift: output.shift,
+    }
+}

@@ -1,0 +1,85 @@
+//! Real multipliers as fixed-point numbers, and activations as int8 ranges, as TFLite computes them.
+
+use nas_kernels::ops::Clamp;
+
+use super::QuantParams;
+use crate::graph::Activation;
+
+/// `multiplier * 2^(shift - 31)`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Multiplier {
+    pub multiplier: i32,
+    pub shift: i32,
+}
+
+/// The nearest fixed-point number to a positive real one; zero where it is below `2^-32`.
+///
+/// Source: `QuantizeMultiplier` in TFLite's `quantization_util.cc`.
+pub fn quantize_multiplier(real: f64) -> Multiplier {
+    const NOTHING: Multiplier = Multiplier {
+        multiplier: 0,
+        shift: 0,
+    };
+    if !(real.is_normal() && real > 0.0) {
+        return NOTHING;
+    }
+    // C's frexp: a mantissa in [0.5, 1) and its power of two.
+    const EXPONENT: u64 = 0x7ff << 52;
+    let bits = real.to_bits();
+    let mut shift = (bits >> 52) as i32 - 1022;
+    let mantissa = f64::from_bits(bits & !EXPONENT | 1022 << 52);
+    let mut multiplier = (mantissa * (1i64 << 31) as f64).round() as i64;
+    if multiplier == 1 << 31 {
+        multiplier /= 2;
+        shift += 1;
+    }
+    if shift < -31 {
+        return NOTHING;
+    }
+    Multiplier {
+        multiplier: multiplier as i32,
+        shift,
+    }
+}
+
+/// The int8 range of an activation. Source: `CalculateActivationRangeQuantized` in TFLite's `kernel_util.cc`.
+pub fn clamp(activation: Activation, output: QuantParams) -> Clamp {
+    let q = |real: f32| {
+        output
+            .zero_point
+            .saturating_add((real / output.scale).round() as i32)
+    };
+    let (min, max) = match activation {
+        Activation::None => (-128, 127),
+        Activation::Relu => (q(0.0), 127),
+        Activation::Relu6 => (q(0.0), q(6.0)),
+    };
+    Clamp {
+        min: min.clamp(-128, 127) as i8,
+        max: max.clamp(-128, 127) as i8,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn multipliers_are_tflites() {
+        let check = |real, multiplier, shift| {
+            assert_eq!(
+                quantize_multiplier(real),
+                Multiplier { multiplier, shift },
+                "{real}"
+            );
+        };
+        check(0.0, 0, 0);
+        check(0.5, 1 << 30, 0);
+        check(1.0, 1 << 30, 1);
+        check(0.75, 3 << 29, 0);
+        check(0.1, 1717986918, -3);
+        check(1.0 - 1e-12, 1 << 30, 1);
+        check(2f64.powi(-32), 1 << 30, -31);
+        check(2f64.powi(-33), 0, 0);
+    }
+}
