@@ -9,6 +9,8 @@ mod fan;
 mod gearbox;
 mod scene;
 mod slider;
+#[cfg(test)]
+mod tests;
 mod valve;
 mod write;
 
