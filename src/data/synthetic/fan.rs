@@ -12,8 +12,8 @@ pub(super) fn sound(scene: &mut Scene) -> Vec<f32> {
     let undervoltage = scene.severity(FaultKind::Undervoltage);
     let (samples, kind) = (scene.samples, scene.section % 3);
     let blades = [7.0, 5.0, 6.0][kind];
-    let shaft_hz = [23.0, 26.0, 24.5][kind] * scene.speed * (1.0 - 0.06 * undervoltage);
-    let housing_hz = [750.0, 1050.0, 1400.0][kind];
+    let shaft_hz = [23.0, 26.0, 24.5][kind] * scene.speed * (1.0 - 0.05 * undervoltage);
+    let housing_hz = [800.0, 1000.0, 1250.0][kind];
 
     let turns = dsp::turns(samples, shaft_hz, 0.003, &mut scene.clip);
     let blade_pass = harmonics(blades, 8, 0.8, &mut scene.design, &mut scene.clip);
@@ -30,20 +30,20 @@ pub(super) fn sound(scene: &mut Scene) -> Vec<f32> {
     let mut out = vec![0.0; samples];
     add(&mut out, 0.5, &tones(&turns, &blade_pass));
     add(&mut out, 0.2, &tones(&turns, &shaft));
-    add(&mut out, 0.8 * flow * (1.0 - 0.25 * clogging), &turbulence);
+    add(&mut out, 0.8 * flow * (1.0 - 0.2 * clogging), &turbulence);
 
     // A blocked inlet stalls the blades: a narrow, low rush that pulses with them.
     let mut stall = band_noise(samples, 250.0, 700.0, &mut scene.fault);
     shape(&mut stall, |idx| {
         1.0 + 0.5 * f64::from(sin_turns(blades * turns[idx]))
     });
-    add(&mut out, 0.4 * clogging, &stall);
+    add(&mut out, 0.36 * clogging, &stall);
 
     // The shaft pulls the housing once a turn: level and rattle follow it.
     let pull = harmonics(1.0, 12, 0.6, &mut scene.design, &mut scene.fault);
     shape(&mut out, |idx| {
-        1.0 + 0.3 * unbalance * f64::from(sin_turns(turns[idx]))
+        1.0 + 0.2 * unbalance * f64::from(sin_turns(turns[idx]))
     });
-    add(&mut out, 0.5 * unbalance, &tones(&turns, &pull));
+    add(&mut out, 0.35 * unbalance, &tones(&turns, &pull));
     out
 }

@@ -86,15 +86,23 @@ pub fn render(spec: &ClipSpec) -> Audio {
     }
 }
 
-/// Unit-power room response and the colour of the microphone's place.
+/// Room response of unit power and the colour of the microphone's place.
 fn microphone(machine: &[f32], spec: &ClipSpec) -> Vec<f32> {
-    const RESPONSE_S: f64 = 0.1;
-    let mut rng = unit_stream(spec, Stream::Room, spec.microphone);
-    let decay_s = rng.range(0.015, 0.03);
-    let mut response = dsp::white((RESPONSE_S * RATE) as usize, &mut rng);
-    shape(&mut response, |idx| {
-        0.06 * (-(idx as f64) / (decay_s * RATE)).exp()
-    });
+    let mut room = unit_stream(spec, Stream::Room, 0);
+    let decay_s = room.range(0.015, 0.03);
+    let mut response = reverberation(decay_s, &mut room);
+    let mut colours = [(); 3].map(|()| room.range(-3.0, 3.0));
+    // Another place in the same room: some of the reflections and a little of the colour change.
+    if spec.microphone != 0 {
+        let mut place = unit_stream(spec, Stream::Room, spec.microphone);
+        let moved = reverberation(decay_s, &mut place);
+        for (tap, moved) in response.iter_mut().zip(moved) {
+            *tap = 0.85 * *tap + 0.53 * moved;
+        }
+        colours
+            .iter_mut()
+            .for_each(|db| *db += place.range(-2.0, 2.0));
+    }
     response[0] = 1.0;
     let power: f64 = response.iter().map(|tap| f64::from(tap * tap)).sum();
     response
@@ -102,11 +110,19 @@ fn microphone(machine: &[f32], spec: &ClipSpec) -> Vec<f32> {
         .for_each(|tap| *tap /= power.sqrt() as f32);
 
     let mut heard = convolve(machine, &response);
-    for band in [(200.0, 500.0), (700.0, 1600.0), (2200.0, 5000.0)] {
-        let colour_db = rng.range(-4.0, 4.0);
-        Biquad::peak(rng.range(band.0, band.1), 1.0, colour_db).run(&mut heard);
+    for (hz, gain_db) in [300.0, 1100.0, 3400.0].into_iter().zip(colours) {
+        Biquad::peak(hz, 0.8, gain_db).run(&mut heard);
     }
     heard
+}
+
+/// Reflections that decay by `1 / e` in `decay_s`, beside a direct sound of 1.
+fn reverberation(decay_s: f64, rng: &mut Rng) -> Vec<f32> {
+    let mut response = dsp::white((0.1 * RATE) as usize, rng);
+    shape(&mut response, |idx| {
+        0.05 * (-(idx as f64) / (decay_s * RATE)).exp()
+    });
+    response
 }
 
 /// What else is heard: a noise bed of unit power and foreign clangs, about one in two seconds.

@@ -11,10 +11,13 @@ pub(super) fn sound(scene: &mut Scene) -> Vec<f32> {
     let no_grease = scene.severity(FaultKind::NoGrease);
     let loose_belt = scene.severity(FaultKind::LooseBelt);
     let (samples, kind) = (scene.samples, scene.section % 3);
-    let stroke_s = [0.75, 0.6, 0.9][kind] / scene.speed;
-    let motor_hz = [380.0, 460.0, 560.0][kind] * scene.speed;
-    let rail_hz = [1300.0, 1750.0, 2300.0][kind];
-    let squeal_hz = [3100.0, 3700.0, 4400.0][kind];
+    // Friction holds the carriage back.
+    let speed = scene.speed * (1.0 - 0.04 * no_grease);
+    let stroke_s = [0.72, 0.66, 0.8][kind] / speed;
+    let motor_hz = [420.0, 460.0, 510.0][kind] * speed;
+    let rail_hz = [1500.0, 1800.0, 2150.0][kind];
+    // Carriage and belt are the same in all units.
+    let (carriage_hz, squeal_hz) = (1250.0, 3400.0);
     let scar = scene.design.range(0.3, 0.7);
 
     // Strokes: speed rises, holds, falls, and the carriage rests a little at each end.
@@ -43,7 +46,7 @@ pub(super) fn sound(scene: &mut Scene) -> Vec<f32> {
     shape(&mut rolling, |idx| velocity[idx]);
     let mut out = vec![0.0; samples];
     add(&mut out, 0.6, &drive);
-    add(&mut out, 0.9 * (1.0 + 0.3 * no_grease), &rolling);
+    add(&mut out, 0.9 * (1.0 + 0.1 * no_grease), &rolling);
 
     // The squeal sticks and slips, so it wanders and is heard only at full speed.
     let mut squeal = band_noise(
@@ -53,7 +56,7 @@ pub(super) fn sound(scene: &mut Scene) -> Vec<f32> {
         &mut scene.fault,
     );
     shape(&mut squeal, |idx| ((velocity[idx] - 0.7) / 0.3).max(0.0));
-    add(&mut out, 0.2 * no_grease, &squeal);
+    add(&mut out, 0.12 * no_grease, &squeal);
 
     let first = start_s / stroke_s;
     let strokes = (samples as f64 / RATE / stroke_s) as usize + 3;
@@ -68,10 +71,10 @@ pub(super) fn sound(scene: &mut Scene) -> Vec<f32> {
         let knock = 1.0 + 0.1 * scene.clip.normal();
         hit(&mut out, begins_s, 240.0, 0.012, 1.5 * knock);
         let scar_s = begins_s + (0.1 + 0.72 * there) * stroke_s;
-        hit(&mut out, scar_s, rail_hz, 0.01, 5.0 * rail_damage);
+        hit(&mut out, scar_s, carriage_hz, 0.01, 4.0 * rail_damage);
         for (late_s, strength) in [(0.01, 1.0), (0.05, 0.6), (0.09, 0.35)] {
             let at_s = begins_s + late_s + 0.004 * scene.fault.normal();
-            hit(&mut out, at_s, 130.0, 0.03, 3.0 * loose_belt * strength);
+            hit(&mut out, at_s, 130.0, 0.03, 2.0 * loose_belt * strength);
         }
     }
     out

@@ -15,7 +15,10 @@ pub(super) fn sound(scene: &mut Scene) -> Vec<f32> {
     let open_s = [0.4, 0.3, 0.5][kind] * period_s;
     let body_hz: Vec<f64> = (0..3)
         .map(|mode| {
-            [900.0, 1900.0, 3600.0][mode] * [0.85, 1.0, 1.2][kind] * scene.design.range(0.9, 1.1)
+            [900.0, 1900.0, 3600.0][mode]
+                * [0.88, 1.0, 1.14][kind]
+                * scene.design.range(0.95, 1.05)
+                * (1.0 - 0.025 * contamination)
         })
         .collect();
 
@@ -26,11 +29,11 @@ pub(super) fn sound(scene: &mut Scene) -> Vec<f32> {
     while cycle_s * RATE < samples as f64 {
         let opens_s = cycle_s + 0.003 * scene.clip.normal();
         // A weak spring closes late and bounces.
-        let late_s = weak_spring * scene.fault.range(0.0, 0.1) * period_s;
+        let late_s = weak_spring * scene.fault.range(0.0, 0.06) * period_s;
         let closes_s = cycle_s + open_s + 0.003 * scene.clip.normal() + late_s;
-        for (at_s, strength) in [(opens_s, 6.0), (closes_s, 4.0 * (1.0 - 0.5 * weak_spring))] {
+        for (at_s, strength) in [(opens_s, 6.0), (closes_s, 4.0 * (1.0 - 0.3 * weak_spring))] {
             // Dirt damps the stroke.
-            let soft = 1.0 - 0.5 * contamination * scene.fault.uniform();
+            let soft = 1.0 - 0.4 * contamination * scene.fault.uniform();
             for hz in &body_hz {
                 let amplitude = strength * soft * (1.0 + 0.1 * scene.clip.normal());
                 strike(&mut out, at_s, *hz, 0.006, amplitude);
@@ -43,14 +46,14 @@ pub(super) fn sound(scene: &mut Scene) -> Vec<f32> {
                 at_s,
                 body_hz[0],
                 0.006,
-                3.0 * weak_spring / f64::from(bounce),
+                1.5 * weak_spring / f64::from(bounce),
             );
         }
         // Grains hit the seat while gas flows.
         for _ in 0..6 {
             let at_s = opens_s + scene.fault.uniform() * open_s;
             let hz = scene.fault.range(3000.0, 6500.0);
-            strike(&mut out, at_s, hz, 0.002, 2.0 * contamination);
+            strike(&mut out, at_s, hz, 0.002, 0.4 * contamination);
         }
         let edge = 0.005 * RATE;
         let (from, to) = (opens_s * RATE, closes_s * RATE);
@@ -65,7 +68,7 @@ pub(super) fn sound(scene: &mut Scene) -> Vec<f32> {
     add(&mut out, 0.5, &flow);
     let mut hiss = band_noise(samples, 2500.0, 7000.0, &mut scene.fault);
     shape(&mut hiss, |idx| 1.0 - openness[idx]);
-    add(&mut out, 0.2 * leak, &hiss);
+    add(&mut out, 0.1 * leak, &hiss);
     out
 }
 

@@ -25,7 +25,7 @@ pub enum WriteError {
     Csv { path: PathBuf, source: csv::Error },
 }
 
-/// Renders every clip to `dir/<clip name>` and adds `dir/<machine>/attributes_<section>.csv`.
+/// Renders every clip to `dir/<clip name>` and adds `dir/<machine>/attributes_NN.csv`.
 ///
 /// Refuses a folder that holds anything, so that nothing is ever overwritten.
 pub fn write(dataset: &Dataset, dir: &Path) -> Result<(), WriteError> {
@@ -52,7 +52,8 @@ pub fn write(dataset: &Dataset, dir: &Path) -> Result<(), WriteError> {
     tables.sort_unstable();
     tables.dedup();
     for (machine, section) in tables {
-        let path = dir.join(machine).join(format!("attributes_{section}.csv"));
+        let number = section.trim_start_matches("section_");
+        let path = dir.join(machine).join(format!("attributes_{number}.csv"));
         let rows = dataset
             .clips
             .iter()
