@@ -560,3 +560,120 @@ fn training_ends_early_where_it_should() {
     };
     assert_eq!(run(task, &windows, &still, false).unwrap().history.len(), 3);
 }
+
+/// Area under the ROC curve of anomaly scores against normal ones.
+fn auc(normal: &[f32], anomalous: &[f32]) -> f64 {
+    let wins = anomalous
+        .iter()
+        .flat_map(|a| normal.iter().map(move |n| f64::from(u8::from(a > n))));
+    wins.sum::<f64>() / (normal.len() * anomalous.len()) as f64
+}
+
+/// ToyCar clips, 200 frames of 128 bands each: the mean and deviation of the training clips standardise all.
+struct ToyCar {
+    training: Vec<Matrix>,
+    held_out: Vec<Matrix>,
+    normal: Vec<Matrix>,
+    anomalous: Vec<Matrix>,
+}
+
+fn toy_car() -> Option<ToyCar> {
+    let shared = std::env::var_os("NAS_SHARED").map_or_else(
+        || std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared"),
+        std::path::PathBuf::from,
+    );
+    let folder = shared.join("data/audio/toycar-ad01");
+    let Ok(table) = std::fs::read_to_string(folder.join("split.csv")) else {
+        assert!(
+            std::env::var_os("NAS_REQUIRE_TOOLS").is_none(),
+            "{} is missing",
+            folder.display()
+        );
+        println!("skipped: {} is missing", folder.display());
+        return None;
+    };
+    let read = |split: &str, label: &str| -> Vec<Matrix> {
+        let rows = table
+            .lines()
+            .skip(1)
+            .map(|line| line.split(',').collect::<Vec<_>>());
+        let rows = rows.filter(|row| row[1] == split && row[2] == label);
+        let clip = |row: Vec<&str>| {
+            let bytes = std::fs::read(folder.join(row[0])).unwrap();
+            let values = bytes
+                .as_chunks::<4>()
+                .0
+                .iter()
+                .map(|bytes| f32::from_le_bytes(*bytes));
+            Matrix {
+                bands: 128,
+                values: values.collect(),
+            }
+        };
+        rows.map(clip).collect()
+    };
+    let mut training = read("train", "normal");
+    let (mut normal, mut anomalous) = (read("test", "normal"), read("test", "anomaly"));
+    let count = training.iter().map(|clip| clip.values.len()).sum::<usize>() as f64;
+    let sum = |f: fn(f64) -> f64| {
+        training
+            .iter()
+            .flat_map(|c| &c.values)
+            .map(|v| f(f64::from(*v)))
+            .sum::<f64>()
+    };
+    let mean = sum(|v| v) / count;
+    let deviation = (sum(|v| v * v) / count - mean * mean).sqrt();
+    for clip in training.iter_mut().chain(&mut normal).chain(&mut anomalous) {
+        for value in &mut clip.values {
+            *value = ((f64::from(*value) - mean) / deviation) as f32;
+        }
+    }
+    let held_out = training.split_off(training.len() * 9 / 10);
+    Some(ToyCar {
+        training,
+        held_out,
+        normal,
+        anomalous,
+    })
+}
+
+#[test]
+fn a_small_autoencoder_finds_broken_toy_cars() {
+    let Some(data) = toy_car() else { return };
+    let windows = |clips| Windows::new(clips, vec![], 5, 1);
+    let training = windows(data.training.iter().collect());
+    let held_out = windows(data.held_out.iter().collect());
+    let mut builder = GraphBuilder::new(Shape::new(5, 128, 1));
+    let x = builder.dense(0, 40, Style::BATCH_NORM_RELU);
+    let x = builder.dense(x, 8, Style::BATCH_NORM_RELU);
+    let x = builder.dense(x, 40, Style::BATCH_NORM_RELU);
+    let output = builder.dense(x, 640, Style::LINEAR);
+    let graph = builder.finish(output);
+    let options = TrainOptions {
+        epochs: 10,
+        batch_size: 128,
+        learning_rate: 3e-3,
+        windows_per_epoch: 10_000,
+        patience: 5,
+        ..options()
+    };
+    let (task, stop) = (Task::Reconstruct, AtomicBool::new(false));
+    let trained = train(&graph, task, &training, &held_out, &options, 1, &stop).unwrap();
+    let device = Device::flex();
+    let network = Network::from_weights(&graph, &trained.weights, true, &device);
+    let score = |clip: &Matrix| -> f32 {
+        let windows = Windows::new(vec![clip], vec![], 5, 1);
+        let values = (0..windows.len()).flat_map(|idx| windows.window(idx));
+        let values: Vec<f32> = values.copied().collect();
+        let x = Tensor::from_data(TensorData::new(values, [windows.len(), 640]), &device);
+        network
+            .loss(x.clone(), x, Loss::SquaredError, &mut pass())
+            .into_scalar()
+    };
+    let scores = |clips: &[Matrix]| clips.iter().map(score).collect::<Vec<f32>>();
+    // Seeds 1 to 6 gave 0.932 to 0.952, standard deviation 0.007, and another processor rounds as differently
+    // as another seed; a diagonal Gaussian without a network reaches 0.87.
+    let auc = auc(&scores(&data.normal), &scores(&data.anomalous));
+    assert!(auc > 0.90, "{auc}");
+}
