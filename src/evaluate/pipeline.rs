@@ -206,12 +206,14 @@ impl Pipeline {
         )
     }
 
-    fn train_options(&self, training: &Training) -> TrainOptions {
+    fn train_options(&self, candidate: &Candidate, training: &Training) -> TrainOptions {
+        let affordable = training.macs_per_epoch / candidate.graph.macs().max(1) as f64;
+        let affordable = (affordable as usize).max(training.batch_size);
         TrainOptions {
             epochs: self.options.epochs.unwrap_or(training.epochs),
             batch_size: training.batch_size,
             learning_rate: training.learning_rate,
-            windows_per_epoch: training.windows_per_epoch,
+            windows_per_epoch: training.windows_per_epoch.min(affordable),
             patience: PATIENCE,
             label_smoothing: 0.0,
             backend: Backend::Flex,
@@ -271,7 +273,7 @@ impl Pipeline {
 
 impl Evaluator for Pipeline {
     fn content_key(&self, candidate: &Candidate, training: &Training, seed: u64) -> String {
-        let options = self.train_options(training);
+        let options = self.train_options(candidate, training);
         let text = format!(
             "{PIPELINE_VERSION} {} {} {options:?} {seed}",
             candidate.key(),
@@ -298,7 +300,7 @@ impl Evaluator for Pipeline {
 
         let fit = self.windows(clips, &self.train.fit, frames, 1);
         let validation = self.windows(clips, &self.train.validation, frames, stride);
-        let options = self.train_options(training);
+        let options = self.train_options(candidate, training);
         let trained = train(
             &candidate.graph,
             candidate.task,

@@ -142,12 +142,14 @@ pub fn parse(path: &str, text: &str) -> Result<SearchSpace, SpaceError> {
     let training = file.training;
     if training.epochs == 0
         || training.windows_per_epoch == 0
+        || training.macs_per_epoch.is_nan()
+        || training.macs_per_epoch <= 0.0
         || training.batch_size < 2
         || !(training.learning_rate > 0.0)
     {
         return Err(fault(
             "training",
-            "needs at least one epoch of one window, a batch of two and a positive learning rate",
+            "needs at least one epoch of one window, positive macs_per_epoch, a batch of two and a positive learning rate",
         ));
     }
 
@@ -246,7 +248,7 @@ mod tests {
         check("n_fft = [1024", "n_fft = [1000", "powers of two");
         check("0.5, 0.75", "nan, 0.75", "axis `shrink`");
         check("frames = [2,", "frames = [2.5,", "whole");
-        check("epochs = 30", "epochs = 0", "training");
+        check("epochs = 15", "epochs = 0", "training");
         check(
             "frames = [2,",
             "frames = [2",

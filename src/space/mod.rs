@@ -72,6 +72,8 @@ pub struct Training {
     pub learning_rate: f32,
     /// Windows drawn per epoch at most.
     pub windows_per_epoch: usize,
+    /// Multiply-accumulates of the forward passes of an epoch at most: large networks see fewer windows.
+    pub macs_per_epoch: f64,
 }
 
 /// A family of networks with the values of its axes.

@@ -90,9 +90,9 @@ pub enum TrainError {
 }
 
 /// Windows on which the statistics of batch norm are measured after an epoch, at most.
-const STATISTICS_WINDOWS: usize = 2048;
+const STATISTICS_WINDOWS: usize = 512;
 /// Windows on which a validation loss is measured, at most.
-const VALIDATION_WINDOWS: usize = 4096;
+const VALIDATION_WINDOWS: usize = 1024;
 /// Share of all steps over which the learning rate rises, and steps at most.
 const WARM_UP: (f64, usize) = (0.05, 100);
 /// The learning rate at the end, as a share of its peak.
