@@ -81,6 +81,10 @@ impl Extractor {
         })
     }
 
+    pub fn spec(&self) -> &FeatureSpec {
+        &self.spec
+    }
+
     /// Features of one clip: `1 + samples / hop_length` frames, all finite.
     ///
     /// A clip of another rate is resampled first.
@@ -208,15 +212,39 @@ fn pad(samples: &[f32], margin: usize, padding: Padding) -> Result<Vec<f32>, Aud
 }
 
 fn to_decibels(mel: &mut [f64], decibels: Decibels) {
-    const DB_PER_NEPER: f64 = 10.0 * std::f64::consts::LOG10_E;
-    for mel in mel {
-        let guarded = match decibels {
-            Decibels::Floor => mel.max(f64::EPSILON),
-            Decibels::Offset => *mel + f64::EPSILON,
-            Decibels::Top80 => mel.max(1e-10),
-        };
-        *mel = DB_PER_NEPER * guarded.ln();
+    let mut guard = |guarded: fn(f64) -> f64| mel.iter_mut().for_each(|mel| *mel = guarded(*mel));
+    match decibels {
+        Decibels::Floor => guard(|mel| mel.max(f64::EPSILON)),
+        Decibels::Offset => guard(|mel| mel + f64::EPSILON),
+        Decibels::Top80 => guard(|mel| mel.max(1e-10)),
     }
+    for mel in mel {
+        *mel = 10.0 * std::f64::consts::LOG10_E * ln(*mel);
+    }
+}
+
+/// Natural logarithm of a positive normal number, to 1e-11; without branches and calls, so that the
+/// compiler computes several at once (the library's takes a quarter of the whole extraction).
+#[inline]
+fn ln(value: f64) -> f64 {
+    const MANTISSA_BITS: u32 = f64::MANTISSA_DIGITS - 1;
+    const SQRT_HALF: u64 = std::f64::consts::FRAC_1_SQRT_2.to_bits();
+    // value = mantissa * 2^exponent, mantissa from sqrt(1/2) to sqrt(2).
+    let above = value.to_bits().wrapping_sub(SQRT_HALF);
+    let mantissa = f64::from_bits((above & ((1 << MANTISSA_BITS) - 1)) + SQRT_HALF);
+    // A whole number below 2^52 as a float, by writing it behind the leading one of 2^52.
+    const SHIFT: u64 = 1 << 11;
+    let shifted = (above >> MANTISSA_BITS).wrapping_add(SHIFT) & (2 * SHIFT - 1);
+    let two_52 = (1u64 << MANTISSA_BITS) as f64;
+    let exponent = f64::from_bits(two_52.to_bits() | shifted) - (two_52 + SHIFT as f64);
+    // ln m = 2 artanh((m - 1) / (m + 1)), whose series converges fast for |s| < 0.172.
+    let s = (mantissa - 1.0) / (mantissa + 1.0);
+    let s2 = s * s;
+    let series = 1.0
+        + s2 * (1.0 / 3.0
+            + s2 * (1.0 / 5.0
+                + s2 * (1.0 / 7.0 + s2 * (1.0 / 9.0 + s2 * (1.0 / 11.0 + s2 / 13.0)))));
+    exponent * std::f64::consts::LN_2 + 2.0 * s * series
 }
 
 /// The first rows of the orthonormal DCT-II.
@@ -238,6 +266,18 @@ fn dct_rows(coefficients: usize, n_mels: usize) -> Vec<Vec<f64>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn logarithm_is_the_library_s() {
+        let mut value = 1e-300f64;
+        while value < 1e300 {
+            let difference = (ln(value) - value.ln()).abs();
+            // The next term of the series, plus the rounding of a result of up to 690.
+            assert!(difference < 1e-11 / 3.0, "{value:e}: {difference:e}");
+            value *= 1.003;
+        }
+        assert_eq!(ln(1.0), 0.0);
+    }
 
     #[test]
     fn a_sine_lies_in_its_band() {

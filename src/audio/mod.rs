@@ -103,6 +103,14 @@ pub enum AudioError {
 
 impl Audio {
     fn require_finite(&self) -> Result<(), AudioError> {
+        // One step above an exponent of all ones, the mark of NaN and infinity, is the sign bit. All
+        // are looked at together, which is many times faster than stopping at the first.
+        const EXPONENT: u32 = 0x7F80_0000;
+        const STEP: u32 = 0x0080_0000;
+        let marks = |marks, sample: &f32| marks | ((sample.to_bits() & EXPONENT) + STEP);
+        if self.samples.iter().fold(0, marks) >> 31 == 0 {
+            return Ok(());
+        }
         match self.samples.iter().position(|sample| !sample.is_finite()) {
             Some(position) => Err(AudioError::NotFinite { position }),
             None => Ok(()),
@@ -133,6 +141,15 @@ impl fmt::Display for FeatureSpec {
 }
 
 impl FeatureSpec {
+    /// The log-mel features of the DCASE Task 2 baselines.
+    pub const DCASE: FeatureSpec = FeatureSpec {
+        sample_rate_hz: 16_000,
+        n_fft: 1024,
+        hop_length: 512,
+        n_mels: 128,
+        feature: Feature::LogMel,
+    };
+
     /// Features per frame.
     pub fn bands(&self) -> usize {
         match self.feature {

@@ -7,7 +7,7 @@ use super::{Domain, Label, Split};
 /// What a file name says about its recording.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Recording {
-    /// `id_04` or `section_00`.
+    /// `id_04` of 2020, or `00` of later sections.
     pub section: String,
     pub domain: Option<Domain>,
     pub split: Option<Split>,
@@ -41,7 +41,7 @@ pub(super) fn parse_name(stem: &str) -> Option<Recording> {
             let label = take(&mut rest, label);
             take(&mut rest, digits)?;
             Some(Recording {
-                section: format!("section_{section}"),
+                section,
                 domain,
                 split,
                 label,

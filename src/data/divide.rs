@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Clip, Dataset, Domain, Label, Split, first_few};
+use super::{Clip, Dataset, Domain, Label, Split, first_few, section_name};
 
 /// Labelled test clips, divided; indices into [`Dataset::clips`], ascending.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,7 +91,7 @@ pub fn divide_test(dataset: &Dataset) -> TestDivision {
             }
         }
         if !is_divisible {
-            too_small.push(format!("{machine} {section}"));
+            too_small.push(section_name(machine, section));
         }
     }
     steer.sort_unstable();

@@ -9,7 +9,7 @@ use std::{
 
 use rayon::prelude::*;
 
-use super::{Clip, Dataset, Domain, Label, Source, Split, counted, mlperf};
+use super::{Clip, Dataset, Domain, Label, Source, Split, counted, mlperf, synthetic};
 
 /// A clip shorter than this gives few windows or none.
 const SHORT_S: f64 = 1.0;
@@ -21,7 +21,7 @@ pub struct Info {
     pub synthetic: bool,
     /// Sorted by machine, section, split, domain and label.
     pub counts: Vec<ClipCount>,
-    /// Sorted; synthetic clips have no format.
+    /// Sorted by encoding, sample rate, channels and bits.
     pub formats: Vec<FormatCount>,
     /// Seconds of all clips that have a readable header.
     pub total_s: f64,
@@ -66,19 +66,21 @@ pub enum Encoding {
     Flac,
     /// Ready features: the sample rate is that of the recording they were made of.
     LogMelBin,
+    /// Made on demand, as f32.
+    Synthetic,
 }
 
 /// Counts the clips and reads their headers, in parallel.
 ///
 /// Whole files are compared only where their sizes and first bytes agree.
 pub fn describe(dataset: &Dataset) -> Info {
-    let headers: Vec<Option<Result<Header, String>>> = dataset
+    let headers: Vec<Result<Header, String>> = dataset
         .clips
         .par_iter()
         .map(|clip| match &clip.source {
-            Source::Audio(path) => Some(audio_header(path)),
-            Source::LogMelBin(path) => Some(features_header(path)),
-            Source::Synthetic(_) => None,
+            Source::Audio(path) => audio_header(path),
+            Source::LogMelBin(path) => features_header(path),
+            Source::Synthetic(spec) => synthetic_header(spec),
         })
         .collect();
 
@@ -88,7 +90,7 @@ pub fn describe(dataset: &Dataset) -> Info {
     let mut total_s = 0.0;
     for (clip, header) in dataset.clips.iter().zip(headers) {
         match header {
-            Some(Ok(header)) => {
+            Ok(header) => {
                 let durations = formats.entry(header.format).or_default();
                 durations.push(header.duration_s);
                 total_s += header.duration_s;
@@ -96,8 +98,7 @@ pub fn describe(dataset: &Dataset) -> Info {
                     short.push(clip.name.clone());
                 }
             }
-            Some(Err(reason)) => unreadable.push((clip.name.clone(), reason)),
-            None => {}
+            Err(reason) => unreadable.push((clip.name.clone(), reason)),
         }
     }
     let formats = formats
@@ -247,6 +248,12 @@ fn features_header(path: &Path) -> Result<Header, String> {
     let spec = mlperf::FEATURES;
     let format = (Encoding::LogMelBin, spec.sample_rate_hz, 1, 32);
     Header::new(format, frames * spec.hop_length as u64)
+}
+
+fn synthetic_header(spec: &synthetic::ClipSpec) -> Result<Header, String> {
+    let rate_hz = synthetic::SAMPLE_RATE_HZ;
+    let samples = u64::from(spec.duration_ms) * u64::from(rate_hz) / 1000;
+    Header::new((Encoding::Synthetic, rate_hz, 1, 32), samples)
 }
 
 /// Groups of clips with the same bytes, in the clips' order. Files that cannot be read are alike to none.

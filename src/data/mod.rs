@@ -50,7 +50,7 @@ pub struct Clip {
     /// `None` where nobody says.
     pub label: Option<Label>,
     pub machine: String,
-    /// Section, machine ID or class: what a classifier tells apart.
+    /// Section (`00`), machine ID (`id_04`) or class: what a classifier tells apart.
     pub section: String,
     pub domain: Domain,
     /// Further columns, such as speed or noise level.
@@ -84,6 +84,33 @@ pub enum Label {
 pub enum Domain {
     Source,
     Target,
+}
+
+impl Split {
+    pub fn name(self) -> &'static str {
+        match self {
+            Split::Train => "train",
+            Split::Test => "test",
+        }
+    }
+}
+
+impl Label {
+    pub fn name(self) -> &'static str {
+        match self {
+            Label::Normal => "normal",
+            Label::Anomaly => "anomaly",
+        }
+    }
+}
+
+impl Domain {
+    pub fn name(self) -> &'static str {
+        match self {
+            Domain::Source => "source",
+            Domain::Target => "target",
+        }
+    }
 }
 
 /// Why a data set cannot be used.
@@ -295,6 +322,13 @@ fn first_few<T: AsRef<str>>(names: &[T]) -> String {
         0 => shown.join(", "),
         more => format!("{} and {more} more", shown.join(", ")),
     }
+}
+
+/// A section as messages name it: `fan section 00`, `fan id_04`.
+fn section_name(machine: &str, section: &str) -> String {
+    let is_number = section.bytes().all(|byte| byte.is_ascii_digit());
+    let word = if is_number { "section " } else { "" };
+    format!("{machine} {word}{section}")
 }
 
 /// `1 file`, `2 files`.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Clip, Label, Split, counted, first_few};
+use super::{Clip, Label, Split, counted, first_few, section_name};
 
 /// Above this standard deviation of a guess's AUC a section's score means nothing: four normals and four anomalies.
 const MEANINGLESS_DEVIATION: f64 = 0.2;
@@ -39,24 +39,27 @@ pub(super) fn notes(clips: &[Clip]) -> Vec<String> {
     }
     let of = |keep: &dyn Fn(&Counts) -> bool| -> Vec<String> {
         let kept = sections.iter().filter(|(_, counts)| keep(counts));
-        kept.map(|((machine, section), _)| format!("{machine} {section}"))
+        kept.map(|((machine, section), _)| section_name(machine, section))
             .collect()
     };
     let total = |count: fn(&Counts) -> usize| sections.values().map(count).sum::<usize>();
 
     let mut notes = Vec::new();
-    let mut note = |what: &str, sections: &[String]| {
-        if !sections.is_empty() {
-            notes.push(format!("{what}: {}", first_few(sections)));
-        }
-    };
     if total(|counts| counts.train) == 0 {
         notes.push("no training clips: a found model can be scored here, but none searched".into());
     } else {
         let none = of(&|counts| counts.train == 0);
-        note("no training clips, so no class for a classifier", &none);
+        note(
+            &mut notes,
+            "no training clips, so no class for a classifier",
+            &none,
+        );
         let few = of(&|counts| (1..MIN_TRAIN_CLIPS).contains(&counts.train));
-        note("too few training clips to learn what is normal", &few);
+        note(
+            &mut notes,
+            "too few training clips to learn what is normal",
+            &few,
+        );
     }
     let n_train_anomalies = total(|counts| counts.train_anomalies);
     if n_train_anomalies > 0 {
@@ -74,20 +77,27 @@ pub(super) fn notes(clips: &[Clip]) -> Vec<String> {
         return notes;
     }
 
-    let mut note = |what: &str, sections: &[String]| {
-        if !sections.is_empty() {
-            notes.push(format!("{what}: {}", first_few(sections)));
-        }
-    };
-    note("no test clips", &of(&|counts| counts.test == 0));
+    note(&mut notes, "no test clips", &of(&|counts| counts.test == 0));
     let lacks = |normals: bool, anomalies: bool| {
         of(&|counts| {
             counts.test > 0 && (counts.normals > 0, counts.anomalies > 0) == (normals, anomalies)
         })
     };
-    note("test clips without labels, so no AUC", &lacks(false, false));
-    note("no normal test clips, so no AUC", &lacks(false, true));
-    note("no anomalous test clips, so no AUC", &lacks(true, false));
+    note(
+        &mut notes,
+        "test clips without labels, so no AUC",
+        &lacks(false, false),
+    );
+    note(
+        &mut notes,
+        "no normal test clips, so no AUC",
+        &lacks(false, true),
+    );
+    note(
+        &mut notes,
+        "no anomalous test clips, so no AUC",
+        &lacks(true, false),
+    );
 
     let mut meaningless = Vec::new();
     let mut weak = Vec::new();
@@ -95,7 +105,8 @@ pub(super) fn notes(clips: &[Clip]) -> Vec<String> {
         let (normals, anomalies) = (counts.normals, counts.anomalies);
         let deviation = chance_auc_deviation(normals, anomalies);
         let shown = format!(
-            "{machine} {section} ({normals} normal, {anomalies} anomalous; a guess has AUC 0.50 ± {deviation:.2})"
+            "{} ({normals} normal, {anomalies} anomalous; a guess has AUC 0.50 ± {deviation:.2})",
+            section_name(machine, section)
         );
         // Not finite where a class is missing, which is said already.
         match deviation {
@@ -105,11 +116,22 @@ pub(super) fn notes(clips: &[Clip]) -> Vec<String> {
         }
     }
     note(
+        &mut notes,
         "too few test clips for scores to mean anything",
         &meaningless,
     );
-    note("so few test clips that scores say little", &weak);
+    note(
+        &mut notes,
+        "so few test clips that scores say little",
+        &weak,
+    );
     notes
+}
+
+fn note(notes: &mut Vec<String>, what: &str, sections: &[String]) {
+    if !sections.is_empty() {
+        notes.push(format!("{what}: {}", first_few(sections)));
+    }
 }
 
 /// Standard deviation of the AUC of a guess: that of the Mann-Whitney U statistic, over `normals * anomalies`.

@@ -15,8 +15,11 @@ use super::{
     cache::{self, ContentHashes, Stamp},
 };
 use crate::{
-    audio::{self, AudioError, Channel, Extractor, Feature, FeatureSpec},
-    data::{Dataset, Source, synthetic},
+    audio::{self, Audio, AudioError, Channel, Extractor, FeatureSpec},
+    data::{
+        Clip, Dataset, Source,
+        synthetic::{self, ClipSpec},
+    },
 };
 
 /// Called with the number of clips done and of all clips, from several threads.
@@ -33,10 +36,13 @@ pub struct FeatureStore {
     /// Features beyond this are dropped from memory, those not asked for the longest first; those
     /// asked for last always stay.
     pub memory_bytes: u64,
+    /// Synthetic sound is kept up to this, since making it takes thirty times as long as its features.
+    pub sound_bytes: u64,
     /// Threads that extract; they are no part of any pool, so that callers may be.
     pub threads: usize,
     cache_dir: Option<PathBuf>,
     state: Mutex<State>,
+    sounds: Mutex<Sounds>,
 }
 
 /// Features that cannot be had.
@@ -55,6 +61,8 @@ pub enum FeatureError {
         fixed: FeatureSpec,
         wanted: FeatureSpec,
     },
+    #[error("nothing says which front end made the ready features of data set `{0}`")]
+    FrontEndUnknown(String),
     #[error("data set `{0}` has no clips")]
     NoClips(String),
     #[error("none of the {clips} clips of data set `{dataset}` can be used; the first: {reason}")]
@@ -69,9 +77,22 @@ pub enum FeatureError {
 struct State {
     /// Least recently used first.
     slots: Vec<Slot>,
-    /// Content hashes of data sets by what their tables say.
-    contents: HashMap<blake3::Hash, blake3::Hash>,
+    tables: Vec<Table>,
     problem: Option<String>,
+}
+
+/// A data set that features were asked for; it is named by its position.
+#[derive(Debug)]
+struct Table {
+    dataset: Dataset,
+    content: Option<blake3::Hash>,
+}
+
+/// Rendered clips, by data set and position in it.
+#[derive(Debug, Default)]
+struct Sounds {
+    clips: HashMap<(usize, usize), Arc<Audio>>,
+    bytes: u64,
 }
 
 #[derive(Debug)]
@@ -84,22 +105,25 @@ struct Slot {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Key {
-    table: blake3::Hash,
+    table: usize,
     spec: FeatureSpec,
     channel: Channel,
 }
 
 impl FeatureStore {
     pub const MEMORY_BYTES: u64 = 2 << 30;
+    pub const SOUND_BYTES: u64 = 512 << 20;
 
     /// Without a folder for the cache, features live as long as the store.
     pub fn new(cache_dir: Option<PathBuf>) -> FeatureStore {
         FeatureStore {
             channel: Channel::default(),
             memory_bytes: FeatureStore::MEMORY_BYTES,
+            sound_bytes: FeatureStore::SOUND_BYTES,
             threads: thread::available_parallelism().map_or(1, usize::from),
             cache_dir,
             state: Mutex::default(),
+            sounds: Mutex::default(),
         }
     }
 
@@ -130,7 +154,7 @@ impl FeatureStore {
             return Err(FeatureError::NoClips(dataset.name.clone()));
         }
         let key = Key {
-            table: hash_table(dataset),
+            table: self.table(dataset),
             spec: *spec,
             channel: self.channel,
         };
@@ -151,7 +175,7 @@ impl FeatureStore {
     /// A clip that cannot be read counts with its error.
     pub fn dataset_hash(&self, dataset: &Dataset) -> String {
         let mut hasher = blake3::Hasher::new();
-        hasher.update(self.content_hash(dataset, hash_table(dataset)).as_bytes());
+        hasher.update(self.content_hash(dataset, self.table(dataset)).as_bytes());
         for clip in &dataset.clips {
             let columns = (
                 (&clip.split, &clip.label, &clip.machine),
@@ -177,7 +201,7 @@ impl FeatureStore {
         let extractor =
             Extractor::new(spec).map_err(|error| FeatureError::Spec { spec: *spec, error })?;
         let Some(cache_dir) = &self.cache_dir else {
-            return self.extract(dataset, spec, &extractor, progress);
+            return self.extract(dataset, key.table, &extractor, progress);
         };
         let mut hasher = blake3::Hasher::new();
         hasher.update(self.content_hash(dataset, key.table).as_bytes());
@@ -187,7 +211,7 @@ impl FeatureStore {
         if let Some(features) = cache::read(&path, &content_key, spec, dataset.clips.len()) {
             return Ok(features);
         }
-        let features = self.extract(dataset, spec, &extractor, progress)?;
+        let features = self.extract(dataset, key.table, &extractor, progress)?;
         self.note_problem(&path, cache::write(&path, &content_key, &features));
         Ok(features)
     }
@@ -195,18 +219,25 @@ impl FeatureStore {
     fn extract(
         &self,
         dataset: &Dataset,
-        spec: &FeatureSpec,
+        table: usize,
         extractor: &Extractor,
         progress: Progress,
     ) -> Result<Features, FeatureError> {
-        let fixed = dataset.fixed_features.is_some();
-        let done = AtomicUsize::new(0);
-        let results = parallel_map(&dataset.clips, self.threads, |clip| {
-            let matrix = clip_features(&clip.source, extractor, spec, self.channel, fixed);
-            progress(
-                done.fetch_add(1, Ordering::Relaxed) + 1,
-                dataset.clips.len(),
-            );
+        let spec = *extractor.spec();
+        let ready = |clip: &Clip| matches!(clip.source, Source::LogMelBin(_));
+        if dataset.fixed_features.is_none() && dataset.clips.iter().any(ready) {
+            return Err(FeatureError::FrontEndUnknown(dataset.name.clone()));
+        }
+        let (done, total) = (AtomicUsize::new(0), dataset.clips.len());
+        let results = parallel_map(&dataset.clips, self.threads, |idx, clip| {
+            let matrix = match &clip.source {
+                Source::Audio(path) => {
+                    audio::read(path, self.channel).and_then(|audio| extractor.extract(&audio))
+                }
+                Source::Synthetic(clip) => extractor.extract(&self.sound((table, idx), clip)),
+                Source::LogMelBin(path) => audio::read_log_mel(path, spec.bands()),
+            };
+            progress(done.fetch_add(1, Ordering::Relaxed) + 1, total);
             matrix
         });
         let mut skipped = Vec::new();
@@ -214,8 +245,8 @@ impl FeatureStore {
             .into_iter()
             .zip(&dataset.clips)
             .map(|(result, clip)| {
-                result.unwrap_or_else(|reason| {
-                    skipped.push((clip.name.clone(), reason));
+                result.unwrap_or_else(|error| {
+                    skipped.push((clip.name.clone(), error.to_string()));
                     Matrix {
                         bands: spec.bands(),
                         values: Vec::new(),
@@ -224,29 +255,42 @@ impl FeatureStore {
             })
             .collect();
         match skipped.first() {
-            Some((_, reason)) if skipped.len() == dataset.clips.len() => {
-                Err(FeatureError::NoneReadable {
-                    dataset: dataset.name.clone(),
-                    clips: dataset.clips.len(),
-                    reason: reason.clone(),
-                })
-            }
+            Some((_, reason)) if skipped.len() == total => Err(FeatureError::NoneReadable {
+                dataset: dataset.name.clone(),
+                clips: total,
+                reason: reason.clone(),
+            }),
             _ => Ok(Features {
-                spec: *spec,
+                spec,
                 clips,
                 skipped,
             }),
         }
     }
 
+    /// A synthetic clip, made at its first use.
+    fn sound(&self, place: (usize, usize), spec: &ClipSpec) -> Arc<Audio> {
+        if let Some(sound) = lock(&self.sounds).clips.get(&place) {
+            return sound.clone();
+        }
+        let sound = Arc::new(synthetic::render(spec));
+        let mut sounds = lock(&self.sounds);
+        let bytes = sounds.bytes + 4 * sound.samples.len() as u64;
+        if bytes <= self.sound_bytes {
+            sounds.bytes = bytes;
+            sounds.clips.insert(place, sound.clone());
+        }
+        sound
+    }
+
     /// One hash over all that features come from: names and content of the clips, in their order.
-    fn content_hash(&self, dataset: &Dataset, table: blake3::Hash) -> blake3::Hash {
-        if let Some(hash) = lock(&self.state).contents.get(&table) {
-            return *hash;
+    fn content_hash(&self, dataset: &Dataset, table: usize) -> blake3::Hash {
+        if let Some(hash) = lock(&self.state).tables[table].content {
+            return hash;
         }
         let list = self.cache_dir.as_ref().map(|dir| dir.join("contents.txt"));
         let mut known = list.as_deref().map(ContentHashes::read).unwrap_or_default();
-        let hashes = parallel_map(&dataset.clips, self.threads, |clip| match &clip.source {
+        let hashes = parallel_map(&dataset.clips, self.threads, |_, clip| match &clip.source {
             Source::Audio(path) | Source::LogMelBin(path) => hash_file(path, &known),
             Source::Synthetic(spec) => (None, blake3::hash(format!("{spec:?}").as_bytes())),
         });
@@ -265,8 +309,23 @@ impl FeatureStore {
             self.note_problem(&list, known.write(&list));
         }
         let hash = hasher.finalize();
-        lock(&self.state).contents.insert(table, hash);
+        lock(&self.state).tables[table].content = Some(hash);
         hash
+    }
+
+    fn table(&self, dataset: &Dataset) -> usize {
+        let mut state = lock(&self.state);
+        let known = state
+            .tables
+            .iter()
+            .position(|table| table.dataset == *dataset);
+        known.unwrap_or_else(|| {
+            state.tables.push(Table {
+                dataset: dataset.clone(),
+                content: None,
+            });
+            state.tables.len() - 1
+        })
     }
 
     fn note_problem(&self, path: &Path, result: std::io::Result<()>) {
@@ -308,16 +367,6 @@ impl State {
     }
 }
 
-/// What a data set says of itself, before any file is opened.
-fn hash_table(dataset: &Dataset) -> blake3::Hash {
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(format!("{:?}", dataset.fixed_features).as_bytes());
-    for clip in &dataset.clips {
-        hasher.update(format!("{:?}", (&clip.name, &clip.source)).as_bytes());
-    }
-    hasher.finalize()
-}
-
 /// The hash of a file's content, and its stamp where that is worth remembering.
 fn hash_file(path: &Path, known: &ContentHashes) -> (Option<Stamp>, blake3::Hash) {
     let stamp = Stamp::of(path);
@@ -338,27 +387,6 @@ fn hash_file(path: &Path, known: &ContentHashes) -> (Option<Stamp>, blake3::Hash
     }
 }
 
-fn clip_features(
-    source: &Source,
-    extractor: &Extractor,
-    spec: &FeatureSpec,
-    channel: Channel,
-    fixed: bool,
-) -> Result<Matrix, String> {
-    let extract = |audio: audio::Audio| extractor.extract(&audio);
-    match source {
-        Source::Audio(path) => audio::read(path, channel).and_then(extract),
-        Source::Synthetic(clip) => extract(synthetic::render(clip)),
-        Source::LogMelBin(path) if fixed && spec.feature == Feature::LogMel => {
-            audio::read_log_mel(path, spec.bands())
-        }
-        Source::LogMelBin(_) => {
-            return Err("nothing says which front end made these ready features".to_string());
-        }
-    }
-    .map_err(|error| error.to_string())
-}
-
 /// Calls `f` for every item, on threads of its own; results keep the order of the items.
 ///
 /// Not rayon: a thread of a pool that waits here would take up other work of its pool, and that work
@@ -366,7 +394,7 @@ fn clip_features(
 fn parallel_map<T: Sync, R: Send>(
     items: &[T],
     threads: usize,
-    f: impl Fn(&T) -> R + Sync,
+    f: impl Fn(usize, &T) -> R + Sync,
 ) -> Vec<R> {
     let next = AtomicUsize::new(0);
     let work = || {
@@ -374,7 +402,7 @@ fn parallel_map<T: Sync, R: Send>(
         while let idx = next.fetch_add(1, Ordering::Relaxed)
             && idx < items.len()
         {
-            results.push((idx, f(&items[idx])));
+            results.push((idx, f(idx, &items[idx])));
         }
         results
     };

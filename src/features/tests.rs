@@ -9,7 +9,7 @@ use std::{
 use super::{cache::ContentHashes, *};
 use crate::{
     audio::Feature,
-    data::{Clip, Dataset, Domain, Source, Split},
+    data::{Clip, Dataset, Domain, Source, Split, synthetic},
 };
 
 const SPEC: FeatureSpec = FeatureSpec {
@@ -104,6 +104,22 @@ fn threads_change_nothing_and_nothing_is_extracted_twice() {
         assert!(Arc::ptr_eq(features, &found[0]));
     }
     assert_eq!(*found[0], *expected);
+}
+
+#[test]
+fn kept_sound_is_the_sound_made_anew() {
+    let mut data = synthetic::dataset(synthetic::Machine::Valve);
+    data.clips.truncate(3);
+    let [mut keeping, mut forgetting] = [FeatureStore::new(None), FeatureStore::new(None)];
+    // Room for one of the three clips.
+    keeping.sound_bytes = 300_000;
+    forgetting.sound_bytes = 0;
+    for hop_length in [128, 256] {
+        let spec = FeatureSpec { hop_length, ..SPEC };
+        let kept = keeping.get(&data, &spec).unwrap();
+        assert_eq!(kept, forgetting.get(&data, &spec).unwrap());
+        assert!(kept.skipped.is_empty());
+    }
 }
 
 #[test]
@@ -268,7 +284,11 @@ fn ready_features_are_taken_as_they_are() {
     );
     let useless = dataset(sources[1..].to_vec(), Some(SPEC));
     check(&useless, &SPEC, "none of the 3 clips");
-    check(&dataset(sources, None), &SPEC, "which front end made these");
+    check(
+        &dataset(sources, None),
+        &SPEC,
+        "which front end made the ready features",
+    );
     check(&dataset(Vec::new(), None), &SPEC, "has no clips");
     let odd = FeatureSpec { n_fft: 100, ..SPEC };
     check(

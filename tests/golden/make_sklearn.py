@@ -55,11 +55,30 @@ def multiclass(clips, classes, decimals):
     }
 
 
+def mahalanobis(windows, frames, bands):
+    """The covariance and the score of the DCASE 2023 baseline (networks/criterion/mahala.py)."""
+    residual = rng.normal(0, 1, (windows * frames, bands)) @ rng.normal(0, 1, (bands, bands))
+    residual = residual.astype(np.float32).astype(np.float64)
+    clip = rng.normal(0.3, 1, (2 * frames, bands)).astype(np.float32).astype(np.float64)
+    centred = residual - residual.mean(axis=0)
+    covariance = centred.T @ centred / (windows - 1)
+    gram = clip @ np.linalg.inv(covariance) @ clip.T
+    return {
+        "bands": bands,
+        "frames": frames,
+        "residual": residual.ravel().tolist(),
+        "clip": clip.ravel().tolist(),
+        "score": float(gram.mean()),
+    }
+
+
 sizes = [(1, 1), (2, 3), (10, 10), (9, 40), (40, 9), (20, 21), (50, 50), (11, 30)]
 cases = {
     "sklearn": sklearn.__version__,
     "binary": [binary(n, a, d, s) for n, a in sizes for d, s in ((None, 0.8), (1, 1.5), (0, -0.4))],
+    "mahalanobis": [],
     "multiclass": [multiclass(n, c, d) for n, c in ((12, 2), (30, 3), (25, 7)) for d in (3, 1)],
 }
+cases["mahalanobis"] = [mahalanobis(w, f, b) for w, f, b in ((9, 2, 1), (12, 1, 4), (10, 5, 8))]
 path = pathlib.Path(__file__).with_name("sklearn.json")
 path.write_text(json.dumps(cases) + "\n")

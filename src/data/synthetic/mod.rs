@@ -108,6 +108,8 @@ pub struct ClipSpec {
 }
 
 impl Machine {
+    /// The machine of the default data set.
+    pub const DEFAULT: Machine = Machine::Fan;
     pub const ALL: [Machine; 5] = [
         Machine::Fan,
         Machine::Bearing,
