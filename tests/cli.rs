@@ -134,6 +134,7 @@ fn failures_have_their_exit_codes() {
     check("search --data nowhere", 1, "does not exist");
     check("search --data synthetic:car", 2, "fan");
     check("search --sampler best", 2, "evolution");
+    check("search --device tpu", 2, "no device of this build");
     check("search --target u55 --target u55", 2, "given twice");
     check("score latest --data synthetic", 2, "name a trial");
     check(

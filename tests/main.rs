@@ -1,3 +1,4 @@
 mod cli;
 mod layers;
 mod oracle;
+mod real;

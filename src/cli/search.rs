@@ -80,6 +80,9 @@ pub struct Args {
     /// Epochs of every training, instead of what the space says
     #[arg(long, value_name = "N")]
     epochs: Option<usize>,
+    /// Where networks are trained: cpu, or wgpu or cuda where built with that feature
+    #[arg(long, default_value = "cpu")]
+    device: String,
     /// Name of the run [default: from data, target and time]
     #[arg(long)]
     name: Option<String>,
@@ -212,6 +215,7 @@ impl Args {
             sampler: self.sampler.name().to_string(),
             seed: self.seed,
             epochs: self.epochs,
+            device: self.device.clone(),
             trials: self.trials.unwrap_or(DEFAULT_TRIALS),
         })
     }
@@ -439,8 +443,10 @@ impl Setup {
 /// The evaluation of candidates on the run's data.
 fn pipeline(global: &Global, settings: &Settings) -> Result<Pipeline, Failure> {
     let dataset = open::dataset(&settings.data)?;
+    let backend = settings.device.parse().map_err(usage)?;
     let options = Options {
         epochs: settings.epochs,
+        backend,
     };
     Ok(Pipeline::new(dataset, open::features(global), options)?)
 }

@@ -34,10 +34,12 @@ const FLOAT_BATCH: usize = 128;
 const THRESHOLD_QUANTILE: f64 = 0.9;
 
 /// What the user may say about evaluation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Options {
     /// Epochs for every candidate, instead of what its space says.
     pub epochs: Option<usize>,
+    /// Where candidates are trained.
+    pub backend: Backend,
 }
 
 /// Trains and scores candidates on one data set.
@@ -216,7 +218,7 @@ impl Pipeline {
             windows_per_epoch: training.windows_per_epoch.min(affordable),
             patience: PATIENCE,
             label_smoothing: 0.0,
-            backend: Backend::Flex,
+            backend: self.options.backend,
         }
     }
 

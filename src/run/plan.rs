@@ -18,7 +18,7 @@ use crate::{
 /// Trials of a block that are trained.
 pub const BLOCK: usize = 8;
 /// Random candidates that the first block costs.
-const SURVEY: usize = 2048;
+const SURVEY: usize = 6144;
 /// Proposals after which a block ends, whatever it holds.
 const PROPOSALS_PER_BLOCK: usize = 4096;
 /// Genomes that are asked of the sampler at a time.
@@ -134,7 +134,10 @@ impl Plan {
             .filter(|trial| trial.block + 1 < block)
             .map(|trial| Observation {
                 genome: trial.genome.clone(),
-                result: trial.result.clone().expect("a block is planned when it is ready"),
+                result: trial
+                    .result
+                    .clone()
+                    .expect("a block is planned when it is ready"),
             })
             .collect();
         let mut fitting = 0;
@@ -160,7 +163,9 @@ impl Plan {
 fn spread(len: usize, count: usize) -> Vec<usize> {
     match count {
         0 | 1 => (0..count).collect(),
-        _ => (0..count).map(|idx| idx * (len - 1) / (count - 1)).collect(),
+        _ => (0..count)
+            .map(|idx| idx * (len - 1) / (count - 1))
+            .collect(),
     }
 }
 

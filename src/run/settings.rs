@@ -25,6 +25,8 @@ pub struct Settings {
     pub sampler: String,
     pub seed: u64,
     pub epochs: Option<usize>,
+    /// Where candidates are trained: `cpu`, `wgpu` or `cuda`.
+    pub device: String,
     /// Trials to train in all; resuming may raise it.
     pub trials: usize,
 }

@@ -7,7 +7,10 @@ mod network;
 #[cfg(test)]
 mod tests;
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::{
+    str::FromStr,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use burn::{
     optim::{AdamConfig, GradientsParams, ModuleOptimizer},
@@ -52,6 +55,27 @@ pub enum Backend {
     Wgpu,
     #[cfg(feature = "cuda")]
     Cuda,
+}
+
+/// A device that this build cannot train on.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "`{0}` is no device of this build; choose cpu, or build with `--features wgpu` or `--features cuda` for that device"
+)]
+pub struct UnknownBackend(String);
+
+impl FromStr for Backend {
+    type Err = UnknownBackend;
+    fn from_str(text: &str) -> Result<Backend, UnknownBackend> {
+        match text {
+            "cpu" => Ok(Backend::Flex),
+            #[cfg(feature = "wgpu")]
+            "wgpu" => Ok(Backend::Wgpu),
+            #[cfg(feature = "cuda")]
+            "cuda" => Ok(Backend::Cuda),
+            _ => Err(UnknownBackend(text.to_string())),
+        }
+    }
 }
 
 impl Backend {
