@@ -1,26 +1,17 @@
 //! Features of a whole data set: extracted once per front end, in parallel, cached on disk by content.
 
-use std::sync::Arc;
+mod cache;
+mod store;
 
-use crate::{audio::FeatureSpec, data::Dataset};
+use crate::audio::FeatureSpec;
 
-/// The features of one clip: `frames` rows of `bands` values, row-major.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Matrix {
-    pub bands: usize,
-    pub values: Vec<f32>,
-}
+pub use crate::audio::Matrix;
+pub use store::{FeatureError, FeatureStore, Progress};
 
-impl Matrix {
-    pub fn frames(&self) -> usize {
-        self.values.len() / self.bands
-    }
-}
-
-/// Features of every clip of a data set for one [`FeatureSpec`], in the order of [`Dataset::clips`].
+/// Features of every clip of a data set for one [`FeatureSpec`], in the order of its clips.
 ///
 /// A clip that could not be read is an empty matrix and is named in `skipped`.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Features {
     pub spec: FeatureSpec,
     pub clips: Vec<Matrix>,
@@ -88,13 +79,58 @@ impl<'a> Windows<'a> {
     }
 }
 
-/// Loads features of one data set, from the cache where they are.
-#[derive(Debug)]
-pub struct FeatureStore {}
+/// Shifts and scales every band to mean 0 and standard deviation 1 over the clips it was fitted on.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Standardiser {
+    pub mean: Vec<f32>,
+    pub std: Vec<f32>,
+}
 
-impl FeatureStore {
-    /// Features for `spec`; extracted at the first call, shared afterwards.
-    pub fn get(&self, _dataset: &Dataset, _spec: &FeatureSpec) -> Result<Arc<Features>, String> {
-        Err("not written yet".to_string())
+impl Standardiser {
+    /// In dB. A band that varies less is constant but for rounding; dividing by less would blow that up.
+    pub const LEAST_STD: f64 = 0.1;
+
+    /// Statistics per band over all frames of the clips, which have equally many bands.
+    pub fn fit(clips: &[&Matrix]) -> Standardiser {
+        let mean = mean_per_band(clips, |_, value| value);
+        let variance = mean_per_band(clips, |band, value| (value - mean[band]).powi(2));
+        Standardiser {
+            mean: mean.iter().map(|mean| *mean as f32).collect(),
+            std: variance
+                .iter()
+                .map(|variance| variance.sqrt().max(Self::LEAST_STD) as f32)
+                .collect(),
+        }
+    }
+
+    pub fn apply(&self, clip: &Matrix) -> Matrix {
+        let mut values = clip.values.clone();
+        for frame in values.chunks_exact_mut(clip.bands) {
+            for ((value, mean), std) in frame.iter_mut().zip(&self.mean).zip(&self.std) {
+                *value = (*value - mean) / std;
+            }
+        }
+        Matrix {
+            bands: clip.bands,
+            values,
+        }
     }
 }
+
+fn mean_per_band(clips: &[&Matrix], term: impl Fn(usize, f64) -> f64) -> Vec<f64> {
+    let bands = clips.first().map_or(0, |clip| clip.bands);
+    let frames: usize = clips.iter().map(|clip| clip.frames()).sum();
+    let mut sums = vec![0.0; bands];
+    for frame in clips
+        .iter()
+        .flat_map(|clip| clip.values.chunks_exact(bands))
+    {
+        for (band, (sum, value)) in sums.iter_mut().zip(frame).enumerate() {
+            *sum += term(band, f64::from(*value));
+        }
+    }
+    sums.iter().map(|sum| sum / frames.max(1) as f64).collect()
+}
+
+#[cfg(test)]
+mod tests;

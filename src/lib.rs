@@ -1,13 +1,44 @@
 //! `nas` searches neural networks for sound on microcontrollers.
+//!
+//! A [`space::Candidate`] is an audio front end, a network and a task. A [`space::SearchSpace`] says which
+//! candidates there are, a [`target::Target`] what each would cost, an [`evaluate::Evaluator`] how good it
+//! is, and a [`run::Search`] folds all of it over a [`store::Store`].
+//!
+//! # Layout
+//! Each module uses only those below it; `tests/layers.rs` holds that as a table.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`cli`] | arguments, printing, exit codes |
+//! | [`report`] | figures, tables and documents of a run |
+//! | [`run`] | the loop: propose, cost, train what fits, record |
+//! | [`store`] | all SQL |
+//! | [`search`] | samplers, Pareto front, hypervolume; pure |
+//! | [`evaluate`] | features, training, quantisation and scoring of one candidate |
+//! | [`train`] | graph to folded float weights; burn is only here |
+//! | [`quant`] | float weights to int8, `.tflite` and the blob that `nas-kernels` runs |
+//! | [`score`] | AUC, partial AUC and the other figures of merit |
+//! | [`features`] | features of a data set, extracted once, cached, standardised |
+//! | [`space`] | families of networks, axes, genomes |
+//! | [`target`] | hardware profiles, estimates with bands, budgets |
+//! | [`graph`] | the one intermediate representation, and its memory plan |
+//! | [`audio`] | reading, resampling, log-mel and MFCC |
+//! | [`data`] | clip tables of every layout, the synthetic machines |
+//! | [`units`] | quantities as people write them, the random generator |
 
 pub mod audio;
+pub mod cli;
 pub mod data;
+pub mod evaluate;
 pub mod features;
 pub mod graph;
 pub mod quant;
+pub mod report;
+pub mod run;
 pub mod score;
 pub mod search;
 pub mod space;
+pub mod store;
 pub mod target;
 pub mod train;
 pub mod units;

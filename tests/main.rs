@@ -1,3 +1,6 @@
+mod cli;
+mod layers;
 mod networks;
 mod oracle;
 mod quantisation;
+mod real;

@@ -1,8 +1,29 @@
 //! Clip tables. A data set is rows; every layout on disk and the synthetic generator end in the same rows.
 
-use std::path::PathBuf;
+mod dcase;
+mod divide;
+mod folder;
+mod info;
+mod known;
+mod manifest;
+mod mlperf;
+mod sanity;
+pub mod synthetic;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::BTreeSet,
+    io,
+    path::{Path, PathBuf},
+};
 
 use crate::audio::FeatureSpec;
+
+pub use divide::{Classes, TestDivision, TrainDivision, divide_test, divide_train};
+pub use info::{ClipCount, Encoding, FormatCount, Info, describe};
+pub use known::{KNOWN_DATASETS, KnownDataset};
+pub use manifest::ManifestError;
 
 /// A table of clips.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,7 +50,7 @@ pub struct Clip {
     /// `None` where nobody says.
     pub label: Option<Label>,
     pub machine: String,
-    /// Section, machine ID or class: what a classifier tells apart.
+    /// Section (`00`), machine ID (`id_04`) or class: what a classifier tells apart.
     pub section: String,
     pub domain: Domain,
     /// Further columns, such as speed or noise level.
@@ -65,8 +86,253 @@ pub enum Domain {
     Target,
 }
 
-pub mod synthetic {
-    /// Everything that determines one synthetic clip.
-    #[derive(Debug, Clone, PartialEq)]
-    pub struct ClipSpec {}
+impl Split {
+    pub fn name(self) -> &'static str {
+        match self {
+            Split::Train => "train",
+            Split::Test => "test",
+        }
+    }
+}
+
+impl Label {
+    pub fn name(self) -> &'static str {
+        match self {
+            Label::Normal => "normal",
+            Label::Anomaly => "anomaly",
+        }
+    }
+}
+
+impl Domain {
+    pub fn name(self) -> &'static str {
+        match self {
+            Domain::Source => "source",
+            Domain::Target => "target",
+        }
+    }
+}
+
+/// Why a data set cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum DataError {
+    #[error(
+        "`{}` does not exist; give a folder in a DCASE layout, a folder of MLPerf Tiny features, or a csv manifest", path.display()
+    )]
+    Missing { path: PathBuf },
+    #[error("`{}` cannot be read: {source}", path.display())]
+    Read { path: PathBuf, source: io::Error },
+    #[error(
+        "`{}` is neither a folder, a csv manifest, nor a .wav, .flac or .bin file", path.display()
+    )]
+    UnknownFile { path: PathBuf },
+    #[error("`{}` holds no files; the recordings should lie in <machine>/train and <machine>/test", path.display())]
+    Empty { path: PathBuf },
+    #[error("`{}` holds more than {limit} files; open the folder of one data set", path.display())]
+    TooManyFiles { path: PathBuf, limit: usize },
+    #[error(
+        "`{}` holds {count} files, but none that a known layout names ({examples}); \
+         list them in a split.csv there, with the columns {}", path.display(), manifest::COLUMNS
+    )]
+    Unrecognised {
+        path: PathBuf,
+        count: usize,
+        examples: String,
+    },
+    #[error("nothing in `{}` can be used: {examples}", path.display())]
+    NoneUsable { path: PathBuf, examples: String },
+    #[error(
+        "two folders hold machine `{machine}`: `{}` and `{}`; open one of them", first.display(), second.display()
+    )]
+    TwoFolders {
+        machine: String,
+        first: PathBuf,
+        second: PathBuf,
+    },
+    #[error(
+        "`{audio}` is a recording and `{features}` holds ready features; a data set must be all of one kind"
+    )]
+    Mixed { audio: String, features: String },
+    #[error("manifest `{}`: {problem}", path.display())]
+    Manifest {
+        path: PathBuf,
+        problem: ManifestError,
+    },
+    #[error(
+        "`{name}` has no training clips, which a search needs: normal recordings under <machine>/train, \
+         or `train` in the column `split` of a manifest"
+    )]
+    NoTraining { name: String },
+}
+
+/// Reads the clip table of what lies at `path`.
+///
+/// A folder is a manifest where it holds `split.csv`; otherwise it is one machine of DCASE 2020 to 2024 or several,
+/// a folder of MLPerf Tiny features, of MIMII, or of any recordings, which are then test clips without a label.
+/// A file is a csv manifest or a single clip. The content of recordings is not looked at, but for its size.
+pub fn open(path: &Path) -> Result<Dataset, DataError> {
+    let metadata = match std::fs::metadata(path) {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let path = path.to_path_buf();
+            return Err(DataError::Missing { path });
+        }
+        Err(source) => {
+            let path = path.to_path_buf();
+            return Err(DataError::Read { path, source });
+        }
+    };
+    if metadata.is_dir() {
+        let split_csv = path.join("split.csv");
+        if split_csv.is_file() {
+            manifest::open(&split_csv, folder_name(path))
+        } else {
+            folder::open(path)
+        }
+    } else if extension(path) == "csv" {
+        let canonical = path.canonicalize().ok();
+        let folder = canonical.as_deref().and_then(Path::parent);
+        let name = match (path.file_stem(), folder) {
+            (Some(stem), Some(folder)) if stem == "split" => folder_name(folder),
+            (stem, _) => stem.unwrap_or_default().to_string_lossy().into_owned(),
+        };
+        manifest::open(path, name)
+    } else {
+        folder::open_clip(path, metadata.len())
+    }
+}
+
+impl Dataset {
+    /// Indices of the clips to train on: the training clips that are not labelled anomalous.
+    pub fn train_clips(&self) -> Vec<usize> {
+        self.indices(|clip| clip.split == Split::Train && clip.label != Some(Label::Anomaly))
+            .collect()
+    }
+
+    /// Indices of the clips of one split with exactly this label.
+    pub fn select(&self, split: Split, label: Option<Label>) -> impl Iterator<Item = usize> {
+        self.indices(move |clip| clip.split == split && clip.label == label)
+    }
+
+    /// Machine types, sorted.
+    pub fn machines(&self) -> Vec<&str> {
+        let machines: BTreeSet<&str> = self.clips.iter().map(|c| c.machine.as_str()).collect();
+        machines.into_iter().collect()
+    }
+
+    /// The classes that a classifier is trained to tell apart.
+    pub fn classes(&self) -> Classes {
+        Classes::new(self)
+    }
+
+    /// Refuses a data set that nothing can be trained on.
+    pub fn check_trainable(&self) -> Result<(), DataError> {
+        if self.train_clips().is_empty() {
+            let name = self.name.clone();
+            return Err(DataError::NoTraining { name });
+        }
+        Ok(())
+    }
+
+    fn indices(&self, keep: impl Fn(&Clip) -> bool) -> impl Iterator<Item = usize> {
+        self.clips
+            .iter()
+            .enumerate()
+            .filter(move |(_, clip)| keep(clip))
+            .map(|(idx, _)| idx)
+    }
+}
+
+impl Clip {
+    /// The name without its folders.
+    pub fn file_name(&self) -> &str {
+        self.name
+            .rsplit_once('/')
+            .map_or(&self.name, |(_, name)| name)
+    }
+}
+
+/// Puts read clips in order, checks that they are of one kind, and adds notes on what is missing.
+fn table(name: String, mut clips: Vec<Clip>, mut notes: Vec<String>) -> Result<Dataset, DataError> {
+    clips.sort_by(|a, b| (a.split, &a.name).cmp(&(b.split, &b.name)));
+    let is_features = |clip: &&Clip| matches!(clip.source, Source::LogMelBin(_));
+    let features = clips.iter().find(is_features);
+    let audio = clips.iter().find(|clip| !is_features(clip));
+    if let (Some(features), Some(audio)) = (features, audio) {
+        return Err(DataError::Mixed {
+            audio: audio.name.clone(),
+            features: features.name.clone(),
+        });
+    }
+    let fixed_features = features.map(|_| mlperf::FEATURES);
+    notes.extend(sanity::notes(&clips));
+    Ok(Dataset {
+        name,
+        synthetic: false,
+        clips,
+        fixed_features,
+        notes,
+    })
+}
+
+/// A file as a clip's source, by its extension and size.
+enum Kind {
+    Usable(Source),
+    /// Recognised, but empty or of a wrong size: the reason.
+    Unusable(String),
+    Unknown,
+}
+
+fn kind(path: &Path, size: u64) -> Kind {
+    let extension = extension(path);
+    match (extension.as_str(), size) {
+        ("wav" | "flac" | "bin", 0) => Kind::Unusable("is empty".to_string()),
+        ("wav" | "flac", _) => Kind::Usable(Source::Audio(path.to_path_buf())),
+        ("bin", size) if size % mlperf::FRAME_BYTES == 0 => {
+            Kind::Usable(Source::LogMelBin(path.to_path_buf()))
+        }
+        ("bin", size) => Kind::Unusable(format!(
+            "has {}, which is no multiple of {} (128 bands of f32)",
+            counted(size as usize, "byte"),
+            mlperf::FRAME_BYTES
+        )),
+        _ => Kind::Unknown,
+    }
+}
+
+/// The extension in lower case; empty where there is none.
+fn extension(path: &Path) -> String {
+    let extension = path.extension().unwrap_or_default();
+    extension.to_string_lossy().to_ascii_lowercase()
+}
+
+/// The last name of a folder's path, also for `.`.
+fn folder_name(path: &Path) -> String {
+    let canonical = path.canonicalize();
+    let path = canonical.as_deref().unwrap_or(path);
+    let name = path.file_name().unwrap_or(path.as_os_str());
+    name.to_string_lossy().into_owned()
+}
+
+/// The first three of many names, as prose.
+fn first_few<T: AsRef<str>>(names: &[T]) -> String {
+    const SHOWN: usize = 3;
+    let shown: Vec<&str> = names.iter().take(SHOWN).map(AsRef::as_ref).collect();
+    match names.len().saturating_sub(SHOWN) {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
+}
+
+/// A section as messages name it: `fan section 00`, `fan id_04`.
+fn section_name(machine: &str, section: &str) -> String {
+    let is_number = section.bytes().all(|byte| byte.is_ascii_digit());
+    let word = if is_number { "section " } else { "" };
+    format!("{machine} {word}{section}")
+}
+
+/// `1 file`, `2 files`.
+fn counted(count: usize, noun: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {noun}{plural}")
 }

@@ -9,12 +9,18 @@ use super::{
     QuantParams, QuantizedModel, QuantizedOp,
     multiplier::{self, Multiplier, quantize_multiplier},
 };
-use crate::graph::{self, Graph, OpKind};
+use crate::graph::{
+    self, OpKind,
+    plan::{MemoryPlan, plan},
+};
 
 /// The blob; [`nas_kernels::Model::parse`] accepts it where every accumulator fits 32 bits.
 pub fn write(model: &QuantizedModel) -> Vec<u8> {
     let graph = &model.graph;
-    let (offsets, arena_bytes) = layout(graph);
+    let MemoryPlan {
+        offsets,
+        arena_bytes,
+    } = plan(graph);
     let (tensor_count, op_count) = (graph.tensors.len(), graph.ops.len());
     let ops_offset = HEADER_BYTES + tensor_count * TENSOR_BYTES;
     let constants_offset = ops_offset + op_count * OP_BYTES;
@@ -61,17 +67,6 @@ pub fn write(model: &QuantizedModel) -> Vec<u8> {
     blob.extend(constants);
     seal(&mut blob);
     blob
-}
-
-/// The offset of every tensor in the arena, and the arena's size.
-fn layout(graph: &Graph) -> (Vec<usize>, usize) {
-    let mut end = 0;
-    let offsets = graph.tensors.iter().map(|shape| {
-        let offset = end;
-        end += shape.len().next_multiple_of(16);
-        offset
-    });
-    (offsets.collect(), end)
 }
 
 fn kind(model: &QuantizedModel, op: &graph::Op, constants: Option<Constants>) -> Kind {

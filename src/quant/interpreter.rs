@@ -27,6 +27,14 @@ impl<'a> Interpreter<'a> {
         params(self.model.output())
     }
 
+    /// Elements of the input and of the output.
+    pub fn lengths(&self) -> (usize, usize) {
+        (
+            self.model.input().range().len(),
+            self.model.output().range().len(),
+        )
+    }
+
     pub fn arena_bytes(&self) -> usize {
         self.model.arena_bytes()
     }

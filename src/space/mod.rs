@@ -1,6 +1,19 @@
 //! Search spaces: a family of networks and its axes, genomes that choose one value per axis, and their decoding.
+//!
+//! A space is a TOML file (`search_spaces/*.toml`) that names a [`Family`] and lists the values of its axes.
+//! Structure is Rust, values are TOML. Spaces know neither costs nor history.
 
-use crate::{audio::FrontEnd, graph::Graph};
+mod families;
+mod file;
+
+pub use families::Family;
+pub use file::{SpaceError, builtin, load, parse};
+
+use crate::{
+    audio::{Feature, FeatureSpec, FrontEnd},
+    graph::{Graph, Shape},
+    units::Rng,
+};
 
 /// What a network is trained to do, and so how it scores a clip.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -11,6 +24,16 @@ pub enum Task {
     Classify { classes: usize },
 }
 
+impl Task {
+    /// The word for it in tables and files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Task::Reconstruct => "reconstruct",
+            Task::Classify { .. } => "classify",
+        }
+    }
+}
+
 /// One network with its audio front end: what is costed, trained and exported.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Candidate {
@@ -19,9 +42,398 @@ pub struct Candidate {
     pub task: Task,
 }
 
-/// A point of the search: which space, and one value index per axis. Only a [`Spaces`] makes one, so it is always valid.
+impl Candidate {
+    /// Equal for candidates that decode to the same front end and network.
+    pub fn key(&self) -> String {
+        let text = format!(
+            "{:?}{:?}{}",
+            self.front_end,
+            self.task,
+            self.graph.canonical()
+        );
+        blake3::hash(text.as_bytes()).to_hex()[..32].to_string()
+    }
+}
+
+/// One axis of a space: its name and the values to choose from, ascending and without repeats.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Axis {
+    pub name: &'static str,
+    pub values: Vec<f64>,
+}
+
+/// How candidates of a space are trained, unless the user says otherwise.
+#[derive(Debug, Clone, Copy, PartialEq, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Training {
+    pub epochs: usize,
+    pub batch_size: usize,
+    /// Peak learning rate of Adam.
+    pub learning_rate: f32,
+    /// Windows drawn per epoch at most.
+    pub windows_per_epoch: usize,
+    /// Multiply-accumulates of the forward passes of an epoch at most: large networks see fewer windows.
+    pub macs_per_epoch: f64,
+}
+
+/// A family of networks with the values of its axes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SearchSpace {
+    pub name: String,
+    pub description: String,
+    pub family: Family,
+    pub sample_rate_hz: u32,
+    /// Front-end axes first, then the family's own, in the family's order.
+    pub axes: Vec<Axis>,
+    pub training: Training,
+    /// The text it was read from, for the record.
+    pub text: String,
+}
+
+impl SearchSpace {
+    /// The number of genomes; several may decode to the same network.
+    pub fn size(&self) -> u128 {
+        self.axes
+            .iter()
+            .map(|axis| axis.values.len() as u128)
+            .product()
+    }
+
+    /// The same space where the features are given: only the matching front end stays.
+    ///
+    /// `None` where the space has no front end of that kind.
+    pub fn with_fixed_features(mut self, spec: &FeatureSpec) -> Option<SearchSpace> {
+        let log_mel = spec.feature == Feature::LogMel;
+        if !log_mel || self.family == Family::MfccMlp {
+            return None;
+        }
+        self.sample_rate_hz = spec.sample_rate_hz;
+        for (name, value) in [
+            ("n_mels", spec.n_mels),
+            ("n_fft", spec.n_fft),
+            ("hop_length", spec.hop_length),
+        ] {
+            let axis = self.axes.iter_mut().find(|axis| axis.name == name)?;
+            axis.values = vec![value as f64];
+        }
+        Some(self)
+    }
+
+    /// The same space without windows longer than `frames_at` says a clip has, given a hop length.
+    ///
+    /// `None` where no window fits.
+    pub fn with_clip_frames(mut self, frames_at: impl Fn(usize) -> usize) -> Option<SearchSpace> {
+        let hop_axis = self.axes.iter().find(|axis| axis.name == "hop_length")?;
+        let longest_hop = *hop_axis.values.last()? as usize;
+        let clip_frames = frames_at(longest_hop);
+        let frames = self.axes.iter_mut().find(|axis| axis.name == "frames")?;
+        frames.values.retain(|value| *value as usize <= clip_frames);
+        (!frames.values.is_empty()).then_some(self)
+    }
+
+    fn decode(&self, genes: &[u8], classes: usize) -> Candidate {
+        let values = Values {
+            axes: &self.axes,
+            genes,
+        };
+        let front_end = self.front_end(&values);
+        let input = Shape::new(front_end.frames, front_end.spec.bands(), 1);
+        let graph = self.family.build(&values, input, classes);
+        let task = match self.family.is_autoencoder() {
+            true => Task::Reconstruct,
+            false => Task::Classify { classes },
+        };
+        Candidate {
+            front_end,
+            graph,
+            task,
+        }
+    }
+
+    fn front_end(&self, values: &Values<'_>) -> FrontEnd {
+        let n_mels = values.count("n_mels");
+        // With fewer bins per band, the lowest Slaney filters would cover no FFT bin at all.
+        let n_fft = values.count("n_fft").max((8 * n_mels).next_power_of_two());
+        let feature = match self.family {
+            Family::MfccMlp => Feature::Mfcc {
+                coefficients: values.count("n_mfcc").min(n_mels),
+            },
+            _ => Feature::LogMel,
+        };
+        let frames = values.count("frames");
+        FrontEnd {
+            spec: FeatureSpec {
+                sample_rate_hz: self.sample_rate_hz,
+                n_fft,
+                hop_length: values.count("hop_length").min(n_fft),
+                n_mels,
+                feature,
+            },
+            frames,
+            frame_stride: values.count("frame_stride").min(frames),
+        }
+    }
+}
+
+/// The values that a genome chooses.
+#[derive(Debug)]
+pub struct Values<'a> {
+    axes: &'a [Axis],
+    genes: &'a [u8],
+}
+
+impl Values<'_> {
+    /// The chosen value of an axis.
+    pub fn real(&self, name: &str) -> f64 {
+        let idx = self.axes.iter().position(|axis| axis.name == name);
+        let idx = idx.expect("every axis of the family was checked when the space was read");
+        self.axes[idx].values[usize::from(self.genes[idx])]
+    }
+
+    /// The chosen value of an axis of whole numbers.
+    pub fn count(&self, name: &str) -> usize {
+        self.real(name) as usize
+    }
+}
+
+/// A point of the search: which space, and one value index per axis. Only [`Spaces`] makes one, so it is always valid.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Genome {
-    pub(super) space: u8,
-    pub(super) genes: Vec<u8>,
+    space: u8,
+    genes: Vec<u8>,
+}
+
+/// The spaces that one search covers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Spaces {
+    spaces: Vec<SearchSpace>,
+    classes: usize,
+}
+
+impl Spaces {
+    /// The spaces that suit a data set of `classes` sections: classifiers need at least two.
+    pub fn new(spaces: Vec<SearchSpace>, classes: usize) -> Spaces {
+        let suits = |space: &SearchSpace| space.family.is_autoencoder() || classes >= 2;
+        let spaces = spaces
+            .into_iter()
+            .filter(suits)
+            .take(usize::from(u8::MAX))
+            .collect();
+        Spaces { spaces, classes }
+    }
+
+    /// Spaces without meaning for tests of samplers: per space, the number of values of each axis.
+    #[cfg(test)]
+    pub(crate) fn with_axis_sizes(axis_sizes: Vec<Vec<u8>>) -> Spaces {
+        let space = |sizes: Vec<u8>| SearchSpace {
+            axes: sizes
+                .into_iter()
+                .map(|size| Axis {
+                    name: "axis",
+                    values: (0..size).map(f64::from).collect(),
+                })
+                .collect(),
+            ..builtin().swap_remove(0)
+        };
+        Spaces {
+            spaces: axis_sizes.into_iter().map(space).collect(),
+            classes: 1,
+        }
+    }
+
+    pub fn spaces(&self) -> &[SearchSpace] {
+        &self.spaces
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.spaces.is_empty()
+    }
+
+    /// The number of genomes in all spaces.
+    pub fn size(&self) -> u128 {
+        self.spaces.iter().map(SearchSpace::size).sum()
+    }
+
+    /// The space that a genome belongs to.
+    pub fn space_of(&self, genome: &Genome) -> &SearchSpace {
+        &self.spaces[usize::from(genome.space)]
+    }
+
+    /// The front end and network that a genome stands for.
+    pub fn decode(&self, genome: &Genome) -> Candidate {
+        self.space_of(genome).decode(&genome.genes, self.classes)
+    }
+
+    /// A genome with every choice equally likely; spaces too, however large each is.
+    pub fn random(&self, rng: &mut Rng) -> Genome {
+        let space = rng.below(self.spaces.len());
+        let axes = &self.spaces[space].axes;
+        let genes = axes
+            .iter()
+            .map(|axis| rng.below(axis.values.len()) as u8)
+            .collect();
+        Genome {
+            space: space as u8,
+            genes,
+        }
+    }
+
+    /// A genome that differs in one or two axes, mostly by one step; one time in twenty in its space.
+    pub fn mutate(&self, genome: &Genome, rng: &mut Rng) -> Genome {
+        if self.spaces.len() > 1 && rng.below(20) == 0 {
+            return self.random(rng);
+        }
+        let mut child = genome.clone();
+        let axes = &self.space_of(genome).axes;
+        let free: Vec<usize> = (0..axes.len())
+            .filter(|&idx| axes[idx].values.len() > 1)
+            .collect();
+        if free.is_empty() {
+            return child;
+        }
+        for _ in 0..1 + rng.below(2) {
+            let idx = free[rng.below(free.len())];
+            child.genes[idx] = other_value(child.genes[idx], axes[idx].values.len(), rng);
+        }
+        child
+    }
+
+    /// A genome that takes each axis from one of its parents; a mutant of the first where they are of different spaces.
+    pub fn crossover(&self, a: &Genome, b: &Genome, rng: &mut Rng) -> Genome {
+        if a.space != b.space {
+            return self.mutate(a, rng);
+        }
+        let pick = |(a, b): (&u8, &u8)| if rng.below(2) == 0 { *a } else { *b };
+        let genes = a.genes.iter().zip(&b.genes).map(pick).collect();
+        Genome {
+            space: a.space,
+            genes,
+        }
+    }
+
+    /// The genome as bytes, for the store.
+    pub fn encode(&self, genome: &Genome) -> Vec<u8> {
+        std::iter::once(genome.space)
+            .chain(genome.genes.iter().copied())
+            .collect()
+    }
+
+    /// The genome that [`Spaces::encode`] wrote; `None` where these spaces have no such point.
+    pub fn decode_bytes(&self, bytes: &[u8]) -> Option<Genome> {
+        let (&space, genes) = bytes.split_first()?;
+        let axes = &self.spaces.get(usize::from(space))?.axes;
+        let fits = |(axis, gene): (&Axis, &u8)| usize::from(*gene) < axis.values.len();
+        (axes.len() == genes.len() && axes.iter().zip(genes).all(fits)).then(|| Genome {
+            space,
+            genes: genes.to_vec(),
+        })
+    }
+
+    /// The chosen values of a genome by axis name, for people.
+    pub fn explain(&self, genome: &Genome) -> Vec<(&'static str, f64)> {
+        let axes = &self.space_of(genome).axes;
+        let value = |(axis, gene): (&Axis, &u8)| (axis.name, axis.values[usize::from(*gene)]);
+        axes.iter().zip(&genome.genes).map(value).collect()
+    }
+}
+
+/// Another index below `len`: a neighbour two times in three, since axes are ordered.
+fn other_value(current: u8, len: usize, rng: &mut Rng) -> u8 {
+    let current = usize::from(current);
+    let near = rng.below(3) < 2;
+    let next = match (near, rng.below(2)) {
+        (true, 0) if current > 0 => current - 1,
+        (true, _) if current + 1 < len => current + 1,
+        (true, _) => current - 1,
+        (false, _) => (current + 1 + rng.below(len - 1)) % len,
+    };
+    next as u8
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    fn all() -> Spaces {
+        Spaces::new(builtin(), 3)
+    }
+
+    #[test]
+    fn every_random_genome_decodes_to_a_sound_network() {
+        let spaces = all();
+        let mut rng = Rng::new(1, 0);
+        for _ in 0..2000 {
+            let genome = spaces.random(&mut rng);
+            let candidate = spaces.decode(&genome);
+            let graph = &candidate.graph;
+            let input = Shape::new(
+                candidate.front_end.frames,
+                candidate.front_end.spec.bands(),
+                1,
+            );
+            assert_eq!(graph.input_shape(), input);
+            match candidate.task {
+                Task::Reconstruct => assert_eq!(graph.output_shape().len(), input.len()),
+                Task::Classify { classes } => assert_eq!(graph.output_shape().len(), classes),
+            }
+            let front_end = candidate.front_end;
+            assert!(front_end.spec.hop_length <= front_end.spec.n_fft);
+            assert!(front_end.spec.n_fft >= 8 * front_end.spec.n_mels);
+            assert_eq!(spaces.decode_bytes(&spaces.encode(&genome)), Some(genome));
+        }
+    }
+
+    #[test]
+    fn moves_stay_in_the_space() {
+        let spaces = all();
+        let mut rng = Rng::new(2, 0);
+        let mut genome = spaces.random(&mut rng);
+        let mut changed = 0;
+        for _ in 0..2000 {
+            let other = spaces.random(&mut rng);
+            let child = spaces.crossover(&genome, &other, &mut rng);
+            let mutant = spaces.mutate(&child, &mut rng);
+            changed += usize::from(mutant != child);
+            assert!(spaces.decode_bytes(&spaces.encode(&mutant)).is_some());
+            genome = mutant;
+        }
+        // A mutant equals its parent only where a second change undoes the first.
+        assert!(changed > 1900, "{changed} of 2000 mutants differ");
+    }
+
+    #[test]
+    fn equal_networks_have_equal_keys() {
+        let spaces = all();
+        let mut rng = Rng::new(3, 0);
+        let mut seen: HashSet<String> = HashSet::new();
+        let mut graphs: Vec<(String, Candidate)> = Vec::new();
+        for _ in 0..300 {
+            let candidate = spaces.decode(&spaces.random(&mut rng));
+            let key = candidate.key();
+            if seen.insert(key.clone()) {
+                assert!(graphs.iter().all(|(_, other)| *other != candidate));
+                graphs.push((key, candidate));
+            } else {
+                assert!(
+                    graphs
+                        .iter()
+                        .any(|(other_key, other)| *other_key == key && *other == candidate)
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn classifiers_need_two_sections() {
+        let spaces = Spaces::new(builtin(), 1);
+        assert!(
+            spaces
+                .spaces()
+                .iter()
+                .all(|space| space.family.is_autoencoder())
+        );
+        assert!(!spaces.is_empty());
+    }
 }

@@ -1,1 +1,151 @@
-//! Hardware profiles and what a candidate costs on them.
+//! Targets: hardware profiles, cost estimates with error bands, and budgets.
+//!
+//! A [`Target`] is data (`hardware_profiles/*.toml`): one chip with one runtime, every number with
+//! unit and source. [`estimate()`] turns a candidate and a target into an [`Estimate`], and a
+//! [`Budget`] says whether that fits. Nothing here knows weights or accuracy.
+
+mod budget;
+mod estimate;
+mod ethos_u55;
+mod metric;
+mod profile;
+
+use std::sync::OnceLock;
+
+pub use budget::{Budget, Excess, Metric, Over};
+pub use estimate::{
+    Bottleneck, Estimate, FlashParts, OpCost, RamParts, Unit, estimate, estimate_graph,
+    flash_parts, front_end_latency_us, op_costs, ram_parts,
+};
+pub use profile::{Coefficient, Contents, Core, Cpu, Fact, Memory, Npu, Runtime, Target, Term};
+
+/// A cost with its band.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Cost {
+    pub value: f64,
+    pub low: f64,
+    pub high: f64,
+    pub source: CostSource,
+}
+
+/// Where a cost comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum CostSource {
+    /// Computed by a model.
+    Estimated,
+    /// Seen in an emulator: exact memory, exact instruction counts.
+    Emulated,
+    /// Seen on a board.
+    Measured,
+}
+
+/// A target that could not be used.
+#[derive(Debug, thiserror::Error)]
+pub enum TargetError {
+    #[error("there is no target `{name}`{}; known are {known}, or give the path of a profile (`./mine.toml`)", hint(.suggestion))]
+    Unknown {
+        name: String,
+        suggestion: Option<String>,
+        known: String,
+    },
+    #[error("cannot read the profile {file}: {source}")]
+    Read {
+        file: String,
+        source: std::io::Error,
+    },
+    #[error("the profile {file} is not valid: {message}")]
+    Syntax { file: String, message: String },
+    #[error("the profile {file} is not valid: {}", .problems.join("; "))]
+    Invalid { file: String, problems: Vec<String> },
+}
+
+impl Cost {
+    /// A number without error.
+    pub const fn exact(value: f64, source: CostSource) -> Cost {
+        Cost {
+            value,
+            low: value,
+            high: value,
+            source,
+        }
+    }
+
+    /// An estimate that may be wrong by a factor of `1 + error` either way.
+    pub fn estimated(value: f64, error: f64) -> Cost {
+        Cost {
+            value,
+            low: value / (1.0 + error),
+            high: value * (1.0 + error),
+            source: CostSource::Estimated,
+        }
+    }
+}
+
+impl CostSource {
+    pub fn name(self) -> &'static str {
+        match self {
+            CostSource::Estimated => "estimated",
+            CostSource::Emulated => "emulated",
+            CostSource::Measured => "measured",
+        }
+    }
+}
+
+/// File name and text of every profile that comes with the tool.
+const PROFILES: [(&str, &str); 6] = [
+    ("m7.toml", include_str!("../../hardware_profiles/m7.toml")),
+    (
+        "m7-xcubeai.toml",
+        include_str!("../../hardware_profiles/m7-xcubeai.toml"),
+    ),
+    ("m55.toml", include_str!("../../hardware_profiles/m55.toml")),
+    (
+        "m55-he.toml",
+        include_str!("../../hardware_profiles/m55-he.toml"),
+    ),
+    ("u55.toml", include_str!("../../hardware_profiles/u55.toml")),
+    (
+        "u55-256.toml",
+        include_str!("../../hardware_profiles/u55-256.toml"),
+    ),
+];
+
+/// The targets that come with the tool.
+pub fn builtin() -> &'static [Target] {
+    static TARGETS: OnceLock<Vec<Target>> = OnceLock::new();
+    TARGETS.get_or_init(|| {
+        let parse = |(file, text): &(&str, &str)| Target::parse(text, file);
+        let targets: Result<Vec<Target>, TargetError> = PROFILES.iter().map(parse).collect();
+        targets.expect("a test loads every profile that is shipped")
+    })
+}
+
+/// The target of a name, or of the path of a profile (anything with a `/` or ending in `.toml`).
+pub fn find(name_or_path: &str) -> Result<Target, TargetError> {
+    if name_or_path.contains('/') || name_or_path.ends_with(".toml") {
+        let text = std::fs::read_to_string(name_or_path).map_err(|source| TargetError::Read {
+            file: name_or_path.to_string(),
+            source,
+        })?;
+        return Target::parse(&text, name_or_path);
+    }
+    let names = || builtin().iter().map(|target| target.name.as_str());
+    match builtin().iter().find(|target| target.name == name_or_path) {
+        Some(target) => Ok(target.clone()),
+        None => Err(TargetError::Unknown {
+            name: name_or_path.to_string(),
+            suggestion: profile::nearest(name_or_path, names()).map(str::to_string),
+            known: names().collect::<Vec<_>>().join(", "),
+        }),
+    }
+}
+
+fn hint(suggestion: &Option<String>) -> String {
+    match suggestion {
+        Some(name) => format!(" (did you mean `{name}`?)"),
+        None => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

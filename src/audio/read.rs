@@ -1,0 +1,159 @@
+//! Sound files: what they are is told by their first bytes, and no claimed length is trusted.
+
+use std::{fs::File, io::Read, path::Path};
+
+use super::{Audio, AudioError, Matrix, flac, require, require_sample_rate, wav};
+
+const MAX_CHANNELS: usize = 8;
+/// A file is read as a whole; two hours of eight channels at 16 kHz and 16 bits fit.
+const MAX_FILE_BYTES: u64 = 2 << 30;
+
+/// Which channel of a recording is heard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Channel {
+    /// The mean of all channels.
+    Mean,
+    /// One of them, from 0 on. MIMII's and DCASE's baselines use the first.
+    Index(usize),
+}
+
+impl Default for Channel {
+    fn default() -> Channel {
+        Channel::Index(0)
+    }
+}
+
+/// Reads one channel of a WAV or FLAC file at the file's own rate. Errors name the path.
+pub fn read(path: &Path, channel: Channel) -> Result<Audio, AudioError> {
+    read_bytes(path)
+        .and_then(|bytes| decode(&bytes, channel))
+        .map_err(|error| naming(path, error))
+}
+
+/// Reads ready features, f32 little-endian and frame-major, as MLPerf Tiny keeps them. Errors name the path.
+pub fn read_log_mel(path: &Path, bands: usize) -> Result<Matrix, AudioError> {
+    read_bytes(path)
+        .and_then(|bytes| decode_log_mel(&bytes, bands))
+        .map_err(|error| naming(path, error))
+}
+
+/// Decodes the bytes of a WAV or FLAC file; all samples are finite, and there is at least one.
+pub fn decode(bytes: &[u8], channel: Channel) -> Result<Audio, AudioError> {
+    let audio = match bytes {
+        [
+            b'R',
+            b'I',
+            b'F',
+            b'F',
+            _,
+            _,
+            _,
+            _,
+            b'W',
+            b'A',
+            b'V',
+            b'E',
+            ..,
+        ] => wav::decode(bytes, channel)?,
+        [b'f', b'L', b'a', b'C', ..] => flac::decode(bytes, channel)?,
+        [] => return Err(AudioError::Empty),
+        _ => return Err(AudioError::UnknownFormat),
+    };
+    if audio.samples.is_empty() {
+        return Err(AudioError::Empty);
+    }
+    audio.require_finite()?;
+    Ok(audio)
+}
+
+/// What a header says of its samples, once it has been found possible.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Layout {
+    pub sample_rate_hz: u32,
+    pub channels: usize,
+    channel: Channel,
+}
+
+impl Layout {
+    pub fn new(
+        sample_rate_hz: u32,
+        channels: usize,
+        channel: Channel,
+    ) -> Result<Layout, AudioError> {
+        require_sample_rate(sample_rate_hz)?;
+        require(
+            (1..=MAX_CHANNELS).contains(&channels),
+            "the number of channels",
+            channels,
+            "1 to 8",
+        )?;
+        match channel {
+            Channel::Index(wanted) if wanted >= channels => {
+                Err(AudioError::NoSuchChannel { wanted, channels })
+            }
+            Channel::Index(_) | Channel::Mean => Ok(Layout {
+                sample_rate_hz,
+                channels,
+                channel,
+            }),
+        }
+    }
+
+    /// The chosen channel of one moment; `sample` gives the value of a channel.
+    #[inline]
+    pub fn mix(&self, sample: impl Fn(usize) -> f32) -> f32 {
+        match self.channel {
+            Channel::Index(channel) => sample(channel),
+            Channel::Mean => {
+                let sum: f64 = (0..self.channels).map(|c| f64::from(sample(c))).sum();
+                (sum / self.channels as f64) as f32
+            }
+        }
+    }
+}
+
+fn naming(path: &Path, error: AudioError) -> AudioError {
+    AudioError::File {
+        path: path.to_path_buf(),
+        error: Box::new(error),
+    }
+}
+
+fn decode_log_mel(bytes: &[u8], bands: usize) -> Result<Matrix, AudioError> {
+    let (values, rest) = bytes.as_chunks::<4>();
+    if values.is_empty() {
+        return Err(AudioError::Empty);
+    }
+    if !(rest.is_empty() && values.len().is_multiple_of(bands)) {
+        return Err(AudioError::Malformed(
+            "the size is no whole number of frames of 32-bit bands",
+        ));
+    }
+    let values: Vec<f32> = values.iter().map(|b| f32::from_le_bytes(*b)).collect();
+    match values.iter().position(|value| !value.is_finite()) {
+        Some(position) => Err(AudioError::NotFinite { position }),
+        None => Ok(Matrix { bands, values }),
+    }
+}
+
+fn read_bytes(path: &Path) -> Result<Vec<u8>, AudioError> {
+    let io_error = |error: std::io::Error| AudioError::Io(error.to_string());
+    let metadata = std::fs::metadata(path).map_err(io_error)?;
+    if !metadata.is_file() {
+        return Err(AudioError::Io("not a file".to_string()));
+    }
+    let mut bytes = Vec::new();
+    if metadata.len() <= MAX_FILE_BYTES {
+        bytes.reserve_exact(metadata.len() as usize);
+    }
+    let file = File::open(path).map_err(io_error)?;
+    file.take(MAX_FILE_BYTES + 1)
+        .read_to_end(&mut bytes)
+        .map_err(io_error)?;
+    if bytes.len() as u64 > MAX_FILE_BYTES {
+        return Err(AudioError::TooLarge {
+            limit: "2 GiB as a file",
+        });
+    }
+    Ok(bytes)
+}

@@ -1,0 +1,537 @@
+//! The front end against librosa, and the readers against good, other and hostile files.
+
+use std::{f64::consts::TAU, path::PathBuf};
+
+use proptest::prelude::*;
+
+use super::*;
+
+const DCASE: FeatureSpec = FeatureSpec {
+    sample_rate_hz: 16_000,
+    n_fft: 1024,
+    hop_length: 512,
+    n_mels: 128,
+    feature: Feature::LogMel,
+};
+
+fn shared_data(relative: &str) -> Option<PathBuf> {
+    let root = std::env::var_os("NAS_SHARED").map_or_else(
+        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared")),
+        PathBuf::from,
+    );
+    let path = root.join("data").join(relative);
+    if path.exists() {
+        return Some(path);
+    }
+    let required = std::env::var("NAS_REQUIRE_TOOLS").is_ok_and(|value| value == "1");
+    assert!(!required, "{} is missing", path.display());
+    println!("skipped: {} is missing", path.display());
+    None
+}
+
+fn largest_difference(left: &[f32], right: &[f32]) -> f64 {
+    assert_eq!(left.len(), right.len());
+    left.iter()
+        .zip(right)
+        .map(|(l, r)| (f64::from(*l) - f64::from(*r)).abs())
+        .fold(0.0, f64::max)
+}
+
+fn sine(frequency_hz: f64, samples: usize, sample_rate_hz: u32) -> Vec<f32> {
+    (0..samples)
+        .map(|idx| (TAU * frequency_hz * idx as f64 / f64::from(sample_rate_hz)).sin() as f32)
+        .collect()
+}
+
+/// The signal of `make_librosa.py`.
+fn golden_signal(sample_rate_hz: u32) -> Audio {
+    const SAMPLES: usize = 6000;
+    let mut state = 1u32;
+    let samples = (0..SAMPLES)
+        .map(|idx| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let noise = f64::from(state >> 16) / 32768.0 - 1.0;
+            let angle = TAU * 440.0 * idx as f64 / f64::from(sample_rate_hz);
+            let sound = 0.01 * noise + 0.5 * angle.sin();
+            if idx < SAMPLES / 4 { 0.0 } else { sound as f32 }
+        })
+        .collect();
+    Audio {
+        samples,
+        sample_rate_hz,
+    }
+}
+
+#[test]
+fn features_are_those_of_librosa() {
+    let golden = include_str!("../../tests/golden/librosa_features.txt");
+    let (mut largest, mut compared) = (0f64, 0);
+    let mut features = None;
+    for line in golden.lines() {
+        let words: Vec<&str> = line.split(' ').collect();
+        let number = |idx: usize| words[idx].parse::<usize>().unwrap();
+        if let Some(frame) = words[0].strip_suffix(':') {
+            let matrix: &Matrix = features.as_ref().unwrap();
+            let frame: usize = frame.parse().unwrap();
+            let expected: Vec<f32> = words[1..].iter().map(|w| w.parse().unwrap()).collect();
+            let found = &matrix.values[frame * matrix.bands..][..matrix.bands];
+            for (found, expected) in found.iter().zip(&expected) {
+                // librosa sums mel power in 32 bits, we in 64, and both store 32: 1e-5 dB for the
+                // sums, two units in the last place for MFCC, which are up to 1765 large.
+                let allowed = 1e-5 + 2.0 * f64::from(f32::EPSILON) * f64::from(expected.abs());
+                let difference = (f64::from(*found) - f64::from(*expected)).abs();
+                assert!(difference <= allowed, "{found} instead of {expected}");
+                largest = largest.max(difference / allowed);
+            }
+            compared += expected.len();
+            continue;
+        }
+        let spec = FeatureSpec {
+            sample_rate_hz: number(0) as u32,
+            n_fft: number(1),
+            hop_length: number(2),
+            n_mels: number(3),
+            feature: match words[4] {
+                "logmel" => Feature::LogMel,
+                _ => Feature::Mfcc { coefficients: 13 },
+            },
+        };
+        let padding = match words[5] {
+            "constant" => Padding::Zero,
+            _ => Padding::Reflect,
+        };
+        let decibels = match words[6] {
+            "floor" => Decibels::Floor,
+            "offset" => Decibels::Offset,
+            _ => Decibels::Top80,
+        };
+        let extractor = Extractor::with(&spec, padding, decibels).unwrap();
+        let matrix = extractor
+            .extract(&golden_signal(spec.sample_rate_hz))
+            .unwrap();
+        assert_eq!(matrix.frames(), number(7), "{line}");
+        features = Some(matrix);
+    }
+    println!("{compared} values, at worst {largest:.2} of what is allowed");
+    assert_eq!(compared, 2 * 3 * (3 * (128 + 40 + 32 + 64) + 2 * 4 * 13));
+}
+
+#[test]
+fn toycar_features_are_those_of_mlperf_tiny() {
+    let (Some(clips), Some(bins)) = (
+        shared_data("audio/dcase20-dev-36/dev_data/ToyCar/test"),
+        shared_data("audio/toycar-ad01/bins"),
+    ) else {
+        return;
+    };
+    let mut compared = 0;
+    for entry in std::fs::read_dir(clips).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        let stored = std::fs::read(bins.join(format!("{name}_hist_librosa.bin"))).unwrap();
+        let stored: Vec<f32> = stored
+            .as_chunks::<4>()
+            .0
+            .iter()
+            .map(|b| f32::from_le_bytes(*b))
+            .collect();
+        let audio = read(&path, Channel::default()).unwrap();
+        for padding in [Padding::Zero, Padding::Reflect] {
+            let extractor = Extractor::with(&DCASE, padding, Decibels::Offset).unwrap();
+            let matrix = extractor.extract(&audio).unwrap();
+            let central = &matrix.values[50 * 128..250 * 128];
+            let difference = largest_difference(central, &stored);
+            println!("{name} {padding:?}: {difference:e} dB");
+            assert!(difference < 1e-5, "{name}: {difference}");
+        }
+        compared += 1;
+    }
+    assert_eq!(compared, 6);
+}
+
+/// A WAV file of raw samples.
+fn wav(tag: u16, channels: u16, sample_rate_hz: u32, bits: u16, data: &[u8]) -> Vec<u8> {
+    let block = channels * (bits / 8);
+    let mut file = b"RIFF\0\0\0\0WAVEfmt \x10\0\0\0".to_vec();
+    file.extend([tag.to_le_bytes(), channels.to_le_bytes()].concat());
+    file.extend(sample_rate_hz.to_le_bytes());
+    file.extend((sample_rate_hz * u32::from(block)).to_le_bytes());
+    file.extend([block.to_le_bytes(), bits.to_le_bytes()].concat());
+    file.extend(b"data");
+    file.extend((data.len() as u32).to_le_bytes());
+    file.extend(data);
+    file
+}
+
+#[test]
+fn every_sample_format_is_read() {
+    fn check(channels: u16, bits: u16, format: hound::SampleFormat) {
+        let spec = hound::WavSpec {
+            channels,
+            sample_rate: 44_100,
+            bits_per_sample: bits,
+            sample_format: format,
+        };
+        let mut file = std::io::Cursor::new(Vec::new());
+        let mut writer = hound::WavWriter::new(&mut file, spec).unwrap();
+        let full_scale = 2f64.powi(i32::from(bits) - 1);
+        let values: Vec<f64> = (0..5 * channels)
+            .map(|idx| (f64::from(idx) / f64::from(5 * channels) - 0.5) * 2.0)
+            .collect();
+        for value in &values {
+            match format {
+                hound::SampleFormat::Int => writer.write_sample((value * full_scale) as i32),
+                hound::SampleFormat::Float => writer.write_sample(*value as f32),
+            }
+            .unwrap();
+        }
+        writer.finalize().unwrap();
+        let last = usize::from(channels) - 1;
+        let audio = decode(file.get_ref(), Channel::Index(last)).unwrap();
+        assert_eq!((audio.samples.len(), audio.sample_rate_hz), (5, 44_100));
+        // hound's writer was handed values cut to a whole step.
+        let step = if format == hound::SampleFormat::Int {
+            1.0 / full_scale
+        } else {
+            1e-7
+        };
+        for (moment, found) in values.chunks(channels.into()).zip(&audio.samples) {
+            let difference = (moment[last] - f64::from(*found)).abs();
+            assert!(difference <= step.max(1e-7), "{bits} bits: {found}");
+        }
+        let mean = decode(file.get_ref(), Channel::Mean).unwrap();
+        let expected = values[..channels.into()].iter().sum::<f64>() / f64::from(channels);
+        assert!((f64::from(mean.samples[0]) - expected).abs() <= step.max(1e-7));
+    }
+    for channels in [1, 2, 8] {
+        for bits in [8, 16, 24, 32] {
+            check(channels, bits, hound::SampleFormat::Int);
+        }
+        check(channels, 32, hound::SampleFormat::Float);
+    }
+}
+
+#[test]
+fn unusual_and_damaged_files_are_told_apart() {
+    fn check(file: &[u8], channel: Channel, expected: &str) {
+        let found = match decode(file, channel) {
+            Ok(audio) => format!("{:?} at {}", audio.samples, audio.sample_rate_hz),
+            Err(error) => error.to_string(),
+        };
+        assert!(found.contains(expected), "{found} instead of {expected}");
+    }
+    let first = Channel::default();
+    let good = wav(1, 1, 16_000, 16, &[0, 0x40, 0, 0xC0]);
+    check(&good, first, "[0.5, -0.5] at 16000");
+    check(
+        &good,
+        Channel::Index(1),
+        "channel 1 was asked for, there are 1",
+    );
+    check(
+        &good[..good.len() - 1],
+        first,
+        "promises 4 bytes of sound, 3 are there",
+    );
+    check(&good[..36], first, "no data chunk");
+    check(&good[..30], first, "shorter than 16 bytes");
+    check(&good[..11], first, "neither WAV nor FLAC");
+    check(&[], first, "no samples");
+    check(&wav(1, 1, 16_000, 16, &[]), first, "no samples");
+    check(
+        &wav(1, 1, 16_000, 16, &[1, 2, 3]),
+        first,
+        "in the middle of a sample",
+    );
+    check(
+        &wav(1, 2, 16_000, 16, &[1, 2]),
+        first,
+        "in the middle of a sample",
+    );
+    check(
+        &wav(1, 0, 16_000, 16, &[1, 2]),
+        first,
+        "channels is 0, must be 1 to 8",
+    );
+    check(
+        &wav(1, 9, 16_000, 16, &[1, 2]),
+        first,
+        "channels is 9, must be 1 to 8",
+    );
+    check(&wav(1, 1, 0, 16, &[1, 2]), first, "sample rate in Hz is 0");
+    check(
+        &wav(1, 1, 16_000, 12, &[1, 2]),
+        first,
+        "of 12 bits cannot be read",
+    );
+    check(
+        &wav(7, 1, 16_000, 8, &[1, 2]),
+        first,
+        "encoding 0x0007 of 8 bits",
+    );
+    check(
+        &wav(3, 1, 16_000, 32, &f32::NAN.to_le_bytes()),
+        first,
+        "value 0 is not a finite",
+    );
+    check(
+        &wav(3, 1, 16_000, 64, &1e300f64.to_le_bytes()),
+        first,
+        "value 0 is not a finite",
+    );
+    check(
+        &wav(3, 1, 16_000, 64, &0.25f64.to_le_bytes()),
+        first,
+        "[0.25]",
+    );
+    check(b"fLaC", first, "damaged FLAC");
+    check(b"ID3\x03 and so on", first, "neither WAV nor FLAC");
+
+    let open_ended = [&good[..40], &[0xFF; 4], &good[44..]].concat();
+    check(&open_ended, first, "[0.5, -0.5]");
+    let odd_chunk = [&good[..36], b"LIST\x03\0\0\0abc\0", &good[36..]].concat();
+    check(&odd_chunk, first, "[0.5, -0.5]");
+    let data_first = [&good[..12], &good[36..], &good[12..36]].concat();
+    check(&data_first, first, "data come before the format");
+}
+
+#[test]
+fn errors_name_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("notes.wav");
+    std::fs::write(&path, "notes").unwrap();
+    for (path, reason) in [
+        (path, "neither WAV nor FLAC"),
+        (folder.path().join("missing.wav"), "No such file"),
+        (folder.path().to_path_buf(), "not a file"),
+    ] {
+        let message = read(&path, Channel::default()).unwrap_err().to_string();
+        assert!(message.starts_with(path.to_str().unwrap()) && message.contains(reason));
+    }
+}
+
+#[test]
+fn flac_is_its_wav() {
+    let (Some(flacs), Some(wavs)) = (
+        shared_data("audio/flac-samples"),
+        shared_data("audio/dcase23-dev-28/dev_data/valve/train"),
+    ) else {
+        return;
+    };
+    let mut compared = 0;
+    for entry in std::fs::read_dir(flacs).unwrap() {
+        let flac = entry.unwrap().path();
+        let name = flac.file_name().unwrap();
+        let wav = wavs.join(name).with_extension("wav");
+        let left = read(&flac, Channel::default()).unwrap();
+        assert_eq!(left, read(&wav, Channel::default()).unwrap());
+        compared += 1;
+    }
+    assert_eq!(compared, 2);
+}
+
+#[test]
+fn a_sine_stays_a_sine() {
+    fn check(from: u32, to: u32, frequency_hz: f64) {
+        let samples = from as usize * 2 + 7;
+        let audio = Audio {
+            samples: sine(frequency_hz, samples, from),
+            sample_rate_hz: from,
+        };
+        let resampled = audio.resampled(to).unwrap();
+        assert_eq!(resampled.sample_rate_hz, to);
+        let expected_length = (samples * to as usize).div_ceil(from as usize);
+        assert_eq!(resampled.samples.len(), expected_length);
+        let expected = sine(frequency_hz, expected_length, to);
+        // The ends know only one side of the sound: a block of the filter is left out there.
+        let inner = 0.1 * f64::from(to);
+        let inner = inner as usize..expected_length - inner as usize;
+        let power = |values: &mut dyn Iterator<Item = f32>| -> f64 {
+            values.map(|value| f64::from(value).powi(2)).sum()
+        };
+        let signal = power(&mut expected[inner.clone()].iter().copied());
+        let noise = power(
+            &mut inner
+                .clone()
+                .map(|idx| resampled.samples[idx] - expected[idx]),
+        );
+        let snr_db = 10.0 * (signal / noise).log10();
+        println!("{from} -> {to} Hz, {frequency_hz} Hz: {snr_db:.1} dB");
+        assert!(snr_db > 60.0);
+    }
+    check(44_100, 16_000, 997.0);
+    check(44_100, 16_000, 7_500.0);
+    check(48_000, 16_000, 440.0);
+    check(22_050, 16_000, 3_000.0);
+    check(8_000, 16_000, 3_000.0);
+    check(15_999, 16_000, 440.0);
+    check(96_000, 8_000, 440.0);
+}
+
+#[test]
+fn what_lies_above_the_new_band_is_gone() {
+    let audio = Audio {
+        samples: sine(9_000.0, 88_200, 44_100),
+        sample_rate_hz: 44_100,
+    };
+    let resampled = audio.resampled(16_000).unwrap();
+    let inner = &resampled.samples[2_000..30_000];
+    let loudest = inner.iter().fold(0f32, |most, s| most.max(s.abs()));
+    // -80 dB, the usual demand on an anti-aliasing filter.
+    assert!(loudest < 1e-4, "{loudest}");
+}
+
+#[test]
+fn extraction_resamples_and_refuses_what_it_cannot_do() {
+    let audio = Audio {
+        samples: sine(1_000.0, 48_000, 48_000),
+        sample_rate_hz: 48_000,
+    };
+    let resampled = audio.resampled(16_000).unwrap();
+    assert_eq!(DCASE.extract(&audio), DCASE.extract(&resampled));
+
+    fn check(spec: FeatureSpec, audio: &Audio, padding: Padding, expected: &str) {
+        let found = Extractor::with(&spec, padding, Decibels::Floor)
+            .and_then(|extractor| extractor.extract(audio))
+            .map(|matrix| format!("{} frames", matrix.frames()))
+            .unwrap_or_else(|error| error.to_string());
+        assert_eq!(found, expected);
+    }
+    let short = |samples: &[f32]| Audio {
+        samples: samples.to_vec(),
+        sample_rate_hz: 16_000,
+    };
+    let one = short(&[1.0]);
+    let mfcc = |coefficients| Feature::Mfcc { coefficients };
+    check(DCASE, &one, Padding::Zero, "1 frames");
+    check(
+        DCASE,
+        &one,
+        Padding::Reflect,
+        "1 samples, at least 513 are needed",
+    );
+    check(DCASE, &short(&[]), Padding::Zero, "holds no samples");
+    check(
+        DCASE,
+        &short(&[0.0, f32::INFINITY]),
+        Padding::Zero,
+        "value 1 is not a finite number",
+    );
+    check(DCASE, &short(&[f32::MAX; 1000]), Padding::Zero, "2 frames");
+    check(
+        FeatureSpec {
+            n_fft: 1000,
+            ..DCASE
+        },
+        &one,
+        Padding::Zero,
+        "n_fft is 1000, must be a power of two from 16 to 65536",
+    );
+    check(
+        FeatureSpec {
+            hop_length: 0,
+            ..DCASE
+        },
+        &one,
+        Padding::Zero,
+        "hop_length is 0, must be 16 to 65536",
+    );
+    check(
+        FeatureSpec { n_mels: 0, ..DCASE },
+        &one,
+        Padding::Zero,
+        "n_mels is 0, must be 1 to 1024",
+    );
+    check(
+        FeatureSpec {
+            feature: mfcc(129),
+            ..DCASE
+        },
+        &one,
+        Padding::Zero,
+        "coefficients is 129, must be 1 to n_mels",
+    );
+    check(
+        FeatureSpec {
+            sample_rate_hz: 0,
+            ..DCASE
+        },
+        &one,
+        Padding::Zero,
+        "the sample rate in Hz is 0, must be 1000 to 384000",
+    );
+}
+
+const FLAC: &[u8] = include_bytes!("../../tests/golden/sine.flac");
+
+#[test]
+fn flac_is_read_by_channel() {
+    let left = decode(FLAC, Channel::Index(0)).unwrap();
+    let right = decode(FLAC, Channel::Index(1)).unwrap();
+    let mean = decode(FLAC, Channel::Mean).unwrap();
+    assert_eq!((left.samples.len(), left.sample_rate_hz), (5000, 16_000));
+    let signal = &golden_signal(16_000).samples[1000..];
+    for (idx, expected) in signal.iter().enumerate() {
+        let [left, right, mean] = [&left, &right, &mean].map(|audio| audio.samples[idx]);
+        let left_integer = (f64::from(*expected) * 32767.0).floor();
+        assert_eq!(f64::from(left) * 32768.0, left_integer);
+        assert_eq!(f64::from(right) * 32768.0, (left_integer / 2.0).floor());
+        assert_eq!(mean, (left + right) / 2.0);
+    }
+    let cut = &FLAC[..FLAC.len() - 100];
+    assert!(decode(cut, Channel::Mean).is_err());
+    assert!(decode(FLAC, Channel::Index(2)).is_err());
+}
+
+/// Any file that decodes gives finite samples, and no more than its bytes can stand for.
+fn decode_hostile(bytes: &[u8]) {
+    for channel in [Channel::Mean, Channel::Index(0)] {
+        if let Ok(audio) = decode(bytes, channel) {
+            assert!(audio.samples.iter().all(|sample| sample.is_finite()));
+            let expansion = if bytes.starts_with(b"fLaC") {
+                1 << 24
+            } else {
+                bytes.len()
+            };
+            assert!((1..=expansion).contains(&audio.samples.len()));
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_make_a_reader_panic(
+        head in 0usize..4,
+        rest in prop::collection::vec(any::<u8>(), 0..300),
+    ) {
+        let wav = wav(1, 1, 16_000, 16, &[]);
+        let head = [b"" as &[u8], &wav[..12], &wav[..40], &FLAC[..42]][head];
+        decode_hostile(&[head, &rest].concat());
+    }
+
+    #[test]
+    fn no_change_of_a_good_file_makes_a_reader_panic(
+        kind in 0usize..4,
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
+        in_header in any::<bool>(),
+        kept in any::<prop::sample::Index>(),
+        cut in any::<bool>(),
+    ) {
+        let data = [7, 1, 2, 3, 4, 5, 6, 0].repeat(12);
+        let mut file = match kind {
+            0 => wav(1, 2, 16_000, 16, &data),
+            1 => wav(1, 1, 44_100, 24, &data),
+            2 => wav(3, 1, 48_000, 32, &data),
+            _ => FLAC.to_vec(),
+        };
+        for (position, value) in changes {
+            let range = if in_header { file.len().min(64) } else { file.len() };
+            let position = position.index(range);
+            file[position] = value;
+        }
+        if cut {
+            file.truncate(kept.index(file.len()));
+        }
+        decode_hostile(&file);
+    }
+}

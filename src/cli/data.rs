@@ -1,0 +1,77 @@
+//! `nas data`: known data sets, what lies at a path, and the synthetic set as files.
+
+use std::path::PathBuf;
+
+use super::{Failure, Global, open};
+use crate::{
+    data::{self, synthetic},
+    report::{json, listing},
+};
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// List the data sets that this program reads, and where they come from
+    List,
+    /// Say what was recognised at a path, and everything odd about it
+    Info {
+        /// A folder, a manifest, or `synthetic[:MACHINE]`
+        path: String,
+    },
+    /// Write the synthetic machine sounds as WAV files in DCASE2022 layout
+    Synth {
+        /// A machine; repeatable [default: all]
+        #[arg(long)]
+        machine: Vec<String>,
+        /// The folder to write, which must be new or empty
+        #[arg(long, value_name = "DIR")]
+        to: PathBuf,
+    },
+}
+
+impl Args {
+    pub fn run(&self, global: &Global) -> Result<(), Failure> {
+        match &self.command {
+            Command::List => match global.json {
+                true => print!(
+                    "{}",
+                    json::render(&listing::known_datasets_document(data::KNOWN_DATASETS))
+                ),
+                false => print!("{}", listing::known_datasets(data::KNOWN_DATASETS)),
+            },
+            Command::Info { path } => {
+                let info = data::describe(&open::dataset(path)?);
+                match global.json {
+                    true => print!("{}", json::render(&listing::dataset_document(&info))),
+                    false => print!("{}", listing::dataset(&info)),
+                }
+            }
+            Command::Synth { machine, to } => {
+                let names = match machine.is_empty() {
+                    true => synthetic::Machine::ALL
+                        .map(|machine| machine.name().to_string())
+                        .to_vec(),
+                    false => machine.clone(),
+                };
+                let mut all = open::dataset(&format!("synthetic:{}", names[0]))?;
+                for name in &names[1..] {
+                    all.clips
+                        .extend(open::dataset(&format!("synthetic:{name}"))?.clips);
+                }
+                synthetic::write(&all, to)?;
+                let clips = all.clips.len();
+                global.note(&format!(
+                    "wrote {clips} clips of {} to {}",
+                    names.join(", "),
+                    to.display()
+                ));
+            }
+        }
+        Ok(())
+    }
+}

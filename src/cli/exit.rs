@@ -1,0 +1,97 @@
+//! Exit codes, and which error has which.
+
+use crate::{
+    audio::AudioError,
+    data::{DataError, synthetic::WriteError},
+    evaluate::{ModelError, PrepareError},
+    features::FeatureError,
+    report::ReportError,
+    run::RunError,
+    space::SpaceError,
+    store::StoreError,
+    target::TargetError,
+};
+
+/// Documented exit codes other than 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    Failure = 1,
+    Usage = 2,
+    NothingFits = 3,
+    Store = 5,
+    Interrupted = 130,
+}
+
+/// Why a command failed, and its exit code.
+#[derive(Debug)]
+pub struct Failure {
+    pub exit: Exit,
+    pub error: anyhow::Error,
+}
+
+impl Failure {
+    pub fn new(exit: Exit, error: impl Into<anyhow::Error>) -> Failure {
+        Failure {
+            exit,
+            error: error.into(),
+        }
+    }
+
+    /// A mistake on the command line, in plain words.
+    pub fn usage(message: impl std::fmt::Display) -> Failure {
+        Failure::new(Exit::Usage, anyhow::anyhow!("{message}"))
+    }
+
+    /// Something that went wrong, in plain words.
+    pub fn plain(message: impl std::fmt::Display) -> Failure {
+        Failure::new(Exit::Failure, anyhow::anyhow!("{message}"))
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Failure {
+        let exit = match &error {
+            error if error.is_locked_or_damaged() => Exit::Store,
+            StoreError::UnknownRun { .. } | StoreError::AmbiguousRun { .. } => Exit::Usage,
+            _ => Exit::Failure,
+        };
+        Failure::new(exit, error)
+    }
+}
+
+impl From<RunError> for Failure {
+    fn from(error: RunError) -> Failure {
+        match error {
+            RunError::Store(error) => error.into(),
+            error => Failure::new(Exit::Failure, error),
+        }
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Failure {
+        Failure::new(Exit::Failure, error)
+    }
+}
+
+macro_rules! failures {
+    ($($error:ty => $exit:ident),* $(,)?) => {$(
+        impl From<$error> for Failure {
+            fn from(error: $error) -> Failure {
+                Failure::new(Exit::$exit, error)
+            }
+        }
+    )*};
+}
+
+failures! {
+    SpaceError => Usage,
+    TargetError => Usage,
+    AudioError => Failure,
+    DataError => Failure,
+    WriteError => Failure,
+    FeatureError => Failure,
+    PrepareError => Failure,
+    ModelError => Failure,
+    ReportError => Failure,
+}

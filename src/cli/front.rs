@@ -1,0 +1,28 @@
+//! `nas front`: the Pareto front of a run.
+
+use super::{Failure, Global, open};
+use crate::report::{
+    json::{self, FrontDocument},
+    table,
+};
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[arg(default_value = "latest")]
+    run: String,
+    /// Print comma-separated values
+    #[arg(long, conflicts_with = "json")]
+    csv: bool,
+}
+
+impl Args {
+    pub fn run(&self, global: &Global) -> Result<(), Failure> {
+        let (_, _, info) = open::run(global, &self.run)?;
+        match (global.json, self.csv) {
+            (true, _) => print!("{}", json::render(&FrontDocument::new(&info))),
+            (_, true) => print!("{}", table::front_csv(&info)?),
+            _ => print!("{}", table::front_tables(&info, super::width())),
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,135 @@
+//! The command line: one file per subcommand. Only here are arguments read, things printed and exit codes chosen.
+
+mod completions;
+mod data;
+mod exit;
+mod front;
+mod open;
+mod progress;
+mod report;
+mod runs;
+mod score;
+mod search;
+mod show;
+mod spaces;
+mod targets;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+pub use exit::{Exit, Failure};
+
+/// Finds neural networks for sound that fit a microcontroller.
+#[derive(Debug, Parser)]
+#[command(name = "nas", version, about, max_term_width = 100, after_help = AFTER_HELP)]
+pub struct Args {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const AFTER_HELP: &str = "\
+A run is named by `latest`, its name or a unique beginning of it; a trial by RUN/NUMBER.
+stdout carries data, stderr messages.
+
+Exit codes: 0 ok, 1 failure, 2 usage, 3 nothing fits the budget, 5 store locked or damaged, 130 interrupted.";
+
+/// Options that every command has.
+#[derive(Debug, clap::Args)]
+pub struct Global {
+    /// The database of runs; artefacts lie in folders beside it
+    #[arg(
+        long,
+        global = true,
+        value_name = "PATH",
+        default_value = "runs/nas.sqlite"
+    )]
+    store: PathBuf,
+    /// Print a JSON document (docs/json.md) instead of text
+    #[arg(long, global = true)]
+    json: bool,
+    /// Say less: no progress, no notes
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    quiet: bool,
+    /// Say more; twice for every trial
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+}
+
+impl Global {
+    /// The folder of the store, which artefact paths are relative to.
+    fn folder(&self) -> PathBuf {
+        let parent = self.store.parent().unwrap_or(std::path::Path::new(""));
+        if parent.as_os_str().is_empty() {
+            PathBuf::from(".")
+        } else {
+            parent.to_path_buf()
+        }
+    }
+
+    /// A message for people, on stderr.
+    fn note(&self, text: &str) {
+        if !self.quiet {
+            eprintln!("{text}");
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Search networks for a data set and a target
+    Search(Box<search::Args>),
+    /// List the runs of the store
+    Runs,
+    /// Show a run, or one of its trials
+    Show(show::Args),
+    /// Print the Pareto front of a run
+    Front(front::Args),
+    /// Draw the Pareto front and the hypervolume of a run as SVG and PNG
+    Report(report::Args),
+    /// Score sound clips with a found model
+    Score(score::Args),
+    /// List the search spaces
+    Spaces(spaces::Args),
+    /// List the hardware targets
+    Targets(targets::Args),
+    /// Look at data sets
+    Data(data::Args),
+    /// Print a completion script for a shell
+    Completions(completions::Args),
+}
+
+/// Runs the command that the process was given.
+pub fn main() -> ExitCode {
+    let args = Args::parse();
+    let global = &args.global;
+    let result = match args.command {
+        Command::Search(args) => args.run(global),
+        Command::Runs => runs::run(global),
+        Command::Show(args) => args.run(global),
+        Command::Front(args) => args.run(global),
+        Command::Report(args) => args.run(global),
+        Command::Score(args) => args.run(global),
+        Command::Spaces(args) => args.run(global),
+        Command::Targets(args) => args.run(global),
+        Command::Data(args) => args.run(global),
+        Command::Completions(args) => args.run(),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("error: {:#}", failure.error);
+            ExitCode::from(failure.exit as u8)
+        }
+    }
+}
+
+/// Columns of the terminal; 120 where there is none.
+fn width() -> usize {
+    let columns = std::env::var("COLUMNS")
+        .ok()
+        .and_then(|columns| columns.parse().ok());
+    columns.unwrap_or(120)
+}

@@ -1,0 +1,107 @@
+//! Opening what several commands need: stores, runs, data sets, feature caches.
+
+use std::path::{Path, PathBuf};
+
+use super::{Exit, Failure, Global};
+use crate::{
+    data::{self, Dataset, synthetic::Machine},
+    features::FeatureStore,
+    report::{self, RunInfo},
+    store::{Run, Store, StoreError},
+};
+
+/// The store for reading; a store that does not exist is a plain message.
+pub fn store(global: &Global) -> Result<Store, Failure> {
+    Store::open_read_only(&global.store).map_err(|error| match error {
+        StoreError::Missing { path } => Failure::plain(format!(
+            "there are no runs yet ({} does not exist); `nas search` begins one",
+            path.display()
+        )),
+        error => error.into(),
+    })
+}
+
+/// A run of the store with all that reports show of it.
+pub fn run(global: &Global, selector: &str) -> Result<(Store, Run, RunInfo), Failure> {
+    let store = store(global)?;
+    let run = store.find_run(selector)?;
+    let info = report::load(&store, &run)?;
+    Ok((store, run, info))
+}
+
+/// Splits `RUN/NUMBER`; the number is `None` where only a run is named.
+pub fn run_and_trial(text: &str) -> Result<(&str, Option<u64>), Failure> {
+    let Some((run, number)) = text.split_once('/') else {
+        return Ok((text, None));
+    };
+    match number.parse() {
+        Ok(number) => Ok((run, Some(number))),
+        Err(_) => Err(Failure::usage(format!(
+            "`{number}` is not the number of a trial; write for example {run}/17"
+        ))),
+    }
+}
+
+/// A data set by path, or `synthetic` or `synthetic:MACHINE`.
+pub fn dataset(text: &str) -> Result<Dataset, Failure> {
+    match text.strip_prefix("synthetic") {
+        Some("") => Ok(data::synthetic::dataset(Machine::DEFAULT)),
+        Some(rest) if rest.starts_with(':') => match Machine::from_name(&rest[1..]) {
+            Some(machine) => Ok(data::synthetic::dataset(machine)),
+            None => Err(Failure::usage(format!(
+                "there is no synthetic machine `{}`; there are {}",
+                &rest[1..],
+                Machine::ALL.map(Machine::name).join(", ")
+            ))),
+        },
+        _ => Ok(data::open(Path::new(text))?),
+    }
+}
+
+/// Where features are kept between runs.
+pub fn features(global: &Global) -> FeatureStore {
+    FeatureStore::new(Some(global.folder().join("cache")))
+}
+
+/// An absolute form of a data set's name, so that a run can be resumed from anywhere.
+pub fn lasting_name(text: &str) -> String {
+    match std::fs::canonicalize(text) {
+        Ok(path) => path.display().to_string(),
+        Err(_) => text.to_string(),
+    }
+}
+
+/// The folder of a trial's model; an error where it has none.
+pub fn model_folder(
+    global: &Global,
+    store: &Store,
+    run: &Run,
+    number: u64,
+) -> Result<PathBuf, Failure> {
+    let trial = store
+        .trials(run.id)?
+        .into_iter()
+        .find(|trial| trial.number == number as i64)
+        .ok_or_else(|| {
+            Failure::new(
+                Exit::Usage,
+                anyhow::anyhow!("run {} has no trial {number}", run.name),
+            )
+        })?;
+    let no_model =
+        |why: &str| Failure::plain(format!("trial {}/{number} has no model: {why}", run.name));
+    match &trial.outcome {
+        crate::store::TrialOutcome::Rejected { message, .. } => {
+            Err(no_model(&format!("over budget, {message}")))
+        }
+        crate::store::TrialOutcome::Failed { message } => {
+            Err(no_model(&format!("it failed, {message}")))
+        }
+        crate::store::TrialOutcome::Scored { evaluation_key } => {
+            let evaluation = store.evaluation(evaluation_key)?;
+            let relative = evaluation.and_then(|evaluation| evaluation.artefacts);
+            let relative = relative.ok_or_else(|| no_model("nothing was stored"))?;
+            Ok(global.folder().join(relative))
+        }
+    }
+}

@@ -1,0 +1,536 @@
+//! `nas search`: begins or resumes a run.
+
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::{Duration, Instant},
+};
+
+use super::{Exit, Failure, Global, open, progress::Display};
+use crate::{
+    audio::FeatureSpec,
+    evaluate::{Evaluator, Formula, Options, Pipeline},
+    report::{
+        self, draw,
+        json::{self, FrontDocument},
+        table,
+    },
+    run::{self, DataFacts, Finish, LogMelFacts, Objective, Search, Settings, references, search},
+    search::SamplerKind,
+    space::{self, Spaces},
+    store::{NewRun, Run, RunLock, Store},
+    target::{self, Target},
+    units::{Bytes, Count, Microjoules, Micros, Rng, Span, three_digits},
+};
+
+/// Networks that are trained unless the user says otherwise: some minutes on two cores.
+const DEFAULT_TRIALS: usize = 72;
+/// Candidates that `--dry-run` draws to find the share that fits.
+const DRY_RUN_SAMPLE: usize = 2000;
+/// Candidates that `--dry-run` trains to see how long it takes.
+const DRY_RUN_TRAINED: usize = 2;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// A folder or manifest of sounds, or `synthetic[:MACHINE]` for built-in machine sounds
+    #[arg(
+        long,
+        value_name = "PATH|synthetic[:MACHINE]",
+        default_value = "synthetic"
+    )]
+    data: String,
+    /// A search space by name or TOML file; repeatable [default: all that suit the data]
+    #[arg(long = "space", value_name = "NAME|FILE")]
+    spaces: Vec<String>,
+    /// A hardware target by name or TOML file; repeatable, the first one steers [default: m7]
+    #[arg(long = "target", value_name = "NAME|FILE")]
+    targets: Vec<String>,
+    /// Most RAM, such as 256k
+    #[arg(long, value_name = "BYTES")]
+    budget_ram: Option<Bytes>,
+    /// Most flash, such as 1M
+    #[arg(long, value_name = "BYTES")]
+    budget_flash: Option<Bytes>,
+    /// Longest time of one inference with its front end, such as 20ms
+    #[arg(long, value_name = "TIME")]
+    budget_latency: Option<Micros>,
+    /// Most energy of one inference with its front end, such as 300uJ
+    #[arg(long, value_name = "ENERGY")]
+    budget_energy: Option<Microjoules>,
+    /// Most multiply-accumulates of one inference, such as 3M
+    #[arg(long, value_name = "COUNT")]
+    budget_macs: Option<Count>,
+    /// Networks to train in all; resuming continues towards it. Those over budget do not count [default: 72]
+    #[arg(long, value_name = "N")]
+    trials: Option<usize>,
+    /// Begin no training after this long, such as 10m
+    #[arg(long, value_name = "SPAN")]
+    time: Option<Span>,
+    /// Networks that train at the same time; the results do not depend on it [default: all cores]
+    #[arg(long, value_name = "N")]
+    jobs: Option<usize>,
+    /// Determines every proposal and every training
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
+    /// How new candidates are proposed: random, evolution or nsga2
+    #[arg(long, default_value = "evolution")]
+    sampler: SamplerKind,
+    /// What is minimised: auc, pauc, latency, ram, flash, energy, macs
+    #[arg(long, value_delimiter = ',', default_value = "auc,latency,ram")]
+    objectives: Vec<Objective>,
+    /// Epochs of every training, instead of what the space says
+    #[arg(long, value_name = "N")]
+    epochs: Option<usize>,
+    /// Where networks are trained: cpu, or wgpu or cuda where built with that feature
+    #[arg(long, default_value = "cpu")]
+    device: String,
+    /// Name of the run [default: from data, target and time]
+    #[arg(long)]
+    name: Option<String>,
+    /// Continue a run with the settings it was begun with; only --trials, --time and --jobs can differ
+    #[arg(long, value_name = "RUN", num_args = 0..=1, default_missing_value = "latest")]
+    resume: Option<String>,
+    /// Say what a search would do, and begin none
+    #[arg(long, conflicts_with = "resume")]
+    dry_run: bool,
+    /// Score by a formula instead of training, for tests of the tool itself
+    #[arg(long, hide = true)]
+    debug_formula: bool,
+}
+
+impl Args {
+    pub fn run(&self, global: &Global) -> Result<(), Failure> {
+        let stop = interruption();
+        let mut store = None;
+        let (mut settings, resumed) = match &self.resume {
+            None => (self.settings()?, None),
+            Some(selector) => {
+                let opened = Store::open(&global.store)?;
+                let run = opened.find_run(selector)?;
+                store = Some(opened);
+                let mut settings = Settings::from_json(&run.settings_json).map_err(usage)?;
+                settings.trials = self.trials.unwrap_or(settings.trials);
+                (settings, Some(run))
+            }
+        };
+        let pipeline = match self.debug_formula {
+            true => None,
+            false => Some(pipeline(global, &settings)?),
+        };
+        if let (Some(pipeline), None) = (&pipeline, &resumed) {
+            settings.facts = facts(pipeline)?;
+        }
+        let setup = Setup::new(pipeline, &settings)?;
+        if let Some(run) = &resumed
+            && run.data_hash != setup.data_hash()
+        {
+            return Err(Failure::plain(format!(
+                "the data of run {} has changed since it was begun; begin a new run",
+                run.name
+            )));
+        }
+        setup.introduce(global);
+        if self.dry_run {
+            return setup.dry_run(&settings, self.jobs(), stop);
+        }
+
+        let mut store = match store {
+            Some(store) => store,
+            None => Store::open(&global.store)?,
+        };
+        let run = match resumed {
+            Some(run) => run,
+            None => store.create_run(&setup.new_run(&settings, self.name.as_deref()))?,
+        };
+        let _lock = RunLock::acquire(&global.folder().join(&run.name))?;
+        let finish = self.search(global, &mut store, &run, &settings, &setup, stop)?;
+        conclude(global, &store, &run, finish)
+    }
+
+    fn settings(&self) -> Result<Settings, Failure> {
+        let spaces = match self.spaces.is_empty() {
+            true => space::builtin(),
+            false => self
+                .spaces
+                .iter()
+                .map(|name| space::load(name))
+                .collect::<Result<_, _>>()?,
+        };
+        let named = |name: &String, text: &String| run::NamedText {
+            name: name.clone(),
+            text: text.clone(),
+        };
+        let mut names = self.targets.clone();
+        if names.is_empty() {
+            names.push("m7".to_string());
+        }
+        let targets: Vec<Target> = names
+            .iter()
+            .map(|name| target::find(name))
+            .collect::<Result<_, _>>()?;
+        for (idx, target) in targets.iter().enumerate() {
+            if targets[..idx].iter().any(|other| other.name == target.name) {
+                return Err(Failure::usage(format!(
+                    "target {} is given twice",
+                    target.name
+                )));
+            }
+        }
+        if self
+            .objectives
+            .iter()
+            .enumerate()
+            .any(|(idx, objective)| self.objectives[..idx].contains(objective))
+        {
+            return Err(Failure::usage("an objective is given twice"));
+        }
+        if self.trials == Some(0) || self.epochs == Some(0) || self.jobs == Some(0) {
+            return Err(Failure::usage(
+                "--trials, --epochs and --jobs must be at least 1",
+            ));
+        }
+        Ok(Settings {
+            settings_version: Settings::VERSION,
+            data: open::lasting_name(&self.data),
+            facts: FORMULA_FACTS,
+            spaces: spaces
+                .iter()
+                .map(|space| named(&space.name, &space.text))
+                .collect(),
+            targets: targets
+                .iter()
+                .map(|target| named(&target.name, &target.text))
+                .collect(),
+            budget: run::BudgetSettings {
+                ram_bytes: self.budget_ram.map(|bytes| bytes.0 as f64),
+                flash_bytes: self.budget_flash.map(|bytes| bytes.0 as f64),
+                latency_us: self.budget_latency.map(|latency| latency.0),
+                energy_uj: self.budget_energy.map(|energy| energy.0),
+                macs: self.budget_macs.map(|count| count.0),
+            },
+            objectives: self
+                .objectives
+                .iter()
+                .map(|objective| objective.name().to_string())
+                .collect(),
+            sampler: self.sampler.name().to_string(),
+            seed: self.seed,
+            epochs: self.epochs,
+            device: self.device.clone(),
+            trials: self.trials.unwrap_or(DEFAULT_TRIALS),
+        })
+    }
+
+    fn jobs(&self) -> usize {
+        let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
+        self.jobs.unwrap_or(cores)
+    }
+
+    fn search(
+        &self,
+        global: &Global,
+        store: &mut Store,
+        run: &Run,
+        settings: &Settings,
+        setup: &Setup,
+        stop: &AtomicBool,
+    ) -> Result<Finish, Failure> {
+        let jobs = self.jobs();
+        global.note(&format!(
+            "run {}: training {} networks, {jobs} at a time",
+            run.name, settings.trials
+        ));
+        let deadline = self.time.map(|span| Instant::now() + span.0);
+        let sampler = settings.sampler().map_err(usage)?.sampler();
+        let search_setup = Search {
+            spaces: &setup.spaces,
+            targets: &setup.targets,
+            budget: &settings.budget(),
+            objectives: &setup.objectives,
+            references: &setup.references,
+            sampler: sampler.as_ref(),
+            evaluator: setup.evaluator(),
+            seed: settings.seed,
+            trials: settings.trials,
+            deadline,
+            jobs,
+            stop,
+        };
+        let mut display = Display::new(global, jobs);
+        let finish = search(store, run, &search_setup, &mut |progress| {
+            display.show(progress)
+        });
+        display.finish();
+        Ok(finish?)
+    }
+}
+
+/// All that a search needs besides the store, made from its settings.
+struct Setup {
+    pipeline: Option<Pipeline>,
+    spaces: Spaces,
+    targets: Vec<Target>,
+    objectives: Vec<Objective>,
+    references: Vec<Vec<f64>>,
+}
+
+const FORMULA: Formula = Formula {
+    pause: Duration::from_millis(10),
+};
+
+impl Setup {
+    fn new(pipeline: Option<Pipeline>, settings: &Settings) -> Result<Setup, Failure> {
+        let targets = settings.targets().map_err(usage)?;
+        let objectives = settings.objectives().map_err(usage)?;
+        let spaces = settings.spaces().map_err(usage)?;
+        let references = references(&spaces, &targets, &settings.budget(), &objectives);
+        Ok(Setup {
+            pipeline,
+            spaces,
+            targets,
+            objectives,
+            references,
+        })
+    }
+
+    fn evaluator(&self) -> &dyn Evaluator {
+        match &self.pipeline {
+            Some(pipeline) => pipeline,
+            None => &FORMULA,
+        }
+    }
+
+    fn data_hash(&self) -> &str {
+        self.pipeline
+            .as_ref()
+            .map_or("formula", |pipeline| pipeline.data_hash())
+    }
+
+    fn data_name(&self) -> &str {
+        self.pipeline
+            .as_ref()
+            .map_or("formula", |pipeline| &pipeline.dataset().name)
+    }
+
+    fn new_run(&self, settings: &Settings, name: Option<&str>) -> NewRun {
+        let created_utc = run::utc_now();
+        let name = name.map(str::to_string).unwrap_or_else(|| {
+            let plain = |text: &str| -> String {
+                text.chars()
+                    .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
+                    .collect()
+            };
+            let stamp: String = created_utc.chars().filter(char::is_ascii_digit).collect();
+            let data = plain(self.data_name().trim_start_matches("synthetic:"));
+            format!(
+                "{data}-{}-{}-{}",
+                plain(&self.targets[0].name),
+                &stamp[..8],
+                &stamp[8..]
+            )
+        });
+        NewRun {
+            name,
+            created_utc,
+            seed: settings.seed,
+            version: env!("CARGO_PKG_VERSION").to_string(),
+            data_name: self.data_name().to_string(),
+            data_hash: self.data_hash().to_string(),
+            synthetic: self
+                .pipeline
+                .as_ref()
+                .is_none_or(|pipeline| pipeline.dataset().synthetic),
+            settings_json: settings.to_json(),
+            reference_json: serde_json::to_string(&self.references).expect("numbers"),
+        }
+    }
+
+    /// Says what is searched, on stderr.
+    fn introduce(&self, global: &Global) {
+        if let Some(pipeline) = &self.pipeline {
+            let dataset = pipeline.dataset();
+            let synthetic = if dataset.synthetic {
+                " (synthetic)"
+            } else {
+                ""
+            };
+            global.note(&format!(
+                "data: {}{synthetic}, {} clips",
+                dataset.name,
+                dataset.clips.len()
+            ));
+            for note in dataset.notes.iter().chain(&pipeline.notes()) {
+                global.note(&format!("note: {note}"));
+            }
+        }
+        let names: Vec<String> = self
+            .spaces
+            .spaces()
+            .iter()
+            .map(|space| format!("{} ({})", space.name, size(space.size())))
+            .collect();
+        global.note(&format!("spaces: {}", names.join(", ")));
+        for (target, references) in self.targets.iter().zip(&self.references) {
+            let parts: Vec<String> = self
+                .objectives
+                .iter()
+                .zip(references)
+                .map(|(objective, value)| objective.show(*value))
+                .collect();
+            global.note(&format!(
+                "target: {}; hypervolume reference: {}",
+                target.name,
+                parts.join(", ")
+            ));
+        }
+    }
+
+    fn dry_run(&self, settings: &Settings, jobs: usize, stop: &AtomicBool) -> Result<(), Failure> {
+        let budget = settings.budget();
+        let mut rng = Rng::new(settings.seed, 0x6472_795f_7275_6e);
+        let genomes: Vec<_> = (0..DRY_RUN_SAMPLE)
+            .map(|_| self.spaces.random(&mut rng))
+            .collect();
+        let fits = |genome: &&space::Genome| {
+            let candidate = self.spaces.decode(genome);
+            let macs = candidate.graph.macs();
+            let excess =
+                |target| budget.excess(target, &target::estimate(&candidate, target), macs);
+            self.targets.iter().any(|target| excess(target).is_none())
+        };
+        let fitting: Vec<_> = genomes.iter().filter(fits).collect();
+        let share = fitting.len() as f64 / genomes.len() as f64;
+        println!("size of the spaces: {} genomes", size(self.spaces.size()));
+        println!(
+            "share that fits the budget: {:.1} % of {DRY_RUN_SAMPLE} drawn at random",
+            100.0 * share
+        );
+        if fitting.is_empty() {
+            return Err(Failure::new(
+                Exit::NothingFits,
+                anyhow::anyhow!("no candidate drawn fits the budget"),
+            ));
+        }
+        let begin = Instant::now();
+        let timed = &fitting[..fitting.len().min(DRY_RUN_TRAINED)];
+        for genome in timed {
+            let training = self.spaces.space_of(genome).training;
+            let candidate = self.spaces.decode(genome);
+            if let Err(error) =
+                self.evaluator()
+                    .evaluate(&candidate, &training, settings.seed, stop)
+            {
+                return Err(Failure::plain(format!(
+                    "a candidate could not be trained: {error}"
+                )));
+            }
+        }
+        let seconds = begin.elapsed().as_secs_f64() / timed.len() as f64;
+        let total = seconds * settings.trials as f64 / jobs as f64;
+        println!(
+            "seconds per candidate: {} (mean of {} trained now)",
+            three_digits(seconds),
+            timed.len()
+        );
+        println!(
+            "estimated end: {} after the start, for {} candidates, {jobs} at a time",
+            Span(Duration::from_secs_f64(total)),
+            settings.trials
+        );
+        Ok(())
+    }
+}
+
+/// The evaluation of candidates on the run's data.
+fn pipeline(global: &Global, settings: &Settings) -> Result<Pipeline, Failure> {
+    let dataset = open::dataset(&settings.data)?;
+    let backend = settings.device.parse().map_err(usage)?;
+    let options = Options {
+        epochs: settings.epochs,
+        backend,
+    };
+    Ok(Pipeline::new(dataset, open::features(global), options)?)
+}
+
+/// What of the data decides which spaces suit it.
+fn facts(pipeline: &Pipeline) -> Result<DataFacts, Failure> {
+    let fixed = pipeline.dataset().fixed_features;
+    let probe = fixed.unwrap_or(FeatureSpec::DCASE);
+    let samples = pipeline.shortest_clip_frames(&probe)? * probe.hop_length;
+    Ok(DataFacts {
+        classes: pipeline.classes(),
+        shortest_clip_s: samples as f64 / f64::from(probe.sample_rate_hz),
+        log_mel: fixed.map(|spec| LogMelFacts {
+            sample_rate_hz: spec.sample_rate_hz,
+            n_fft: spec.n_fft,
+            hop_length: spec.hop_length,
+            n_mels: spec.n_mels,
+        }),
+    })
+}
+
+/// What the formula pretends of its data.
+const FORMULA_FACTS: DataFacts = DataFacts {
+    classes: 3,
+    shortest_clip_s: 10.0,
+    log_mel: None,
+};
+
+/// Shows the front and draws it, and turns the end of the search into an exit code.
+fn conclude(global: &Global, store: &Store, run: &Run, finish: Finish) -> Result<(), Failure> {
+    if let Finish::NothingFits(nearest) = &finish {
+        return Err(Failure::new(
+            Exit::NothingFits,
+            anyhow::anyhow!("nothing fits the budget; nearest miss: {nearest}"),
+        ));
+    }
+    let info = report::load(store, run)?;
+    let pictures = draw::write_figures(&info, &global.folder().join(&run.name))?;
+    if global.json {
+        print!("{}", json::render(&FrontDocument::new(&info)));
+    } else {
+        print!("{}", table::front_tables(&info, super::width()));
+    }
+    for picture in &pictures {
+        global.note(&format!("wrote {}", picture.display()));
+    }
+    match finish {
+        Finish::Interrupted => Err(Failure::new(
+            Exit::Interrupted,
+            anyhow::anyhow!("interrupted; `nas search --resume {}` continues", run.name),
+        )),
+        Finish::TimeUp => {
+            global.note(&format!(
+                "time is up; `nas search --resume {}` continues",
+                run.name
+            ));
+            Ok(())
+        }
+        Finish::Exhausted => {
+            global.note("the spaces have no further network that fits the budget");
+            Ok(())
+        }
+        Finish::Done | Finish::NothingFits(_) => Ok(()),
+    }
+}
+
+/// A flag that Ctrl-C and SIGTERM set; the second Ctrl-C ends the process at once.
+fn interruption() -> &'static AtomicBool {
+    static STOP: AtomicBool = AtomicBool::new(false);
+    let handler = || {
+        if STOP.swap(true, Ordering::Relaxed) {
+            std::process::exit(Exit::Interrupted as i32);
+        }
+    };
+    // Where no handler can be set, Ctrl-C ends the process, which loses nothing either.
+    let _ = ctrlc::set_handler(handler);
+    &STOP
+}
+
+fn usage(error: impl std::error::Error + Send + Sync + 'static) -> Failure {
+    Failure::new(Exit::Usage, error)
+}
+
+/// A large number in words: `1.2 M`.
+fn size(count: u128) -> String {
+    Count(u64::try_from(count).unwrap_or(u64::MAX)).to_string()
+}

@@ -1,0 +1,31 @@
+//! `nas spaces`: the search spaces and their sizes.
+
+use super::{Failure, Global};
+use crate::{
+    report::{json, listing},
+    space,
+};
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// A built-in space or a TOML file, to see its axes; all built-in ones where left out
+    #[arg(value_name = "NAME|FILE")]
+    space: Option<String>,
+}
+
+impl Args {
+    pub fn run(&self, global: &Global) -> Result<(), Failure> {
+        let spaces = match &self.space {
+            Some(name) => vec![space::load(name)?],
+            None => space::builtin(),
+        };
+        if global.json {
+            print!("{}", json::render(&listing::spaces_document(&spaces)));
+        } else if self.space.is_some() {
+            print!("{}", spaces[0].text);
+        } else {
+            print!("{}", listing::spaces(&spaces));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,314 @@
+//! The manifest: a csv file that lists any recordings, for data in no known layout.
+
+use std::{
+    collections::{HashMap, HashSet},
+    fs,
+    path::{Component, Path, PathBuf},
+};
+
+use super::{
+    Clip, DataError, Dataset, Domain, Kind, Label, Source, Split, counted, first_few, kind, table,
+};
+
+/// The columns of a manifest, as messages show them.
+pub(super) const COLUMNS: &str = "file,split,label,machine,section,domain";
+
+/// What is wrong in a manifest's text.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ManifestError {
+    #[error(
+        "line 1 names no column `{column}`; it should name the columns, separated by commas: {} \
+         (all but file and split may be left out)",
+        COLUMNS
+    )]
+    NoColumn { column: &'static str },
+    #[error("line 1 names the column `{column}` twice")]
+    ColumnTwice { column: String },
+    #[error("line {line} is not UTF-8 text")]
+    NotText { line: u64 },
+    #[error("line {line} has {found} columns where line 1 names {expected}")]
+    WrongWidth {
+        line: u64,
+        found: usize,
+        expected: usize,
+    },
+    #[error("line {line}, column {column}: `{value}` should be {expected}")]
+    Value {
+        line: u64,
+        column: &'static str,
+        value: String,
+        expected: &'static str,
+    },
+    #[error("line {line}, column file: `{file}` stands in line {first_line} already")]
+    FileTwice {
+        line: u64,
+        first_line: u64,
+        file: String,
+    },
+    #[error("it lists no files: line 1 only names the columns")]
+    NoRows,
+}
+
+/// One line of a manifest.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Row {
+    pub line: u64,
+    /// Path from the manifest's folder, without `.` and needless `..`.
+    pub file: String,
+    pub split: Split,
+    pub label: Option<Label>,
+    pub machine: String,
+    pub section: String,
+    pub domain: Domain,
+    pub attributes: Vec<(String, String)>,
+}
+
+impl Row {
+    pub(super) fn clip(self, source: Source) -> Clip {
+        Clip {
+            name: self.file,
+            source,
+            split: self.split,
+            label: self.label,
+            machine: self.machine,
+            section: self.section,
+            domain: self.domain,
+            attributes: self.attributes,
+        }
+    }
+}
+
+/// Reads a manifest and looks for its files, which lie relative to its folder.
+///
+/// Files that are missing, empty or of a wrong size are left out and named in the notes.
+pub(super) fn open(path: &Path, name: String) -> Result<Dataset, DataError> {
+    let text = fs::read(path).map_err(|source| DataError::Read {
+        path: path.to_path_buf(),
+        source,
+    })?;
+    let rows = parse(&text).map_err(|problem| DataError::Manifest {
+        path: path.to_path_buf(),
+        problem,
+    })?;
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let n_rows = rows.len();
+    let mut clips = Vec::with_capacity(n_rows);
+    let mut left_out = Vec::new();
+    for row in rows {
+        match locate(&folder.join(&row.file)) {
+            Ok(source) => clips.push(row.clip(source)),
+            Err(reason) => left_out.push(format!("{} {reason} (line {})", row.file, row.line)),
+        }
+    }
+    if clips.is_empty() {
+        return Err(DataError::NoneUsable {
+            path: path.to_path_buf(),
+            examples: first_few(&left_out),
+        });
+    }
+    let mut notes = Vec::new();
+    if !left_out.is_empty() {
+        let (count, few) = (counted(left_out.len(), "file"), first_few(&left_out));
+        notes.push(format!("{count} of {n_rows} left out: {few}"));
+    }
+    table(name, clips, notes)
+}
+
+/// Reads the text of a manifest. No file is looked at.
+pub(super) fn parse(text: &[u8]) -> Result<Vec<Row>, ManifestError> {
+    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
+    let mut reader = csv::ReaderBuilder::new()
+        .has_headers(false)
+        .flexible(true)
+        .trim(csv::Trim::All)
+        .from_reader(text);
+    let mut records = reader.records();
+    let Some(header) = records.next() else {
+        return Err(ManifestError::NoColumn { column: "file" });
+    };
+    let header = header.map_err(not_text)?;
+    let columns = Columns::read(&header)?;
+
+    let mut rows = Vec::new();
+    let mut lines = HashMap::new();
+    for record in records {
+        let record = record.map_err(not_text)?;
+        let row = columns.row(&record)?;
+        if let Some(first_line) = lines.insert(row.file.clone(), row.line) {
+            return Err(ManifestError::FileTwice {
+                line: row.line,
+                first_line,
+                file: shortened(&row.file),
+            });
+        }
+        rows.push(row);
+    }
+    if rows.is_empty() {
+        return Err(ManifestError::NoRows);
+    }
+    Ok(rows)
+}
+
+/// Where each column stands.
+struct Columns {
+    count: usize,
+    file: usize,
+    split: usize,
+    label: Option<usize>,
+    machine: Option<usize>,
+    section: Option<usize>,
+    domain: Option<usize>,
+    /// Every further column: its place and its name.
+    attributes: Vec<(usize, String)>,
+}
+
+impl Columns {
+    fn read(header: &csv::StringRecord) -> Result<Columns, ManifestError> {
+        let mut seen = HashSet::new();
+        for column in header.iter().filter(|column| !column.is_empty()) {
+            if !seen.insert(column) {
+                let column = shortened(column);
+                return Err(ManifestError::ColumnTwice { column });
+            }
+        }
+        let place = |name: &str| header.iter().position(|column| column == name);
+        let required =
+            |column: &'static str| place(column).ok_or(ManifestError::NoColumn { column });
+        let is_known = |column: &str| COLUMNS.split(',').any(|known| known == column);
+        let is_attribute = |(_, column): &(usize, &str)| !column.is_empty() && !is_known(column);
+        Ok(Columns {
+            count: header.len(),
+            file: required("file")?,
+            split: required("split")?,
+            label: place("label"),
+            machine: place("machine"),
+            section: place("section"),
+            domain: place("domain"),
+            attributes: header
+                .iter()
+                .enumerate()
+                .filter(is_attribute)
+                .map(|(idx, column)| (idx, column.to_string()))
+                .collect(),
+        })
+    }
+
+    fn row(&self, record: &csv::StringRecord) -> Result<Row, ManifestError> {
+        let line = record.position().map_or(0, csv::Position::line);
+        if record.len() != self.count {
+            return Err(ManifestError::WrongWidth {
+                line,
+                found: record.len(),
+                expected: self.count,
+            });
+        }
+        let wrong = |column, value: &str, expected| ManifestError::Value {
+            line,
+            column,
+            value: shortened(value),
+            expected,
+        };
+        let optional = |place: Option<usize>| place.map_or("", |idx| &record[idx]);
+        let named = |place| match optional(place) {
+            "" => "default".to_string(),
+            name => name.to_string(),
+        };
+
+        let file = &record[self.file];
+        let file = match normalised(file) {
+            Some(path) if is_clip(&path) => path,
+            _ => {
+                return Err(wrong(
+                    "file",
+                    file,
+                    "the path of a .wav, .flac or .bin file",
+                ));
+            }
+        };
+        let split = match &record[self.split] {
+            "train" => Split::Train,
+            "test" => Split::Test,
+            other => return Err(wrong("split", other, "`train` or `test`")),
+        };
+        let label = match optional(self.label) {
+            "" => None,
+            "normal" => Some(Label::Normal),
+            "anomaly" => Some(Label::Anomaly),
+            other => return Err(wrong("label", other, "`normal`, `anomaly` or empty")),
+        };
+        let domain = match optional(self.domain) {
+            "" | "source" => Domain::Source,
+            "target" => Domain::Target,
+            other => return Err(wrong("domain", other, "`source`, `target` or empty")),
+        };
+        Ok(Row {
+            line,
+            file,
+            split,
+            label,
+            machine: named(self.machine),
+            section: named(self.section),
+            domain,
+            attributes: self
+                .attributes
+                .iter()
+                .map(|(idx, name)| (name.clone(), record[*idx].to_string()))
+                .filter(|(_, value)| !value.is_empty())
+                .collect(),
+        })
+    }
+}
+
+fn not_text(error: csv::Error) -> ManifestError {
+    let line = error.position().map_or(0, csv::Position::line);
+    ManifestError::NotText { line }
+}
+
+fn is_clip(file: &str) -> bool {
+    matches!(
+        super::extension(Path::new(file)).as_str(),
+        "wav" | "flac" | "bin"
+    )
+}
+
+/// A file as a source, or why it cannot be one.
+fn locate(path: &Path) -> Result<Source, String> {
+    let metadata = fs::metadata(path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => "is missing".to_string(),
+        _ => format!("cannot be read: {error}"),
+    })?;
+    if metadata.is_dir() {
+        return Err("is a folder".to_string());
+    }
+    match kind(path, metadata.len()) {
+        Kind::Usable(source) => Ok(source),
+        Kind::Unusable(reason) => Err(reason),
+        Kind::Unknown => Err("is of no known kind".to_string()),
+    }
+}
+
+/// The path without `.` and with `a/..` taken out, so that one file has one name; `None` where nothing is left.
+fn normalised(file: &str) -> Option<String> {
+    let mut path = PathBuf::new();
+    for component in Path::new(file).components() {
+        let ends_in_name = matches!(path.components().next_back(), Some(Component::Normal(_)));
+        match component {
+            Component::CurDir => {}
+            Component::ParentDir if ends_in_name => {
+                path.pop();
+            }
+            other => path.push(other),
+        }
+    }
+    let text = path.to_str()?;
+    (!text.is_empty()).then(|| text.to_string())
+}
+
+/// A value as messages show it.
+fn shortened(value: &str) -> String {
+    const SHOWN: usize = 60;
+    match value.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}…", &value[..end]),
+        None => value.to_string(),
+    }
+}

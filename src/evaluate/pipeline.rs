@@ -1,0 +1,414 @@
+//! The real evaluation: features, training, quantisation, int8 scoring.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, OnceLock, atomic::AtomicBool},
+};
+
+use super::{
+    Class, EvaluateError, Evaluation, Evaluator, Model, ModelCard, Scorer, Scores,
+    model::FORMAT_VERSION,
+};
+use crate::{
+    audio::{Feature, FeatureSpec},
+    data::{Classes, Dataset, Label, TestDivision, TrainDivision, divide_test, divide_train},
+    features::{FeatureError, FeatureStore, Matrix, Standardiser, Windows},
+    quant::{quantize, run_float},
+    score::{ClipScore, Pooling, negative_log_odds, quantile, reconstruction_error, summarise},
+    space::{Candidate, Task, Training},
+    train::{Backend, TrainError, TrainOptions, train},
+};
+
+/// Raised whenever the same inputs would give other results, so that shared evaluations are not mixed.
+const PIPELINE_VERSION: u32 = 1;
+/// Share of the training normals that is held out for early stopping.
+const VALIDATION_SHARE: f64 = 0.15;
+const PATIENCE: usize = 6;
+/// Windows that calibrate the int8 ranges, spread evenly over the training clips.
+const CALIBRATION_WINDOWS: usize = 256;
+/// Standardised feature sets that are kept in memory.
+const SPECS_IN_MEMORY: usize = 6;
+/// Windows that the float network scores at a time.
+const FLOAT_BATCH: usize = 128;
+/// Quantile of the training scores at which the decision threshold lies, as in the DCASE baselines.
+const THRESHOLD_QUANTILE: f64 = 0.9;
+
+/// What the user may say about evaluation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Options {
+    /// Epochs for every candidate, instead of what its space says.
+    pub epochs: Option<usize>,
+    /// Where candidates are trained.
+    pub backend: Backend,
+}
+
+/// Trains and scores candidates on one data set.
+#[derive(Debug)]
+pub struct Pipeline {
+    dataset: Dataset,
+    data_hash: String,
+    store: FeatureStore,
+    options: Options,
+    classes: Classes,
+    train: TrainDivision,
+    test: TestDivision,
+    prepared: Mutex<VecDeque<(FeatureSpec, Arc<OnceLock<Result<Prepared, String>>>)>>,
+}
+
+/// Features of one front end, standardised with the statistics of the training clips.
+#[derive(Debug)]
+struct Prepared {
+    standardiser: Standardiser,
+    clips: Vec<Matrix>,
+}
+
+/// A data set that cannot steer a search.
+#[derive(Debug, thiserror::Error)]
+pub enum PrepareError {
+    #[error("{0} has no normal training clips: there is nothing to learn from")]
+    NoTraining(String),
+    #[error(
+        "{0} has no labelled test clips of both kinds: there is nothing to steer the search by; \
+         label some normal and some anomalous clips as `test`"
+    )]
+    NoLabels(String),
+    #[error(transparent)]
+    Features(#[from] FeatureError),
+}
+
+impl Pipeline {
+    pub fn new(
+        dataset: Dataset,
+        store: FeatureStore,
+        options: Options,
+    ) -> Result<Pipeline, PrepareError> {
+        let data_hash = store.dataset_hash(&dataset);
+        let train = divide_train(&dataset, VALIDATION_SHARE);
+        if train.fit.is_empty() {
+            return Err(PrepareError::NoTraining(dataset.name));
+        }
+        let test = divide_test(&dataset);
+        let has = |label| {
+            test.steer
+                .iter()
+                .any(|&idx| dataset.clips[idx].label == Some(label))
+        };
+        if !has(Label::Normal) || !has(Label::Anomaly) {
+            return Err(PrepareError::NoLabels(dataset.name));
+        }
+        let classes = dataset.classes();
+        let prepared = Mutex::new(VecDeque::new());
+        Ok(Pipeline {
+            dataset,
+            data_hash,
+            store,
+            options,
+            classes,
+            train,
+            test,
+            prepared,
+        })
+    }
+
+    pub fn dataset(&self) -> &Dataset {
+        &self.dataset
+    }
+
+    pub fn data_hash(&self) -> &str {
+        &self.data_hash
+    }
+
+    /// The number of sections that a classifier can tell apart.
+    pub fn classes(&self) -> usize {
+        self.classes.names.len()
+    }
+
+    /// What a user should know about the division of the test clips.
+    pub fn notes(&self) -> Vec<String> {
+        self.test.note.iter().cloned().collect()
+    }
+
+    /// Frames that the shortest training or test clip has at a hop length.
+    pub fn shortest_clip_frames(&self, spec: &FeatureSpec) -> Result<usize, FeatureError> {
+        let features = self.store.get(&self.dataset, spec)?;
+        let frames = features
+            .clips
+            .iter()
+            .map(Matrix::frames)
+            .filter(|&frames| frames > 0);
+        Ok(frames.min().unwrap_or(0))
+    }
+
+    /// The standardised features for a front end; made once, by the first thread that asks.
+    fn prepare(&self, spec: &FeatureSpec) -> Arc<OnceLock<Result<Prepared, String>>> {
+        let cell = {
+            let mut prepared = self
+                .prepared
+                .lock()
+                .expect("no thread panics while it holds this lock");
+            match prepared.iter().position(|(known, _)| known == spec) {
+                Some(idx) => {
+                    let entry = prepared.remove(idx).expect("the position was just found");
+                    prepared.push_back(entry);
+                }
+                None => prepared.push_back((*spec, Arc::default())),
+            }
+            while prepared.len() > SPECS_IN_MEMORY {
+                prepared.pop_front();
+            }
+            prepared.back().expect("an entry was just pushed").1.clone()
+        };
+        cell.get_or_init(|| {
+            let features = self
+                .store
+                .get(&self.dataset, spec)
+                .map_err(|error| error.to_string())?;
+            let fit: Vec<&Matrix> = self
+                .train
+                .fit
+                .iter()
+                .map(|&idx| &features.clips[idx])
+                .collect();
+            let standardiser = Standardiser::fit(&fit);
+            let clips = features
+                .clips
+                .iter()
+                .map(|clip| standardiser.apply(clip))
+                .collect();
+            Ok(Prepared {
+                standardiser,
+                clips,
+            })
+        });
+        cell
+    }
+
+    fn class_of(&self, clip_idx: usize) -> usize {
+        // A clip of no known class counts as the last one, as the DCASE baseline does.
+        let class = self.classes.class_of(&self.dataset.clips[clip_idx]);
+        class.map_or(self.classes().saturating_sub(1), |class| class as usize)
+    }
+
+    fn windows<'a>(
+        &self,
+        clips: &'a [Matrix],
+        indices: &[usize],
+        frames: usize,
+        stride: usize,
+    ) -> Windows<'a> {
+        let classes = indices
+            .iter()
+            .map(|&idx| self.class_of(idx) as u32)
+            .collect();
+        Windows::new(
+            indices.iter().map(|&idx| &clips[idx]).collect(),
+            classes,
+            frames,
+            stride,
+        )
+    }
+
+    fn train_options(&self, candidate: &Candidate, training: &Training) -> TrainOptions {
+        let affordable = training.macs_per_epoch / candidate.graph.macs().max(1) as f64;
+        let affordable = (affordable as usize).max(training.batch_size);
+        TrainOptions {
+            epochs: self.options.epochs.unwrap_or(training.epochs),
+            batch_size: training.batch_size,
+            learning_rate: training.learning_rate,
+            windows_per_epoch: training.windows_per_epoch.min(affordable),
+            patience: PATIENCE,
+            label_smoothing: 0.0,
+            backend: self.options.backend,
+        }
+    }
+
+    fn card(&self, candidate: &Candidate, prepared: &Prepared) -> ModelCard {
+        let front_end = candidate.front_end;
+        let spec = front_end.spec;
+        let n_mfcc = match spec.feature {
+            Feature::LogMel => None,
+            Feature::Mfcc { coefficients } => Some(coefficients),
+        };
+        let classes = match candidate.task {
+            Task::Reconstruct => Vec::new(),
+            Task::Classify { .. } => {
+                let class = |(machine, section): &(String, String)| Class {
+                    machine: machine.clone(),
+                    section: section.clone(),
+                };
+                self.classes.names.iter().map(class).collect()
+            }
+        };
+        ModelCard {
+            format_version: FORMAT_VERSION,
+            task: candidate.task.name().to_string(),
+            sample_rate_hz: spec.sample_rate_hz,
+            n_fft: spec.n_fft,
+            hop_length: spec.hop_length,
+            n_mels: spec.n_mels,
+            n_mfcc,
+            frames: front_end.frames,
+            frame_stride: front_end.frame_stride,
+            mean: prepared.standardiser.mean.clone(),
+            std: prepared.standardiser.std.clone(),
+            classes,
+            threshold: None,
+            synthetic: self.dataset.synthetic,
+        }
+    }
+
+    /// Labelled scores of some clips; those too short for a window are left out.
+    fn labelled(&self, indices: &[usize], score: impl Fn(usize) -> Option<f64>) -> Vec<ClipScore> {
+        let labelled = |&idx: &usize| {
+            let clip = &self.dataset.clips[idx];
+            Some(ClipScore {
+                machine: clip.machine.clone(),
+                section: clip.section.clone(),
+                domain: clip.domain,
+                anomaly: clip.label? == Label::Anomaly,
+                score: score(idx)?,
+            })
+        };
+        indices.iter().filter_map(labelled).collect()
+    }
+}
+
+impl Evaluator for Pipeline {
+    fn content_key(&self, candidate: &Candidate, training: &Training, seed: u64) -> String {
+        let options = self.train_options(candidate, training);
+        let text = format!(
+            "{PIPELINE_VERSION} {} {} {options:?} {seed}",
+            candidate.key(),
+            self.data_hash
+        );
+        blake3::hash(text.as_bytes()).to_hex()[..32].to_string()
+    }
+
+    fn evaluate(
+        &self,
+        candidate: &Candidate,
+        training: &Training,
+        seed: u64,
+        stop: &AtomicBool,
+    ) -> Result<Evaluation, EvaluateError> {
+        let failed = |message: String| EvaluateError::Failed(message);
+        let cell = self.prepare(&candidate.front_end.spec);
+        let prepared = match cell.get().expect("prepare fills the cell") {
+            Ok(prepared) => prepared,
+            Err(message) => return Err(failed(message.clone())),
+        };
+        let clips = &prepared.clips;
+        let (frames, stride) = (candidate.front_end.frames, candidate.front_end.frame_stride);
+
+        let fit = self.windows(clips, &self.train.fit, frames, 1);
+        let validation = self.windows(clips, &self.train.validation, frames, stride);
+        let options = self.train_options(candidate, training);
+        let trained = train(
+            &candidate.graph,
+            candidate.task,
+            &fit,
+            &validation,
+            &options,
+            seed,
+            stop,
+        );
+        let trained = trained.map_err(|error| match error {
+            TrainError::Interrupted => EvaluateError::Interrupted,
+            error => failed(error.to_string()),
+        })?;
+
+        let step = fit.len().div_ceil(CALIBRATION_WINDOWS).max(1);
+        let calibration: Vec<&[f32]> = (0..fit.len())
+            .step_by(step)
+            .map(|idx| fit.window(idx))
+            .collect();
+        let quantized = quantize(&candidate.graph, &trained.weights, &calibration)
+            .map_err(|error| failed(error.to_string()))?;
+        let mut model = Model {
+            card: self.card(candidate, prepared),
+            tflite: quantized.to_tflite(),
+            blob: quantized.to_blob(),
+        };
+
+        let mut scorer = Scorer::new(&model).map_err(failed)?;
+        let mut int8 = vec![None; clips.len()];
+        let mut float = vec![None; clips.len()];
+        for &idx in self.test.steer.iter().chain(&self.test.shown) {
+            if int8[idx].is_none() {
+                int8[idx] = scorer.clip_score(&clips[idx], self.class_of(idx));
+            }
+        }
+        for &idx in &self.test.steer {
+            let scored = self.windows(clips, &[idx], frames, stride);
+            float[idx] = float_score(candidate, &trained.weights, &scored);
+        }
+        if stop.load(std::sync::atomic::Ordering::Relaxed) {
+            return Err(EvaluateError::Interrupted);
+        }
+        let normals: Vec<f64> = self
+            .train
+            .validation
+            .iter()
+            .filter_map(|&idx| scorer.clip_score(&clips[idx], self.class_of(idx)))
+            .collect();
+        let accuracy = match candidate.task {
+            Task::Reconstruct => None,
+            Task::Classify { .. } => Some(accuracy(&mut scorer, &validation)),
+        };
+        model.card.threshold = quantile(&normals, THRESHOLD_QUANTILE);
+
+        let steer = summarise(&self.labelled(&self.test.steer, |idx| int8[idx]));
+        let shown = summarise(&self.labelled(&self.test.shown, |idx| int8[idx]));
+        let float = summarise(&self.labelled(&self.test.steer, |idx| float[idx]));
+        let missing = || failed("too few test clips are long enough for one window".to_string());
+        let scores = Scores {
+            auc_int8: steer.auc.ok_or_else(missing)?,
+            pauc_int8: steer.pauc.ok_or_else(missing)?,
+            auc_float: float.auc.ok_or_else(missing)?,
+            pauc_float: float.pauc.ok_or_else(missing)?,
+            test_auc_int8: shown.auc,
+            test_pauc_int8: shown.pauc,
+            groups: steer.groups,
+            accuracy,
+            epochs: trained.history.len(),
+            notes: steer.notes,
+        };
+        Ok(Evaluation {
+            scores,
+            model: Some(model),
+        })
+    }
+}
+
+/// Clip score of the float network, by the same rule as [`Scorer::clip_score`].
+fn float_score(
+    candidate: &Candidate,
+    weights: &crate::graph::Weights,
+    windows: &Windows<'_>,
+) -> Option<f64> {
+    let inputs: Vec<&[f32]> = (0..windows.len()).map(|idx| windows.window(idx)).collect();
+    let mut scores = Vec::with_capacity(inputs.len());
+    for (batch_idx, batch) in inputs.chunks(FLOAT_BATCH).enumerate() {
+        let outputs = run_float(&candidate.graph, weights, batch);
+        for (idx, (input, output)) in batch.iter().zip(&outputs).enumerate() {
+            scores.push(match candidate.task {
+                Task::Reconstruct => reconstruction_error(input, output),
+                Task::Classify { .. } => negative_log_odds(
+                    output,
+                    windows.class(batch_idx * FLOAT_BATCH + idx) as usize,
+                ),
+            });
+        }
+    }
+    Pooling::Mean.pool(&scores)
+}
+
+/// Share of windows whose class has the largest int8 logit.
+fn accuracy(scorer: &mut Scorer<'_>, windows: &Windows<'_>) -> f64 {
+    let right = (0..windows.len()).filter(|&idx| {
+        let logits = scorer.output(windows.window(idx));
+        let best = (0..logits.len()).max_by(|&a, &b| logits[a].total_cmp(&logits[b]));
+        best == Some(windows.class(idx) as usize)
+    });
+    right.count() as f64 / windows.len().max(1) as f64
+}

@@ -1,0 +1,249 @@
+//! Two files of the feature cache: the features of a data set, and the content hashes of its clips.
+//!
+//! Both are rewritten whole, into a temporary file that takes the old one's place; what does not
+//! verify when it is read counts as absent.
+
+use std::{
+    collections::HashMap,
+    fs::File,
+    io::{self, BufReader, BufWriter, Read, Write},
+    path::{Path, PathBuf},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use super::{Features, Matrix};
+use crate::audio::FeatureSpec;
+
+/// To be raised whenever the layout below, or any value that the front end computes, changes.
+pub(super) const VERSION: u32 = 1;
+
+const MAGIC: [u8; 8] = *b"nas-feat";
+
+/// Writes features that belong to `key`: magic, version, key, then the numbers of clips, bands and
+/// skipped clips, frames of every clip, names and reasons, values, and a checksum over all that.
+pub(super) fn write(path: &Path, key: &blake3::Hash, features: &Features) -> io::Result<()> {
+    replace(path, |file| {
+        let mut out = Checked::new(BufWriter::new(file));
+        out.put(&MAGIC)?;
+        out.put(&VERSION.to_le_bytes())?;
+        out.put(key.as_bytes())?;
+        out.put_length(features.clips.len())?;
+        out.put_length(features.spec.bands())?;
+        out.put_length(features.skipped.len())?;
+        for clip in &features.clips {
+            out.put_length(clip.frames())?;
+        }
+        for text in features.skipped.iter().flat_map(|(name, why)| [name, why]) {
+            out.put_length(text.len())?;
+            out.put(text.as_bytes())?;
+        }
+        let mut bytes = Vec::new();
+        for clip in &features.clips {
+            bytes.clear();
+            bytes.extend(clip.values.iter().flat_map(|value| value.to_le_bytes()));
+            out.put(&bytes)?;
+        }
+        let checksum = out.hasher.finalize();
+        out.inner.write_all(checksum.as_bytes())?;
+        out.inner.flush()
+    })
+}
+
+/// Reads the features of `key`; `None` where the file is absent, cut, changed or another's.
+pub(super) fn read(
+    path: &Path,
+    key: &blake3::Hash,
+    spec: &FeatureSpec,
+    clips: usize,
+) -> Option<Features> {
+    let file = File::open(path).ok()?;
+    let size = file.metadata().ok()?.len();
+    let mut input = Checked::new(BufReader::new(file));
+    let head_is_ours = input.take::<8>()? == MAGIC
+        && input.take::<4>()? == VERSION.to_le_bytes()
+        && input.take::<32>()? == *key.as_bytes()
+        && input.take_length()? == clips as u64
+        && input.take_length()? == spec.bands() as u64;
+    // Every clip takes eight bytes, so that no file can claim more of them than it has room for.
+    if !head_is_ours || clips as u64 > size / 8 {
+        return None;
+    }
+    let skipped_count = input.take_length()?;
+    let frames = (0..clips)
+        .map(|_| input.take_length())
+        .collect::<Option<Vec<u64>>>()?;
+    let mut skipped = Vec::new();
+    for _ in 0..skipped_count {
+        skipped.push((input.take_text(size)?, input.take_text(size)?));
+    }
+    let clips = frames
+        .iter()
+        .map(|frames| {
+            let bytes = frames.checked_mul(4 * spec.bands() as u64)?;
+            let bytes = input.take_vec(bytes, size)?;
+            let values = bytes
+                .as_chunks::<4>()
+                .0
+                .iter()
+                .map(|b| f32::from_le_bytes(*b));
+            Some(Matrix {
+                bands: spec.bands(),
+                values: values.collect(),
+            })
+        })
+        .collect::<Option<Vec<Matrix>>>()?;
+    let checksum = input.hasher.finalize();
+    let stored = input.take::<32>()?;
+    let at_end = input.inner.read(&mut [0]).ok()? == 0;
+    (at_end && stored == *checksum.as_bytes()).then_some(Features {
+        spec: *spec,
+        clips,
+        skipped,
+    })
+}
+
+/// Content hashes of files by path, size and time of change, so that an unchanged file is read once.
+#[derive(Debug, Default)]
+pub(super) struct ContentHashes {
+    known: HashMap<Stamp, blake3::Hash>,
+}
+
+/// A file that has not been written to keeps its stamp.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Stamp {
+    path: PathBuf,
+    size: u64,
+    changed_ns: u128,
+}
+
+impl Stamp {
+    /// `None` where the file cannot be looked at, its path cannot stand in a line of text, or it has
+    /// just been written: within one tick of the file system's clock it could change unseen.
+    pub fn of(path: &Path) -> Option<Stamp> {
+        const SETTLED: Duration = Duration::from_secs(2);
+        let path = path.canonicalize().ok()?;
+        let metadata = path.metadata().ok()?;
+        let changed = metadata.modified().ok()?;
+        if SystemTime::now().duration_since(changed).ok()? < SETTLED {
+            return None;
+        }
+        let changed = changed.duration_since(UNIX_EPOCH).ok()?;
+        let fits_a_line = path
+            .to_str()
+            .is_some_and(|text| !text.contains(['\n', '\r']));
+        fits_a_line.then_some(Stamp {
+            path,
+            size: metadata.len(),
+            changed_ns: changed.as_nanos(),
+        })
+    }
+}
+
+impl ContentHashes {
+    /// Reads lines of `hash size changed_ns path`; lines that are none are passed over.
+    pub fn read(path: &Path) -> ContentHashes {
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        let entry = |line: &str| {
+            let mut words = line.splitn(4, ' ');
+            let hash = blake3::Hash::from_hex(words.next()?).ok()?;
+            let stamp = Stamp {
+                size: words.next()?.parse().ok()?,
+                changed_ns: words.next()?.parse().ok()?,
+                path: PathBuf::from(words.next()?),
+            };
+            Some((stamp, hash))
+        };
+        ContentHashes {
+            known: text.lines().filter_map(entry).collect(),
+        }
+    }
+
+    pub fn write(&self, path: &Path) -> io::Result<()> {
+        let mut lines: Vec<String> = self
+            .known
+            .iter()
+            .filter_map(|(stamp, hash)| {
+                let path = stamp.path.to_str()?;
+                Some(format!(
+                    "{hash} {} {} {path}\n",
+                    stamp.size, stamp.changed_ns
+                ))
+            })
+            .collect();
+        lines.sort();
+        replace(path, |file| file.write_all(lines.concat().as_bytes()))
+    }
+
+    pub fn get(&self, stamp: &Stamp) -> Option<blake3::Hash> {
+        self.known.get(stamp).copied()
+    }
+
+    pub fn insert(&mut self, stamp: Stamp, hash: blake3::Hash) {
+        self.known.insert(stamp, hash);
+    }
+}
+
+/// Writes a file beside `path` and lets it take that name, so that no reader ever sees a part.
+fn replace(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder)?;
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    write(file.as_file_mut())?;
+    file.persist(path)?;
+    Ok(())
+}
+
+/// Hashes what passes through.
+struct Checked<T> {
+    inner: T,
+    hasher: blake3::Hasher,
+}
+
+impl<T> Checked<T> {
+    fn new(inner: T) -> Self {
+        Checked {
+            inner,
+            hasher: blake3::Hasher::new(),
+        }
+    }
+}
+
+impl<W: Write> Checked<W> {
+    fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.hasher.update(bytes);
+        self.inner.write_all(bytes)
+    }
+
+    fn put_length(&mut self, length: usize) -> io::Result<()> {
+        self.put(&(length as u64).to_le_bytes())
+    }
+}
+
+impl<R: Read> Checked<R> {
+    fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let mut bytes = [0; N];
+        self.inner.read_exact(&mut bytes).ok()?;
+        self.hasher.update(&bytes);
+        Some(bytes)
+    }
+
+    fn take_length(&mut self) -> Option<u64> {
+        self.take().map(u64::from_le_bytes)
+    }
+
+    /// `limit` is the size of the file: more is not there, however much is claimed.
+    fn take_vec(&mut self, length: u64, limit: u64) -> Option<Vec<u8>> {
+        if length > limit {
+            return None;
+        }
+        let mut bytes = vec![0; length as usize];
+        self.inner.read_exact(&mut bytes).ok()?;
+        self.hasher.update(&bytes);
+        Some(bytes)
+    }
+
+    fn take_text(&mut self, limit: u64) -> Option<String> {
+        let length = self.take_length()?;
+        String::from_utf8(self.take_vec(length, limit)?).ok()
+    }
+}

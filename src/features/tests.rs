@@ -1,0 +1,340 @@
+use std::{
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use super::{cache::ContentHashes, *};
+use crate::{
+    audio::Feature,
+    data::{Clip, Dataset, Domain, Source, Split, synthetic},
+};
+
+const SPEC: FeatureSpec = FeatureSpec {
+    sample_rate_hz: 16_000,
+    n_fft: 256,
+    hop_length: 128,
+    n_mels: 16,
+    feature: Feature::LogMel,
+};
+
+fn dataset(sources: Vec<Source>, fixed_features: Option<FeatureSpec>) -> Dataset {
+    let clip = |(idx, source)| Clip {
+        name: format!("clip {idx}"),
+        source,
+        split: Split::Train,
+        label: None,
+        machine: "fan".to_string(),
+        section: "00".to_string(),
+        domain: Domain::Source,
+        attributes: Vec::new(),
+    };
+    Dataset {
+        name: "test".to_string(),
+        synthetic: false,
+        clips: sources.into_iter().enumerate().map(clip).collect(),
+        fixed_features,
+        notes: Vec::new(),
+    }
+}
+
+fn write_wav(path: &Path, seed: u64) -> PathBuf {
+    let spec = hound::WavSpec {
+        channels: 1,
+        sample_rate: 16_000,
+        bits_per_sample: 16,
+        sample_format: hound::SampleFormat::Int,
+    };
+    let mut rng = crate::units::Rng::new(seed, 0);
+    let mut writer = hound::WavWriter::create(path, spec).unwrap();
+    for _ in 0..2000 {
+        writer.write_sample(rng.range(-9e3, 9e3) as i16).unwrap();
+    }
+    writer.finalize().unwrap();
+    path.to_path_buf()
+}
+
+fn wav_dataset(folder: &Path, clips: u64) -> Dataset {
+    let write = |idx| Source::Audio(write_wav(&folder.join(format!("{idx}.wav")), idx));
+    dataset((0..clips).map(write).collect(), None)
+}
+
+/// Features, and how many clips had to be extracted for them.
+fn get_counting(
+    store: &FeatureStore,
+    dataset: &Dataset,
+    spec: &FeatureSpec,
+) -> (Result<Arc<Features>, FeatureError>, usize) {
+    let extracted = AtomicUsize::new(0);
+    let features = store.get_with_progress(dataset, spec, &|_, total| {
+        assert_eq!(total, dataset.clips.len());
+        extracted.fetch_add(1, Ordering::Relaxed);
+    });
+    (features, extracted.into_inner())
+}
+
+#[test]
+fn threads_change_nothing_and_nothing_is_extracted_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = wav_dataset(folder.path(), 7);
+    let [mut serial, mut parallel] = [FeatureStore::new(None), FeatureStore::new(None)];
+    serial.threads = 1;
+    parallel.threads = 5;
+    let expected = serial.get(&data, &SPEC).unwrap();
+    assert_eq!((expected.clips.len(), expected.clips[6].frames()), (7, 16));
+    assert_ne!(expected.clips[0], expected.clips[1]);
+
+    let extracted = AtomicUsize::new(0);
+    let found: Vec<Arc<Features>> = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..4)
+            .map(|_| {
+                scope.spawn(|| {
+                    let (features, count) = get_counting(&parallel, &data, &SPEC);
+                    extracted.fetch_add(count, Ordering::Relaxed);
+                    features.unwrap()
+                })
+            })
+            .collect();
+        workers.into_iter().map(|w| w.join().unwrap()).collect()
+    });
+    assert_eq!(extracted.into_inner(), 7);
+    for features in &found {
+        assert!(Arc::ptr_eq(features, &found[0]));
+    }
+    assert_eq!(*found[0], *expected);
+}
+
+#[test]
+fn kept_sound_is_the_sound_made_anew() {
+    let mut data = synthetic::dataset(synthetic::Machine::Valve);
+    data.clips.truncate(3);
+    let [mut keeping, mut forgetting] = [FeatureStore::new(None), FeatureStore::new(None)];
+    // Room for one of the three clips.
+    keeping.sound_bytes = 300_000;
+    forgetting.sound_bytes = 0;
+    for hop_length in [128, 256] {
+        let spec = FeatureSpec { hop_length, ..SPEC };
+        let kept = keeping.get(&data, &spec).unwrap();
+        assert_eq!(kept, forgetting.get(&data, &spec).unwrap());
+        assert!(kept.skipped.is_empty());
+    }
+}
+
+#[test]
+fn memory_keeps_what_was_asked_for_last() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = wav_dataset(folder.path(), 2);
+    let mels = |n_mels| FeatureSpec { n_mels, ..SPEC };
+    let mut store = FeatureStore::new(None);
+    let one = 4 * 2 * 16 * 8 + 2 * 64;
+    // Room for the second and third of three that grow by that much each, give or take a little.
+    store.memory_bytes = 5 * one;
+    let extracted = |n_mels| get_counting(&store, &data, &mels(n_mels)).1;
+    assert_eq!([8, 16, 8, 24, 16, 24].map(extracted), [2, 2, 0, 2, 2, 0]);
+}
+
+#[test]
+fn the_cache_survives_the_store_and_follows_the_content() {
+    let folder = tempfile::tempdir().unwrap();
+    let cache = tempfile::tempdir().unwrap();
+    let mut data = wav_dataset(folder.path(), 2);
+    data.clips.push(Clip {
+        name: "lost".to_string(),
+        source: Source::Audio(folder.path().join("lost.wav")),
+        ..data.clips[0].clone()
+    });
+    let fresh = || FeatureStore::new(Some(cache.path().to_path_buf()));
+    let check = |extracted: usize| {
+        let (features, count) = get_counting(&fresh(), &data, &SPEC);
+        assert_eq!(count, extracted);
+        features.unwrap()
+    };
+    let first = check(3);
+    assert_eq!(first.clips[2].frames(), 0);
+    assert_eq!(first.skipped[0].0, "lost");
+    assert_eq!(check(0), first);
+    let hash = fresh().dataset_hash(&data);
+    assert_eq!(fresh().dataset_hash(&data), hash);
+
+    // The same bytes, written again.
+    write_wav(&folder.path().join("0.wav"), 0);
+    assert_eq!(check(0), first);
+    // Other bytes, of the same size.
+    write_wav(&folder.path().join("0.wav"), 99);
+    let other = check(3);
+    assert_ne!(other.clips[0], first.clips[0]);
+    assert_eq!(other.clips[1], first.clips[1]);
+    assert_ne!(fresh().dataset_hash(&data), hash);
+
+    // Damaged cache files are as good as none.
+    for file in std::fs::read_dir(cache.path()).unwrap() {
+        std::fs::write(file.unwrap().path(), "damaged").unwrap();
+    }
+    assert_eq!(check(3), other);
+    assert_eq!(check(0), other);
+}
+
+#[test]
+fn no_changed_byte_of_a_cache_file_goes_unnoticed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("one.features");
+    let key = blake3::hash(b"key");
+    let features = Features {
+        spec: SPEC,
+        clips: vec![
+            Matrix {
+                bands: 16,
+                values: vec![1.5; 32],
+            },
+            Matrix {
+                bands: 16,
+                values: Vec::new(),
+            },
+        ],
+        skipped: vec![("clip".to_string(), "broken".to_string())],
+    };
+    cache::write(&path, &key, &features).unwrap();
+    let good = std::fs::read(&path).unwrap();
+    let read = |bytes: &[u8]| {
+        std::fs::write(&path, bytes).unwrap();
+        cache::read(&path, &key, &SPEC, 2)
+    };
+    assert_eq!(read(&good), Some(features));
+    for position in 0..good.len() {
+        let mut changed = good.clone();
+        changed[position] ^= 0x81;
+        assert_eq!(read(&changed), None, "byte {position}");
+        assert_eq!(read(&good[..position]), None, "cut at {position}");
+    }
+    assert_eq!(read(&[&good[..], &[0]].concat()), None);
+    std::fs::write(&path, &good).unwrap();
+    assert_eq!(cache::read(&path, &blake3::hash(b"other"), &SPEC, 2), None);
+    assert_eq!(cache::read(&path, &key, &SPEC, 3), None);
+}
+
+#[test]
+fn content_hashes_survive_their_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let clip = write_wav(&folder.path().join("a clip with spaces.wav"), 0);
+    let long_ago = std::time::UNIX_EPOCH + std::time::Duration::from_nanos(1_234_567_890);
+    assert_eq!(cache::Stamp::of(&clip), None);
+    let file = std::fs::File::options().write(true).open(&clip).unwrap();
+    file.set_modified(long_ago).unwrap();
+    let stamp = cache::Stamp::of(&clip).unwrap();
+    let list = folder.path().join("contents.txt");
+    let mut hashes = ContentHashes::default();
+    hashes.insert(stamp.clone(), blake3::hash(b"content"));
+    hashes.write(&list).unwrap();
+    let mut text = std::fs::read(&list).unwrap();
+    text.extend(b"neither hash nor path\n\n0 0 0 0\n");
+    std::fs::write(&list, text).unwrap();
+    let found = ContentHashes::read(&list).get(&stamp);
+    assert_eq!(found, Some(blake3::hash(b"content")));
+}
+
+#[test]
+fn ready_features_are_taken_as_they_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let bin = |name: &str, values: &[f32]| {
+        let path = folder.path().join(name);
+        let bytes: Vec<u8> = values
+            .iter()
+            .flat_map(|value| value.to_le_bytes())
+            .collect();
+        std::fs::write(&path, bytes).unwrap();
+        Source::LogMelBin(path)
+    };
+    let values: Vec<f32> = (0..48).map(|idx| idx as f32).collect();
+    let mut not_finite = values.clone();
+    not_finite[5] = f32::NAN;
+    let sources = vec![
+        bin("good", &values),
+        bin("cut", &values[1..]),
+        bin("nan", &not_finite),
+        bin("empty", &[]),
+    ];
+    let data = dataset(sources.clone(), Some(SPEC));
+    let store = FeatureStore::new(None);
+    let features = store.get(&data, &SPEC).unwrap();
+    assert_eq!(features.clips[0].values, values);
+    assert_eq!(features.clips[0].frames(), 3);
+    let reasons: Vec<&str> = features
+        .skipped
+        .iter()
+        .map(|(_, reason)| reason.rsplit(": ").next().unwrap())
+        .collect();
+    let expected = [
+        "the size is no whole number of frames of 32-bit bands",
+        "value 5 is not a finite number",
+        "holds no samples",
+    ];
+    assert_eq!(reasons, expected);
+
+    let check = |data: &Dataset, spec: &FeatureSpec, expected: &str| {
+        let found = store.get(data, spec).unwrap_err().to_string();
+        assert!(found.contains(expected), "{found} instead of {expected}");
+    };
+    let wider = FeatureSpec { n_mels: 32, ..SPEC };
+    check(
+        &data,
+        &wider,
+        "holds ready features (16 mels at 16000 Hz, n_fft 256, hop 128)",
+    );
+    let useless = dataset(sources[1..].to_vec(), Some(SPEC));
+    check(&useless, &SPEC, "none of the 3 clips");
+    check(
+        &dataset(sources, None),
+        &SPEC,
+        "which front end made the ready features",
+    );
+    check(&dataset(Vec::new(), None), &SPEC, "has no clips");
+    let odd = FeatureSpec { n_fft: 100, ..SPEC };
+    check(
+        &dataset(vec![Source::Audio("a".into())], None),
+        &odd,
+        "n_fft is 100",
+    );
+}
+
+#[test]
+fn a_cache_that_cannot_be_written_costs_only_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = wav_dataset(folder.path(), 1);
+    let store = FeatureStore::new(Some(folder.path().join("0.wav")));
+    assert!(store.get(&data, &SPEC).is_ok());
+    let problem = store.cache_problem().unwrap();
+    assert!(
+        problem.starts_with("cannot write feature cache"),
+        "{problem}"
+    );
+}
+
+#[test]
+fn standardised_bands_have_mean_0_and_deviation_1() {
+    let mut rng = crate::units::Rng::new(1, 0);
+    let clips: Vec<Matrix> = (0..5)
+        .map(|_| Matrix {
+            bands: 3,
+            values: (0..300)
+                .map(|idx| match idx % 3 {
+                    0 => rng.normal() as f32 * 7.0 - 30.0,
+                    1 => rng.normal() as f32 * 0.5 + 1e4,
+                    _ => -156.5,
+                })
+                .collect(),
+        })
+        .collect();
+    let clips: Vec<&Matrix> = clips.iter().collect();
+    let standardiser = Standardiser::fit(&clips);
+    let standardised: Vec<Matrix> = clips.iter().map(|clip| standardiser.apply(clip)).collect();
+    let again = Standardiser::fit(&standardised.iter().collect::<Vec<_>>());
+    for band in 0..3 {
+        let std = if band == 2 { 0.1 } else { 1.0 };
+        // At 1e4 a value has steps of 1e-3, and the mean is stored in them: 2e-3 of the deviation.
+        assert!(again.mean[band].abs() < 2e-3, "{again:?}");
+        assert!((again.std[band] - std).abs() < 1e-3, "{again:?}");
+    }
+    assert_eq!(standardiser.std[2], 0.1);
+}

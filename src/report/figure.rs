@@ -1,0 +1,611 @@
+//! What the figures show, before anything is drawn: axes, ticks, points, staircases, places of labels.
+
+use std::collections::BTreeSet;
+
+use super::RunInfo;
+use crate::space::Task;
+use crate::target::{CostSource, Metric};
+
+/// One panel of the Pareto figure: AUC against one cost on one target.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Panel {
+    pub cost: Metric,
+    pub x: Axis,
+    pub y: Axis,
+    /// Members of the front come last, so that they are drawn on top.
+    pub points: Vec<Point>,
+    /// The best AUC of the front within a cost: corners `[cost, AUC]` of the steps, left to right.
+    pub staircase: Vec<[f64; 2]>,
+    pub limit: Option<f64>,
+    /// Costs of the candidates over budget that lie within the axis.
+    pub rejected: Vec<f64>,
+    /// Candidates over budget that lie beyond it.
+    pub rejected_beyond: usize,
+    /// Where the shown costs come from; empty for MACs, which are counted.
+    pub sources: BTreeSet<CostSource>,
+}
+
+/// One trained candidate in a panel.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Point {
+    pub trial: u64,
+    pub task: Task,
+    pub auc: f64,
+    pub cost: f64,
+    /// The error band of the cost.
+    pub low: f64,
+    pub high: f64,
+    pub on_front: bool,
+}
+
+impl Panel {
+    /// The panel of one cost on the run's target number `target_idx`.
+    pub fn new(info: &RunInfo, target_idx: usize, cost: Metric) -> Panel {
+        let target = info.targets.get(target_idx);
+        let mut points = Vec::new();
+        let mut sources = BTreeSet::new();
+        for trial in &info.scored {
+            let quantity = trial.cost(target_idx, cost);
+            let (Some(auc), Some(quantity)) = (trial.figures.auc_int8, quantity) else {
+                continue;
+            };
+            if !auc.is_finite() || !shown(quantity.value) {
+                continue;
+            }
+            sources.insert(quantity.source);
+            let within = |bound: f64, fallback: f64| if shown(bound) { bound } else { fallback };
+            points.push(Point {
+                trial: trial.trial,
+                task: trial.task,
+                auc,
+                cost: quantity.value,
+                low: within(quantity.low, quantity.value).min(quantity.value),
+                high: within(quantity.high, quantity.value).max(quantity.value),
+                on_front: target.is_some_and(|target| target.front.contains(&trial.trial)),
+            });
+        }
+        points.sort_by_key(|point| (point.on_front, point.trial));
+        let limit = target
+            .and_then(|target| target.budget.limit(cost))
+            .filter(|limit| shown(*limit));
+        let mut over = Vec::new();
+        for trial in &info.rejected {
+            let quantity = trial.cost(target_idx, cost);
+            let Some(quantity) = quantity.filter(|quantity| shown(quantity.value)) else {
+                continue;
+            };
+            sources.insert(quantity.source);
+            over.push(quantity.value);
+        }
+        if cost == Metric::Macs {
+            sources.clear();
+        }
+        let x = cost_axis(&points, limit, &over);
+        let y = Axis::fit_auc(points.iter().map(|point| point.auc));
+        let (rejected, beyond): (Vec<f64>, Vec<f64>) =
+            over.into_iter().partition(|value| x.contains(*value));
+        let steps = points.iter().filter(|point| point.on_front);
+        Panel {
+            cost,
+            staircase: staircase(steps.map(|point| [point.cost, point.auc]).collect()),
+            x,
+            y,
+            points,
+            limit,
+            rejected,
+            rejected_beyond: beyond.len(),
+            sources,
+        }
+    }
+
+    /// Nothing at all is known about this cost.
+    pub fn is_empty(&self) -> bool {
+        self.points.is_empty() && self.limit.is_none() && self.rejected.is_empty()
+    }
+
+    /// The title of the cost axis: `RAM, estimated`.
+    pub fn title(&self) -> String {
+        let sources: Vec<&str> = self.sources.iter().map(|source| source.name()).collect();
+        match (self.cost, sources.is_empty()) {
+            (Metric::Macs, _) => "MACs per inference, counted".to_string(),
+            (cost, true) => cost.title().to_string(),
+            (cost, false) => format!("{}, {}", cost.title(), sources.join(" / ")),
+        }
+    }
+}
+
+/// The range of an axis and its scale.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Axis {
+    pub low: f64,
+    pub high: f64,
+    /// Logarithmic: the range exceeds a decade.
+    pub log: bool,
+}
+
+impl Axis {
+    /// An axis for AUC: as narrow as the values allow, at least 0.1 high, nearly never outside 0 to 1.
+    pub fn fit_auc(values: impl Iterator<Item = f64>) -> Axis {
+        let Some((low, high)) = range(values) else {
+            return Axis::linear(0.5, 1.0);
+        };
+        let middle = (low + high) / 2.0;
+        let half = ((high - low) / 2.0).max(0.05) * 1.12;
+        // A little more than 1, so that a perfect network is not cut in half.
+        let top = (middle + half).min(1.015);
+        Axis::linear((middle - half).max(-0.015), top)
+    }
+
+    /// An axis from zero for values that are not negative.
+    pub fn from_zero(highest: f64) -> Axis {
+        let high = if shown(highest) && highest > 0.0 {
+            highest
+        } else {
+            1.0
+        };
+        Axis::linear(0.0, high * 1.08)
+    }
+
+    pub const fn linear(low: f64, high: f64) -> Axis {
+        Axis {
+            low,
+            high,
+            log: false,
+        }
+    }
+
+    /// Where a value lies: 0 at the low end, 1 at the high end; clamped to them.
+    pub fn position(&self, value: f64) -> f64 {
+        let position = if self.log {
+            (value.max(f64::MIN_POSITIVE) / self.low).ln() / (self.high / self.low).ln()
+        } else {
+            (value - self.low) / (self.high - self.low)
+        };
+        position.clamp(0.0, 1.0)
+    }
+
+    pub fn contains(&self, value: f64) -> bool {
+        self.low <= value && value <= self.high
+    }
+
+    /// Ticks for a cost, as dense as `fits` allows: it is asked about ever sparser sets until it agrees.
+    ///
+    /// Sizes in bytes step by powers of two, everything else by 1, 2 and 5.
+    pub fn cost_ticks(&self, cost: Metric, fits: impl Fn(&[Tick]) -> bool) -> Vec<Tick> {
+        let binary = matches!(cost, Metric::Ram | Metric::Flash);
+        let label = |value: f64| Tick {
+            value,
+            label: tick_label(cost, value),
+        };
+        self.sparser_and_sparser(binary, label, fits)
+    }
+
+    /// Ticks for plain numbers: AUC, hypervolume.
+    pub fn number_ticks(&self, fits: impl Fn(&[Tick]) -> bool) -> Vec<Tick> {
+        let label = |value: f64| Tick {
+            value,
+            label: trimmed(value, 4),
+        };
+        let mut ticks = self.sparser_and_sparser(false, label, fits);
+        // All with the same number of decimals: 0.9 and 1.0.
+        let decimals_of = |label: &str| label.split_once('.').map_or(0, |(_, d)| d.len());
+        let decimals = ticks.iter().map(|tick| decimals_of(&tick.label)).max();
+        for tick in &mut ticks {
+            tick.label = format!("{:.*}", decimals.unwrap_or(0), tick.value);
+        }
+        ticks
+    }
+
+    fn sparser_and_sparser(
+        &self,
+        binary: bool,
+        label: impl Fn(f64) -> Tick,
+        fits: impl Fn(&[Tick]) -> bool,
+    ) -> Vec<Tick> {
+        let sets = match (self.log, binary) {
+            (true, true) => self.power_of_two_sets(),
+            (true, false) => self.decade_sets(),
+            (false, _) => self.linear_sets(binary),
+        };
+        let mut ticks = Vec::new();
+        for values in sets {
+            ticks = values.into_iter().map(&label).collect();
+            if fits(&ticks) {
+                break;
+            }
+        }
+        ticks
+    }
+
+    /// Powers of two: all, every second, every third … always through 1 KiB.
+    fn power_of_two_sets(&self) -> Vec<Vec<f64>> {
+        let (first, last) = (
+            self.low.log2().ceil() as i32,
+            self.high.log2().floor() as i32,
+        );
+        let every = |stride: i32| {
+            (first..=last)
+                .filter(|power| (power - 10).rem_euclid(stride) == 0)
+                .map(|power| 2f64.powi(power))
+                .collect()
+        };
+        (1..=10).map(every).collect()
+    }
+
+    /// 1, 2 and 5 of every decade; 1 and 3; 1; 1 of every second decade …
+    fn decade_sets(&self) -> Vec<Vec<f64>> {
+        let (first, last) = (
+            self.low.log10().floor() as i32,
+            self.high.log10().ceil() as i32,
+        );
+        let set = |mantissas: &[f64], stride: i32| {
+            let decades = (first..=last).filter(|power| power.rem_euclid(stride) == 0);
+            decades
+                .flat_map(|power| mantissas.iter().map(move |m| m * 10f64.powi(power)))
+                .filter(|value| self.contains(*value))
+                .collect()
+        };
+        let mut sets = vec![set(&[1.0, 2.0, 5.0], 1), set(&[1.0, 3.0], 1)];
+        sets.extend((1..=6).map(|stride| set(&[1.0], stride)));
+        sets
+    }
+
+    /// Multiples of round steps, from about ten steps to about one.
+    fn linear_sets(&self, binary: bool) -> Vec<Vec<f64>> {
+        let span = self.high - self.low;
+        let mut steps: Vec<f64> = if binary {
+            let finest = (span / 10.0).log2().ceil() as i32;
+            (finest.max(0)..finest.max(0) + 5)
+                .map(|power| 2f64.powi(power))
+                .collect()
+        } else {
+            let decade = (span / 10.0).log10().floor() as i32;
+            let decades = decade..decade + 3;
+            decades
+                .flat_map(|power| [1.0, 2.0, 5.0].map(|m| m * 10f64.powi(power)))
+                .collect()
+        };
+        steps.retain(|step| span / step <= 10.5);
+        let multiples = |step: &f64| {
+            let (first, last) = ((self.low / step).ceil(), (self.high / step).floor());
+            let count = (last - first).max(-1.0) as i64 + 1;
+            (0..count).map(|idx| (first + idx as f64) * step).collect()
+        };
+        steps.iter().map(multiples).collect()
+    }
+}
+
+/// A mark on an axis.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tick {
+    pub value: f64,
+    pub label: String,
+}
+
+/// A value of a cost, as short as it can be said: `64 KiB`, `2.5 ms`, `3 M`.
+pub fn tick_label(cost: Metric, value: f64) -> String {
+    let units: &[(f64, &str)] = match cost {
+        Metric::Ram | Metric::Flash => &[
+            (1073741824.0, " GiB"),
+            (1048576.0, " MiB"),
+            (1024.0, " KiB"),
+            (1.0, " B"),
+        ],
+        Metric::Latency => &[(1e6, " s"), (1e3, " ms"), (1.0, " µs"), (1e-3, " ns")],
+        Metric::Energy => &[(1e6, " J"), (1e3, " mJ"), (1.0, " µJ"), (1e-3, " nJ")],
+        Metric::Macs => &[(1e9, " G"), (1e6, " M"), (1e3, " k"), (1.0, "")],
+    };
+    if value == 0.0 {
+        return "0".to_string();
+    }
+    // A hair of tolerance, because ticks are products of rounded numbers.
+    let (factor, unit) = units
+        .iter()
+        .find(|(factor, _)| value.abs() >= factor * (1.0 - 1e-9))
+        .unwrap_or(&units[units.len() - 1]);
+    format!("{}{unit}", trimmed(value / factor, 4))
+}
+
+/// The corners of the steps over points `[cost, AUC]`: costs grow, AUCs grow; dominated points are not on it.
+pub fn staircase(mut points: Vec<[f64; 2]>) -> Vec<[f64; 2]> {
+    points.sort_by(|a, b| a[0].total_cmp(&b[0]).then(b[1].total_cmp(&a[1])));
+    let mut steps: Vec<[f64; 2]> = Vec::new();
+    for point in points {
+        if steps.last().is_none_or(|last| point[1] > last[1]) {
+            steps.push(point);
+        }
+    }
+    steps
+}
+
+/// A box in pixels: left, top, right, bottom.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Rect {
+    pub left: f64,
+    pub top: f64,
+    pub right: f64,
+    pub bottom: f64,
+}
+
+impl Rect {
+    pub fn around(x: f64, y: f64, width: f64, height: f64) -> Rect {
+        Rect {
+            left: x - width / 2.0,
+            top: y - height / 2.0,
+            right: x + width / 2.0,
+            bottom: y + height / 2.0,
+        }
+    }
+
+    pub fn width(&self) -> f64 {
+        self.right - self.left
+    }
+
+    pub fn height(&self) -> f64 {
+        self.bottom - self.top
+    }
+
+    pub fn center(&self) -> [f64; 2] {
+        [
+            (self.left + self.right) / 2.0,
+            (self.top + self.bottom) / 2.0,
+        ]
+    }
+
+    /// The area that two boxes share.
+    pub fn overlap(&self, other: &Rect) -> f64 {
+        let width = self.right.min(other.right) - self.left.max(other.left);
+        let height = self.bottom.min(other.bottom) - self.top.max(other.top);
+        width.max(0.0) * height.max(0.0)
+    }
+
+    pub fn holds(&self, other: &Rect) -> bool {
+        self.left <= other.left
+            && self.top <= other.top
+            && self.right >= other.right
+            && self.bottom >= other.bottom
+    }
+}
+
+/// Something a label belongs to.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Anchor {
+    pub x: f64,
+    pub y: f64,
+    /// Half the size of the marker.
+    pub radius: f64,
+    /// Size of the label.
+    pub width: f64,
+    pub height: f64,
+}
+
+/// Places a label at each anchor, inside `bounds`, over no marker and no other label; `None` where there is no room.
+///
+/// `obstacles` are things a label should rather not cover. First come, first served, so put what matters first.
+pub fn place_labels(anchors: &[Anchor], bounds: &Rect, obstacles: &[Rect]) -> Vec<Option<Rect>> {
+    let markers: Vec<Rect> = anchors
+        .iter()
+        .map(|a| Rect::around(a.x, a.y, 2.0 * a.radius, 2.0 * a.radius))
+        .collect();
+    let mut placed: Vec<Option<Rect>> = Vec::with_capacity(anchors.len());
+    for anchor in anchors {
+        let free = |label: &&Rect| {
+            let taken = placed.iter().flatten().chain(&markers);
+            bounds.holds(label) && taken.map(|other| other.overlap(label)).sum::<f64>() == 0.0
+        };
+        let covered = |label: &Rect| obstacles.iter().map(|o| o.overlap(label)).sum::<f64>();
+        let candidates = label_candidates(anchor);
+        // Near places come first, and the first of equally good ones wins.
+        let best = candidates.iter().filter(free).enumerate().min_by(|a, b| {
+            let cost = |(rank, label): &(usize, &Rect)| covered(label) + 6.0 * *rank as f64;
+            cost(a).total_cmp(&cost(b))
+        });
+        let best = best.map(|(_, label)| *label);
+        placed.push(best);
+    }
+    placed
+}
+
+/// Places around an anchor: above it and around it close by, then the same farther away.
+fn label_candidates(anchor: &Anchor) -> Vec<Rect> {
+    const DIRECTIONS: [[f64; 2]; 8] = [
+        [0.0, -1.0],
+        [-0.8, -0.8],
+        [0.8, -0.8],
+        [0.0, 1.0],
+        [0.8, 0.8],
+        [-0.8, 0.8],
+        [-1.0, 0.0],
+        [1.0, 0.0],
+    ];
+    let mut candidates = Vec::new();
+    for gap in [1.0, 8.0, 18.0, 30.0] {
+        for [dx, dy] in DIRECTIONS {
+            let x = anchor.x + dx * (anchor.radius + gap + anchor.width / 2.0);
+            let y = anchor.y + dy * (anchor.radius + gap + anchor.height / 2.0);
+            candidates.push(Rect::around(x, y, anchor.width, anchor.height));
+        }
+    }
+    candidates
+}
+
+/// Zero and infinite costs cannot be drawn, and mean that something is wrong with a profile.
+fn shown(value: f64) -> bool {
+    value.is_finite() && value >= 0.0
+}
+
+fn range(values: impl Iterator<Item = f64>) -> Option<(f64, f64)> {
+    values.filter(|v| v.is_finite()).fold(None, |range, value| {
+        let (low, high) = range.unwrap_or((value, value));
+        Some((value.min(low), value.max(high)))
+    })
+}
+
+/// Trained candidates, their bands and the limit are always inside; candidates over budget up to three times the limit.
+fn cost_axis(points: &[Point], limit: Option<f64>, over: &[f64]) -> Axis {
+    let bands = points
+        .iter()
+        .filter(|point| point.on_front)
+        .flat_map(|point| [point.low, point.high]);
+    let values = points.iter().map(|point| point.cost).chain(bands);
+    let inside = range(values.chain(limit));
+    let reach = inside.map_or(f64::INFINITY, |(_, high)| 3.0 * high);
+    let near = over.iter().copied().filter(|value| *value <= reach);
+    let near = range(near);
+    let (low, high) = match (inside, near) {
+        (Some((low, high)), Some((near_low, near_high))) => {
+            (low.min(near_low), high.max(near_high))
+        }
+        (Some(inside), None) => inside,
+        (None, Some(near)) => near,
+        (None, None) => return Axis::linear(0.0, 1.0),
+    };
+    if low > 0.0 && high > 10.0 * low {
+        let pad = (high / low).powf(0.06);
+        return Axis {
+            low: low / pad,
+            high: high * pad,
+            log: true,
+        };
+    }
+    // Nearly equal values keep some air, or their ticks could not be told apart.
+    let pad = if high > low {
+        (0.07 * (high - low)).max(0.03 * high)
+    } else {
+        (0.5 * high).max(0.5)
+    };
+    Axis::linear((low - pad).max(0.0), high + pad)
+}
+
+/// A number with at most so many significant digits and no trailing zeros.
+fn trimmed(value: f64, digits: usize) -> String {
+    let magnitude = if value == 0.0 {
+        0
+    } else {
+        value.abs().log10().floor() as i32
+    };
+    let decimals = (digits as i32 - 1 - magnitude).clamp(0, 9) as usize;
+    let text = format!("{value:.decimals$}");
+    match text.contains('.') {
+        true => text.trim_end_matches('0').trim_end_matches('.').to_string(),
+        false => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::report::fixture::{Fake, fake_run};
+
+    #[test]
+    fn a_panel_holds_every_candidate() {
+        let info = fake_run(&Fake::COMMON);
+        for cost in Metric::ALL {
+            let panel = Panel::new(&info, 0, cost);
+            assert_eq!(panel.points.len(), 60);
+            assert_eq!(panel.rejected.len() + panel.rejected_beyond, 300);
+            let on_front = panel.points.iter().filter(|point| point.on_front);
+            assert_eq!(on_front.count(), info.targets[0].front.len());
+            assert!(panel.points.iter().all(|p| panel.x.contains(p.cost)));
+            assert!(panel.points.iter().all(|p| panel.y.contains(p.auc)));
+            assert!(panel.limit.is_none_or(|limit| panel.x.contains(limit)));
+            // Every point of the front is on or below the stairs.
+            let best = |cost: f64| {
+                let reached = panel.staircase.iter().filter(|step| step[0] <= cost);
+                reached.map(|step| step[1]).fold(0.0, f64::max)
+            };
+            let mut members = panel.points.iter().filter(|point| point.on_front);
+            assert!(members.all(|p| p.auc <= best(p.cost)));
+        }
+        assert_eq!(Panel::new(&info, 0, Metric::Ram).limit, Some(262144.0));
+        assert_eq!(Panel::new(&info, 0, Metric::Ram).title(), "RAM, estimated");
+        assert!(Panel::new(&info, 5, Metric::Ram).is_empty());
+    }
+
+    #[test]
+    fn ticks_are_round_and_no_more_than_fit() {
+        fn check(cost: Metric, low: f64, high: f64, most: usize, expected: &str) {
+            let log = high > 10.0 * low;
+            let axis = Axis { low, high, log };
+            let ticks = axis.cost_ticks(cost, |ticks| ticks.len() <= most);
+            let labels: Vec<&str> = ticks.iter().map(|tick| tick.label.as_str()).collect();
+            assert_eq!(labels.join("|"), expected);
+        }
+        check(Metric::Ram, 2e3, 3e4, 6, "2 KiB|4 KiB|8 KiB|16 KiB");
+        check(Metric::Ram, 2e3, 2e6, 4, "8 KiB|64 KiB|512 KiB");
+        check(Metric::Flash, 5e4, 9e4, 6, "56 KiB|64 KiB|72 KiB|80 KiB");
+        check(
+            Metric::Latency,
+            150.0,
+            6e3,
+            6,
+            "200 µs|500 µs|1 ms|2 ms|5 ms",
+        );
+        check(Metric::Latency, 150.0, 6e3, 3, "300 µs|1 ms|3 ms");
+        check(Metric::Energy, 1.5e3, 3.2e3, 5, "1.5 mJ|2 mJ|2.5 mJ|3 mJ");
+        check(Metric::Macs, 1e5, 1e9, 5, "100 k|1 M|10 M|100 M|1 G");
+        let auc = Axis::fit_auc([0.71, 0.97].into_iter());
+        let ticks = auc.number_ticks(|ticks| ticks.len() <= 4);
+        let labels: Vec<String> = ticks.into_iter().map(|tick| tick.label).collect();
+        assert_eq!(labels, ["0.7", "0.8", "0.9"]);
+    }
+
+    #[test]
+    fn stairs_climb_over_dominated_points() {
+        fn check(points: &[[f64; 2]], expected: &[[f64; 2]]) {
+            assert_eq!(staircase(points.to_vec()), expected);
+        }
+        check(&[], &[]);
+        check(
+            &[[3.0, 0.9], [1.0, 0.5], [2.0, 0.4], [3.0, 0.8]],
+            &[[1.0, 0.5], [3.0, 0.9]],
+        );
+        check(&[[1.0, 0.5], [2.0, 0.5]], &[[1.0, 0.5]]);
+    }
+
+    proptest! {
+        #[test]
+        fn labels_never_cover_each_other(
+            spots in prop::collection::vec((0.0..400.0f64, 0.0..300.0f64, 10.0..60.0f64), 0..25),
+        ) {
+            let bounds = Rect { left: 0.0, top: 0.0, right: 400.0, bottom: 300.0 };
+            let anchor = |(x, y, width): &(f64, f64, f64)| Anchor {
+                x: *x, y: *y, radius: 7.0, width: *width, height: 14.0,
+            };
+            let anchors: Vec<Anchor> = spots.iter().map(anchor).collect();
+            let places: Vec<Rect> = place_labels(&anchors, &bounds, &[]).into_iter().flatten().collect();
+            for (idx, place) in places.iter().enumerate() {
+                prop_assert!(bounds.holds(place));
+                for other in &places[..idx] {
+                    prop_assert_eq!(place.overlap(other), 0.0);
+                }
+                for anchor in &anchors {
+                    let marker = Rect::around(anchor.x, anchor.y, 14.0, 14.0);
+                    prop_assert_eq!(place.overlap(&marker), 0.0);
+                }
+            }
+            // A lone marker always finds room.
+            prop_assert!(anchors.is_empty() || !places.is_empty());
+        }
+
+        #[test]
+        fn any_costs_have_few_and_distinct_ticks(
+            values in prop::collection::vec(0.0..1e12f64, 1..5),
+            shrink in 0..12i32,
+            near in prop::bool::ANY,
+        ) {
+            let scale = 10f64.powi(-shrink);
+            let value = |v: &f64| if near { 65536.0 + (v / 1e10).round() } else { v * scale };
+            let values: Vec<f64> = values.iter().map(value).collect();
+            let axis = cost_axis(&[], Some(values[0]), &values[1..]);
+            for cost in Metric::ALL {
+                let ticks = axis.cost_ticks(cost, |ticks| ticks.len() <= 6);
+                prop_assert!(ticks.len() <= 6);
+                let labels: BTreeSet<&str> = ticks.iter().map(|tick| tick.label.as_str()).collect();
+                prop_assert_eq!(labels.len(), ticks.len(), "{:?} {:?}", axis, ticks);
+            }
+        }
+    }
+}

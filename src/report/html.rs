@@ -1,0 +1,70 @@
+//! The whole report in one HTML file that needs nothing else.
+
+use super::{
+    ReportError, RunInfo,
+    draw::{hypervolume_svg, pareto_svg},
+    table::{Column, caption},
+};
+
+/// Figures and tables of a run as one self-contained page.
+pub fn report(info: &RunInfo) -> Result<String, ReportError> {
+    let run = escaped(&info.run);
+    let stamp = match info.synthetic {
+        true => " <span class=\"stamp\">synthetic data</span>",
+        false => "",
+    };
+    let mut tables = String::new();
+    for (target_idx, target) in info.targets.iter().enumerate() {
+        tables += &format!("<h2>Front on {}</h2>\n", escaped(&target.name));
+        tables += &table(info, target_idx);
+    }
+    let (pareto, hypervolume) = (pareto_svg(info)?, hypervolume_svg(info)?);
+    Ok(format!(
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<title>{run}</title>\n\
+         <style>{STYLE}</style>\n</head>\n<body>\n<h1>{run}{stamp}</h1>\n<p>data {}, {}</p>\n\
+         <figure>\n{pareto}</figure>\n{tables}<h2>Hypervolume</h2>\n<figure>\n{hypervolume}</figure>\n\
+         </body>\n</html>\n",
+        escaped(&info.data),
+        info.counts,
+    ))
+}
+
+const STYLE: &str = "
+body { font: 16px/1.5 'DejaVu Sans', Verdana, sans-serif; color: #222; max-width: 1600px; margin: 2em auto; padding: 0 1em; }
+svg { width: 100%; height: auto; } figure { margin: 0; }
+table { border-collapse: collapse; } th { border-bottom: 2px solid #222; }
+td, th { padding: .25em .8em; text-align: right; white-space: nowrap; } .text { text-align: left; }
+tr:nth-child(even) td { background: #f6f6f6; } .note { color: #5f5f5f; }
+.stamp { background: #d55e00; color: #fff; font-size: 50%; padding: .3em .8em; vertical-align: middle; }
+";
+
+fn table(info: &RunInfo, target_idx: usize) -> String {
+    let members = info.front(target_idx);
+    let row = |tag: &str, cell: &dyn Fn(Column) -> String| {
+        let cells = Column::ALL.map(|column| {
+            let class = if column.is_text() {
+                " class=\"text\""
+            } else {
+                ""
+            };
+            format!("<{tag}{class}>{}</{tag}>", escaped(&cell(column)))
+        });
+        format!("<tr>{}</tr>\n", cells.concat())
+    };
+    let mut text = "<table>\n".to_string() + &row("th", &|column| column.name());
+    for member in &members {
+        text += &row("td", &|column| column.cell(member, target_idx));
+    }
+    text += "</table>\n";
+    for line in caption(info, &members, target_idx, &[]).lines() {
+        text += &format!("<p class=\"note\">{}</p>\n", escaped(line));
+    }
+    text
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
+}

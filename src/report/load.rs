@@ -1,0 +1,389 @@
+//! From the store to the plain facts that reports show.
+
+use std::collections::BTreeMap;
+
+use super::{
+    Costs, Figures, RejectedTrial, ReportError, RunInfo, ScoredTrial, TargetInfo, TrialCounts,
+    json::{
+        CostsView, FiguresView, FrontEndView, GroupView, OperatorView, RunView, SCHEMA_VERSION,
+        TrialDocument, TrialsView,
+    },
+};
+use crate::{
+    audio::Feature,
+    graph::OpKind,
+    run::{self, Details, Settings},
+    search::hypervolume,
+    space::{Candidate, Task},
+    store::{CostRow, Run, Store, TrialOutcome, TrialRow},
+    target::{self, Estimate, Metric},
+};
+
+/// All that figures and tables show of a run.
+pub fn load(store: &Store, run: &Run) -> Result<RunInfo, ReportError> {
+    let settings = Settings::from_json(&run.settings_json)?;
+    let targets = settings.targets()?;
+    let objectives = settings.objectives()?;
+    let references: Vec<Vec<f64>> =
+        serde_json::from_str(&run.reference_json).map_err(run::SettingsError::from)?;
+    let budget = settings.budget();
+    let rows = store.trials(run.id)?;
+    let evaluations = store.evaluations(run.id)?;
+    let fronts: BTreeMap<String, Vec<i64>> = store.fronts(run.id)?.into_iter().collect();
+    let counts = store.counts(run.id)?;
+
+    let mut scored = Vec::new();
+    let mut rejected = Vec::new();
+    let mut points: Vec<Vec<(u64, Vec<f64>)>> = vec![Vec::new(); targets.len()];
+    for row in &rows {
+        let number = row.number as u64;
+        let estimates: Vec<Option<Estimate>> = targets
+            .iter()
+            .map(|target| estimate_of(row, &target.name))
+            .collect();
+        let costs: Vec<Costs> = estimates
+            .iter()
+            .map(|estimate| estimate.map_or(Costs::default(), costs_of))
+            .collect();
+        let evaluation = match &row.outcome {
+            TrialOutcome::Scored { evaluation_key } => evaluations.get(evaluation_key),
+            TrialOutcome::Rejected { .. } => {
+                rejected.push(RejectedTrial {
+                    trial: number,
+                    macs: row.macs as u64,
+                    costs,
+                });
+                continue;
+            }
+            TrialOutcome::Failed { .. } => None,
+        };
+        let Some(evaluation) = evaluation else {
+            continue;
+        };
+        let figures = Figures {
+            auc_int8: evaluation.auc_int8,
+            pauc_int8: evaluation.pauc_int8,
+            auc_float: evaluation.auc_float,
+            test_auc_int8: evaluation.test_auc_int8,
+            test_pauc_int8: evaluation.test_pauc_int8,
+        };
+        for (idx, target) in targets.iter().enumerate() {
+            let Some(estimate) = estimates[idx] else {
+                continue;
+            };
+            let macs = row.macs as u64;
+            let value = |objective: &run::Objective| match objective {
+                run::Objective::Auc => 1.0 - evaluation.auc_int8.unwrap_or(0.0),
+                run::Objective::Pauc => 1.0 - evaluation.pauc_int8.unwrap_or(0.0),
+                run::Objective::Cost(metric) => metric.value(&estimate, macs),
+            };
+            if budget.excess(target, &estimate, macs).is_none() {
+                let scaled = objectives
+                    .iter()
+                    .zip(&references[idx])
+                    .map(|(o, r)| value(o) / r);
+                points[idx].push((number, scaled.collect()));
+            }
+        }
+        scored.push(ScoredTrial {
+            trial: number,
+            space: row.space.clone(),
+            task: task_of(&row.task),
+            figures,
+            macs: row.macs as u64,
+            params: row.params as u64,
+            costs,
+        });
+    }
+
+    let target_info = |(idx, target): (usize, &target::Target)| TargetInfo {
+        name: target.name.clone(),
+        budget,
+        front: fronts
+            .get(&target.name)
+            .into_iter()
+            .flatten()
+            .map(|&number| number as u64)
+            .collect(),
+        hypervolumes: hypervolumes(&points[idx], objectives.len()),
+        reference: objectives
+            .iter()
+            .copied()
+            .zip(references[idx].iter().copied())
+            .collect(),
+    };
+    let mut notes = Vec::new();
+    for evaluation in evaluations.values() {
+        if let Ok(details) = serde_json::from_str::<Details>(&evaluation.details_json) {
+            notes.extend(details.notes);
+        }
+    }
+    notes.sort();
+    notes.dedup();
+    Ok(RunInfo {
+        run: run.name.clone(),
+        data: run.data_name.clone(),
+        synthetic: run.synthetic,
+        counts: TrialCounts {
+            scored: counts.scored,
+            rejected: counts.rejected,
+            failed: counts.failed,
+        },
+        targets: targets.iter().enumerate().map(target_info).collect(),
+        scored,
+        rejected,
+        notes,
+    })
+}
+
+/// One line per run, newest first.
+pub fn load_runs(store: &Store) -> Result<Vec<RunView>, ReportError> {
+    let mut views = Vec::new();
+    for run in store.runs()? {
+        let info = load(store, &run)?;
+        let settings = Settings::from_json(&run.settings_json)?;
+        let best = info
+            .scored
+            .iter()
+            .filter_map(|trial| trial.figures.auc_int8);
+        views.push(RunView {
+            run: run.name,
+            started: run.created_utc,
+            state: run.state.name().to_string(),
+            data: run.data_name,
+            synthetic: run.synthetic,
+            targets: info
+                .targets
+                .iter()
+                .map(|target| target.name.clone())
+                .collect(),
+            sampler: settings.sampler,
+            seed: settings.seed,
+            trials: TrialsView {
+                scored: info.counts.scored,
+                rejected: info.counts.rejected,
+                failed: info.counts.failed,
+            },
+            best_auc_int8: best.max_by(f64::total_cmp),
+            hypervolume: info.targets.first().and_then(TargetInfo::hypervolume),
+        });
+    }
+    Ok(views)
+}
+
+/// All that is known of one trial; `None` where the run has no such trial.
+pub fn load_trial(
+    store: &Store,
+    run: &Run,
+    number: u64,
+) -> Result<Option<TrialDocument>, ReportError> {
+    let Some(row) = store
+        .trials(run.id)?
+        .into_iter()
+        .find(|row| row.number as u64 == number)
+    else {
+        return Ok(None);
+    };
+    let settings = Settings::from_json(&run.settings_json)?;
+    let targets = settings.targets()?;
+    let candidate = candidate_of(&settings, &row)?;
+    let evaluation = match &row.outcome {
+        TrialOutcome::Scored { evaluation_key } => store.evaluation(evaluation_key)?,
+        TrialOutcome::Rejected { .. } | TrialOutcome::Failed { .. } => None,
+    };
+    let details = evaluation
+        .as_ref()
+        .and_then(|e| serde_json::from_str::<Details>(&e.details_json).ok());
+    let mut excess = BTreeMap::new();
+    if let TrialOutcome::Rejected { .. } = row.outcome {
+        for target in &targets {
+            let Some(estimate) = estimate_of(&row, &target.name) else {
+                continue;
+            };
+            for over in settings
+                .budget()
+                .excess(target, &estimate, row.macs as u64)
+                .iter()
+                .flat_map(|e| &e.0)
+            {
+                excess.insert(
+                    format!("{} {}", target.name, over.metric.key()),
+                    over.relative(),
+                );
+            }
+        }
+    }
+    let costs = targets.iter().filter_map(|target| {
+        let estimate = estimate_of(&row, &target.name)?;
+        Some((target.name.clone(), CostsView::from(&costs_of(estimate))))
+    });
+    let groups = details.into_iter().flat_map(|details| details.groups);
+    let files = evaluation.as_ref().and_then(|e| e.artefacts.clone());
+    let file = |folder: String| {
+        ["model.tflite", "model.nas", "model.json"].map(|name| format!("{folder}/{name}"))
+    };
+    Ok(Some(TrialDocument {
+        schema_version: SCHEMA_VERSION,
+        run: run.name.clone(),
+        data: run.data_name.clone(),
+        synthetic: run.synthetic,
+        trial: number,
+        state: match row.outcome {
+            TrialOutcome::Scored { .. } => "scored",
+            TrialOutcome::Rejected { .. } => "rejected",
+            TrialOutcome::Failed { .. } => "failed",
+        },
+        space: row.space.clone(),
+        task: candidate.candidate.task.name(),
+        seed: run.seed,
+        axes: candidate.axes,
+        front_end: front_end_view(&candidate.candidate),
+        macs: row.macs as u64,
+        params: row.params as u64,
+        figures: evaluation.as_ref().map(|e| FiguresView {
+            auc_int8: e.auc_int8,
+            pauc_int8: e.pauc_int8,
+            auc_float: e.auc_float,
+            test_auc_int8: e.test_auc_int8,
+            test_pauc_int8: e.test_pauc_int8,
+        }),
+        groups: groups
+            .map(|group| GroupView {
+                machine: group.machine,
+                section: group.section,
+                domain: group.domain,
+                auc_int8: group.auc,
+                pauc_int8: group.pauc,
+                normals: group.normals,
+                anomalies: group.anomalies,
+            })
+            .collect(),
+        costs: costs.collect(),
+        excess,
+        error: match &row.outcome {
+            TrialOutcome::Failed { message } => Some(message.clone()),
+            TrialOutcome::Scored { .. } | TrialOutcome::Rejected { .. } => None,
+        },
+        operators: operators(&candidate.candidate),
+        files: files.into_iter().flat_map(file).collect(),
+    }))
+}
+
+/// Hypervolume after every scored trial, in the order of their numbers.
+fn hypervolumes(points: &[(u64, Vec<f64>)], objectives: usize) -> Vec<(u64, f64)> {
+    let reference = vec![1.0; objectives];
+    let values: Vec<&[f64]> = points.iter().map(|(_, point)| point.as_slice()).collect();
+    let until = |n: usize| (points[n].0, hypervolume(&values[..=n], &reference));
+    (0..points.len()).map(until).collect()
+}
+
+/// The candidate that a stored genome stands for, and its axes.
+struct Decoded {
+    candidate: Candidate,
+    axes: BTreeMap<String, String>,
+}
+
+fn candidate_of(settings: &Settings, row: &TrialRow) -> Result<Decoded, ReportError> {
+    let spaces = settings.spaces()?;
+    let genome = spaces
+        .decode_bytes(&row.genome)
+        .ok_or(ReportError::Genome { trial: row.number })?;
+    let axes = spaces
+        .explain(&genome)
+        .into_iter()
+        .map(|(name, value)| (name.to_string(), value.to_string()));
+    Ok(Decoded {
+        candidate: spaces.decode(&genome),
+        axes: axes.collect(),
+    })
+}
+
+fn front_end_view(candidate: &Candidate) -> FrontEndView {
+    let front_end = candidate.front_end;
+    FrontEndView {
+        sample_rate_hz: front_end.spec.sample_rate_hz,
+        n_fft: front_end.spec.n_fft,
+        hop_length: front_end.spec.hop_length,
+        n_mels: front_end.spec.n_mels,
+        mfcc: match front_end.spec.feature {
+            Feature::LogMel => None,
+            Feature::Mfcc { coefficients } => Some(coefficients),
+        },
+        frames: front_end.frames,
+        frame_stride: front_end.frame_stride,
+    }
+}
+
+fn operators(candidate: &Candidate) -> Vec<OperatorView> {
+    let graph = &candidate.graph;
+    let view = |op| {
+        let shape = graph.op_output(op);
+        OperatorView {
+            operator: operator_name(&op.kind),
+            output: [shape.height, shape.width, shape.channels],
+            macs: graph.op_macs(op),
+            params: (graph.op_weight_len(op) + graph.op_bias_len(op)) as u64,
+        }
+    };
+    graph.ops.iter().map(view).collect()
+}
+
+fn operator_name(kind: &OpKind) -> String {
+    match kind {
+        OpKind::Conv2d(w) => format!(
+            "CONV_2D {}x{} / {}x{}",
+            w.kernel[0], w.kernel[1], w.stride[0], w.stride[1]
+        ),
+        OpKind::DepthwiseConv2d(w) => {
+            format!(
+                "DEPTHWISE_CONV_2D {}x{} / {}x{}",
+                w.kernel[0], w.kernel[1], w.stride[0], w.stride[1]
+            )
+        }
+        OpKind::FullyConnected => "FULLY_CONNECTED".to_string(),
+        OpKind::AveragePool2d(w) => format!("AVERAGE_POOL_2D {}x{}", w.kernel[0], w.kernel[1]),
+        OpKind::Add => "ADD".to_string(),
+        OpKind::Upsample(factor) => format!("RESIZE_NEAREST_NEIGHBOR {}x{}", factor[0], factor[1]),
+        OpKind::Reshape => "RESHAPE".to_string(),
+    }
+}
+
+/// The estimate that was stored with a trial; `None` where a cost is missing.
+fn estimate_of(row: &TrialRow, target: &str) -> Option<Estimate> {
+    let cost = |metric: Metric| {
+        let is_it = |cost: &&CostRow| {
+            cost.target == target
+                && cost.metric == metric.key()
+                && cost.source == target::CostSource::Estimated.name()
+        };
+        let cost = row.costs.iter().find(is_it)?;
+        Some(target::Cost {
+            value: cost.value,
+            low: cost.low,
+            high: cost.high,
+            source: target::CostSource::Estimated,
+        })
+    };
+    Some(Estimate {
+        ram_bytes: cost(Metric::Ram)?,
+        flash_bytes: cost(Metric::Flash)?,
+        latency_us: cost(Metric::Latency)?,
+        energy_uj: cost(Metric::Energy)?,
+    })
+}
+
+fn task_of(name: &str) -> Task {
+    match name {
+        "reconstruct" => Task::Reconstruct,
+        _ => Task::Classify { classes: 0 },
+    }
+}
+
+fn costs_of(estimate: Estimate) -> Costs {
+    Costs {
+        ram_bytes: Some(estimate.ram_bytes),
+        flash_bytes: Some(estimate.flash_bytes),
+        latency_us: Some(estimate.latency_us),
+        energy_uj: Some(estimate.energy_uj),
+    }
+}

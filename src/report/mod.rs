@@ -1,0 +1,220 @@
+//! What a run looks like: plain facts about it, and their figures, tables and documents.
+//!
+//! A caller fills a [`RunInfo`]; everything here is a function of it and knows nothing of how a trial was made.
+
+pub mod draw;
+pub mod figure;
+#[cfg(test)]
+mod fixture;
+pub mod html;
+pub mod json;
+pub mod listing;
+mod load;
+pub mod table;
+
+use std::{fmt, path::PathBuf};
+
+pub use load::{load, load_runs, load_trial};
+
+use crate::{
+    run::Objective,
+    space::Task,
+    target::{Budget, Cost, CostSource, Metric},
+};
+
+/// A report that could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum ReportError {
+    #[error(transparent)]
+    Store(#[from] crate::store::StoreError),
+    #[error(transparent)]
+    Settings(#[from] crate::run::SettingsError),
+    #[error("the genome of trial {trial} is of no space of its run")]
+    Genome { trial: i64 },
+    #[error("the figure could not be drawn: {0}")]
+    Draw(String),
+    #[error("the figure could not be encoded as PNG")]
+    Png(#[from] png::EncodingError),
+    #[error("the table could not be written as CSV")]
+    Csv(#[from] csv::Error),
+    #[error("cannot write `{}`", path.display())]
+    Write {
+        path: PathBuf,
+        source: std::io::Error,
+    },
+}
+
+/// What a candidate costs on one target; `None` where nobody knows.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Costs {
+    pub ram_bytes: Option<Cost>,
+    pub flash_bytes: Option<Cost>,
+    pub latency_us: Option<Cost>,
+    pub energy_uj: Option<Cost>,
+}
+
+/// Numbers of trials by their end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct TrialCounts {
+    pub scored: u64,
+    /// Over budget, never trained.
+    pub rejected: u64,
+    pub failed: u64,
+}
+
+/// Everything about a run that figures, tables and documents show.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunInfo {
+    pub run: String,
+    /// The data set's name.
+    pub data: String,
+    /// The data is made by the built-in generator, and every figure says so.
+    pub synthetic: bool,
+    pub counts: TrialCounts,
+    /// The first one steers the search.
+    pub targets: Vec<TargetInfo>,
+    /// Trained and scored trials, in the order of their numbers.
+    pub scored: Vec<ScoredTrial>,
+    /// Trials over budget, as far as a figure should show them.
+    pub rejected: Vec<RejectedTrial>,
+    /// What a reader must know, such as too few clips to mean anything.
+    pub notes: Vec<String>,
+}
+
+/// One target of a run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TargetInfo {
+    pub name: String,
+    pub budget: Budget,
+    /// Numbers of the trials on this target's front.
+    pub front: Vec<u64>,
+    /// Hypervolume after a trial, in the order of trials; at least every change. The last one is the final one.
+    pub hypervolumes: Vec<(u64, f64)>,
+    /// The point against which the hypervolume is computed.
+    pub reference: Vec<(Objective, f64)>,
+}
+
+/// Figures of merit of a trial; `None` where they are unknown.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Figures {
+    /// On the clips that steer the search.
+    pub auc_int8: Option<f64>,
+    pub pauc_int8: Option<f64>,
+    pub auc_float: Option<f64>,
+    /// On the clips that the search never saw.
+    pub test_auc_int8: Option<f64>,
+    pub test_pauc_int8: Option<f64>,
+}
+
+/// A trial that was trained and scored.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ScoredTrial {
+    pub trial: u64,
+    pub space: String,
+    pub task: Task,
+    pub figures: Figures,
+    pub macs: u64,
+    pub params: u64,
+    /// One per target of the run, in their order.
+    pub costs: Vec<Costs>,
+}
+
+/// A trial that was over budget.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RejectedTrial {
+    pub trial: u64,
+    pub macs: u64,
+    /// One per target of the run, in their order.
+    pub costs: Vec<Costs>,
+}
+
+impl Costs {
+    /// `None` for MACs, which belong to the network and not to a target.
+    pub const fn get(&self, cost: Metric) -> Option<Cost> {
+        match cost {
+            Metric::Ram => self.ram_bytes,
+            Metric::Flash => self.flash_bytes,
+            Metric::Latency => self.latency_us,
+            Metric::Energy => self.energy_uj,
+            Metric::Macs => None,
+        }
+    }
+}
+
+impl TargetInfo {
+    /// The hypervolume after the last trial.
+    pub fn hypervolume(&self) -> Option<f64> {
+        self.hypervolumes.last().map(|(_, value)| *value)
+    }
+
+    /// The reference point for readers: `1 − AUC 0.500, Latency 20.0 ms`.
+    pub fn show_reference(&self) -> String {
+        let parts: Vec<String> = self
+            .reference
+            .iter()
+            .map(|(objective, value)| objective.show(*value))
+            .collect();
+        parts.join(", ")
+    }
+}
+
+impl ScoredTrial {
+    /// One cost on the run's target number `target_idx`; MACs are exact and have no source to speak of.
+    pub fn cost(&self, target_idx: usize, cost: Metric) -> Option<Cost> {
+        cost_of(self.macs, &self.costs, target_idx, cost)
+    }
+}
+
+impl RejectedTrial {
+    /// As [`ScoredTrial::cost`].
+    pub fn cost(&self, target_idx: usize, cost: Metric) -> Option<Cost> {
+        cost_of(self.macs, &self.costs, target_idx, cost)
+    }
+}
+
+fn cost_of(macs: u64, costs: &[Costs], target_idx: usize, cost: Metric) -> Option<Cost> {
+    match cost {
+        Metric::Macs => Some(Cost::exact(macs as f64, CostSource::Estimated)),
+        _ => costs.get(target_idx)?.get(cost),
+    }
+}
+
+impl RunInfo {
+    /// The trials on the front of target number `target_idx`, best AUC first.
+    pub fn front(&self, target_idx: usize) -> Vec<&ScoredTrial> {
+        let numbers = self
+            .targets
+            .get(target_idx)
+            .map_or(&[][..], |target| &target.front);
+        let mut members: Vec<&ScoredTrial> = self
+            .scored
+            .iter()
+            .filter(|trial| numbers.contains(&trial.trial))
+            .collect();
+        let auc = |trial: &ScoredTrial| trial.figures.auc_int8.unwrap_or(f64::NEG_INFINITY);
+        members.sort_by(|a, b| auc(b).total_cmp(&auc(a)).then(a.trial.cmp(&b.trial)));
+        members
+    }
+}
+
+impl fmt::Display for TrialCounts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let TrialCounts {
+            scored,
+            rejected,
+            failed,
+        } = self;
+        write!(
+            f,
+            "{scored} trained, {rejected} over budget, {failed} failed"
+        )
+    }
+}
+
+/// What a network of a task is called in figures and tables.
+pub const fn approach(task: Task) -> &'static str {
+    match task {
+        Task::Reconstruct => "autoencoder",
+        Task::Classify { .. } => "classifier",
+    }
+}

@@ -1,0 +1,410 @@
+//! The front as a table for a terminal and as CSV.
+
+use std::collections::BTreeSet;
+
+use comfy_table::{
+    CellAlignment, ContentArrangement, Table, {ContentLineStyle, LineStyle, TableStyle},
+};
+
+use super::{ReportError, RunInfo, ScoredTrial, approach};
+use crate::target::{Cost, CostSource, Metric};
+
+/// The front of every target, one table each, in at most `width` columns of text.
+pub fn front_tables(info: &RunInfo, width: usize) -> String {
+    let targets = 0..info.targets.len();
+    let tables: Vec<String> = targets.map(|idx| front_table(info, idx, width)).collect();
+    tables.join("\n")
+}
+
+/// The front of one target: a headline, the table, and a caption that says what its numbers are.
+///
+/// Where the table is wider than `width`, the columns that matter least are left out and named in the caption. The
+/// trial, its AUC and the costs on the target always stay, so no table is narrower than about 60 columns.
+pub fn front_table(info: &RunInfo, target_idx: usize, width: usize) -> String {
+    let Some(target) = info.targets.get(target_idx) else {
+        return String::new();
+    };
+    let members = info.front(target_idx);
+    let mut text = format!("Front of {} on {}", printable(&info.run), target.name);
+    if let Some(hypervolume) = target.hypervolume() {
+        let plural = if members.len() == 1 {
+            "trial"
+        } else {
+            "trials"
+        };
+        text += &format!(": {} {plural}, hypervolume {hypervolume:.4}", members.len());
+    }
+    text += "\n";
+    if members.is_empty() {
+        text += "No trained candidate is on the front.\n";
+        return text + &caption(info, &members, target_idx, &[]);
+    }
+    let (table, left_out) = fitted(&members, target_idx, width);
+    text += &table;
+    text += "\n";
+    text + &caption(info, &members, target_idx, &left_out)
+}
+
+/// The front of every target as CSV: plain numbers, units in the column names, empty where unknown.
+pub fn front_csv(info: &RunInfo) -> Result<String, ReportError> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    let mut header: Vec<String> = [
+        "run",
+        "synthetic",
+        "target",
+        "trial",
+        "approach",
+        "space",
+        "auc_int8",
+        "test_auc_int8",
+        "auc_float",
+        "pauc_int8",
+        "test_pauc_int8",
+        "macs",
+        "params",
+    ]
+    .map(String::from)
+    .to_vec();
+    for cost in TARGET_METRICS {
+        header.push(cost.key().to_string());
+        header.extend(["low", "high", "source"].map(|part| format!("{}_{part}", cost.key())));
+    }
+    writer.write_record(&header)?;
+    for (target_idx, target) in info.targets.iter().enumerate() {
+        for trial in info.front(target_idx) {
+            let figures = &trial.figures;
+            let number = |value: Option<f64>| match value {
+                Some(value) if value.is_finite() => value.to_string(),
+                _ => String::new(),
+            };
+            let mut record = vec![
+                info.run.clone(),
+                info.synthetic.to_string(),
+                target.name.clone(),
+                trial.trial.to_string(),
+                approach(trial.task).to_string(),
+                trial.space.clone(),
+                number(figures.auc_int8),
+                number(figures.test_auc_int8),
+                number(figures.auc_float),
+                number(figures.pauc_int8),
+                number(figures.test_pauc_int8),
+                trial.macs.to_string(),
+                trial.params.to_string(),
+            ];
+            for cost in TARGET_METRICS {
+                let quantity = trial.cost(target_idx, cost);
+                record.push(number(quantity.map(|q| q.value)));
+                record.push(number(quantity.map(|q| q.low)));
+                record.push(number(quantity.map(|q| q.high)));
+                record.push(quantity.map_or("", |q| q.source.name()).to_string());
+            }
+            writer.write_record(&record)?;
+        }
+    }
+    let bytes = writer
+        .into_inner()
+        .map_err(|error| csv::Error::from(error.into_error()))?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// A cell without a figure.
+const UNKNOWN: &str = "–";
+
+/// The costs that belong to a target.
+const TARGET_METRICS: [Metric; 4] = [Metric::Ram, Metric::Flash, Metric::Latency, Metric::Energy];
+
+/// No borders, and one line under the header.
+pub(super) const STYLE: TableStyle = TableStyle::new()
+    .header_lines(ContentLineStyle::none())
+    .header_separator(LineStyle::none().fill('─').junction('─'))
+    .content_lines(ContentLineStyle::none());
+
+// Padding between columns, to which the table adds one blank.
+const WIDE_GAP: u16 = 1;
+const NARROW_GAP: u16 = 0;
+
+/// Longer names of spaces are cut.
+const SPACE_CHARACTERS: usize = 16;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Column {
+    Trial,
+    Approach,
+    Space,
+    AucInt8,
+    AucTest,
+    AucFloat,
+    Pauc,
+    Metric(Metric),
+    Params,
+}
+
+impl Column {
+    pub(super) const ALL: [Column; 13] = [
+        Column::Trial,
+        Column::Approach,
+        Column::Space,
+        Column::AucInt8,
+        Column::AucTest,
+        Column::AucFloat,
+        Column::Pauc,
+        Column::Metric(Metric::Ram),
+        Column::Metric(Metric::Flash),
+        Column::Metric(Metric::Latency),
+        Column::Metric(Metric::Energy),
+        Column::Metric(Metric::Macs),
+        Column::Params,
+    ];
+
+    /// The columns that a narrow terminal may lose, the most useful first.
+    const OPTIONAL: [Column; 6] = [
+        Column::Space,
+        Column::Metric(Metric::Macs),
+        Column::Pauc,
+        Column::Approach,
+        Column::AucFloat,
+        Column::Params,
+    ];
+
+    pub(super) fn header(self) -> &'static str {
+        match self {
+            Column::Trial => "trial",
+            Column::Approach => "approach",
+            Column::Space => "space",
+            Column::AucInt8 => "AUC\nint8",
+            Column::AucTest => "AUC\ntest",
+            Column::AucFloat => "AUC\nfloat",
+            Column::Pauc => "pAUC\nint8",
+            Column::Metric(Metric::Ram) => "RAM",
+            Column::Metric(Metric::Flash) => "flash",
+            Column::Metric(Metric::Latency) => "latency",
+            Column::Metric(Metric::Energy) => "energy",
+            Column::Metric(Metric::Macs) => "MACs",
+            Column::Params => "params",
+        }
+    }
+
+    /// The header in one line, for captions.
+    pub(super) fn name(self) -> String {
+        self.header().replace('\n', " ")
+    }
+
+    pub(super) fn is_text(self) -> bool {
+        matches!(self, Column::Approach | Column::Space)
+    }
+
+    pub(super) fn cell(self, trial: &ScoredTrial, target_idx: usize) -> String {
+        let auc = |value: Option<f64>| match value {
+            Some(value) if value.is_finite() => format!("{value:.3}"),
+            _ => UNKNOWN.to_string(),
+        };
+        match self {
+            Column::Trial => trial.trial.to_string(),
+            Column::Approach => approach(trial.task).to_string(),
+            Column::Space => short(&trial.space),
+            Column::AucInt8 => auc(trial.figures.auc_int8),
+            Column::AucTest => auc(trial.figures.test_auc_int8),
+            Column::AucFloat => auc(trial.figures.auc_float),
+            Column::Pauc => auc(trial.figures.pauc_int8),
+            Column::Metric(Metric::Macs) => Metric::Macs.show(trial.macs as f64),
+            Column::Metric(cost) => match trial.cost(target_idx, cost) {
+                Some(quantity) if quantity.value.is_finite() => shown(cost, &quantity),
+                _ => UNKNOWN.to_string(),
+            },
+            Column::Params => Metric::Macs.show(trial.params as f64),
+        }
+    }
+}
+
+/// A cost; numbers that are better than an estimate carry a mark, which the caption explains.
+fn shown(cost: Metric, quantity: &Cost) -> String {
+    format!("{}{}", cost.show(quantity.value), mark(quantity.source))
+}
+
+const fn mark(source: CostSource) -> &'static str {
+    match source {
+        CostSource::Estimated => "",
+        CostSource::Emulated => "°",
+        CostSource::Measured => "*",
+    }
+}
+
+/// Without the characters that would steer a terminal.
+fn printable(name: &str) -> String {
+    name.chars().filter(|c| !c.is_control()).collect()
+}
+
+fn short(name: &str) -> String {
+    let printable = printable(name);
+    if printable.chars().count() <= SPACE_CHARACTERS {
+        return printable;
+    }
+    let start: String = printable.chars().take(SPACE_CHARACTERS - 1).collect();
+    format!("{start}…")
+}
+
+/// The widest table that fits, and the columns that it had to leave out.
+fn fitted(members: &[&ScoredTrial], target_idx: usize, width: usize) -> (String, Vec<Column>) {
+    let mut columns = Column::ALL.to_vec();
+    // A column without a single figure says nothing.
+    columns.retain(|column| {
+        members
+            .iter()
+            .any(|m| column.cell(m, target_idx) != UNKNOWN)
+    });
+    for gap in [WIDE_GAP, NARROW_GAP] {
+        let table = rendered(members, target_idx, &columns, gap);
+        if widest_line(&table) <= width {
+            return (table, Vec::new());
+        }
+    }
+    let optional = |column: &Column| Column::OPTIONAL.contains(column);
+    let (mut left_out, mut chosen): (Vec<Column>, Vec<Column>) =
+        columns.iter().partition(|column| optional(column));
+    let mut table = rendered(members, target_idx, &chosen, NARROW_GAP);
+    for candidate in Column::OPTIONAL {
+        let is_taken = |c: &&Column| **c == candidate || chosen.contains(c);
+        let more: Vec<Column> = columns.iter().filter(is_taken).copied().collect();
+        let wider = rendered(members, target_idx, &more, NARROW_GAP);
+        if columns.contains(&candidate) && widest_line(&wider) <= width {
+            left_out.retain(|column| *column != candidate);
+            (table, chosen) = (wider, more);
+        }
+    }
+    (table, left_out)
+}
+
+fn rendered(members: &[&ScoredTrial], target_idx: usize, columns: &[Column], gap: u16) -> String {
+    let mut table = Table::new();
+    table
+        .load_style(STYLE)
+        .set_content_arrangement(ContentArrangement::Disabled)
+        .set_header(columns.iter().map(|column| column.header()));
+    for member in members {
+        table.add_row(columns.iter().map(|column| column.cell(member, target_idx)));
+    }
+    for (idx, (column, shape)) in columns.iter().zip(table.column_iter_mut()).enumerate() {
+        let last = idx + 1 == columns.len();
+        shape.set_padding((0, if last { 0 } else { gap }));
+        if !column.is_text() {
+            shape.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    let lines: Vec<String> = table
+        .lines()
+        .map(|line| line.trim_end().to_string())
+        .collect();
+    lines.join("\n")
+}
+
+fn widest_line(text: &str) -> usize {
+    let widths = text.lines().map(|line| line.chars().count());
+    widths.max().unwrap_or(0)
+}
+
+/// What the numbers of a table are.
+pub(super) fn caption(
+    info: &RunInfo,
+    members: &[&ScoredTrial],
+    target_idx: usize,
+    left_out: &[Column],
+) -> String {
+    let sources: BTreeSet<CostSource> = members
+        .iter()
+        .flat_map(|trial| TARGET_METRICS.map(|cost| trial.cost(target_idx, cost)))
+        .flatten()
+        .map(|quantity| quantity.source)
+        .collect();
+    let mut lines = Vec::new();
+    if info.synthetic {
+        lines.push("Synthetic data: the scores say nothing about real machines.".to_string());
+    }
+    if !members.is_empty() {
+        lines.push("AUC int8 steered the search; AUC test is from clips it never saw.".to_string());
+    }
+    let words: Vec<String> = sources
+        .iter()
+        .map(|source| match mark(*source) {
+            "" => source.name().to_string(),
+            mark => format!("{mark} {}", source.name()),
+        })
+        .collect();
+    if !words.is_empty() {
+        lines.push(format!("Costs: {}.", words.join(", ")));
+    }
+    if !left_out.is_empty() {
+        let names: Vec<String> = left_out.iter().map(|column| column.name()).collect();
+        lines.push(format!("Left out for width: {}.", names.join(", ")));
+    }
+    lines.extend(info.notes.iter().cloned());
+    lines.iter().map(|line| format!("{line}\n")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::fixture::{Fake, fake_run, small_run};
+
+    #[test]
+    fn a_table_says_what_its_numbers_are() {
+        let expected = "\
+Front of brave-fan on m7: 1 trial, hypervolume 0.5000
+trial  approach    space     AUC    AUC   pAUC       RAM     flash   latency    MACs  params
+                            int8  float   int8
+────────────────────────────────────────────────────────────────────────────────────────────
+    4  classifier  ds-cnn  0.875  0.900  0.625  64.0 KiB  87.9 KiB  40.0 ms*  1.50 M  52.0 k
+Synthetic data: the scores say nothing about real machines.
+AUC int8 steered the search; AUC test is from clips it never saw.
+Costs: estimated, * measured.
+too few clips
+";
+        assert_eq!(front_table(&small_run(), 1, 120), expected);
+    }
+
+    #[test]
+    fn a_table_is_as_wide_as_the_terminal() {
+        fn check(width: usize, left_out: &str) {
+            let table = front_table(&fake_run(&Fake::COMMON), 0, width);
+            assert!(widest_line(&table) <= width, "{width}:\n{table}");
+            let caption = table.lines().find(|line| line.starts_with("Left out"));
+            assert_eq!(caption.unwrap_or(""), left_out, "{width}");
+        }
+        check(120, "");
+        check(
+            80,
+            "Left out for width: approach, AUC float, pAUC int8, params.",
+        );
+        let empty = Fake {
+            trained: 0,
+            ..Fake::COMMON
+        };
+        let table = front_table(&fake_run(&empty), 0, 80);
+        assert!(table.contains("No trained candidate is on the front."));
+        let hostile = Fake {
+            hostile: true,
+            ..Fake::COMMON
+        };
+        assert!(!front_tables(&fake_run(&hostile), 80).contains('\u{1}'));
+    }
+
+    #[test]
+    fn csv_reads_back() {
+        let text = front_csv(&small_run()).unwrap();
+        let mut reader = csv::Reader::from_reader(text.as_bytes());
+        let header = reader.headers().unwrap().clone();
+        let rows: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
+        let cell = |row: usize, name: &str| {
+            let column = header.iter().position(|h| h == name).unwrap();
+            rows[row][column].to_string()
+        };
+        assert_eq!(rows.len(), 3);
+        assert_eq!(cell(0, "trial"), "4");
+        assert_eq!(cell(1, "approach"), "autoencoder");
+        assert_eq!(cell(1, "test_auc_int8"), "");
+        assert_eq!(cell(2, "target"), "m7");
+        assert_eq!(cell(2, "latency_us_high"), "50000");
+        assert_eq!(cell(2, "latency_us_source"), "measured");
+        assert_eq!(cell(2, "energy_uj"), "");
+    }
+}

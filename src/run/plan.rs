@@ -1,0 +1,206 @@
+//! Which trials there are: a pure function of the search and of the results so far.
+//!
+//! Trials come in blocks. The proposals of a block know the trials of all blocks but the one before it, so
+//! that a block can be planned while the last trials of its predecessor are still training, and the plan is
+//! the same however many trials train at once. A block ends with its `BLOCK`th trial that fits the budget;
+//! those that are over budget, found on the way, are part of it. The first block is a survey.
+
+use std::collections::HashSet;
+
+use super::Search;
+use crate::{
+    search::{Observation, Observed},
+    space::{Candidate, Genome},
+    target::{Estimate, Excess, estimate},
+    units::Rng,
+};
+
+/// Trials of a block that are trained.
+pub const BLOCK: usize = 8;
+/// Random candidates that the first block costs.
+const SURVEY: usize = 6144;
+/// Proposals after which a block ends, whatever it holds.
+const PROPOSALS_PER_BLOCK: usize = 4096;
+/// Genomes that are asked of the sampler at a time.
+const CHUNK: usize = 16;
+
+/// One trial of the plan.
+#[derive(Debug)]
+pub struct Trial {
+    pub number: usize,
+    pub block: usize,
+    pub genome: Genome,
+    pub key: String,
+    pub candidate: Candidate,
+    /// One per target.
+    pub estimates: Vec<Estimate>,
+    /// One per target: how much too much it needs; `None` where it fits.
+    pub excess: Vec<Option<Excess>>,
+    pub result: Option<Observed>,
+}
+
+impl Trial {
+    /// Whether some target can take it.
+    pub fn fits(&self) -> bool {
+        self.excess.iter().any(Option::is_none)
+    }
+
+    /// The excess on the target that it misses by least; `None` where it fits one.
+    pub fn least_excess(&self) -> Option<&Excess> {
+        if self.fits() {
+            return None;
+        }
+        self.excess
+            .iter()
+            .flatten()
+            .min_by(|a, b| a.total().total_cmp(&b.total()))
+    }
+}
+
+/// All trials that are planned so far.
+#[derive(Debug, Default)]
+pub struct Plan {
+    pub trials: Vec<Trial>,
+    seen: HashSet<String>,
+    blocks: usize,
+    /// The space has nothing new to offer.
+    pub exhausted: bool,
+}
+
+impl Plan {
+    /// Whether every result that the next block's proposals depend on is there.
+    pub fn ready(&self) -> bool {
+        let known = |trial: &Trial| trial.block + 1 >= self.blocks || trial.result.is_some();
+        !self.exhausted && self.trials.iter().all(known)
+    }
+
+    /// Plans the next block; returns the range of its trials.
+    pub fn extend(&mut self, search: &Search<'_>) -> std::ops::Range<usize> {
+        let (block, first) = (self.blocks, self.trials.len());
+        let mut rng = Rng::new(search.seed, block as u64);
+        let fitting = match block {
+            0 => self.survey(search, &mut rng),
+            _ => self.follow(search, &mut rng),
+        };
+        self.blocks += 1;
+        self.exhausted = fitting == 0;
+        first..self.trials.len()
+    }
+
+    /// The first block: costs many random candidates and trains a few that span the costs of those that fit.
+    ///
+    /// Costing is free beside training, so the search begins with a view of where the budget cuts the space.
+    fn survey(&mut self, search: &Search<'_>, rng: &mut Rng) -> usize {
+        let mut fitting: Vec<Trial> = Vec::new();
+        let mut drawn = 0;
+        while drawn < SURVEY || (fitting.is_empty() && drawn < PROPOSALS_PER_BLOCK) {
+            for genome in search.sampler.propose(search.spaces, &[], rng, CHUNK) {
+                drawn += 1;
+                let candidate = search.spaces.decode(&genome);
+                let key = candidate.key();
+                if !self.seen.insert(key.clone()) {
+                    continue;
+                }
+                let trial = cost(search, self.trials.len(), 0, genome, key, candidate);
+                match trial.fits() {
+                    true => fitting.push(trial),
+                    false => self.trials.push(trial),
+                }
+            }
+        }
+        // Stable, so that equal latencies keep the order in which they were drawn.
+        let latency_us = |trial: &Trial| trial.estimates[0].latency_us.value;
+        fitting.sort_by(|a, b| latency_us(a).total_cmp(&latency_us(b)));
+        let count = fitting.len().min(BLOCK);
+        let chosen = spread(fitting.len(), count);
+        for (idx, mut trial) in fitting.into_iter().enumerate() {
+            if chosen.contains(&idx) {
+                trial.number = self.trials.len();
+                self.trials.push(trial);
+            } else {
+                // It may be proposed again.
+                self.seen.remove(&trial.key);
+            }
+        }
+        count
+    }
+
+    /// Every later block: proposals from what is known, until enough of them fit.
+    fn follow(&mut self, search: &Search<'_>, rng: &mut Rng) -> usize {
+        let block = self.blocks;
+        let history: Vec<Observation> = self
+            .trials
+            .iter()
+            .filter(|trial| trial.block + 1 < block)
+            .map(|trial| Observation {
+                genome: trial.genome.clone(),
+                result: trial
+                    .result
+                    .clone()
+                    .expect("a block is planned when it is ready"),
+            })
+            .collect();
+        let mut fitting = 0;
+        for _ in 0..PROPOSALS_PER_BLOCK / CHUNK {
+            for genome in search.sampler.propose(search.spaces, &history, rng, CHUNK) {
+                let candidate = search.spaces.decode(&genome);
+                let key = candidate.key();
+                if fitting < BLOCK && self.seen.insert(key.clone()) {
+                    let trial = cost(search, self.trials.len(), block, genome, key, candidate);
+                    fitting += usize::from(trial.fits());
+                    self.trials.push(trial);
+                }
+            }
+            if fitting >= BLOCK {
+                break;
+            }
+        }
+        fitting
+    }
+}
+
+/// `count` indices of `0..len` at even distances, the ends among them.
+fn spread(len: usize, count: usize) -> Vec<usize> {
+    match count {
+        0 | 1 => (0..count).collect(),
+        _ => (0..count)
+            .map(|idx| idx * (len - 1) / (count - 1))
+            .collect(),
+    }
+}
+
+fn cost(
+    search: &Search<'_>,
+    number: usize,
+    block: usize,
+    genome: Genome,
+    key: String,
+    candidate: Candidate,
+) -> Trial {
+    let macs = candidate.graph.macs();
+    let estimates: Vec<Estimate> = search
+        .targets
+        .iter()
+        .map(|target| estimate(&candidate, target))
+        .collect();
+    let excess: Vec<Option<Excess>> = search
+        .targets
+        .iter()
+        .zip(&estimates)
+        .map(|(target, estimate)| search.budget.excess(target, estimate, macs))
+        .collect();
+    let mut trial = Trial {
+        number,
+        block,
+        genome,
+        key,
+        candidate,
+        estimates,
+        excess,
+        result: None,
+    };
+    trial.result = trial
+        .least_excess()
+        .map(|excess| Observed::Rejected(excess.total()));
+    trial
+}

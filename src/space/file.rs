@@ -1,0 +1,265 @@
+//! Reading a search space from TOML.
+
+use std::{collections::BTreeMap, fs, path::Path};
+
+use serde::Deserialize;
+
+use super::{Axis, Family, SearchSpace, Training};
+
+/// A search space that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SpaceError {
+    #[error(
+        "no search space is called `{name}`; there are {known}, or give the path of a .toml file"
+    )]
+    Unknown { name: String, known: String },
+    #[error("cannot read {path}: {source}")]
+    Read {
+        path: String,
+        source: std::io::Error,
+    },
+    #[error("{path}: {source}")]
+    Syntax {
+        path: String,
+        source: Box<toml::de::Error>,
+    },
+    #[error("{path}: family `{family}` is unknown; there are {known}")]
+    Family {
+        path: String,
+        family: String,
+        known: String,
+    },
+    #[error("{path}: axis `{axis}` is missing; family {family} needs {needed}")]
+    MissingAxis {
+        path: String,
+        axis: &'static str,
+        family: &'static str,
+        needed: String,
+    },
+    #[error("{path}: family {family} has no axis `{axis}`; it has {needed}")]
+    UnknownAxis {
+        path: String,
+        axis: String,
+        family: &'static str,
+        needed: String,
+    },
+    #[error("{path}: axis `{axis}`: {fault}")]
+    Values {
+        path: String,
+        axis: String,
+        fault: String,
+    },
+}
+
+/// The search spaces that come with the tool.
+pub fn builtin() -> Vec<SearchSpace> {
+    let files = [
+        (
+            "search_spaces/dense-ae.toml",
+            include_str!("../../search_spaces/dense-ae.toml"),
+        ),
+        (
+            "search_spaces/conv-ae.toml",
+            include_str!("../../search_spaces/conv-ae.toml"),
+        ),
+        (
+            "search_spaces/mobilenet-v2.toml",
+            include_str!("../../search_spaces/mobilenet-v2.toml"),
+        ),
+        (
+            "search_spaces/ds-cnn.toml",
+            include_str!("../../search_spaces/ds-cnn.toml"),
+        ),
+        (
+            "search_spaces/mfcc-mlp.toml",
+            include_str!("../../search_spaces/mfcc-mlp.toml"),
+        ),
+    ];
+    let read = |(path, text): (&str, &str)| parse(path, text).expect("shipped spaces are tested");
+    files.into_iter().map(read).collect()
+}
+
+/// A space by the name of a built-in one, or by the path of a TOML file.
+pub fn load(name_or_path: &str) -> Result<SearchSpace, SpaceError> {
+    let builtin = builtin();
+    if let Some(space) = builtin.iter().find(|space| space.name == name_or_path) {
+        return Ok(space.clone());
+    }
+    if !name_or_path.ends_with(".toml") && !Path::new(name_or_path).exists() {
+        let known: Vec<&str> = builtin.iter().map(|space| space.name.as_str()).collect();
+        let (name, known) = (name_or_path.to_string(), known.join(", "));
+        return Err(SpaceError::Unknown { name, known });
+    }
+    let path = name_or_path.to_string();
+    let text =
+        fs::read_to_string(name_or_path).map_err(|source| SpaceError::Read { path, source })?;
+    parse(name_or_path, &text)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    name: String,
+    family: String,
+    #[serde(default)]
+    description: String,
+    front_end: FrontEndTable,
+    axes: BTreeMap<String, Vec<f64>>,
+    training: Training,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FrontEndTable {
+    sample_rate_hz: u32,
+    n_mels: Vec<f64>,
+    n_fft: Vec<f64>,
+    hop_length: Vec<f64>,
+    n_mfcc: Option<Vec<f64>>,
+    frames: Vec<f64>,
+    frame_stride: Vec<f64>,
+}
+
+/// Reads a space from TOML text; `path` is only for messages.
+pub fn parse(path: &str, text: &str) -> Result<SearchSpace, SpaceError> {
+    let file: File = toml::from_str(text).map_err(|source| SpaceError::Syntax {
+        path: path.to_string(),
+        source: Box::new(source),
+    })?;
+    let family = Family::from_name(&file.family).ok_or_else(|| SpaceError::Family {
+        path: path.to_string(),
+        family: file.family.clone(),
+        known: Family::ALL.map(Family::name).join(", "),
+    })?;
+    let fault = |axis: &str, fault: &str| SpaceError::Values {
+        path: path.to_string(),
+        axis: axis.to_string(),
+        fault: fault.to_string(),
+    };
+    if !(1000..=192_000).contains(&file.front_end.sample_rate_hz) {
+        return Err(fault("sample_rate_hz", "must be between 1000 and 192000"));
+    }
+    let training = file.training;
+    if training.epochs == 0
+        || training.windows_per_epoch == 0
+        || training.macs_per_epoch.is_nan()
+        || training.macs_per_epoch <= 0.0
+        || training.batch_size < 2
+        || !(training.learning_rate > 0.0)
+    {
+        return Err(fault(
+            "training",
+            "needs at least one epoch of one window, positive macs_per_epoch, a batch of two and a positive learning rate",
+        ));
+    }
+
+    let mut given = file.axes;
+    let front_end = file.front_end;
+    given.extend([
+        ("n_mels".to_string(), front_end.n_mels),
+        ("n_fft".to_string(), front_end.n_fft),
+        ("hop_length".to_string(), front_end.hop_length),
+        ("frames".to_string(), front_end.frames),
+        ("frame_stride".to_string(), front_end.frame_stride),
+    ]);
+    given.extend(
+        front_end
+            .n_mfcc
+            .map(|values| ("n_mfcc".to_string(), values)),
+    );
+
+    let needed = || {
+        let names: Vec<&str> = family.axes().iter().map(|rule| rule.name).collect();
+        names.join(", ")
+    };
+    let mut axes = Vec::new();
+    for rule in family.axes() {
+        let mut values = given
+            .remove(rule.name)
+            .ok_or_else(|| SpaceError::MissingAxis {
+                path: path.to_string(),
+                axis: rule.name,
+                family: family.name(),
+                needed: needed(),
+            })?;
+        if let Some(sentence) = rule.fault(&values) {
+            return Err(fault(rule.name, &sentence));
+        }
+        values.sort_by(f64::total_cmp);
+        values.dedup();
+        axes.push(Axis {
+            name: rule.name,
+            values,
+        });
+    }
+    if let Some((axis, _)) = given.pop_first() {
+        return Err(SpaceError::UnknownAxis {
+            path: path.to_string(),
+            axis,
+            family: family.name(),
+            needed: needed(),
+        });
+    }
+    Ok(SearchSpace {
+        name: file.name,
+        description: file.description,
+        family,
+        sample_rate_hz: front_end.sample_rate_hz,
+        axes,
+        training,
+        text: text.to_string(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shipped_spaces_load() {
+        let names: Vec<String> = builtin().into_iter().map(|space| space.name).collect();
+        assert_eq!(
+            names,
+            ["dense-ae", "conv-ae", "mobilenet-v2", "ds-cnn", "mfcc-mlp"]
+        );
+    }
+
+    #[test]
+    fn faults_are_named() {
+        let good = include_str!("../../search_spaces/dense-ae.toml");
+        let check = |from: &str, to: &str, expected: &str| {
+            assert!(good.contains(from), "{from} is not in the file");
+            let message = match parse("x.toml", &good.replacen(from, to, 1)) {
+                Ok(_) => "no error".to_string(),
+                Err(error) => error.to_string(),
+            };
+            assert!(message.contains(expected), "{to}: {message}");
+        };
+        check("depth = ", "dept = ", "axis `depth` is missing");
+        check("depth = ", "dept = [1]\ndepth = ", "no axis `dept`");
+        check("n_mels", "n_mel", "unknown field `n_mel`");
+        check(
+            "dense-autoencoder",
+            "dense",
+            "family `dense` is unknown; there are dense-autoencoder",
+        );
+        check("bottleneck = [8,", "bottleneck = [0,", "axis `bottleneck`");
+        check("[512, 1024]", "[]", "axis `hop_length`");
+        check("n_fft = [1024", "n_fft = [1000", "powers of two");
+        check("0.5, 0.75", "nan, 0.75", "axis `shrink`");
+        check("frames = [2,", "frames = [2.5,", "whole");
+        check("epochs = 15", "epochs = 0", "training");
+        check(
+            "frames = [2,",
+            "frames = [2",
+            "x.toml: TOML parse error at line",
+        );
+    }
+
+    #[test]
+    fn any_text_is_a_space_or_an_error() {
+        bolero::check!().with_type::<String>().for_each(|text| {
+            let _ = parse("any.toml", text);
+        });
+    }
+}

@@ -1,0 +1,58 @@
+//! The lock of a run: one coordinator at a time.
+
+use std::{
+    fs::{self, File, TryLockError},
+    io::{Read as _, Seek as _, Write as _},
+    path::Path,
+};
+
+use super::StoreError;
+
+/// The right to add trials to a run, held until dropped.
+///
+/// It is an advisory lock of the operating system on `<run folder>/lock`, so it ends with the process, however
+/// that ends. The file holds the process id of the latest holder and stays.
+#[derive(Debug)]
+pub struct RunLock {
+    _file: File,
+}
+
+impl RunLock {
+    /// Takes the lock of the run whose folder is `dir` (made if missing), without waiting.
+    pub fn acquire(dir: &Path) -> Result<RunLock, StoreError> {
+        let path = dir.join("lock");
+        let io = |source| StoreError::Io {
+            path: path.clone(),
+            source,
+        };
+        fs::create_dir_all(dir).map_err(io)?;
+        let mut file = File::options()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .map_err(io)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                // The holder may be between locking and writing, or the platform may forbid reading.
+                let mut text = String::new();
+                let _ = file.take(20).read_to_string(&mut text);
+                return Err(StoreError::RunLocked {
+                    run: dir
+                        .file_name()
+                        .unwrap_or_default()
+                        .to_string_lossy()
+                        .into_owned(),
+                    pid: text.trim().parse().ok(),
+                });
+            }
+            Err(TryLockError::Error(source)) => return Err(io(source)),
+        }
+        file.set_len(0).map_err(io)?;
+        file.rewind().map_err(io)?;
+        writeln!(file, "{}", std::process::id()).map_err(io)?;
+        Ok(RunLock { _file: file })
+    }
+}

@@ -1,0 +1,580 @@
+//! All SQL of the project: runs, trials, costs, evaluations and fronts in one SQLite file.
+//!
+//! A [`Store`] keeps what it is given and does not know what the numbers mean. Every write is one transaction
+//! that is on disk when the call returns, so a killed process loses at most what it had not recorded yet.
+//! Several processes may use one store; a [`RunLock`] keeps a run to one coordinator.
+
+mod error;
+mod lock;
+mod migrations;
+mod rows;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    thread,
+    time::{Duration, Instant},
+};
+
+use rusqlite::{
+    Connection, ErrorCode, OpenFlags, OptionalExtension as _, Transaction, TransactionBehavior,
+    named_params, params,
+};
+
+pub use self::{
+    error::StoreError,
+    lock::RunLock,
+    rows::{
+        CostRow, Counts, EvaluationRow, Front, NewRun, Run, RunId, RunState, TrialOutcome, TrialRow,
+    },
+};
+
+/// How long a call waits for another process to finish writing.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// An open store.
+#[derive(Debug)]
+pub struct Store {
+    connection: Connection,
+    path: PathBuf,
+}
+
+impl Store {
+    /// Opens the store at `path` for reading and writing; makes it, and its folder, if missing.
+    pub fn open(path: &Path) -> Result<Store, StoreError> {
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder).map_err(|source| StoreError::Io {
+                path: folder.to_path_buf(),
+                source,
+            })?;
+        }
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+            | OpenFlags::SQLITE_OPEN_CREATE
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = connect(path, flags, BUSY_TIMEOUT)?;
+        Store::make_ready(connection, path)
+    }
+
+    /// Opens the store at `path` for reading; never changes it.
+    pub fn open_read_only(path: &Path) -> Result<Store, StoreError> {
+        if !path.exists() {
+            let path = path.to_path_buf();
+            return Err(StoreError::Missing { path });
+        }
+        match Store::open_for_reading(path, false) {
+            // SQLite wants to write its index of the log even to read. Where it may not, and there is no log
+            // (so no other process is writing), it can be told that nothing will change.
+            Err(StoreError::Inaccessible { .. }) if !has_log(path) => {
+                Store::open_for_reading(path, true)
+            }
+            result => result,
+        }
+    }
+
+    /// A store without a file, for tests.
+    pub fn open_in_memory() -> Result<Store, StoreError> {
+        let path = Path::new(":memory:");
+        let connection = connect(path, OpenFlags::default(), BUSY_TIMEOUT)?;
+        Store::make_ready(connection, path)
+    }
+
+    /// The file of the store.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Adds a run in the state [`RunState::Running`].
+    pub fn create_run(&mut self, run: &NewRun) -> Result<Run, StoreError> {
+        let name = &run.name;
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+        let is_good = (1..=100).contains(&name.len())
+            && name.chars().all(is_plain)
+            && name.starts_with(|c: char| c.is_ascii_alphanumeric())
+            && name != "latest";
+        if !is_good {
+            return Err(StoreError::BadRunName { name: name.clone() });
+        }
+        let created = self.write(|transaction| {
+            transaction
+                .prepare_cached(
+                    "INSERT INTO runs (name, created_utc, seed, version, data_name, data_hash,
+                        synthetic, settings_json, reference_json, state)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+                     ON CONFLICT (name) DO NOTHING
+                     RETURNING id",
+                )?
+                .query_row(
+                    params![
+                        run.name,
+                        run.created_utc,
+                        run.seed.cast_signed(),
+                        run.version,
+                        run.data_name,
+                        run.data_hash,
+                        run.synthetic,
+                        run.settings_json,
+                        run.reference_json,
+                        RunState::Running,
+                    ],
+                    |row| row.get(0),
+                )
+                .optional()
+        })?;
+        let id = created.ok_or_else(|| StoreError::RunExists { name: name.clone() })?;
+        let run = run.clone();
+        Ok(Run {
+            id: RunId(id),
+            name: run.name,
+            created_utc: run.created_utc,
+            seed: run.seed,
+            version: run.version,
+            data_name: run.data_name,
+            data_hash: run.data_hash,
+            synthetic: run.synthetic,
+            settings_json: run.settings_json,
+            reference_json: run.reference_json,
+            state: RunState::Running,
+        })
+    }
+
+    pub fn set_state(&mut self, run: RunId, state: RunState) -> Result<(), StoreError> {
+        self.write(|transaction| {
+            transaction.execute(
+                "UPDATE runs SET state = ?2 WHERE id = ?1",
+                params![run.0, state],
+            )
+        })?;
+        Ok(())
+    }
+
+    /// All runs, oldest first.
+    pub fn runs(&self) -> Result<Vec<Run>, StoreError> {
+        self.read(|transaction| {
+            let columns = Run::COLUMNS;
+            transaction
+                .prepare(&format!("SELECT {columns} FROM runs ORDER BY id"))?
+                .query_map([], Run::read)?
+                .collect()
+        })
+    }
+
+    /// The run that `selector` names: `latest`, its name, or a beginning of its name that no other run shares.
+    pub fn find_run(&self, selector: &str) -> Result<Run, StoreError> {
+        let mut runs = self.runs()?;
+        runs.reverse();
+        let names = |runs: &[Run]| runs.iter().map(|run| run.name.clone()).collect();
+        let unknown = StoreError::UnknownRun {
+            selector: selector.to_string(),
+            runs: names(&runs),
+        };
+        if let Some(idx) = runs.iter().position(|run| run.name == selector) {
+            return Ok(runs.swap_remove(idx));
+        }
+        match selector {
+            "" => return Err(unknown),
+            "latest" => runs.truncate(1),
+            prefix => runs.retain(|run| run.name.starts_with(prefix)),
+        }
+        match runs.len() {
+            0 => Err(unknown),
+            1 => Ok(runs.remove(0)),
+            _ => Err(StoreError::AmbiguousRun {
+                selector: selector.to_string(),
+                runs: names(&runs),
+            }),
+        }
+    }
+
+    /// Records trials that were never trained, with their costs; all in one transaction.
+    pub fn record_rejected(&mut self, run: RunId, trials: &[TrialRow]) -> Result<(), StoreError> {
+        if trials.is_empty() {
+            return Ok(());
+        }
+        for trial in trials {
+            refuse_nan(trial, None)?;
+        }
+        self.write(|transaction| {
+            for trial in trials {
+                insert_trial(transaction, run, trial)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Records a finished trial with its costs, its evaluation if that is new, and the fronts that follow.
+    ///
+    /// All in one transaction. Of an evaluation that is there already (another run may have been faster), the
+    /// stored one stays. The fronts of the targets named in `fronts` are replaced, those of others stay.
+    pub fn record(
+        &mut self,
+        run: RunId,
+        trial: &TrialRow,
+        evaluation: Option<&EvaluationRow>,
+        fronts: &[Front],
+    ) -> Result<(), StoreError> {
+        refuse_nan(trial, evaluation)?;
+        let is_new = self.write(|transaction| {
+            if is_recorded(transaction, run, trial.number)? {
+                return Ok(false);
+            }
+            if let Some(evaluation) = evaluation {
+                insert_evaluation(transaction, evaluation)?;
+            }
+            insert_trial(transaction, run, trial)?;
+            for (target, numbers) in fronts {
+                replace_front(transaction, run, target, numbers)?;
+            }
+            Ok(true)
+        })?;
+        match is_new {
+            true => Ok(()),
+            false => Err(StoreError::AlreadyRecorded {
+                number: trial.number,
+            }),
+        }
+    }
+
+    /// All trials of a run with their costs, by number.
+    pub fn trials(&self, run: RunId) -> Result<Vec<TrialRow>, StoreError> {
+        self.read(|transaction| {
+            let columns = TrialRow::COLUMNS;
+            let mut trials: Vec<TrialRow> = transaction
+                .prepare_cached(&format!(
+                    "SELECT {columns} FROM trials WHERE run_id = ?1 ORDER BY number"
+                ))?
+                .query_map([run.0], TrialRow::read)?
+                .collect::<Result<_, _>>()?;
+            let columns = CostRow::COLUMNS;
+            let mut statement = transaction.prepare_cached(&format!(
+                "SELECT {columns}, number FROM costs WHERE run_id = ?1
+                 ORDER BY number, target, metric, source"
+            ))?;
+            let costs = statement.query_map([run.0], |row| {
+                Ok((row.get::<_, i64>(6)?, CostRow::read(row)?))
+            })?;
+            for cost in costs {
+                let (number, cost) = cost?;
+                if let Ok(idx) = trials.binary_search_by_key(&number, |trial| trial.number) {
+                    trials[idx].costs.push(cost);
+                }
+            }
+            Ok(trials)
+        })
+    }
+
+    /// The evaluation of this content key, whichever run made it.
+    pub fn evaluation(&self, key: &str) -> Result<Option<EvaluationRow>, StoreError> {
+        self.read(|transaction| {
+            let columns = EvaluationRow::COLUMNS;
+            transaction
+                .prepare_cached(&format!("SELECT {columns} FROM evaluations WHERE key = ?1"))?
+                .query_row([key], EvaluationRow::read)
+                .optional()
+        })
+    }
+
+    /// The evaluations of all trials of a run, by key.
+    pub fn evaluations(&self, run: RunId) -> Result<BTreeMap<String, EvaluationRow>, StoreError> {
+        self.read(|transaction| {
+            let columns = EvaluationRow::COLUMNS;
+            transaction
+                .prepare_cached(&format!(
+                    "SELECT {columns} FROM evaluations
+                     WHERE key IN (SELECT evaluation_key FROM trials WHERE run_id = ?1)"
+                ))?
+                .query_map([run.0], EvaluationRow::read)?
+                .map(|row| row.map(|evaluation| (evaluation.key.clone(), evaluation)))
+                .collect()
+        })
+    }
+
+    /// The recorded fronts of a run, one per target, by name of the target.
+    pub fn fronts(&self, run: RunId) -> Result<Vec<Front>, StoreError> {
+        self.read(|transaction| {
+            let mut fronts: Vec<Front> = Vec::new();
+            let mut statement = transaction.prepare_cached(
+                "SELECT target, number FROM fronts WHERE run_id = ?1 ORDER BY target, number",
+            )?;
+            let mut rows = statement.query([run.0])?;
+            while let Some(row) = rows.next()? {
+                let (target, number): (String, i64) = (row.get(0)?, row.get(1)?);
+                match fronts.last_mut() {
+                    Some((last, numbers)) if *last == target => numbers.push(number),
+                    _ => fronts.push((target, vec![number])),
+                }
+            }
+            Ok(fronts)
+        })
+    }
+
+    pub fn counts(&self, run: RunId) -> Result<Counts, StoreError> {
+        self.read(|transaction| {
+            transaction
+                .prepare_cached(
+                    "SELECT count(*) FILTER (WHERE outcome = 'scored'),
+                        count(*) FILTER (WHERE outcome = 'rejected'),
+                        count(*) FILTER (WHERE outcome = 'failed')
+                     FROM trials WHERE run_id = ?1",
+                )?
+                .query_row([run.0], |row| {
+                    Ok(Counts {
+                        scored: row.get::<_, i64>(0)?.cast_unsigned(),
+                        rejected: row.get::<_, i64>(1)?.cast_unsigned(),
+                        failed: row.get::<_, i64>(2)?.cast_unsigned(),
+                    })
+                })
+        })
+    }
+
+    /// Reads the whole file and fails with [`StoreError::Damaged`] where it is not sound.
+    pub fn check(&self) -> Result<(), StoreError> {
+        let verdict: String = self.read(|transaction| {
+            transaction.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
+        })?;
+        match verdict.as_str() {
+            "ok" => Ok(()),
+            reason => Err(StoreError::Damaged {
+                path: self.path.clone(),
+                reason: reason.to_string(),
+            }),
+        }
+    }
+
+    fn open_for_reading(path: &Path, immutable: bool) -> Result<Store, StoreError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = match immutable {
+            true => {
+                let flags = flags | OpenFlags::SQLITE_OPEN_URI;
+                connect(&immutable_uri(path), flags, BUSY_TIMEOUT)?
+            }
+            false => connect(path, flags, BUSY_TIMEOUT)?,
+        };
+        let path = path.to_path_buf();
+        match migrations::version(&connection, &path)? {
+            migrations::VERSION => Ok(Store { connection, path }),
+            found => Err(StoreError::OlderVersion {
+                path,
+                found,
+                known: migrations::VERSION,
+            }),
+        }
+    }
+
+    fn make_ready(mut connection: Connection, path: &Path) -> Result<Store, StoreError> {
+        migrations::migrate(&mut connection, path)?;
+        enter_wal_mode(&connection, path)?;
+        let path = path.to_path_buf();
+        Ok(Store { connection, path })
+    }
+
+    /// Runs `work` in a transaction that holds the write lock from its beginning.
+    fn write<T>(
+        &mut self,
+        work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        let attempt = || {
+            let transaction =
+                Transaction::new(&mut self.connection, TransactionBehavior::Immediate)?;
+            let value = work(&transaction)?;
+            transaction.commit()?;
+            Ok(value)
+        };
+        attempt().map_err(|error| StoreError::from_sqlite(&self.path, error))
+    }
+
+    /// Runs `work` in a transaction that sees one state of the store.
+    fn read<T>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        let attempt = || work(&self.connection.unchecked_transaction()?);
+        attempt().map_err(|error| StoreError::from_sqlite(&self.path, error))
+    }
+}
+
+/// Does the store have a write-ahead log with something in it?
+fn has_log(path: &Path) -> bool {
+    let mut log = path.as_os_str().to_os_string();
+    log.push("-wal");
+    fs::metadata(log).is_ok_and(|metadata| metadata.len() > 0)
+}
+
+/// The file as a URI that tells SQLite that nobody writes to it (<https://sqlite.org/uri.html>).
+fn immutable_uri(path: &Path) -> PathBuf {
+    let escaped = path
+        .to_string_lossy()
+        .replace('%', "%25")
+        .replace('?', "%3f")
+        .replace('#', "%23");
+    PathBuf::from(format!("file:{escaped}?immutable=1"))
+}
+
+fn connect(path: &Path, flags: OpenFlags, timeout: Duration) -> Result<Connection, StoreError> {
+    let attempt = || {
+        let connection = Connection::open_with_flags(path, flags)?;
+        connection.busy_timeout(timeout)?;
+        connection.pragma_update(None, "foreign_keys", true)?;
+        // A file from elsewhere gets to run no functions from its schema, and its pages are checked when read.
+        connection.pragma_update(None, "trusted_schema", false)?;
+        connection.pragma_update(None, "cell_size_check", true)?;
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        Ok(connection)
+    };
+    attempt().map_err(|error| StoreError::from_sqlite(path, error))
+}
+
+/// Switches to a write-ahead log, so that readers and the writer do not wait for each other.
+fn enter_wal_mode(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+    let deadline = Instant::now() + BUSY_TIMEOUT;
+    loop {
+        let switched = connection
+            .pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get::<_, String>(0));
+        match switched {
+            Ok(_) => return Ok(()),
+            // SQLite does not wait here by itself when two processes open a new store at once.
+            Err(error)
+                if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
+                    && Instant::now() < deadline =>
+            {
+                thread::sleep(Duration::from_millis(5));
+            }
+            Err(error) => return Err(StoreError::from_sqlite(path, error)),
+        }
+    }
+}
+
+/// SQLite stores a NaN as NULL, so it is refused here, by name.
+fn refuse_nan(trial: &TrialRow, evaluation: Option<&EvaluationRow>) -> Result<(), StoreError> {
+    let excess = match trial.outcome {
+        TrialOutcome::Rejected { excess, .. } => excess,
+        _ => 0.0,
+    };
+    let seconds = evaluation.map_or(0.0, |evaluation| evaluation.seconds);
+    let of_trial = [("excess", excess), ("duration", trial.seconds + seconds)];
+    let of_costs = trial
+        .costs
+        .iter()
+        .flat_map(|cost| [cost.value, cost.low, cost.high].map(|value| (&cost.metric[..], value)));
+    match of_trial
+        .into_iter()
+        .chain(of_costs)
+        .find(|(_, value)| value.is_nan())
+    {
+        None => Ok(()),
+        Some((what, _)) => Err(StoreError::NotANumber {
+            number: trial.number,
+            what: what.to_string(),
+        }),
+    }
+}
+
+fn insert_evaluation(
+    transaction: &Transaction<'_>,
+    evaluation: &EvaluationRow,
+) -> rusqlite::Result<()> {
+    transaction
+        .prepare_cached(
+            "INSERT INTO evaluations (key, auc_int8, pauc_int8, auc_float, pauc_float,
+                test_auc_int8, test_pauc_int8, details_json, artefacts, seconds, created_utc)
+             VALUES (:key, :auc_int8, :pauc_int8, :auc_float, :pauc_float,
+                :test_auc_int8, :test_pauc_int8, :details_json, :artefacts, :seconds, :created_utc)
+             ON CONFLICT (key) DO NOTHING",
+        )?
+        .execute(named_params! {
+            ":key": evaluation.key,
+            ":auc_int8": evaluation.auc_int8,
+            ":pauc_int8": evaluation.pauc_int8,
+            ":auc_float": evaluation.auc_float,
+            ":pauc_float": evaluation.pauc_float,
+            ":test_auc_int8": evaluation.test_auc_int8,
+            ":test_pauc_int8": evaluation.test_pauc_int8,
+            ":details_json": evaluation.details_json,
+            ":artefacts": evaluation.artefacts,
+            ":seconds": evaluation.seconds,
+            ":created_utc": evaluation.created_utc,
+        })?;
+    Ok(())
+}
+
+fn is_recorded(transaction: &Transaction<'_>, run: RunId, number: i64) -> rusqlite::Result<bool> {
+    transaction
+        .prepare_cached("SELECT 1 FROM trials WHERE run_id = ?1 AND number = ?2")?
+        .exists(params![run.0, number])
+}
+
+fn insert_trial(
+    transaction: &Transaction<'_>,
+    run: RunId,
+    trial: &TrialRow,
+) -> rusqlite::Result<()> {
+    let (outcome, evaluation_key, excess, message) = trial.outcome.columns();
+    transaction
+        .prepare_cached(
+            "INSERT INTO trials (run_id, number, block, genome, key, space, task, macs, params,
+                outcome, evaluation_key, excess, message, seconds, recorded_utc)
+             VALUES (:run_id, :number, :block, :genome, :key, :space, :task, :macs, :params,
+                :outcome, :evaluation_key, :excess, :message, :seconds, :recorded_utc)",
+        )?
+        .execute(named_params! {
+            ":run_id": run.0,
+            ":number": trial.number,
+            ":block": trial.block,
+            ":genome": trial.genome,
+            ":key": trial.key,
+            ":space": trial.space,
+            ":task": trial.task,
+            ":macs": trial.macs,
+            ":params": trial.params,
+            ":outcome": outcome,
+            ":evaluation_key": evaluation_key,
+            ":excess": excess,
+            ":message": message,
+            ":seconds": trial.seconds,
+            ":recorded_utc": trial.recorded_utc,
+        })?;
+    let mut statement = transaction.prepare_cached(
+        "INSERT INTO costs (run_id, number, target, metric, value, low, high, source)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    )?;
+    for cost in &trial.costs {
+        let CostRow {
+            target,
+            metric,
+            value,
+            low,
+            high,
+            source,
+        } = cost;
+        statement.execute(params![
+            run.0,
+            trial.number,
+            target,
+            metric,
+            value,
+            low,
+            high,
+            source
+        ])?;
+    }
+    Ok(())
+}
+
+fn replace_front(
+    transaction: &Transaction<'_>,
+    run: RunId,
+    target: &str,
+    numbers: &[i64],
+) -> rusqlite::Result<()> {
+    transaction
+        .prepare_cached("DELETE FROM fronts WHERE run_id = ?1 AND target = ?2")?
+        .execute(params![run.0, target])?;
+    let mut statement = transaction
+        .prepare_cached("INSERT INTO fronts (run_id, target, number) VALUES (?1, ?2, ?3)")?;
+    for number in numbers {
+        statement.execute(params![run.0, target, number])?;
+    }
+    Ok(())
+}

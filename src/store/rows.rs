@@ -1,0 +1,270 @@
+//! Rows as plain structs.
+
+use rusqlite::{
+    Row,
+    types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, Type, ValueRef},
+};
+
+/// Identifies a run within its store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RunId(pub(super) i64);
+
+/// A run to be created.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewRun {
+    pub name: String,
+    pub created_utc: String,
+    pub seed: u64,
+    /// Version of the program.
+    pub version: String,
+    pub data_name: String,
+    pub data_hash: String,
+    pub synthetic: bool,
+    /// All that is needed to run it again.
+    pub settings_json: String,
+    /// Reference points of the hypervolume.
+    pub reference_json: String,
+}
+
+/// A run as the store knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Run {
+    pub id: RunId,
+    pub name: String,
+    pub created_utc: String,
+    pub seed: u64,
+    pub version: String,
+    pub data_name: String,
+    pub data_hash: String,
+    pub synthetic: bool,
+    pub settings_json: String,
+    pub reference_json: String,
+    pub state: RunState,
+}
+
+/// How far a run is, as far as its coordinator could still say; one that was killed stays `Running`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RunState {
+    Running,
+    Interrupted,
+    Finished,
+}
+
+/// One trial of a run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TrialRow {
+    pub number: i64,
+    /// Proposals of one block knew the same history.
+    pub block: i64,
+    pub genome: Vec<u8>,
+    /// Hash of the network; equal for genomes that decode to the same one.
+    pub key: String,
+    pub space: String,
+    pub task: String,
+    pub macs: i64,
+    pub params: i64,
+    pub outcome: TrialOutcome,
+    pub seconds: f64,
+    pub recorded_utc: String,
+    /// Sorted by target, metric and source.
+    pub costs: Vec<CostRow>,
+}
+
+/// How a trial ended.
+#[derive(Debug, Clone, PartialEq)]
+pub enum TrialOutcome {
+    Scored {
+        evaluation_key: String,
+    },
+    /// Over budget by the share `excess`; never trained.
+    Rejected {
+        excess: f64,
+        message: String,
+    },
+    Failed {
+        message: String,
+    },
+}
+
+/// One cost of a trial on one target.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CostRow {
+    pub target: String,
+    /// A name that ends in its unit, such as `latency_us`.
+    pub metric: String,
+    pub value: f64,
+    pub low: f64,
+    pub high: f64,
+    /// `estimated`, `emulated` or `measured`.
+    pub source: String,
+}
+
+/// A trained and scored network; runs share it by its key.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EvaluationRow {
+    pub key: String,
+    pub auc_int8: Option<f64>,
+    pub pauc_int8: Option<f64>,
+    pub auc_float: Option<f64>,
+    pub pauc_float: Option<f64>,
+    pub test_auc_int8: Option<f64>,
+    pub test_pauc_int8: Option<f64>,
+    pub details_json: String,
+    /// Folder of the trained network, relative to the folder of the store.
+    pub artefacts: Option<String>,
+    pub seconds: f64,
+    pub created_utc: String,
+}
+
+/// The front of one target: its name and the numbers of its trials, ascending.
+pub type Front = (String, Vec<i64>);
+
+/// How many trials of a run ended how.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts {
+    pub scored: u64,
+    pub rejected: u64,
+    pub failed: u64,
+}
+
+impl RunState {
+    const ALL: [RunState; 3] = [RunState::Running, RunState::Interrupted, RunState::Finished];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            RunState::Running => "running",
+            RunState::Interrupted => "interrupted",
+            RunState::Finished => "finished",
+        }
+    }
+}
+
+impl ToSql for RunState {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(self.name().into())
+    }
+}
+
+impl FromSql for RunState {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        let text = value.as_str()?;
+        RunState::ALL
+            .into_iter()
+            .find(|state| state.name() == text)
+            .ok_or(FromSqlError::InvalidType)
+    }
+}
+
+impl Run {
+    pub(super) const COLUMNS: &str = "id, name, created_utc, seed, version, data_name, data_hash,
+        synthetic, settings_json, reference_json, state";
+
+    pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Run> {
+        Ok(Run {
+            id: RunId(row.get(0)?),
+            name: row.get(1)?,
+            created_utc: row.get(2)?,
+            seed: row.get::<_, i64>(3)?.cast_unsigned(),
+            version: row.get(4)?,
+            data_name: row.get(5)?,
+            data_hash: row.get(6)?,
+            synthetic: row.get(7)?,
+            settings_json: row.get(8)?,
+            reference_json: row.get(9)?,
+            state: row.get(10)?,
+        })
+    }
+}
+
+impl TrialRow {
+    pub(super) const COLUMNS: &str = "number, block, genome, key, space, task, macs, params,
+        outcome, evaluation_key, excess, message, seconds, recorded_utc";
+
+    /// Reads the row without its costs.
+    pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<TrialRow> {
+        Ok(TrialRow {
+            number: row.get(0)?,
+            block: row.get(1)?,
+            genome: row.get(2)?,
+            key: row.get(3)?,
+            space: row.get(4)?,
+            task: row.get(5)?,
+            macs: row.get(6)?,
+            params: row.get(7)?,
+            outcome: TrialOutcome::read(row)?,
+            seconds: row.get(12)?,
+            recorded_utc: row.get(13)?,
+            costs: Vec::new(),
+        })
+    }
+}
+
+impl TrialOutcome {
+    /// The columns outcome, evaluation_key, excess, message.
+    pub(super) fn columns(&self) -> (&'static str, Option<&str>, Option<f64>, Option<&str>) {
+        match self {
+            TrialOutcome::Scored { evaluation_key } => ("scored", Some(evaluation_key), None, None),
+            TrialOutcome::Rejected { excess, message } => {
+                ("rejected", None, Some(*excess), Some(message))
+            }
+            TrialOutcome::Failed { message } => ("failed", None, None, Some(message)),
+        }
+    }
+
+    fn read(row: &Row<'_>) -> rusqlite::Result<TrialOutcome> {
+        match row.get_ref(8)?.as_str()? {
+            "scored" => Ok(TrialOutcome::Scored {
+                evaluation_key: row.get(9)?,
+            }),
+            "rejected" => Ok(TrialOutcome::Rejected {
+                excess: row.get(10)?,
+                message: row.get(11)?,
+            }),
+            "failed" => Ok(TrialOutcome::Failed {
+                message: row.get(11)?,
+            }),
+            other => Err(rusqlite::Error::FromSqlConversionFailure(
+                8,
+                Type::Text,
+                format!("`{other}` is no outcome").into(),
+            )),
+        }
+    }
+}
+
+impl CostRow {
+    pub(super) const COLUMNS: &str = "target, metric, value, low, high, source";
+
+    pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<CostRow> {
+        Ok(CostRow {
+            target: row.get(0)?,
+            metric: row.get(1)?,
+            value: row.get(2)?,
+            low: row.get(3)?,
+            high: row.get(4)?,
+            source: row.get(5)?,
+        })
+    }
+}
+
+impl EvaluationRow {
+    pub(super) const COLUMNS: &str = "evaluations.key, auc_int8, pauc_int8, auc_float, pauc_float,
+        test_auc_int8, test_pauc_int8, details_json, artefacts, evaluations.seconds,
+        evaluations.created_utc";
+
+    pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<EvaluationRow> {
+        Ok(EvaluationRow {
+            key: row.get(0)?,
+            auc_int8: row.get(1)?,
+            pauc_int8: row.get(2)?,
+            auc_float: row.get(3)?,
+            pauc_float: row.get(4)?,
+            test_auc_int8: row.get(5)?,
+            test_pauc_int8: row.get(6)?,
+            details_json: row.get(7)?,
+            artefacts: row.get(8)?,
+            seconds: row.get(9)?,
+            created_utc: row.get(10)?,
+        })
+    }
+}

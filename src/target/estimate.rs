@@ -1,0 +1,425 @@
+//! Costs of a candidate before anything is trained: RAM, flash, latency and energy with their bands.
+//!
+//! Cycles are linear in amounts of work, so the error of a coefficient moves all of its cycles
+//! together, while different coefficients err independently: within a term errors add up, and
+//! across terms their squares do. A relative error `e` is a factor: the band is `value / (1 + e)`
+//! to `value * (1 + e)`.
+
+use super::{
+    Cost, CostSource, Target,
+    ethos_u55::{self, NpuCycles},
+    profile::{Coefficient, Term},
+};
+use crate::{
+    audio::{Feature, FeatureSpec, FrontEnd},
+    graph::{Graph, Op, OpKind, plan},
+    space::Candidate,
+};
+
+/// What one candidate costs on one target, per inference: one new window of features.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Estimate {
+    pub ram_bytes: Cost,
+    pub flash_bytes: Cost,
+    pub latency_us: Cost,
+    pub energy_uj: Cost,
+}
+
+/// What one operator costs.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct OpCost {
+    pub op_idx: usize,
+    pub unit: Unit,
+    pub bottleneck: Bottleneck,
+    /// Cycles of the unit that runs it.
+    pub cycles: f64,
+    pub latency_us: Cost,
+}
+
+/// Where an operator runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    Cpu,
+    Npu,
+}
+
+/// What an operator's time is spent on most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bottleneck {
+    Compute,
+    /// Moving activations.
+    Memory,
+    /// Fetching weights.
+    Weights,
+    /// Calling the operator.
+    Overhead,
+}
+
+/// RAM in bytes by what it is used for.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct RamParts {
+    pub arena: f64,
+    pub front_end: f64,
+    pub stack: f64,
+    pub state: f64,
+}
+
+/// Flash in bytes by what it is used for.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct FlashParts {
+    pub weights: f64,
+    /// int32 biases and requantisation constants.
+    pub channels: f64,
+    /// Headers of the model, its tensors and operators; or the NPU's command stream.
+    pub structure: f64,
+    pub front_end: f64,
+    pub code: f64,
+}
+
+/// Costs of a candidate: front end and network.
+pub fn estimate(candidate: &Candidate, target: &Target) -> Estimate {
+    estimate_parts(Some(&candidate.front_end), &candidate.graph, target)
+}
+
+/// Costs of a network without a front end, as it comes out of a model file.
+pub fn estimate_graph(graph: &Graph, target: &Target) -> Estimate {
+    estimate_parts(None, graph, target)
+}
+
+/// Costs of every operator, for tables; the front end is not among them.
+pub fn op_costs(graph: &Graph, target: &Target) -> Vec<OpCost> {
+    let op_cost = |(op_idx, op)| {
+        let mut time = Time::default();
+        let (unit, bottleneck) = time.add_op(graph, op, target);
+        let clock_mhz = match (unit, &target.npu) {
+            (Unit::Npu, Some(npu)) => npu.clock.value,
+            _ => target.cpu.clock.value,
+        };
+        let latency_us = time.latency_us(target);
+        OpCost {
+            op_idx,
+            unit,
+            bottleneck,
+            cycles: latency_us.value * clock_mhz,
+            latency_us,
+        }
+    };
+    graph.ops.iter().enumerate().map(op_cost).collect()
+}
+
+/// Latency of the front end alone, for `frame_stride` new frames.
+pub fn front_end_latency_us(front_end: &FrontEnd, target: &Target) -> Cost {
+    let mut time = Time::default();
+    time.add_front_end(front_end);
+    time.latency_us(target)
+}
+
+/// RAM by use.
+pub fn ram_parts(front_end: Option<&FrontEnd>, graph: &Graph, target: &Target) -> RamParts {
+    RamParts {
+        arena: plan::plan(graph).arena_bytes as f64,
+        front_end: front_end.map_or(0, front_end_ram) as f64,
+        stack: target.runtime.stack_bytes.value,
+        state: target.runtime.state_bytes.value,
+    }
+}
+
+/// Flash by use.
+pub fn flash_parts(front_end: Option<&FrontEnd>, graph: &Graph, target: &Target) -> FlashParts {
+    let (mut weights, mut channels, mut structure) = (0.0, 0.0, 0.0);
+    for op in &graph.ops {
+        let op_weights = graph.op_weight_len(op) as f64;
+        let op_channels = graph.op_bias_len(op);
+        match &target.npu {
+            Some(npu) if ethos_u55::supports(op) => {
+                weights += op_weights * npu.encoding_ratio.value;
+                channels += (op_channels * ethos_u55::CHANNEL_BYTES) as f64;
+                structure += npu.command_bytes.value;
+            }
+            _ => {
+                weights += op_weights;
+                // Bias, multiplier and shift per channel; FULLY_CONNECTED has one multiplier.
+                let scales = match op.kind {
+                    OpKind::FullyConnected => 1,
+                    _ => op_channels,
+                };
+                channels += (4 * op_channels + 8 * scales) as f64;
+                structure += BLOB_OP_BYTES;
+            }
+        }
+    }
+    structure += BLOB_HEADER_BYTES + BLOB_TENSOR_BYTES * graph.tensors.len() as f64;
+    FlashParts {
+        weights,
+        channels,
+        structure,
+        front_end: front_end.map_or(0, |front_end| front_end_tables(&front_end.spec)) as f64,
+        code: target.runtime.code_bytes.value,
+    }
+}
+
+/// Structure of the model blob: header, and one record per tensor and operator.
+const BLOB_HEADER_BYTES: f64 = 128.0;
+const BLOB_TENSOR_BYTES: f64 = 24.0;
+const BLOB_OP_BYTES: f64 = 48.0;
+
+/// Relative error of those three.
+const BLOB_ERROR: f64 = 0.5;
+
+fn estimate_parts(front_end: Option<&FrontEnd>, graph: &Graph, target: &Target) -> Estimate {
+    let mut time = Time::default();
+    if let Some(front_end) = front_end {
+        time.add_front_end(front_end);
+    }
+    for op in &graph.ops {
+        time.add_op(graph, op, target);
+    }
+    if let Some(npu) = &target.npu {
+        time.start_us += npu.start_cycles.value / target.cpu.clock.value;
+    }
+    Estimate {
+        ram_bytes: ram_cost(&ram_parts(front_end, graph, target), target),
+        flash_bytes: flash_cost(&flash_parts(front_end, graph, target), target),
+        latency_us: time.latency_us(target),
+        energy_uj: time.energy_uj(target),
+    }
+}
+
+fn ram_cost(parts: &RamParts, target: &Target) -> Cost {
+    let runtime = &target.runtime;
+    let error_bytes =
+        (parts.stack * runtime.stack_bytes.error).hypot(parts.state * runtime.state_bytes.error);
+    let value = parts.arena + parts.front_end + parts.stack + parts.state;
+    // What is exact cannot be undercut.
+    let low = (value - error_bytes).max(parts.arena + parts.front_end);
+    Cost {
+        value,
+        low,
+        high: value + error_bytes,
+        source: CostSource::Estimated,
+    }
+}
+
+fn flash_cost(parts: &FlashParts, target: &Target) -> Cost {
+    let encoding_error = target
+        .npu
+        .as_ref()
+        .map_or(0.0, |npu| npu.encoding_ratio.error);
+    let structure_error = match &target.npu {
+        Some(npu) => npu.command_bytes.error,
+        None => BLOB_ERROR,
+    };
+    let error_bytes = (parts.weights * encoding_error)
+        .hypot(parts.structure * structure_error)
+        .hypot(parts.code * target.runtime.code_bytes.error);
+    let value = parts.weights + parts.channels + parts.structure + parts.front_end + parts.code;
+    Cost {
+        value,
+        low: (value - error_bytes).max(parts.channels + parts.front_end),
+        high: value + error_bytes,
+        source: CostSource::Estimated,
+    }
+}
+
+/// Time of a computation, kept apart by what its errors depend on.
+#[derive(Debug, Clone, Copy, Default)]
+struct Time {
+    /// Amounts of CPU work per [`Term`].
+    work: [f64; Term::COUNT],
+    /// NPU time of operators that are bound by compute, SRAM, and weight memory.
+    npu_us: [f64; 3],
+    /// Starting the NPU.
+    start_us: f64,
+}
+
+impl Time {
+    /// Adds one operator. Returns where it runs, and what it waits for.
+    fn add_op(&mut self, graph: &Graph, op: &Op, target: &Target) -> (Unit, Bottleneck) {
+        match &target.npu {
+            Some(npu) if ethos_u55::supports(op) => {
+                let NpuCycles {
+                    compute,
+                    sram,
+                    flash,
+                } = ethos_u55::op_cycles(graph, op, npu);
+                let cycles = compute.max(sram).max(flash);
+                let (bound, bottleneck) = if cycles == compute {
+                    (0, Bottleneck::Compute)
+                } else if cycles == sram {
+                    (1, Bottleneck::Memory)
+                } else {
+                    (2, Bottleneck::Weights)
+                };
+                self.npu_us[bound] += cycles / npu.clock.value;
+                (Unit::Npu, bottleneck)
+            }
+            _ => (Unit::Cpu, self.add_cpu_op(graph, op, target)),
+        }
+    }
+
+    fn add_cpu_op(&mut self, graph: &Graph, op: &Op, target: &Target) -> Bottleneck {
+        let output = graph.op_output(op);
+        let outputs = output.len() as f64;
+        let macs = graph.op_macs(op) as f64;
+        let mut add = |term: Term, amount: f64| {
+            self.work[term as usize] += amount;
+            (
+                term,
+                amount * cycles_of(target, term).map_or(0.0, |c| c.value),
+            )
+        };
+        let overhead = add(Term::Op, 1.0).1;
+        let weights = add(Term::WeightByte, graph.op_weight_len(op) as f64).1;
+        let (compute, memory) = match op.kind {
+            OpKind::Conv2d(window) if window.taps() > 1 => (
+                add(Term::ConvMac, macs).1 + add(Term::ConvOutput, outputs).1,
+                add(Term::ConvTap, (window.taps() * output.area()) as f64).1,
+            ),
+            OpKind::Conv2d(_) => {
+                let compute =
+                    add(Term::PointwiseMac, macs).1 + add(Term::PointwiseOutput, outputs).1;
+                (compute, 0.0)
+            }
+            OpKind::DepthwiseConv2d(_) => {
+                let compute =
+                    add(Term::DepthwiseMac, macs).1 + add(Term::DepthwiseOutput, outputs).1;
+                (compute, 0.0)
+            }
+            OpKind::FullyConnected => (
+                add(Term::FullyConnectedMac, macs).1 + add(Term::FullyConnectedOutput, outputs).1,
+                0.0,
+            ),
+            OpKind::AveragePool2d(window) => {
+                let inputs = (output.len() * window.taps()) as f64;
+                (add(Term::PoolInput, inputs).1, 0.0)
+            }
+            OpKind::Add => (0.0, add(Term::AddOutput, outputs).1),
+            OpKind::Upsample(_) => (0.0, add(Term::UpsampleOutput, outputs).1),
+            OpKind::Reshape => (0.0, 0.0),
+        };
+        [
+            (compute, Bottleneck::Compute),
+            (memory, Bottleneck::Memory),
+            (weights, Bottleneck::Weights),
+            (overhead, Bottleneck::Overhead),
+        ]
+        .into_iter()
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map_or(Bottleneck::Overhead, |(_, bottleneck)| bottleneck)
+    }
+
+    /// The features of `frame_stride` new frames: earlier frames of the window are kept.
+    fn add_front_end(&mut self, front_end: &FrontEnd) {
+        let spec = &front_end.spec;
+        let frames = front_end.frame_stride.min(front_end.frames) as f64;
+        let n_fft = spec.n_fft.max(1) as f64;
+        let n_mels = spec.n_mels as f64;
+        self.work[Term::FftPoint as usize] += frames * n_fft * n_fft.log2();
+        self.work[Term::MelMac as usize] += frames * mel_weights(spec) as f64;
+        self.work[Term::LogBand as usize] += frames * n_mels;
+        if let Feature::Mfcc { coefficients } = spec.feature {
+            self.work[Term::DctMac as usize] += frames * n_mels * coefficients as f64;
+        }
+    }
+
+    /// CPU time and the square of its absolute error, in microseconds.
+    fn cpu_us(&self, target: &Target) -> (f64, f64) {
+        let scale = &target.cpu.whole_network;
+        let us_per_cycle = scale.value / target.cpu.clock.value;
+        let (mut sum_us, mut square) = (0.0, 0.0);
+        for (&term, Coefficient { value, error, .. }) in &target.cpu.cycles {
+            let us = self.work[term as usize] * value * us_per_cycle;
+            sum_us += us;
+            square += (us * error).powi(2);
+        }
+        (sum_us, square + (sum_us * scale.error).powi(2))
+    }
+
+    /// NPU time with its start, and the square of its absolute error, in microseconds.
+    fn npu_us(&self, target: &Target) -> (f64, f64) {
+        let Some(npu) = &target.npu else {
+            return (0.0, 0.0);
+        };
+        let sram_error = npu.sram_bandwidth.error.hypot(npu.conv_traffic.error);
+        let flash_error = npu.flash_bandwidth.error.hypot(npu.encoding_ratio.error);
+        let [compute, sram, flash] = self.npu_us;
+        let square = [
+            compute * npu.fill.error,
+            sram * sram_error,
+            flash * flash_error,
+            self.start_us * npu.start_cycles.error,
+        ]
+        .map(|error| error * error)
+        .iter()
+        .sum();
+        (compute + sram + flash + self.start_us, square)
+    }
+
+    fn latency_us(&self, target: &Target) -> Cost {
+        let (cpu_us, cpu_square) = self.cpu_us(target);
+        let (npu_us, npu_square) = self.npu_us(target);
+        let value = cpu_us + npu_us;
+        Cost::estimated(
+            value,
+            (cpu_square + npu_square).sqrt() / value.max(f64::MIN_POSITIVE),
+        )
+    }
+
+    /// Active power times latency; the CPU stays awake while the NPU runs.
+    fn energy_uj(&self, target: &Target) -> Cost {
+        let latency = self.latency_us(target);
+        let (npu_us, _) = self.npu_us(target);
+        let cpu_power = &target.cpu.active_power;
+        let cpu_uj = latency.value * cpu_power.value * 1e-3;
+        let (npu_uj, npu_error) = match &target.npu {
+            Some(npu) => (
+                npu_us * npu.active_power.value * 1e-3,
+                npu.active_power.error,
+            ),
+            None => (0.0, 0.0),
+        };
+        let value = cpu_uj + npu_uj;
+        let power_error = (cpu_uj * cpu_power.error).hypot(npu_uj * npu_error);
+        let latency_error = latency.high / latency.value.max(f64::MIN_POSITIVE) - 1.0;
+        let error = (power_error / value.max(f64::MIN_POSITIVE)).hypot(latency_error);
+        Cost::estimated(value, error)
+    }
+}
+
+fn cycles_of(target: &Target, term: Term) -> Option<&Coefficient> {
+    target.cpu.cycles.get(&term)
+}
+
+/// Buffers of the front end in bytes.
+///
+/// int16 samples of one FFT and one hop that arrives meanwhile; the FFT in place in f32; one frame of
+/// mel bands (and of coefficients) in f32; and the int8 window that the network reads, whose
+/// frames stay for the next window.
+fn front_end_ram(front_end: &FrontEnd) -> usize {
+    let spec = &front_end.spec;
+    let samples = 2 * (spec.n_fft + spec.hop_length);
+    let fft = 4 * (spec.n_fft + 2);
+    let mel = 4 * spec.n_mels;
+    let coefficients = match spec.feature {
+        Feature::LogMel => 0,
+        Feature::Mfcc { coefficients } => 4 * coefficients,
+    };
+    samples + fft + mel + coefficients + front_end.frames * spec.bands()
+}
+
+/// Constant tables of the front end in bytes, f32: half of the symmetric window, twiddle factors, sparse filter bank, DCT.
+fn front_end_tables(spec: &FeatureSpec) -> usize {
+    let window = 4 * (spec.n_fft / 2 + 1);
+    let twiddles = 4 * spec.n_fft;
+    let filter_bank = 4 * mel_weights(spec) + 4 * spec.n_mels;
+    let dct = match spec.feature {
+        Feature::LogMel => 0,
+        Feature::Mfcc { coefficients } => 4 * coefficients * spec.n_mels,
+    };
+    window + twiddles + filter_bank + dct
+}
+
+/// Weights of the mel filter bank that are not zero: neighbouring triangles overlap, so two per bin.
+fn mel_weights(spec: &FeatureSpec) -> usize {
+    2 * (spec.n_fft / 2 + 1)
+}

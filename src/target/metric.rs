@@ -1,0 +1,90 @@
+//! The costs by name.
+
+use super::{Budget, Cost, Estimate, Metric};
+use crate::units::{Bytes, Count, Microjoules, Micros};
+
+impl Metric {
+    pub const ALL: [Metric; 5] = [
+        Metric::Ram,
+        Metric::Flash,
+        Metric::Latency,
+        Metric::Energy,
+        Metric::Macs,
+    ];
+    /// Those that depend on the target.
+    pub const COSTED: [Metric; 4] = [Metric::Ram, Metric::Flash, Metric::Latency, Metric::Energy];
+
+    /// The word on the command line.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Metric::Ram => "ram",
+            Metric::Flash => "flash",
+            Metric::Latency => "latency",
+            Metric::Energy => "energy",
+            Metric::Macs => "macs",
+        }
+    }
+
+    /// The key in documents and tables, unit last.
+    pub const fn key(self) -> &'static str {
+        match self {
+            Metric::Ram => "ram_bytes",
+            Metric::Flash => "flash_bytes",
+            Metric::Latency => "latency_us",
+            Metric::Energy => "energy_uj",
+            Metric::Macs => "macs",
+        }
+    }
+
+    /// The name for readers.
+    pub const fn title(self) -> &'static str {
+        match self {
+            Metric::Ram => "RAM",
+            Metric::Flash => "Flash",
+            Metric::Latency => "Latency",
+            Metric::Energy => "Energy",
+            Metric::Macs => "MACs",
+        }
+    }
+
+    /// A value with its unit, three digits.
+    pub fn show(self, value: f64) -> String {
+        match self {
+            Metric::Ram | Metric::Flash => Bytes(value.round() as u64).to_string(),
+            Metric::Latency => Micros(value).to_string(),
+            Metric::Energy => Microjoules(value).to_string(),
+            Metric::Macs => Count(value.round() as u64).to_string(),
+        }
+    }
+
+    /// The value for one candidate.
+    pub fn value(self, estimate: &Estimate, macs: u64) -> f64 {
+        estimate.get(self).map_or(macs as f64, |cost| cost.value)
+    }
+}
+
+impl Estimate {
+    /// One cost; `None` for MACs, which belong to the network and not to a target.
+    pub const fn get(&self, metric: Metric) -> Option<Cost> {
+        match metric {
+            Metric::Ram => Some(self.ram_bytes),
+            Metric::Flash => Some(self.flash_bytes),
+            Metric::Latency => Some(self.latency_us),
+            Metric::Energy => Some(self.energy_uj),
+            Metric::Macs => None,
+        }
+    }
+}
+
+impl Budget {
+    /// The limit of one cost.
+    pub fn limit(&self, metric: Metric) -> Option<f64> {
+        match metric {
+            Metric::Ram => self.ram_bytes,
+            Metric::Flash => self.flash_bytes,
+            Metric::Latency => self.latency_us,
+            Metric::Energy => self.energy_uj,
+            Metric::Macs => self.macs.map(|macs| macs as f64),
+        }
+    }
+}

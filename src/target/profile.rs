@@ -1,0 +1,402 @@
+//! The hardware profile: one chip with one runtime, as read from `hardware_profiles/*.toml`.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::TargetError;
+
+/// Profiles say which layout they follow, and this is the only one so far.
+const FORMAT: u32 = 1;
+
+/// A number that was looked up: a datasheet value, a size, a clock.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fact {
+    pub value: f64,
+    pub unit: String,
+    pub source: String,
+}
+
+/// A number that was fitted, measured or estimated, with its relative error: 0.1 is a factor of 1.1 either way.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Coefficient {
+    pub value: f64,
+    pub unit: String,
+    pub error: f64,
+    pub source: String,
+}
+
+/// A chip and a runtime: everything that a cost estimate needs to know.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Target {
+    pub format: u32,
+    pub name: String,
+    /// Chip, clock and runtime in one line.
+    pub description: String,
+    /// What a user should know before trusting the numbers.
+    pub notes: Vec<String>,
+    pub memories: Vec<Memory>,
+    pub cpu: Cpu,
+    pub npu: Option<Npu>,
+    pub runtime: Runtime,
+    /// The text that this was read from, to be kept with results.
+    #[serde(skip)]
+    pub text: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Memory {
+    pub name: String,
+    pub bytes: Fact,
+    pub holds: Vec<Contents>,
+}
+
+/// What the linker may put into a memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Contents {
+    /// Arena, buffers and stack.
+    Ram,
+    /// Weights, tables and code.
+    Flash,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cpu {
+    pub core: Core,
+    /// MHz.
+    pub clock: Fact,
+    /// mW while computing.
+    pub active_power: Coefficient,
+    /// A factor on the sum of all cycles: whole networks against the sum of their operators.
+    pub whole_network: Coefficient,
+    /// Cycles per unit of work; a term that is not listed costs nothing.
+    pub cycles: BTreeMap<Term, Coefficient>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Core {
+    CortexM7,
+    CortexM55,
+}
+
+/// One unit of work of the CPU; cycles are linear in the amounts of these.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Term {
+    /// Convolution with a kernel larger than 1 x 1, per multiply-accumulate.
+    ConvMac,
+    ConvOutput,
+    /// Per kernel position and output pixel: copying one column for the matrix product (im2col).
+    ConvTap,
+    /// Convolution 1 x 1.
+    PointwiseMac,
+    PointwiseOutput,
+    DepthwiseMac,
+    DepthwiseOutput,
+    FullyConnectedMac,
+    FullyConnectedOutput,
+    PoolInput,
+    AddOutput,
+    UpsampleOutput,
+    /// Fetching one weight from where it is stored, once per inference.
+    WeightByte,
+    /// Calling one operator.
+    Op,
+    /// Real FFT with window and power, per `n log2 n`.
+    FftPoint,
+    /// One multiply-accumulate of the mel filter bank; every bin lies in two triangles.
+    MelMac,
+    /// Logarithm, scaling and rounding of one mel band.
+    LogBand,
+    /// One multiply-accumulate of the DCT of an MFCC.
+    DctMac,
+}
+
+impl Term {
+    pub const COUNT: usize = Term::DctMac as usize + 1;
+
+    /// Terms that no profile may leave out: without them an operator would cost nothing.
+    const REQUIRED: [Term; 12] = [
+        Term::ConvMac,
+        Term::PointwiseMac,
+        Term::DepthwiseMac,
+        Term::FullyConnectedMac,
+        Term::PoolInput,
+        Term::AddOutput,
+        Term::UpsampleOutput,
+        Term::Op,
+        Term::FftPoint,
+        Term::MelMac,
+        Term::LogBand,
+        Term::DctMac,
+    ];
+
+    fn unit(self) -> &'static str {
+        match self {
+            Term::ConvMac
+            | Term::PointwiseMac
+            | Term::DepthwiseMac
+            | Term::FullyConnectedMac
+            | Term::MelMac
+            | Term::DctMac => "cycles/MAC",
+            Term::ConvOutput
+            | Term::PointwiseOutput
+            | Term::DepthwiseOutput
+            | Term::FullyConnectedOutput
+            | Term::AddOutput
+            | Term::UpsampleOutput => "cycles/output",
+            Term::ConvTap => "cycles/tap",
+            Term::PoolInput => "cycles/input",
+            Term::WeightByte => "cycles/B",
+            Term::Op => "cycles/op",
+            Term::FftPoint => "cycles/(n log2 n)",
+            Term::LogBand => "cycles/band",
+        }
+    }
+}
+
+/// An Ethos-U55 beside the CPU.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Npu {
+    pub macs_per_cycle: Fact,
+    /// MHz.
+    pub clock: Fact,
+    /// Outputs computed at once.
+    pub ublock_height: Fact,
+    pub ublock_width: Fact,
+    pub ublock_depth: Fact,
+    /// Weights that the decoder delivers per cycle.
+    pub weights_per_cycle: Fact,
+    /// Cycles per output element, and per output element of ADD.
+    pub output_cycles: Fact,
+    pub add_cycles: Fact,
+    /// Cycles per tap and block of channels of a pooling with a single output pixel.
+    pub pool_cycles: Coefficient,
+    /// A factor on compute cycles: filling the pipeline, and blocks that do not divide the output.
+    pub fill: Coefficient,
+    /// SRAM bytes moved per byte of input and output, of convolutions and of other operators.
+    pub conv_traffic: Coefficient,
+    pub other_traffic: Coefficient,
+    /// Bytes per cycle.
+    pub sram_bandwidth: Coefficient,
+    /// Bytes per cycle of the memory that holds the weights.
+    pub flash_bandwidth: Coefficient,
+    /// Cycles until the first byte of a read from it.
+    pub flash_latency: Fact,
+    /// Encoded bytes per weight.
+    pub encoding_ratio: Coefficient,
+    /// Bytes of command stream per operator.
+    pub command_bytes: Coefficient,
+    /// CPU cycles per inference to start the NPU and take its interrupt.
+    pub start_cycles: Coefficient,
+    /// mW on top of the CPU's while the NPU computes.
+    pub active_power: Coefficient,
+}
+
+/// Memory of the program itself.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Runtime {
+    pub name: String,
+    pub code_bytes: Coefficient,
+    pub stack_bytes: Coefficient,
+    /// Static data that is neither arena nor front end.
+    pub state_bytes: Coefficient,
+}
+
+impl Target {
+    /// Reads a profile; `file` names it in errors.
+    pub fn parse(text: &str, file: &str) -> Result<Target, TargetError> {
+        let target: Target = toml::from_str(text).map_err(|e| TargetError::Syntax {
+            file: file.to_string(),
+            message: with_suggestion(&e.to_string()),
+        })?;
+        let problems = target.validate();
+        if !problems.is_empty() {
+            return Err(TargetError::Invalid {
+                file: file.to_string(),
+                problems,
+            });
+        }
+        Ok(Target {
+            text: text.to_string(),
+            ..target
+        })
+    }
+
+    /// What is wrong with the values, each as one sentence that names its key.
+    pub fn validate(&self) -> Vec<String> {
+        let mut problems = Problems(Vec::new());
+        problems.expect(self.format == FORMAT, || {
+            format!("`format` is {}, but only {FORMAT} is known", self.format)
+        });
+        problems.expect(!self.name.is_empty(), || "`name` is empty".to_string());
+        for contents in [Contents::Ram, Contents::Flash] {
+            problems.expect(self.largest_memory(contents).is_some(), || {
+                format!("no entry of `memories` holds {contents:?}").to_lowercase()
+            });
+        }
+        for memory in &self.memories {
+            problems.fact(&memory.name, &memory.bytes, "B");
+        }
+        problems.fact("cpu.clock", &self.cpu.clock, "MHz");
+        problems.coefficient("cpu.active_power", &self.cpu.active_power, "mW");
+        problems.coefficient("cpu.whole_network", &self.cpu.whole_network, "factor");
+        for (term, coefficient) in &self.cpu.cycles {
+            problems.coefficient(&term_key(*term), coefficient, term.unit());
+        }
+        for term in Term::REQUIRED {
+            problems.expect(self.cpu.cycles.contains_key(&term), || {
+                format!("`{}` is missing", term_key(term))
+            });
+        }
+        if let Some(npu) = &self.npu {
+            problems.npu(npu);
+        }
+        let runtime = &self.runtime;
+        problems.coefficient("runtime.code_bytes", &runtime.code_bytes, "B");
+        problems.coefficient("runtime.stack_bytes", &runtime.stack_bytes, "B");
+        problems.coefficient("runtime.state_bytes", &runtime.state_bytes, "B");
+        problems.0
+    }
+
+    /// The largest memory for these contents: one region of the linker holds all of them.
+    pub fn largest_memory(&self, contents: Contents) -> Option<&Memory> {
+        self.memories
+            .iter()
+            .filter(|memory| memory.holds.contains(&contents))
+            .max_by(|a, b| a.bytes.value.total_cmp(&b.bytes.value))
+    }
+}
+
+struct Problems(Vec<String>);
+
+impl Problems {
+    fn expect(&mut self, holds: bool, sentence: impl FnOnce() -> String) {
+        if !holds {
+            self.0.push(sentence());
+        }
+    }
+
+    fn fact(&mut self, key: &str, fact: &Fact, unit: &str) {
+        self.unit(key, &fact.unit, unit);
+        self.expect(fact.value.is_finite() && fact.value > 0.0, || {
+            format!("`{key}` must be above zero, but is {}", fact.value)
+        });
+        self.source(key, &fact.source);
+    }
+
+    fn coefficient(&mut self, key: &str, coefficient: &Coefficient, unit: &str) {
+        let Coefficient { value, error, .. } = *coefficient;
+        self.unit(key, &coefficient.unit, unit);
+        self.expect(value.is_finite() && value >= 0.0, || {
+            format!("`{key}` must not be negative, but is {value}")
+        });
+        self.expect((0.0..=9.0).contains(&error), || {
+            format!("the error of `{key}` must lie between 0 (exact) and 9 (a factor of 10), but is {error}")
+        });
+        self.source(key, &coefficient.source);
+    }
+
+    fn unit(&mut self, key: &str, given: &str, expected: &str) {
+        self.expect(given == expected, || {
+            format!("`{key}` is in {expected}, but its unit says `{given}`")
+        });
+    }
+
+    fn source(&mut self, key: &str, source: &str) {
+        self.expect(!source.trim().is_empty(), || {
+            format!("`{key}` has no source")
+        });
+    }
+
+    fn npu(&mut self, npu: &Npu) {
+        self.fact("npu.macs_per_cycle", &npu.macs_per_cycle, "MAC/cycle");
+        self.fact("npu.clock", &npu.clock, "MHz");
+        self.fact("npu.ublock_height", &npu.ublock_height, "pixels");
+        self.fact("npu.ublock_width", &npu.ublock_width, "pixels");
+        self.fact("npu.ublock_depth", &npu.ublock_depth, "channels");
+        self.fact(
+            "npu.weights_per_cycle",
+            &npu.weights_per_cycle,
+            "weights/cycle",
+        );
+        self.fact("npu.output_cycles", &npu.output_cycles, "cycles/output");
+        self.fact("npu.add_cycles", &npu.add_cycles, "cycles/output");
+        self.coefficient("npu.pool_cycles", &npu.pool_cycles, "cycles/tap");
+        self.coefficient("npu.fill", &npu.fill, "factor");
+        self.coefficient("npu.conv_traffic", &npu.conv_traffic, "factor");
+        self.coefficient("npu.other_traffic", &npu.other_traffic, "factor");
+        self.coefficient("npu.sram_bandwidth", &npu.sram_bandwidth, "B/cycle");
+        self.coefficient("npu.flash_bandwidth", &npu.flash_bandwidth, "B/cycle");
+        self.expect(
+            npu.sram_bandwidth.value > 0.0 && npu.flash_bandwidth.value > 0.0,
+            || "`npu.sram_bandwidth` and `npu.flash_bandwidth` must be above zero".to_string(),
+        );
+        self.fact("npu.flash_latency", &npu.flash_latency, "cycles");
+        self.coefficient("npu.encoding_ratio", &npu.encoding_ratio, "B/weight");
+        self.coefficient("npu.command_bytes", &npu.command_bytes, "B/op");
+        self.coefficient("npu.start_cycles", &npu.start_cycles, "cycles");
+        self.coefficient("npu.active_power", &npu.active_power, "mW");
+    }
+}
+
+/// `cpu.cycles.conv_mac` for [`Term::ConvMac`].
+fn term_key(term: Term) -> String {
+    let mut key = "cpu.cycles.".to_string();
+    for (idx, c) in format!("{term:?}").chars().enumerate() {
+        if c.is_uppercase() && idx > 0 {
+            key.push('_');
+        }
+        key.push(c.to_ascii_lowercase());
+    }
+    key
+}
+
+/// Adds the nearest allowed word to a message such as "unknown field `clok`, expected one of `clock`, `core`".
+fn with_suggestion(message: &str) -> String {
+    let message = message.trim_end();
+    let Some(position) = message.find("unknown ") else {
+        return message.to_string();
+    };
+    let mut words = message[position..].split('`').skip(1).step_by(2);
+    let Some(unknown) = words.next() else {
+        return message.to_string();
+    };
+    match nearest(unknown, words) {
+        Some(word) => format!("{message}; did you mean `{word}`?"),
+        None => message.to_string(),
+    }
+}
+
+/// The word with the fewest edits (Levenshtein), where those are at most half of its letters.
+pub(super) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    known
+        .map(|candidate| (edits(word, candidate), candidate))
+        .filter(|(edits, candidate)| 2 * edits <= candidate.chars().count())
+        .min_by_key(|(edits, _)| *edits)
+        .map(|(_, candidate)| candidate)
+}
+
+fn edits(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (a_idx, a_char) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = a_idx + 1;
+        for (b_idx, &b_char) in b.iter().enumerate() {
+            let replace = diagonal + usize::from(a_char != b_char);
+            diagonal = row[b_idx + 1];
+            row[b_idx + 1] = replace.min(row[b_idx] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}

@@ -1,0 +1,236 @@
+//! The command line as a user meets it: what it prints, how it ends, what it keeps.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A store of its own, and `nas` with it.
+pub struct Tool {
+    pub folder: TempDir,
+}
+
+impl Tool {
+    pub fn new() -> Tool {
+        Tool {
+            folder: TempDir::new().unwrap(),
+        }
+    }
+
+    pub fn store(&self) -> PathBuf {
+        self.folder.path().join("nas.sqlite")
+    }
+
+    pub fn command(&self, arguments: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_nas"));
+        command
+            .args(arguments.split_whitespace())
+            .arg("--store")
+            .arg(self.store());
+        command
+    }
+
+    pub fn run(&self, arguments: &str) -> Output {
+        self.command(arguments).output().unwrap()
+    }
+
+    /// Standard output of a command that must succeed.
+    pub fn text(&self, arguments: &str) -> String {
+        let output = self.run(arguments);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "nas {arguments}: {errors}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    pub fn json(&self, arguments: &str) -> Value {
+        serde_json::from_str(&self.text(arguments)).unwrap()
+    }
+}
+
+/// Exit code and standard error.
+fn failure(output: &Output) -> (Option<i32>, String) {
+    (
+        output.status.code(),
+        String::from_utf8_lossy(&output.stderr).into_owned(),
+    )
+}
+
+const FORMULA: &str = "search --debug-formula --target u55 --trials 24 -q";
+
+#[test]
+fn a_search_is_listed_shown_and_drawn() {
+    let tool = Tool::new();
+    let document = tool.json(&format!("{FORMULA} --name first --budget-ram 64k --json"));
+    assert_eq!(document["schema_version"], 1);
+    assert_eq!(document["run"], "first");
+    assert_eq!(document["targets"], serde_json::json!(["u55"]));
+    let trials = &document["trials"];
+    assert_eq!(
+        trials["scored"].as_u64().unwrap() + trials["failed"].as_u64().unwrap(),
+        24
+    );
+    assert!(
+        trials["rejected"].as_u64().unwrap() > 0,
+        "a tight budget rejects something"
+    );
+    let front = document["front"].as_array().unwrap();
+    assert!(!front.is_empty());
+    for member in front {
+        let ram = &member["costs"]["u55"]["ram_bytes"];
+        assert_eq!(ram["source"], "estimated");
+        assert!(ram["value"].as_u64().unwrap() <= 64 * 1024);
+        for key in [
+            "space",
+            "task",
+            "auc_int8",
+            "pauc_int8",
+            "auc_float",
+            "test_auc_int8",
+            "macs",
+            "params",
+        ] {
+            assert!(!member[key].is_null(), "{key}");
+        }
+    }
+
+    assert_eq!(tool.json("front latest --json"), document);
+    assert_eq!(tool.json("front fir --json"), document);
+    assert!(tool.text("runs").contains("first"));
+    assert_eq!(tool.json("runs --json")["runs"][0]["trials"], *trials);
+    let number = &front[0]["trial"];
+    let shown = tool.json(&format!("show first/{number} --json"));
+    assert_eq!(shown["figures"]["auc_int8"], front[0]["auc_int8"]);
+    assert!(
+        tool.text(&format!("show first/{number}"))
+            .contains("estimated")
+    );
+    assert!(tool.text("show first").contains("hypervolume"));
+    assert_eq!(tool.text("front --csv").lines().count(), front.len() + 1);
+    let pictures = tool.text("report first");
+    assert_eq!(pictures.lines().count(), 4);
+    for picture in pictures.lines() {
+        assert!(fs::metadata(picture).unwrap().len() > 1000, "{picture}");
+    }
+}
+
+#[test]
+fn failures_have_their_exit_codes() {
+    let tool = Tool::new();
+    let check = |arguments: &str, code: i32, said: &str| {
+        let (found, errors) = failure(&tool.run(arguments));
+        assert_eq!(found, Some(code), "nas {arguments}: {errors}");
+        assert!(errors.contains(said), "nas {arguments}: {errors}");
+        assert!(!errors.contains("panicked"), "nas {arguments}: {errors}");
+    };
+    check("front", 1, "no runs yet");
+    check("search --budget-ram 256x", 2, "write for example `256k`");
+    check("search --target u56", 2, "did you mean `u55`");
+    check("search --space dense", 2, "dense-ae");
+    check("search --objectives speed", 2, "choose from");
+    check("search --data nowhere", 1, "does not exist");
+    check("search --data synthetic:car", 2, "fan");
+    check("search --sampler best", 2, "evolution");
+    check("search --device tpu", 2, "no device of this build");
+    check("search --target u55 --target u55", 2, "given twice");
+    check("score latest --data synthetic", 2, "name a trial");
+    check(
+        "search --debug-formula --budget-ram 1k -q",
+        3,
+        "nothing fits the budget; nearest miss",
+    );
+    tool.run(&format!("{FORMULA} --name one"));
+    tool.run(&format!("{FORMULA} --name other"));
+    check(&format!("{FORMULA} --name one"), 1, "one");
+    check("front o", 2, "other");
+    check("front x", 2, "one");
+    check("show one/99999", 2, "no trial 99999");
+    check("show one/a", 2, "not the number of a trial");
+}
+
+#[test]
+fn a_damaged_store_is_named() {
+    let tool = Tool::new();
+    fs::write(
+        tool.store(),
+        b"this is no database, but it is long enough to be looked at as one",
+    )
+    .unwrap();
+    for arguments in ["front", "runs", "search --debug-formula -q"] {
+        let (code, errors) = failure(&tool.run(arguments));
+        assert_eq!(code, Some(5), "nas {arguments}: {errors}");
+        assert!(errors.contains("nas.sqlite"), "{errors}");
+    }
+}
+
+#[test]
+fn results_do_not_depend_on_jobs() {
+    let run = |jobs: usize| {
+        let tool = Tool::new();
+        let document = tool.json(&format!("{FORMULA} --name same --jobs {jobs} --json"));
+        (
+            document["front"].clone(),
+            document["trials"].clone(),
+            document["hypervolume"].clone(),
+        )
+    };
+    let one = run(1);
+    assert_eq!(one, run(3));
+    assert_eq!(one, run(8));
+}
+
+#[test]
+fn killed_at_any_moment_a_resumed_run_ends_the_same() {
+    let whole = Tool::new();
+    let expected = whole.json(&format!("{FORMULA} --name run --jobs 2 --json"));
+
+    let tool = Tool::new();
+    // The first start may be killed before the run exists; it is begun again then.
+    let begin = format!("{FORMULA} --name run --jobs 2");
+    let resume = "search --debug-formula --resume run --jobs 2 -q";
+    let mut kills = 0;
+    for round in 0..20u64 {
+        let begun = tool.run("show run -q").status.success();
+        let mut child = tool
+            .command(if begun { resume } else { &begin })
+            .spawn()
+            .unwrap();
+        // Moments spread over starting, planning and training: nothing here depends on exact times.
+        std::thread::sleep(std::time::Duration::from_millis(20 + (round * 37) % 150));
+        if child.try_wait().unwrap().is_none() {
+            kills += 1;
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    let begun = tool.run("show run -q").status.success();
+    let last = if begun { resume } else { &begin };
+    let resumed = tool.json(&format!("{last} --json"));
+    assert!(kills > 0, "no round was killed in time");
+    assert_eq!(resumed, expected);
+    assert_eq!(trials(&tool.store()), trials(&whole.store()));
+}
+
+#[test]
+fn resuming_goes_on_towards_a_larger_number() {
+    let whole = Tool::new();
+    let expected = whole.json(&format!("{FORMULA} --name run --json"));
+    let tool = Tool::new();
+    tool.json("search --debug-formula --target u55 --trials 5 -q --name run --json");
+    let resumed = tool.json("search --debug-formula --resume --trials 24 -q --json");
+    assert_eq!(resumed, expected);
+}
+
+/// Everything that is recorded of the trials except times, as any SQLite client reads it.
+fn trials(store: &Path) -> Vec<String> {
+    let connection = rusqlite::Connection::open(store).unwrap();
+    let sql = "SELECT number || ' ' || key || ' ' || outcome || ' ' || coalesce(excess, '') || ' ' ||
+               coalesce(message, '') || ' ' || hex(genome) || ' ' ||
+               (SELECT count(*) FROM fronts WHERE fronts.number = trials.number) FROM trials ORDER BY number";
+    let mut statement = connection.prepare(sql).unwrap();
+    let rows = statement.query_map([], |row| row.get(0)).unwrap();
+    rows.collect::<Result<_, _>>().unwrap()
+}
