@@ -63,7 +63,7 @@ pub(super) fn sound(scene: &mut Scene) -> Vec<f32> {
     for stroke in 0..strokes {
         // Stroke boundaries since the clip began; odd strokes run back.
         let begins_s = (stroke as f64 - first.fract()) * stroke_s;
-        let there = if (stroke + first as usize) % 2 == 0 {
+        let there = if (stroke + first as usize).is_multiple_of(2) {
             scar
         } else {
             1.0 - scar

@@ -57,9 +57,11 @@ pub(super) fn sound(scene: &mut Scene) -> Vec<f32> {
         }
         let edge = 0.005 * RATE;
         let (from, to) = (opens_s * RATE, closes_s * RATE);
-        for idx in from.max(0.0) as usize..(to.max(0.0) as usize).min(samples) {
+        let first = from.max(0.0) as usize;
+        let count = (to.max(0.0) as usize).saturating_sub(first);
+        for (idx, open) in openness.iter_mut().enumerate().skip(first).take(count) {
             let inside = (idx as f64 - from).min(to - idx as f64) / edge;
-            openness[idx] = inside.clamp(0.0, 1.0);
+            *open = inside.clamp(0.0, 1.0);
         }
         cycle_s += period_s;
     }
