@@ -386,7 +386,7 @@ impl Setup {
 
     fn dry_run(&self, settings: &Settings, jobs: usize, stop: &AtomicBool) -> Result<(), Failure> {
         let budget = settings.budget();
-        let mut rng = Rng::new(settings.seed, 0x6472_795f_7275_6e);
+        let mut rng = Rng::new(settings.seed, 0x0064_7279_5f72_756e);
         let genomes: Vec<_> = (0..DRY_RUN_SAMPLE)
             .map(|_| self.spaces.random(&mut rng))
             .collect();

@@ -52,8 +52,12 @@ pub struct Pipeline {
     classes: Classes,
     train: TrainDivision,
     test: TestDivision,
-    prepared: Mutex<VecDeque<(FeatureSpec, Arc<OnceLock<Result<Prepared, String>>>)>>,
+    /// Least recently used first.
+    prepared: Mutex<VecDeque<(FeatureSpec, Slot)>>,
 }
+
+/// Filled by the first thread that asks; the others wait for it.
+type Slot = Arc<OnceLock<Result<Prepared, String>>>;
 
 /// Features of one front end, standardised with the statistics of the training clips.
 #[derive(Debug)]
@@ -140,7 +144,7 @@ impl Pipeline {
     }
 
     /// The standardised features for a front end; made once, by the first thread that asks.
-    fn prepare(&self, spec: &FeatureSpec) -> Arc<OnceLock<Result<Prepared, String>>> {
+    fn prepare(&self, spec: &FeatureSpec) -> Slot {
         let cell = {
             let mut prepared = self
                 .prepared

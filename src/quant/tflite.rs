@@ -450,7 +450,7 @@ impl Writer {
         // Constants are aligned to 16 bytes from the end of the file, the way it is built; a whole number of 16
         // bytes makes that hold from its start. Root offset and identifier are the 8 bytes that still follow.
         builder.push(0u64);
-        while (builder.unfinished_data().len() + 8) % 16 != 0 {
+        while !(builder.unfinished_data().len() + 8).is_multiple_of(16) {
             builder.push(0u8);
         }
         builder.finish(model, Some("TFL3"));
@@ -497,7 +497,7 @@ fn tables(
 
 /// A vector of bytes that starts at a multiple of 16 from the end of the file.
 fn aligned(builder: &mut Builder, data: &[u8]) -> WIPOffset<Vector<'static, u8>> {
-    while (builder.unfinished_data().len() + data.len()) % 16 != 0 {
+    while !(builder.unfinished_data().len() + data.len()).is_multiple_of(16) {
         builder.push(0u8);
     }
     builder.create_vector(data)

@@ -145,7 +145,8 @@ pub fn parse(path: &str, text: &str) -> Result<SearchSpace, SpaceError> {
         || training.macs_per_epoch.is_nan()
         || training.macs_per_epoch <= 0.0
         || training.batch_size < 2
-        || !(training.learning_rate > 0.0)
+        || training.learning_rate.is_nan()
+        || training.learning_rate <= 0.0
     {
         return Err(fault(
             "training",
