@@ -565,7 +565,10 @@ fn draw_hypervolume<DB: DrawingBackend>(
     canvas: &Canvas<'_, DB>,
     info: &RunInfo,
 ) -> Result<(), ReportError> {
-    let title = shortened(&format!("Hypervolume of {} over its trials", info.run), 72);
+    let title = shortened(
+        &format!("Hypervolume of {} over its trained networks", info.run),
+        72,
+    );
     draw_title(canvas, &title, info.synthetic, 0.0)?;
     let facts = shortened(&format!("data {}  ·  {}", info.data, info.counts), 150);
     let soft = Lettering::plain(TEXT, SOFT_INK);
@@ -594,7 +597,8 @@ fn draw_hypervolume<DB: DrawingBackend>(
     let all = || curves.iter().flatten();
     let highest = all().map(|(_, value)| *value).fold(0.0, f64::max);
     let counts = info.counts;
-    let trials = counts.scored + counts.rejected + counts.failed;
+    // Rejected candidates cost nothing, and hundreds of them would push everything else aside.
+    let trials = counts.scored;
     let last = all().map(|(trial, _)| *trial).fold(trials, u64::max);
     let lines = targets.len().max(1) as f64;
     let [_, height] = hypervolume_size(info);
@@ -617,7 +621,7 @@ fn draw_hypervolume<DB: DrawingBackend>(
     draw_grid(canvas, &plot, &x_ticks, &y_ticks)?;
     let axis = Lettering::plain(AXIS_TITLE, INK).bold().middle();
     let [middle_x, middle_y] = area.center();
-    canvas.text("trials", [middle_x, area.bottom + 48.0], axis)?;
+    canvas.text("trained networks", [middle_x, area.bottom + 48.0], axis)?;
     canvas.text("hypervolume", [32.0, middle_y], axis.upwards())?;
     if curves.iter().all(Vec::is_empty) {
         let none = "no trained candidate yet";

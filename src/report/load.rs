@@ -269,11 +269,11 @@ pub fn load_trial(
     }))
 }
 
-/// Hypervolume after every scored trial, in the order of their numbers.
+/// Hypervolume after each scored trial, counted from 1, in the order of their numbers.
 fn hypervolumes(points: &[(u64, Vec<f64>)], objectives: usize) -> Vec<(u64, f64)> {
     let reference = vec![1.0; objectives];
     let values: Vec<&[f64]> = points.iter().map(|(_, point)| point.as_slice()).collect();
-    let until = |n: usize| (points[n].0, hypervolume(&values[..=n], &reference));
+    let until = |n: usize| (n as u64 + 1, hypervolume(&values[..=n], &reference));
     (0..points.len()).map(until).collect()
 }
 

@@ -88,7 +88,7 @@ pub struct TargetInfo {
     pub budget: Budget,
     /// Numbers of the trials on this target's front.
     pub front: Vec<u64>,
-    /// Hypervolume after a trial, in the order of trials; at least every change. The last one is the final one.
+    /// Hypervolume after so many scored trials; at least every change. The last one is the final one.
     pub hypervolumes: Vec<(u64, f64)>,
     /// The point against which the hypervolume is computed.
     pub reference: Vec<(Objective, f64)>,
