@@ -426,8 +426,8 @@ fn reference_int8(model: &QuantizedModel, input: &[i8]) -> Vec<i8> {
             (OpKind::Upsample(factor), _) => enlarged(input, from, to, factor),
             _ => input.clone(),
         };
-        let at =
-            |real: f32| zero_point + (f64::from(real) / f64::from(params.scale)).round() as i64;
+        // TFLite divides in 32 bits here, which decides ties: 6 / (12 / 255) is 127.5 and rounds up.
+        let at = |real: f32| zero_point + (real / params.scale).round() as i64;
         for value in &mut output {
             let (min, max) = match op.activation {
                 Activation::None => (-128, 127),
