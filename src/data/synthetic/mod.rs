@@ -326,7 +326,7 @@ fn clip(
         split,
         label: Some(label),
         machine: machine.name().to_string(),
-        section: format!("section_{section:02}"),
+        section: format!("{section:02}"),
         domain,
         attributes,
     }

@@ -157,7 +157,7 @@ fn default_sets_are_balanced() {
                 .is_sorted_by(|a, b| (a.split, &a.name) < (b.split, &b.name))
         );
         let mut specs: Vec<String> = Vec::new();
-        for section in ["section_00", "section_01", "section_02"] {
+        for section in ["00", "01", "02"] {
             for (domain, train) in [
                 (Domain::Source, TRAIN_SOURCE),
                 (Domain::Target, TRAIN_TARGET),

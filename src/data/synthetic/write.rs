@@ -52,8 +52,7 @@ pub fn write(dataset: &Dataset, dir: &Path) -> Result<(), WriteError> {
     tables.sort_unstable();
     tables.dedup();
     for (machine, section) in tables {
-        let number = section.trim_start_matches("section_");
-        let path = dir.join(machine).join(format!("attributes_{number}.csv"));
+        let path = dir.join(machine).join(format!("attributes_{section}.csv"));
         let rows = dataset
             .clips
             .iter()
