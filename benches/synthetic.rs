@@ -138,7 +138,9 @@ fn print_table(machine: Machine, clips: &[Clip], detectors: &[Detector]) {
         row(kind.name(), &|clip| fault_of(clip) == Some(*kind));
     }
     for section in SECTIONS {
-        row(&format!("all, section {section}"), &|clip| clip.section == section);
+        row(&format!("all, section {section}"), &|clip| {
+            clip.section == section
+        });
     }
     row("all", &|_| true);
 }

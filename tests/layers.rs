@@ -28,8 +28,9 @@ const DOORS: &[(&str, &str)] = &[
     ("clap", "cli"),
     ("indicatif", "cli"),
     ("flatbuffers", "quant"),
-    ("hound", "audio"),
-    ("claxon", "audio"),
+    // Sound is read in `audio`; `data` looks at headers and writes the synthetic set.
+    ("hound", "data"),
+    ("claxon", "audio data"),
     ("rubato", "audio"),
     ("toml", "space target"),
 ];

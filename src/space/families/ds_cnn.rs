@@ -16,7 +16,8 @@ pub const AXES: &[AxisRule] = &[
     whole("blocks", 1, 8),
     whole("stem_kernel_time", 1, 16),
     whole("stem_kernel_freq", 1, 16),
-    whole("stem_stride_freq", 1, 8),
+    // Larger strides would leave the NPU.
+    whole("stem_stride_freq", 1, 3),
     KERNEL,
     DROPOUT,
 ];
