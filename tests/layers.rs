@@ -32,7 +32,7 @@ const DOORS: &[(&str, &str)] = &[
     ("hound", "data"),
     ("claxon", "audio data"),
     ("rubato", "audio"),
-    ("toml", "space target"),
+    ("toml", "space target report"),
 ];
 
 #[test]

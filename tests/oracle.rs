@@ -104,10 +104,10 @@ fn write_case(folder: &Path, idx: usize, graph: &Graph) {
     let blob = model.to_blob();
     let mut interpreter = Interpreter::new(&blob).expect("our own blob is accepted");
     let (mut inputs, mut outputs) = (Vec::new(), Vec::new());
-    for case in 0..INPUTS {
+    for (case, window) in windows.iter().take(INPUTS).enumerate() {
         // Half of the inputs look like features, half reach every corner of the range.
         let input: Vec<i8> = if case % 2 == 0 {
-            windows[case]
+            window
                 .iter()
                 .map(|value| model.input().quantize(*value))
                 .collect()
