@@ -92,7 +92,8 @@ fn sources() -> Vec<(String, String, String)> {
                 .unwrap()
                 .to_string();
             let module = inside.split(['/', '.']).next().unwrap().to_string();
-            if inside.ends_with(".rs") && module != "main" && module != "lib" {
+            let is_test = inside.ends_with("tests.rs") || inside.ends_with("fixture.rs");
+            if inside.ends_with(".rs") && !is_test && module != "main" && module != "lib" {
                 let text = fs::read_to_string(&path).unwrap();
                 let product = text.split("#[cfg(test)]").next().unwrap().to_string();
                 found.push((inside, module, product));
