@@ -70,7 +70,7 @@ fn autoencoders_and_classifiers_of_machine_ids_compete() {
     };
     let tool = Tool::new();
     let search = format!(
-        "search --data {} --space dense-ae --space ds-cnn --budget-macs 150k --target u55 --trials 6 --epochs 1 --name ids -q --json",
+        "search --data {} --space dense-ae --space ds-cnn --budget-macs 1M --target u55 --trials 8 --epochs 1 --name ids -q --json",
         path.display()
     );
     tool.json(&search);
