@@ -222,10 +222,9 @@ fn coordinate(
             }
             observer(&book.progress());
         }
-        if book.in_flight == 0
-            && (ending() != (false, false) || !book.may_plan())
-            && (ending() != (false, false) || book.queue.is_empty())
-        {
+        // Evaluations taken from other runs can complete a block: then there is more to plan.
+        let done = !book.may_plan() && book.queue.is_empty();
+        if book.in_flight == 0 && (done || ending() != (false, false)) {
             break;
         }
         match results.recv_timeout(Duration::from_millis(200)) {
