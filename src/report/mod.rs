@@ -10,6 +10,7 @@ pub mod html;
 pub mod json;
 pub mod listing;
 mod load;
+pub mod ranks;
 pub mod table;
 
 use std::{fmt, path::PathBuf};
