@@ -6,14 +6,24 @@ mod add;
 mod convolution;
 mod depthwise;
 mod fully_connected;
+mod lookup;
+mod max_pool;
+mod mean;
+mod pad;
 mod pool;
+mod softmax;
 mod upsample;
 
 pub use add::{AddScales, add};
 pub use convolution::conv2d;
 pub use depthwise::depthwise_conv2d;
 pub use fully_connected::fully_connected;
+pub use lookup::lookup;
+pub use max_pool::max_pool2d;
+pub use mean::{MeanScale, mean};
+pub use pad::pad;
 pub use pool::average_pool2d;
+pub use softmax::{MAX_CHANNELS, SoftmaxScale, softmax};
 pub use upsample::upsample;
 
 use crate::{Words, requantize::multiply_by_quantized_multiplier};
