@@ -4,3 +4,4 @@ mod networks;
 mod oracle;
 mod quantisation;
 mod real;
+mod tflite;

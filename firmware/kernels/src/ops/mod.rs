@@ -6,7 +6,12 @@ mod add;
 mod convolution;
 mod depthwise;
 mod fully_connected;
+mod lookup;
+mod max_pool;
+mod mean;
+mod pad;
 mod pool;
+mod softmax;
 mod upsample;
 
 #[cfg(feature = "mve")]
@@ -19,11 +24,16 @@ pub mod portable {
 
 pub use add::{AddScales, add};
 pub use depthwise::depthwise_conv2d;
+pub use lookup::lookup;
+pub use max_pool::max_pool2d;
+pub use mean::{MeanScale, mean};
 #[cfg(feature = "mve")]
 pub use mve::{conv2d, fully_connected};
+pub use pad::pad;
 pub use pool::average_pool2d;
 #[cfg(not(feature = "mve"))]
 pub use portable::{conv2d, fully_connected};
+pub use softmax::{MAX_CHANNELS, SoftmaxScale, softmax};
 pub use upsample::upsample;
 
 use crate::{Words, requantize::multiply_by_quantized_multiplier};
