@@ -249,8 +249,16 @@ impl core::error::Error for BlobError {}
 
 /// FNV-1a, 64 bits.
 pub fn checksum(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    checksum_from(CHECKSUM_START, bytes.iter().copied())
+}
+
+/// The checksum of no bytes.
+pub const CHECKSUM_START: u64 = 0xcbf2_9ce4_8422_2325;
+
+/// Goes on with a checksum over more bytes.
+pub fn checksum_from(checksum: u64, bytes: impl Iterator<Item = u8>) -> u64 {
+    bytes.fold(checksum, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
     })
 }
 

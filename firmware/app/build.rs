@@ -1,0 +1,35 @@
+//! Puts the linker script of the board where cortex-m-rt looks for it, and checks that there is one board.
+
+use std::{env, fs, path::PathBuf};
+
+const BOARDS: [&str; 5] = [
+    "mps2-an500",
+    "mps3-an547",
+    "stm32h743",
+    "alif-e7-he",
+    "alif-e7-hp",
+];
+
+fn main() {
+    let is_chosen = |board: &&str| {
+        let variable = format!("CARGO_FEATURE_{}", board.to_uppercase().replace('-', "_"));
+        env::var_os(variable).is_some()
+    };
+    let chosen: Vec<&str> = BOARDS.into_iter().filter(is_chosen).collect();
+    let [board] = chosen[..] else {
+        panic!("choose one board with `--features`: one of {BOARDS:?}; chosen are {chosen:?}");
+    };
+    let script = |name: &str| {
+        let path = format!("boards/{name}.x");
+        println!("cargo:rerun-if-changed={path}");
+        fs::read_to_string(&path).unwrap_or_else(|error| panic!("cannot read {path}: {error}"))
+    };
+    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo names a folder for output"));
+    let memory = script(board) + &script("sections");
+    fs::write(out.join("memory.x"), memory).expect("the folder for output takes files");
+    println!("cargo:rustc-link-search={}", out.display());
+    println!("cargo:rustc-link-arg=-Tlink.x");
+    println!("cargo:rustc-env=NAS_BOARD={board}");
+    println!("cargo:rerun-if-env-changed=NAS_MODEL");
+    println!("cargo:rerun-if-env-changed=NAS_INPUT");
+}

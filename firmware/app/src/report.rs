@@ -1,0 +1,156 @@
+//! One line of JSON on the host's standard output, and an exit code, both by semihosting.
+
+use core::fmt::{self, Write};
+
+use cortex_m_semihosting::{hio, syscall};
+
+use crate::{Failure, board, clock::Clock, input::InputError};
+use nas_kernels::blob::BlobError;
+
+/// What the host learns without reading the line.
+#[derive(Clone, Copy)]
+pub enum ExitCode {
+    Ok = 0,
+    OutputsDiffer = 1,
+    /// The model or its inputs cannot be run.
+    Refused = 2,
+    Panic = 3,
+    Fault = 4,
+}
+
+/// A finished run.
+pub struct Report {
+    pub inputs: usize,
+    pub expected: Option<u64>,
+    /// FNV-1a of all outputs.
+    pub hash: u64,
+    /// Of the slowest inference.
+    pub ticks: u64,
+    /// Checking the blob, once.
+    pub load_ticks: u64,
+    pub stack_bytes: usize,
+    pub arena_bytes: usize,
+}
+
+impl Report {
+    /// Whether the outputs are those expected, where any were.
+    pub fn matches(&self) -> Option<bool> {
+        self.expected.map(|expected| expected == self.hash)
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            r#"{{"board":"{}","inputs":{},"outputs_hash":"{:016x}","clock":"{}","ticks":{},"load_ticks":{},"stack_bytes":{},"arena_bytes":{}"#,
+            board::NAME,
+            self.inputs,
+            self.hash,
+            Clock::UNIT,
+            self.ticks,
+            self.load_ticks,
+            self.stack_bytes,
+            self.arena_bytes
+        )?;
+        if let Some(matches) = self.matches() {
+            write!(f, r#","outputs_match":{matches}"#)?;
+        }
+        f.write_str("}")
+    }
+}
+
+/// Prints why there is no result, and ends.
+pub fn fail(failure: &Failure) -> ! {
+    finish(
+        ExitCode::Refused,
+        format_args!(r#"{{"error":"{}","message":"{failure}"}}"#, failure.name()),
+    )
+}
+
+impl Failure {
+    /// A fixed name for programs.
+    fn name(&self) -> &'static str {
+        match self {
+            Failure::Model(error) => match error {
+                BlobError::NotAModel => "not-a-model",
+                BlobError::OtherVersion { .. } => "other-version",
+                BlobError::UnknownOperator { .. } => "missing-operator",
+                BlobError::ArenaTooSmall { .. } => "too-large",
+                _ => "corrupt",
+            },
+            Failure::ModelTooLarge { .. } => "too-large",
+            Failure::Input(_) | Failure::InputLength { .. } => "input",
+            Failure::Stack => "stack",
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::Model(error) => write!(f, "{error}"),
+            Failure::ModelTooLarge { needed, found } => write!(
+                f,
+                "the model is too large: it has {needed} bytes and there is room for {found}"
+            ),
+            Failure::Input(InputError::Missing) => {
+                f.write_str("there are no inputs: they should start with `NASINPUT`")
+            }
+            Failure::Input(InputError::OtherVersion(found)) => {
+                write!(f, "the inputs have format version {found}, not 1")
+            }
+            Failure::Input(InputError::TooLarge) => {
+                f.write_str("the inputs do not end within their region")
+            }
+            Failure::InputLength { expected, found } => write!(
+                f,
+                "the inputs have {found} bytes each and the model takes {expected}"
+            ),
+            Failure::Stack => f.write_str("the stack came down to the arena"),
+        }
+    }
+}
+
+/// Prints one line and ends the program with a code.
+pub fn finish(code: ExitCode, line: fmt::Arguments<'_>) -> ! {
+    let mut buffer = Line {
+        bytes: [0; 512],
+        length: 0,
+    };
+    // A line that is too long is cut.
+    let _ = write!(buffer, "{line}");
+    if let Ok(mut stdout) = hio::hstdout() {
+        let _ = stdout.write_all(buffer.text());
+        let _ = stdout.write_all(b"\n");
+    }
+    loop {
+        // SAFETY: the parameters are those of the call: a reason and a code.
+        unsafe { syscall(SYS_EXIT_EXTENDED, &[APPLICATION_EXIT, code as usize]) };
+    }
+}
+
+const SYS_EXIT_EXTENDED: usize = 0x20;
+/// ADP_Stopped_ApplicationExit.
+const APPLICATION_EXIT: usize = 0x20026;
+
+struct Line {
+    bytes: [u8; 512],
+    length: usize,
+}
+
+impl Line {
+    fn text(&self) -> &[u8] {
+        &self.bytes[..self.length]
+    }
+}
+
+impl Write for Line {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let room = &mut self.bytes[self.length..];
+        let length = text.len().min(room.len());
+        room[..length].copy_from_slice(&text.as_bytes()[..length]);
+        self.length += length;
+        Ok(())
+    }
+}
