@@ -6,14 +6,19 @@ use comfy_table::{
     CellAlignment, ContentArrangement, Table, {ContentLineStyle, LineStyle, TableStyle},
 };
 
-use super::{ReportError, RunInfo, ScoredTrial, approach};
+use super::{ReportError, RunInfo, ScoredTrial, approach, measured::measurement_table};
 use crate::target::{Cost, CostSource, Metric};
 
 /// The front of every target, one table each, in at most `width` columns of text.
 pub fn front_tables(info: &RunInfo, width: usize) -> String {
     let targets = 0..info.targets.len();
     let tables: Vec<String> = targets.map(|idx| front_table(info, idx, width)).collect();
-    tables.join("\n")
+    let measured = measurement_table(info);
+    tables
+        .into_iter()
+        .chain((!measured.is_empty()).then_some(measured))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 /// The front of one target: a headline, the table, and a caption that says what its numbers are.

@@ -124,7 +124,7 @@ fn infer(session: &mut Session<'_, '_>, input: &[u8], clock: &Clock) -> u64 {
     started
 }
 
-/// Bytes of the arena up to the last one that an inference writes.
+/// Bytes of the arena up to the last one that an inference writes, in whole steps of its alignment.
 ///
 /// A byte that is written has the same value in both passes, so it cannot look untouched in both.
 fn touched(model: &Model<'_>, input: &Input, ram: &mut Ram) -> Result<usize, Failure> {
@@ -143,7 +143,7 @@ fn touched(model: &Model<'_>, input: &Input, ram: &mut Ram) -> Result<usize, Fai
         let last = arena.iter().rposition(|value| *value != fill);
         end = last.map_or(0, |last| last + 1).max(end);
     }
-    Ok(end)
+    Ok(end.next_multiple_of(memory::ARENA_ALIGNMENT))
 }
 
 #[exception]

@@ -20,8 +20,8 @@ pub struct Ram {
 
 /// Left for the stack when a model asks for an arena.
 const STACK_RESERVE: usize = 8 * 1024;
-/// Vectors may read the arena whole.
-const ARENA_ALIGNMENT: usize = 16;
+/// Of the arena and of all tensors in it.
+pub const ARENA_ALIGNMENT: usize = 16;
 
 unsafe extern "C" {
     static __model_start: u8;
