@@ -5,3 +5,4 @@ mod networks;
 mod oracle;
 mod quantisation;
 mod real;
+mod tflite;

@@ -2,8 +2,8 @@
 
 use nas::{
     graph::{
-        Activation, Graph, GraphBuilder, OpKind, OpWeights, Padding, Shape, Style, TensorId,
-        Weights, Window,
+        Activation, Function, Graph, GraphBuilder, OpKind, OpWeights, Padding, Shape, Style,
+        TensorId, Weights, Window,
     },
     units::Rng,
 };
@@ -112,6 +112,42 @@ fn random_operator(
         }
         _ => builder.reshape(x, Shape::vector(shape.len())),
     }
+}
+
+/// A network with the operators that only files bring: pools, means, paddings, lone activations, softmax.
+pub fn random_file_graph(seed: u64) -> Graph {
+    let mut rng = Rng::new(seed, 2);
+    let input = Shape::new(1 + rng.below(16), 1 + rng.below(16), 1 + rng.below(20));
+    let mut builder = GraphBuilder::new(input);
+    let mut x = builder.conv(0, 1 + rng.below(40), Window::same(3, 1), Style::LINEAR);
+    for _ in 0..1 + rng.below(5) {
+        let shape = builder.shape(x);
+        let functions = [Function::Identity, Function::Relu, Function::Relu6];
+        x = match rng.below(7) {
+            0 | 1 => {
+                let window = random_window(shape, &mut rng);
+                builder.max_pool(x, window, random_style(&mut rng).activation)
+            }
+            2 | 3 => builder.lookup(x, functions[rng.below(3)]),
+            4 => {
+                let mut some = || [0, 1, 2, 3].map(|_| rng.below(3))[..3].try_into().unwrap();
+                let (before, after) = (some(), some());
+                builder.pad(x, before, after)
+            }
+            5 => builder.mean(x),
+            _ => {
+                let style = random_style(&mut rng);
+                builder.depthwise(x, Window::same(3, 1), style)
+            }
+        };
+    }
+    if rng.below(2) == 0 {
+        x = builder.dense(x, 1 + rng.below(600), Style::LINEAR);
+    }
+    if rng.below(2) == 0 {
+        x = builder.softmax(x);
+    }
+    builder.finish(x)
 }
 
 fn random_window(input: Shape, rng: &mut Rng) -> Window {

@@ -13,7 +13,7 @@ use nas::{
     units::Rng,
 };
 
-use crate::networks::{random_graph, random_weights};
+use crate::networks::{random_file_graph, random_graph, random_weights};
 
 const INPUTS: usize = 4;
 
@@ -21,6 +21,11 @@ const INPUTS: usize = 4;
 fn tflm_gives_our_outputs_for_random_networks() {
     // The last has a Relu6 whose upper bound is a tie, 127.5 steps.
     check(200, (0..240).chain([232_913_970_926]).map(random_graph));
+}
+
+#[test]
+fn tflm_gives_our_outputs_for_networks_as_files_bring_them() {
+    check(200, (0..200).map(random_file_graph));
 }
 
 #[test]
@@ -79,17 +84,23 @@ fn compare_with_oracles(graphs: impl Iterator<Item = Graph>) -> Option<serde_jso
     for (idx, graph) in graphs.enumerate() {
         write_case(folder.path(), idx, &graph);
     }
+    Some(run_oracles(&python, folder.path(), &[]))
+}
+
+/// The summary of `check_tflite.py` over a folder of cases.
+pub fn run_oracles(python: &Path, folder: &Path, options: &[&str]) -> serde_json::Value {
     let script = project("tests/oracles/check_tflite.py");
     let output = Command::new(python)
         .arg(script)
-        .arg(folder.path())
+        .arg(folder)
+        .args(options)
         .output()
         .expect("python starts");
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{errors}");
     let printed = String::from_utf8(output.stdout).expect("the summary is text");
     let json = printed.lines().last().expect("the script prints a summary");
-    Some(serde_json::from_str(json).expect("the summary is JSON"))
+    serde_json::from_str(json).expect("the summary is JSON")
 }
 
 fn write_case(folder: &Path, idx: usize, graph: &Graph) {
@@ -126,7 +137,7 @@ fn write_case(folder: &Path, idx: usize, graph: &Graph) {
 }
 
 /// A Python that has the packages of `oracles/requirements.txt`.
-fn python() -> Option<PathBuf> {
+pub fn python() -> Option<PathBuf> {
     let candidates = [
         std::env::var_os("NAS_PYTHON").map(PathBuf::from),
         Some(project(".venv/bin/python")),

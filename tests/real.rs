@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::cli::Tool;
 
 /// A file of the shared test data; `None`, and a line that says so, where it is missing.
-fn shared(relative: &str) -> Option<PathBuf> {
+pub fn shared(relative: &str) -> Option<PathBuf> {
     let folder = match std::env::var_os("NAS_SHARED") {
         Some(folder) => PathBuf::from(folder),
         None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared"),

@@ -165,7 +165,7 @@ pub(super) fn describe(
         golden: Golden {
             inputs: "golden/inputs.bin".to_string(),
             outputs: "golden/outputs.bin".to_string(),
-            count: vectors.inputs.iter().len(),
+            count: super::GOLDEN_INPUTS,
             input_bytes,
             output_bytes,
             outputs_hash: format!("{:016x}", vectors.hash),
@@ -191,6 +191,12 @@ fn operator_name(kind: &Kind) -> &'static str {
         Kind::DepthwiseConv2d(..) => "DEPTHWISE_CONV_2D",
         Kind::FullyConnected(..) => "FULLY_CONNECTED",
         Kind::AveragePool2d(..) => "AVERAGE_POOL_2D",
+        Kind::MaxPool2d(..) => "MAX_POOL_2D",
+        Kind::Mean { .. } => "MEAN",
+        Kind::Pad(..) => "PAD",
+        // One table is as good as another: which activation it holds is not recorded.
+        Kind::Lookup { .. } => "ACTIVATION",
+        Kind::Softmax(..) => "SOFTMAX",
         Kind::Add { .. } => "ADD",
         Kind::Upsample(..) => "RESIZE_NEAREST_NEIGHBOR",
         Kind::Reshape => "RESHAPE",

@@ -10,7 +10,7 @@ use super::{
     sha256,
 };
 use crate::{
-    measure::{self, Inputs, MeasureError, expected_hash},
+    measure::{self, Inputs, MeasureError},
     target::Core,
 };
 
@@ -62,17 +62,17 @@ pub fn verify(
     };
     let blob = content("firmware/model/model.nas")?;
     let values = content(&index.golden.inputs)?;
-    let inputs = Inputs::new(
-        index.golden.input_bytes,
-        values.iter().map(|value| *value as i8).collect(),
-    );
-    let hash = expected_hash(&blob, &inputs)?;
+    let inputs = Inputs::Tensors {
+        length: index.golden.input_bytes,
+        values: values.iter().map(|value| *value as i8).collect(),
+    };
+    let hash = inputs.expected_hash(&blob).map_err(MeasureError::from)?;
     let golden_outputs = nas_kernels::blob::checksum(&content(&index.golden.outputs)?);
     let host = hash == golden_outputs && format!("{hash:016x}") == index.golden.outputs_hash;
     let mut emulated = Vec::new();
     for core in [Core::CortexM7, Core::CortexM55] {
         if emulate && core_name(core) == index.core {
-            let result = run(folder, core, &blob, &inputs, timeout, note);
+            let result = run(folder, core, &blob, &inputs, golden_outputs, timeout, note);
             let result = result.map_err(|error| error.to_string());
             emulated.push((core_name(core).to_string(), result));
         }
@@ -89,13 +89,14 @@ fn run(
     core: Core,
     blob: &[u8],
     inputs: &Inputs,
+    expected_hash: u64,
     timeout: Duration,
     note: &dyn Fn(&str),
 ) -> Result<bool, MeasureError> {
     let board = boards(core).find(|board| board.machine.is_some());
     let board = board.expect("every core has an emulated board");
     let mut bench = measure::Bench::of_sources(board, &folder.join("firmware"), timeout, note)?;
-    Ok(bench.measure(blob, inputs)?.outputs_match)
+    bench.reproduces(blob, inputs, expected_hash)
 }
 
 fn read(folder: &Path) -> Result<Index, BundleError> {

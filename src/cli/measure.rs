@@ -7,8 +7,7 @@ use clap::ValueEnum;
 use super::{Exit, Failure, Global, open};
 use crate::{
     evaluate::Model,
-    measure::{Bench, Measurement, Place, random_inputs},
-    quant::Interpreter,
+    measure::{Bench, Measurement, Place},
     report::{self, json::MeasuredView, measured},
     run::utc_now,
     store::{CyclesRow, MeasurementRow, Run, Store},
@@ -42,9 +41,6 @@ enum On {
     Probe,
 }
 
-/// Inputs that every model is run on; the slowest counts.
-const INPUTS: usize = 3;
-
 impl Args {
     pub fn run(&self, global: &Global) -> Result<(), Failure> {
         let (selector, number) = open::run_and_trial(&self.what)?;
@@ -62,12 +58,7 @@ impl Args {
         let mut rows = Vec::new();
         for number in numbers {
             let model = Model::read(&open::model_folder(global, &store, &run, number)?)?;
-            let length = Interpreter::new(&model.blob)
-                .map_err(Failure::plain)?
-                .lengths()
-                .0;
-            let seen = bench.measure(&model.blob, &random_inputs(INPUTS, length))?;
-            let row = row(number, seen);
+            let row = row(number, bench.measure(&model.blob)?);
             store.record_measurement(run.id, &row)?;
             rows.push(row);
         }
@@ -77,7 +68,7 @@ impl Args {
         } else {
             let mut info = report::load(&store, &run)?;
             info.measurements = rows.clone();
-            print!("{}", measured::measurement_table(&info));
+            print!("{}", measured::measurement_table(&info).unwrap_or_default());
         }
         match rows.iter().filter(|row| !row.outputs_match).count() {
             0 => Ok(()),
@@ -140,9 +131,9 @@ fn row(number: u64, seen: Measurement) -> MeasurementRow {
         outputs_match: seen.outputs_match,
         instructions: seen.instructions.map(|count| count as i64),
         cycles,
-        hop_instructions: None,
+        hop_instructions: seen.hop_instructions.map(|count| count as i64),
         arena_bytes: seen.arena_bytes as i64,
-        front_end_bytes: None,
+        front_end_bytes: seen.front_end_bytes.map(|bytes| bytes as i64),
         stack_bytes: seen.stack_bytes as i64,
         text_bytes: seen.image.text as i64,
         rodata_bytes: seen.image.rodata as i64,

@@ -1,4 +1,4 @@
-//! `nas report`: the pictures of a run.
+//! `nas report`: the pictures and the page of a run.
 
 use std::path::PathBuf;
 
@@ -12,6 +12,9 @@ pub struct Args {
     /// The folder to write to [default: the run's own]
     #[arg(long, value_name = "DIR")]
     to: Option<PathBuf>,
+    /// Open the page in the browser
+    #[arg(long)]
+    open: bool,
 }
 
 impl Args {
@@ -21,8 +24,18 @@ impl Args {
             .to
             .clone()
             .unwrap_or_else(|| global.folder().join(&run.name));
-        for picture in draw::write_figures(&info, &folder)? {
-            println!("{}", picture.display());
+        let files = draw::write_figures(&info, &folder)?;
+        for file in &files {
+            println!("{}", file.display());
+        }
+        if self.open {
+            let page = files
+                .iter()
+                .find(|file| file.extension() == Some("html".as_ref()));
+            let opened = page.map(opener::open);
+            opened
+                .transpose()
+                .map_err(|error| Failure::plain(format!("no browser could be started: {error}")))?;
         }
         Ok(())
     }

@@ -114,10 +114,49 @@ pub enum OpKind {
     DepthwiseConv2d(Window),
     FullyConnected,
     AveragePool2d(Window),
+    MaxPool2d(Window),
+    /// Over all pixels, to a vector; unlike a pool's, the output has a scale of its own.
+    Mean,
     Add,
     /// `RESIZE_NEAREST_NEIGHBOR` by whole factors `[height, width]`.
     Upsample([usize; 2]),
+    /// Zeros before and after the data, `[height, width, channels]` each.
+    Pad {
+        before: [usize; 3],
+        after: [usize; 3],
+    },
+    /// A function of each element alone.
+    Lookup(Function),
+    /// Over the channels of every pixel, with a beta of one.
+    Softmax,
     Reshape,
+}
+
+/// What [`OpKind::Lookup`] applies to each element.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Function {
+    /// Only scale and zero point change (`QUANTIZE`).
+    Identity,
+    Relu,
+    Relu6,
+}
+
+impl OpKind {
+    /// Whether the operator has weights and biases.
+    pub const fn has_weights(&self) -> bool {
+        match self {
+            OpKind::Conv2d(_) | OpKind::DepthwiseConv2d(_) | OpKind::FullyConnected => true,
+            OpKind::AveragePool2d(_)
+            | OpKind::MaxPool2d(_)
+            | OpKind::Mean
+            | OpKind::Add
+            | OpKind::Upsample(_)
+            | OpKind::Pad { .. }
+            | OpKind::Lookup(_)
+            | OpKind::Softmax
+            | OpKind::Reshape => false,
+        }
+    }
 }
 
 /// One operator of a network.
@@ -182,7 +221,7 @@ impl Graph {
             OpKind::Conv2d(window) => output.len() * window.taps() * input.channels,
             OpKind::DepthwiseConv2d(window) => output.len() * window.taps(),
             OpKind::FullyConnected => input.len() * output.len(),
-            OpKind::AveragePool2d(_) | OpKind::Add | OpKind::Upsample(_) | OpKind::Reshape => 0,
+            _ => 0,
         };
         macs as u64
     }
@@ -194,16 +233,16 @@ impl Graph {
             OpKind::Conv2d(window) => window.taps() * input.channels * output.channels,
             OpKind::DepthwiseConv2d(window) => window.taps() * output.channels,
             OpKind::FullyConnected => input.len() * output.len(),
-            OpKind::AveragePool2d(_) | OpKind::Add | OpKind::Upsample(_) | OpKind::Reshape => 0,
+            _ => 0,
         }
     }
 
     /// Number of biases of one operator.
     pub fn op_bias_len(&self, op: &Op) -> usize {
-        if self.op_weight_len(op) == 0 {
-            0
-        } else {
+        if op.kind.has_weights() {
             self.op_output(op).channels
+        } else {
+            0
         }
     }
 
@@ -318,6 +357,46 @@ impl GraphBuilder {
         };
         let shape = Shape::vector(input.channels);
         self.push(OpKind::AveragePool2d(window), vec![x], shape, Style::LINEAR)
+    }
+
+    pub fn max_pool(&mut self, x: TensorId, window: Window, activation: Activation) -> TensorId {
+        let input = self.shape(x);
+        let [height, width] = window.output(input).expect("the window fits");
+        let shape = Shape::new(height, width, input.channels);
+        let style = Style {
+            activation,
+            ..Style::LINEAR
+        };
+        self.push(OpKind::MaxPool2d(window), vec![x], shape, style)
+    }
+
+    /// Mean over all pixels, to a vector.
+    pub fn mean(&mut self, x: TensorId) -> TensorId {
+        let shape = Shape::vector(self.shape(x).channels);
+        self.push(OpKind::Mean, vec![x], shape, Style::LINEAR)
+    }
+
+    pub fn pad(&mut self, x: TensorId, before: [usize; 3], after: [usize; 3]) -> TensorId {
+        let input = self.shape(x);
+        let shape = Shape::new(
+            before[0] + input.height + after[0],
+            before[1] + input.width + after[1],
+            before[2] + input.channels + after[2],
+        );
+        self.push(OpKind::Pad { before, after }, vec![x], shape, Style::LINEAR)
+    }
+
+    pub fn lookup(&mut self, x: TensorId, function: Function) -> TensorId {
+        self.push(
+            OpKind::Lookup(function),
+            vec![x],
+            self.shape(x),
+            Style::LINEAR,
+        )
+    }
+
+    pub fn softmax(&mut self, x: TensorId) -> TensorId {
+        self.push(OpKind::Softmax, vec![x], self.shape(x), Style::LINEAR)
     }
 
     pub fn add(&mut self, a: TensorId, b: TensorId) -> TensorId {

@@ -15,14 +15,15 @@ use std::{
     time::Duration,
 };
 
+use nas_kernels::Model;
 use serde::Deserialize;
 
 pub use elf::{Image, Sections};
 pub use firmware::{BOARDS, BoardKind, build, files, unpack};
-pub use input::{Inputs, random_inputs};
+pub use input::{Inputs, hops};
 
 use crate::{
-    quant::{BlobError, Interpreter},
+    quant::BlobError,
     target::{Core, CostSource},
 };
 
@@ -47,8 +48,12 @@ pub struct Measurement {
     pub instructions: Option<u64>,
     /// Cycles of the slowest inference: measured on a board, estimated from what an emulator executed.
     pub cycles: Option<(u64, CostSource)>,
+    /// Instructions of the slowest hop: front end, and the inference where a window is complete.
+    pub hop_instructions: Option<u64>,
     /// Bytes of the arena up to the last one that was written, in whole steps of 16.
     pub arena_bytes: u64,
+    /// Samples, scratch and features of the front end, where the model has one.
+    pub front_end_bytes: Option<u64>,
     /// Most bytes of stack in use at once, from the reset on.
     pub stack_bytes: u64,
     pub image: Sections,
@@ -179,9 +184,10 @@ impl Measurement {
         self.image.text + self.image.rodata + self.image.data + self.model_bytes
     }
 
-    /// All that lies in RAM: static data, arena, stack.
+    /// All that lies in RAM: static data, arena, front end, stack.
     pub fn ram_bytes(&self) -> u64 {
-        self.image.data + self.image.bss + self.arena_bytes + self.stack_bytes
+        let front_end = self.front_end_bytes.unwrap_or(0);
+        self.image.data + self.image.bss + self.arena_bytes + front_end + self.stack_bytes
     }
 }
 
@@ -240,42 +246,74 @@ impl Bench {
         }
     }
 
-    /// Runs a model on inputs and compares its outputs with the host's.
-    pub fn measure(&mut self, blob: &[u8], inputs: &Inputs) -> Result<Measurement, MeasureError> {
-        let expected = expected_hash(blob, inputs)?;
-        self.measure_against(blob, inputs, expected)
+    /// Runs a model: its network on tensors that reach every corner, and where it has a front end also the whole
+    /// detector on noise.
+    pub fn measure(&mut self, blob: &[u8]) -> Result<Measurement, MeasureError> {
+        let model = Model::parse(blob)?;
+        let tensors = Inputs::random_tensors(TENSORS, model.input().len());
+        let network = self.run(blob, &tensors, tensors.expected_hash(blob)?)?;
+        let stream = match model.front_end() {
+            None => None,
+            Some(front_end) => {
+                // Two windows and a hop.
+                let hops = front_end.frames + front_end.frame_stride + 1;
+                let spec = front_end.spec();
+                let noise = Inputs::noise(spec.n_fft + hops as usize * spec.hop_length);
+                Some(self.run(blob, &noise, noise.expected_hash(blob)?)?)
+            }
+        };
+        let (instructions, cycles) = self.counts(&network);
+        let stack_of_stream = stream.as_ref().map_or(0, |stream| stream.stack_bytes);
+        Ok(Measurement {
+            on: self.on.clone(),
+            outputs_match: std::iter::once(&network)
+                .chain(&stream)
+                .all(|run| run.outputs_match == Some(true)),
+            instructions,
+            cycles: cycles.map(|cycles| (cycles, CostSource::Measured)),
+            hop_instructions: stream.as_ref().and_then(|stream| self.counts(stream).0),
+            arena_bytes: network.arena_bytes,
+            front_end_bytes: stream.as_ref().and_then(|stream| stream.front_end_bytes),
+            stack_bytes: network.stack_bytes.max(stack_of_stream),
+            image: self.image.sections,
+            model_bytes: blob.len() as u64,
+        })
     }
 
-    /// As [`Bench::measure`], for a blob that the host need not be able to run.
-    pub fn measure_against(
+    /// Whether a model makes of inputs what is expected.
+    pub fn reproduces(
         &mut self,
         blob: &[u8],
         inputs: &Inputs,
-        expected: u64,
-    ) -> Result<Measurement, MeasureError> {
-        let input = inputs.to_bytes(Some(expected));
+        expected_hash: u64,
+    ) -> Result<bool, MeasureError> {
+        let report = self.run(blob, inputs, expected_hash)?;
+        Ok(report.outputs_match == Some(true))
+    }
+
+    fn run(
+        &mut self,
+        blob: &[u8],
+        inputs: &Inputs,
+        expected_hash: u64,
+    ) -> Result<Report, MeasureError> {
+        let input = inputs.to_bytes(expected_hash);
         let regions = [
             self.image.region("__model_start", blob)?,
             self.image.region("__input_start", &input)?,
         ];
         self.board.load(&self.image, &regions)?;
         let printed = self.board.run(self.timeout)?;
-        let report = self.read(&printed)?;
-        let (instructions, cycles) = match (report.clock.as_str(), self.tick) {
+        self.read(&printed)
+    }
+
+    /// Instructions or cycles of the slowest inference or hop.
+    fn counts(&self, report: &Report) -> (Option<u64>, Option<u64>) {
+        match (report.clock.as_str(), self.tick) {
             ("systick", Some(tick)) => (Some(tick.instructions(report.ticks)), None),
-            ("cycles", _) => (None, Some((report.ticks, CostSource::Measured))),
+            ("cycles", _) => (None, Some(report.ticks)),
             _ => (None, None),
-        };
-        Ok(Measurement {
-            on: self.on.clone(),
-            outputs_match: report.outputs_hash == format!("{expected:016x}"),
-            instructions,
-            cycles,
-            arena_bytes: report.arena_bytes,
-            stack_bytes: report.stack_bytes,
-            image: self.image.sections,
-            model_bytes: blob.len() as u64,
-        })
+        }
     }
 
     fn read(&self, printed: &str) -> Result<Report, MeasureError> {
@@ -295,17 +333,8 @@ impl Bench {
     }
 }
 
-/// FNV-1a of the host's outputs for all inputs.
-pub fn expected_hash(blob: &[u8], inputs: &Inputs) -> Result<u64, MeasureError> {
-    use nas_kernels::blob::{CHECKSUM_START, checksum_from};
-    let mut interpreter = Interpreter::new(blob)?;
-    let mut hash = CHECKSUM_START;
-    for input in inputs.iter() {
-        let output = interpreter.run(input);
-        hash = checksum_from(hash, output.iter().map(|value| *value as u8));
-    }
-    Ok(hash)
-}
+/// Inputs that every network is run on; the slowest counts.
+const TENSORS: usize = 3;
 
 impl Tick {
     /// Instructions in so many periods of SysTick, rounded: a period is shorter than an instruction or two.
@@ -319,11 +348,12 @@ impl Tick {
 /// The line that the firmware prints.
 #[derive(Debug, Deserialize)]
 struct Report {
-    outputs_hash: String,
+    outputs_match: Option<bool>,
     clock: String,
     ticks: u64,
     stack_bytes: u64,
     arena_bytes: u64,
+    front_end_bytes: Option<u64>,
 }
 
 /// The line that it prints where it will not run.

@@ -32,7 +32,7 @@ pub fn write(model: &QuantizedModel) -> Vec<u8> {
             .as_ref()
             .map(|weights| write_constants(model, op, weights, constants_offset, &mut constants));
         let record = Op {
-            kind: kind(model, op, placed),
+            kind: kind(model, op, placed, constants_offset, &mut constants),
             input: op.inputs[0] as u32,
             output: op.output as u32,
             clamp: multiplier::clamp(op.activation, model.tensors[op.output]),
@@ -71,7 +71,14 @@ pub fn write(model: &QuantizedModel) -> Vec<u8> {
     blob
 }
 
-fn kind(model: &QuantizedModel, op: &graph::Op, constants: Option<Constants>) -> Kind {
+fn kind(
+    model: &QuantizedModel,
+    op: &graph::Op,
+    constants: Option<Constants>,
+    start: usize,
+    bytes: &mut Vec<u8>,
+) -> Kind {
+    let (input, output) = (model.tensors[op.inputs[0]], model.tensors[op.output]);
     let constants = || constants.expect("an operator with weights has constants");
     let window = |window: &graph::Window| Window {
         kernel: window.kernel.map(|length| length as u16),
@@ -85,14 +92,25 @@ fn kind(model: &QuantizedModel, op: &graph::Op, constants: Option<Constants>) ->
         OpKind::DepthwiseConv2d(sliding) => Kind::DepthwiseConv2d(window(sliding), constants()),
         OpKind::FullyConnected => Kind::FullyConnected(constants()),
         OpKind::AveragePool2d(sliding) => Kind::AveragePool2d(window(sliding)),
+        OpKind::MaxPool2d(sliding) => Kind::MaxPool2d(window(sliding)),
+        OpKind::Mean => {
+            let Multiplier { multiplier, shift } =
+                multiplier::mean(input, output, model.graph.op_input(op).area());
+            Kind::Mean { multiplier, shift }
+        }
         OpKind::Add => Kind::Add {
             input: op.inputs[1] as u32,
-            scales: add_multipliers(
-                [model.tensors[op.inputs[0]], model.tensors[op.inputs[1]]],
-                model.tensors[op.output],
-            ),
+            scales: add_multipliers([input, model.tensors[op.inputs[1]]], output),
         },
         OpKind::Upsample(factor) => Kind::Upsample(factor.map(|factor| factor as u16)),
+        OpKind::Pad { before, .. } => Kind::Pad(before.map(|length| length as u16)),
+        OpKind::Lookup(function) => {
+            let table = multiplier::table(*function, input, output);
+            Kind::Lookup {
+                table_offset: place(start, bytes, 1, table.map(|value| value as u8)),
+            }
+        }
+        OpKind::Softmax => Kind::Softmax(multiplier::softmax(input)),
         OpKind::Reshape => Kind::Reshape,
     }
 }
@@ -105,39 +123,78 @@ fn write_constants(
     start: usize,
     bytes: &mut Vec<u8>,
 ) -> Constants {
-    let mut place = |alignment: usize, data: &mut dyn Iterator<Item = u8>| {
-        let padded = (start + bytes.len()).next_multiple_of(alignment) - start;
-        bytes.resize(padded, 0);
-        bytes.extend(data);
-        (start + padded) as u32
-    };
     let (input, output) = (model.tensors[op.inputs[0]], model.tensors[op.output]);
+    let per_channel = quantized.weight_scales.len() > 1;
     let scales: Vec<Multiplier> = quantized
         .weight_scales
         .iter()
-        .map(|weight| quantize_multiplier(real_multiplier(op.kind, input, *weight, output)))
+        .map(|weight| {
+            quantize_multiplier(real_multiplier(
+                op.kind,
+                input,
+                *weight,
+                output,
+                per_channel,
+            ))
+        })
         .collect();
     let biases = folded_biases(op.kind, quantized, input.zero_point);
     Constants {
-        weights_offset: place(16, &mut quantized.weight.iter().map(|weight| *weight as u8)),
-        biases_offset: place(4, &mut biases.iter().flat_map(|bias| bias.to_le_bytes())),
-        multipliers_offset: place(
+        weights_offset: place(
+            start,
+            bytes,
+            16,
+            quantized.weight.iter().map(|weight| *weight as u8),
+        ),
+        biases_offset: place(
+            start,
+            bytes,
             4,
-            &mut scales
+            biases.iter().flat_map(|bias| bias.to_le_bytes()),
+        ),
+        multipliers_offset: place(
+            start,
+            bytes,
+            4,
+            scales
                 .iter()
                 .flat_map(|scale| scale.multiplier.to_le_bytes()),
         ),
-        shifts_offset: place(1, &mut scales.iter().map(|scale| scale.shift as i8 as u8)),
+        shifts_offset: place(
+            start,
+            bytes,
+            1,
+            scales.iter().map(|scale| scale.shift as i8 as u8),
+        ),
         scale_count: scales.len() as u32,
     }
 }
 
+/// Appends data to the constants, which lie from `start` on; returns where in the blob they begin.
+fn place(
+    start: usize,
+    bytes: &mut Vec<u8>,
+    alignment: usize,
+    data: impl IntoIterator<Item = u8>,
+) -> u32 {
+    let padded = (start + bytes.len()).next_multiple_of(alignment) - start;
+    bytes.resize(padded, 0);
+    bytes.extend(data);
+    (start + padded) as u32
+}
+
 /// From accumulator to output steps.
-fn real_multiplier(kind: OpKind, input: QuantParams, weight: f32, output: QuantParams) -> f64 {
+fn real_multiplier(
+    kind: OpKind,
+    input: QuantParams,
+    weight: f32,
+    output: QuantParams,
+    per_channel: bool,
+) -> f64 {
     let product = match kind {
-        // TFLite multiplies the scales of FULLY_CONNECTED in 32 bits and those of convolutions in 64
+        // TFLite multiplies the single scale of FULLY_CONNECTED in 32 bits and all others in 64
         // (`GetQuantizedConvolutionMultipler`, `PopulateConvolutionQuantizationParams`).
-        OpKind::FullyConnected => f64::from(input.scale * weight),
+        OpKind::FullyConnected if !per_channel => f64::from(input.scale * weight),
         _ => f64::from(input.scale) * f64::from(weight),
     };
     product / f64::from(output.scale)

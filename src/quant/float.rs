@@ -2,7 +2,9 @@
 
 use gemm::Parallelism;
 
-use crate::graph::{Activation, Graph, Op, OpKind, OpWeights, Shape, TensorId, Weights, Window};
+use crate::graph::{
+    Activation, Function, Graph, Op, OpKind, OpWeights, Shape, TensorId, Weights, Window,
+};
 
 /// The network's output for every input, on the calling thread alone.
 ///
@@ -91,6 +93,37 @@ fn run_op(
             let right = &tensors[op.inputs[1]];
             for ((output, left), right) in output.iter_mut().zip(input).zip(right) {
                 *output = left + right;
+            }
+        }
+        OpKind::MaxPool2d(window) => largest(input, window, from, to, output),
+        OpKind::Mean => {
+            let images = input.chunks_exact(from.len());
+            for (image, output) in images.zip(output.chunks_exact_mut(to.len())) {
+                output.fill(0.0);
+                for pixel in image.chunks_exact(from.channels) {
+                    for (output, value) in output.iter_mut().zip(pixel) {
+                        *output += value / from.area() as f32;
+                    }
+                }
+            }
+        }
+        OpKind::Pad { before, .. } => pad(input, *before, from, to, output),
+        OpKind::Lookup(function) => {
+            output.copy_from_slice(input);
+            match function {
+                Function::Identity => {}
+                Function::Relu => activate(Activation::Relu, output),
+                Function::Relu6 => activate(Activation::Relu6, output),
+            }
+        }
+        OpKind::Softmax => {
+            let rows = input.chunks_exact(from.channels);
+            for (row, output) in rows.zip(output.chunks_exact_mut(from.channels)) {
+                let largest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+                let sum: f32 = row.iter().map(|value| (value - largest).exp()).sum();
+                for (output, value) in output.iter_mut().zip(row) {
+                    *output = (value - largest).exp() / sum;
+                }
             }
         }
         OpKind::Upsample(factor) => upsample(input, *factor, from, to, output),
@@ -243,6 +276,41 @@ fn average(input: &[f32], window: &Window, from: Shape, to: Shape, output: &mut 
             output.iter_mut().for_each(|output| *output /= count);
         },
     );
+}
+
+fn largest(input: &[f32], window: &Window, from: Shape, to: Shape, output: &mut [f32]) {
+    let channels = from.channels;
+    for_each_window(
+        input,
+        window,
+        from,
+        to,
+        output,
+        |input, rows, columns, output| {
+            output.fill(f32::NEG_INFINITY);
+            for row in 0..rows.count {
+                for column in 0..columns.count {
+                    let source = (rows.image + row) * from.width + columns.image + column;
+                    let source = &input[source * channels..][..channels];
+                    for (output, value) in output.iter_mut().zip(source) {
+                        *output = output.max(*value);
+                    }
+                }
+            }
+        },
+    );
+}
+
+fn pad(input: &[f32], before: [usize; 3], from: Shape, to: Shape, output: &mut [f32]) {
+    output.fill(0.0);
+    let images = input.chunks_exact(from.len());
+    for (image, output) in images.zip(output.chunks_exact_mut(to.len())) {
+        for (idx, pixel) in image.chunks_exact(from.channels).enumerate() {
+            let (row, column) = (idx / from.width + before[0], idx % from.width + before[1]);
+            let start = (row * to.width + column) * to.channels + before[2];
+            output[start..start + from.channels].copy_from_slice(pixel);
+        }
+    }
 }
 
 fn upsample(input: &[f32], factor: [usize; 2], from: Shape, to: Shape, output: &mut [f32]) {

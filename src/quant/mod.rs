@@ -15,8 +15,9 @@ pub use float::{run_float, visit_tensors};
 pub use interpreter::Interpreter;
 pub use multiplier::{Multiplier, quantize_multiplier};
 pub use nas_kernels::blob::BlobError;
+pub use tflite::ReadError;
 
-use crate::graph::{Activation, Graph, OpKind, OpWeights, TensorId, Weights};
+use crate::graph::{Activation, Function, Graph, OpKind, OpWeights, TensorId, Weights};
 
 /// Scale and zero point of an int8 tensor: `real = scale * (q - zero_point)`.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -109,6 +110,11 @@ impl QuantizedModel {
         self.tensors[self.graph.output]
     }
 
+    /// The model in a full-integer `.tflite` file, ours or not.
+    pub fn from_tflite(file: &[u8]) -> Result<QuantizedModel, ReadError> {
+        tflite::read(file)
+    }
+
     /// The model as a full-integer `.tflite` file.
     pub fn to_tflite(&self) -> Vec<u8> {
         tflite::write(self)
@@ -146,6 +152,11 @@ pub fn quantize(
     Ok(model)
 }
 
+/// The scale that every runtime demands of SOFTMAX.
+const SOFTMAX_OUTPUT: QuantParams = QuantParams {
+    scale: 1.0 / 256.0,
+    zero_point: -128,
+};
 /// No scale is smaller, so that products of scales stay normal numbers.
 const SMALLEST_SCALE: f64 = 1e-9;
 /// A channel's scale is at least this part of the largest channel's: weights of a dead channel round to zero.
@@ -186,7 +197,15 @@ fn check(graph: &Graph, weights: &Weights, calibration: &[&[f32]]) -> Result<(),
                 expected: sizes.iter().sum(),
             });
         }
-        let moves = matches!(op.kind, OpKind::Upsample(_) | OpKind::Reshape);
+        let moves = matches!(
+            op.kind,
+            OpKind::Upsample(_)
+                | OpKind::Reshape
+                | OpKind::Mean
+                | OpKind::Pad { .. }
+                | OpKind::Lookup(_)
+                | OpKind::Softmax
+        );
         if moves && op.activation != Activation::None {
             return Err(QuantizeError::Activation {
                 op: idx,
@@ -209,6 +228,9 @@ fn with_ranges(graph: &Graph, weights: &Weights, ranges: &[[f32; 2]]) -> Quantiz
         let input = tensors[op.inputs[0]];
         if keeps_scale(op.kind) {
             tensors[op.output] = input;
+        }
+        if op.kind == OpKind::Softmax {
+            tensors[op.output] = SOFTMAX_OUTPUT;
         }
         if op.kind == OpKind::Add {
             let largest = tensors[op.inputs[0]].scale.max(tensors[op.inputs[1]].scale);
@@ -234,10 +256,19 @@ fn with_ranges(graph: &Graph, weights: &Weights, ranges: &[[f32; 2]]) -> Quantiz
 /// Whether input and output must share scale and zero point, as TFLite, Vela and CMSIS-NN demand.
 fn keeps_scale(kind: OpKind) -> bool {
     match kind {
-        OpKind::AveragePool2d(_) | OpKind::Upsample(_) | OpKind::Reshape => true,
-        OpKind::Conv2d(_) | OpKind::DepthwiseConv2d(_) | OpKind::FullyConnected | OpKind::Add => {
-            false
-        }
+        OpKind::AveragePool2d(_)
+        | OpKind::MaxPool2d(_)
+        | OpKind::Upsample(_)
+        | OpKind::Pad { .. }
+        | OpKind::Lookup(Function::Relu6)
+        | OpKind::Reshape => true,
+        OpKind::Conv2d(_)
+        | OpKind::DepthwiseConv2d(_)
+        | OpKind::FullyConnected
+        | OpKind::Mean
+        | OpKind::Lookup(Function::Identity | Function::Relu)
+        | OpKind::Softmax
+        | OpKind::Add => false,
     }
 }
 

@@ -1,9 +1,12 @@
 //! Real multipliers as fixed-point numbers, and activations as int8 ranges, as TFLite computes them.
 
-use nas_kernels::ops::Clamp;
+use nas_kernels::{
+    multiply_by_quantized_multiplier,
+    ops::{Clamp, SoftmaxScale},
+};
 
 use super::QuantParams;
-use crate::graph::Activation;
+use crate::graph::{Activation, Function};
 
 /// `multiplier * 2^(shift - 31)`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +60,57 @@ pub fn clamp(activation: Activation, output: QuantParams) -> Clamp {
     Clamp {
         min: min.clamp(-128, 127) as i8,
         max: max.clamp(-128, 127) as i8,
+    }
+}
+
+/// The multiplier of MEAN over so many pixels.
+///
+/// Source: `QuantizedMeanOrSum` in TFLM's `reduce.h`.
+pub fn mean(input: QuantParams, output: QuantParams, pixels: usize) -> Multiplier {
+    let Multiplier { multiplier, shift } =
+        quantize_multiplier(f64::from(input.scale) / f64::from(output.scale));
+    let extra = (pixels.max(1).ilog2() as i32).min(32).min(31 + shift);
+    Multiplier {
+        multiplier: ((i64::from(multiplier) << extra) / pixels.max(1) as i64) as i32,
+        shift: shift - extra,
+    }
+}
+
+/// The values of a function of one element, from -128 on.
+///
+/// Source: `Requantize` in TFLM's `requantize.h`, `ReluQuantized` and `Relu6Quantized` in its `activations.cc`.
+pub fn table(function: Function, input: QuantParams, output: QuantParams) -> [i8; 256] {
+    let Multiplier { multiplier, shift } =
+        quantize_multiplier(f64::from(input.scale) / f64::from(output.scale));
+    let clamp = clamp(
+        match function {
+            Function::Identity => Activation::None,
+            Function::Relu => Activation::Relu,
+            Function::Relu6 => Activation::Relu6,
+        },
+        output,
+    );
+    std::array::from_fn(|idx| {
+        let value = idx as i32 - 128 - input.zero_point;
+        let scaled = multiply_by_quantized_multiplier(value, multiplier, shift.min(MAX_LEFT_SHIFT));
+        (scaled + output.zero_point).clamp(i32::from(clamp.min), i32::from(clamp.max)) as i8
+    })
+}
+
+/// A difference of two int8 values, shifted further, would not fit 32 bits.
+pub const MAX_LEFT_SHIFT: i32 = 22;
+
+/// Sources: `PreprocessSoftmaxScaling` and `CalculateInputRadius` in TFLM's `quantization_util.cc`, beta being one.
+pub fn softmax(input: QuantParams) -> SoftmaxScale {
+    const INTEGER_BITS: u32 = 5;
+    let real = f64::from(input.scale) * f64::from(1u32 << (31 - INTEGER_BITS));
+    let Multiplier { multiplier, shift } = quantize_multiplier(real.min(f64::from(i32::MAX)));
+    // No difference of two int8 values is larger than 255.
+    let radius = (31i64 << (31 - INTEGER_BITS)) >> shift.clamp(0, 31);
+    SoftmaxScale {
+        multiplier,
+        left_shift: shift,
+        diff_min: -radius.min(255) as i32,
     }
 }
 

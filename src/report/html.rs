@@ -2,7 +2,7 @@
 
 use super::{
     ReportError, RunInfo,
-    draw::{hypervolume_svg, pareto_svg},
+    draw::{hypervolume_svg, pareto_svg, ranks_svg},
     table::{Column, caption},
 };
 
@@ -19,10 +19,16 @@ pub fn report(info: &RunInfo) -> Result<String, ReportError> {
         tables += &table(info, target_idx);
     }
     let (pareto, hypervolume) = (pareto_svg(info)?, hypervolume_svg(info)?);
+    let ranks = match ranks_svg(info)? {
+        Some(svg) => {
+            format!("<h2>Order by latency on every target</h2>\n<figure>\n{svg}</figure>\n")
+        }
+        None => String::new(),
+    };
     Ok(format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<title>{run}</title>\n\
          <style>{STYLE}</style>\n</head>\n<body>\n<h1>{run}{stamp}</h1>\n<p>data {}, {}</p>\n\
-         <figure>\n{pareto}</figure>\n{tables}<h2>Hypervolume</h2>\n<figure>\n{hypervolume}</figure>\n\
+         <figure>\n{pareto}</figure>\n{tables}{ranks}<h2>Hypervolume</h2>\n<figure>\n{hypervolume}</figure>\n\
          </body>\n</html>\n",
         escaped(&info.data),
         info.counts,

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     audio::Feature,
-    graph::OpKind,
+    graph::{Function, OpKind},
     run::{self, Details, Settings},
     search::hypervolume,
     space::{Candidate, Task},
@@ -344,8 +344,17 @@ fn operator_name(kind: &OpKind) -> String {
         }
         OpKind::FullyConnected => "FULLY_CONNECTED".to_string(),
         OpKind::AveragePool2d(w) => format!("AVERAGE_POOL_2D {}x{}", w.kernel[0], w.kernel[1]),
+        OpKind::MaxPool2d(w) => format!("MAX_POOL_2D {}x{}", w.kernel[0], w.kernel[1]),
+        OpKind::Mean => "MEAN".to_string(),
         OpKind::Add => "ADD".to_string(),
         OpKind::Upsample(factor) => format!("RESIZE_NEAREST_NEIGHBOR {}x{}", factor[0], factor[1]),
+        OpKind::Pad { .. } => "PAD".to_string(),
+        OpKind::Lookup(function) => match function {
+            Function::Identity => "QUANTIZE".to_string(),
+            Function::Relu => "RELU".to_string(),
+            Function::Relu6 => "RELU6".to_string(),
+        },
+        OpKind::Softmax => "SOFTMAX".to_string(),
         OpKind::Reshape => "RESHAPE".to_string(),
     }
 }

@@ -22,10 +22,10 @@ impl MeasurementRow {
     }
 }
 
-/// The measurements of a run's trials with the estimates for the same core; empty where there are none.
-pub fn measurement_table(info: &RunInfo) -> String {
+/// The measurements of a run's trials with the estimates for the same core; `None` where there are none.
+pub fn measurement_table(info: &RunInfo) -> Option<String> {
     if info.measurements.is_empty() {
-        return String::new();
+        return None;
     }
     let rows = info.measurements.iter().map(|row| {
         let count = |value: Option<i64>| {
@@ -72,7 +72,7 @@ pub fn measurement_table(info: &RunInfo) -> String {
     if info.measurements.iter().any(|row| row.cycles.is_some()) {
         notes += "Cycles in QEMU are estimated: instructions as counted, scheduled by LLVM for the core.\n";
     }
-    format!("Measured\n{table}\n{notes}")
+    Some(format!("Measured\n{table}\n{notes}"))
 }
 
 /// The estimate for the core on which a model was measured; NPU targets have none.

@@ -11,6 +11,7 @@ pub mod json;
 pub mod listing;
 mod load;
 pub mod measured;
+pub mod ranks;
 pub mod table;
 
 use std::{fmt, path::PathBuf};

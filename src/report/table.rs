@@ -6,19 +6,18 @@ use comfy_table::{
     CellAlignment, ContentArrangement, Table, {ContentLineStyle, LineStyle, TableStyle},
 };
 
-use super::{ReportError, RunInfo, ScoredTrial, approach, measured::measurement_table};
+use super::{
+    ReportError, RunInfo, ScoredTrial, approach, measured::measurement_table, ranks::Ranks,
+};
 use crate::target::{Cost, CostSource, Metric};
 
-/// The front of every target, one table each, in at most `width` columns of text.
+/// The front of every target, one table each, in at most `width` columns of text; then how the targets disagree.
 pub fn front_tables(info: &RunInfo, width: usize) -> String {
     let targets = 0..info.targets.len();
-    let tables: Vec<String> = targets.map(|idx| front_table(info, idx, width)).collect();
-    let measured = measurement_table(info);
-    tables
-        .into_iter()
-        .chain((!measured.is_empty()).then_some(measured))
-        .collect::<Vec<_>>()
-        .join("\n")
+    let mut parts: Vec<String> = targets.map(|idx| front_table(info, idx, width)).collect();
+    parts.extend(Ranks::new(info).map(|ranks| ranks.show(info)));
+    parts.extend(measurement_table(info));
+    parts.join("\n")
 }
 
 /// The front of one target: a headline, the table, and a caption that says what its numbers are.

@@ -496,7 +496,10 @@ impl<'a> Book<'a> {
     fn fronts(&self) -> Vec<Front> {
         let fronts = self.search.targets.iter().zip(&self.points);
         fronts
-            .map(|(target, points)| (target.name.clone(), front(points)))
+            .map(|(target, points)| {
+                let front = front(points, &self.search.objectives);
+                (target.name.clone(), front)
+            })
             .collect()
     }
 
@@ -563,8 +566,19 @@ impl<'a> Book<'a> {
 }
 
 /// Numbers of the trials that no other dominates, ascending; of equal ones the earliest.
-pub fn front(points: &[(usize, Vec<f64>)]) -> Vec<i64> {
-    let mut points: Vec<&(usize, Vec<f64>)> = points.iter().collect();
+///
+/// `points` are objectives as shares of their references. A network that tells anomalies no better than chance
+/// is worth nothing however cheap it is: it is on the front only where no network does better.
+fn front(points: &[(usize, Vec<f64>)], objectives: &[Objective]) -> Vec<i64> {
+    let is_useful = |point: &Vec<f64>| {
+        let mut pairs = objectives.iter().zip(point);
+        pairs.all(|(objective, share)| objective.is_cost() || *share < 1.0)
+    };
+    let any_useful = points.iter().any(|(_, point)| is_useful(point));
+    let mut points: Vec<&(usize, Vec<f64>)> = points
+        .iter()
+        .filter(|(_, point)| is_useful(point) || !any_useful)
+        .collect();
     // Trials are recorded in the order they finish, which differs from machine to machine.
     points.sort_by_key(|(number, _)| *number);
     let objectives: Vec<&[f64]> = points.iter().map(|(_, point)| point.as_slice()).collect();
@@ -650,4 +664,27 @@ fn scores_of(row: &EvaluationRow) -> Option<Scores> {
         test_pauc_int8: row.test_pauc_int8,
         ..headline
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Objective, front};
+    use crate::target::Metric;
+
+    #[test]
+    fn fronts() {
+        let objectives = [Objective::Auc, Objective::Cost(Metric::Latency)];
+        let check = |points: &[[f64; 2]], expected: &[i64]| {
+            let points: Vec<_> = points.iter().map(|p| p.to_vec()).enumerate().collect();
+            assert_eq!(front(&points, &objectives), expected, "{points:?}");
+        };
+        check(&[], &[]);
+        check(&[[0.2, 0.9], [0.8, 0.1], [0.8, 0.2]], &[0, 1]);
+        // Equal ones: the earliest.
+        check(&[[0.2, 0.9], [0.2, 0.9]], &[0]);
+        // Chance or worse is on no front, ...
+        check(&[[0.2, 0.9], [1.0, 0.1], [1.2, 0.05]], &[0]);
+        // ... unless there is nothing else.
+        check(&[[1.0, 0.1], [1.2, 0.05]], &[0, 1]);
+    }
 }

@@ -57,6 +57,10 @@ impl Objective {
         }
     }
 
+    pub const fn is_cost(self) -> bool {
+        matches!(self, Objective::Cost(_))
+    }
+
     /// The value to minimise.
     pub fn value(self, scores: &Scores, estimate: &Estimate, macs: u64) -> f64 {
         match self {

@@ -37,12 +37,18 @@ pub fn supports(op: &Op) -> bool {
         OpKind::Conv2d(window) | OpKind::DepthwiseConv2d(window) => {
             stride_fits(window) && window.kernel.iter().all(|&kernel| kernel <= 64)
         }
-        OpKind::AveragePool2d(window) => {
+        OpKind::AveragePool2d(window) | OpKind::MaxPool2d(window) => {
             window.kernel.iter().all(|&kernel| kernel <= 256)
                 && (stride_fits(window) || window.stride == window.kernel)
         }
         OpKind::Upsample([height, width]) => height == width && [2, 4, 8].contains(height),
-        OpKind::FullyConnected | OpKind::Add | OpKind::Reshape => true,
+        OpKind::FullyConnected
+        | OpKind::Add
+        | OpKind::Mean
+        | OpKind::Pad { .. }
+        | OpKind::Lookup(_)
+        | OpKind::Softmax
+        | OpKind::Reshape => true,
     }
 }
 
@@ -65,7 +71,7 @@ pub fn op_cycles(graph: &Graph, op: &Op, npu: &Npu) -> NpuCycles {
             let dpu = depthwise(output, window.kernel, npu);
             (dpu.max(output_cycles), npu.other_traffic.value)
         }
-        OpKind::AveragePool2d(window) => {
+        OpKind::AveragePool2d(window) | OpKind::MaxPool2d(window) => {
             let blocks = blocks_xy(output, 1, npu) * blocks_z(output, npu);
             let dpu = if output.area() == 1 {
                 blocks * window.taps() as f64 * npu.pool_cycles.value
@@ -77,6 +83,19 @@ pub fn op_cycles(graph: &Graph, op: &Op, npu: &Npu) -> NpuCycles {
         OpKind::Add => (
             elements * npu.add_cycles.value,
             1.5 * npu.other_traffic.value,
+        ),
+        OpKind::Mean => {
+            let blocks = blocks_z(output, npu) * input.area() as f64;
+            (
+                (blocks * npu.pool_cycles.value).max(output_cycles),
+                npu.other_traffic.value,
+            )
+        }
+        OpKind::Pad { .. } | OpKind::Lookup(_) => (output_cycles, npu.other_traffic.value),
+        // Of the 31 passes into which Vela takes SOFTMAX apart, six go over every element.
+        OpKind::Softmax => (
+            6.0 * elements * npu.add_cycles.value,
+            6.0 * npu.other_traffic.value,
         ),
         OpKind::Upsample([factor, _]) => {
             // One pass per doubling; each writes four times what the one before wrote.

@@ -23,7 +23,7 @@ use self::{
 };
 use crate::{
     features::Windows,
-    graph::{Graph, Weights},
+    graph::{Graph, OpKind, Weights},
     space::Task,
     units::Rng,
 };
@@ -109,6 +109,8 @@ pub enum TrainError {
     InputShape { window: usize, input: usize },
     #[error("a clip has class {class}, but the network tells {classes} classes apart")]
     Class { class: u32, classes: usize },
+    #[error("operator {op} is a {kind:?}, which cannot be trained")]
+    Operator { op: usize, kind: OpKind },
     #[error("the loss became {loss} in epoch {epoch}")]
     Diverged { epoch: usize, loss: f32 },
 }
@@ -414,6 +416,24 @@ impl Batches {
 }
 
 fn check(graph: &Graph, task: Task, sets: &[&Windows<'_>]) -> Result<(), TrainError> {
+    let untrainable = |kind: &OpKind| match kind {
+        OpKind::MaxPool2d(_)
+        | OpKind::Mean
+        | OpKind::Pad { .. }
+        | OpKind::Lookup(_)
+        | OpKind::Softmax => true,
+        OpKind::Conv2d(_)
+        | OpKind::DepthwiseConv2d(_)
+        | OpKind::FullyConnected
+        | OpKind::AveragePool2d(_)
+        | OpKind::Add
+        | OpKind::Upsample(_)
+        | OpKind::Reshape => false,
+    };
+    if let Some(op) = graph.ops.iter().position(|op| untrainable(&op.kind)) {
+        let kind = graph.ops[op].kind;
+        return Err(TrainError::Operator { op, kind });
+    }
     let input = graph.input_shape().len();
     if sets[0].is_empty() {
         return Err(TrainError::NoWindows {

@@ -245,6 +245,13 @@ impl Network {
                 Kernel::Depthwise(Geometry::new(window, input, size))
             }
             OpKind::FullyConnected => Kernel::Dense,
+            OpKind::MaxPool2d(_)
+            | OpKind::Mean
+            | OpKind::Pad { .. }
+            | OpKind::Lookup(_)
+            | OpKind::Softmax => {
+                unreachable!("`train` takes no graph with operators that are only read from files")
+            }
             OpKind::Upsample(factor) => {
                 let input = [input.height, input.width, input.channels];
                 Kernel::Upsample { input, factor }

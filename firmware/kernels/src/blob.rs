@@ -20,7 +20,7 @@ use core::fmt;
 
 use crate::{
     front_end::Spec,
-    ops::{AddScales, Clamp},
+    ops::{AddScales, Clamp, SoftmaxScale},
 };
 
 pub const MAGIC: [u8; 8] = *b"NASMODEL";
@@ -77,6 +77,12 @@ pub enum Kind {
     DepthwiseConv2d(Window, Constants),
     FullyConnected(Constants),
     AveragePool2d(Window),
+    MaxPool2d(Window),
+    /// Over height and width; the multiplier includes one over the number of pixels.
+    Mean {
+        multiplier: i32,
+        shift: i32,
+    },
     /// The output may lie exactly on either input.
     Add {
         /// The second input.
@@ -84,6 +90,14 @@ pub enum Kind {
         scales: AddMultipliers,
     },
     Upsample([u16; 2]),
+    /// Zeros before the data along height, width and channels; those behind it follow from the shapes.
+    Pad([u16; 3]),
+    /// A table of 256 int8 values for the elements from -128 on.
+    Lookup {
+        table_offset: u32,
+    },
+    /// Over the channels of every pixel.
+    Softmax(SoftmaxScale),
     /// Nothing to do where input and output lie on the same bytes.
     Reshape,
 }
@@ -236,10 +250,16 @@ impl fmt::Display for BlobError {
                 )
             }
             BlobError::NoFrontEnd => {
-                write!(f, "the model has no front end and decision, so it cannot hear")
+                write!(
+                    f,
+                    "the model has no front end and decision, so it cannot hear"
+                )
             }
             BlobError::NotAligned => {
-                write!(f, "the model lies at an address that is not a multiple of 4")
+                write!(
+                    f,
+                    "the model lies at an address that is not a multiple of 4"
+                )
             }
         }
     }
@@ -371,6 +391,11 @@ const AVERAGE_POOL_2D: u32 = 4;
 const ADD: u32 = 5;
 const UPSAMPLE: u32 = 6;
 const RESHAPE: u32 = 7;
+const MAX_POOL_2D: u32 = 8;
+const MEAN: u32 = 9;
+const PAD: u32 = 10;
+const LOOKUP: u32 = 11;
+const SOFTMAX: u32 = 12;
 
 impl Op {
     pub fn to_bytes(&self) -> [u8; OP_BYTES] {
@@ -426,6 +451,27 @@ impl Op {
                 words[5] = pack(*factor);
             }
             Kind::Reshape => words[0] = RESHAPE,
+            Kind::MaxPool2d(sliding) => {
+                words[0] = MAX_POOL_2D;
+                words[5..8].copy_from_slice(&window(sliding));
+            }
+            Kind::Mean { multiplier, shift } => {
+                words[0] = MEAN;
+                words[5..7].copy_from_slice(&[*multiplier as u32, *shift as u32]);
+            }
+            Kind::Pad([height, width, channels]) => {
+                words[0] = PAD;
+                words[5..7].copy_from_slice(&[pack([*height, *width]), u32::from(*channels)]);
+            }
+            Kind::Lookup { table_offset } => {
+                words[0] = LOOKUP;
+                words[8] = *table_offset;
+            }
+            Kind::Softmax(scale) => {
+                words[0] = SOFTMAX;
+                let numbers = [scale.multiplier, scale.left_shift, scale.diff_min];
+                words[5..8].copy_from_slice(&numbers.map(|number| number as u32));
+            }
         }
         to_bytes(words)
     }
@@ -461,6 +507,23 @@ impl Op {
             },
             UPSAMPLE => Kind::Upsample(unpack(words[5])),
             RESHAPE => Kind::Reshape,
+            MAX_POOL_2D => Kind::MaxPool2d(window),
+            MEAN => Kind::Mean {
+                multiplier: words[5] as i32,
+                shift: words[6] as i32,
+            },
+            PAD => {
+                let [height, width] = unpack(words[5]);
+                Kind::Pad([height, width, words[6] as u16])
+            }
+            LOOKUP => Kind::Lookup {
+                table_offset: words[8],
+            },
+            SOFTMAX => Kind::Softmax(SoftmaxScale {
+                multiplier: words[5] as i32,
+                left_shift: words[6] as i32,
+                diff_min: words[7] as i32,
+            }),
             kind => return Err(BlobError::UnknownOperator { index, kind }),
         };
         let clamp = |word: u32| i8::try_from(word as i32);

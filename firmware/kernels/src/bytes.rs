@@ -23,6 +23,12 @@ impl<'a> Words<'a> {
         i32::from_le_bytes(self.0[idx])
     }
 
+    /// The address of a word, and whether it is one that whole words may be read from.
+    #[cfg(feature = "mve")]
+    pub fn from(&self, first: usize) -> *const i32 {
+        self.0[first..].as_ptr().cast()
+    }
+
     /// `N` consecutive words.
     #[inline(always)]
     pub fn block<const N: usize>(&self, first: usize) -> [i32; N] {

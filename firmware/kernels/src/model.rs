@@ -87,10 +87,14 @@ impl<'a> Model<'a> {
                 .map_err(|problem| BlobError::Op { index, problem })?;
         }
         if let Some(front_end) = &model.front_end {
-            model.check_front_end(front_end).map_err(BlobError::FrontEnd)?;
+            model
+                .check_front_end(front_end)
+                .map_err(BlobError::FrontEnd)?;
         }
         if let Some(decision) = &model.decision {
-            model.check_decision(decision).map_err(BlobError::Decision)?;
+            model
+                .check_decision(decision)
+                .map_err(BlobError::Decision)?;
         }
         Ok(model)
     }
@@ -165,7 +169,8 @@ impl<'a> Model<'a> {
         if u64::from(record.frames) * spec.bands() as u64 != self.input.len() as u64 {
             return Err("its windows are not as long as the network's input");
         }
-        if !record.tables_offset.is_multiple_of(16) || (record.tables_offset as usize) < HEADER_BYTES
+        if !record.tables_offset.is_multiple_of(16)
+            || (record.tables_offset as usize) < HEADER_BYTES
         {
             return Err("its tables are not aligned");
         }
@@ -244,6 +249,63 @@ impl<'a> Model<'a> {
                 same_scale
                     .then_some(())
                     .ok_or("its output is not scaled as its input")
+            }
+            Kind::MaxPool2d(window) => {
+                check_window(window, &input, &output)?;
+                if input_channels != output_channels {
+                    return Err("its output does not have as many channels as its input");
+                }
+                same_scale
+                    .then_some(())
+                    .ok_or("its output is not scaled as its input")
+            }
+            Kind::Mean { multiplier, shift } => {
+                if to.len() as u32 != input_channels || output_channels != input_channels {
+                    return Err("its output is not one pixel with the channels of its input");
+                }
+                let largest = 255 * u64::from(input_height) * u64::from(input_width);
+                let fits = |shift: i32| largest <= i32::MAX as u64 >> shift.max(0);
+                if *multiplier < 0 || !(-31..=30).contains(shift) || !fits(*shift) {
+                    return Err("its multiplier is out of range");
+                }
+                Ok(())
+            }
+            Kind::Pad(before) => {
+                let fits =
+                    before
+                        .iter()
+                        .zip(input.shape)
+                        .zip(output.shape)
+                        .all(|((before, from), to)| {
+                            u64::from(*before) + u64::from(from) <= u64::from(to)
+                        });
+                if !fits {
+                    return Err("its input does not lie within its output");
+                }
+                same_scale
+                    .then_some(())
+                    .ok_or("its output is not scaled as its input")
+            }
+            Kind::Lookup { table_offset } => {
+                if from.len() != to.len() {
+                    return Err("its output is not as long as its input");
+                }
+                self.table(*table_offset)
+                    .map(|_| ())
+                    .ok_or("its table lies outside the blob")
+            }
+            Kind::Softmax(scale) => {
+                if from.len() != to.len() || input_channels != output_channels {
+                    return Err("its output is not as long as its input");
+                }
+                if input_channels > ops::MAX_CHANNELS {
+                    return Err("its sum could overflow");
+                }
+                let fits = (0..=31).contains(&scale.left_shift)
+                    && scale.multiplier >= 0
+                    && (-255..=0).contains(&scale.diff_min)
+                    && -i64::from(scale.diff_min) << scale.left_shift <= i64::from(i32::MAX);
+                fits.then_some(()).ok_or("its multiplier is out of range")
             }
             Kind::Add {
                 input: second,
@@ -343,6 +405,11 @@ impl<'a> Model<'a> {
         Ok(())
     }
 
+    /// The 256 bytes from an offset on; `None` where the blob ends before.
+    fn table(&self, offset: u32) -> Option<&'a [i8; 256]> {
+        as_i8(self.blob.get(offset as usize..)?).first_chunk()
+    }
+
     fn words(&self, offset: u32, count: usize) -> Words<'a> {
         Words::new(&self.blob[offset as usize..][..count * 4])
     }
@@ -407,6 +474,40 @@ impl<'a> Model<'a> {
                 let shape = sliding(window, &input, &output);
                 let (input, output) = split(arena, from, to);
                 ops::average_pool2d(input, &shape, op.clamp, output);
+            }
+            Kind::MaxPool2d(window) => {
+                let shape = sliding(window, &input, &output);
+                let (input, output) = split(arena, from, to);
+                ops::max_pool2d(input, &shape, op.clamp, output);
+            }
+            Kind::Mean { multiplier, shift } => {
+                let scale = ops::MeanScale {
+                    zero_point: input.zero_point,
+                    multiplier: *multiplier,
+                    shift: *shift,
+                    output_zero_point: output.zero_point,
+                    clamp: op.clamp,
+                };
+                let (input, output) = split(arena, from, to);
+                ops::mean(input, &scale, output);
+            }
+            Kind::Pad(before) => {
+                let shape = input.shape.map(|length| length as usize);
+                let padded = output.shape.map(|length| length as usize);
+                let before = before.map(usize::from);
+                let (input, output) = split(arena, from, to);
+                ops::pad(input, shape, before, padded, zero_point, output);
+            }
+            Kind::Lookup { table_offset } => {
+                if let Some(table) = self.table(*table_offset) {
+                    let (input, output) = split(arena, from, to);
+                    ops::lookup(input, table, output);
+                }
+            }
+            Kind::Softmax(scale) => {
+                let channels = input.shape[2] as usize;
+                let (input, output) = split(arena, from, to);
+                ops::softmax(input, channels, scale, output);
             }
             Kind::Add {
                 input: second,

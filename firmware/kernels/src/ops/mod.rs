@@ -6,14 +6,34 @@ mod add;
 mod convolution;
 mod depthwise;
 mod fully_connected;
+mod lookup;
+mod max_pool;
+mod mean;
+mod pad;
 mod pool;
+mod softmax;
 mod upsample;
 
+#[cfg(feature = "mve")]
+mod mve;
+
+/// The operators in plain Rust: the reference of the others, and what the host runs.
+pub mod portable {
+    pub use super::{convolution::conv2d, fully_connected::fully_connected};
+}
+
 pub use add::{AddScales, add};
-pub use convolution::conv2d;
 pub use depthwise::depthwise_conv2d;
-pub use fully_connected::fully_connected;
+pub use lookup::lookup;
+pub use max_pool::max_pool2d;
+pub use mean::{MeanScale, mean};
+#[cfg(feature = "mve")]
+pub use mve::{conv2d, fully_connected};
+pub use pad::pad;
 pub use pool::average_pool2d;
+#[cfg(not(feature = "mve"))]
+pub use portable::{conv2d, fully_connected};
+pub use softmax::{MAX_CHANNELS, SoftmaxScale, softmax};
 pub use upsample::upsample;
 
 use crate::{Words, requantize::multiply_by_quantized_multiplier};
@@ -74,6 +94,15 @@ impl Clamp {
 }
 
 impl Requantize<'_> {
+    /// Whether there are parameters for so many output channels.
+    #[cfg(feature = "mve")]
+    fn fits(&self, channels: usize) -> bool {
+        let scales = self.shifts.len();
+        self.biases.len() == channels
+            && self.multipliers.len() == scales
+            && (scales == 1 || scales == channels)
+    }
+
     /// Scales `N` neighbouring channels, the first of them `first`.
     #[inline(always)]
     fn block<const N: usize>(&self, accumulators: [i32; N], first: usize, output: &mut [i8; N]) {

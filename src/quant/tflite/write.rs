@@ -1,14 +1,19 @@
-//! Writes a quantised model as a full-integer `.tflite` file.
-//!
-//! Field numbers and enum values are those of TensorFlow's `schema.fbs`, version 3.
+//! Writes a quantised model.
 
 use flatbuffers::{
     FlatBufferBuilder, ForwardsUOffset, Push, TableFinishedWIPOffset, UnionWIPOffset, Vector,
     WIPOffset,
 };
 
-use super::{QuantParams, QuantizedModel, QuantizedOp};
-use crate::graph::{Activation, Op, OpKind, Padding, Shape, TensorId, Window};
+use super::{
+    ADD, AVERAGE_POOL_2D, Builtin, CONV_2D, DEPTHWISE_CONV_2D, FULLY_CONNECTED, IDENTIFIER, INT8,
+    INT32, MAX_POOL_2D, MEAN, PAD, QUANTIZE, RELU, RELU6, RESHAPE, RESIZE_NEAREST_NEIGHBOR,
+    SCHEMA_VERSION, SOFTMAX,
+};
+use crate::{
+    graph::{Activation, Function, Op, OpKind, Padding, Shape, TensorId, Window},
+    quant::{QuantParams, QuantizedModel, QuantizedOp},
+};
 
 /// The file's bytes.
 pub fn write(model: &QuantizedModel) -> Vec<u8> {
@@ -77,6 +82,7 @@ fn ranks(model: &QuantizedModel) -> Vec<Rank> {
         ranks[op.output] = match op.kind {
             OpKind::FullyConnected => Rank::Vector,
             OpKind::Reshape => by_shape(op.output),
+            OpKind::Lookup(_) | OpKind::Softmax => ranks[op.inputs[0]],
             OpKind::Add if op.inputs.iter().all(|input| ranks[*input] == Rank::Vector) => {
                 Rank::Vector
             }
@@ -89,11 +95,14 @@ fn ranks(model: &QuantizedModel) -> Vec<Rank> {
 /// The rank that an operator takes.
 fn input_rank(op: &Op, given: Rank, output: Rank) -> Rank {
     match op.kind {
-        OpKind::FullyConnected | OpKind::Reshape => given,
+        OpKind::FullyConnected | OpKind::Reshape | OpKind::Lookup(_) | OpKind::Softmax => given,
         OpKind::Add => output,
         OpKind::Conv2d(_)
         | OpKind::DepthwiseConv2d(_)
         | OpKind::AveragePool2d(_)
+        | OpKind::MaxPool2d(_)
+        | OpKind::Mean
+        | OpKind::Pad { .. }
         | OpKind::Upsample(_) => Rank::Image,
     }
 }
@@ -126,6 +135,13 @@ fn op_name(op: &Op, idx: usize) -> String {
         OpKind::DepthwiseConv2d(_) => "depthwise_conv2d",
         OpKind::FullyConnected => "fully_connected",
         OpKind::AveragePool2d(_) => "average_pool2d",
+        OpKind::MaxPool2d(_) => "max_pool2d",
+        OpKind::Mean => "mean",
+        OpKind::Pad { .. } => "pad",
+        OpKind::Lookup(Function::Identity) => "quantize",
+        OpKind::Lookup(Function::Relu) => "relu",
+        OpKind::Lookup(Function::Relu6) => "relu6",
+        OpKind::Softmax => "softmax",
         OpKind::Add => "add",
         OpKind::Upsample(_) => "upsample",
         OpKind::Reshape => "reshape",
@@ -135,34 +151,6 @@ fn op_name(op: &Op, idx: usize) -> String {
 
 type Builder = FlatBufferBuilder<'static>;
 type Table = WIPOffset<TableFinishedWIPOffset>;
-
-const INT32: i8 = 2;
-const INT8: i8 = 9;
-const SCHEMA_VERSION: u32 = 3;
-
-/// A builtin operator: code, version of its int8 form, tag of its options.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Builtin {
-    code: i32,
-    version: i32,
-    options: u8,
-}
-
-const ADD: Builtin = builtin(0, 2, 11);
-const AVERAGE_POOL_2D: Builtin = builtin(1, 2, 5);
-const CONV_2D: Builtin = builtin(3, 3, 1);
-const DEPTHWISE_CONV_2D: Builtin = builtin(4, 3, 2);
-const FULLY_CONNECTED: Builtin = builtin(9, 4, 8);
-const RESHAPE: Builtin = builtin(22, 1, 17);
-const RESIZE_NEAREST_NEIGHBOR: Builtin = builtin(97, 2, 74);
-
-const fn builtin(code: i32, version: i32, options: u8) -> Builtin {
-    Builtin {
-        code,
-        version,
-        options,
-    }
-}
 
 struct Writer {
     builder: Builder,
@@ -301,8 +289,12 @@ impl Writer {
             OpKind::FullyConnected => self.push(FULLY_CONNECTED, &inputs, output, |builder| {
                 field(builder, 0, activation);
             }),
-            OpKind::AveragePool2d(window) => {
-                self.push(AVERAGE_POOL_2D, &inputs, output, |builder| {
+            OpKind::AveragePool2d(window) | OpKind::MaxPool2d(window) => {
+                let pool = match op.kind {
+                    OpKind::MaxPool2d(_) => MAX_POOL_2D,
+                    _ => AVERAGE_POOL_2D,
+                };
+                self.push(pool, &inputs, output, |builder| {
                     window_fields(builder, &window);
                     field(builder, 3, window.kernel[1] as i32);
                     field(builder, 4, window.kernel[0] as i32);
@@ -314,12 +306,34 @@ impl Writer {
             }),
             OpKind::Upsample(_) => {
                 let size = [to.height as i32, to.width as i32];
-                let size = self.integers(&format!("{name}/size"), &size);
+                let size = self.integers(&format!("{name}/size"), &[2], &size);
                 inputs.push(size);
                 self.push(RESIZE_NEAREST_NEIGHBOR, &inputs, output, |builder| {
                     field(builder, 0, false);
                     field(builder, 1, false);
                 });
+            }
+            OpKind::Mean => {
+                inputs.push(self.integers(&format!("{name}/axes"), &[2], &[1, 2]));
+                self.push(MEAN, &inputs, output, |builder| field(builder, 0, true));
+            }
+            OpKind::Pad { before, after } => {
+                let pairs = before.iter().zip(&after);
+                let pairs = pairs.flat_map(|(before, after)| [*before as i32, *after as i32]);
+                let paddings: Vec<i32> = [0, 0].into_iter().chain(pairs).collect();
+                inputs.push(self.integers(&format!("{name}/paddings"), &[4, 2], &paddings));
+                self.push(PAD, &inputs, output, |_| {});
+            }
+            OpKind::Lookup(function) => {
+                let builtin = match function {
+                    Function::Identity => QUANTIZE,
+                    Function::Relu => RELU,
+                    Function::Relu6 => RELU6,
+                };
+                self.push(builtin, &inputs, output, |_| {});
+            }
+            OpKind::Softmax => {
+                self.push(SOFTMAX, &inputs, output, |builder| field(builder, 0, 1f32));
             }
             OpKind::Reshape => self.reshape(inputs[0], output, name, output_dims),
         }
@@ -350,19 +364,19 @@ impl Writer {
     }
 
     fn reshape(&mut self, input: i32, output: i32, name: &str, dims: &[i32]) {
-        let shape = self.integers(&format!("{name}/shape"), dims);
+        let shape = self.integers(&format!("{name}/shape"), &[dims.len() as i32], dims);
         let dims = self.builder.create_vector(dims);
         self.push(RESHAPE, &[input, shape], output, |builder| {
             field(builder, 0, dims)
         });
     }
 
-    fn integers(&mut self, name: &str, values: &[i32]) -> i32 {
+    fn integers(&mut self, name: &str, dims: &[i32], values: &[i32]) -> i32 {
         let data: Vec<u8> = values
             .iter()
             .flat_map(|value| value.to_le_bytes())
             .collect();
-        self.constant(name, &[values.len() as i32], INT32, &data, &[], 0)
+        self.constant(name, dims, INT32, &data, &[], 0)
     }
 
     fn push(
@@ -380,17 +394,16 @@ impl Writer {
         let builder = &mut self.builder;
         let inputs = builder.create_vector(inputs);
         let outputs = builder.create_vector(&[output]);
-        let options = table(builder, options);
+        let options = (builtin.options != 0).then(|| table(builder, options));
         let operator = table(builder, |builder| {
             field(builder, 0, code as u32);
             field(builder, 1, inputs);
             field(builder, 2, outputs);
-            field(builder, 3, builtin.options);
-            field(
-                builder,
-                4,
-                WIPOffset::<UnionWIPOffset>::new(options.value()),
-            );
+            if let Some(options) = options {
+                field(builder, 3, builtin.options);
+                let options = WIPOffset::<UnionWIPOffset>::new(options.value());
+                field(builder, 4, options);
+            }
         });
         self.operators.push(operator);
     }
@@ -453,7 +466,7 @@ impl Writer {
         while !(builder.unfinished_data().len() + 8).is_multiple_of(16) {
             builder.push(0u8);
         }
-        builder.finish(model, Some("TFL3"));
+        builder.finish(model, Some(IDENTIFIER));
         builder.finished_data().to_vec()
     }
 }

@@ -1,0 +1,190 @@
+//! Figures: Pareto fronts and hypervolume, as SVG and PNG from the same strokes.
+//!
+//! plotters lives here and nowhere else. It draws strokes and letters; where they go is worked out here and in
+//! [`super::figure`], because its charts neither place labels nor choose ticks in bytes.
+
+mod canvas;
+mod hypervolume;
+mod pareto;
+mod plot;
+mod ranks;
+
+use std::path::{Path, PathBuf};
+
+use canvas::{png, svg};
+
+use super::{ReportError, RunInfo, figure::Rect, html, ranks::Ranks};
+
+/// Width of every figure in pixels.
+const WIDTH: f64 = 1600.0;
+/// A store may name many targets; a figure shows the first ones.
+const MAX_TARGETS: usize = 8;
+
+/// The Pareto figure: per target a block with AUC against every cost.
+pub fn pareto_svg(info: &RunInfo) -> Result<String, ReportError> {
+    svg(pareto::size(info), |canvas| pareto::draw(canvas, info))
+}
+
+/// [`pareto_svg`] as PNG.
+pub fn pareto_png(info: &RunInfo) -> Result<Vec<u8>, ReportError> {
+    png(pareto::size(info), |canvas| pareto::draw(canvas, info))
+}
+
+/// The hypervolume figure: one curve per target over the trials.
+pub fn hypervolume_svg(info: &RunInfo) -> Result<String, ReportError> {
+    svg(hypervolume::size(info), |canvas| {
+        hypervolume::draw(canvas, info)
+    })
+}
+
+/// [`hypervolume_svg`] as PNG.
+pub fn hypervolume_png(info: &RunInfo) -> Result<Vec<u8>, ReportError> {
+    png(hypervolume::size(info), |canvas| {
+        hypervolume::draw(canvas, info)
+    })
+}
+
+/// The members of all fronts in their order by latency on every target; `None` where there is nothing to compare.
+pub fn ranks_svg(info: &RunInfo) -> Result<Option<String>, ReportError> {
+    let drawn = |ranks: Ranks| {
+        svg(ranks::size(info, &ranks), |canvas| {
+            ranks::draw(canvas, info, &ranks)
+        })
+    };
+    Ranks::new(info).map(drawn).transpose()
+}
+
+/// [`ranks_svg`] as PNG.
+pub fn ranks_png(info: &RunInfo) -> Result<Option<Vec<u8>>, ReportError> {
+    let drawn = |ranks: Ranks| {
+        png(ranks::size(info, &ranks), |canvas| {
+            ranks::draw(canvas, info, &ranks)
+        })
+    };
+    Ranks::new(info).map(drawn).transpose()
+}
+
+/// Writes every figure as `.svg` and `.png`, and `report.html`, into a folder and returns their paths.
+pub fn write_figures(info: &RunInfo, folder: &Path) -> Result<Vec<PathBuf>, ReportError> {
+    let mut files = vec![
+        ("report.html", html::report(info)?.into_bytes()),
+        ("pareto.svg", pareto_svg(info)?.into_bytes()),
+        ("pareto.png", pareto_png(info)?),
+        ("hypervolume.svg", hypervolume_svg(info)?.into_bytes()),
+        ("hypervolume.png", hypervolume_png(info)?),
+    ];
+    if let (Some(svg), Some(png)) = (ranks_svg(info)?, ranks_png(info)?) {
+        files.extend([("ranks.svg", svg.into_bytes()), ("ranks.png", png)]);
+    }
+    let mut paths = Vec::new();
+    for (name, content) in files {
+        let path = folder.join(name);
+        std::fs::write(&path, content).map_err(|source| ReportError::Write {
+            path: path.clone(),
+            source,
+        })?;
+        paths.push(path);
+    }
+    Ok(paths)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::fixture::{Fake, fake_run};
+
+    /// Draws all figures and looks for texts in the SVG. `NAS_FIGURES=folder` keeps them, to be looked at.
+    #[track_caller]
+    fn check(name: &str, fake: Fake, expected: &[&str]) {
+        let info = fake_run(&fake);
+        let text = pareto_svg(&info).unwrap() + &hypervolume_svg(&info).unwrap();
+        for text_part in expected {
+            assert!(text.contains(text_part), "{name}: no `{text_part}`");
+        }
+        for png in [pareto_png(&info).unwrap(), hypervolume_png(&info).unwrap()] {
+            let decoder = png::Decoder::new(std::io::Cursor::new(png));
+            let mut reader = decoder.read_info().unwrap();
+            let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
+            reader.next_frame(&mut pixels).unwrap();
+            assert!(pixels.iter().any(|value| *value < 100), "{name}: blank");
+        }
+        let page = html::report(&info).unwrap();
+        let ranks = ranks_svg(&info).unwrap();
+        assert_eq!(ranks.is_some(), info.targets.len() > 1, "{name}");
+        let figures = 2 + usize::from(ranks.is_some());
+        assert_eq!(page.matches("<svg").count(), figures, "{name}");
+        assert_eq!(page.matches("<table").count(), info.targets.len(), "{name}");
+        assert!(!page.contains("<b>"), "{name}: not escaped");
+        if let Ok(folder) = std::env::var("NAS_FIGURES") {
+            let folder = Path::new(&folder).join(name);
+            std::fs::create_dir_all(&folder).unwrap();
+            write_figures(&info, &folder).unwrap();
+        }
+    }
+
+    #[test]
+    fn every_kind_of_run_can_be_drawn() {
+        let common = Fake::COMMON;
+        let labels = [
+            "RAM, estimated",
+            "MACs per inference",
+            "over 256 KiB",
+            "AUC of",
+        ];
+        check("common", common, &labels);
+        let synthetic = Fake {
+            synthetic: true,
+            ..common
+        };
+        check("synthetic", synthetic, &["synthetic data"]);
+        let empty = Fake {
+            trained: 0,
+            ..common
+        };
+        check("empty", empty, &["no trained candidate"]);
+        let nothing = Fake {
+            trained: 0,
+            rejected: 0,
+            targets: 0,
+            ..common
+        };
+        check("nothing", nothing, &["no trained candidate"]);
+        let one = Fake {
+            trained: 1,
+            rejected: 0,
+            ..common
+        };
+        check("one", one, &["1 on the front"]);
+        let two_targets = Fake {
+            targets: 2,
+            ..common
+        };
+        check("two_targets", two_targets, &["on u55", "on m7"]);
+        let equal = Fake {
+            equal: true,
+            ..common
+        };
+        check("equal", equal, &["RAM, estimated"]);
+        let huge = Fake {
+            spread: 8.0,
+            trained: 200,
+            limits: false,
+            ..common
+        };
+        check("huge", huge, &["RAM, estimated"]);
+        let narrow = Fake {
+            spread: 0.4,
+            ..common
+        };
+        check("narrow", narrow, &["RAM, estimated"]);
+        let hostile = Fake {
+            hostile: true,
+            ..common
+        };
+        check(
+            "hostile",
+            hostile,
+            &["&lt;b&gt;", "estimated / emulated / measured"],
+        );
+    }
+}

@@ -1,0 +1,438 @@
+//! The Pareto figure: per target a block with AUC against every cost.
+
+use plotters::{prelude::DrawingBackend, style::RGBColor};
+
+use super::{
+    MAX_TARGETS, WIDTH,
+    canvas::*,
+    plot::{Plot, draw_grid, draw_title, fits_across},
+};
+use crate::{
+    report::{
+        Metric, ReportError, RunInfo, TargetInfo,
+        figure::{Anchor, Panel, Point, Rect, place_labels, tick_label},
+    },
+    space::Task,
+};
+
+const COLUMNS: usize = 3;
+const HEADER_HEIGHT: f64 = 108.0;
+const PANEL_HEIGHT: f64 = 410.0;
+
+const MARKER_RADIUS: f64 = 7.0;
+
+/// Width and height in pixels.
+pub(super) fn size(info: &RunInfo) -> [f64; 2] {
+    let blocks = info.targets.len().clamp(1, MAX_TARGETS) as f64;
+    [WIDTH, blocks * (HEADER_HEIGHT + 2.0 * PANEL_HEIGHT) + 12.0]
+}
+
+pub(super) fn draw<DB: DrawingBackend>(
+    canvas: &Canvas<'_, DB>,
+    info: &RunInfo,
+) -> Result<(), ReportError> {
+    let block_height = HEADER_HEIGHT + 2.0 * PANEL_HEIGHT;
+    for target_idx in 0..info.targets.len().clamp(1, MAX_TARGETS) {
+        let top = target_idx as f64 * block_height;
+        draw_header(canvas, info, target_idx, top)?;
+        let cell = |idx: usize| {
+            let width = WIDTH / COLUMNS as f64;
+            let left = (idx % COLUMNS) as f64 * width;
+            let top = top + HEADER_HEIGHT + (idx / COLUMNS) as f64 * PANEL_HEIGHT;
+            Rect {
+                left,
+                top,
+                right: left + width,
+                bottom: top + PANEL_HEIGHT,
+            }
+        };
+        for (idx, cost) in Metric::ALL.into_iter().enumerate() {
+            let panel = Panel::new(info, target_idx, cost);
+            draw_panel(canvas, &panel, cell(idx), idx % COLUMNS == 0)?;
+        }
+        draw_legend(canvas, info, target_idx, cell(Metric::ALL.len()))?;
+    }
+    Ok(())
+}
+
+pub(super) fn task_color(task: Task) -> RGBColor {
+    match task {
+        Task::Reconstruct => BLUE,
+        Task::Classify { .. } => VERMILLION,
+    }
+}
+
+/// Two lines over a block: what is shown, and how much of it.
+fn draw_header<DB: DrawingBackend>(
+    canvas: &Canvas<'_, DB>,
+    info: &RunInfo,
+    target_idx: usize,
+    top: f64,
+) -> Result<(), ReportError> {
+    let target = info.targets.get(target_idx);
+    if target_idx > 0 {
+        canvas.line(&[[24.0, top], [WIDTH - 24.0, top]], GRID, 2.0)?;
+    }
+    let on = target.map_or(String::new(), |target| format!(" on {}", target.name));
+    let title = shortened(&format!("Pareto front of {}{on}", info.run), 72);
+    draw_title(canvas, &title, info.synthetic, top)?;
+    let mut facts = vec![format!("data {}", info.data), info.counts.to_string()];
+    if let Some(target) = target {
+        facts.push(format!("{} on the front", target.front.len()));
+    }
+    if let Some(value) = target.and_then(TargetInfo::hypervolume) {
+        facts.push(format!("hypervolume {value:.4}"));
+    }
+    let facts = shortened(&facts.join("  ·  "), 150);
+    let at = [WIDTH / 2.0, top + 74.0];
+    canvas.text(&facts, at, Lettering::plain(TEXT, SOFT_INK).middle())
+}
+
+fn draw_panel<DB: DrawingBackend>(
+    canvas: &Canvas<'_, DB>,
+    panel: &Panel,
+    cell: Rect,
+    leftmost: bool,
+) -> Result<(), ReportError> {
+    let plot = Plot {
+        x: panel.x,
+        y: panel.y,
+        area: Rect {
+            left: cell.left + 88.0,
+            top: cell.top + 10.0,
+            right: cell.right - 24.0,
+            bottom: cell.bottom - 72.0,
+        },
+    };
+    let area = plot.area;
+    let middle = area.center();
+    if let Some(limit) = panel.limit {
+        let left = plot.at([limit, 0.0])[0];
+        canvas.rect(Rect { left, ..area }, Paint::solid(OVER_BUDGET))?;
+    }
+    let x_ticks = match panel.is_empty() {
+        true => Vec::new(),
+        false => panel.x.cost_ticks(panel.cost, |ticks| {
+            fits_across(&panel.x, area.width(), ticks)
+        }),
+    };
+    let y_ticks = panel.y.number_ticks(|ticks| ticks.len() <= 6);
+    draw_grid(canvas, &plot, &x_ticks, &y_ticks)?;
+    if let Some(limit) = panel.limit {
+        let x = plot.at([limit, 0.0])[0];
+        canvas.dashed([x, area.top], [x, area.bottom], SOFT_INK)?;
+        let over = format!("over {}", tick_label(panel.cost, limit));
+        let lettering = Lettering::plain(LABEL, SOFT_INK).middle().upwards();
+        canvas.text(&over, [x + 11.0, middle[1]], lettering)?;
+    }
+    let title = Lettering::plain(AXIS_TITLE, INK).middle();
+    let words = panel.title();
+    let wide = text_width(&words, title.bold()) > area.width();
+    let x_title = match wide {
+        true => Lettering::plain(TICK, INK).middle(),
+        false => title,
+    };
+    let below = [middle[0], area.bottom + 48.0];
+    canvas.text(&words, below, x_title.bold())?;
+    if leftmost {
+        let at = [cell.left + 22.0, middle[1]];
+        canvas.text("AUC of the int8 network", at, title.bold().upwards())?;
+    }
+    draw_rejected(canvas, panel, &plot)?;
+    if panel.points.is_empty() {
+        let none = match panel.cost {
+            Metric::Macs => "no trained candidate",
+            _ => "no trained candidate with this cost",
+        };
+        return canvas.text(none, middle, Lettering::plain(TEXT, SOFT_INK).middle());
+    }
+    draw_staircase(canvas, panel, &plot)?;
+    let bands = draw_bands(canvas, panel, &plot)?;
+    for point in &panel.points {
+        let at = plot.at([point.cost, point.auc]);
+        draw_marker(canvas, point.task, point.on_front, at)?;
+    }
+    draw_trial_numbers(canvas, panel, &plot, bands)
+}
+
+/// Candidates over budget have no AUC; they are short strokes along the cost axis.
+fn draw_rejected<DB: DrawingBackend>(
+    canvas: &Canvas<'_, DB>,
+    panel: &Panel,
+    plot: &Plot,
+) -> Result<(), ReportError> {
+    let mut columns: Vec<i64> = Vec::new();
+    for value in &panel.rejected {
+        columns.push(plot.at([*value, 0.0])[0].round() as i64);
+    }
+    columns.sort_unstable();
+    // Strokes on the same pixel would only make the file larger.
+    columns.dedup();
+    let bottom = plot.area.bottom;
+    for x in columns {
+        let x = x as f64;
+        let stroke = [[x, bottom - 11.0], [x, bottom - 1.0]];
+        canvas.line(&stroke, RUG, 1.0)?;
+    }
+    if panel.rejected_beyond > 0 {
+        let text = format!("+{} →", panel.rejected_beyond);
+        let lettering = Lettering::plain(LABEL, SOFT_INK).right();
+        canvas.text(&text, [plot.area.right - 4.0, bottom - 23.0], lettering)?;
+    }
+    Ok(())
+}
+
+fn draw_staircase<DB: DrawingBackend>(
+    canvas: &Canvas<'_, DB>,
+    panel: &Panel,
+    plot: &Plot,
+) -> Result<(), ReportError> {
+    let (Some(first), Some(last)) = (panel.staircase.first(), panel.staircase.last()) else {
+        return Ok(());
+    };
+    let mut corners = vec![[plot.at(*first)[0], plot.area.bottom]];
+    for step in &panel.staircase {
+        let [x, y] = plot.at(*step);
+        let before = corners[corners.len() - 1][1];
+        if corners.len() > 1 {
+            corners.push([x, before]);
+        }
+        corners.push([x, y]);
+    }
+    let [last_x, last_y] = plot.at(*last);
+    // What is over budget cannot be had.
+    let end = panel
+        .limit
+        .map_or(plot.area.right, |limit| plot.at([limit, 0.0])[0]);
+    corners.push([end.max(last_x), last_y]);
+    canvas.line(&corners, STAIRS, 1.6)
+}
+
+/// Error bands of the front's members; returns where they are.
+fn draw_bands<DB: DrawingBackend>(
+    canvas: &Canvas<'_, DB>,
+    panel: &Panel,
+    plot: &Plot,
+) -> Result<Vec<Rect>, ReportError> {
+    let mut bands = Vec::new();
+    for point in panel.points.iter().filter(|point| point.on_front) {
+        let [left, y] = plot.at([point.low, point.auc]);
+        let [right, _] = plot.at([point.high, point.auc]);
+        if right - left < 1.0 {
+            continue;
+        }
+        let color = task_color(point.task);
+        canvas.line(&[[left, y], [right, y]], color, 1.8)?;
+        for x in [left, right] {
+            canvas.line(&[[x, y - 4.0], [x, y + 4.0]], color, 1.8)?;
+        }
+        bands.push(Rect {
+            left,
+            top: y - 4.0,
+            right,
+            bottom: y + 4.0,
+        });
+    }
+    Ok(bands)
+}
+
+/// Circles are autoencoders, triangles are classifiers; members of the front are solid, others faint.
+pub(super) fn draw_marker<DB: DrawingBackend>(
+    canvas: &Canvas<'_, DB>,
+    task: Task,
+    on_front: bool,
+    at: [f64; 2],
+) -> Result<(), ReportError> {
+    let color = task_color(task);
+    let shape = |radius: f64, paint: Paint| match task {
+        Task::Reconstruct => canvas.circle(at, radius, paint),
+        Task::Classify { .. } => canvas.triangle(at, radius * 1.25, paint),
+    };
+    if on_front {
+        shape(MARKER_RADIUS + 1.8, Paint::solid(WHITE))?;
+        shape(MARKER_RADIUS, Paint::solid(color))
+    } else {
+        shape(4.5, Paint::faint(color, 0.30))
+    }
+}
+
+/// Numbers beside the members of the front, as many as there is room for, the best first.
+fn draw_trial_numbers<DB: DrawingBackend>(
+    canvas: &Canvas<'_, DB>,
+    panel: &Panel,
+    plot: &Plot,
+    mut obstacles: Vec<Rect>,
+) -> Result<(), ReportError> {
+    let mut members: Vec<&Point> = panel.points.iter().filter(|point| point.on_front).collect();
+    members.sort_by(|a, b| b.auc.total_cmp(&a.auc));
+    let lettering = Lettering::plain(LABEL, INK).bold().middle();
+    // Markers on the same spot share a label.
+    let mut spots: Vec<([f64; 2], Vec<u64>)> = Vec::new();
+    for member in members {
+        let [x, y] = plot.at([member.cost, member.auc]);
+        let near = |spot: &&mut ([f64; 2], Vec<u64>)| (spot.0[0] - x).hypot(spot.0[1] - y) < 3.0;
+        match spots.iter_mut().find(near) {
+            Some((_, trials)) => trials.push(member.trial),
+            None => spots.push(([x, y], vec![member.trial])),
+        }
+    }
+    let texts: Vec<String> = spots.iter().map(|(_, trials)| numbers(trials)).collect();
+    let anchors: Vec<Anchor> = spots
+        .iter()
+        .zip(&texts)
+        .map(|(([x, y], _), text)| Anchor {
+            x: *x,
+            y: *y,
+            radius: MARKER_RADIUS,
+            width: text_width(text, lettering) + 2.0,
+            height: LABEL,
+        })
+        .collect();
+    let others = panel.points.iter().filter(|point| !point.on_front);
+    obstacles.extend(others.map(|point| {
+        let [x, y] = plot.at([point.cost, point.auc]);
+        Rect::around(x, y, 6.0, 6.0)
+    }));
+    let steps = panel.staircase.windows(2).flat_map(|pair| {
+        let ([x0, y0], [x1, y1]) = (plot.at(pair[0]), plot.at(pair[1]));
+        let across = Rect {
+            left: x0,
+            top: y0 - 1.0,
+            right: x1,
+            bottom: y0 + 1.0,
+        };
+        let up = Rect {
+            left: x1 - 1.0,
+            top: y1,
+            right: x1 + 1.0,
+            bottom: y0,
+        };
+        [across, up]
+    });
+    obstacles.extend(steps);
+    let places = place_labels(&anchors, &plot.area, &obstacles);
+    for ((text, anchor), place) in texts.iter().zip(&anchors).zip(places) {
+        let Some(place) = place else {
+            continue;
+        };
+        let center = place.center();
+        let [dx, dy] = [center[0] - anchor.x, center[1] - anchor.y];
+        let distance = dx.hypot(dy);
+        // A label that stands apart is tied to its marker.
+        if distance > anchor.radius + anchor.width.hypot(anchor.height) / 2.0 + 8.0 {
+            let towards = |share: f64| [anchor.x + dx * share, anchor.y + dy * share];
+            let start = towards((anchor.radius + 1.0) / distance);
+            let end = towards(1.0 - anchor.height * 0.7 / distance);
+            canvas.line(&[start, end], SOFT_INK, 1.0)?;
+        }
+        canvas.rect(place, Paint::faint(WHITE, 0.7))?;
+        canvas.text(text, center, lettering)?;
+    }
+    Ok(())
+}
+
+/// Trial numbers in few letters: `3`, `3, 17`, `3, 17 + 58`.
+fn numbers(trials: &[u64]) -> String {
+    let first: Vec<String> = trials.iter().take(2).map(u64::to_string).collect();
+    match trials.len() {
+        0..=2 => first.join(", "),
+        more => format!("{} + {}", first.join(", "), more - 2),
+    }
+}
+
+/// What the signs mean, and the numbers that belong to the whole block.
+fn draw_legend<DB: DrawingBackend>(
+    canvas: &Canvas<'_, DB>,
+    info: &RunInfo,
+    target_idx: usize,
+    cell: Rect,
+) -> Result<(), ReportError> {
+    let left = cell.left + 60.0;
+    let sign = left + 22.0;
+    let text = left + 56.0;
+    let lettering = Lettering::plain(TEXT, INK);
+    let mut y = cell.top + 26.0;
+    let tasks = [
+        (Task::Reconstruct, "autoencoder"),
+        (Task::Classify { classes: 2 }, "classifier"),
+    ];
+    for (task, name) in tasks {
+        draw_marker(canvas, task, true, [sign, y])?;
+        let words = format!("{name} on the front (number: trial)");
+        canvas.text(&words, [text, y], lettering)?;
+        y += 28.0;
+    }
+    for (idx, (task, _)) in tasks.into_iter().enumerate() {
+        let x = sign - 8.0 + 16.0 * idx as f64;
+        draw_marker(canvas, task, false, [x, y])?;
+    }
+    canvas.text("other trained candidates", [text, y], lettering)?;
+    y += 28.0;
+    let stairs = [
+        [sign - 16.0, y + 6.0],
+        [sign, y + 6.0],
+        [sign, y - 6.0],
+        [sign + 16.0, y - 6.0],
+    ];
+    canvas.line(&stairs, STAIRS, 1.6)?;
+    canvas.text("best AUC on the front within a cost", [text, y], lettering)?;
+    y += 28.0;
+    let ends = [sign - 14.0, sign + 14.0];
+    canvas.line(&[[ends[0], y], [ends[1], y]], BLUE, 1.8)?;
+    for x in ends {
+        canvas.line(&[[x, y - 4.0], [x, y + 4.0]], BLUE, 1.8)?;
+    }
+    canvas.text("error band of a cost", [text, y], lettering)?;
+    y += 28.0;
+    let target = info.targets.get(target_idx);
+    if target.is_some_and(|target| {
+        Metric::ALL
+            .iter()
+            .any(|c| target.budget.limit(*c).is_some())
+    }) {
+        canvas.rect(Rect::around(sign, y, 32.0, 18.0), Paint::solid(OVER_BUDGET))?;
+        let edge = sign - 16.0;
+        canvas.dashed([edge, y - 9.0], [edge, y + 9.0], SOFT_INK)?;
+        canvas.text("over budget", [text, y], lettering)?;
+        y += 28.0;
+    }
+    if !info.rejected.is_empty() {
+        for x in [-12.0, -7.0, -1.0, 3.0, 11.0] {
+            let stroke = [[sign + x, y - 5.0], [sign + x, y + 5.0]];
+            canvas.line(&stroke, RUG, 1.0)?;
+        }
+        canvas.text("cost of a rejected candidate", [text, y], lettering)?;
+        y += 28.0;
+    }
+    y += 10.0;
+    let mut lines = vec![
+        "Better is up and to the left.".to_string(),
+        "AUC is that of the clips that steer the search.".to_string(),
+    ];
+    if let Some(target) = target.filter(|target| !target.reference.is_empty()) {
+        lines.push("Hypervolume is counted from the point".to_string());
+        lines.push(target.show_reference());
+    }
+    lines.extend(info.notes.iter().cloned());
+    let soft = Lettering::plain(TEXT, SOFT_INK);
+    for line in lines.iter().flat_map(|line| wrapped(line, 52)) {
+        if y > cell.bottom - 12.0 {
+            break;
+        }
+        canvas.text(&line, [left, y], soft)?;
+        y += 23.0;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::numbers;
+
+    #[test]
+    fn trial_numbers_are_short() {
+        assert_eq!(numbers(&[3]), "3");
+        assert_eq!(numbers(&[3, 17]), "3, 17");
+        assert_eq!(numbers(&[3, 17, 20, 21]), "3, 17 + 2");
+    }
+}

@@ -1,0 +1,122 @@
+//! Figures of decisions: a detector at its threshold, and a classifier.
+
+use super::{average_precision, judged_anomalous, judged_normal, statistics::mean};
+
+/// Decisions of a detector, counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Confusion {
+    pub true_positives: usize,
+    pub false_positives: usize,
+    pub true_negatives: usize,
+    pub false_negatives: usize,
+}
+
+impl Confusion {
+    /// Calls every clip anomalous whose score is above the threshold.
+    pub fn at_threshold(normal: &[f64], anomaly: &[f64], threshold: f64) -> Confusion {
+        let false_positives = judged_normal(normal).filter(|s| *s > threshold).count();
+        let true_positives = judged_anomalous(anomaly).filter(|s| *s > threshold).count();
+        Confusion {
+            true_positives,
+            false_positives,
+            true_negatives: normal.len() - false_positives,
+            false_negatives: anomaly.len() - true_positives,
+        }
+    }
+
+    /// The share of right decisions; 0 without clips.
+    pub fn accuracy(&self) -> f64 {
+        let right = self.true_positives + self.true_negatives;
+        ratio(right, right + self.false_positives + self.false_negatives)
+    }
+
+    /// The share of alarms that were anomalies; 0 without alarms.
+    pub fn precision(&self) -> f64 {
+        let alarms = self.true_positives + self.false_positives;
+        ratio(self.true_positives, alarms)
+    }
+
+    /// The share of anomalies that were found; 0 without anomalies.
+    pub fn recall(&self) -> f64 {
+        let anomalies = self.true_positives + self.false_negatives;
+        ratio(self.true_positives, anomalies)
+    }
+
+    /// The harmonic mean of precision and recall; 0 without anomalies and alarms.
+    pub fn f1(&self) -> f64 {
+        let missed = self.false_positives + self.false_negatives;
+        ratio(2 * self.true_positives, 2 * self.true_positives + missed)
+    }
+}
+
+/// How well clips are told apart.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Classification {
+    pub accuracy: f64,
+    /// Unweighted mean of F1 over the classes that occur in the truth or in the predictions.
+    pub macro_f1: f64,
+    /// Unweighted mean of one-against-rest average precision over the classes that some clips have and some have not.
+    /// `None` where there are no such classes.
+    pub mean_average_precision: Option<f64>,
+}
+
+/// Compares class scores with the truth: one row of `classes` scores (logits or probabilities) per clip.
+///
+/// The first highest score of a row is its prediction; a row with a score that is not a number predicts nothing. `None` without clips or classes, or where lengths disagree or a
+/// true class is not below `classes`.
+pub fn classification(scores: &[f64], truth: &[usize], classes: usize) -> Option<Classification> {
+    let fits = scores.len() == truth.len().checked_mul(classes)?;
+    if scores.is_empty() || !fits || truth.iter().any(|class| *class >= classes) {
+        return None;
+    }
+    let predicted: Vec<Option<usize>> = scores.chunks_exact(classes).map(argmax).collect();
+    let truth: Vec<Option<usize>> = truth.iter().copied().map(Some).collect();
+    let right = predicted.iter().zip(&truth).filter(|(p, t)| p == t).count();
+    let mut f1 = Vec::new();
+    let mut precision = Vec::new();
+    for class in 0..classes {
+        let is_class = |label: &&Option<usize>| **label == Some(class);
+        let mentions = [&predicted, &truth]
+            .map(|labels| labels.iter().filter(is_class).count())
+            .iter()
+            .sum();
+        if mentions > 0 {
+            let both = |(p, t): &(&Option<usize>, &Option<usize>)| is_class(p) && p == t;
+            let hits = predicted.iter().zip(&truth).filter(both).count();
+            f1.push(ratio(2 * hits, mentions));
+        }
+        let (mut own, mut rest) = (Vec::new(), Vec::new());
+        for (row, label) in scores.chunks_exact(classes).zip(&truth) {
+            let side = if is_class(&label) {
+                &mut own
+            } else {
+                &mut rest
+            };
+            side.push(row[class]);
+        }
+        precision.extend(average_precision(&rest, &own));
+    }
+    Some(Classification {
+        accuracy: ratio(right, truth.len()),
+        macro_f1: mean(&f1),
+        mean_average_precision: (!precision.is_empty()).then(|| mean(&precision)),
+    })
+}
+
+fn argmax(row: &[f64]) -> Option<usize> {
+    if row.iter().any(|score| score.is_nan()) {
+        return None;
+    }
+    // `max_by` takes the last of equals, and the first is wanted.
+    (0..row.len())
+        .rev()
+        .max_by(|a, b| row[*a].total_cmp(&row[*b]))
+}
+
+fn ratio(part: usize, whole: usize) -> f64 {
+    if whole == 0 {
+        0.0
+    } else {
+        part as f64 / whole as f64
+    }
+}

@@ -1,0 +1,32 @@
+//! From anomaly scores to figures of merit.
+//!
+//! A higher score means more anomalous. A score that is not a number is always judged wrong: on a normal clip it counts
+//! as positive infinity, on an anomalous one as negative infinity, so that a broken network cannot look good.
+
+mod curve;
+mod decision;
+mod mahalanobis;
+mod pooling;
+mod statistics;
+mod summary;
+#[cfg(test)]
+mod tests;
+mod window;
+
+pub use curve::{PAUC_MAX_FPR, auc, average_precision, pauc, roc_curve};
+pub use decision::{Classification, Confusion, classification};
+pub use mahalanobis::{Mahalanobis, ResidualSums};
+pub use pooling::Pooling;
+pub use statistics::{harmonic_mean, quantile};
+pub use summary::{ClipScore, GroupScore, Summary, summarise};
+pub use window::{negative_log_odds, reconstruction_error};
+
+fn judged_normal(scores: &[f64]) -> impl Iterator<Item = f64> {
+    let judge = |s: &f64| if s.is_nan() { f64::INFINITY } else { *s };
+    scores.iter().map(judge)
+}
+
+fn judged_anomalous(scores: &[f64]) -> impl Iterator<Item = f64> {
+    let judge = |s: &f64| if s.is_nan() { f64::NEG_INFINITY } else { *s };
+    scores.iter().map(judge)
+}

@@ -1,0 +1,33 @@
+//! Quantiles and means.
+
+/// The `q` quantile with linear interpolation, as numpy's default; `None` without values, for a `q` outside `[0, 1]`
+/// and where a value is not a number.
+///
+/// The quantile of the normal training scores is the threshold of a detector: 0.9 accepts one false alarm in ten.
+pub fn quantile(values: &[f64], q: f64) -> Option<f64> {
+    if values.is_empty() || !(0.0..=1.0).contains(&q) || values.iter().any(|v| v.is_nan()) {
+        return None;
+    }
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let position = q * (sorted.len() - 1) as f64;
+    let below = sorted[position.floor() as usize];
+    let above = sorted[position.ceil() as usize];
+    if below == above {
+        return Some(below);
+    }
+    Some(below + (above - below) * position.fract())
+}
+
+/// The harmonic mean of non-negative values, 0 where one of them is 0; `None` without values.
+pub fn harmonic_mean(values: &[f64]) -> Option<f64> {
+    if values.is_empty() {
+        return None;
+    }
+    let reciprocals: f64 = values.iter().map(|value| value.recip()).sum();
+    Some(values.len() as f64 / reciprocals)
+}
+
+pub(super) fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len() as f64
+}

@@ -1,0 +1,248 @@
+use std::cmp::Ordering;
+
+use proptest::prelude::*;
+use serde::Deserialize;
+
+use super::*;
+use crate::data::Domain;
+
+#[derive(Deserialize)]
+struct Golden {
+    binary: Vec<Binary>,
+    multiclass: Vec<Multiclass>,
+    mahalanobis: Vec<MahalanobisCase>,
+}
+
+#[derive(Deserialize)]
+struct MahalanobisCase {
+    bands: usize,
+    frames: usize,
+    residual: Vec<f32>,
+    clip: Vec<f32>,
+    score: f64,
+}
+
+#[derive(Deserialize)]
+struct Binary {
+    normal: Vec<f64>,
+    anomaly: Vec<f64>,
+    auc: f64,
+    pauc_01: f64,
+    pauc_05: f64,
+    average_precision: f64,
+    quantile_09: f64,
+    accuracy: f64,
+    precision: f64,
+    recall: f64,
+    f1: f64,
+}
+
+#[derive(Deserialize)]
+struct Multiclass {
+    classes: usize,
+    truth: Vec<usize>,
+    scores: Vec<Vec<f64>>,
+    accuracy: f64,
+    macro_f1: f64,
+    mean_average_precision: f64,
+}
+
+/// Both sides add at most a few hundred doubles of size 1, so rounding stays far below 1e-12.
+#[track_caller]
+fn close(ours: f64, theirs: f64) {
+    assert!((ours - theirs).abs() < 1e-12, "{ours} is not {theirs}");
+}
+
+#[test]
+fn figures_are_those_of_scikit_learn() {
+    let golden: Golden =
+        serde_json::from_str(include_str!("../../tests/golden/sklearn.json")).unwrap();
+    for case in &golden.binary {
+        let (normal, anomaly) = (&case.normal[..], &case.anomaly[..]);
+        close(auc(normal, anomaly).unwrap(), case.auc);
+        close(pauc(normal, anomaly, 0.1).unwrap(), case.pauc_01);
+        close(pauc(normal, anomaly, 0.5).unwrap(), case.pauc_05);
+        close(pauc(normal, anomaly, 1.0).unwrap(), case.auc);
+        let precision = average_precision(normal, anomaly).unwrap();
+        close(precision, case.average_precision);
+        close(quantile(normal, 0.9).unwrap(), case.quantile_09);
+        let confusion = Confusion::at_threshold(normal, anomaly, case.quantile_09);
+        close(confusion.accuracy(), case.accuracy);
+        close(confusion.precision(), case.precision);
+        close(confusion.recall(), case.recall);
+        close(confusion.f1(), case.f1);
+    }
+    for case in &golden.multiclass {
+        let figures = classification(&case.scores.concat(), &case.truth, case.classes).unwrap();
+        close(figures.accuracy, case.accuracy);
+        close(figures.macro_f1, case.macro_f1);
+        let precision = figures.mean_average_precision.unwrap();
+        close(precision, case.mean_average_precision);
+    }
+    for case in &golden.mahalanobis {
+        let mut sums = ResidualSums::new(case.bands);
+        let windows = case.residual.chunks_exact(case.bands * case.frames);
+        windows.for_each(|window| sums.add(window));
+        let score = sums.mahalanobis().unwrap().score(&case.clip);
+        // numpy inverts the covariance, whose condition is at most some 1e5 here.
+        assert!((score / case.score - 1.0).abs() < 1e-9, "{score}");
+    }
+    let counts = [
+        golden.binary.len(),
+        golden.multiclass.len(),
+        golden.mahalanobis.len(),
+    ];
+    assert_eq!(counts, [24, 6, 3]);
+}
+
+#[test]
+fn too_few_residuals_make_no_detector() {
+    let mut sums = ResidualSums::new(2);
+    assert_eq!(sums.mahalanobis(), None);
+    sums.add(&[1.0, 2.0]);
+    sums.add(&[2.0, 4.0]);
+    assert_eq!(sums.mahalanobis(), None);
+    sums.add(&[2.0, f32::NAN]);
+    assert_eq!(sums.mahalanobis(), None);
+}
+
+#[test]
+fn a_missing_class_has_no_figure_and_a_broken_score_is_wrong() {
+    fn check(normal: &[f64], anomaly: &[f64], expected: Option<f64>) {
+        assert_eq!(auc(normal, anomaly), expected, "{normal:?} {anomaly:?}");
+        let partial = pauc(normal, anomaly, PAUC_MAX_FPR);
+        assert_eq!(partial.is_some(), expected.is_some());
+    }
+    let nan = f64::NAN;
+    check(&[], &[1.0], None);
+    check(&[1.0], &[], None);
+    check(&[1.0], &[1.0], Some(0.5));
+    check(&[0.0], &[-0.0], Some(0.5));
+    check(&[1.0, 2.0], &[3.0, 4.0], Some(1.0));
+    check(&[nan, 2.0], &[3.0, 4.0], Some(0.5));
+    check(&[1.0, 2.0], &[3.0, nan], Some(0.5));
+    check(&[nan, nan], &[nan], Some(0.0));
+    check(&[f64::INFINITY], &[f64::INFINITY], Some(0.5));
+    assert_eq!(pauc(&[0.0], &[1.0], 0.0), None);
+    assert_eq!(pauc(&[0.0], &[1.0], nan), None);
+    assert_eq!(quantile(&[nan], 0.5), None);
+    assert_eq!(harmonic_mean(&[]), None);
+    assert_eq!(harmonic_mean(&[0.5, 0.0]), Some(0.0));
+    assert_eq!(classification(&[1.0], &[1], 1), None);
+    assert_eq!(classification(&[], &[], 0), None);
+}
+
+#[test]
+fn windows_pool_to_a_clip() {
+    fn check(pooling: Pooling, windows: &[f64], expected: Option<f64>) {
+        assert_eq!(pooling.pool(windows), expected, "{pooling:?} {windows:?}");
+    }
+    let windows = [1.0, 5.0, 3.0, 2.0];
+    check(Pooling::Mean, &windows, Some(2.75));
+    check(Pooling::Max, &windows, Some(5.0));
+    check(Pooling::Quantile(0.5), &windows, Some(2.5));
+    check(Pooling::TopMean(0.5), &windows, Some(4.0));
+    check(Pooling::TopMean(0.01), &windows, Some(5.0));
+    check(Pooling::Mean, &[], None);
+    for pooling in [Pooling::Mean, Pooling::Max, Pooling::Quantile(0.1)] {
+        assert!(pooling.pool(&[1.0, f64::NAN]).unwrap().is_nan());
+    }
+}
+
+#[test]
+fn windows_are_scored_as_the_baselines_do() {
+    assert_eq!(
+        reconstruction_error(&[1.0, 2.0, 4.0], &[1.0, 0.0, 5.0]),
+        5.0 / 3.0
+    );
+    // Softmax of [0, ln 3] is [1/4, 3/4].
+    let logits = [0.0, 3f32.ln()];
+    // f32 holds ln 3 to 2^-24 relative.
+    assert!((negative_log_odds(&logits, 0) - 3f64.ln()).abs() < 1e-7);
+    assert!((negative_log_odds(&logits, 1) + 3f64.ln()).abs() < 1e-7);
+    assert_eq!(negative_log_odds(&logits, 9), negative_log_odds(&logits, 1));
+    // 1 - p underflows here; the log-odds must still order the clips.
+    assert!((negative_log_odds(&[30.0, 0.0], 0) + 30.0).abs() < 1e-9);
+    assert_eq!(negative_log_odds(&[1e6, 0.0], 1), -f64::EPSILON.ln());
+    assert!(negative_log_odds(&[f32::NAN, 0.0], 1).is_nan());
+}
+
+fn clip(section: &str, domain: Domain, anomaly: bool, score: f64) -> ClipScore {
+    ClipScore {
+        machine: "fan".to_string(),
+        section: section.to_string(),
+        domain,
+        anomaly,
+        score,
+    }
+}
+
+#[test]
+fn groups_follow_the_rule_of_dcase() {
+    use Domain::{Source, Target};
+    let two_domains = [
+        clip("00", Source, false, 1.0),
+        clip("00", Source, false, 2.0),
+        clip("00", Target, false, 3.5),
+        clip("00", Source, true, 3.0),
+        clip("00", Target, true, 4.0),
+    ];
+    let summary = summarise(&two_domains);
+    let rows: Vec<_> = summary
+        .groups
+        .iter()
+        .map(|g| (g.domain, g.auc, g.normals, g.anomalies))
+        .collect();
+    let expected = [
+        (Some(Source), Some(1.0), 2, 2),
+        (Some(Target), Some(0.5), 1, 2),
+        (None, None, 3, 2),
+    ];
+    assert_eq!(rows, expected);
+    assert_eq!(summary.auc, harmonic_mean(&[1.0, 0.5]));
+    let all = pauc(&[1.0, 2.0, 3.5], &[3.0, 4.0], PAUC_MAX_FPR);
+    assert_eq!(summary.pauc, all);
+    assert_eq!(summary.notes, Vec::<String>::new());
+
+    let one_domain = [
+        clip("00", Source, false, 1.0),
+        clip("00", Source, true, 2.0),
+        clip("00", Source, true, 0.5),
+        clip("01", Source, false, 2.0),
+    ];
+    let summary = summarise(&one_domain);
+    assert_eq!(summary.auc, Some(0.5));
+    let note = "fan 01: no anomalous clips, left out of the means";
+    assert_eq!(summary.notes, [note]);
+    assert_eq!(summarise(&[]).auc, None);
+}
+
+proptest! {
+    #[test]
+    fn auc_sees_only_the_order(
+        normal in prop::collection::vec(-4i8..4, 1..20),
+        anomaly in prop::collection::vec(-4i8..4, 1..20),
+    ) {
+        let map = |scores: &[i8], f: fn(f64) -> f64| -> Vec<f64> {
+            scores.iter().map(|s| f(f64::from(*s))).collect()
+        };
+        let figures = |f: fn(f64) -> f64| {
+            let (normal, anomaly) = (map(&normal, f), map(&anomaly, f));
+            (auc(&normal, &anomaly), pauc(&normal, &anomaly, PAUC_MAX_FPR))
+        };
+        prop_assert_eq!(figures(|s| s), figures(|s| s.exp() * 7.0 - 3.0));
+        let plain = auc(&map(&normal, |s| s), &map(&anomaly, |s| s)).unwrap();
+        let swapped = auc(&map(&anomaly, |s| s), &map(&normal, |s| s)).unwrap();
+        // Both are sums of at most 40 fractions.
+        prop_assert!((plain + swapped - 1.0).abs() < 1e-12);
+        // The definition: the share of pairs in the right order, ties half.
+        let pairs = normal.iter().flat_map(|n| anomaly.iter().map(move |a| (n, a)));
+        let right: f64 = pairs.map(|(n, a)| match a.cmp(n) {
+            Ordering::Greater => 1.0,
+            Ordering::Equal => 0.5,
+            Ordering::Less => 0.0,
+        }).sum();
+        let count = (normal.len() * anomaly.len()) as f64;
+        prop_assert!((plain - right / count).abs() < 1e-12);
+    }
+}

@@ -1,0 +1,178 @@
+//! Reading `.tflite` files: ours, others', damaged ones, and those that are refused.
+
+use std::{fs, path::PathBuf};
+
+use nas::{
+    graph::Graph,
+    quant::{Interpreter, QuantizedModel, quantize},
+    space::{Spaces, builtin},
+    units::Rng,
+};
+use proptest::prelude::*;
+
+use crate::{
+    networks::{random_file_graph, random_graph, random_weights},
+    oracle::{python, run_oracles},
+    real::shared,
+};
+
+/// Inputs per file.
+const INPUTS: usize = 100;
+
+/// All int8 files of the shared data give the outputs that TFLM gives, bit for bit.
+#[test]
+fn foreign_files_give_the_outputs_of_tflm() {
+    let (Some(files), Some(python)) = (foreign_files(), python()) else {
+        return;
+    };
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut rng = Rng::new(7, 0);
+    for path in &files {
+        let file = fs::read(path).expect("the file is there");
+        let model = QuantizedModel::from_tflite(&file)
+            .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let blob = model.to_blob();
+        let mut interpreter = Interpreter::new(&blob).expect("a read model runs");
+        let (length, _) = interpreter.lengths();
+        let (mut inputs, mut outputs) = (Vec::new(), Vec::new());
+        for _ in 0..INPUTS {
+            let input: Vec<i8> = (0..length).map(|_| rng.below(256) as u8 as i8).collect();
+            outputs.extend(interpreter.run(&input).iter().map(|value| *value as u8));
+            inputs.extend(input.iter().map(|value| *value as u8));
+        }
+        let case = folder.path().join(path.file_name().expect("a file"));
+        fs::write(case.with_extension("in"), inputs).expect("the folder takes files");
+        fs::write(case.with_extension("out"), outputs).expect("the folder takes files");
+        fs::write(case, file).expect("the folder takes files");
+    }
+    let summary = run_oracles(&python, folder.path(), &["--no-vela"]);
+    println!("{summary}");
+    let none = serde_json::json!([]);
+    assert_eq!(summary["failures"], none, "{summary}");
+    assert_eq!(summary["tflm_different_models"], none, "{summary}");
+    assert_eq!(summary["models"], files.len(), "{summary}");
+}
+
+#[test]
+fn what_is_written_again_is_what_was_read() {
+    for path in foreign_files().unwrap_or_default() {
+        let model = QuantizedModel::from_tflite(&fs::read(&path).expect("the file is there"));
+        let model = model.expect("the file is supported");
+        assert_eq!(
+            QuantizedModel::from_tflite(&model.to_tflite()),
+            Ok(model),
+            "{}",
+            path.display()
+        );
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn models_come_back_as_they_were_written(seed in 0u64..1 << 40) {
+        for graph in [random_graph(seed), random_file_graph(seed), random_candidate(seed)] {
+            let model = random_model(graph, seed);
+            prop_assert_eq!(QuantizedModel::from_tflite(&model.to_tflite()), Ok(deployed(model)));
+        }
+    }
+
+    #[test]
+    fn damaged_files_never_panic(
+        seed in 0u64..400,
+        damage in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
+        end in any::<prop::sample::Index>(),
+        cut in any::<bool>(),
+    ) {
+        let mut file = random_model(random_file_graph(seed), seed).to_tflite();
+        for (at, value) in damage {
+            let at = at.index(file.len());
+            file[at] = value;
+        }
+        if cut {
+            file.truncate(end.index(file.len()));
+        }
+        run_if_read(&file);
+    }
+}
+
+#[test]
+fn any_bytes_never_panic() {
+    bolero::check!().for_each(|bytes: &[u8]| {
+        run_if_read(bytes);
+        // Most bytes end at the identifier; with it the reader gets further.
+        let mut file = bytes.to_vec();
+        if let Some(identifier) = file.get_mut(4..8) {
+            identifier.copy_from_slice(b"TFL3");
+            run_if_read(&file);
+        }
+    });
+}
+
+fn run_if_read(file: &[u8]) {
+    if let Ok(model) = QuantizedModel::from_tflite(file) {
+        let blob = model.to_blob();
+        let mut interpreter = Interpreter::new(&blob).expect("a read model runs");
+        // A huge network is legal, and slow.
+        if model.graph.macs() < 1 << 22 && interpreter.arena_bytes() < 1 << 22 {
+            let input = vec![0; interpreter.lengths().0];
+            interpreter.run(&input);
+        }
+    }
+}
+
+#[test]
+fn what_is_not_supported_is_named() {
+    let check = |file: &[u8], expected: &str| {
+        let error = QuantizedModel::from_tflite(file).expect_err("the file is refused");
+        assert!(error.to_string().contains(expected), "{error}");
+    };
+    check(b"", "not a .tflite file");
+    check(b"RIFF....WAVEfmt ", "not a .tflite file");
+    check(&[0, 0, 0, 0, b'T', b'F', b'L', b'3'], "damaged");
+    if let Some(path) = shared("data/tflite/ad01_fp32.tflite") {
+        let file = fs::read(path).expect("the file is there");
+        check(&file, "float32, and only int8 is supported");
+    }
+}
+
+/// The int8 files of the shared data.
+fn foreign_files() -> Option<Vec<PathBuf>> {
+    let mut files: Vec<PathBuf> = fs::read_dir(shared("data/tflite")?)
+        .expect("a folder")
+        .map(|entry| entry.expect("a readable folder").path())
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "tflite")
+        })
+        .filter(|path| !path.to_string_lossy().contains("fp32"))
+        .collect();
+    files.sort();
+    assert!(files.len() > 30, "the files were not found");
+    Some(files)
+}
+
+fn random_candidate(seed: u64) -> Graph {
+    let mut rng = Rng::new(seed, 3);
+    let spaces = Spaces::new(builtin(), 6);
+    spaces.decode(&spaces.random(&mut rng)).graph
+}
+
+fn random_model(graph: Graph, seed: u64) -> QuantizedModel {
+    let mut rng = Rng::new(seed, 1);
+    let weights = random_weights(&graph, &mut rng);
+    let window: Vec<f32> = (0..graph.input_shape().len())
+        .map(|_| rng.normal() as f32)
+        .collect();
+    quantize(&graph, &weights, &[&window]).expect("the random network is quantised")
+}
+
+/// Without what concerns training alone.
+fn deployed(mut model: QuantizedModel) -> QuantizedModel {
+    for op in &mut model.graph.ops {
+        op.batch_norm = false;
+        op.dropout = 0.0;
+    }
+    model
+}
