@@ -3,7 +3,9 @@
 mod completions;
 mod data;
 mod exit;
+mod export;
 mod front;
+mod measure;
 mod open;
 mod progress;
 mod report;
@@ -13,6 +15,7 @@ mod search;
 mod show;
 mod spaces;
 mod targets;
+mod verify;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -89,6 +92,12 @@ enum Command {
     Front(front::Args),
     /// Draw the Pareto front and the hypervolume of a run as SVG and PNG
     Report(report::Args),
+    /// Run found models as firmware, in QEMU or on a board
+    Measure(measure::Args),
+    /// Write a found model with its firmware into a folder
+    Export(export::Args),
+    /// Run an exported folder against its golden vectors
+    Verify(verify::Args),
     /// Score sound clips with a found model
     Score(score::Args),
     /// List the search spaces
@@ -111,6 +120,9 @@ pub fn main() -> ExitCode {
         Command::Show(args) => args.run(global),
         Command::Front(args) => args.run(global),
         Command::Report(args) => args.run(global),
+        Command::Measure(args) => args.run(global),
+        Command::Export(args) => args.run(global),
+        Command::Verify(args) => args.run(global),
         Command::Score(args) => args.run(global),
         Command::Spaces(args) => args.run(global),
         Command::Targets(args) => args.run(global),

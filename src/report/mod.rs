@@ -10,6 +10,7 @@ pub mod html;
 pub mod json;
 pub mod listing;
 mod load;
+pub mod measured;
 pub mod ranks;
 pub mod table;
 
@@ -20,6 +21,7 @@ pub use load::{load, load_runs, load_trial};
 use crate::{
     run::Objective,
     space::Task,
+    store::MeasurementRow,
     target::{Budget, Cost, CostSource, Metric},
 };
 
@@ -78,6 +80,8 @@ pub struct RunInfo {
     pub scored: Vec<ScoredTrial>,
     /// Trials over budget, as far as a figure should show them.
     pub rejected: Vec<RejectedTrial>,
+    /// What was seen when models ran as firmware, by trial and place.
+    pub measurements: Vec<MeasurementRow>,
     /// What a reader must know, such as too few clips to mean anything.
     pub notes: Vec<String>,
 }

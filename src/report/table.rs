@@ -6,7 +6,9 @@ use comfy_table::{
     CellAlignment, ContentArrangement, Table, {ContentLineStyle, LineStyle, TableStyle},
 };
 
-use super::{ReportError, RunInfo, ScoredTrial, approach, ranks::Ranks};
+use super::{
+    ReportError, RunInfo, ScoredTrial, approach, measured::measurement_table, ranks::Ranks,
+};
 use crate::target::{Cost, CostSource, Metric};
 
 /// The front of every target, one table each, in at most `width` columns of text; then how the targets disagree.
@@ -14,6 +16,7 @@ pub fn front_tables(info: &RunInfo, width: usize) -> String {
     let targets = 0..info.targets.len();
     let mut parts: Vec<String> = targets.map(|idx| front_table(info, idx, width)).collect();
     parts.extend(Ranks::new(info).map(|ranks| ranks.show(info)));
+    parts.extend(measurement_table(info));
     parts.join("\n")
 }
 
