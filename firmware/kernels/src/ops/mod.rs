@@ -14,6 +14,8 @@ mod pool;
 mod softmax;
 mod upsample;
 
+#[cfg(all(feature = "dsp", not(feature = "mve")))]
+mod dsp;
 #[cfg(feature = "mve")]
 mod mve;
 
@@ -33,10 +35,15 @@ pub use mean::{MeanScale, mean};
 pub use mve::{add_in_arena, conv2d, depthwise_conv2d, fully_connected};
 pub use pad::pad;
 pub use pool::average_pool2d;
-#[cfg(not(feature = "mve"))]
+#[cfg(not(any(feature = "dsp", feature = "mve")))]
 pub use portable::{add_in_arena, conv2d, depthwise_conv2d, fully_connected};
 pub use softmax::{MAX_CHANNELS, SoftmaxScale, softmax};
 pub use upsample::upsample;
+#[cfg(all(feature = "dsp", not(feature = "mve")))]
+pub use {
+    dsp::{conv2d, fully_connected},
+    portable::{add_in_arena, depthwise_conv2d},
+};
 
 use crate::{Words, requantize::multiply_by_quantized_multiplier};
 
@@ -97,7 +104,7 @@ impl Clamp {
 
 impl Requantize<'_> {
     /// Whether there are parameters for so many output channels.
-    #[cfg(feature = "mve")]
+    #[cfg(any(feature = "dsp", feature = "mve"))]
     fn fits(&self, channels: usize) -> bool {
         let scales = self.shifts.len();
         self.biases.len() == channels
