@@ -18,32 +18,32 @@ mod upsample;
 mod dsp;
 #[cfg(feature = "mve")]
 mod mve;
+#[cfg(any(feature = "dsp", feature = "mve"))]
+mod runs;
 
-/// The operators in plain Rust: the reference of the others, and what the host runs.
+/// Operators in plain Rust that have other builds: the reference of those, and what the host runs.
 pub mod portable {
     pub use super::{
         add::add_in_arena, convolution::conv2d, depthwise::depthwise_conv2d,
-        fully_connected::fully_connected,
+        fully_connected::fully_connected, pool::average_pool2d,
     };
 }
 
+#[cfg(all(feature = "dsp", not(feature = "mve")))]
+use dsp as build;
+#[cfg(feature = "mve")]
+use mve as build;
+#[cfg(not(any(feature = "dsp", feature = "mve")))]
+use portable as build;
+
 pub use add::{AddScales, add};
+pub use build::{add_in_arena, average_pool2d, conv2d, depthwise_conv2d, fully_connected};
 pub use lookup::lookup;
 pub use max_pool::max_pool2d;
 pub use mean::{MeanScale, mean};
-#[cfg(feature = "mve")]
-pub use mve::{add_in_arena, conv2d, depthwise_conv2d, fully_connected};
 pub use pad::pad;
-pub use pool::average_pool2d;
-#[cfg(not(any(feature = "dsp", feature = "mve")))]
-pub use portable::{add_in_arena, conv2d, depthwise_conv2d, fully_connected};
 pub use softmax::{MAX_CHANNELS, SoftmaxScale, softmax};
 pub use upsample::upsample;
-#[cfg(all(feature = "dsp", not(feature = "mve")))]
-pub use {
-    dsp::{conv2d, fully_connected},
-    portable::{add_in_arena, depthwise_conv2d},
-};
 
 use crate::{Words, requantize::multiply_by_quantized_multiplier};
 

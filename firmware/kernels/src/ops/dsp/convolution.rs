@@ -4,7 +4,7 @@ use super::{
     super::{Requantize, Sliding},
     even_bytes, fully_connected,
     requantize::{Rounding, scale},
-    unpack,
+    unpack, unpack_fours,
 };
 
 /// Pixels whose windows are unpacked side by side and share the loads of weights.
@@ -48,6 +48,11 @@ pub fn conv2d(
         zero_point,
         row_taps,
     };
+    // Whole kernel rows where they are short enough.
+    let chunk = match TAPS / row_taps {
+        0 => TAPS,
+        rows => rows * row_taps,
+    };
     let rounding = Rounding::of(requantize, taps);
     let mut unpacked: MaybeUninit<Unpacked> = MaybeUninit::uninit();
     let mut sums = [[0; PIXELS]; CHANNELS];
@@ -61,9 +66,9 @@ pub fn conv2d(
             for (idx, sums) in sums.iter_mut().enumerate() {
                 *sums = [requantize.biases.get(first + idx); PIXELS];
             }
-            for start in (0..taps).step_by(TAPS) {
-                let length = TAPS.min(taps - start);
-                if first == 0 || taps > TAPS {
+            for start in (0..taps).step_by(chunk) {
+                let length = chunk.min(taps - start);
+                if first == 0 || taps > chunk {
                     next = layer.unpack_windows(place, group, start, length, &mut unpacked);
                 }
                 let rows = &weights[first * taps + start..];
@@ -126,6 +131,23 @@ impl Layer<'_> {
         let [_, width, depth] = self.shape.input;
         let (top, bottom, row) = self.shape.valid(0, place[0]);
         let (left, right, column) = self.shape.valid(1, place[1]);
+        let (height, length_of_row) = (self.shape.kernel[0], self.row_taps);
+        let inside = (top, bottom, left, right) == (0, height, 0, self.shape.kernel[1]);
+        if inside && length_of_row.is_multiple_of(4) && length_of_row <= TAPS {
+            let (first_row, rows) = (start / length_of_row, length / length_of_row);
+            let step = width * depth;
+            let from = (row as usize + first_row) * step + column as usize * depth;
+            let source = self.input[from..][..(rows - 1) * step + length_of_row].as_ptr();
+            for idx in 0..rows {
+                // SAFETY: the slice has all rows, and the window fits.
+                unsafe {
+                    let words = unpacked.as_mut_ptr().cast::<u32>().add(pixel);
+                    let words = words.add(idx * length_of_row / 2 * PIXELS);
+                    unpack_fours::<PIXELS>(source.add(idx * step), length_of_row / 4, words);
+                }
+            }
+            return;
+        }
         let mut target = Target {
             words: unpacked.as_mut_ptr().cast::<u32>().wrapping_add(pixel),
             taps: 0,

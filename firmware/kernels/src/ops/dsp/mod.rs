@@ -8,11 +8,16 @@
     reason = "DSP instructions are reached by inline assembly"
 )]
 
+mod add;
 mod convolution;
+mod depthwise;
 mod fully_connected;
 mod requantize;
 
+pub use super::portable::average_pool2d;
+pub use add::add_in_arena;
 pub use convolution::conv2d;
+pub use depthwise::depthwise_conv2d;
 pub use fully_connected::fully_connected;
 
 use core::arch::asm;
@@ -24,6 +29,12 @@ fn even_bytes(word: u32) -> u32 {
     // SAFETY: reads and writes registers alone.
     unsafe { asm!("sxtb16 {}, {}", out(reg) halves, in(reg) word, options(pure, nomem, nostack)) };
     halves
+}
+
+/// Bytes 1 and 3 of a word as signed halfwords.
+#[inline(always)]
+fn odd_bytes(word: u32) -> u32 {
+    even_bytes(word >> 8)
 }
 
 /// Unpacks inputs in fours: bytes 0 and 2, then bytes 1 and 3, as weights are unpacked in the inner loops.
