@@ -89,14 +89,7 @@ impl Extractor {
     ///
     /// A clip of another rate is resampled first.
     pub fn extract(&self, audio: &Audio) -> Result<Matrix, AudioError> {
-        let resampled;
-        let audio = if audio.sample_rate_hz == self.spec.sample_rate_hz {
-            audio
-        } else {
-            resampled = audio.resampled(self.spec.sample_rate_hz)?;
-            &resampled
-        };
-        audio.require_finite()?;
+        let audio = audio.at_rate(self.spec.sample_rate_hz)?;
         let decibels = self.log_mel(&audio.samples)?;
         let values = match self.spec.feature {
             Feature::LogMel => decibels.iter().map(|db| *db as f32).collect(),
@@ -153,7 +146,7 @@ impl Extractor {
 }
 
 /// Bounds that keep every buffer small; beyond them no published front end lies.
-fn check(spec: &FeatureSpec) -> Result<(), AudioError> {
+pub(super) fn check(spec: &FeatureSpec) -> Result<(), AudioError> {
     require_sample_rate(spec.sample_rate_hz)?;
     require(
         spec.n_fft.is_power_of_two() && (16..=65_536).contains(&spec.n_fft),
@@ -248,7 +241,7 @@ fn ln(value: f64) -> f64 {
 }
 
 /// The first rows of the orthonormal DCT-II.
-fn dct_rows(coefficients: usize, n_mels: usize) -> Vec<Vec<f64>> {
+pub(super) fn dct_rows(coefficients: usize, n_mels: usize) -> Vec<Vec<f64>> {
     let count = n_mels as f64;
     (0..coefficients)
         .map(|row| {

@@ -16,11 +16,7 @@ impl FilterBank {
     /// A filter too narrow to hold a bin of the spectrum is empty, as in librosa.
     pub fn new(sample_rate_hz: u32, n_fft: usize, n_mels: usize) -> FilterBank {
         let rate = f64::from(sample_rate_hz);
-        let top_mel = mel_of_hz(rate / 2.0);
-        let edges: Vec<f64> = (0..n_mels + 2)
-            .map(|idx| hz_of_mel(top_mel * idx as f64 / (n_mels + 1) as f64))
-            .collect();
-        let filters = edges
+        let filters = band_edges_hz(sample_rate_hz, n_mels)
             .windows(3)
             .map(|edge| {
                 let [low, peak, high] = [edge[0], edge[1], edge[2]];
@@ -55,6 +51,14 @@ impl FilterBank {
             };
         }
     }
+}
+
+/// Where the triangles begin, peak and end: each at the edges `idx`, `idx + 1` and `idx + 2`.
+pub(super) fn band_edges_hz(sample_rate_hz: u32, n_mels: usize) -> Vec<f64> {
+    let top_mel = mel_of_hz(f64::from(sample_rate_hz) / 2.0);
+    (0..n_mels + 2)
+        .map(|idx| hz_of_mel(top_mel * idx as f64 / (n_mels + 1) as f64))
+        .collect()
 }
 
 // Slaney's scale: linear up to 1 kHz, 27 steps for every factor of 6.4 above.

@@ -1,5 +1,6 @@
-//! Sound to features: reading, resampling, log-mel and MFCC exactly as librosa computes them.
+//! Sound to features: reading, resampling, log-mel and MFCC, exactly as librosa computes them or as a device does.
 
+mod device;
 mod extract;
 mod flac;
 mod mel;
@@ -7,8 +8,9 @@ mod read;
 mod resample;
 mod wav;
 
-use std::{fmt, path::PathBuf};
+use std::{borrow::Cow, fmt, path::PathBuf};
 
+pub use device::{DeviceExtractor, DeviceTables};
 pub use extract::{Decibels, Extractor, Padding};
 pub use read::{Channel, decode, read, read_log_mel};
 
@@ -102,6 +104,17 @@ pub enum AudioError {
 }
 
 impl Audio {
+    /// The same sound at a rate; refuses samples that are not finite.
+    fn at_rate(&self, sample_rate_hz: u32) -> Result<Cow<'_, Audio>, AudioError> {
+        let audio = if self.sample_rate_hz == sample_rate_hz {
+            Cow::Borrowed(self)
+        } else {
+            Cow::Owned(self.resampled(sample_rate_hz)?)
+        };
+        audio.require_finite()?;
+        Ok(audio)
+    }
+
     fn require_finite(&self) -> Result<(), AudioError> {
         // One step above an exponent of all ones, the mark of NaN and infinity, is the sign bit. All
         // are looked at together, which is many times faster than stopping at the first.

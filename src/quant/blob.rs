@@ -48,6 +48,8 @@ pub fn write(model: &QuantizedModel) -> Vec<u8> {
         arena_bytes: arena_bytes as u32,
         input: graph.input as u32,
         output: graph.output as u32,
+        front_end_offset: 0,
+        decision_offset: 0,
     };
     let mut blob = header.to_bytes().to_vec();
     for ((shape, params), offset) in graph.tensors.iter().zip(&model.tensors).zip(offsets) {

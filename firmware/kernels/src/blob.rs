@@ -7,21 +7,31 @@
 //! | 12..16 | length of the whole blob |
 //! | 16..24 | [`checksum`] of everything after it |
 //! | 24..52 | tensor count, operator count, offset of tensors, offset of operators, arena bytes, input, output |
-//! | 52..96 | zero; room for the front end and the threshold |
+//! | 52..60 | offset of the front end, offset of the decision; 0 where there is none |
+//! | 60..96 | zero |
 //! | | tensors ([`Tensor`], 24 bytes each), operators ([`Op`], 64 bytes each) |
 //! | | constants: weights (offsets are multiples of 16), biases and multipliers (int32, multiples of 4), shifts (int8) |
+//! | | front end ([`FrontEndRecord`], 32 bytes), decision ([`Decision`], 16 bytes) |
+//! | | tables of the front end (f32, at a multiple of 16): those of [`TableLengths`], gains and offsets of the bands; ends (u16) |
+//!
+//! [`TableLengths`]: crate::front_end::TableLengths
 
 use core::fmt;
 
-use crate::ops::{AddScales, Clamp, SoftmaxScale};
+use crate::{
+    front_end::Spec,
+    ops::{AddScales, Clamp, SoftmaxScale},
+};
 
 pub const MAGIC: [u8; 8] = *b"NASMODEL";
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 pub const HEADER_BYTES: usize = 96;
 /// First byte that the checksum covers.
 pub const CHECKED_FROM: usize = 24;
 pub const TENSOR_BYTES: usize = 24;
 pub const OP_BYTES: usize = 64;
+pub const FRONT_END_BYTES: usize = 32;
+pub const DECISION_BYTES: usize = 16;
 /// Largest whole factor of [`Kind::Upsample`]; up to 40, TFLite's float arithmetic finds the same source pixel as whole division.
 pub const MAX_UPSAMPLE: u16 = 16;
 
@@ -35,6 +45,9 @@ pub struct Header {
     pub arena_bytes: u32,
     pub input: u32,
     pub output: u32,
+    /// 0 where there is none, as for the decision.
+    pub front_end_offset: u32,
+    pub decision_offset: u32,
 }
 
 /// An activation tensor and its place in the arena.
@@ -118,6 +131,51 @@ pub struct AddMultipliers {
     pub output_shift: i32,
 }
 
+/// The audio front end, and how its frames become the network's input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FrontEndRecord {
+    pub sample_rate_hz: u32,
+    pub n_fft: u32,
+    pub hop_length: u32,
+    pub n_mels: u32,
+    /// MFCC of a frame; 0 for log-mel.
+    pub coefficients: u32,
+    /// Frames that the network sees at once; its input has one row per frame.
+    pub frames: u32,
+    /// Frames from one window to the next.
+    pub frame_stride: u32,
+    /// Where the tables lie in the blob.
+    pub tables_offset: u32,
+}
+
+/// How outputs become a score, and from where on it is an anomaly.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Decision {
+    pub task: Task,
+    /// Windows that the score is a mean over.
+    pub windows: u32,
+    pub threshold: Threshold,
+}
+
+/// What the network was trained to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Task {
+    /// To give back its input; the score is the mean squared error.
+    Reconstruct,
+    /// To name a class; the score is the log-odds against the known one.
+    Classify,
+}
+
+/// A score above it is an anomaly.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Threshold {
+    None,
+    /// A quantile of the gamma distribution that fits the scores of normal training sound.
+    Gamma(f32),
+    /// A quantile of those scores.
+    Quantile(f32),
+}
+
 /// Why bytes are not a model that this build can run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BlobError {
@@ -129,7 +187,12 @@ pub enum BlobError {
     Tensor { index: u32, problem: &'static str },
     Op { index: u32, problem: &'static str },
     UnknownOperator { index: u32, kind: u32 },
+    FrontEnd(&'static str),
+    Decision(&'static str),
     ArenaTooSmall { needed: usize, found: usize },
+    MemoryTooSmall { needed: usize, found: usize },
+    NoFrontEnd,
+    NotAligned,
 }
 
 impl fmt::Display for BlobError {
@@ -168,11 +231,29 @@ impl fmt::Display for BlobError {
                     "operator {index} of the model is of kind {kind}, which this build does not have"
                 )
             }
+            BlobError::FrontEnd(problem) => {
+                write!(f, "the front end of the model is wrong: {problem}")
+            }
+            BlobError::Decision(problem) => {
+                write!(f, "the decision of the model is wrong: {problem}")
+            }
             BlobError::ArenaTooSmall { needed, found } => {
                 write!(
                     f,
                     "the model is too large: it needs an arena of {needed} bytes and has {found}"
                 )
+            }
+            BlobError::MemoryTooSmall { needed, found } => {
+                write!(
+                    f,
+                    "the front end is too large: it needs {needed} bytes and has {found}"
+                )
+            }
+            BlobError::NoFrontEnd => {
+                write!(f, "the model has no front end and decision, so it cannot hear")
+            }
+            BlobError::NotAligned => {
+                write!(f, "the model lies at an address that is not a multiple of 4")
             }
         }
     }
@@ -209,6 +290,8 @@ impl Header {
             self.arena_bytes,
             self.input,
             self.output,
+            self.front_end_offset,
+            self.decision_offset,
         ];
         for (bytes, word) in bytes[CHECKED_FROM..]
             .as_chunks_mut::<4>()
@@ -253,6 +336,8 @@ impl Header {
             arena_bytes: words[10],
             input: words[11],
             output: words[12],
+            front_end_offset: words[13],
+            decision_offset: words[14],
         })
     }
 }
@@ -463,6 +548,85 @@ impl AddMultipliers {
             output_shift: self.output_shift,
             clamp,
         }
+    }
+}
+
+impl FrontEndRecord {
+    pub fn to_bytes(&self) -> [u8; FRONT_END_BYTES] {
+        to_bytes([
+            self.sample_rate_hz,
+            self.n_fft,
+            self.hop_length,
+            self.n_mels,
+            self.coefficients,
+            self.frames,
+            self.frame_stride,
+            self.tables_offset,
+        ])
+    }
+
+    pub fn from_bytes(bytes: &[u8; FRONT_END_BYTES]) -> FrontEndRecord {
+        let words: [u32; FRONT_END_BYTES / 4] = from_bytes(bytes);
+        FrontEndRecord {
+            sample_rate_hz: words[0],
+            n_fft: words[1],
+            hop_length: words[2],
+            n_mels: words[3],
+            coefficients: words[4],
+            frames: words[5],
+            frame_stride: words[6],
+            tables_offset: words[7],
+        }
+    }
+
+    pub fn spec(&self) -> Spec {
+        Spec {
+            sample_rate_hz: self.sample_rate_hz as usize,
+            n_fft: self.n_fft as usize,
+            hop_length: self.hop_length as usize,
+            n_mels: self.n_mels as usize,
+            coefficients: self.coefficients as usize,
+        }
+    }
+}
+
+impl Decision {
+    pub fn to_bytes(&self) -> [u8; DECISION_BYTES] {
+        let task = match self.task {
+            Task::Reconstruct => 1,
+            Task::Classify => 2,
+        };
+        let (rule, threshold) = match self.threshold {
+            Threshold::None => (0, 0.0),
+            Threshold::Gamma(threshold) => (1, threshold),
+            Threshold::Quantile(threshold) => (2, threshold),
+        };
+        to_bytes([task, self.windows, rule, threshold.to_bits()])
+    }
+
+    pub fn from_bytes(bytes: &[u8; DECISION_BYTES]) -> Result<Decision, BlobError> {
+        let [task, windows, rule, threshold] = from_bytes(bytes);
+        let threshold = f32::from_bits(threshold);
+        if windows == 0 {
+            return Err(BlobError::Decision("its score is a mean over no windows"));
+        }
+        if !threshold.is_finite() {
+            return Err(BlobError::Decision("its threshold is not a number"));
+        }
+        Ok(Decision {
+            task: match task {
+                1 => Task::Reconstruct,
+                2 => Task::Classify,
+                _ => return Err(BlobError::Decision("its task is unknown")),
+            },
+            windows,
+            threshold: match rule {
+                0 => Threshold::None,
+                1 => Threshold::Gamma(threshold),
+                2 => Threshold::Quantile(threshold),
+                _ => return Err(BlobError::Decision("its threshold is of an unknown kind")),
+            },
+        })
     }
 }
 

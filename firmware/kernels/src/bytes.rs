@@ -23,7 +23,7 @@ impl<'a> Words<'a> {
         i32::from_le_bytes(self.0[idx])
     }
 
-    /// The address of a word, and whether it is one that whole words may be read from.
+    /// Where a word lies; not aligned if the blob is not.
     #[cfg(feature = "mve")]
     pub fn from(&self, first: usize) -> *const i32 {
         self.0[first..].as_ptr().cast()
@@ -49,4 +49,46 @@ impl<'a> Words<'a> {
 pub fn as_i8(bytes: &[u8]) -> &[i8] {
     // SAFETY: u8 and i8 have the same size and alignment, and every bit pattern is valid in both.
     unsafe { core::slice::from_raw_parts(bytes.as_ptr().cast(), bytes.len()) }
+}
+
+/// The same bytes as numbers; `None` where their address is not a multiple of 4, and on big-endian machines.
+#[expect(
+    unsafe_code,
+    reason = "the standard library has no safe cast from bytes to f32"
+)]
+pub fn as_f32(bytes: &[u8]) -> Option<&[f32]> {
+    // SAFETY: every bit pattern is valid in both.
+    let (before, numbers, after) = unsafe { bytes.align_to::<f32>() };
+    let whole = before.is_empty() && after.is_empty() && cfg!(target_endian = "little");
+    whole.then_some(numbers)
+}
+
+/// Divides memory into numbers of three kinds; `None` where it is too small. `shorts` must be even.
+pub fn memory_parts(
+    memory: &mut [u32],
+    floats: usize,
+    shorts: usize,
+    bytes: usize,
+) -> Option<(&mut [f32], &mut [i16], &mut [i8])> {
+    let (of_floats, rest) = memory.split_at_mut_checked(floats)?;
+    let (of_shorts, of_bytes) = rest.split_at_mut_checked(shorts.div_ceil(2))?;
+    let of_floats = of_words::<f32>(of_floats);
+    let of_shorts = of_words::<i16>(of_shorts).get_mut(..shorts)?;
+    let of_bytes = of_words::<i8>(of_bytes).get_mut(..bytes)?;
+    Some((of_floats, of_shorts, of_bytes))
+}
+
+/// A number without bit patterns that are not one, at most as large and as strictly aligned as a word.
+trait Plain: Copy {}
+impl Plain for f32 {}
+impl Plain for i16 {}
+impl Plain for i8 {}
+
+#[expect(
+    unsafe_code,
+    reason = "the standard library has no safe cast between numbers of different sizes"
+)]
+fn of_words<T: Plain>(words: &mut [u32]) -> &mut [T] {
+    // SAFETY: every bit pattern is valid in u32 and in `T`, whose alignment divides that of u32.
+    unsafe { words.align_to_mut::<T>().1 }
 }

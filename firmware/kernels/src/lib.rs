@@ -1,8 +1,9 @@
 //! int8 networks on the host and on microcontrollers, by the same code.
 //!
 //! A model is data: a [`Model`] reads a blob once and checks everything in it, a [`Session`] puts it into an arena
-//! and runs it, and after that nothing can fail. [`ops`] holds the operators as free functions on slices; their
-//! arithmetic is that of TensorFlow Lite for Microcontrollers, bit for bit. [`blob`] is the format.
+//! and runs it, and after that nothing can fail. A [`Stream`] does the same from samples: [`front_end`] makes features
+//! of them, [`score`] judges what the network made of those. [`ops`] holds the operators as free functions on slices;
+//! their arithmetic is that of TensorFlow Lite for Microcontrollers, bit for bit. [`blob`] is the format.
 //!
 //! The crate has no dependencies, needs no allocator, and knows nothing of the host.
 #![cfg_attr(not(feature = "std"), no_std)]
@@ -10,10 +11,14 @@
 
 pub mod blob;
 mod bytes;
+pub mod front_end;
 mod model;
 pub mod ops;
 mod requantize;
+pub mod score;
+mod stream;
 
 pub use bytes::Words;
 pub use model::{Model, Session};
 pub use requantize::{multiply_by_quantized_multiplier, rounding_shift_right};
+pub use stream::{Hop, Stream, memory_bytes};

@@ -4,10 +4,11 @@ use core::ops::Range;
 
 use crate::{
     blob::{
-        BlobError, Constants, HEADER_BYTES, Header, Kind, MAX_UPSAMPLE, OP_BYTES, Op, TENSOR_BYTES,
-        Tensor, Window,
+        BlobError, Constants, Decision, FrontEndRecord, HEADER_BYTES, Header, Kind, MAX_UPSAMPLE,
+        OP_BYTES, Op, TENSOR_BYTES, Task, Tensor, Window,
     },
     bytes::{Words, as_i8},
+    front_end::ends_are_sound,
     ops::{self, Requantize, Sliding},
 };
 
@@ -22,6 +23,8 @@ pub struct Model<'a> {
     arena_bytes: usize,
     input: Tensor,
     output: Tensor,
+    front_end: Option<FrontEndRecord>,
+    decision: Option<Decision>,
 }
 
 /// A model in an arena.
@@ -55,6 +58,18 @@ impl<'a> Model<'a> {
             arena_bytes: header.arena_bytes as usize,
             input: tensor(header.input, "its input is not one of its tensors")?,
             output: tensor(header.output, "its output is not one of its tensors")?,
+            front_end: match header.front_end_offset {
+                0 => None,
+                offset => Some(FrontEndRecord::from_bytes(
+                    record(blob, offset).ok_or(BlobError::FrontEnd("it lies outside the blob"))?,
+                )),
+            },
+            decision: match header.decision_offset {
+                0 => None,
+                offset => Some(Decision::from_bytes(
+                    record(blob, offset).ok_or(BlobError::Decision("it lies outside the blob"))?,
+                )?),
+            },
         };
         for (index, bytes) in tensors.iter().enumerate() {
             check_tensor(&Tensor::from_bytes(bytes), model.arena_bytes).map_err(|problem| {
@@ -71,6 +86,12 @@ impl<'a> Model<'a> {
                 .check_op(&op)
                 .map_err(|problem| BlobError::Op { index, problem })?;
         }
+        if let Some(front_end) = &model.front_end {
+            model.check_front_end(front_end).map_err(BlobError::FrontEnd)?;
+        }
+        if let Some(decision) = &model.decision {
+            model.check_decision(decision).map_err(BlobError::Decision)?;
+        }
         Ok(model)
     }
 
@@ -84,6 +105,15 @@ impl<'a> Model<'a> {
 
     pub fn output(&self) -> Tensor {
         self.output
+    }
+
+    /// `None` for a network alone, as for the decision.
+    pub fn front_end(&self) -> Option<FrontEndRecord> {
+        self.front_end
+    }
+
+    pub fn decision(&self) -> Option<Decision> {
+        self.decision
     }
 
     /// The operators in execution order.
@@ -105,6 +135,54 @@ impl<'a> Model<'a> {
         match arena.get_mut(..needed) {
             Some(arena) => Ok(Session { model: self, arena }),
             None => Err(BlobError::ArenaTooSmall { needed, found }),
+        }
+    }
+
+    /// The tables of the front end: numbers of 32 bits, those of the quantisation last, and the ends of bins.
+    pub(crate) fn front_end_tables(&self) -> (&'a [u8], &'a [[u8; 2]]) {
+        let tables = self.front_end.and_then(|record| self.find_tables(&record));
+        tables.unwrap_or_default()
+    }
+
+    /// `None` where they do not lie within the blob.
+    fn find_tables(&self, record: &FrontEndRecord) -> Option<(&'a [u8], &'a [[u8; 2]])> {
+        let spec = record.spec();
+        let lengths = spec.table_lengths();
+        let floats = 4 * (lengths.floats() + 2 * spec.bands());
+        let tables = self.blob.get(record.tables_offset as usize..)?;
+        let (floats, rest) = tables.split_at_checked(floats)?;
+        Some((floats, rest.get(..2 * lengths.ends)?.as_chunks().0))
+    }
+
+    fn check_front_end(&self, record: &FrontEndRecord) -> Result<(), &'static str> {
+        let spec = record.spec();
+        if let Some(fault) = spec.fault() {
+            return Err(fault);
+        }
+        if record.frames == 0 || record.frame_stride == 0 {
+            return Err("its windows are empty or do not move");
+        }
+        if u64::from(record.frames) * spec.bands() as u64 != self.input.len() as u64 {
+            return Err("its windows are not as long as the network's input");
+        }
+        if !record.tables_offset.is_multiple_of(16) || (record.tables_offset as usize) < HEADER_BYTES
+        {
+            return Err("its tables are not aligned");
+        }
+        match self.find_tables(record) {
+            Some((_, ends)) if ends_are_sound(&spec, ends) => Ok(()),
+            Some(_) => Err("the ends of its bins do not rise to their number"),
+            None => Err("its tables lie outside the blob"),
+        }
+    }
+
+    fn check_decision(&self, decision: &Decision) -> Result<(), &'static str> {
+        match decision.task {
+            Task::Reconstruct if self.output.len() != self.input.len() => {
+                Err("a reconstruction is not as long as what it reconstructs")
+            }
+            Task::Classify if self.output.len() < 2 => Err("there are fewer than two classes"),
+            _ => Ok(()),
         }
     }
 
@@ -438,7 +516,7 @@ impl<'a> Model<'a> {
                     output.zero_point,
                     op.clamp,
                 );
-                add_in_arena(arena, from, second.range().start, to.start, &scales);
+                ops::add_in_arena(arena, from, second.range().start, to.start, &scales);
             }
             Kind::Upsample(factor) => {
                 let shape = input.shape.map(|length| length as usize);
@@ -495,6 +573,10 @@ impl Tensor {
     pub fn range(&self) -> Range<usize> {
         self.offset as usize..self.offset as usize + self.len()
     }
+}
+
+fn record<const BYTES: usize>(blob: &[u8], offset: u32) -> Option<&[u8; BYTES]> {
+    records(blob, offset, 1)?.first()
 }
 
 fn records<const BYTES: usize>(blob: &[u8], offset: u32, count: u32) -> Option<&[[u8; BYTES]]> {
@@ -562,31 +644,6 @@ fn split(arena: &mut [i8], from: Range<usize>, to: Range<usize>) -> (&[i8], &mut
     } else {
         let (low, high) = arena.split_at_mut(from.start);
         (&high[..from.len()], &mut low[to])
-    }
-}
-
-/// `ADD` piece by piece through copies, so that the output may lie on either input, or on both.
-#[inline(always)]
-fn add_in_arena(
-    arena: &mut [i8],
-    left: Range<usize>,
-    right: usize,
-    to: usize,
-    scales: &ops::AddScales,
-) {
-    const PIECE: usize = 64;
-    let (mut left_piece, mut right_piece) = ([0; PIECE], [0; PIECE]);
-    for done in (0..left.len()).step_by(PIECE) {
-        let length = PIECE.min(left.len() - done);
-        left_piece[..length].copy_from_slice(&arena[left.start + done..][..length]);
-        right_piece[..length].copy_from_slice(&arena[right + done..][..length]);
-        let output = &mut arena[to + done..][..length];
-        ops::add(
-            &left_piece[..length],
-            &right_piece[..length],
-            scales,
-            output,
-        );
     }
 }
 

@@ -19,20 +19,22 @@ mod mve;
 
 /// The operators in plain Rust: the reference of the others, and what the host runs.
 pub mod portable {
-    pub use super::{convolution::conv2d, fully_connected::fully_connected};
+    pub use super::{
+        add::add_in_arena, convolution::conv2d, depthwise::depthwise_conv2d,
+        fully_connected::fully_connected,
+    };
 }
 
 pub use add::{AddScales, add};
-pub use depthwise::depthwise_conv2d;
 pub use lookup::lookup;
 pub use max_pool::max_pool2d;
 pub use mean::{MeanScale, mean};
 #[cfg(feature = "mve")]
-pub use mve::{conv2d, fully_connected};
+pub use mve::{add_in_arena, conv2d, depthwise_conv2d, fully_connected};
 pub use pad::pad;
 pub use pool::average_pool2d;
 #[cfg(not(feature = "mve"))]
-pub use portable::{conv2d, fully_connected};
+pub use portable::{add_in_arena, conv2d, depthwise_conv2d, fully_connected};
 pub use softmax::{MAX_CHANNELS, SoftmaxScale, softmax};
 pub use upsample::upsample;
 
@@ -101,6 +103,12 @@ impl Requantize<'_> {
         self.biases.len() == channels
             && self.multipliers.len() == scales
             && (scales == 1 || scales == channels)
+    }
+
+    /// Whether whole words may be read at once; a blob may lie at any address.
+    #[cfg(feature = "mve")]
+    fn is_aligned(&self) -> bool {
+        self.biases.from(0).is_aligned() && self.multipliers.from(0).is_aligned()
     }
 
     /// Scales `N` neighbouring channels, the first of them `first`.

@@ -1,0 +1,223 @@
+//! Samples in, an anomaly score and a decision out.
+
+use crate::{
+    Model,
+    blob::{BlobError, Decision, FrontEndRecord, Threshold},
+    bytes::{as_f32, memory_parts},
+    front_end::{Framer, FrontEnd, Quantizer, Spec},
+    score::{MeanScore, window_score},
+};
+
+/// A detector that hears: front end, network, score and decision.
+///
+/// Every hop of samples makes one frame of features. When `frames` of them are there, and from then on every
+/// `frame_stride` frames, the network sees the latest `frames` and scores them.
+#[derive(Debug)]
+pub struct Stream<'m, 'a> {
+    model: &'m Model<'a>,
+    framer: Framer<'a, 'm>,
+    quantizer: Quantizer<'a>,
+    decision: Decision,
+    class: usize,
+    arena: &'m mut [i8],
+    /// The latest frames as the network takes them; `row` is where the next one goes, in place of the oldest.
+    history: &'m mut [i8],
+    frames: usize,
+    frame_stride: usize,
+    row: usize,
+    /// Frames to come before the next window is complete.
+    missing: usize,
+    window_score: Option<f32>,
+    mean: MeanScore,
+}
+
+/// What one more frame brought.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Hop {
+    /// The score of the window that this frame completed; `None` between windows.
+    pub window_score: Option<f32>,
+    /// The mean over the latest windows; `None` before the first.
+    pub score: Option<f32>,
+    /// Whether the score is above the threshold; `None` before the first window, and for a model without a threshold.
+    pub anomaly: Option<bool>,
+}
+
+impl<'a> Model<'a> {
+    /// Bytes that a [`Stream`] needs beside the arena, a multiple of 4; 0 for a model without a front end.
+    pub fn stream_bytes(&self) -> usize {
+        self.front_end().map_or(0, |record| {
+            memory_bytes(&record.spec(), record.frames as usize)
+        })
+    }
+}
+
+/// Bytes that a [`Stream`] needs beside the arena: samples of one frame, scratch, and the int8 frames of a window.
+pub const fn memory_bytes(spec: &Spec, frames: usize) -> usize {
+    let history = frames * spec.bands();
+    4 * spec.scratch_len() + 2 * spec.n_fft + history.next_multiple_of(4)
+}
+
+impl<'m, 'a> Stream<'m, 'a> {
+    /// A stream that has heard nothing yet.
+    ///
+    /// `class` is what the sound should be, for classifiers: an index of the network's outputs. `memory` holds at least
+    /// [`Model::stream_bytes`]. The model must lie at an address that is a multiple of 4.
+    pub fn new(
+        model: &'m Model<'a>,
+        class: usize,
+        arena: &'m mut [i8],
+        memory: &'m mut [u32],
+    ) -> Result<Stream<'m, 'a>, BlobError> {
+        let (Some(record), Some(decision)) = (model.front_end(), model.decision()) else {
+            return Err(BlobError::NoFrontEnd);
+        };
+        let (needed, found) = (model.arena_bytes(), arena.len());
+        let Some(arena) = arena.get_mut(..needed) else {
+            return Err(BlobError::ArenaTooSmall { needed, found });
+        };
+        let (front_end, quantizer) = model.tables(&record)?;
+        let spec = *front_end.spec();
+        let (needed, found) = (model.stream_bytes(), 4 * memory.len());
+        let history = record.frames as usize * spec.bands();
+        let (scratch, samples, history) =
+            memory_parts(memory, spec.scratch_len(), spec.n_fft, history)
+                .ok_or(BlobError::MemoryTooSmall { needed, found })?;
+        let mut stream = Stream {
+            model,
+            framer: Framer::new(front_end, samples, scratch),
+            quantizer,
+            decision,
+            class,
+            arena,
+            history,
+            frames: record.frames as usize,
+            frame_stride: record.frame_stride as usize,
+            row: 0,
+            missing: 0,
+            window_score: None,
+            mean: MeanScore::new(decision.windows),
+        };
+        stream.reset();
+        Ok(stream)
+    }
+
+    /// Forgets all that was heard.
+    pub fn reset(&mut self) {
+        self.framer.reset();
+        self.mean.reset();
+        self.row = 0;
+        self.missing = self.frames;
+        self.window_score = None;
+    }
+
+    /// Takes samples off the front of `heard` until a frame is complete, and says what it brought; `None` when all
+    /// samples were taken before.
+    ///
+    /// ```ignore
+    /// let mut heard = &samples[..];
+    /// while let Some(hop) = stream.next(&mut heard) { … }
+    /// ```
+    pub fn next(&mut self, heard: &mut &[i16]) -> Option<Hop> {
+        let features = self.framer.next(heard)?;
+        let bands = features.len();
+        let row = &mut self.history[self.row * bands..][..bands];
+        self.quantizer.quantize(features, row);
+        self.row = (self.row + 1) % self.frames;
+        self.missing -= 1;
+        let window_score = (self.missing == 0).then(|| self.score_window(bands));
+        let score = self.mean.mean();
+        Some(Hop {
+            window_score,
+            score,
+            anomaly: score.and_then(|score| self.decision.is_anomaly(score)),
+        })
+    }
+
+    /// Takes all samples, and says what the last complete frame brought, if there was one.
+    pub fn push(&mut self, mut samples: &[i16]) -> Option<Hop> {
+        let mut last = None;
+        while let Some(hop) = self.next(&mut samples) {
+            last = Some(hop);
+        }
+        last
+    }
+
+    /// The latest frames, int8 as the network takes them: the older piece first.
+    pub fn window(&self) -> [&[i8]; 2] {
+        let bands = self.history.len() / self.frames;
+        let (newer, older) = self.history.split_at(self.row * bands);
+        [older, newer]
+    }
+
+    /// What the network made of the last window.
+    pub fn output(&self) -> &[i8] {
+        &self.arena[self.model.output().range()]
+    }
+
+    /// The score of the last window; `None` before the first.
+    pub fn window_score(&self) -> Option<f32> {
+        self.window_score
+    }
+
+    /// The mean over the latest windows; `None` before the first.
+    pub fn score(&self) -> Option<f32> {
+        self.mean.mean()
+    }
+
+    /// Windows that the score is a mean of.
+    pub fn windows(&self) -> u32 {
+        self.mean.windows()
+    }
+
+    fn score_window(&mut self, bands: usize) -> f32 {
+        let (newer, older) = self.history.split_at(self.row * bands);
+        let input = &mut self.arena[self.model.input().range()];
+        let (first, second) = input.split_at_mut(older.len());
+        first.copy_from_slice(older);
+        second.copy_from_slice(newer);
+        if let Ok(mut session) = self.model.session(self.arena) {
+            session.run();
+        }
+        let score = window_score(
+            self.decision.task,
+            self.class,
+            [older, newer],
+            &self.model.input(),
+            &self.arena[self.model.output().range()],
+            &self.model.output(),
+        );
+        self.window_score = Some(score);
+        self.mean.push(score);
+        self.missing = self.frame_stride;
+        score
+    }
+}
+
+impl Decision {
+    /// Whether a score is above the threshold; `None` where there is none.
+    pub fn is_anomaly(&self, score: f32) -> Option<bool> {
+        match self.threshold {
+            Threshold::None => None,
+            Threshold::Gamma(threshold) | Threshold::Quantile(threshold) => {
+                Some(score > threshold)
+            }
+        }
+    }
+}
+
+impl<'a> Model<'a> {
+    /// The tables of the front end and of its quantisation, where the blob lies aligned.
+    fn tables(
+        &self,
+        record: &FrontEndRecord,
+    ) -> Result<(FrontEnd<'a>, Quantizer<'a>), BlobError> {
+        let spec = record.spec();
+        let (floats, ends) = self.front_end_tables();
+        let floats = as_f32(floats).ok_or(BlobError::NotAligned)?;
+        let (floats, quantizer) = floats.split_at(spec.table_lengths().floats());
+        let (gains, offsets) = quantizer.split_at(spec.bands());
+        // The model was parsed, so its front end is sound.
+        let front_end = FrontEnd::new(spec, floats, ends).ok_or(BlobError::NoFrontEnd)?;
+        Ok((front_end, Quantizer { gains, offsets }))
+    }
+}
