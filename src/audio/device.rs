@@ -2,7 +2,7 @@
 
 use std::f64::consts::PI;
 
-use nas_kernels::front_end::{FrontEnd, Framer, Spec};
+use nas_kernels::front_end::{Framer, FrontEnd, Spec};
 
 use super::{
     Audio, AudioError, Feature, FeatureSpec, Matrix,
@@ -132,8 +132,7 @@ fn push_twiddles(n_fft: usize, floats: &mut Vec<f32>) {
     while 4 * quarter <= points {
         for block in 0..quarter / 4 {
             for times in 1..4 {
-                let turns =
-                    |lane| (times * (4 * block + lane)) as f64 / (4 * quarter) as f64;
+                let turns = |lane| (times * (4 * block + lane)) as f64 / (4 * quarter) as f64;
                 push(&turns, 4);
             }
         }

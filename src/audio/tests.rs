@@ -120,7 +120,10 @@ fn features_are_those_of_librosa() {
 fn distance_from_librosa(spec: &FeatureSpec, audio: &Audio) -> (f64, f64) {
     let exact = Extractor::new(spec).unwrap().extract(audio).unwrap();
     let device = DeviceExtractor::new(spec).unwrap().extract(audio).unwrap();
-    assert_eq!((exact.bands, exact.frames()), (device.bands, device.frames()));
+    assert_eq!(
+        (exact.bands, exact.frames()),
+        (device.bands, device.frames())
+    );
     let squares = exact.values.iter().zip(&device.values);
     let squares: f64 = squares
         .map(|(e, d)| (f64::from(*e) - f64::from(*d)).powi(2))
@@ -135,11 +138,25 @@ fn distance_from_librosa(spec: &FeatureSpec, audio: &Audio) -> (f64, f64) {
 fn device_features_are_close() {
     let mut rng = crate::units::Rng::new(5, 5);
     let samples = (0..16_000).map(|_| (rng.normal() * 1000.0).round() as f32 / 32768.0);
-    let audio = Audio { samples: samples.collect(), sample_rate_hz: 16_000 };
+    let audio = Audio {
+        samples: samples.collect(),
+        sample_rate_hz: 16_000,
+    };
     for n_fft in [16, 32, 64, 128, 256, 512, 1024, 2048, 4096] {
         for n_mels in [1, 5, 40, 64, 128] {
-            for feature in [Feature::LogMel, Feature::Mfcc { coefficients: n_mels.min(13) }] {
-                let spec = FeatureSpec { n_fft, n_mels, feature, hop_length: 300, ..DCASE };
+            for feature in [
+                Feature::LogMel,
+                Feature::Mfcc {
+                    coefficients: n_mels.min(13),
+                },
+            ] {
+                let spec = FeatureSpec {
+                    n_fft,
+                    n_mels,
+                    feature,
+                    hop_length: 300,
+                    ..DCASE
+                };
                 println!("{spec}: {:?}", distance_from_librosa(&spec, &audio));
             }
         }

@@ -353,7 +353,7 @@ fn band<T: Copy + PartialEq>(view: Option<CostView<T>>, show: impl Fn(T) -> Stri
 }
 
 /// A plain table.
-fn grid(header: &[&str], rows: Vec<Vec<String>>) -> String {
+pub(super) fn grid(header: &[&str], rows: Vec<Vec<String>>) -> String {
     let mut grid = Table::new();
     grid.load_style(table::STYLE)
         .set_header(header.iter().copied());

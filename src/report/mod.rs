@@ -2,6 +2,7 @@
 //!
 //! A caller fills a [`RunInfo`]; everything here is a function of it and knows nothing of how a trial was made.
 
+pub mod costs;
 pub mod draw;
 pub mod figure;
 #[cfg(test)]
@@ -10,12 +11,13 @@ pub mod html;
 pub mod json;
 pub mod listing;
 mod load;
+pub mod memory;
 pub mod ranks;
 pub mod table;
 
 use std::{fmt, path::PathBuf};
 
-pub use load::{load, load_runs, load_trial};
+pub use load::{Proposal, load, load_proposal, load_runs, load_trial};
 
 use crate::{
     run::Objective,

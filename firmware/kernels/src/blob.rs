@@ -250,10 +250,16 @@ impl fmt::Display for BlobError {
                 )
             }
             BlobError::NoFrontEnd => {
-                write!(f, "the model has no front end and decision, so it cannot hear")
+                write!(
+                    f,
+                    "the model has no front end and decision, so it cannot hear"
+                )
             }
             BlobError::NotAligned => {
-                write!(f, "the model lies at an address that is not a multiple of 4")
+                write!(
+                    f,
+                    "the model lies at an address that is not a multiple of 4"
+                )
             }
         }
     }

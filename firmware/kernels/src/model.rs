@@ -87,10 +87,14 @@ impl<'a> Model<'a> {
                 .map_err(|problem| BlobError::Op { index, problem })?;
         }
         if let Some(front_end) = &model.front_end {
-            model.check_front_end(front_end).map_err(BlobError::FrontEnd)?;
+            model
+                .check_front_end(front_end)
+                .map_err(BlobError::FrontEnd)?;
         }
         if let Some(decision) = &model.decision {
-            model.check_decision(decision).map_err(BlobError::Decision)?;
+            model
+                .check_decision(decision)
+                .map_err(BlobError::Decision)?;
         }
         Ok(model)
     }
@@ -165,7 +169,8 @@ impl<'a> Model<'a> {
         if u64::from(record.frames) * spec.bands() as u64 != self.input.len() as u64 {
             return Err("its windows are not as long as the network's input");
         }
-        if !record.tables_offset.is_multiple_of(16) || (record.tables_offset as usize) < HEADER_BYTES
+        if !record.tables_offset.is_multiple_of(16)
+            || (record.tables_offset as usize) < HEADER_BYTES
         {
             return Err("its tables are not aligned");
         }

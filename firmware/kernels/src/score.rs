@@ -48,12 +48,7 @@ pub fn reconstruction_error(
 }
 
 /// Adds the products `x x`, `x y` and `y y`.
-fn add_products(
-    sums: &mut [i64; 3],
-    left: &[i8],
-    right: &[i8],
-    [left_zero, right_zero]: [i32; 2],
-) {
+fn add_products(sums: &mut [i64; 3], left: &[i8], right: &[i8], [left_zero, right_zero]: [i32; 2]) {
     // A product is at most 2^16, so a piece of 2^14 fits 32 bits.
     const PIECE: usize = 1 << 14;
     for (left, right) in left.chunks(PIECE).zip(right.chunks(PIECE)) {
@@ -176,7 +171,8 @@ mod tests {
         };
         let check = |window: &[i8], result: &[i8]| {
             let differences = window.iter().zip(result);
-            let squares = differences.map(|(x, y)| (value(&input, *x) - value(&OUTPUT, *y)).powi(2));
+            let squares =
+                differences.map(|(x, y)| (value(&input, *x) - value(&OUTPUT, *y)).powi(2));
             let expected = (squares.sum::<f64>() / window.len() as f64) as f32;
             for cut in 0..=window.len() {
                 let (first, second) = window.split_at(cut);
@@ -202,7 +198,10 @@ mod tests {
         check(&[-128, 127, 0], 2);
         check(&[5, 5, 5], 9);
         assert_eq!(log_odds_against(&[1], &OUTPUT, 0), -LARGEST_LOG_ODDS);
-        let wide = Tensor { scale: 9.0, ..OUTPUT };
+        let wide = Tensor {
+            scale: 9.0,
+            ..OUTPUT
+        };
         assert_eq!(log_odds_against(&[100, -100], &wide, 1), LARGEST_LOG_ODDS);
     }
 

@@ -198,19 +198,14 @@ impl Decision {
     pub fn is_anomaly(&self, score: f32) -> Option<bool> {
         match self.threshold {
             Threshold::None => None,
-            Threshold::Gamma(threshold) | Threshold::Quantile(threshold) => {
-                Some(score > threshold)
-            }
+            Threshold::Gamma(threshold) | Threshold::Quantile(threshold) => Some(score > threshold),
         }
     }
 }
 
 impl<'a> Model<'a> {
     /// The tables of the front end and of its quantisation, where the blob lies aligned.
-    fn tables(
-        &self,
-        record: &FrontEndRecord,
-    ) -> Result<(FrontEnd<'a>, Quantizer<'a>), BlobError> {
+    fn tables(&self, record: &FrontEndRecord) -> Result<(FrontEnd<'a>, Quantizer<'a>), BlobError> {
         let spec = record.spec();
         let (floats, ends) = self.front_end_tables();
         let floats = as_f32(floats).ok_or(BlobError::NotAligned)?;

@@ -123,9 +123,15 @@ fn transform4([a, b, c, d]: [Point; 4]) -> [Point; 4] {
     let (odd_sum, odd_difference) = ([b[0] + d[0], b[1] + d[1]], [b[0] - d[0], b[1] - d[1]]);
     [
         [sum[0] + odd_sum[0], sum[1] + odd_sum[1]],
-        [difference[0] + odd_difference[1], difference[1] - odd_difference[0]],
+        [
+            difference[0] + odd_difference[1],
+            difference[1] - odd_difference[0],
+        ],
         [sum[0] - odd_sum[0], sum[1] - odd_sum[1]],
-        [difference[0] - odd_difference[1], difference[1] + odd_difference[0]],
+        [
+            difference[0] - odd_difference[1],
+            difference[1] + odd_difference[0],
+        ],
     ]
 }
 
