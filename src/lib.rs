@@ -10,11 +10,13 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`cli`] | arguments, printing, exit codes |
+//! | [`bundle`] | the exported folder: model, firmware, C interface, golden vectors |
 //! | [`report`] | figures, tables and documents of a run |
 //! | [`run`] | the loop: propose, cost, train what fits, record |
 //! | [`store`] | all SQL |
 //! | [`search`] | samplers, Pareto front, hypervolume; pure |
 //! | [`evaluate`] | features, training, quantisation and scoring of one candidate |
+//! | [`measure`] | a model run as firmware, in QEMU or on a board: counts, memory, outputs compared |
 //! | [`train`] | graph to folded float weights; burn is only here |
 //! | [`quant`] | float weights to int8, `.tflite` and the blob that `nas-kernels` runs |
 //! | [`score`] | AUC, partial AUC and the other figures of merit |
@@ -27,11 +29,13 @@
 //! | [`units`] | quantities as people write them, the random generator |
 
 pub mod audio;
+pub mod bundle;
 pub mod cli;
 pub mod data;
 pub mod evaluate;
 pub mod features;
 pub mod graph;
+pub mod measure;
 pub mod quant;
 pub mod report;
 pub mod run;

@@ -1,4 +1,5 @@
 mod cli;
+mod firmware;
 mod layers;
 mod networks;
 mod oracle;

@@ -30,6 +30,17 @@ fn main() {
     println!("cargo:rustc-link-search={}", out.display());
     println!("cargo:rustc-link-arg=-Tlink.x");
     println!("cargo:rustc-env=NAS_BOARD={board}");
-    println!("cargo:rerun-if-env-changed=NAS_MODEL");
-    println!("cargo:rerun-if-env-changed=NAS_INPUT");
+    for (variable, file) in [("NAS_MODEL", "model.nas"), ("NAS_INPUT", "input.bin")] {
+        name_file(variable, file);
+    }
+}
+
+/// Where a file is: what the environment says, or `../model` as in an exported folder.
+fn name_file(variable: &str, file: &str) {
+    println!("cargo:rerun-if-env-changed={variable}");
+    let folder = env::var("CARGO_MANIFEST_DIR").expect("cargo names the folder of the package");
+    let exported = PathBuf::from(folder).join("../model").join(file);
+    let path = env::var_os(variable).map_or(exported, PathBuf::from);
+    println!("cargo:rerun-if-changed={}", path.display());
+    println!("cargo:rustc-env={variable}={}", path.display());
 }

@@ -2,9 +2,11 @@
 
 use crate::{
     audio::AudioError,
+    bundle::BundleError,
     data::{DataError, synthetic::WriteError},
     evaluate::{ModelError, PrepareError},
     features::FeatureError,
+    measure::MeasureError,
     report::ReportError,
     run::RunError,
     space::SpaceError,
@@ -68,6 +70,16 @@ impl From<RunError> for Failure {
     }
 }
 
+impl From<MeasureError> for Failure {
+    fn from(error: MeasureError) -> Failure {
+        let exit = match &error {
+            MeasureError::UnknownChip { .. } => Exit::Usage,
+            _ => Exit::Failure,
+        };
+        Failure::new(exit, error)
+    }
+}
+
 impl From<std::io::Error> for Failure {
     fn from(error: std::io::Error) -> Failure {
         Failure::new(Exit::Failure, error)
@@ -88,6 +100,7 @@ failures! {
     SpaceError => Usage,
     TargetError => Usage,
     AudioError => Failure,
+    BundleError => Failure,
     DataError => Failure,
     WriteError => Failure,
     FeatureError => Failure,

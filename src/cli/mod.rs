@@ -6,7 +6,9 @@ mod data;
 mod estimate;
 mod exit;
 mod explain;
+mod export;
 mod front;
+mod measure;
 mod open;
 mod progress;
 mod report;
@@ -16,6 +18,7 @@ mod search;
 mod show;
 mod spaces;
 mod targets;
+mod verify;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -92,6 +95,12 @@ enum Command {
     Front(front::Args),
     /// Draw the Pareto front and the hypervolume of a run as SVG and PNG
     Report(report::Args),
+    /// Run found models as firmware, in QEMU or on a board
+    Measure(measure::Args),
+    /// Write a found model with its firmware into a folder
+    Export(export::Args),
+    /// Run an exported folder against its golden vectors
+    Verify(verify::Args),
     /// Score sound clips with a found model
     Score(score::Args),
     /// Estimate what an int8 network costs on the targets
@@ -118,6 +127,9 @@ pub fn main() -> ExitCode {
         Command::Show(args) => args.run(global),
         Command::Front(args) => args.run(global),
         Command::Report(args) => args.run(global),
+        Command::Measure(args) => args.run(global),
+        Command::Export(args) => args.run(global),
+        Command::Verify(args) => args.run(global),
         Command::Score(args) => args.run(global),
         Command::Estimate(args) => args.run(global),
         Command::Explain(args) => args.run(global),

@@ -12,13 +12,30 @@ use crate::{
 
 /// The store for reading; a store that does not exist is a plain message.
 pub fn store(global: &Global) -> Result<Store, Failure> {
-    Store::open_read_only(&global.store).map_err(|error| match error {
+    match Store::open_read_only(&global.store) {
+        // One of an earlier version of the program is brought up to date.
+        Err(StoreError::OlderVersion { .. }) => writable_store(global),
+        result => result.map_err(no_runs),
+    }
+}
+
+/// The store for adding to it; it must exist.
+pub fn writable_store(global: &Global) -> Result<Store, Failure> {
+    if !global.store.exists() {
+        let path = global.store.clone();
+        return Err(no_runs(StoreError::Missing { path }));
+    }
+    Ok(Store::open(&global.store)?)
+}
+
+fn no_runs(error: StoreError) -> Failure {
+    match error {
         StoreError::Missing { path } => Failure::plain(format!(
             "there are no runs yet ({} does not exist); `nas search` begins one",
             path.display()
         )),
         error => error.into(),
-    })
+    }
 }
 
 /// A run of the store with all that reports show of it.

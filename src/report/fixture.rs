@@ -4,6 +4,7 @@ use super::{Costs, Figures, RejectedTrial, RunInfo, ScoredTrial, TargetInfo, Tri
 use crate::{
     run::Objective,
     space::Task,
+    store::{CyclesRow, MeasurementRow},
     target::{Budget, Cost, CostSource, Metric},
     units::Rng,
 };
@@ -170,6 +171,7 @@ pub fn fake_run(fake: &Fake) -> RunInfo {
         targets: targets.collect(),
         scored,
         rejected,
+        measurements: Vec::new(),
         notes: match fake.hostile {
             true => {
                 vec!["only 2 normal and 2 anomalous test clips: too few to mean anything".into()]
@@ -252,6 +254,7 @@ pub fn small_run() -> RunInfo {
         targets: vec![target("u55", vec![4, 9]), target("m7", vec![4])],
         scored: vec![first, second],
         rejected: Vec::new(),
+        measurements: Vec::new(),
         notes: vec!["too few clips".to_string()],
     }
 }
@@ -269,4 +272,29 @@ fn front(scored: &[ScoredTrial], target_idx: usize) -> Vec<u64> {
     let beats = |a: [f64; 3], b: [f64; 3]| a != b && a.iter().zip(b).all(|(a, b)| *a <= b);
     let member = |trial: &&ScoredTrial| !scored.iter().any(|other| beats(key(other), key(trial)));
     scored.iter().filter(member).map(|t| t.trial).collect()
+}
+
+/// Trial 4 on an emulated Cortex-M7.
+pub fn measurement() -> MeasurementRow {
+    MeasurementRow {
+        number: 4,
+        place: "qemu-m7".to_string(),
+        outputs_match: true,
+        instructions: Some(4_000_000),
+        cycles: Some(CyclesRow {
+            value: 3_000_000,
+            source: "estimated".to_string(),
+        }),
+        hop_instructions: None,
+        arena_bytes: 60_000,
+        front_end_bytes: None,
+        stack_bytes: 1_500,
+        text_bytes: 40_000,
+        rodata_bytes: 4_000,
+        data_bytes: 0,
+        bss_bytes: 8,
+        model_bytes: 52_000,
+        version: "0.1.0".to_string(),
+        measured_utc: "2026-01-01T00:00:00Z".to_string(),
+    }
 }

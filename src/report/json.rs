@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::{Costs, Figures, RunInfo, TargetInfo, TrialCounts};
 use crate::space::Task;
+use crate::store::MeasurementRow;
 use crate::target::{Budget, Cost, CostSource, Metric};
 
 /// The version that every document carries.
@@ -73,6 +74,8 @@ pub struct FrontMember {
     pub on_front: Vec<String>,
     /// Per target.
     pub costs: BTreeMap<String, CostsView>,
+    /// What was seen when the model ran as firmware, one per place.
+    pub measurements: Vec<MeasurementView>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -89,6 +92,59 @@ pub struct CostView<T> {
     pub source: &'static str,
     pub low: T,
     pub high: T,
+}
+
+/// What was seen when a model ran as firmware.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct MeasurementView {
+    /// `qemu-m7`, `qemu-m55` or the name of a chip.
+    pub on: String,
+    /// `emulated` or `measured`.
+    pub source: &'static str,
+    pub outputs_match: bool,
+    /// Of one inference; null on a chip.
+    pub instructions: Option<u64>,
+    /// Of one inference.
+    pub cycles: Option<CyclesView>,
+    /// Of one hop of the front end with what it leads to.
+    pub hop_instructions: Option<u64>,
+    pub arena_bytes: u64,
+    pub front_end_bytes: Option<u64>,
+    pub stack_bytes: u64,
+    /// Static data, arena, front end and stack.
+    pub ram_bytes: u64,
+    /// Code, constants and model.
+    pub flash_bytes: u64,
+    pub image: ImageView,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct CyclesView {
+    pub value: u64,
+    /// `estimated` (scheduled instructions) or `measured`.
+    pub source: String,
+}
+
+/// Bytes of a linked image by section, and of the model beside it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct ImageView {
+    pub text_bytes: u64,
+    pub rodata_bytes: u64,
+    pub data_bytes: u64,
+    pub bss_bytes: u64,
+    pub model_bytes: u64,
+}
+
+/// A member of the list that `nas measure --json` prints.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct MeasuredView {
+    pub trial: u64,
+    pub on: String,
+    pub outputs_match: bool,
+    pub instructions: Option<u64>,
+    pub arena_bytes: u64,
+    pub stack_bytes: u64,
+    pub image: ImageView,
 }
 
 /// What `nas runs --json` prints.
@@ -140,6 +196,8 @@ pub struct TrialDocument {
     pub groups: Vec<GroupView>,
     /// Per target.
     pub costs: BTreeMap<String, CostsView>,
+    /// What was seen when the model ran as firmware, one per place.
+    pub measurements: Vec<MeasurementView>,
     /// Share of each exceeded budget, such as 0.5 for half as much again; only where the trial was rejected.
     pub excess: BTreeMap<String, f64>,
     /// Only where the trial failed.
@@ -247,6 +305,7 @@ impl FrontDocument {
                 params: trial.params,
                 on_front: own.map(|(_, target)| target.clone()).collect(),
                 costs: names.zip(costs).collect(),
+                measurements: measurements_of(&info.measurements, *number),
             });
         }
         let by_target = || info.targets.iter().map(|target| target.name.clone());
@@ -279,6 +338,12 @@ impl RunsDocument {
     }
 }
 
+/// The measurements of one trial.
+pub fn measurements_of(rows: &[MeasurementRow], trial: u64) -> Vec<MeasurementView> {
+    let own = rows.iter().filter(|row| row.number as u64 == trial);
+    own.map(MeasurementView::from).collect()
+}
+
 /// A document as text, indented, with a line break at its end. Numbers that JSON cannot say are null.
 pub fn render<T: Serialize>(document: &T) -> String {
     let text = serde_json::to_string_pretty(document);
@@ -291,6 +356,59 @@ pub const fn task_name(task: Task) -> &'static str {
     match task {
         Task::Reconstruct => "reconstruct",
         Task::Classify { .. } => "classify",
+    }
+}
+
+impl From<&MeasurementRow> for ImageView {
+    fn from(row: &MeasurementRow) -> ImageView {
+        ImageView {
+            text_bytes: row.text_bytes as u64,
+            rodata_bytes: row.rodata_bytes as u64,
+            data_bytes: row.data_bytes as u64,
+            bss_bytes: row.bss_bytes as u64,
+            model_bytes: row.model_bytes as u64,
+        }
+    }
+}
+
+impl From<&MeasurementRow> for MeasurementView {
+    fn from(row: &MeasurementRow) -> MeasurementView {
+        let count = |value: Option<i64>| value.map(|value| value as u64);
+        let source = match row.instructions {
+            Some(_) => CostSource::Emulated,
+            None => CostSource::Measured,
+        };
+        MeasurementView {
+            on: row.place.clone(),
+            source: source.name(),
+            outputs_match: row.outputs_match,
+            instructions: count(row.instructions),
+            cycles: row.cycles.as_ref().map(|cycles| CyclesView {
+                value: cycles.value as u64,
+                source: cycles.source.clone(),
+            }),
+            hop_instructions: count(row.hop_instructions),
+            arena_bytes: row.arena_bytes as u64,
+            front_end_bytes: count(row.front_end_bytes),
+            stack_bytes: row.stack_bytes as u64,
+            ram_bytes: row.ram_bytes(),
+            flash_bytes: row.flash_bytes(),
+            image: ImageView::from(row),
+        }
+    }
+}
+
+impl From<&MeasurementRow> for MeasuredView {
+    fn from(row: &MeasurementRow) -> MeasuredView {
+        MeasuredView {
+            trial: row.number as u64,
+            on: row.place.clone(),
+            outputs_match: row.outputs_match,
+            instructions: row.instructions.map(|value| value as u64),
+            arena_bytes: row.arena_bytes as u64,
+            stack_bytes: row.stack_bytes as u64,
+            image: ImageView::from(row),
+        }
     }
 }
 
@@ -370,7 +488,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::report::fixture::small_run;
+    use crate::report::fixture::{measurement, small_run};
 
     #[test]
     fn the_front_is_the_documented_document() {
@@ -404,6 +522,7 @@ mod tests {
                             "energy_uj": null,
                         },
                     },
+                    "measurements": [],
                 },
                 {
                     "trial": 9, "space": "dense-ae", "task": "reconstruct", "auc_int8": 0.75, "pauc_int8": 0.625,
@@ -421,6 +540,7 @@ mod tests {
                             "energy_uj": null,
                         },
                     },
+                    "measurements": [],
                 },
             ],
             "budgets": {
@@ -495,6 +615,7 @@ mod tests {
                 anomalies: 0,
             }],
             costs: BTreeMap::new(),
+            measurements: vec![MeasurementView::from(&measurement())],
             excess: BTreeMap::new(),
             error: None,
             operators: vec![OperatorView {
@@ -510,6 +631,7 @@ mod tests {
             render(&FrontDocument::new(&info)),
             render(&RunsDocument::new(vec![run])),
             render(&trial),
+            render(&[MeasuredView::from(&measurement())]),
         ] {
             keys(&serde_json::from_str(&text).unwrap(), &mut found);
         }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{
     RunInfo,
-    json::{CostView, RunView, SCHEMA_VERSION, TrialDocument},
+    json::{CostView, MeasurementView, RunView, SCHEMA_VERSION, TrialDocument},
     table,
 };
 use crate::{
@@ -318,6 +318,9 @@ pub fn trial(trial: &TrialDocument) -> String {
         rows.collect(),
     );
     text += "\n\n";
+    for seen in &trial.measurements {
+        text += &measurement(seen);
+    }
     let rows = trial.operators.iter().map(|operator| {
         let [height, width, channels] = operator.output;
         vec![
@@ -333,6 +336,31 @@ pub fn trial(trial: &TrialDocument) -> String {
         text += &format!("file: {file}\n");
     }
     text
+}
+
+/// What was seen at one place.
+fn measurement(seen: &MeasurementView) -> String {
+    let outputs = match seen.outputs_match {
+        true => "outputs as on the host",
+        false => "outputs DIFFERENT from the host's",
+    };
+    let count = |what: &str, count: Option<u64>| {
+        count.map_or(String::new(), |count| format!(", {} {what}", Count(count)))
+    };
+    let cycles = seen.cycles.as_ref().map_or(String::new(), |cycles| {
+        format!(", {} cycles {}", Count(cycles.value), cycles.source)
+    });
+    format!(
+        "{} on {}: {outputs}{}{cycles}{}; RAM {} (arena {}, stack {}), flash {}\n",
+        seen.source,
+        seen.on,
+        count("instructions", seen.instructions),
+        count("instructions per hop", seen.hop_instructions),
+        Bytes(seen.ram_bytes),
+        Bytes(seen.arena_bytes),
+        Bytes(seen.stack_bytes),
+        Bytes(seen.flash_bytes)
+    )
 }
 
 /// A value, its band and its source.

@@ -6,7 +6,7 @@ use super::{
     Costs, Figures, RejectedTrial, ReportError, RunInfo, ScoredTrial, TargetInfo, TrialCounts,
     json::{
         CostsView, FiguresView, FrontEndView, GroupView, OperatorView, RunView, SCHEMA_VERSION,
-        TrialDocument, TrialsView,
+        TrialDocument, TrialsView, measurements_of,
     },
 };
 use crate::{
@@ -132,6 +132,7 @@ pub fn load(store: &Store, run: &Run) -> Result<RunInfo, ReportError> {
         targets: targets.iter().enumerate().map(target_info).collect(),
         scored,
         rejected,
+        measurements: store.measurements(run.id)?,
         notes,
     })
 }
@@ -295,6 +296,7 @@ pub fn load_trial(
             })
             .collect(),
         costs: costs.collect(),
+        measurements: measurements_of(&store.measurements(run.id)?, number),
         excess,
         error: match &row.outcome {
             TrialOutcome::Failed { message } => Some(message.clone()),

@@ -11,6 +11,7 @@ pub mod html;
 pub mod json;
 pub mod listing;
 mod load;
+pub mod measured;
 pub mod memory;
 pub mod ranks;
 pub mod table;
@@ -22,7 +23,8 @@ pub use load::{Proposal, load, load_proposal, load_runs, load_trial};
 use crate::{
     run::Objective,
     space::Task,
-    target::{Budget, Cost, CostSource, Metric},
+    store::MeasurementRow,
+    target::{Budget, Cost, CostSource, Metric, fit_probability},
 };
 
 /// A report that could not be made.
@@ -80,6 +82,8 @@ pub struct RunInfo {
     pub scored: Vec<ScoredTrial>,
     /// Trials over budget, as far as a figure should show them.
     pub rejected: Vec<RejectedTrial>,
+    /// What was seen when models ran as firmware, by trial and place.
+    pub measurements: Vec<MeasurementRow>,
     /// What a reader must know, such as too few clips to mean anything.
     pub notes: Vec<String>,
 }
@@ -183,6 +187,21 @@ fn cost_of(macs: u64, costs: &[Costs], target_idx: usize, cost: Metric) -> Optio
 }
 
 impl RunInfo {
+    /// How likely a trial keeps to the budget of target number `target_idx`, and the cost that is least likely to;
+    /// `None` where no band crosses a limit.
+    pub fn fit(&self, trial: &ScoredTrial, target_idx: usize) -> Option<(f64, Metric)> {
+        let budget = self.targets.get(target_idx)?.budget;
+        let crossing = Metric::COSTED.into_iter().filter_map(|metric| {
+            let (limit, cost) = (budget.limit(metric)?, trial.cost(target_idx, metric)?);
+            let crosses = cost.low < limit && limit < cost.high;
+            crosses.then(|| (fit_probability(&cost, limit), metric))
+        });
+        let crossing: Vec<(f64, Metric)> = crossing.collect();
+        let worst = crossing.iter().min_by(|a, b| a.0.total_cmp(&b.0))?.1;
+        let all = crossing.iter().map(|(probability, _)| probability);
+        Some((all.product(), worst))
+    }
+
     /// The trials on the front of target number `target_idx`, best AUC first.
     pub fn front(&self, target_idx: usize) -> Vec<&ScoredTrial> {
         let numbers = self

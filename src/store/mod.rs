@@ -28,7 +28,8 @@ pub use self::{
     error::StoreError,
     lock::RunLock,
     rows::{
-        CostRow, Counts, EvaluationRow, Front, NewRun, Run, RunId, RunState, TrialOutcome, TrialRow,
+        CostRow, Counts, CyclesRow, EvaluationRow, Front, MeasurementRow, NewRun, Run, RunId,
+        RunState, TrialOutcome, TrialRow,
     },
 };
 
@@ -287,6 +288,28 @@ impl Store {
                 ))?
                 .query_map([run.0], EvaluationRow::read)?
                 .map(|row| row.map(|evaluation| (evaluation.key.clone(), evaluation)))
+                .collect()
+        })
+    }
+
+    /// Records what was measured of a trial, in place of an earlier measurement at the same place.
+    pub fn record_measurement(
+        &mut self,
+        run: RunId,
+        measurement: &MeasurementRow,
+    ) -> Result<(), StoreError> {
+        self.write(|transaction| insert_measurement(transaction, run, measurement))
+    }
+
+    /// All measurements of a run, by trial and place.
+    pub fn measurements(&self, run: RunId) -> Result<Vec<MeasurementRow>, StoreError> {
+        self.read(|transaction| {
+            let columns = MeasurementRow::COLUMNS;
+            transaction
+                .prepare_cached(&format!(
+                    "SELECT {columns} FROM measurements WHERE run_id = ?1 ORDER BY number, place"
+                ))?
+                .query_map([run.0], MeasurementRow::read)?
                 .collect()
         })
     }
@@ -559,6 +582,44 @@ fn insert_trial(
             source
         ])?;
     }
+    Ok(())
+}
+
+fn insert_measurement(
+    transaction: &Transaction<'_>,
+    run: RunId,
+    measurement: &MeasurementRow,
+) -> rusqlite::Result<()> {
+    let columns = MeasurementRow::COLUMNS;
+    let (cycles, source) = match &measurement.cycles {
+        Some(cycles) => (Some(cycles.value), Some(&cycles.source)),
+        None => (None, None),
+    };
+    transaction
+        .prepare_cached(&format!(
+            "INSERT OR REPLACE INTO measurements (run_id, {columns})
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)"
+        ))?
+        .execute(params![
+            run.0,
+            measurement.number,
+            measurement.place,
+            measurement.outputs_match,
+            measurement.instructions,
+            cycles,
+            source,
+            measurement.hop_instructions,
+            measurement.arena_bytes,
+            measurement.front_end_bytes,
+            measurement.stack_bytes,
+            measurement.text_bytes,
+            measurement.rodata_bytes,
+            measurement.data_bytes,
+            measurement.bss_bytes,
+            measurement.model_bytes,
+            measurement.version,
+            measurement.measured_utc,
+        ])?;
     Ok(())
 }
 

@@ -99,6 +99,39 @@ pub struct CostRow {
     pub source: String,
 }
 
+/// What was seen when the model of a trial ran as firmware.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MeasurementRow {
+    pub number: i64,
+    /// `qemu-m7`, `qemu-m55` or the name of a chip.
+    pub place: String,
+    pub outputs_match: bool,
+    /// Of one inference, where an emulator counted them.
+    pub instructions: Option<i64>,
+    pub cycles: Option<CyclesRow>,
+    /// Of one hop of the front end with what it leads to.
+    pub hop_instructions: Option<i64>,
+    pub arena_bytes: i64,
+    pub front_end_bytes: Option<i64>,
+    pub stack_bytes: i64,
+    pub text_bytes: i64,
+    pub rodata_bytes: i64,
+    pub data_bytes: i64,
+    pub bss_bytes: i64,
+    pub model_bytes: i64,
+    /// Version of the program that measured.
+    pub version: String,
+    pub measured_utc: String,
+}
+
+/// Cycles of one inference.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CyclesRow {
+    pub value: i64,
+    /// `estimated` or `measured`.
+    pub source: String,
+}
+
 /// A trained and scored network; runs share it by its key.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EvaluationRow {
@@ -243,6 +276,37 @@ impl CostRow {
             low: row.get(3)?,
             high: row.get(4)?,
             source: row.get(5)?,
+        })
+    }
+}
+
+impl MeasurementRow {
+    pub(super) const COLUMNS: &str = "number, place, outputs_match, instructions, cycles,
+        cycles_source, hop_instructions, arena_bytes, front_end_bytes, stack_bytes, text_bytes,
+        rodata_bytes, data_bytes, bss_bytes, model_bytes, version, measured_utc";
+
+    pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<MeasurementRow> {
+        let cycles: Option<i64> = row.get(4)?;
+        let source: Option<String> = row.get(5)?;
+        Ok(MeasurementRow {
+            number: row.get(0)?,
+            place: row.get(1)?,
+            outputs_match: row.get(2)?,
+            instructions: row.get(3)?,
+            cycles: cycles
+                .zip(source)
+                .map(|(value, source)| CyclesRow { value, source }),
+            hop_instructions: row.get(6)?,
+            arena_bytes: row.get(7)?,
+            front_end_bytes: row.get(8)?,
+            stack_bytes: row.get(9)?,
+            text_bytes: row.get(10)?,
+            rodata_bytes: row.get(11)?,
+            data_bytes: row.get(12)?,
+            bss_bytes: row.get(13)?,
+            model_bytes: row.get(14)?,
+            version: row.get(15)?,
+            measured_utc: row.get(16)?,
         })
     }
 }

@@ -157,6 +157,46 @@ fn rows_come_back_as_they_went_in() {
 }
 
 #[test]
+fn a_new_measurement_replaces_the_one_of_its_place() {
+    let measurement = |number, place: &str, instructions, cycles: Option<i64>| MeasurementRow {
+        number,
+        place: place.to_string(),
+        outputs_match: true,
+        instructions,
+        cycles: cycles.map(|value| CyclesRow {
+            value,
+            source: "estimated".to_string(),
+        }),
+        hop_instructions: None,
+        arena_bytes: 3,
+        front_end_bytes: Some(4),
+        stack_bytes: 5,
+        text_bytes: 6,
+        rodata_bytes: 7,
+        data_bytes: 8,
+        bss_bytes: 9,
+        model_bytes: 10,
+        version: "0.1.0".to_string(),
+        measured_utc: "2026-01-01T00:02:00Z".to_string(),
+    };
+    let mut store = Store::open_in_memory().unwrap();
+    let run = fill(&mut store, "a");
+    let expected = [
+        measurement(0, "qemu-m55", Some(2), Some(7)),
+        measurement(0, "qemu-m7", None, None),
+        measurement(2, "qemu-m7", Some(1), None),
+    ];
+    let first = measurement(0, "qemu-m55", Some(1), None);
+    for row in std::iter::once(&first).chain(expected.iter().rev()) {
+        store.record_measurement(run, row).unwrap();
+    }
+    assert_eq!(store.measurements(run).unwrap(), expected);
+    let error = store.record_measurement(run, &measurement(9, "qemu-m7", None, None));
+    let error = error.unwrap_err().to_string();
+    assert!(error.contains("FOREIGN KEY"), "{error}");
+}
+
+#[test]
 fn any_client_can_read_the_front() {
     let mut store = Store::open_in_memory().unwrap();
     fill(&mut store, "a");

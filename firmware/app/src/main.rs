@@ -16,13 +16,13 @@ use core::panic::PanicInfo;
 
 use cortex_m_rt::{ExceptionFrame, entry, exception};
 use nas_kernels::{
-    Model, Session,
+    Hop, Model, Session, Stream,
     blob::{self, BlobError},
 };
 
 use crate::{
     clock::Clock,
-    input::{Input, InputError},
+    input::{Input, InputError, Kind, Tensors},
     memory::{Memory, Ram},
     report::{ExitCode, Report},
 };
@@ -63,38 +63,16 @@ fn main() -> ! {
 #[inline(never)]
 fn run(memory: &Memory, mut ram: Ram, clock: &Clock) -> Result<Report, Failure> {
     let input = Input::read(memory.input).map_err(Failure::Input)?;
-    let loading = clock.now();
+    let started = clock.now();
     let model = parse(memory.model)?;
-    let load_ticks = clock.since(loading);
-
-    let length = model.input().len();
-    if input.length() != length {
-        return Err(Failure::InputLength {
-            expected: length,
-            found: input.length(),
-        });
-    }
-    let arena = ram.arena(model.arena_bytes()).map_err(Failure::Model)?;
-    let mut hash = blob::CHECKSUM_START;
-    let mut ticks = 0;
-    {
-        let mut session = model.session(arena).map_err(Failure::Model)?;
-        for bytes in input.tensors() {
-            let started = infer(&mut session, bytes, clock);
-            ticks = clock.since(started).max(ticks);
-            hash = blob::checksum_from(hash, session.output().iter().map(|value| *value as u8));
-        }
-    }
-    let stack_bytes = ram.peak_stack(model.arena_bytes()).ok_or(Failure::Stack)?;
-    Ok(Report {
-        inputs: input.count(),
-        expected: input.expected_hash,
-        hash,
-        ticks,
-        load_ticks,
-        stack_bytes,
-        arena_bytes: touched(&model, &input, &mut ram)?,
-    })
+    let load_ticks = clock.since(started);
+    let mut report = match input.kind {
+        Kind::Tensors(tensors) => run_network(&model, tensors, &mut ram, clock)?,
+        Kind::Samples { samples, class } => run_stream(&model, samples, class, &mut ram, clock)?,
+    };
+    report.load_ticks = load_ticks;
+    report.expected = input.expected_hash;
+    Ok(report)
 }
 
 /// The blob without what follows it in its region, checked.
@@ -113,37 +91,108 @@ fn parse(region: &'static [u8]) -> Result<Model<'static>, Failure> {
     })
 }
 
-/// One inference; the result is when it started.
+/// Inference on every tensor.
 #[inline(never)]
-fn infer(session: &mut Session<'_, '_>, input: &[u8], clock: &Clock) -> u64 {
+fn run_network(
+    model: &Model<'_>,
+    tensors: Tensors,
+    ram: &mut Ram,
+    clock: &Clock,
+) -> Result<Report, Failure> {
+    let (expected, found) = (model.input().len(), tensors.length);
+    if expected != found {
+        return Err(Failure::InputLength { expected, found });
+    }
+    let mut report = Report::new(tensors.iter().len());
+    let (arena, _) = ram.split(model.arena_bytes(), 0).map_err(Failure::Model)?;
+    let mut session = model.session(arena).map_err(Failure::Model)?;
+    for bytes in tensors.iter() {
+        put(&mut session, bytes);
+        let started = clock.now();
+        session.run();
+        report.ticks = clock.since(started).max(report.ticks);
+        let outputs = session.output().iter().map(|value| *value as u8);
+        report.hash = blob::checksum_from(report.hash, outputs);
+    }
+    let stack = ram.peak_stack(model.arena_bytes(), 0);
+    report.stack_bytes = stack.ok_or(Failure::Stack)?;
+    report.arena_bytes = touched(model, tensors, ram)?;
+    Ok(report)
+}
+
+/// The whole detector, from samples.
+#[inline(never)]
+fn run_stream(
+    model: &Model<'_>,
+    samples: &[[u8; 2]],
+    class: usize,
+    ram: &mut Ram,
+    clock: &Clock,
+) -> Result<Report, Failure> {
+    let more = model.stream_bytes();
+    let (arena, memory) = ram
+        .split(model.arena_bytes(), more)
+        .map_err(Failure::Model)?;
+    let mut stream = Stream::new(model, class, arena, memory).map_err(Failure::Model)?;
+    let mut report = Report::new(0);
+    // As a driver would, from a buffer of its own.
+    const PIECE: usize = 64;
+    for bytes in samples.chunks(PIECE) {
+        let mut piece = [0; PIECE];
+        for (sample, bytes) in piece.iter_mut().zip(bytes) {
+            *sample = i16::from_le_bytes(*bytes);
+        }
+        let mut heard = &piece[..bytes.len()];
+        loop {
+            let started = clock.now();
+            let Some(hop) = stream.next(&mut heard) else {
+                break;
+            };
+            report.ticks = clock.since(started).max(report.ticks);
+            report.count += 1;
+            report.last = Some(hop);
+            report.hash = blob::checksum_from(report.hash, outputs(&hop));
+        }
+    }
+    let stack = ram.peak_stack(model.arena_bytes(), more);
+    report.stack_bytes = stack.ok_or(Failure::Stack)?;
+    report.arena_bytes = model.arena_bytes();
+    report.front_end_bytes = Some(more);
+    Ok(report)
+}
+
+/// What of a hop is compared with the host's.
+fn outputs(hop: &Hop) -> impl Iterator<Item = u8> {
+    let anomaly = hop.anomaly.map_or(2, u8::from);
+    let score = hop.score.map(|score| score.to_bits().to_le_bytes());
+    let outputs = score.map(|[a, b, c, d]| [a, b, c, d, anomaly]);
+    outputs.into_iter().flatten()
+}
+
+fn put(session: &mut Session<'_, '_>, input: &[u8]) {
     for (slot, byte) in session.input_mut().iter_mut().zip(input) {
         *slot = *byte as i8;
     }
-    let started = clock.now();
-    session.run();
-    started
 }
 
-/// Bytes of the arena up to the last one that an inference writes.
+/// Bytes of the arena up to the last one that an inference writes, in whole steps of its alignment.
 ///
 /// A byte that is written has the same value in both passes, so it cannot look untouched in both.
-fn touched(model: &Model<'_>, input: &Input, ram: &mut Ram) -> Result<usize, Failure> {
-    let Some(bytes) = input.tensors().next() else {
+fn touched(model: &Model<'_>, tensors: Tensors, ram: &mut Ram) -> Result<usize, Failure> {
+    let Some(bytes) = tensors.iter().next() else {
         return Ok(0);
     };
     let mut end = 0;
     for fill in [0x55, -0x56] {
-        let arena = ram.arena(model.arena_bytes()).map_err(Failure::Model)?;
+        let (arena, _) = ram.split(model.arena_bytes(), 0).map_err(Failure::Model)?;
         arena.fill(fill);
         let mut session = model.session(arena).map_err(Failure::Model)?;
-        for (slot, byte) in session.input_mut().iter_mut().zip(bytes) {
-            *slot = *byte as i8;
-        }
+        put(&mut session, bytes);
         session.run();
         let last = arena.iter().rposition(|value| *value != fill);
         end = last.map_or(0, |last| last + 1).max(end);
     }
-    Ok(end)
+    Ok(end.next_multiple_of(memory::ARENA_ALIGNMENT))
 }
 
 #[exception]

@@ -20,8 +20,8 @@ pub struct Ram {
 
 /// Left for the stack when a model asks for an arena.
 const STACK_RESERVE: usize = 8 * 1024;
-/// Vectors may read the arena whole.
-const ARENA_ALIGNMENT: usize = 16;
+/// Of the arena and of all tensors in it.
+pub const ARENA_ALIGNMENT: usize = 16;
 
 unsafe extern "C" {
     static __model_start: u8;
@@ -48,24 +48,33 @@ pub fn take() -> (Memory, Ram) {
 }
 
 impl Ram {
-    /// The place of the arena; an error where too little is left for the stack.
-    pub fn arena(&mut self, bytes: usize) -> Result<&mut [i8], BlobError> {
+    /// The places of the arena and of further memory, a multiple of 4 bytes; an error where too little is left for
+    /// the stack.
+    pub fn split(
+        &mut self,
+        arena_bytes: usize,
+        more_bytes: usize,
+    ) -> Result<(&mut [i8], &mut [u32]), BlobError> {
         let found = (self.top as usize - self.start as usize).saturating_sub(STACK_RESERVE);
-        if bytes > found {
-            return Err(BlobError::ArenaTooSmall {
-                needed: bytes,
-                found,
-            });
+        let first = arena_bytes.next_multiple_of(ARENA_ALIGNMENT);
+        let needed = first.saturating_add(more_bytes);
+        if needed > found {
+            return Err(BlobError::ArenaTooSmall { needed, found });
         }
         // SAFETY: the RAM between static data and stack belongs to nobody else, and is borrowed once at a time.
-        Ok(unsafe { slice::from_raw_parts_mut(self.start.cast(), bytes) })
+        unsafe {
+            let more = self.start.byte_add(first);
+            Ok((
+                slice::from_raw_parts_mut(self.start.cast(), arena_bytes),
+                slice::from_raw_parts_mut(more, more_bytes / 4),
+            ))
+        }
     }
 
-    /// Most bytes of stack in use since the reset; `None` where it may have reached the arena below it.
-    pub fn peak_stack(&self, arena_bytes: usize) -> Option<usize> {
-        let mut word = self
-            .start
-            .wrapping_byte_add(arena_bytes.next_multiple_of(4));
+    /// Most bytes of stack in use since the reset; `None` where it may have come down to what [`Ram::split`] gave.
+    pub fn peak_stack(&self, arena_bytes: usize, more_bytes: usize) -> Option<usize> {
+        let used = arena_bytes.next_multiple_of(ARENA_ALIGNMENT) + more_bytes.next_multiple_of(4);
+        let mut word = self.start.wrapping_byte_add(used);
         let end_of_arena = word;
         // SAFETY: all words up to the top of the stack are RAM.
         while word < self.top && unsafe { word.read_volatile() } == STACK_PAINT_VALUE {
@@ -78,13 +87,13 @@ impl Ram {
 /// Parts of the image, at the fixed addresses.
 #[cfg(feature = "embed")]
 mod embedded {
-    const MODEL: &[u8] = include_bytes!(env!("NAS_MODEL"));
-    const INPUT: &[u8] = include_bytes!(env!("NAS_INPUT"));
+    const MODEL_LENGTH: usize = include_bytes!(env!("NAS_MODEL")).len();
+    const INPUT_LENGTH: usize = include_bytes!(env!("NAS_INPUT")).len();
 
     #[used]
     #[unsafe(link_section = ".model")]
-    static MODEL_REGION: [u8; MODEL.len()] = *include_bytes!(env!("NAS_MODEL"));
+    static MODEL: [u8; MODEL_LENGTH] = *include_bytes!(env!("NAS_MODEL"));
     #[used]
     #[unsafe(link_section = ".input")]
-    static INPUT_REGION: [u8; INPUT.len()] = *include_bytes!(env!("NAS_INPUT"));
+    static INPUT: [u8; INPUT_LENGTH] = *include_bytes!(env!("NAS_INPUT"));
 }

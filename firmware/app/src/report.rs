@@ -5,7 +5,10 @@ use core::fmt::{self, Write};
 use cortex_m_semihosting::{hio, syscall};
 
 use crate::{Failure, board, clock::Clock, input::InputError};
-use nas_kernels::blob::BlobError;
+use nas_kernels::{
+    Hop,
+    blob::{BlobError, CHECKSUM_START},
+};
 
 /// What the host learns without reading the line.
 #[derive(Clone, Copy)]
@@ -20,19 +23,38 @@ pub enum ExitCode {
 
 /// A finished run.
 pub struct Report {
-    pub inputs: usize,
+    /// Tensors or hops.
+    pub count: usize,
     pub expected: Option<u64>,
     /// FNV-1a of all outputs.
     pub hash: u64,
-    /// Of the slowest inference.
+    /// Of the slowest inference or hop.
     pub ticks: u64,
     /// Checking the blob, once.
     pub load_ticks: u64,
     pub stack_bytes: usize,
     pub arena_bytes: usize,
+    /// Samples, scratch and features, where there were samples.
+    pub front_end_bytes: Option<usize>,
+    /// What the last hop brought.
+    pub last: Option<Hop>,
 }
 
 impl Report {
+    pub fn new(count: usize) -> Report {
+        Report {
+            count,
+            expected: None,
+            hash: CHECKSUM_START,
+            ticks: 0,
+            load_ticks: 0,
+            stack_bytes: 0,
+            arena_bytes: 0,
+            front_end_bytes: None,
+            last: None,
+        }
+    }
+
     /// Whether the outputs are those expected, where any were.
     pub fn matches(&self) -> Option<bool> {
         self.expected.map(|expected| expected == self.hash)
@@ -43,9 +65,9 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            r#"{{"board":"{}","inputs":{},"outputs_hash":"{:016x}","clock":"{}","ticks":{},"load_ticks":{},"stack_bytes":{},"arena_bytes":{}"#,
+            r#"{{"board":"{}","count":{},"outputs_hash":"{:016x}","clock":"{}","ticks":{},"load_ticks":{},"stack_bytes":{},"arena_bytes":{}"#,
             board::NAME,
-            self.inputs,
+            self.count,
             self.hash,
             Clock::UNIT,
             self.ticks,
@@ -53,6 +75,15 @@ impl fmt::Display for Report {
             self.stack_bytes,
             self.arena_bytes
         )?;
+        if let Some(bytes) = self.front_end_bytes {
+            write!(f, r#","front_end_bytes":{bytes}"#)?;
+        }
+        if let Some((hop, score)) = self.last.and_then(|hop| Some((hop, hop.score?))) {
+            write!(f, r#","score_bits":{}"#, score.to_bits())?;
+            if let Some(anomaly) = hop.anomaly {
+                write!(f, r#","anomaly":{anomaly}"#)?;
+            }
+        }
         if let Some(matches) = self.matches() {
             write!(f, r#","outputs_match":{matches}"#)?;
         }
@@ -99,6 +130,9 @@ impl fmt::Display for Failure {
             }
             Failure::Input(InputError::OtherVersion(found)) => {
                 write!(f, "the inputs have format version {found}, not 1")
+            }
+            Failure::Input(InputError::UnknownKind(kind)) => {
+                write!(f, "the inputs are of kind {kind}, which is neither 1 nor 2")
             }
             Failure::Input(InputError::TooLarge) => {
                 f.write_str("the inputs do not end within their region")

@@ -1,0 +1,142 @@
+//! The C interface of `nas_model.h`: one detector, samples in, a score and a decision out.
+#![no_std]
+
+use core::{cell::UnsafeCell, ffi::c_void, panic::PanicInfo, slice};
+
+use nas_kernels::{Hop, Model, Stream};
+
+/// The codes of `nas_model.h`.
+const NORMAL: i32 = 0;
+const ANOMALY: i32 = 1;
+const NO_SCORE: i32 = 2;
+const NO_THRESHOLD: i32 = 3;
+const ERROR_MODEL: i32 = -1;
+const ERROR_MEMORY: i32 = -2;
+const ERROR_NOT_READY: i32 = -3;
+
+const ALIGNMENT: usize = 16;
+
+#[repr(C, align(16))]
+struct Aligned<T>(T);
+
+const LENGTH: usize = include_bytes!(env!("NAS_MODEL")).len();
+#[unsafe(link_section = ".nas_model")]
+static MODEL: Aligned<[u8; LENGTH]> = Aligned(*include_bytes!(env!("NAS_MODEL")));
+
+struct Detector {
+    stream: Stream<'static, 'static>,
+    /// What the last complete frame brought.
+    last: Option<Hop>,
+}
+
+struct Single<T>(UnsafeCell<Option<T>>);
+
+// SAFETY: the header tells callers to use the interface from one thread.
+unsafe impl<T> Sync for Single<T> {}
+
+/// The detector's model, which it borrows.
+static PARSED: Single<Model<'static>> = Single(UnsafeCell::new(None));
+static DETECTOR: Single<Detector> = Single(UnsafeCell::new(None));
+
+/// # Safety
+/// One at a time: no interface function calls another.
+unsafe fn detector() -> &'static mut Option<Detector> {
+    // SAFETY: by contract.
+    unsafe { &mut *DETECTOR.0.get() }
+}
+
+/// # Safety
+/// `memory` is as the header says, and no other function of this file runs.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nas_init(memory: *mut c_void, bytes: usize, class: u32) -> i32 {
+    // SAFETY: one thread, by contract.
+    let detector = unsafe { detector() };
+    *detector = None;
+    let Ok(model) = Model::parse(&MODEL.0) else {
+        return ERROR_MODEL;
+    };
+    // SAFETY: the detector that borrowed the model before is gone.
+    let model: &'static Model<'static> = unsafe { (*PARSED.0.get()).insert(model) };
+    let (arena_bytes, stream_bytes) = (model.arena_bytes(), model.stream_bytes());
+    let is_aligned = (memory as usize).is_multiple_of(ALIGNMENT) && arena_bytes.is_multiple_of(4);
+    if memory.is_null() || !is_aligned || bytes < arena_bytes + stream_bytes {
+        return ERROR_MEMORY;
+    }
+    // SAFETY: the caller gives so much memory, for good.
+    let (arena, rest) = unsafe {
+        let rest = memory.byte_add(arena_bytes).cast::<u32>();
+        (
+            slice::from_raw_parts_mut(memory.cast::<i8>(), arena_bytes),
+            slice::from_raw_parts_mut(rest, stream_bytes / 4),
+        )
+    };
+    match Stream::new(model, class as usize, arena, rest) {
+        Ok(stream) => {
+            *detector = Some(Detector { stream, last: None });
+            0
+        }
+        Err(_) => ERROR_MODEL,
+    }
+}
+
+/// # Safety
+/// `samples` points to `count` samples, and no other function of this file runs.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nas_push_samples(samples: *const i16, count: usize) -> i32 {
+    // SAFETY: one thread, by contract.
+    let Some(Detector { stream, last }) = (unsafe { detector() }) else {
+        return ERROR_NOT_READY;
+    };
+    if samples.is_null() || count == 0 {
+        return 0;
+    }
+    // SAFETY: by contract.
+    let mut samples = unsafe { slice::from_raw_parts(samples, count) };
+    let mut scored = 0;
+    while let Some(hop) = stream.next(&mut samples) {
+        scored += i32::from(hop.window_score.is_some());
+        *last = Some(hop);
+    }
+    scored
+}
+
+/// # Safety
+/// `score` is null or points to a float, and no other function of this file runs.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nas_score(score: *mut f32) -> i32 {
+    // SAFETY: one thread, by contract.
+    let Some(detector) = (unsafe { detector() }) else {
+        return ERROR_NOT_READY;
+    };
+    let Some((value, hop)) = detector.last.and_then(|hop| Some((hop.score?, hop))) else {
+        return NO_SCORE;
+    };
+    if !score.is_null() {
+        // SAFETY: by contract.
+        unsafe { score.write(value) };
+    }
+    match hop.anomaly {
+        Some(true) => ANOMALY,
+        Some(false) => NORMAL,
+        None => NO_THRESHOLD,
+    }
+}
+
+/// # Safety
+/// No other function of this file runs.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nas_reset() {
+    // SAFETY: one thread, by contract.
+    if let Some(Detector { stream, last }) = unsafe { detector() } {
+        stream.reset();
+        *last = None;
+    }
+}
+
+/// Nothing above panics; if it did, a watchdog would find out.
+#[panic_handler]
+fn panic(_: &PanicInfo) -> ! {
+    loop {
+        core::hint::spin_loop();
+    }
+}

@@ -1,0 +1,200 @@
+//! The folder that a firmware engineer takes away: model, firmware, C interface, golden vectors, manifest.
+//!
+//! [`write`] makes it of plain parts, [`verify`] runs what lies in it against its own golden vectors. The folder
+//! needs nothing of this program.
+
+mod manifest;
+mod readme;
+mod verify;
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use sha2::{Digest, Sha256};
+
+pub use manifest::{Golden, GoldenClip, Manifest};
+pub use verify::{Verdict, verify};
+
+use crate::{
+    evaluate::Model,
+    measure::{self, BOARDS, BoardKind, Inputs, MeasureError},
+    quant::Interpreter,
+    report::json::{CostsView, MeasurementView},
+    target::Core,
+    units::Rng,
+};
+
+/// What a bundle is made of.
+#[derive(Debug)]
+pub struct Parts<'a> {
+    /// `RUN/TRIAL`.
+    pub name: String,
+    pub data: String,
+    pub model: &'a Model,
+    /// The target's name and core.
+    pub target: String,
+    pub core: Core,
+    pub costs: Option<CostsView>,
+    pub measurements: Vec<MeasurementView>,
+    /// The report page.
+    pub report: String,
+    /// Clips that show the decision.
+    pub clips: Vec<Clip>,
+}
+
+/// Sound that the exported program is to judge.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Clip {
+    /// `normal` or `anomaly`: what it is.
+    pub label: &'static str,
+    /// At the model's rate.
+    pub samples: Vec<i16>,
+}
+
+/// A bundle that could not be written or read.
+#[derive(Debug, thiserror::Error)]
+pub enum BundleError {
+    #[error("{0} is not empty; name another folder")]
+    NotEmpty(PathBuf),
+    #[error("cannot use {path}: {source}")]
+    Io {
+        path: PathBuf,
+        source: std::io::Error,
+    },
+    #[error("{path} is not a manifest: {source}")]
+    Manifest {
+        path: PathBuf,
+        source: serde_json::Error,
+    },
+    #[error(
+        "{path} has schema version {found}; this program reads version {}",
+        manifest::SCHEMA_VERSION
+    )]
+    Version { path: PathBuf, found: u32 },
+    #[error("the model cannot be run: {0}")]
+    Model(String),
+    #[error(transparent)]
+    Measure(#[from] MeasureError),
+}
+
+/// Golden inputs of the network.
+const GOLDEN_INPUTS: usize = 4;
+
+/// Writes the bundle into a folder that is empty or does not exist.
+pub fn write(folder: &Path, parts: &Parts<'_>) -> Result<Manifest, BundleError> {
+    let is_used = |folder: &Path| {
+        folder
+            .read_dir()
+            .is_ok_and(|mut entries| entries.next().is_some())
+    };
+    if is_used(folder) {
+        return Err(BundleError::NotEmpty(folder.to_path_buf()));
+    }
+    let mut files = files(parts)?;
+    let hashes = files
+        .iter()
+        .map(|(name, content)| (name.clone(), sha256(content)))
+        .collect();
+    let manifest = manifest::describe(parts, hashes)?;
+    files.insert("manifest.json".to_string(), manifest.to_json());
+    for (name, content) in &files {
+        let path = folder.join(name);
+        let parent = path.parent().unwrap_or(folder);
+        fs::create_dir_all(parent).map_err(io_error(parent))?;
+        fs::write(&path, content).map_err(io_error(&path))?;
+    }
+    Ok(manifest)
+}
+
+/// Path and content of every file but the manifest.
+fn files(parts: &Parts<'_>) -> Result<BTreeMap<String, Vec<u8>>, BundleError> {
+    let model = parts.model;
+    let mut files: BTreeMap<String, Vec<u8>> = BTreeMap::new();
+    let is_for_boards = |(name, _): &&(&str, &[u8])| !name.starts_with("counter/");
+    for (name, content) in measure::files().iter().filter(is_for_boards) {
+        files.insert(format!("firmware/{name}"), content.to_vec());
+    }
+    let golden = golden(&model.blob)?;
+    let card = serde_json::to_vec_pretty(&model.card).expect("a card has only plain fields");
+    files.insert("model.tflite".to_string(), model.tflite.clone());
+    files.insert("model.json".to_string(), card);
+    files.insert("firmware/model/model.nas".to_string(), model.blob.clone());
+    files.insert(
+        "firmware/model/input.bin".to_string(),
+        golden.inputs.to_bytes(golden.hash),
+    );
+    files.insert("golden/inputs.bin".to_string(), golden.input_bytes);
+    files.insert("golden/outputs.bin".to_string(), golden.outputs);
+    for clip in &parts.clips {
+        let wav = wav(&clip.samples, model.card.sample_rate_hz);
+        files.insert(format!("golden/{}.wav", clip.label), wav);
+    }
+    files.insert("report.html".to_string(), parts.report.clone().into_bytes());
+    files.insert("README.md".to_string(), readme::bundle(parts).into_bytes());
+    files.insert(
+        "firmware/README.md".to_string(),
+        readme::firmware(parts.core).into_bytes(),
+    );
+    Ok(files)
+}
+
+/// Inputs of the network, and what the host makes of them.
+struct GoldenVectors {
+    inputs: Inputs,
+    input_bytes: Vec<u8>,
+    outputs: Vec<u8>,
+    /// FNV-1a of the outputs.
+    hash: u64,
+}
+
+fn golden(blob: &[u8]) -> Result<GoldenVectors, BundleError> {
+    let mut interpreter =
+        Interpreter::new(blob).map_err(|error| BundleError::Model(error.to_string()))?;
+    let length = interpreter.lengths().0;
+    let mut rng = Rng::new(1, 0);
+    let values: Vec<i8> = (0..GOLDEN_INPUTS * length)
+        .map(|_| rng.below(256) as u8 as i8)
+        .collect();
+    let mut outputs = Vec::new();
+    for input in values.chunks_exact(length) {
+        outputs.extend(interpreter.run(input).iter().map(|value| *value as u8));
+    }
+    Ok(GoldenVectors {
+        input_bytes: values.iter().map(|value| *value as u8).collect(),
+        inputs: Inputs::Tensors { length, values },
+        hash: nas_kernels::blob::checksum(&outputs),
+        outputs,
+    })
+}
+
+/// The boards with a core, the emulated one first.
+fn boards(core: Core) -> impl Iterator<Item = &'static BoardKind> {
+    BOARDS.iter().filter(move |board| board.core == core)
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    let digest = Sha256::digest(bytes);
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// 16-bit mono.
+fn wav(samples: &[i16], sample_rate_hz: u32) -> Vec<u8> {
+    let data = 2 * samples.len() as u32;
+    let mut bytes = b"RIFF".to_vec();
+    bytes.extend((36 + data).to_le_bytes());
+    bytes.extend(b"WAVEfmt \x10\0\0\0\x01\0\x01\0");
+    bytes.extend(sample_rate_hz.to_le_bytes());
+    bytes.extend((2 * sample_rate_hz).to_le_bytes());
+    bytes.extend(b"\x02\0\x10\0data");
+    bytes.extend(data.to_le_bytes());
+    bytes.extend(samples.iter().flat_map(|sample| sample.to_le_bytes()));
+    bytes
+}
+
+fn io_error(path: &Path) -> impl FnOnce(std::io::Error) -> BundleError {
+    let path = path.to_path_buf();
+    move |source| BundleError::Io { path, source }
+}

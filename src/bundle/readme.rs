@@ -1,0 +1,98 @@
+//! The texts of a bundle.
+
+use super::{Parts, boards, manifest::core_name};
+use crate::{measure::BoardKind, target::Core};
+
+/// The overview.
+pub(super) fn bundle(parts: &Parts<'_>) -> String {
+    let card = &parts.model.card;
+    let synthetic = match card.synthetic {
+        true => "\nTrained on synthetic sound: its scores say nothing about real machines.\n",
+        false => "",
+    };
+    format!(
+        "# {name}
+
+An int8 network for sound ({task}), with its audio front end, for {target} ({core}).
+{synthetic}
+| file | content |
+|---|---|
+| `model.tflite` | the network, full-integer int8, for TensorFlow Lite Micro, LiteRT and Vela |
+| `model.json` | front end, standardisation, classes, threshold |
+| `manifest.json` | scales, zero points, sizes, operators, costs and what they come from, SHA-256 of every file |
+| `firmware/` | a program that runs the network on a board or in QEMU, and the kernels it uses; a C interface |
+| `golden/` | inputs of the network and its outputs; sound clips |
+| `report.html` | the search that found it |
+
+`firmware/README.md` says how to build and run. Where `nas` is installed, `nas verify .` runs all golden vectors.
+",
+        name = parts.name,
+        task = card.task,
+        target = parts.target,
+        core = core_name(parts.core),
+    )
+}
+
+/// How to build, run and flash.
+pub(super) fn firmware(core: Core) -> String {
+    let emulated = boards(core).find(|board| board.machine.is_some());
+    let chips = boards(core).filter(|board| board.machine.is_none());
+    let emulated_name = emulated.map_or("", |board| board.name);
+    let target = emulated.map_or("", BoardKind::target);
+    let variable = target.to_uppercase().replace(['-', '.'], "_");
+    let names: Vec<String> = chips.map(|board| format!("`{}`", board.name)).collect();
+    let (core_feature, flash) = match core {
+        Core::CortexM7 => (
+            "m7",
+            format!(
+                "cargo build --release --target {target} -p nas-app --features stm32h743,embed
+    probe-rs run --chip STM32H743ZITx target/{target}/release/nas-app"
+            ),
+        ),
+        Core::CortexM55 => (
+            "m55",
+            format!(
+                "cargo build --release --target {target} -p nas-app --features alif-e7-he,embed
+    arm-none-eabi-objcopy -O binary target/{target}/release/nas-app nas-app.bin   # then Alif's app-write-mram"
+            ),
+        ),
+    };
+    format!(
+        "# Firmware
+
+Build, run in QEMU, flash:
+
+    cargo build --release --target {target} -p nas-app --features {emulated_name},embed
+    cargo run --release --target {target} -p nas-app --features {emulated_name},embed
+    {flash}
+
+The program runs the golden inputs of `model/input.bin` through `model/model.nas`, prints one line of JSON and ends
+with code 0 where the outputs are those expected.
+
+They need Rust and its target (`rustup target add {target}`), and `qemu-system-arm`. On Debian with `rustc-web`,
+`rust-web-src` and `lld-22` instead of the target, set these first:
+
+    export RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 CARGO_UNSTABLE_BUILD_STD=core
+    export CARGO_TARGET_{variable}_LINKER=ld.lld-22
+
+Boards besides QEMU's: {names}. Another one needs a linker script in `app/boards/`, its name in `app/build.rs`, and a
+feature in `app/Cargo.toml`.
+
+| folder | content |
+|---|---|
+| `kernels/` | int8 operators, audio front end, interpreter; no dependencies |
+| `app/` | the program |
+| `c/` | the C interface, `nas_model.h`, and an example |
+| `model/` | the model, and inputs for the program |
+
+## C
+
+The static library holds the model. An example that judges a sound file in QEMU:
+
+    cargo build --release --target {target} -p nas-model --features {core_feature}
+    sh c/example/build.sh {core_feature}
+    sh c/example/run.sh {core_feature} ../golden/anomaly.wav
+",
+        names = names.join(", ")
+    )
+}

@@ -1,0 +1,113 @@
+//! Runs a bundle against its own golden vectors.
+
+use std::{collections::BTreeMap, fs, path::Path, time::Duration};
+
+use serde::Deserialize;
+
+use super::{
+    BundleError, boards,
+    manifest::{Golden, SCHEMA_VERSION, core_name},
+    sha256,
+};
+use crate::{
+    measure::{self, Inputs, MeasureError},
+    target::Core,
+};
+
+/// What was found; empty lists and `Some(true)` are good.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdict {
+    /// Files that are missing or not what the manifest says.
+    pub changed_files: Vec<String>,
+    /// Whether the host computes the golden outputs.
+    pub host: bool,
+    /// Per emulated core, whether its firmware does; why not, where it did not run.
+    pub emulated: Vec<(String, Result<bool, String>)>,
+}
+
+impl Verdict {
+    pub fn is_good(&self) -> bool {
+        let ran = |(_, result): &(String, Result<bool, String>)| *result == Ok(true);
+        self.changed_files.is_empty() && self.host && self.emulated.iter().all(ran)
+    }
+}
+
+/// The part of the manifest that is needed here.
+#[derive(Debug, Deserialize)]
+struct Index {
+    schema_version: u32,
+    core: String,
+    golden: Golden,
+    files: BTreeMap<String, String>,
+}
+
+/// Checks hashes, then runs the golden vectors on the host and, in QEMU, on the firmware built of the bundle's own
+/// sources.
+pub fn verify(
+    folder: &Path,
+    emulate: bool,
+    timeout: Duration,
+    note: &dyn Fn(&str),
+) -> Result<Verdict, BundleError> {
+    let index = read(folder)?;
+    let is_changed = |(name, hash): &(&String, &String)| {
+        let content = fs::read(folder.join(name));
+        content.map_or(true, |content| sha256(&content) != **hash)
+    };
+    let changed = index.files.iter().filter(is_changed);
+    let changed_files: Vec<String> = changed.map(|(name, _)| name.clone()).collect();
+    let content = |name: &str| {
+        let path = folder.join(name);
+        fs::read(&path).map_err(super::io_error(&path))
+    };
+    let blob = content("firmware/model/model.nas")?;
+    let values = content(&index.golden.inputs)?;
+    let inputs = Inputs::Tensors {
+        length: index.golden.input_bytes,
+        values: values.iter().map(|value| *value as i8).collect(),
+    };
+    let hash = inputs.expected_hash(&blob).map_err(MeasureError::from)?;
+    let golden_outputs = nas_kernels::blob::checksum(&content(&index.golden.outputs)?);
+    let host = hash == golden_outputs && format!("{hash:016x}") == index.golden.outputs_hash;
+    let mut emulated = Vec::new();
+    for core in [Core::CortexM7, Core::CortexM55] {
+        if emulate && core_name(core) == index.core {
+            let result = run(folder, core, &blob, &inputs, golden_outputs, timeout, note);
+            let result = result.map_err(|error| error.to_string());
+            emulated.push((core_name(core).to_string(), result));
+        }
+    }
+    Ok(Verdict {
+        changed_files,
+        host,
+        emulated,
+    })
+}
+
+fn run(
+    folder: &Path,
+    core: Core,
+    blob: &[u8],
+    inputs: &Inputs,
+    expected_hash: u64,
+    timeout: Duration,
+    note: &dyn Fn(&str),
+) -> Result<bool, MeasureError> {
+    let board = boards(core).find(|board| board.machine.is_some());
+    let board = board.expect("every core has an emulated board");
+    let mut bench = measure::Bench::of_sources(board, &folder.join("firmware"), timeout, note)?;
+    bench.reproduces(blob, inputs, expected_hash)
+}
+
+fn read(folder: &Path) -> Result<Index, BundleError> {
+    let path = folder.join("manifest.json");
+    let bytes = fs::read(&path).map_err(super::io_error(&path))?;
+    let index: Index = serde_json::from_slice(&bytes).map_err(|source| BundleError::Manifest {
+        path: path.clone(),
+        source,
+    })?;
+    match index.schema_version {
+        SCHEMA_VERSION => Ok(index),
+        found => Err(BundleError::Version { path, found }),
+    }
+}

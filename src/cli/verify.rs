@@ -1,0 +1,73 @@
+//! `nas verify`: runs an exported folder against its own golden vectors.
+
+use std::path::PathBuf;
+
+use serde_json::json;
+
+use super::{Failure, Global};
+use crate::{
+    bundle::{self, Verdict},
+    report::json::{SCHEMA_VERSION, render},
+    units::Span,
+};
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// A folder that `nas export` wrote
+    #[arg(value_name = "DIR")]
+    folder: PathBuf,
+    /// Only on the host: build no firmware, start no emulator
+    #[arg(long)]
+    host: bool,
+    /// Give up on the emulator after this time
+    #[arg(long, value_name = "TIME", default_value = "60s")]
+    timeout: Span,
+}
+
+impl Args {
+    pub fn run(&self, global: &Global) -> Result<(), Failure> {
+        let note = |text: &str| global.note(text);
+        let verdict = bundle::verify(&self.folder, !self.host, self.timeout.0, &note)?;
+        match global.json {
+            true => print!("{}", render(&document(&verdict))),
+            false => print!("{}", text(&verdict)),
+        }
+        match verdict.is_good() {
+            true => Ok(()),
+            false => Err(Failure::plain(format!(
+                "{} is not what was exported",
+                self.folder.display()
+            ))),
+        }
+    }
+}
+
+fn text(verdict: &Verdict) -> String {
+    let said = |good: bool| if good { "as exported" } else { "DIFFERENT" };
+    let mut text = String::new();
+    for file in &verdict.changed_files {
+        text += &format!("changed or missing: {file}\n");
+    }
+    text += &format!("outputs on the host: {}\n", said(verdict.host));
+    for (core, result) in &verdict.emulated {
+        text += &match result {
+            Ok(same) => format!("outputs on an emulated {core}: {}\n", said(*same)),
+            Err(error) => format!("not run on an emulated {core}: {error}\n"),
+        };
+    }
+    text
+}
+
+fn document(verdict: &Verdict) -> serde_json::Value {
+    let emulated = verdict.emulated.iter().map(|(core, result)| match result {
+        Ok(same) => json!({ "core": core, "outputs_match": same, "error": null }),
+        Err(error) => json!({ "core": core, "outputs_match": null, "error": error }),
+    });
+    json!({
+        "schema_version": SCHEMA_VERSION,
+        "good": verdict.is_good(),
+        "changed_files": verdict.changed_files,
+        "host_outputs_match": verdict.host,
+        "emulated": emulated.collect::<Vec<_>>(),
+    })
+}

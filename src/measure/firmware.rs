@@ -1,0 +1,168 @@
+//! The firmware's sources, which the program carries along, and the images that are built of them.
+
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+};
+
+use super::{Image, MeasureError, Tick, io_error, toolchain::Toolchain};
+use crate::target::Core;
+
+include!(concat!(env!("OUT_DIR"), "/firmware_files.rs"));
+
+/// A board that there is an image for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BoardKind {
+    /// Its linker script, and the feature of `firmware/app` that chooses it.
+    pub name: &'static str,
+    pub core: Core,
+    /// QEMU's name of the machine, and the frequency of its SysTick.
+    pub machine: Option<(&'static str, u64)>,
+    /// How the names of its chips begin where a probe can program them.
+    pub chip: Option<&'static str>,
+}
+
+pub const BOARDS: [BoardKind; 5] = [
+    BoardKind {
+        name: "mps2-an500",
+        core: Core::CortexM7,
+        machine: Some(("mps2-an500", 25_000_000)),
+        chip: None,
+    },
+    BoardKind {
+        name: "mps3-an547",
+        core: Core::CortexM55,
+        machine: Some(("mps3-an547", 32_000_000)),
+        chip: None,
+    },
+    BoardKind {
+        name: "stm32h743",
+        core: Core::CortexM7,
+        machine: None,
+        chip: Some("STM32H743"),
+    },
+    // probe-rs has no flash algorithm for Alif's MRAM.
+    BoardKind {
+        name: "alif-e7-he",
+        core: Core::CortexM55,
+        machine: None,
+        chip: None,
+    },
+    BoardKind {
+        name: "alif-e7-hp",
+        core: Core::CortexM55,
+        machine: None,
+        chip: None,
+    },
+];
+
+/// Nanoseconds of virtual time per instruction are two to this power (`-icount shift`).
+pub const ICOUNT_SHIFT: u32 = 6;
+
+impl BoardKind {
+    /// Rust's name of the instruction set.
+    pub fn target(&self) -> &'static str {
+        match self.core {
+            Core::CortexM7 => "thumbv7em-none-eabihf",
+            Core::CortexM55 => "thumbv8m.main-none-eabihf",
+        }
+    }
+
+    pub fn tick(&self) -> Option<Tick> {
+        let (_, systick_hz) = self.machine?;
+        Some(Tick {
+            systick_hz,
+            instruction_ns: 1 << ICOUNT_SHIFT,
+        })
+    }
+}
+
+/// Path and content of every file of `firmware/`.
+pub fn files() -> &'static [(&'static str, &'static [u8])] {
+    FILES
+}
+
+/// Writes the sources into a folder.
+pub fn unpack(folder: &Path) -> Result<(), MeasureError> {
+    for (name, content) in FILES {
+        let path = folder.join(name);
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent).map_err(io_error(parent))?;
+        }
+        fs::write(&path, content).map_err(io_error(&path))?;
+    }
+    Ok(())
+}
+
+/// The image of a board; built where `folder` does not hold one of these sources by this compiler.
+pub fn build(
+    board: &'static BoardKind,
+    folder: &Path,
+    note: &dyn Fn(&str),
+) -> Result<Image, MeasureError> {
+    let toolchain = Toolchain::find(board.target())?;
+    let folder = std::path::absolute(folder).map_err(io_error(folder))?;
+    let own = folder.join(key(&toolchain));
+    fs::create_dir_all(&own).map_err(io_error(&own))?;
+    let path = own.join(format!("{}.elf", board.name));
+    // One build at a time, also between processes; the lock ends with the file.
+    let lock = folder.join("lock");
+    let lock = File::create(&lock)
+        .and_then(|file| file.lock().map(|()| file))
+        .map_err(io_error(&lock))?;
+    if !path.exists() {
+        note(&format!("building the firmware for {}", board.name));
+        unpack(&own)?;
+        let built = compile(board, &toolchain, &own, &folder.join("target"))?;
+        let whole = path.with_extension("part");
+        fs::copy(&built, &whole)
+            .and_then(|_| fs::rename(&whole, &path))
+            .map_err(io_error(&path))?;
+    }
+    drop(lock);
+    Image::read(&path)
+}
+
+/// The image of a board, of the sources in a folder; what cargo builds stays in its `target`.
+pub fn build_in_place(board: &'static BoardKind, sources: &Path) -> Result<Image, MeasureError> {
+    let toolchain = Toolchain::find(board.target())?;
+    let sources = std::path::absolute(sources).map_err(io_error(sources))?;
+    let path = compile(board, &toolchain, &sources, &sources.join("target"))?;
+    Image::read(&path)
+}
+
+fn compile(
+    board: &'static BoardKind,
+    toolchain: &Toolchain,
+    sources: &Path,
+    target: &Path,
+) -> Result<PathBuf, MeasureError> {
+    let output = toolchain
+        .cargo(board.target())
+        .args(["--quiet", "--package", "nas-app", "--features", board.name])
+        .arg("--target-dir")
+        .arg(target)
+        .current_dir(sources)
+        .output()
+        .map_err(io_error(Path::new("cargo")))?;
+    if !output.status.success() {
+        return Err(MeasureError::Build {
+            board: board.name,
+            log: String::from_utf8_lossy(&output.stderr).into_owned(),
+        });
+    }
+    Ok(target.join(board.target()).join("release/nas-app"))
+}
+
+/// Names the sources and the compiler.
+fn key(toolchain: &Toolchain) -> String {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(toolchain.version.as_bytes());
+    for (name, content) in FILES {
+        for part in [name.as_bytes(), content] {
+            hasher.update(&(part.len() as u64).to_le_bytes());
+            hasher.update(part);
+        }
+    }
+    hasher.finalize().to_hex()[..16].to_string()
+}

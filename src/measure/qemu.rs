@@ -1,0 +1,110 @@
+//! QEMU: exact memory, exact instruction counts, no cycles.
+
+use std::{
+    ffi::OsString,
+    fs,
+    io::Read,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use tempfile::TempDir;
+
+use super::{
+    Board, BoardKind, Image, MeasureError, Region, firmware::ICOUNT_SHIFT, io_error,
+    toolchain::find_program,
+};
+
+const PROGRAM: &str = "qemu-system-arm";
+
+/// An emulated board.
+#[derive(Debug)]
+pub struct Qemu {
+    program: PathBuf,
+    machine: &'static str,
+    /// What was loaded; its files lie in the folder.
+    loaded: Vec<OsString>,
+    folder: TempDir,
+}
+
+impl Qemu {
+    pub fn new(board: &BoardKind) -> Result<Qemu, MeasureError> {
+        let missing = MeasureError::Missing {
+            name: PROGRAM,
+            remedy: "on Debian and Ubuntu run `apt-get install qemu-system-arm`",
+        };
+        let (machine, _) = board.machine.ok_or(MeasureError::UnknownChip {
+            chip: board.name.to_string(),
+            known: "QEMU's mps2-an500 and mps3-an547".to_string(),
+        })?;
+        let folder = TempDir::new().map_err(io_error(Path::new("the temporary folder")))?;
+        Ok(Qemu {
+            program: find_program(PROGRAM).ok_or(missing)?,
+            machine,
+            loaded: Vec::new(),
+            folder,
+        })
+    }
+}
+
+impl Board for Qemu {
+    fn load(&mut self, image: &Image, regions: &[Region<'_>]) -> Result<(), MeasureError> {
+        self.loaded = vec!["-kernel".into(), image.path.clone().into()];
+        for region in regions {
+            let path = self.folder.path().join(format!("{:08x}", region.address));
+            fs::write(&path, region.bytes).map_err(io_error(&path))?;
+            // A comma in a path is written twice.
+            let file = path.display().to_string().replace(',', ",,");
+            let address = region.address;
+            self.loaded.push("-device".into());
+            self.loaded
+                .push(format!("loader,file={file},addr={address:#x},force-raw=on").into());
+        }
+        Ok(())
+    }
+
+    fn run(&mut self, timeout: Duration) -> Result<String, MeasureError> {
+        let mut child = Command::new(&self.program)
+            .args(["-M", self.machine, "-nographic", "-monitor", "none"])
+            .args([
+                "-serial",
+                "none",
+                "-icount",
+                &format!("shift={ICOUNT_SHIFT}"),
+            ])
+            .args(["-semihosting-config", "enable=on,target=native"])
+            .args(&self.loaded)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(io_error(&self.program))?;
+        let began = Instant::now();
+        // The program prints one line, which fits the pipes.
+        loop {
+            match child.try_wait().map_err(io_error(&self.program))? {
+                Some(_) => break,
+                None if began.elapsed() > timeout => {
+                    let _ = child.kill();
+                    let _ = child.wait();
+                    return Err(MeasureError::Timeout {
+                        on: format!("QEMU's {}", self.machine),
+                        seconds: timeout.as_secs(),
+                    });
+                }
+                None => thread::sleep(Duration::from_millis(2)),
+            }
+        }
+        let mut printed = String::new();
+        let output = child.wait_with_output().map_err(io_error(&self.program))?;
+        for bytes in [output.stdout, output.stderr] {
+            bytes
+                .as_slice()
+                .read_to_string(&mut printed)
+                .map_err(io_error(&self.program))?;
+        }
+        Ok(printed)
+    }
+}
