@@ -7,6 +7,7 @@
 mod budget;
 mod estimate;
 mod ethos_u55;
+mod fit;
 mod metric;
 mod profile;
 
@@ -17,6 +18,7 @@ pub use estimate::{
     Bottleneck, Estimate, FlashParts, OpCost, RamParts, Unit, estimate, estimate_graph,
     flash_parts, front_end_latency_us, op_costs, ram_parts,
 };
+pub use fit::fit_probability;
 pub use profile::{Coefficient, Contents, Core, Cpu, Fact, Memory, Npu, Runtime, Target, Term};
 
 /// A cost with its band.
