@@ -3,6 +3,7 @@
 mod completions;
 mod data;
 mod exit;
+mod fetch;
 mod front;
 mod open;
 mod progress;

@@ -2,6 +2,7 @@
 //!
 //! A caller fills a [`RunInfo`]; everything here is a function of it and knows nothing of how a trial was made.
 
+pub mod dcase;
 pub mod draw;
 pub mod figure;
 #[cfg(test)]

@@ -160,7 +160,12 @@ mod tests {
         check(&[1.0, 1.0], &[8.0, 2.0], 1.0, None);
         // Of two inversions the one that is strong on both targets.
         let two = [[1.0, 2.0, 2.1], [3.0, 1.0, 2.9]];
-        check(&two[0], &two[1], 1.0 - 4.0 / 3.0, Some(([0, 1], [2.0, 3.0])));
+        check(
+            &two[0],
+            &two[1],
+            1.0 - 4.0 / 3.0,
+            Some(([0, 1], [2.0, 3.0])),
+        );
         assert_eq!(ranks(&[3.0, 1.0, 2.0, 1.0]), [3, 0, 2, 1]);
     }
 }
