@@ -1,6 +1,7 @@
 //! Features of a whole data set: extracted once per front end, in parallel, cached on disk by content.
 
 mod cache;
+mod stand_in;
 mod store;
 
 use crate::audio::FeatureSpec;

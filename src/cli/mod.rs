@@ -7,6 +7,7 @@ mod estimate;
 mod exit;
 mod explain;
 mod export;
+mod fetch;
 mod front;
 mod measure;
 mod open;

@@ -8,6 +8,7 @@ use std::{
 use super::{Exit, Failure, Global, open, progress::Display};
 use crate::{
     audio::FeatureSpec,
+    data::{SplitBy, SteerBy},
     evaluate::{Evaluator, Formula, Options, Pipeline},
     report::{
         self, draw,
@@ -38,6 +39,18 @@ pub struct Args {
         default_value = "synthetic"
     )]
     data: String,
+    /// What trains and what tests in a set of folds: folds[:N], recordings or random
+    #[arg(
+        long,
+        value_name = "HOW",
+        default_value = "official",
+        hide_default_value = true
+    )]
+    split: SplitBy,
+    /// What steers: labels, or proxy, which makes stand-ins for anomalies of normal sound [default: labels where
+    /// there are any]
+    #[arg(long, value_name = "labels|proxy")]
+    steer_by: Option<SteerBy>,
     /// A search space by name or TOML file; repeatable [default: all that suit the data]
     #[arg(long = "space", value_name = "NAME|FILE")]
     spaces: Vec<String>,
@@ -179,6 +192,8 @@ impl Args {
         Ok(Settings {
             settings_version: Settings::VERSION,
             data: open::lasting_name(&self.data),
+            split: self.split.to_string(),
+            steer_by: self.steer_by.map(|by| by.name().to_string()),
             facts: FORMULA_FACTS,
             spaces: spaces
                 .iter()
@@ -430,7 +445,10 @@ impl Setup {
 
 /// The evaluation of candidates on the run's data.
 fn pipeline(global: &Global, settings: &Settings) -> Result<Pipeline, Failure> {
-    let dataset = open::dataset(&settings.data)?;
+    let split = settings.split.parse().map_err(usage)?;
+    let steering = settings.steer_by.as_deref().map(str::parse);
+    let steering = steering.transpose().map_err(usage)?;
+    let dataset = open::dataset_split(&settings.data, split)?.steered_by(steering);
     let backend = settings.device.parse().map_err(usage)?;
     let options = Options {
         epochs: settings.epochs,

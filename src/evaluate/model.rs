@@ -116,7 +116,8 @@ impl ModelCard {
         }
     }
 
-    /// The class that a clip claims to be of; the last one where it is of none, as the DCASE baseline does.
+    /// The class that a clip claims to be of; the last one where it is of none, as the DCASE baseline does. A classifier
+    /// of labels has the classes `anomaly` and, last, `normal`, which every clip claims to be.
     pub fn class_of(&self, clip: &Clip) -> usize {
         let same = |class: &Class| class.machine == clip.machine && class.section == clip.section;
         let last = self.classes.len().saturating_sub(1);
@@ -227,14 +228,39 @@ impl<'a> Scorer<'a> {
         self.interpreter.run_float(window).collect()
     }
 
+    /// What the int8 network gives for each window of a clip of standardised features, dequantised.
+    pub fn outputs(&mut self, clip: &Matrix) -> Vec<Vec<f32>> {
+        let windows = self.windows(clip);
+        (0..windows.len())
+            .map(|idx| self.output(windows.window(idx)))
+            .collect()
+    }
+
+    /// What an autoencoder leaves unexplained of each window: its int8 input less its output, dequantised.
+    pub fn residuals(&mut self, clip: &Matrix) -> Vec<Vec<f32>> {
+        let windows = self.windows(clip);
+        let input = self.interpreter.input();
+        let residual = |idx: usize| {
+            let window = windows.window(idx);
+            let output = self.output(window);
+            let seen = window
+                .iter()
+                .map(|&value| input.dequantize(input.quantize(value)));
+            seen.zip(output)
+                .map(|(seen, output)| seen - output)
+                .collect()
+        };
+        (0..windows.len()).map(residual).collect()
+    }
+
+    fn windows<'b>(&self, clip: &'b Matrix) -> Windows<'b> {
+        let card = self.card;
+        Windows::new(vec![clip], Vec::new(), card.frames, card.frame_stride)
+    }
+
     /// Anomaly scores of all windows of a clip of standardised features; higher is more anomalous.
     pub fn window_scores(&mut self, clip: &Matrix, class: usize) -> Vec<f64> {
-        let windows = Windows::new(
-            vec![clip],
-            Vec::new(),
-            self.card.frames,
-            self.card.frame_stride,
-        );
+        let windows = self.windows(clip);
         let task = self.card.task();
         let input = self.interpreter.input();
         (0..windows.len())

@@ -73,7 +73,7 @@ pub enum PrepareError {
     NoTraining(String),
     #[error(
         "{0} has no labelled test clips of both kinds: there is nothing to steer the search by; \
-         label some normal and some anomalous clips as `test`"
+         label some normal and some anomalous clips as `test`, or let --steer-by proxy make stand-ins"
     )]
     NoLabels(String),
     #[error(transparent)]
@@ -187,10 +187,20 @@ impl Pipeline {
         cell
     }
 
-    fn class_of(&self, clip_idx: usize) -> usize {
-        // A clip of no known class counts as the last one, as the DCASE baseline does.
-        let class = self.classes.class_of(&self.dataset.clips[clip_idx]);
+    /// The class that a clip is to prove to be of.
+    fn claimed_class(&self, clip_idx: usize) -> usize {
+        self.known_class(self.classes.claimed_class(&self.dataset.clips[clip_idx]))
+    }
+
+    /// A clip of no known class counts as the last one, as the DCASE baseline does.
+    fn known_class(&self, class: Option<u32>) -> usize {
         class.map_or(self.classes().saturating_sub(1), |class| class as usize)
+    }
+
+    /// Those of some training clips that are not labelled anomalous.
+    fn normals(&self, indices: &[usize]) -> Vec<usize> {
+        let is_normal = |idx: &usize| self.dataset.clips[*idx].label != Some(Label::Anomaly);
+        indices.iter().copied().filter(is_normal).collect()
     }
 
     fn windows<'a>(
@@ -200,10 +210,11 @@ impl Pipeline {
         frames: usize,
         stride: usize,
     ) -> Windows<'a> {
-        let classes = indices
-            .iter()
-            .map(|&idx| self.class_of(idx) as u32)
-            .collect();
+        let class_of = |&idx: &usize| {
+            let class = self.classes.class_of(&self.dataset.clips[idx]);
+            self.known_class(class) as u32
+        };
+        let classes = indices.iter().map(class_of).collect();
         Windows::new(
             indices.iter().map(|&idx| &clips[idx]).collect(),
             classes,
@@ -304,8 +315,13 @@ impl Evaluator for Pipeline {
         let clips = &prepared.clips;
         let (frames, stride) = (candidate.front_end.frames, candidate.front_end.frame_stride);
 
-        let fit = self.windows(clips, &self.train.fit, frames, 1);
-        let validation = self.windows(clips, &self.train.validation, frames, stride);
+        // Autoencoders learn normal sound only, also where classifiers learn labels.
+        let chosen = |indices: &[usize]| match candidate.task {
+            Task::Reconstruct => self.normals(indices),
+            Task::Classify { .. } => indices.to_vec(),
+        };
+        let fit = self.windows(clips, &chosen(&self.train.fit), frames, 1);
+        let validation = self.windows(clips, &chosen(&self.train.validation), frames, stride);
         let options = self.train_options(candidate, training);
         let trained = train(
             &candidate.graph,
@@ -339,21 +355,21 @@ impl Evaluator for Pipeline {
         let mut float = vec![None; clips.len()];
         for &idx in self.test.steer.iter().chain(&self.test.shown) {
             if int8[idx].is_none() {
-                int8[idx] = scorer.clip_score(&clips[idx], self.class_of(idx));
+                int8[idx] = scorer.clip_score(&clips[idx], self.claimed_class(idx));
             }
         }
         for &idx in &self.test.steer {
             let scored = self.windows(clips, &[idx], frames, stride);
-            float[idx] = float_score(candidate, &trained.weights, &scored);
+            let class = self.claimed_class(idx);
+            float[idx] = float_score(candidate, &trained.weights, &scored, class);
         }
         if stop.load(std::sync::atomic::Ordering::Relaxed) {
             return Err(EvaluateError::Interrupted);
         }
         let normals: Vec<f64> = self
-            .train
-            .validation
+            .normals(&self.train.validation)
             .iter()
-            .filter_map(|&idx| scorer.clip_score(&clips[idx], self.class_of(idx)))
+            .filter_map(|&idx| scorer.clip_score(&clips[idx], self.claimed_class(idx)))
             .collect();
         let accuracy = match candidate.task {
             Task::Reconstruct => None,
@@ -389,18 +405,16 @@ fn float_score(
     candidate: &Candidate,
     weights: &crate::graph::Weights,
     windows: &Windows<'_>,
+    claimed_class: usize,
 ) -> Option<f64> {
     let inputs: Vec<&[f32]> = (0..windows.len()).map(|idx| windows.window(idx)).collect();
     let mut scores = Vec::with_capacity(inputs.len());
-    for (batch_idx, batch) in inputs.chunks(FLOAT_BATCH).enumerate() {
+    for batch in inputs.chunks(FLOAT_BATCH) {
         let outputs = run_float(&candidate.graph, weights, batch);
-        for (idx, (input, output)) in batch.iter().zip(&outputs).enumerate() {
+        for (input, output) in batch.iter().zip(&outputs) {
             scores.push(match candidate.task {
                 Task::Reconstruct => reconstruction_error(input, output),
-                Task::Classify { .. } => negative_log_odds(
-                    output,
-                    windows.class(batch_idx * FLOAT_BATCH + idx) as usize,
-                ),
+                Task::Classify { .. } => negative_log_odds(output, claimed_class),
             });
         }
     }

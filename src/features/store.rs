@@ -13,11 +13,12 @@ use std::{
 use super::{
     Features, Matrix,
     cache::{self, ContentHashes, Stamp},
+    stand_in::{change_audio, change_log_mel},
 };
 use crate::{
     audio::{self, Audio, AudioError, Channel, Extractor, FeatureSpec},
     data::{
-        Clip, Dataset, Source,
+        Change, Clip, Dataset, Source, StandIn,
         synthetic::{self, ClipSpec},
     },
 };
@@ -231,11 +232,14 @@ impl FeatureStore {
         let (done, total) = (AtomicUsize::new(0), dataset.clips.len());
         let results = parallel_map(&dataset.clips, self.threads, |idx, clip| {
             let matrix = match &clip.source {
-                Source::Audio(path) => {
-                    audio::read(path, self.channel).and_then(|audio| extractor.extract(&audio))
-                }
-                Source::Synthetic(clip) => extractor.extract(&self.sound((table, idx), clip)),
                 Source::LogMelBin(path) => audio::read_log_mel(path, spec.bands()),
+                Source::Synthetic(clip) => extractor.extract(&self.sound((table, idx), clip)),
+                Source::StandIn(made) if dataset.fixed_features.is_some() => {
+                    self.changed_log_mel(made, &spec)
+                }
+                source => self
+                    .audio(source)
+                    .and_then(|audio| extractor.extract(&audio)),
             };
             progress(done.fetch_add(1, Ordering::Relaxed) + 1, total);
             matrix
@@ -268,6 +272,43 @@ impl FeatureStore {
         }
     }
 
+    /// The samples of a clip that has some.
+    fn audio(&self, source: &Source) -> Result<Audio, AudioError> {
+        match source {
+            Source::Audio(path) => audio::read(path, self.channel),
+            Source::Synthetic(spec) => Ok(synthetic::render(spec)),
+            Source::LogMelBin(_) => Err(AudioError::UnknownFormat),
+            Source::StandIn(made) => {
+                let with = match &made.change {
+                    Change::Mix { with, .. } => Some(self.audio(with)?),
+                    _ => None,
+                };
+                let audio = self.audio(&made.of)?;
+                Ok(change_audio(audio, with.as_ref(), &made.change))
+            }
+        }
+    }
+
+    /// The ready features of a stand-in.
+    fn changed_log_mel(&self, made: &StandIn, spec: &FeatureSpec) -> Result<Matrix, AudioError> {
+        let read = |source: &Source| match source {
+            Source::LogMelBin(path) => audio::read_log_mel(path, spec.bands()),
+            _ => Err(AudioError::UnknownFormat),
+        };
+        let with = match &made.change {
+            Change::Mix { with, .. } => Some(read(with)?),
+            _ => None,
+        };
+        let frames_per_s = f64::from(spec.sample_rate_hz) / spec.hop_length as f64;
+        let of = read(&made.of)?;
+        Ok(change_log_mel(
+            of,
+            with.as_ref(),
+            &made.change,
+            frames_per_s,
+        ))
+    }
+
     /// A synthetic clip, made at its first use.
     fn sound(&self, place: (usize, usize), spec: &ClipSpec) -> Arc<Audio> {
         if let Some(sound) = lock(&self.sounds).clips.get(&place) {
@@ -293,6 +334,7 @@ impl FeatureStore {
         let hashes = parallel_map(&dataset.clips, self.threads, |_, clip| match &clip.source {
             Source::Audio(path) | Source::LogMelBin(path) => hash_file(path, &known),
             Source::Synthetic(spec) => (None, blake3::hash(format!("{spec:?}").as_bytes())),
+            Source::StandIn(made) => (None, hash_stand_in(made, &known)),
         });
         let mut hasher = blake3::Hasher::new();
         hasher.update(format!("{:?}", dataset.fixed_features).as_bytes());
@@ -365,6 +407,26 @@ impl State {
             !dropped
         });
     }
+}
+
+/// The hash of what is done and of the content it is done to.
+fn hash_stand_in(made: &StandIn, known: &ContentHashes) -> blake3::Hash {
+    let content = |source: &Source| match source {
+        Source::Audio(path) | Source::LogMelBin(path) => hash_file(path, known).1,
+        other => blake3::hash(format!("{other:?}").as_bytes()),
+    };
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(content(&made.of).as_bytes());
+    // Paths are no content: the same data elsewhere has the same hash.
+    let change = match &made.change {
+        Change::Mix { with, level_db } => {
+            hasher.update(content(with).as_bytes());
+            format!("mix {level_db}")
+        }
+        change => format!("{change:?}"),
+    };
+    hasher.update(change.as_bytes());
+    hasher.finalize()
 }
 
 /// The hash of a file's content, and its stamp where that is worth remembering.

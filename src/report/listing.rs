@@ -118,7 +118,8 @@ pub fn known_datasets_document(known: &[KnownDataset]) -> Value {
 pub fn dataset(info: &Info) -> String {
     let synthetic = if info.synthetic { " (synthetic)" } else { "" };
     let total: usize = info.counts.iter().map(|count| count.clips).sum();
-    let mut text = format!("{}{synthetic}: {total} clips", info.name);
+    let layout = info.layout.name();
+    let mut text = format!("{}{synthetic}: {layout}, {total} clips", info.name);
     if info.total_s > 0.0 {
         let span = Span(std::time::Duration::from_secs_f64(info.total_s));
         text += &format!(", {span} of sound");
@@ -205,6 +206,7 @@ pub fn dataset_document(info: &Info) -> Value {
     json!({
         "schema_version": SCHEMA_VERSION,
         "name": info.name,
+        "layout": info.layout.name(),
         "synthetic": info.synthetic,
         "counts": counts,
         "formats": formats,

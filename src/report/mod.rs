@@ -3,6 +3,7 @@
 //! A caller fills a [`RunInfo`]; everything here is a function of it and knows nothing of how a trial was made.
 
 pub mod costs;
+pub mod dcase;
 pub mod draw;
 pub mod figure;
 #[cfg(test)]

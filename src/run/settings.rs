@@ -17,6 +17,12 @@ pub struct Settings {
     pub settings_version: u32,
     /// `synthetic:fan` or an absolute path.
     pub data: String,
+    /// How clips in folds are split, as [`crate::data::SplitBy`] reads it.
+    #[serde(default = "official")]
+    pub split: String,
+    /// `labels`, `proxy`, or absent where the data decides.
+    #[serde(default)]
+    pub steer_by: Option<String>,
     pub facts: DataFacts,
     pub spaces: Vec<NamedText>,
     pub targets: Vec<NamedText>,
@@ -94,6 +100,11 @@ pub enum SettingsError {
 }
 
 const VERSION: u32 = 1;
+
+/// The split of runs that were begun before there was a choice.
+fn official() -> String {
+    crate::data::SplitBy::Official.to_string()
+}
 
 impl Settings {
     pub const VERSION: u32 = VERSION;

@@ -4,8 +4,10 @@
 //! as positive infinity, on an anomalous one as negative infinity, so that a broken network cannot look good.
 
 mod curve;
+mod dcase;
 mod decision;
 mod mahalanobis;
+mod operating;
 mod pooling;
 mod statistics;
 mod summary;
@@ -14,9 +16,14 @@ mod tests;
 mod window;
 
 pub use curve::{PAUC_MAX_FPR, auc, average_precision, pauc, roc_curve};
+pub use dcase::{
+    Against, DomainFigures, Official, SectionFigures, dcase_sections, jackknife_half_width,
+    official,
+};
 pub use decision::{Classification, Confusion, classification};
 pub use mahalanobis::{Mahalanobis, ResidualSums};
-pub use pooling::Pooling;
+pub use operating::{OperatingPoint, at_recall, operating_point};
+pub use pooling::{Pooling, UnknownPooling};
 pub use statistics::{harmonic_mean, quantile};
 pub use summary::{ClipScore, GroupScore, Summary, summarise};
 pub use window::{negative_log_odds, reconstruction_error};
