@@ -1,6 +1,8 @@
 //! The command line: one file per subcommand. Only here are arguments read, things printed and exit codes chosen.
 
+mod baseline;
 mod budget;
+mod compare;
 mod completions;
 mod data;
 mod estimate;
@@ -102,6 +104,10 @@ enum Command {
     Export(export::Args),
     /// Run an exported folder against its golden vectors
     Verify(verify::Args),
+    /// Train a published network as a yardstick
+    Baseline(baseline::Args),
+    /// Compare reconstruction and classification on all targets, by the published networks
+    CompareApproaches(compare::Args),
     /// Score sound clips with a found model
     Score(score::Args),
     /// Estimate what an int8 network costs on the targets
@@ -131,6 +137,8 @@ pub fn main() -> ExitCode {
         Command::Measure(args) => args.run(global),
         Command::Export(args) => args.run(global),
         Command::Verify(args) => args.run(global),
+        Command::Baseline(args) => args.run(global),
+        Command::CompareApproaches(args) => args.run(global),
         Command::Score(args) => args.run(global),
         Command::Estimate(args) => args.run(global),
         Command::Explain(args) => args.run(global),

@@ -99,6 +99,14 @@ pub struct Args {
 
 impl Args {
     pub fn run(&self, global: &Global) -> Result<(), Failure> {
+        match self.execute(global)? {
+            Some((store, run, finish)) => conclude(global, &store, &run, finish),
+            None => Ok(()),
+        }
+    }
+
+    /// Begins or resumes the run; `None` after a dry run.
+    fn execute(&self, global: &Global) -> Result<Option<(Store, Run, Finish)>, Failure> {
         let stop = interruption();
         let mut store = None;
         let (mut settings, resumed) = match &self.resume {
@@ -130,7 +138,8 @@ impl Args {
         }
         setup.introduce(global);
         if self.dry_run {
-            return setup.dry_run(&settings, self.jobs(), stop);
+            setup.dry_run(&settings, self.jobs(), stop)?;
+            return Ok(None);
         }
 
         let mut store = match store {
@@ -143,7 +152,7 @@ impl Args {
         };
         let _lock = RunLock::acquire(&global.folder().join(&run.name))?;
         let finish = self.search(global, &mut store, &run, &settings, &setup, stop)?;
-        conclude(global, &store, &run, finish)
+        Ok(Some((store, run, finish)))
     }
 
     fn settings(&self) -> Result<Settings, Failure> {
@@ -265,6 +274,65 @@ impl Args {
         display.finish();
         Ok(finish?)
     }
+}
+
+/// Trains networks that stand fixed: one per space, costed for `targets`, in a run of their own.
+///
+/// An interruption is an error, as is a network that cannot be trained.
+pub(super) fn train_fixed(global: &Global, options: FixedOptions) -> Result<(Store, Run), Failure> {
+    let FixedOptions {
+        data,
+        split,
+        spaces,
+        targets,
+        seed,
+        epochs,
+        name,
+    } = options;
+    let args = Args {
+        data,
+        split,
+        steer_by: None,
+        trials: Some(spaces.len()),
+        spaces,
+        targets,
+        budget: super::budget::Args::default(),
+        time: None,
+        jobs: None,
+        seed,
+        sampler: SamplerKind::Random,
+        objectives: Objective::DEFAULT.to_vec(),
+        epochs,
+        device: "cpu".to_string(),
+        name: Some(name),
+        resume: None,
+        dry_run: false,
+        debug_formula: false,
+    };
+    let executed = args.execute(global)?;
+    let (store, run, finish) = executed.expect("it is no dry run");
+    match finish {
+        Finish::Done | Finish::Exhausted => Ok((store, run)),
+        Finish::Interrupted | Finish::TimeUp => Err(Failure::new(
+            Exit::Interrupted,
+            anyhow::anyhow!("interrupted; `nas search --resume {}` continues", run.name),
+        )),
+        Finish::NothingFits(nearest) => Err(Failure::new(
+            Exit::NothingFits,
+            anyhow::anyhow!("it fits none of the targets; nearest miss: {nearest}"),
+        )),
+    }
+}
+
+/// What [`train_fixed`] trains.
+pub(super) struct FixedOptions {
+    pub data: String,
+    pub split: SplitBy,
+    pub spaces: Vec<String>,
+    pub targets: Vec<String>,
+    pub seed: u64,
+    pub epochs: Option<usize>,
+    pub name: String,
 }
 
 /// All that a search needs besides the store, made from its settings.

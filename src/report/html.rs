@@ -2,6 +2,7 @@
 
 use super::{
     ReportError, RunInfo,
+    baselines::gains,
     draw::{hypervolume_svg, pareto_svg, ranks_svg},
     table::{Column, caption},
 };
@@ -62,7 +63,9 @@ fn table(info: &RunInfo, target_idx: usize) -> String {
         text += &row("td", &|column| column.cell(member, target_idx));
     }
     text += "</table>\n";
-    for line in caption(info, &members, target_idx, &[]).lines() {
+    let gains = gains(info, target_idx);
+    let caption = caption(info, &members, target_idx, &[]);
+    for line in caption.lines().chain(gains.iter().map(String::as_str)) {
         text += &format!("<p class=\"note\">{}</p>\n", escaped(line));
     }
     text
