@@ -6,7 +6,7 @@ use super::{Failure, Global, open};
 use crate::{
     data::{Clip, Dataset, Label, Split, SplitBy},
     evaluate::{Model, Rescorer, ScoreBy},
-    features::{Features, Matrix, Standardiser},
+    features::{Features, Matrix},
     report::{dcase, json},
     score::{
         self, Against, ClipScore, Official, OperatingPoint, Pooling, Summary, dcase_sections,
@@ -75,7 +75,7 @@ impl Args {
         let run = store.find_run(selector)?;
         let model = Model::read(&open::model_folder(global, &store, &run, number)?)?;
         let dataset = open::dataset_split(&self.data, self.split)?;
-        let features = open::features(global).get(&dataset, &model.card.front_end().spec)?;
+        let features = open::features(global).get_device(&dataset, &model.card.front_end().spec)?;
         let scored = self.score(global, &model, &dataset, &features)?;
         if let Some(folder) = &self.dcase {
             self.write_dcase(global, folder, &dataset, &scored)?;
@@ -101,12 +101,11 @@ impl Args {
         dataset: &'a Dataset,
         features: &Features,
     ) -> Result<Scored<'a>, Failure> {
-        let standardiser = model.card.standardiser();
         let rule = self.rule();
         let is_as_searched = rule == ScoreBy::Windows(Pooling::Mean);
-        let training: Vec<(&Clip, Matrix)> = match is_as_searched {
+        let training: Vec<(&Clip, &Matrix)> = match is_as_searched {
             true => Vec::new(),
-            false => training_clips(dataset, features, &standardiser),
+            false => training_clips(dataset, features),
         };
         let mut rescorer = Rescorer::new(model, rule, &training).map_err(Failure::plain)?;
         let mut clips = Vec::new();
@@ -115,7 +114,7 @@ impl Args {
             if self.test && clip.split != Split::Test {
                 continue;
             }
-            match rescorer.clip_score(clip, &standardiser.apply(matrix)) {
+            match rescorer.clip_score(clip, matrix) {
                 Some(score) => clips.push((clip, score)),
                 None => short += 1,
             }
@@ -315,15 +314,9 @@ impl Args {
 }
 
 /// Normal training clips with standardised features.
-fn training_clips<'a>(
-    dataset: &'a Dataset,
-    features: &Features,
-    standardiser: &Standardiser,
-) -> Vec<(&'a Clip, Matrix)> {
-    let clips = dataset.train_clips().into_iter().map(|idx| {
-        let features = standardiser.apply(&features.clips[idx]);
-        (&dataset.clips[idx], features)
-    });
+fn training_clips<'a>(dataset: &'a Dataset, features: &'a Features) -> Vec<(&'a Clip, &'a Matrix)> {
+    let clips = dataset.train_clips().into_iter();
+    let clips = clips.map(|idx| (&dataset.clips[idx], &features.clips[idx]));
     clips
         .filter(|(clip, _)| clip.label != Some(Label::Anomaly))
         .collect()

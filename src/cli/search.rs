@@ -16,6 +16,7 @@ use crate::{
         table,
     },
     run::{self, DataFacts, Finish, LogMelFacts, Objective, Search, Settings, references, search},
+    score::ThresholdRule,
     search::SamplerKind,
     space::{self, Spaces},
     store::{NewRun, Run, RunLock, Store},
@@ -83,6 +84,9 @@ pub struct Args {
     /// Where networks are trained: cpu, or wgpu or cuda where built with that feature
     #[arg(long, default_value = "cpu")]
     device: String,
+    /// How the decision threshold is taken from scores of normal clips: gamma or quantile
+    #[arg(long, default_value = "gamma")]
+    threshold: ThresholdRule,
     /// Name of the run [default: from data, target and time]
     #[arg(long)]
     name: Option<String>,
@@ -228,6 +232,7 @@ impl Args {
             seed: self.seed,
             epochs: self.epochs,
             device: self.device.clone(),
+            threshold: self.threshold.name().to_string(),
             trials: self.trials.unwrap_or(DEFAULT_TRIALS),
         })
     }
@@ -521,6 +526,7 @@ fn pipeline(global: &Global, settings: &Settings) -> Result<Pipeline, Failure> {
     let options = Options {
         epochs: settings.epochs,
         backend,
+        threshold: settings.threshold.parse().map_err(usage)?,
     };
     Ok(Pipeline::new(dataset, open::features(global), options)?)
 }

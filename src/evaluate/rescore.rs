@@ -77,11 +77,11 @@ enum Rule {
 }
 
 impl<'a> Rescorer<'a> {
-    /// `training` are the normal training clips with their standardised features.
+    /// `training` are the normal training clips with the device's features in dB.
     pub fn new(
         model: &'a Model,
         by: ScoreBy,
-        training: &[(&Clip, Matrix)],
+        training: &[(&Clip, &Matrix)],
     ) -> Result<Rescorer<'a>, RescoreError> {
         let mut scorer = Scorer::new(model).map_err(RescoreError::Model)?;
         let rule = match (by, model.card.task()) {
@@ -114,11 +114,16 @@ impl<'a> Rescorer<'a> {
         })
     }
 
-    /// The score of a clip of standardised features; `None` where it is shorter than one window.
+    /// The score of a clip of the device's features in dB; `None` where it is shorter than one window.
     pub fn clip_score(&mut self, clip: &Clip, features: &Matrix) -> Option<f64> {
         let class = self.model.card.class_of(clip);
         match &self.rule {
-            Rule::Windows(pooling) => pooling.pool(&self.scorer.window_scores(features, class)),
+            Rule::Windows(Pooling::Mean) => self.scorer.clip_score(features, class),
+            Rule::Windows(pooling) => {
+                let scores = self.scorer.window_scores(features, class);
+                let scores: Vec<f64> = scores.into_iter().map(f64::from).collect();
+                pooling.pool(&scores)
+            }
             Rule::Residual(domains) => {
                 let residual = self.scorer.residuals(features).concat();
                 if residual.is_empty() {
@@ -141,7 +146,7 @@ impl<'a> Rescorer<'a> {
 fn residual_rule(
     scorer: &mut Scorer,
     model: &Model,
-    training: &[(&Clip, Matrix)],
+    training: &[(&Clip, &Matrix)],
 ) -> Result<Rule, RescoreError> {
     let bands = model.card.front_end().spec.bands();
     let mut sums: BTreeMap<Domain, ResidualSums> = BTreeMap::new();
@@ -169,7 +174,7 @@ fn residual_rule(
 fn embedding_rule(
     scorer: &mut Scorer,
     model: &Model,
-    training: &[(&Clip, Matrix)],
+    training: &[(&Clip, &Matrix)],
 ) -> Result<Rule, RescoreError> {
     let mut by_class: BTreeMap<usize, Vec<Vec<f32>>> = BTreeMap::new();
     for (clip, features) in training {

@@ -11,12 +11,12 @@ use std::{
 };
 
 use super::{
-    Features, Matrix,
+    Arithmetic, Features, Matrix,
     cache::{self, ContentHashes, Stamp},
     stand_in::{change_audio, change_log_mel},
 };
 use crate::{
-    audio::{self, Audio, AudioError, Channel, Extractor, FeatureSpec},
+    audio::{self, Audio, AudioError, Channel, DeviceExtractor, Extractor, FeatureSpec},
     data::{
         Change, Clip, Dataset, Source, StandIn,
         synthetic::{self, ClipSpec},
@@ -108,7 +108,30 @@ struct Slot {
 struct Key {
     table: usize,
     spec: FeatureSpec,
+    arithmetic: Arithmetic,
     channel: Channel,
+}
+
+/// One of the two ways to features.
+enum AnyExtractor {
+    Exact(Extractor),
+    Device(DeviceExtractor),
+}
+
+impl AnyExtractor {
+    fn new(spec: &FeatureSpec, arithmetic: Arithmetic) -> Result<AnyExtractor, AudioError> {
+        Ok(match arithmetic {
+            Arithmetic::Exact => AnyExtractor::Exact(Extractor::new(spec)?),
+            Arithmetic::Device => AnyExtractor::Device(DeviceExtractor::new(spec)?),
+        })
+    }
+
+    fn extract(&self, audio: &Audio) -> Result<Matrix, AudioError> {
+        match self {
+            AnyExtractor::Exact(extractor) => extractor.extract(audio),
+            AnyExtractor::Device(extractor) => extractor.extract(audio),
+        }
+    }
 }
 
 impl FeatureStore {
@@ -137,11 +160,35 @@ impl FeatureStore {
         self.get_with_progress(dataset, spec, &|_, _| {})
     }
 
+    /// As [`FeatureStore::get`], computed as a device does. Ready features have no sound to compute from: they are what
+    /// they are.
+    pub fn get_device(
+        &self,
+        dataset: &Dataset,
+        spec: &FeatureSpec,
+    ) -> Result<Arc<Features>, FeatureError> {
+        let arithmetic = match dataset.fixed_features {
+            Some(_) => Arithmetic::Exact,
+            None => Arithmetic::Device,
+        };
+        self.get_any(dataset, spec, arithmetic, &|_, _| {})
+    }
+
     /// As [`FeatureStore::get`]; `progress` hears of every clip extracted, and of none found ready.
     pub fn get_with_progress(
         &self,
         dataset: &Dataset,
         spec: &FeatureSpec,
+        progress: Progress,
+    ) -> Result<Arc<Features>, FeatureError> {
+        self.get_any(dataset, spec, Arithmetic::Exact, progress)
+    }
+
+    fn get_any(
+        &self,
+        dataset: &Dataset,
+        spec: &FeatureSpec,
+        arithmetic: Arithmetic,
         progress: Progress,
     ) -> Result<Arc<Features>, FeatureError> {
         if let Some(fixed) = dataset.fixed_features.filter(|fixed| fixed != spec) {
@@ -157,6 +204,7 @@ impl FeatureStore {
         let key = Key {
             table: self.table(dataset),
             spec: *spec,
+            arithmetic,
             channel: self.channel,
         };
         let slot = lock(&self.state).slot(key);
@@ -199,20 +247,21 @@ impl FeatureStore {
         key: &Key,
         progress: Progress,
     ) -> Result<Features, FeatureError> {
-        let extractor =
-            Extractor::new(spec).map_err(|error| FeatureError::Spec { spec: *spec, error })?;
+        let extractor = AnyExtractor::new(spec, key.arithmetic)
+            .map_err(|error| FeatureError::Spec { spec: *spec, error })?;
         let Some(cache_dir) = &self.cache_dir else {
-            return self.extract(dataset, key.table, &extractor, progress);
+            return self.extract(dataset, key, &extractor, progress);
         };
         let mut hasher = blake3::Hasher::new();
         hasher.update(self.content_hash(dataset, key.table).as_bytes());
-        hasher.update(format!("{spec:?} {:?} {}", self.channel, cache::VERSION).as_bytes());
+        let way = (self.channel, cache::VERSION, key.arithmetic);
+        hasher.update(format!("{spec:?} {way:?}").as_bytes());
         let content_key = hasher.finalize();
         let path = cache_dir.join(format!("{}.features", &content_key.to_hex()[..32]));
         if let Some(features) = cache::read(&path, &content_key, spec, dataset.clips.len()) {
             return Ok(features);
         }
-        let features = self.extract(dataset, key.table, &extractor, progress)?;
+        let features = self.extract(dataset, key, &extractor, progress)?;
         self.note_problem(&path, cache::write(&path, &content_key, &features));
         Ok(features)
     }
@@ -220,11 +269,10 @@ impl FeatureStore {
     fn extract(
         &self,
         dataset: &Dataset,
-        table: usize,
-        extractor: &Extractor,
+        &Key { table, spec, .. }: &Key,
+        extractor: &AnyExtractor,
         progress: Progress,
     ) -> Result<Features, FeatureError> {
-        let spec = *extractor.spec();
         let ready = |clip: &Clip| matches!(clip.source, Source::LogMelBin(_));
         if dataset.fixed_features.is_none() && dataset.clips.iter().any(ready) {
             return Err(FeatureError::FrontEndUnknown(dataset.name.clone()));

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{Objective, UnknownObjective};
 use crate::{
     audio::{Feature, FeatureSpec},
+    score::ThresholdRule,
     search::{SamplerKind, UnknownSampler},
     space::{SearchSpace, SpaceError, Spaces},
     target::{Budget, Target, TargetError},
@@ -33,8 +34,16 @@ pub struct Settings {
     pub epochs: Option<usize>,
     /// Where candidates are trained: `cpu`, `wgpu` or `cuda`.
     pub device: String,
+    /// How decision thresholds are taken: `gamma` or `quantile`.
+    #[serde(default = "gamma")]
+    pub threshold: String,
     /// Trials to train in all; resuming may raise it.
     pub trials: usize,
+}
+
+/// Runs that name no rule were begun before there was another.
+fn gamma() -> String {
+    ThresholdRule::Gamma.name().to_string()
 }
 
 /// What of the data set decides which spaces suit it.

@@ -6,6 +6,7 @@
 mod curve;
 mod dcase;
 mod decision;
+mod gamma;
 mod mahalanobis;
 mod operating;
 mod pooling;
@@ -13,6 +14,7 @@ mod statistics;
 mod summary;
 #[cfg(test)]
 mod tests;
+mod threshold;
 mod window;
 
 pub use curve::{PAUC_MAX_FPR, auc, average_precision, pauc, roc_curve};
@@ -21,11 +23,13 @@ pub use dcase::{
     official,
 };
 pub use decision::{Classification, Confusion, classification};
+pub use gamma::Gamma;
 pub use mahalanobis::{Mahalanobis, ResidualSums};
 pub use operating::{OperatingPoint, at_recall, operating_point};
 pub use pooling::{Pooling, UnknownPooling};
 pub use statistics::{harmonic_mean, quantile};
 pub use summary::{ClipScore, GroupScore, Summary, summarise};
+pub use threshold::{ThresholdRule, Thresholds, UnknownRule};
 pub use window::{negative_log_odds, reconstruction_error};
 
 fn judged_normal(scores: &[f64]) -> impl Iterator<Item = f64> {
