@@ -234,3 +234,54 @@ fn trials(store: &Path) -> Vec<String> {
     let rows = statement.query_map([], |row| row.get(0)).unwrap();
     rows.collect::<Result<_, _>>().unwrap()
 }
+
+#[test]
+fn a_network_is_costed_and_explained() {
+    let tool = Tool::new();
+    let front = tool.json(&format!("{FORMULA} --name first --budget-ram 64k --json"));
+    let trial = &front["front"][0];
+    let name = format!("first/{}", trial["trial"]);
+
+    // The estimate of a trial is the one that the search saw.
+    let costs = tool.json(&format!("estimate {name} --json"));
+    let costs = costs.as_array().unwrap();
+    assert_eq!(costs.len(), 1);
+    for key in ["latency_us", "energy_uj", "ram_bytes", "flash_bytes"] {
+        let (found, seen) = (
+            &costs[0][key]["value"],
+            &trial["costs"]["u55"][key]["value"],
+        );
+        let (found, seen) = (found.as_f64().unwrap(), seen.as_f64().unwrap());
+        assert!((found - seen).abs() <= 0.5, "{key}: {found} and {seen}");
+    }
+    let table = tool.text(&format!(
+        "estimate {name} --target m7 --target u55 --per-layer"
+    ));
+    for part in ["m7", "u55", "bottleneck", "← peak", "estimated"] {
+        assert!(table.contains(part), "{part}: {table}");
+    }
+    let pictures = tool.folder.path().join("pictures");
+    tool.text(&format!("estimate {name} --memory {}", pictures.display()));
+    for picture in ["memory.svg", "memory.png"] {
+        assert!(
+            fs::metadata(pictures.join(picture)).unwrap().len() > 1000,
+            "{picture}"
+        );
+    }
+
+    // A budget just below what the trial needs is exceeded, and some change keeps to it.
+    let ram = trial["costs"]["u55"]["ram_bytes"]["value"]
+        .as_u64()
+        .unwrap();
+    let document = tool.json(&format!("explain {name} --budget-ram {} --json", ram - 1));
+    let target = &document["targets"][0];
+    assert_eq!(target["fits"], false);
+    for change in target["changes"].as_array().unwrap() {
+        assert!(change["costs"]["ram_bytes"]["value"].as_f64().unwrap() < ram as f64);
+        assert!(!change["axes"].as_array().unwrap().is_empty());
+    }
+    assert!(tool.text(&format!("explain {name}")).contains("fits u55"));
+    let (code, errors) = failure(&tool.run("estimate Cargo.toml"));
+    assert_eq!(code, Some(1));
+    assert!(errors.contains("not a .tflite file"), "{errors}");
+}

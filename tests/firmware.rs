@@ -16,7 +16,9 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A bench on an emulated core; `None`, and a line that says why, where a tool is missing.
 fn bench(place: Place) -> Option<Bench> {
-    available(Bench::open(&place, &images(), TIMEOUT, &|note| println!("{note}")))
+    available(Bench::open(&place, &images(), TIMEOUT, &|note| {
+        println!("{note}")
+    }))
 }
 
 /// Panics where something fails for another reason than a missing tool.
@@ -93,7 +95,10 @@ fn computes_what_the_host_computes(place: Place) {
             assert_eq!(again, seen, "{name}: counts are exact");
         }
     }
-    println!("{too_large} of {} are too large for the chip", OF_EACH_SPACE * builtin().len());
+    println!(
+        "{too_large} of {} are too large for the chip",
+        OF_EACH_SPACE * builtin().len()
+    );
     assert!(too_large < OF_EACH_SPACE * builtin().len() / 2);
 }
 
@@ -104,7 +109,10 @@ fn a_model_that_cannot_run_is_refused_by_name() {
             return;
         };
         let (_, good) = candidates(1).swap_remove(0);
-        let length = Interpreter::new(&good).expect("the host runs it").lengths().0;
+        let length = Interpreter::new(&good)
+            .expect("the host runs it")
+            .lengths()
+            .0;
         let input = Inputs::random_tensors(1, length);
         let mut check = |change: &dyn Fn(&mut Vec<u8>), expected: &str| {
             let mut blob = good.clone();

@@ -178,14 +178,20 @@ fn header(blob: &[u8], parts: &Parts<'_>) -> Result<String, BundleError> {
         nas_kernels::Model::parse(blob).map_err(|error| BundleError::Model(error.to_string()))?;
     let card = &parts.model.card;
     let numbers = [
-        ("NAS_MEMORY_BYTES", model.arena_bytes() + model.stream_bytes()),
+        (
+            "NAS_MEMORY_BYTES",
+            model.arena_bytes() + model.stream_bytes(),
+        ),
         ("NAS_SAMPLE_RATE_HZ", card.sample_rate_hz as usize),
         ("NAS_HOP_SAMPLES", card.hop_length),
         ("NAS_CLASSES", card.classes.len()),
     ];
     let mut text = include_str!("../../firmware/c/nas_model.h").to_string();
     for (name, value) in numbers {
-        text = text.replace(&format!("#define {name} 0\n"), &format!("#define {name} {value}\n"));
+        text = text.replace(
+            &format!("#define {name} 0\n"),
+            &format!("#define {name} {value}\n"),
+        );
     }
     Ok(text)
 }

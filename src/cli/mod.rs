@@ -1,8 +1,11 @@
 //! The command line: one file per subcommand. Only here are arguments read, things printed and exit codes chosen.
 
+mod budget;
 mod completions;
 mod data;
+mod estimate;
 mod exit;
+mod explain;
 mod export;
 mod front;
 mod measure;
@@ -100,6 +103,10 @@ enum Command {
     Verify(verify::Args),
     /// Score sound clips with a found model
     Score(score::Args),
+    /// Estimate what an int8 network costs on the targets
+    Estimate(estimate::Args),
+    /// Say why a trial is over budget, and the smallest change that makes it fit
+    Explain(explain::Args),
     /// List the search spaces
     Spaces(spaces::Args),
     /// List the hardware targets
@@ -124,6 +131,8 @@ pub fn main() -> ExitCode {
         Command::Export(args) => args.run(global),
         Command::Verify(args) => args.run(global),
         Command::Score(args) => args.run(global),
+        Command::Estimate(args) => args.run(global),
+        Command::Explain(args) => args.run(global),
         Command::Spaces(args) => args.run(global),
         Command::Targets(args) => args.run(global),
         Command::Data(args) => args.run(global),

@@ -6,7 +6,7 @@ use super::{Exit, Failure, Global};
 use crate::{
     data::{self, Dataset, synthetic::Machine},
     features::FeatureStore,
-    report::{self, RunInfo},
+    report::{self, Proposal, RunInfo},
     store::{Run, Store, StoreError},
 };
 
@@ -57,6 +57,19 @@ pub fn run_and_trial(text: &str) -> Result<(&str, Option<u64>), Failure> {
             "`{number}` is not the number of a trial; write for example {run}/17"
         ))),
     }
+}
+
+/// What a trial such as `latest/17` proposed, with its run and number.
+pub fn proposal(global: &Global, text: &str) -> Result<(Run, u64, Proposal), Failure> {
+    let (selector, number) = run_and_trial(text)?;
+    let number =
+        number.ok_or_else(|| Failure::usage(format!("name a trial, such as {selector}/17")))?;
+    let store = store(global)?;
+    let run = store.find_run(selector)?;
+    let proposal = report::load_proposal(&store, &run, number)?;
+    let proposal = proposal
+        .ok_or_else(|| Failure::usage(format!("run {} has no trial {number}", run.name)))?;
+    Ok((run, number, proposal))
 }
 
 /// A data set by path, or `synthetic` or `synthetic:MACHINE`.

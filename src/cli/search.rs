@@ -19,7 +19,7 @@ use crate::{
     space::{self, Spaces},
     store::{NewRun, Run, RunLock, Store},
     target::{self, Target},
-    units::{Bytes, Count, Microjoules, Micros, Rng, Span, three_digits},
+    units::{Count, Rng, Span, three_digits},
 };
 
 /// Networks that are trained unless the user says otherwise: some minutes on two cores.
@@ -44,21 +44,8 @@ pub struct Args {
     /// A hardware target by name or TOML file; repeatable, the first one steers [default: m7]
     #[arg(long = "target", value_name = "NAME|FILE")]
     targets: Vec<String>,
-    /// Most RAM, such as 256k
-    #[arg(long, value_name = "BYTES")]
-    budget_ram: Option<Bytes>,
-    /// Most flash, such as 1M
-    #[arg(long, value_name = "BYTES")]
-    budget_flash: Option<Bytes>,
-    /// Longest time of one inference with its front end, such as 20ms
-    #[arg(long, value_name = "TIME")]
-    budget_latency: Option<Micros>,
-    /// Most energy of one inference with its front end, such as 300uJ
-    #[arg(long, value_name = "ENERGY")]
-    budget_energy: Option<Microjoules>,
-    /// Most multiply-accumulates of one inference, such as 3M
-    #[arg(long, value_name = "COUNT")]
-    budget_macs: Option<Count>,
+    #[command(flatten)]
+    budget: super::budget::Args,
     /// Networks to train in all; resuming continues towards it. Those over budget do not count [default: 72]
     #[arg(long, value_name = "N")]
     trials: Option<usize>,
@@ -188,6 +175,7 @@ impl Args {
                 "--trials, --epochs and --jobs must be at least 1",
             ));
         }
+        let budget = self.budget.or(&target::Budget::default());
         Ok(Settings {
             settings_version: Settings::VERSION,
             data: open::lasting_name(&self.data),
@@ -201,11 +189,11 @@ impl Args {
                 .map(|target| named(&target.name, &target.text))
                 .collect(),
             budget: run::BudgetSettings {
-                ram_bytes: self.budget_ram.map(|bytes| bytes.0 as f64),
-                flash_bytes: self.budget_flash.map(|bytes| bytes.0 as f64),
-                latency_us: self.budget_latency.map(|latency| latency.0),
-                energy_uj: self.budget_energy.map(|energy| energy.0),
-                macs: self.budget_macs.map(|count| count.0),
+                ram_bytes: budget.ram_bytes,
+                flash_bytes: budget.flash_bytes,
+                latency_us: budget.latency_us,
+                energy_uj: budget.energy_uj,
+                macs: budget.macs,
             },
             objectives: self
                 .objectives

@@ -1,6 +1,6 @@
 //! Who steers and who judges: deterministic divisions of the clips, and the classes of a classifier.
 //!
-//! Clips are divided in the order of a hash of their file names, so that the division depends neither on the
+//! Clips are divided in the order of a hash of their recordings' names, which are mostly their file names, so that the division depends neither on the
 //! folder from which a data set was opened nor on the numbering of its recordings.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,8 +29,9 @@ pub struct TrainDivision {
 /// The distinct machines and sections of the training clips, sorted: class 0, 1, …
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Classes {
-    /// Machine and section.
+    /// Machine and section, or machine and label where the labels are what is learnt.
     pub names: Vec<(String, String)>,
+    supervised: bool,
 }
 
 impl Classes {
@@ -39,19 +40,40 @@ impl Classes {
         let names: BTreeSet<(String, String)> = training
             .into_iter()
             .map(|idx| &dataset.clips[idx])
-            .map(|clip| (clip.machine.clone(), clip.section.clone()))
+            .map(|clip| {
+                let name = match dataset.supervised {
+                    true => clip.label.unwrap_or(Label::Normal).name(),
+                    false => &clip.section,
+                };
+                (clip.machine.clone(), name.to_string())
+            })
             .collect();
         Classes {
             names: names.into_iter().collect(),
+            supervised: dataset.supervised,
         }
     }
 
-    /// The class of a clip; `None` where no training clip shares its machine and section.
+    /// The class that a clip is of; `None` where no training clip shares it.
     pub fn class_of(&self, clip: &Clip) -> Option<u32> {
-        let key = (&clip.machine, &clip.section);
+        match self.supervised {
+            true => self.find(&clip.machine, clip.label.unwrap_or(Label::Normal).name()),
+            false => self.find(&clip.machine, &clip.section),
+        }
+    }
+
+    /// The class that a clip is to prove to be of, its section or `normal`: what does not look so is anomalous.
+    pub fn claimed_class(&self, clip: &Clip) -> Option<u32> {
+        match self.supervised {
+            true => self.find(&clip.machine, Label::Normal.name()),
+            false => self.class_of(clip),
+        }
+    }
+
+    fn find(&self, machine: &str, name: &str) -> Option<u32> {
         let class = self
             .names
-            .binary_search_by(|(machine, section)| (machine, section).cmp(&key));
+            .binary_search_by(|(m, n)| (m.as_str(), n.as_str()).cmp(&(machine, name)));
         class.ok().and_then(|class| u32::try_from(class).ok())
     }
 }
@@ -81,10 +103,10 @@ pub fn divide_test(dataset: &Dataset) -> TestDivision {
             && groups.values().all(|clips| clips.len() >= 2);
         for clips in groups.into_values() {
             if is_divisible {
-                let ordered = hash_order(dataset, clips);
-                let (first, second) = ordered.split_at(ordered.len().div_ceil(2));
-                steer.extend_from_slice(first);
-                shown.extend_from_slice(second);
+                let half = clips.len().div_ceil(2);
+                let (first, second) = divided(dataset, clips, half);
+                steer.extend(first);
+                shown.extend(second);
             } else {
                 steer.extend_from_slice(&clips);
                 shown.extend_from_slice(&clips);
@@ -111,10 +133,16 @@ pub fn divide_test(dataset: &Dataset) -> TestDivision {
 /// Every group keeps at least one clip to fit. Where the share comes to no clip at all, one is held out;
 /// of a single training clip, it is used for both.
 pub fn divide_train(dataset: &Dataset, share: f64) -> TrainDivision {
-    let mut groups: BTreeMap<(&str, &str, Domain), Vec<usize>> = BTreeMap::new();
+    let mut groups: BTreeMap<(&str, &str, Domain, bool), Vec<usize>> = BTreeMap::new();
     for idx in dataset.train_clips() {
         let clip = &dataset.clips[idx];
-        let key = (clip.machine.as_str(), clip.section.as_str(), clip.domain);
+        let is_anomaly = clip.label == Some(Label::Anomaly);
+        let key = (
+            clip.machine.as_str(),
+            clip.section.as_str(),
+            clip.domain,
+            is_anomaly,
+        );
         groups.entry(key).or_default().push(idx);
     }
 
@@ -124,10 +152,9 @@ pub fn divide_train(dataset: &Dataset, share: f64) -> TrainDivision {
         // A cast from a float saturates, and NaN becomes 0.
         let n_held_out = (share * clips.len() as f64).round() as usize;
         let n_held_out = n_held_out.min(clips.len() - 1);
-        let ordered = hash_order(dataset, clips);
-        let (held_out, kept) = ordered.split_at(n_held_out);
-        validation.extend_from_slice(held_out);
-        fit.extend_from_slice(kept);
+        let (held_out, kept) = divided(dataset, clips, n_held_out);
+        validation.extend(held_out);
+        fit.extend(kept);
     }
     if validation.is_empty() {
         fit = hash_order(dataset, fit);
@@ -141,12 +168,28 @@ pub fn divide_train(dataset: &Dataset, share: f64) -> TrainDivision {
     TrainDivision { fit, validation }
 }
 
-/// The clips in the order of their file names' BLAKE3 hashes; clips of one file name by their whole names.
+/// The first `count` clips in hash order, and the rest. Clips of one recording stay on the side of the first of them,
+/// but where that would leave the rest empty.
+fn divided(dataset: &Dataset, clips: Vec<usize>, count: usize) -> (Vec<usize>, Vec<usize>) {
+    let mut first = hash_order(dataset, clips);
+    let recording = |idx: usize| dataset.clips[idx].recording();
+    let mut end = count;
+    while end > 0 && end < first.len() && recording(first[end - 1]) == recording(first[end]) {
+        end += 1;
+    }
+    if end == first.len() {
+        end = count;
+    }
+    let rest = first.split_off(end);
+    (first, rest)
+}
+
+/// The clips in the order of their recordings' BLAKE3 hashes; clips of one recording by their whole names.
 fn hash_order(dataset: &Dataset, mut clips: Vec<usize>) -> Vec<usize> {
     clips.sort_by_cached_key(|&idx| {
         let clip = &dataset.clips[idx];
         (
-            *blake3::hash(clip.file_name().as_bytes()).as_bytes(),
+            *blake3::hash(clip.recording().as_bytes()).as_bytes(),
             &clip.name,
         )
     });

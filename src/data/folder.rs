@@ -1,4 +1,4 @@
-//! Folders of recordings whose names and places say what they are: DCASE, MIMII, MLPerf Tiny, or nothing at all.
+//! Folders of recordings whose names and places say what they are: DCASE, MIMII, ToyADMOS, MLPerf Tiny.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -7,8 +7,8 @@ use std::{
 };
 
 use super::{
-    Clip, DataError, Dataset, Domain, Kind, Label, Source, Split, counted, dcase, first_few,
-    folder_name, kind, mlperf, table,
+    Clip, DataError, Dataset, Domain, Kind, Label, Layout, Source, Split, SplitBy, counted, dcase,
+    first_few, folder_name, generic, kind, mlperf, slices, table, truth,
 };
 
 /// Folders below the opened one that are looked into: `raw/<machine>/train/` is three.
@@ -21,7 +21,7 @@ const MAX_ENTRIES: usize = 1_000_000;
 const TRAIN_PERCENT: usize = 80;
 
 /// Reads a folder without a manifest.
-pub(super) fn open(root: &Path) -> Result<Dataset, DataError> {
+pub(super) fn open(root: &Path, by: SplitBy) -> Result<Dataset, DataError> {
     let name = folder_name(root);
     let read_error = |source| DataError::Read {
         path: root.to_path_buf(),
@@ -35,14 +35,18 @@ pub(super) fn open(root: &Path) -> Result<Dataset, DataError> {
         return Err(DataError::Empty { path });
     }
 
+    if let Some(dataset) = slices::open(root, &files, by) {
+        return dataset;
+    }
+
     let mut found = Found::default();
     for file in &files {
         let place = Place::of(&canonical_root, &file.name);
         found.add(file, &place)?;
     }
     if found.rows.is_empty() && found.unusable.is_empty() {
-        found.rows = unlabelled(&files, &name);
-        if found.rows.is_empty() {
+        let guess = generic::guess(&canonical_root, &files, &name);
+        if guess.rows.is_empty() {
             let names: Vec<&str> = files.iter().map(|file| file.name.as_str()).collect();
             return Err(DataError::Unrecognised {
                 path: root.to_path_buf(),
@@ -50,11 +54,10 @@ pub(super) fn open(root: &Path) -> Result<Dataset, DataError> {
                 examples: first_few(&names),
             });
         }
-        let count = counted(found.rows.len(), "file");
-        found.notes.push(format!(
-            "no name says split, label or section: {count} taken as test clips without a label"
-        ));
-        return table(name, found.clips(), found.notes);
+        found.rows = guess.rows;
+        found.notes.push(guess.note);
+        found.divide_undivided();
+        return table(name, guess.layout, found.clips(), found.notes);
     }
     if found.rows.is_empty() {
         return Err(DataError::NoneUsable {
@@ -64,10 +67,22 @@ pub(super) fn open(root: &Path) -> Result<Dataset, DataError> {
     }
 
     found.prefer_renamed();
+    found.add_truth(root);
     found.add_attributes(root);
+    found.apply_test_list();
     found.divide_undivided();
     found.note_left_out();
-    table(name, found.clips(), found.notes)
+    let layout = found.layout();
+    table(name, layout, found.clips(), found.notes)
+}
+
+/// Reads the features that MLPerf Tiny's `y_labels.csv` lists, from its folder and those below it.
+pub(super) fn open_test_list(path: &Path) -> Result<Dataset, DataError> {
+    let canonical = path.canonicalize().map_err(|source| DataError::Read {
+        path: path.to_path_buf(),
+        source,
+    })?;
+    open(canonical.parent().unwrap_or(path), SplitBy::Official)
 }
 
 /// Reads a single recording: a test clip without a label.
@@ -87,15 +102,20 @@ pub(super) fn open_clip(path: &Path, size: u64) -> Result<Dataset, DataError> {
         }
     };
     let clip = unlabelled_clip(file_name.to_string(), source, "default");
-    table(file_name.into_owned(), vec![clip], Vec::new())
+    table(
+        file_name.into_owned(),
+        Layout::Unlabelled,
+        vec![clip],
+        Vec::new(),
+    )
 }
 
 /// A file below the opened folder.
-struct File {
-    path: PathBuf,
+pub(super) struct File {
+    pub path: PathBuf,
     /// Path from the opened folder, with `/`.
-    name: String,
-    size: u64,
+    pub name: String,
+    pub size: u64,
 }
 
 /// What the folders above a file say.
@@ -105,8 +125,9 @@ struct Place {
     machine_folder: PathBuf,
     split: Option<Split>,
     domain: Option<Domain>,
-    /// MIMII only, where the folders say what elsewhere the file name says.
+    /// MIMII and ToyADMOS, where the folders say what elsewhere the file name says.
     section_and_label: Option<(String, Label)>,
+    layout: Option<Layout>,
 }
 
 impl Place {
@@ -121,6 +142,12 @@ impl Place {
             split: None,
             domain: None,
             section_and_label: None,
+            layout: None,
+        };
+        let toy_label = match name.as_str() {
+            "NormalSound_IND" => Some(Label::Normal),
+            "AnomalousSound_IND" => Some(Label::Anomaly),
+            _ => None,
         };
         let mimii_label = match name.as_str() {
             "normal" => Some(Label::Normal),
@@ -128,14 +155,20 @@ impl Place {
             _ => None,
         };
         let section = last_name(parent);
-        match (dcase::parse_folder(&name), mimii_label) {
-            (Some((split, domain)), _) => Place {
+        match (dcase::parse_folder(&name), mimii_label, toy_label) {
+            (Some((split, domain)), ..) => Place {
                 split: Some(split),
                 domain,
                 ..at(parent)
             },
-            (None, Some(label)) if section.starts_with("id_") => Place {
+            (None, Some(label), _) if section.starts_with("id_") => Place {
                 section_and_label: Some((section, label)),
+                layout: Some(Layout::Mimii),
+                ..at(parent.parent().unwrap_or(parent))
+            },
+            (None, None, Some(label)) if section.starts_with("case") => Place {
+                section_and_label: Some((section, label)),
+                layout: Some(Layout::ToyAdmos),
                 ..at(parent.parent().unwrap_or(parent))
             },
             _ => at(folder),
@@ -143,9 +176,36 @@ impl Place {
     }
 }
 
+impl Place {
+    /// MIMII's signal-to-noise ratio (`-6_dB_fan/fan/id_00/normal`), or ToyADMOS's condition (`…_case1_ab01_IND_ch1_…`).
+    fn attributes(&self, stem: &str) -> Vec<(String, String)> {
+        let pair = |name: &str, value: &str| vec![(name.to_string(), value.to_string())];
+        match self.layout {
+            Some(Layout::Mimii) => {
+                let above = self.machine_folder.parent().map(last_name);
+                let snr = above.as_deref().and_then(|name| name.split_once("_dB"));
+                snr.map_or(Vec::new(), |(snr, _)| pair("snr_db", snr))
+            }
+            Some(Layout::ToyAdmos) => {
+                let condition = stem.split('_').nth(3).filter(|word| *word != "normal");
+                condition.map_or(Vec::new(), |condition| pair("condition", condition))
+            }
+            _ => Vec::new(),
+        }
+    }
+}
+
 /// A clip of which the split may still be open.
-struct Row {
-    clip: Clip,
+pub(super) struct Row {
+    pub clip: Clip,
+    pub split: Option<Split>,
+}
+
+/// Clips that must lie in one folder.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Group {
+    machine: String,
+    section: String,
     split: Option<Split>,
 }
 
@@ -153,8 +213,14 @@ struct Row {
 #[derive(Default)]
 struct Found {
     rows: Vec<Row>,
-    machine_folders: BTreeMap<String, PathBuf>,
+    /// Where each machine, section and split lies.
+    folders: BTreeMap<Group, PathBuf>,
+    layouts: BTreeMap<&'static str, (usize, Layout)>,
     attribute_tables: Vec<PathBuf>,
+    truth_lists: Vec<PathBuf>,
+    test_list: Option<PathBuf>,
+    /// ToyADMOS: recordings of the microphones 2 to 4.
+    other_microphones: usize,
     unusable: Vec<String>,
     unmatched: Vec<String>,
     contradictory: Vec<String>,
@@ -168,13 +234,29 @@ impl Found {
             self.attribute_tables.push(file.path.clone());
             return Ok(());
         }
+        if is_truth_list(&file.path) {
+            self.truth_lists.push(file.path.clone());
+            return Ok(());
+        }
+        if file
+            .path
+            .file_name()
+            .is_some_and(|name| name == mlperf::TEST_LIST)
+        {
+            self.test_list = Some(file.path.clone());
+            return Ok(());
+        }
+        if place.layout == Some(Layout::ToyAdmos) && !stem.split('_').any(|word| word == "ch1") {
+            self.other_microphones += 1;
+            return Ok(());
+        }
         let recording = match &place.section_and_label {
             Some((section, label)) => Some(dcase::Recording {
                 section: section.clone(),
                 domain: None,
                 split: None,
                 label: Some(*label),
-                attributes: Vec::new(),
+                attributes: place.attributes(&stem),
             }),
             None => dcase::parse_name(mlperf::recording(&stem)),
         };
@@ -202,17 +284,41 @@ impl Found {
         } else {
             place.machine.clone()
         };
-        let folder = self
-            .machine_folders
-            .entry(machine.clone())
-            .or_insert_with(|| place.machine_folder.clone());
-        if *folder != place.machine_folder {
+        let layout = match (place.layout, &source) {
+            (Some(layout), _) => layout,
+            (None, Source::LogMelBin(_)) => Layout::MlperfTiny,
+            (None, _) if recording.section.starts_with("id_") => Layout::Dcase2020,
+            (None, _) if place.domain.is_some() => Layout::Dcase2021,
+            (None, _) => Layout::Dcase2022,
+        };
+        self.layouts.entry(layout.name()).or_insert((0, layout)).0 += 1;
+        // Development and additional training sets share no section, so that both may be opened at once.
+        let is_2020 = |section: &str| section.starts_with("id_");
+        let clashes = |other: &Group, folder: &Path| {
+            other.machine == machine
+                && folder != place.machine_folder
+                && ((&other.section, other.split) == (&recording.section, split)
+                    || is_2020(&other.section) != is_2020(&recording.section))
+        };
+        let clash = self
+            .folders
+            .iter()
+            .find(|(other, folder)| clashes(other, folder));
+        if let Some((_, first)) = clash {
             return Err(DataError::TwoFolders {
                 machine,
-                first: folder.clone(),
+                first: first.clone(),
                 second: place.machine_folder.clone(),
             });
         }
+        let group = Group {
+            machine: machine.clone(),
+            section: recording.section.clone(),
+            split,
+        };
+        self.folders
+            .entry(group)
+            .or_insert_with(|| place.machine_folder.clone());
         self.rows.push(Row {
             split,
             clip: Clip {
@@ -257,6 +363,106 @@ impl Found {
                 counted(n_dropped, "test clip")
             ));
         }
+    }
+
+    /// Adds what lists beside the data say of test clips whose names do not: labels, domains, attributes.
+    fn add_truth(&mut self, root: &Path) {
+        let mut lists = std::mem::take(&mut self.truth_lists);
+        if let Some(beside) = root.canonicalize().ok().as_deref().and_then(Path::parent) {
+            let entries = fs::read_dir(beside).into_iter().flatten().flatten();
+            let mut more: Vec<PathBuf> = entries
+                .map(|entry| entry.path())
+                .filter(|path| is_truth_list(path))
+                .collect();
+            more.sort();
+            lists.extend(more);
+        }
+        if lists.is_empty() {
+            return;
+        }
+        let mut truth = truth::Truth::default();
+        for list in &lists {
+            let stem = list.file_stem().unwrap_or_default().to_string_lossy();
+            let is_domain = list
+                .parent()
+                .is_some_and(|folder| last_name(folder) == "ground_truth_domain");
+            let read = fs::read(list).map_err(|error| error.to_string());
+            let added = read.and_then(|text| match stem.starts_with("ground_truth_") {
+                true => truth.add_ground_truth(&stem, is_domain, &text),
+                false => truth.add_list(&text),
+            });
+            if let Err(problem) = added {
+                let shown = list.strip_prefix(root).unwrap_or(list).display();
+                self.notes
+                    .push(format!("list `{shown}` left out: {problem}"));
+            }
+        }
+        let mut n_labelled = 0;
+        for row in self.rows.iter_mut().filter(|row| row.clip.label.is_none()) {
+            let clip = &mut row.clip;
+            let key = (clip.machine.clone(), clip.file_name().to_string());
+            if let Some(known) = truth.recordings.get(&key) {
+                clip.label = known.label;
+                clip.domain = known.domain.unwrap_or(clip.domain);
+                merge(&mut clip.attributes, &known.attributes);
+            }
+            clip.label = truth.labels.get(&key).copied().or(clip.label);
+            if let Some(is_target) = truth.targets.get(&key) {
+                clip.domain = match is_target {
+                    true => Domain::Target,
+                    false => Domain::Source,
+                };
+            }
+            n_labelled += usize::from(clip.label.is_some());
+        }
+        let count = counted(n_labelled, "test clip");
+        self.notes
+            .push(format!("labels of {count} come from lists beside the data"));
+    }
+
+    /// Makes the clips of MLPerf Tiny's official list the test; other normal clips train.
+    fn apply_test_list(&mut self) {
+        let Some(path) = &self.test_list else { return };
+        let parsed = fs::read(path)
+            .map_err(|error| error.to_string())
+            .and_then(|text| truth::parse_y_labels(&text));
+        let labels = match parsed {
+            Ok(labels) => labels,
+            Err(problem) => {
+                self.notes
+                    .push(format!("{} left out: {problem}", mlperf::TEST_LIST));
+                return;
+            }
+        };
+        let n_before = self.rows.len();
+        self.rows.retain(|row| {
+            labels.contains_key(row.clip.file_name()) || row.clip.label == Some(Label::Normal)
+        });
+        let mut n_tests = 0;
+        for row in &mut self.rows {
+            let listed = labels.get(row.clip.file_name());
+            let split = if listed.is_some() {
+                Split::Test
+            } else {
+                Split::Train
+            };
+            row.clip.label = listed.copied().or(row.clip.label);
+            row.clip.split = split;
+            row.split = Some(split);
+            n_tests += usize::from(listed.is_some());
+        }
+        self.notes.push(format!(
+            "{}: {n_tests} of its {} clips are here and test, other normal clips train, {} left out",
+            mlperf::TEST_LIST,
+            labels.len(),
+            counted(n_before - self.rows.len(), "unlisted anomaly")
+        ));
+    }
+
+    /// What most clips are of.
+    fn layout(&self) -> Layout {
+        let most = self.layouts.values().max_by_key(|(count, _)| *count);
+        most.map_or(Layout::Unlabelled, |(_, layout)| *layout)
     }
 
     /// Merges the attribute tables into the clips of their machine; a table knows more than a file name.
@@ -316,6 +522,12 @@ impl Found {
     }
 
     fn note_left_out(&mut self) {
+        if self.other_microphones > 0 {
+            self.notes.push(format!(
+                "{} of microphones 2 to 4 left out: they heard the same as the first",
+                counted(self.other_microphones, "recording")
+            ));
+        }
         let mut note = |names: &[String], what: &str| {
             if !names.is_empty() {
                 let (count, few) = (counted(names.len(), "file"), first_few(names));
@@ -345,18 +557,11 @@ fn merge(attributes: &mut Vec<(String, String)>, known: &[(String, String)]) {
     }
 }
 
-/// All recordings directly in the folder, where no name means anything.
-fn unlabelled(files: &[File], machine: &str) -> Vec<Row> {
-    let mut rows = Vec::new();
-    for file in files.iter().filter(|file| !file.name.contains('/')) {
-        if let Kind::Usable(source) = kind(&file.path, file.size) {
-            rows.push(Row {
-                clip: unlabelled_clip(file.name.clone(), source, machine),
-                split: Some(Split::Test),
-            });
-        }
-    }
-    rows
+/// A list of DCASE that tells what the clips of an evaluation set are.
+fn is_truth_list(path: &Path) -> bool {
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    let is_named_so = stem.starts_with("eval_data_list") || stem.starts_with("ground_truth_");
+    is_named_so && super::extension(path) == "csv"
 }
 
 fn unlabelled_clip(name: String, source: Source, machine: &str) -> Clip {

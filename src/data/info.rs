@@ -9,7 +9,7 @@ use std::{
 
 use rayon::prelude::*;
 
-use super::{Clip, Dataset, Domain, Label, Source, Split, counted, mlperf, synthetic};
+use super::{Clip, Dataset, Domain, Label, Layout, Source, Split, counted, mlperf, synthetic};
 
 /// A clip shorter than this gives few windows or none.
 const SHORT_S: f64 = 1.0;
@@ -19,6 +19,7 @@ const SHORT_S: f64 = 1.0;
 pub struct Info {
     pub name: String,
     pub synthetic: bool,
+    pub layout: Layout,
     /// Sorted by machine, section, split, domain and label.
     pub counts: Vec<ClipCount>,
     /// Sorted by encoding, sample rate, channels and bits.
@@ -132,6 +133,7 @@ pub fn describe(dataset: &Dataset) -> Info {
     Info {
         name: dataset.name.clone(),
         synthetic: dataset.synthetic,
+        layout: dataset.layout,
         counts: counts(&dataset.clips),
         formats,
         total_s,

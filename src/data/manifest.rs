@@ -7,7 +7,8 @@ use std::{
 };
 
 use super::{
-    Clip, DataError, Dataset, Domain, Kind, Label, Source, Split, counted, first_few, kind, table,
+    Clip, DataError, Dataset, Domain, Kind, Label, Layout, Source, Split, counted, first_few, kind,
+    table,
 };
 
 /// The columns of a manifest, as messages show them.
@@ -111,7 +112,7 @@ pub(super) fn open(path: &Path, name: String) -> Result<Dataset, DataError> {
         let (count, few) = (counted(left_out.len(), "file"), first_few(&left_out));
         notes.push(format!("{count} of {n_rows} left out: {few}"));
     }
-    table(name, clips, notes)
+    table(name, Layout::Manifest, clips, notes)
 }
 
 /// Reads the text of a manifest. No file is looked at.

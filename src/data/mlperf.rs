@@ -17,6 +17,9 @@ pub(super) const FRAME_BYTES: u64 = 128 * 4;
 /// The benchmark knows this machine only.
 pub(super) const MACHINE: &str = "ToyCar";
 
+/// The list of the benchmark's official test.
+pub(super) const TEST_LIST: &str = "y_labels.csv";
+
 /// The recording's own name: `normal_id_01_00000003` for `normal_id_01_00000003_hist_librosa`.
 pub(super) fn recording(stem: &str) -> &str {
     stem.strip_suffix("_hist_librosa").unwrap_or(stem)

@@ -3,14 +3,18 @@
 mod dcase;
 mod divide;
 mod folder;
+mod folds;
+mod generic;
 mod info;
 mod known;
 mod manifest;
 mod mlperf;
 mod sanity;
+mod slices;
 pub mod synthetic;
 #[cfg(test)]
 mod tests;
+mod truth;
 
 use std::{
     collections::BTreeSet,
@@ -21,6 +25,7 @@ use std::{
 use crate::audio::FeatureSpec;
 
 pub use divide::{Classes, TestDivision, TrainDivision, divide_test, divide_train};
+pub use folds::SplitBy;
 pub use info::{ClipCount, Encoding, FormatCount, Info, describe};
 pub use known::{KNOWN_DATASETS, KnownDataset};
 pub use manifest::ManifestError;
@@ -32,12 +37,36 @@ pub struct Dataset {
     pub name: String,
     /// Made by the built-in generator: every score on it is labelled so.
     pub synthetic: bool,
+    /// What was recognised.
+    pub layout: Layout,
+    /// Classifiers learn to tell normal from anomalous training clips, instead of sections of normal sound.
+    pub supervised: bool,
     /// Ordered by split and name, so that the same folder gives the same rows everywhere.
     pub clips: Vec<Clip>,
     /// Set where the clips are ready features: the only front end that can be used.
     pub fixed_features: Option<FeatureSpec>,
     /// Odd things a user should know: skipped files and why, missing classes.
     pub notes: Vec<String>,
+}
+
+/// How a data set lies on disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Layout {
+    Dcase2020,
+    Dcase2021,
+    /// 2022 to 2024: sections, domains in one `test` folder.
+    Dcase2022,
+    Mimii,
+    ToyAdmos,
+    MlperfTiny,
+    UrbanSound8k,
+    Esc50,
+    Manifest,
+    /// Folders called `normal`, `anomalous` and the like.
+    LabelledFolders,
+    ClassFolders,
+    Unlabelled,
+    Synthetic,
 }
 
 /// One recording.
@@ -84,6 +113,26 @@ pub enum Label {
 pub enum Domain {
     Source,
     Target,
+}
+
+impl Layout {
+    pub fn name(self) -> &'static str {
+        match self {
+            Layout::Dcase2020 => "DCASE 2020 Task 2",
+            Layout::Dcase2021 => "DCASE 2021 Task 2",
+            Layout::Dcase2022 => "DCASE 2022 to 2024 Task 2",
+            Layout::Mimii => "MIMII",
+            Layout::ToyAdmos => "ToyADMOS",
+            Layout::MlperfTiny => "MLPerf Tiny anomaly detection",
+            Layout::UrbanSound8k => "UrbanSound8K",
+            Layout::Esc50 => "ESC-50",
+            Layout::Manifest => "manifest",
+            Layout::LabelledFolders => "folders of normal and anomalous sound",
+            Layout::ClassFolders => "folders of classes",
+            Layout::Unlabelled => "unlabelled recordings",
+            Layout::Synthetic => "built-in generator",
+        }
+    }
 }
 
 impl Split {
@@ -150,6 +199,14 @@ pub enum DataError {
         second: PathBuf,
     },
     #[error(
+        "`{name}` has no folds, so it is not split by folds or recordings; folders, names or a split.csv say what trains"
+    )]
+    NoFolds { name: String },
+    #[error("there is no fold {wanted} to test on; there are folds {folds}")]
+    NoSuchFold { wanted: u32, folds: String },
+    #[error("list `{}`: {problem}", path.display())]
+    List { path: PathBuf, problem: String },
+    #[error(
         "`{audio}` is a recording and `{features}` holds ready features; a data set must be all of one kind"
     )]
     Mixed { audio: String, features: String },
@@ -168,9 +225,24 @@ pub enum DataError {
 /// Reads the clip table of what lies at `path`.
 ///
 /// A folder is a manifest where it holds `split.csv`; otherwise it is one machine of DCASE 2020 to 2024 or several,
-/// a folder of MLPerf Tiny features, of MIMII, or of any recordings, which are then test clips without a label.
-/// A file is a csv manifest or a single clip. The content of recordings is not looked at, but for its size.
+/// a folder of MLPerf Tiny features, of MIMII, ToyADMOS, UrbanSound8K or ESC-50, or of any recordings, whose folders
+/// may then be labels or classes. A file is a csv manifest, the `y_labels.csv` of MLPerf Tiny, or a single clip. The
+/// content of recordings is not looked at, but for its size.
 pub fn open(path: &Path) -> Result<Dataset, DataError> {
+    open_split(path, SplitBy::default())
+}
+
+/// As [`open`], with a choice of what trains and what tests in a set that comes in folds.
+pub fn open_split(path: &Path, by: SplitBy) -> Result<Dataset, DataError> {
+    let dataset = read(path, by)?;
+    let has_folds = matches!(dataset.layout, Layout::UrbanSound8k | Layout::Esc50);
+    if by != SplitBy::Official && !has_folds {
+        return Err(DataError::NoFolds { name: dataset.name });
+    }
+    Ok(dataset)
+}
+
+fn read(path: &Path, by: SplitBy) -> Result<Dataset, DataError> {
     let metadata = match std::fs::metadata(path) {
         Ok(metadata) => metadata,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -187,8 +259,13 @@ pub fn open(path: &Path) -> Result<Dataset, DataError> {
         if split_csv.is_file() {
             manifest::open(&split_csv, folder_name(path))
         } else {
-            folder::open(path)
+            folder::open(path, by)
         }
+    } else if path
+        .file_name()
+        .is_some_and(|name| name == mlperf::TEST_LIST)
+    {
+        folder::open_test_list(path)
     } else if extension(path) == "csv" {
         let canonical = path.canonicalize().ok();
         let folder = canonical.as_deref().and_then(Path::parent);
@@ -203,9 +280,11 @@ pub fn open(path: &Path) -> Result<Dataset, DataError> {
 }
 
 impl Dataset {
-    /// Indices of the clips to train on: the training clips that are not labelled anomalous.
+    /// Indices of the clips to train on: the training clips that are not labelled anomalous; all where the labels are
+    /// what is learnt.
     pub fn train_clips(&self) -> Vec<usize> {
-        self.indices(|clip| clip.split == Split::Train && clip.label != Some(Label::Anomaly))
+        let trains = |clip: &Clip| self.supervised || clip.label != Some(Label::Anomaly);
+        self.indices(|clip| clip.split == Split::Train && trains(clip))
             .collect()
     }
 
@@ -244,6 +323,21 @@ impl Dataset {
 }
 
 impl Clip {
+    /// The attribute that names the recording which a clip was cut from; clips of one recording sound alike, and
+    /// divisions keep them together. A column of this name in a manifest sets it.
+    pub const RECORDING: &str = "recording";
+
+    pub fn attribute(&self, name: &str) -> Option<&str> {
+        let found = self.attributes.iter().find(|(known, _)| known == name);
+        found.map(|(_, value)| value.as_str())
+    }
+
+    /// What the clip was cut from: its own file name where nothing says otherwise.
+    pub fn recording(&self) -> &str {
+        self.attribute(Clip::RECORDING)
+            .unwrap_or_else(|| self.file_name())
+    }
+
     /// The name without its folders.
     pub fn file_name(&self) -> &str {
         self.name
@@ -253,7 +347,12 @@ impl Clip {
 }
 
 /// Puts read clips in order, checks that they are of one kind, and adds notes on what is missing.
-fn table(name: String, mut clips: Vec<Clip>, mut notes: Vec<String>) -> Result<Dataset, DataError> {
+fn table(
+    name: String,
+    layout: Layout,
+    mut clips: Vec<Clip>,
+    mut notes: Vec<String>,
+) -> Result<Dataset, DataError> {
     clips.sort_by(|a, b| (a.split, &a.name).cmp(&(b.split, &b.name)));
     let is_features = |clip: &&Clip| matches!(clip.source, Source::LogMelBin(_));
     let features = clips.iter().find(is_features);
@@ -265,10 +364,13 @@ fn table(name: String, mut clips: Vec<Clip>, mut notes: Vec<String>) -> Result<D
         });
     }
     let fixed_features = features.map(|_| mlperf::FEATURES);
-    notes.extend(sanity::notes(&clips));
+    let supervised = layout == Layout::UrbanSound8k;
+    notes.extend(sanity::notes(&clips, supervised));
     Ok(Dataset {
         name,
         synthetic: false,
+        layout,
+        supervised,
         clips,
         fixed_features,
         notes,

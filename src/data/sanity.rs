@@ -23,7 +23,7 @@ struct Counts {
 }
 
 /// Sentences for [`super::Dataset::notes`].
-pub(super) fn notes(clips: &[Clip]) -> Vec<String> {
+pub(super) fn notes(clips: &[Clip], supervised: bool) -> Vec<String> {
     let mut sections: BTreeMap<(&str, &str), Counts> = BTreeMap::new();
     for clip in clips {
         let counts = sections.entry((&clip.machine, &clip.section)).or_default();
@@ -62,7 +62,7 @@ pub(super) fn notes(clips: &[Clip]) -> Vec<String> {
         );
     }
     let n_train_anomalies = total(|counts| counts.train_anomalies);
-    if n_train_anomalies > 0 {
+    if n_train_anomalies > 0 && !supervised {
         let count = counted(n_train_anomalies, "training clip");
         notes.push(format!(
             "{count} labelled anomalous: never trained on, as models learn normal sound only"

@@ -211,6 +211,272 @@ fn layouts_are_recognised() {
     );
 }
 
+/// Layouts of which the clips are told by folders, by tables, or by lists beside the data.
+#[test]
+fn further_layouts_are_recognised() {
+    // Development set, additional training set and evaluation set of 2020, as unpacked side by side.
+    check_tree(
+        &[
+            "dev_data/fan/train/normal_id_00_00000000.wav",
+            "eval_data_train/fan/train/normal_id_01_00000000.wav",
+            "eval_data_test/fan/test/id_01_00000000.wav",
+            "eval_data_test/fan/test/id_01_00000001.wav",
+            "eval_data_test/fan/test/id_01_00000002.wav",
+            "eval_data_list.csv=fan\nid_01_00000000.wav,normal_id_01_00000005.wav\nid_01_00000001.wav,anomaly_id_01_00000007.wav\n",
+        ],
+        "
+        fan id_00 Train Source Normal 1
+        fan id_01 Train Source Normal 1
+        fan id_01 Test Source Unlabelled 1
+        fan id_01 Test Source Normal 1
+        fan id_01 Test Source Anomaly 1
+        note: labels of 2 test clips come from lists beside the data
+        note: too few training clips to learn what is normal: fan id_00, fan id_01
+        note: no test clips: fan id_00
+        note: too few test clips for scores to mean anything: fan id_01 (1 normal, 1 anomalous; a guess has AUC 0.50 ± 0.50)
+        ",
+    );
+    check_tree(
+        &[
+            "Vacuum/test/section_00_0000.wav",
+            "Vacuum/test/section_00_0001.wav",
+            "eval_data_list_2023.csv=shaker\nsection_00_0000.wav,section_00_source_test_anomaly_0001_x_1.wav\nVacuum\nsection_00_0000.wav,section_00_target_test_normal_0032_car_C2.wav\n",
+            "ground_truth_data/ground_truth_Vacuum_section_00_test.csv=section_00_0001.wav,1\n",
+            "ground_truth_domain/ground_truth_Vacuum_section_00_test.csv=section_00_0001.wav,1\n",
+            "eval_data_list_2024.csv=Vacuum\na,b,c\n",
+        ],
+        "
+        Vacuum 00 Test Target Normal 1
+        Vacuum 00 Test Target Anomaly 1
+        note: list `eval_data_list_2024.csv` left out: line 2 has 3 columns where two are expected
+        note: labels of 2 test clips come from lists beside the data
+        note: no training clips: a found model can be scored here, but none searched
+        note: too few test clips for scores to mean anything: Vacuum section 00 (1 normal, 1 anomalous; a guess has AUC 0.50 ± 0.50)
+        ",
+    );
+    check_tree(
+        &[
+            "ToyCar/case1/NormalSound_IND/1100010001_ToyCar_case1_normal_IND_ch1_0001.wav",
+            "ToyCar/case1/NormalSound_IND/1100010001_ToyCar_case1_normal_IND_ch2_0001.wav",
+            "ToyCar/case1/AnomalousSound_IND/1101010001_ToyCar_case1_ab01_IND_ch1_0001.wav",
+            "ToyCar/case1/NormalSound_CNT/1100110001_ToyCar_case1_normal_CNT_ch1_0001.wav",
+        ],
+        "
+        ToyCar case1 Test Source Normal 1
+        ToyCar case1 Test Source Anomaly 1
+        note: neither folders nor names say what is for training: the first 80 % (by name) of every section's normal clips train, all others test; a split.csv there would say otherwise
+        note: 1 recording of microphones 2 to 4 left out: they heard the same as the first
+        note: 1 file left out, named as in no known layout: ToyCar/case1/NormalSound_CNT/1100110001_ToyCar_case1_normal_CNT_ch1_0001.wav
+        note: no training clips: a found model can be scored here, but none searched
+        note: too few test clips for scores to mean anything: ToyCar case1 (1 normal, 1 anomalous; a guess has AUC 0.50 ± 0.50)
+        ",
+    );
+    // The official test of MLPerf Tiny: listed clips test, other normal ones train.
+    check_tree(
+        &[
+            "normal_id_01_00000000_hist_librosa.bin",
+            "normal_id_01_00000001_hist_librosa.bin",
+            "anomaly_id_01_00000000_hist_librosa.bin",
+            "anomaly_id_01_00000001_hist_librosa.bin",
+            "y_labels.csv=normal_id_01_00000001_hist_librosa.bin,2,0,2560,512\nanomaly_id_01_00000000_hist_librosa.bin,2,1,2560,512\nanomaly_id_09_00000000_hist_librosa.bin,2,1,2560,512\n",
+        ],
+        "
+        ToyCar id_01 Train Source Normal 1
+        ToyCar id_01 Test Source Normal 1
+        ToyCar id_01 Test Source Anomaly 1
+        note: y_labels.csv: 2 of its 3 clips are here and test, other normal clips train, 1 unlisted anomaly left out
+        note: too few training clips to learn what is normal: ToyCar id_01
+        note: too few test clips for scores to mean anything: ToyCar id_01 (1 normal, 1 anomalous; a guess has AUC 0.50 ± 0.50)
+        ",
+    );
+    check_tree(
+        &[
+            "pump/train/normal/a.wav",
+            "pump/normal/test/b.wav",
+            "pump/test/Abnormal/c.flac",
+            "press/normal/d.wav",
+            "notes.txt",
+        ],
+        "
+        press default Test Source Normal 1
+        pump default Train Source Normal 1
+        pump default Test Source Normal 1
+        pump default Test Source Anomaly 1
+        note: no known layout: folders say which of 4 files are normal and which are not
+        note: neither folders nor names say what is for training: the first 80 % (by name) of every section's normal clips train, all others test; a split.csv there would say otherwise
+        note: no training clips, so no class for a classifier: press default
+        note: too few training clips to learn what is normal: pump default
+        note: no anomalous test clips, so no AUC: press default
+        note: too few test clips for scores to mean anything: pump default (1 normal, 1 anomalous; a guess has AUC 0.50 ± 0.50)
+        ",
+    );
+    check_tree(
+        &["dog/1.wav", "dog/2.wav", "test/cat/3.wav"],
+        "
+        ROOT cat Test Source Normal 1
+        ROOT dog Train Source Normal 1
+        ROOT dog Test Source Normal 1
+        note: no known layout: every folder is taken as a class of normal sound: dog, cat
+        note: neither folders nor names say what is for training: the first 80 % (by name) of every section's normal clips train, all others test; a split.csv there would say otherwise
+        note: no training clips, so no class for a classifier: ROOT cat
+        note: too few training clips to learn what is normal: ROOT dog
+        note: no anomalous test clips, so no AUC: ROOT cat, ROOT dog
+        ",
+    );
+    check_tree(
+        &[
+            "audio/1-100-A-0.wav",
+            "audio/1-100-B-0.wav",
+            "audio/5-101-A-49.wav",
+            "meta/esc50.csv=filename,fold,target,category,esc10,src_file,take\n1-100-A-0.wav,1,0,dog,True,100,A\n",
+        ],
+        "
+        ESC-50 class_00 Train Source Normal 1
+        ESC-50 class_49 Test Source Normal 1
+        ESC-50 dog Train Source Normal 1
+        note: official folds: fold 5 tests, 1 train
+        note: no training clips, so no class for a classifier: ESC-50 class_49
+        note: too few training clips to learn what is normal: ESC-50 class_00, ESC-50 dog
+        note: no test clips: ESC-50 class_00, ESC-50 dog
+        note: no anomalous test clips, so no AUC: ESC-50 class_49
+        ",
+    );
+}
+
+/// Slices of UrbanSound8K as `<fold>/<recording>-<class>` and how many of each; every recording has its own slices.
+fn urban(slices: &[(&str, usize)]) -> TempDir {
+    let mut files = vec![
+        "metadata/UrbanSound8K.csv=slice_file_name,fsID,salience\n7-9-0-0.wav,7,2\n".to_string(),
+    ];
+    for (place, count) in slices {
+        files.extend((0..*count).map(|idx| format!("audio/fold{place}-0-{idx}.wav")));
+    }
+    let files: Vec<&str> = files.iter().map(String::as_str).collect();
+    tree(&files)
+}
+
+#[test]
+fn folds_are_split_in_three_ways() {
+    fn check(slices: &[(&str, usize)], by: SplitBy, expected: &str) {
+        let shown = match open_split(urban(slices).path(), by) {
+            Ok(dataset) => {
+                let count = |split, label| dataset.select(split, Some(label)).count();
+                let counts = [Split::Train, Split::Test]
+                    .map(|split| [count(split, Label::Normal), count(split, Label::Anomaly)]);
+                let is_split = |note: &&String| note.contains("fold") || note.contains("split");
+                let notes: Vec<&str> = dataset
+                    .notes
+                    .iter()
+                    .filter(is_split)
+                    .map(String::as_str)
+                    .collect();
+                format!("{counts:?} {}", notes.join("; "))
+            }
+            Err(error) => error.to_string(),
+        };
+        assert_eq!(shown, expected);
+    }
+    // Recording 7 lent slices to two folds, as five of UrbanSound8K did.
+    let slices = &[
+        ("1/7-9", 4),
+        ("2/7-9", 2),
+        ("2/8-3", 4),
+        ("3/9-3", 4),
+        ("3/10-9", 5),
+    ];
+    check(
+        slices,
+        SplitBy::Official,
+        "[[6, 4], [5, 4]] official folds: fold 3 tests, 1, 2 train",
+    );
+    check(
+        slices,
+        SplitBy::Folds { test: Some(1) },
+        "[[7, 8], [4, 0]] official folds: fold 1 tests, 2, 3 train; \
+         1 recording lent slices to both training and test folds; --split recordings keeps them apart",
+    );
+    check(
+        slices,
+        SplitBy::Folds { test: Some(4) },
+        "there is no fold 4 to test on; there are folds 1, 2, 3",
+    );
+    check(
+        &[
+            ("1/7-9", 5),
+            ("2/8-9", 5),
+            ("3/9-9", 5),
+            ("4/11-9", 5),
+            ("5/12-9", 5),
+        ],
+        SplitBy::Recordings,
+        "[[20, 0], [5, 0]] ",
+    );
+    check(
+        &[("1/7-9", 10), ("1/8-9", 10)],
+        SplitBy::Random,
+        "[[16, 0], [4, 0]] random split: slices of 2 recordings are in both training and test, so scores are too good",
+    );
+    let root = tree(&["fan/train/normal_id_00_00000000.wav"]);
+    assert!(matches!(
+        open_split(root.path(), SplitBy::Random),
+        Err(DataError::NoFolds { .. })
+    ));
+}
+
+/// A classifier of labels trains on events too; what it is asked of a clip is whether it is normal.
+#[test]
+fn labels_are_classes_where_they_are_what_is_learnt() {
+    let root = urban(&[("1/7-9", 2), ("1/8-3", 3), ("2/9-3", 1)]);
+    let dataset = open(root.path()).unwrap();
+    assert!(dataset.supervised);
+    assert_eq!(dataset.train_clips().len(), 5);
+    let classes = dataset.classes();
+    let names: Vec<&str> = classes
+        .names
+        .iter()
+        .map(|(_, name)| name.as_str())
+        .collect();
+    assert_eq!(names, ["anomaly", "normal"]);
+    for clip in &dataset.clips {
+        let expected = u32::from(clip.label == Some(Label::Normal));
+        assert_eq!(classes.class_of(clip), Some(expected));
+        assert_eq!(classes.claimed_class(clip), Some(1));
+    }
+}
+
+/// Slices of one recording are never divided between what steers and what is only shown.
+#[test]
+fn divisions_keep_recordings_together() {
+    let mut csv = "file,split,label,recording\n".to_string();
+    for recording in 0..12 {
+        let label = ["normal", "anomaly"][recording % 2];
+        for slice in 0..(1 + recording % 5) {
+            csv += &format!("t{recording}_{slice}.wav,test,{label},r{recording}\n");
+            csv += &format!("l{recording}_{slice}.wav,train,normal,l{recording}\n");
+        }
+    }
+    let rows = manifest::parse(csv.as_bytes()).unwrap().into_iter();
+    let clips = rows.map(|row| row.clip(Source::Audio(PathBuf::new())));
+    let dataset = table(
+        "slices".to_string(),
+        Layout::Manifest,
+        clips.collect(),
+        Vec::new(),
+    )
+    .unwrap();
+    let of = |part: &[usize]| -> BTreeSet<&str> {
+        part.iter()
+            .map(|&idx| dataset.clips[idx].recording())
+            .collect()
+    };
+    let test = divide_test(&dataset);
+    let train = divide_train(&dataset, 0.2);
+    for (one, other) in [(&test.steer, &test.shown), (&train.fit, &train.validation)] {
+        assert!(!one.is_empty() && !other.is_empty());
+        assert_eq!(of(one).intersection(&of(other)).count(), 0);
+    }
+}
+
 #[test]
 fn what_cannot_be_used_is_refused() {
     check_tree(
@@ -218,8 +484,8 @@ fn what_cannot_be_used_is_refused() {
         "error: `ROOT` holds no files; the recordings should lie in <machine>/train and <machine>/test",
     );
     check_tree(
-        &["fold1/1.wav", "fold1/2.wav", "fold2/3.wav", "x.csv"],
-        "error: `ROOT` holds 4 files, but none that a known layout names (fold1/1.wav, fold1/2.wav, fold2/3.wav and 1 more); list them in a split.csv there, with the columns file,split,label,machine,section,domain",
+        &["1.mp3", "x/2.mp3", "y/3.mp3", "z.csv"],
+        "error: `ROOT` holds 4 files, but none that a known layout names (1.mp3, x/2.mp3, y/3.mp3 and 1 more); list them in a split.csv there, with the columns file,split,label,machine,section,domain",
     );
     check_tree(
         &["train/normal_id_00_00000000.wav="],
@@ -645,7 +911,13 @@ fn made_up(kinds: &[&str]) -> Dataset {
     let clips = rows
         .into_iter()
         .map(|row| row.clip(Source::Audio(PathBuf::new())));
-    table("made up".to_string(), clips.collect(), Vec::new()).unwrap()
+    table(
+        "made up".to_string(),
+        Layout::Manifest,
+        clips.collect(),
+        Vec::new(),
+    )
+    .unwrap()
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::{
 use super::{cache::ContentHashes, *};
 use crate::{
     audio::Feature,
-    data::{Clip, Dataset, Domain, Source, Split, synthetic},
+    data::{Clip, Dataset, Domain, Layout, Source, Split, synthetic},
 };
 
 const SPEC: FeatureSpec = FeatureSpec {
@@ -32,6 +32,8 @@ fn dataset(sources: Vec<Source>, fixed_features: Option<FeatureSpec>) -> Dataset
         attributes: Vec::new(),
     };
     Dataset {
+        layout: Layout::Manifest,
+        supervised: false,
         name: "test".to_string(),
         synthetic: false,
         clips: sources.into_iter().enumerate().map(clip).collect(),

@@ -205,6 +205,20 @@ impl Graph {
         self.tensors[self.output]
     }
 
+    /// All tensors that come from outside: the input, and where a file has several, those that no operator writes.
+    pub fn inputs(&self) -> Vec<TensorId> {
+        let mut inputs = vec![self.input];
+        let mut outer = vec![true; self.tensors.len()];
+        for op in &self.ops {
+            outer[op.output] = false;
+        }
+        let mut read: Vec<TensorId> = self.ops.iter().flat_map(|op| op.inputs.clone()).collect();
+        read.sort_unstable();
+        read.dedup();
+        inputs.extend(read.into_iter().filter(|&id| outer[id] && id != self.input));
+        inputs
+    }
+
     /// Shape of the first input of an operator.
     pub fn op_input(&self, op: &Op) -> Shape {
         self.tensors[op.inputs[0]]

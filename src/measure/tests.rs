@@ -55,7 +55,9 @@ fn blob() -> Vec<u8> {
         .to_blob()
 }
 
-fn measured_by(says: impl Fn(&[(u32, Vec<u8>)]) -> String + 'static) -> Result<Measurement, MeasureError> {
+fn measured_by(
+    says: impl Fn(&[(u32, Vec<u8>)]) -> String + 'static,
+) -> Result<Measurement, MeasureError> {
     let board = Fake {
         loaded: Rc::default(),
         says: Box::new(says),
@@ -101,12 +103,18 @@ fn what_goes_wrong_is_said() {
         r#"{"error":"corrupt","message":"its checksum is wrong"}"#,
         "the firmware refuses: its checksum is wrong (corrupt)",
     );
-    check("qemu-system-arm: lockup", "fake ended without a result: qemu");
+    check(
+        "qemu-system-arm: lockup",
+        "fake ended without a result: qemu",
+    );
     check(r#"{"board":"x"}"#, "ended without a result");
     check("", "ended without a result");
     let chip = "STM32F407VG".to_string();
     let error = Place::Probe { chip }.board().unwrap_err().to_string();
-    assert!(error.contains("`STM32F407VG`; there is for STM32H743"), "{error}");
+    assert!(
+        error.contains("`STM32F407VG`; there is for STM32H743"),
+        "{error}"
+    );
     let other = Image {
         symbols: BTreeMap::new(),
         ..image()
@@ -121,7 +129,12 @@ fn the_firmware_is_carried_along() {
         let script = format!("app/boards/{}.x", board.name);
         assert!(names.contains(&script.as_str()), "{script}");
     }
-    for name in ["Cargo.toml", "Cargo.lock", ".cargo/config.toml", "c/nas_model.h"] {
+    for name in [
+        "Cargo.toml",
+        "Cargo.lock",
+        ".cargo/config.toml",
+        "c/nas_model.h",
+    ] {
         assert!(names.contains(&name), "{name}");
     }
     assert!(!names.iter().any(|name| name.contains("target/")));

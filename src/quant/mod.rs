@@ -82,7 +82,7 @@ impl QuantParams {
     /// Parameters that cover `min..=max` and zero; `[0, max]` gets zero point -128.
     pub fn from_range(min: f32, max: f32) -> QuantParams {
         let (min, max) = (f64::from(min.min(0.0)), f64::from(max.max(0.0)));
-        let scale = ((max - min) / 255.0).max(SMALLEST_SCALE) as f32;
+        let scale = ((max - min) / 255.0).max(SMALLEST_STEP) as f32;
         let zero_point = (-128.0 - min / f64::from(scale)).round();
         QuantParams {
             scale,
@@ -152,6 +152,8 @@ pub fn quantize(
     Ok(model)
 }
 
+/// The smallest scale of an activation: SOFTMAX counts in steps of 2^-26.
+const SMALLEST_STEP: f64 = 1.0 / (1 << 25) as f64;
 /// The scale that every runtime demands of SOFTMAX.
 const SOFTMAX_OUTPUT: QuantParams = QuantParams {
     scale: 1.0 / 256.0,
@@ -161,7 +163,7 @@ const SOFTMAX_OUTPUT: QuantParams = QuantParams {
 const SMALLEST_SCALE: f64 = 1e-9;
 /// A channel's scale is at least this part of the largest channel's: weights of a dead channel round to zero.
 const SMALLEST_CHANNEL: f32 = 1.0 / 65536.0;
-/// The output scale of ADD is at least this part of its inputs', because its multiplier must stay below one.
+/// The output scales of ADD, MEAN and QUANTIZE are at least this part of their inputs', so that multipliers stay small.
 const SMALLEST_SUM: f32 = 1.0 / (1 << 18) as f32;
 /// No bias is larger, so that the accumulator has room for the products.
 const LARGEST_BIAS: f64 = (1 << 29) as f64;
@@ -231,6 +233,10 @@ fn with_ranges(graph: &Graph, weights: &Weights, ranges: &[[f32; 2]]) -> Quantiz
         }
         if op.kind == OpKind::Softmax {
             tensors[op.output] = SOFTMAX_OUTPUT;
+        }
+        if matches!(op.kind, OpKind::Mean | OpKind::Lookup(_)) && !keeps_scale(op.kind) {
+            let output = &mut tensors[op.output];
+            output.scale = output.scale.max(input.scale * SMALLEST_SUM);
         }
         if op.kind == OpKind::Add {
             let largest = tensors[op.inputs[0]].scale.max(tensors[op.inputs[1]].scale);

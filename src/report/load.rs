@@ -14,9 +14,9 @@ use crate::{
     graph::{Function, OpKind},
     run::{self, Details, Settings},
     search::hypervolume,
-    space::{Candidate, Task},
+    space::{Candidate, Genome, Spaces, Task},
     store::{CostRow, Run, Store, TrialOutcome, TrialRow},
-    target::{self, Estimate, Metric},
+    target::{self, Budget, Estimate, Metric, Target},
 };
 
 /// All that figures and tables show of a run.
@@ -170,6 +170,42 @@ pub fn load_runs(store: &Store) -> Result<Vec<RunView>, ReportError> {
         });
     }
     Ok(views)
+}
+
+/// What a trial proposed, and what its run asked for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Proposal {
+    pub run: String,
+    pub spaces: Spaces,
+    pub genome: Genome,
+    pub candidate: Candidate,
+    pub targets: Vec<Target>,
+    pub budget: Budget,
+}
+
+/// What a trial proposed; `None` where the run has no such trial.
+pub fn load_proposal(
+    store: &Store,
+    run: &Run,
+    number: u64,
+) -> Result<Option<Proposal>, ReportError> {
+    let rows = store.trials(run.id)?;
+    let Some(row) = rows.iter().find(|row| row.number as u64 == number) else {
+        return Ok(None);
+    };
+    let settings = Settings::from_json(&run.settings_json)?;
+    let spaces = settings.spaces()?;
+    let genome = spaces
+        .decode_bytes(&row.genome)
+        .ok_or(ReportError::Genome { trial: row.number })?;
+    Ok(Some(Proposal {
+        run: run.name.clone(),
+        candidate: spaces.decode(&genome),
+        spaces,
+        genome,
+        targets: settings.targets()?,
+        budget: settings.budget(),
+    }))
 }
 
 /// All that is known of one trial; `None` where the run has no such trial.
@@ -330,7 +366,7 @@ fn operators(candidate: &Candidate) -> Vec<OperatorView> {
     graph.ops.iter().map(view).collect()
 }
 
-fn operator_name(kind: &OpKind) -> String {
+pub(super) fn operator_name(kind: &OpKind) -> String {
     match kind {
         OpKind::Conv2d(w) => format!(
             "CONV_2D {}x{} / {}x{}",

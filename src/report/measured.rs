@@ -57,7 +57,11 @@ impl MeasuredTable {
                 "arena",
                 "stack",
             ],
-            rows: info.measurements.iter().map(|row| cells(info, row)).collect(),
+            rows: info
+                .measurements
+                .iter()
+                .map(|row| cells(info, row))
+                .collect(),
             notes,
         })
     }
@@ -69,8 +73,9 @@ impl MeasuredTable {
 }
 
 fn cells(info: &RunInfo, row: &MeasurementRow) -> Vec<String> {
-    let count =
-        |value: Option<i64>| value.map_or("–".to_string(), |value| Count(value as u64).to_string());
+    let count = |value: Option<i64>| {
+        value.map_or("–".to_string(), |value| Count(value as u64).to_string())
+    };
     let beside = |metric, seen: u64| match estimate_for(info, row, metric) {
         Some(estimate) => format!("{} → {}", Bytes(estimate.value as u64), Bytes(seen)),
         None => Bytes(seen).to_string(),
@@ -78,7 +83,12 @@ fn cells(info: &RunInfo, row: &MeasurementRow) -> Vec<String> {
     vec![
         row.number.to_string(),
         row.place.clone(),
-        if row.outputs_match { "same" } else { "DIFFERENT" }.to_string(),
+        if row.outputs_match {
+            "same"
+        } else {
+            "DIFFERENT"
+        }
+        .to_string(),
         count(row.instructions),
         count(row.cycles.as_ref().map(|cycles| cycles.value)),
         beside(Metric::Ram, row.ram_bytes()),

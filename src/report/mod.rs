@@ -2,6 +2,7 @@
 //!
 //! A caller fills a [`RunInfo`]; everything here is a function of it and knows nothing of how a trial was made.
 
+pub mod costs;
 pub mod draw;
 pub mod figure;
 #[cfg(test)]
@@ -11,18 +12,19 @@ pub mod json;
 pub mod listing;
 mod load;
 pub mod measured;
+pub mod memory;
 pub mod ranks;
 pub mod table;
 
 use std::{fmt, path::PathBuf};
 
-pub use load::{load, load_runs, load_trial};
+pub use load::{Proposal, load, load_proposal, load_runs, load_trial};
 
 use crate::{
     run::Objective,
     space::Task,
     store::MeasurementRow,
-    target::{Budget, Cost, CostSource, Metric},
+    target::{Budget, Cost, CostSource, Metric, fit_probability},
 };
 
 /// A report that could not be made.
@@ -185,6 +187,21 @@ fn cost_of(macs: u64, costs: &[Costs], target_idx: usize, cost: Metric) -> Optio
 }
 
 impl RunInfo {
+    /// How likely a trial keeps to the budget of target number `target_idx`, and the cost that is least likely to;
+    /// `None` where no band crosses a limit.
+    pub fn fit(&self, trial: &ScoredTrial, target_idx: usize) -> Option<(f64, Metric)> {
+        let budget = self.targets.get(target_idx)?.budget;
+        let crossing = Metric::COSTED.into_iter().filter_map(|metric| {
+            let (limit, cost) = (budget.limit(metric)?, trial.cost(target_idx, metric)?);
+            let crosses = cost.low < limit && limit < cost.high;
+            crosses.then(|| (fit_probability(&cost, limit), metric))
+        });
+        let crossing: Vec<(f64, Metric)> = crossing.collect();
+        let worst = crossing.iter().min_by(|a, b| a.0.total_cmp(&b.0))?.1;
+        let all = crossing.iter().map(|(probability, _)| probability);
+        Some((all.product(), worst))
+    }
+
     /// The trials on the front of target number `target_idx`, best AUC first.
     pub fn front(&self, target_idx: usize) -> Vec<&ScoredTrial> {
         let numbers = self

@@ -6,9 +6,7 @@ use comfy_table::{
     CellAlignment, ContentArrangement, Table, {ContentLineStyle, LineStyle, TableStyle},
 };
 
-use super::{
-    ReportError, RunInfo, ScoredTrial, approach, measured::MeasuredTable, ranks::Ranks,
-};
+use super::{ReportError, RunInfo, ScoredTrial, approach, measured::MeasuredTable, ranks::Ranks};
 use crate::target::{Cost, CostSource, Metric};
 
 /// The front of every target, one table each, in at most `width` columns of text; then how the targets disagree.
@@ -337,12 +335,29 @@ pub(super) fn caption(
     if !words.is_empty() {
         lines.push(format!("Costs: {}.", words.join(", ")));
     }
+    lines.extend(uncertain(info, members, target_idx));
     if !left_out.is_empty() {
         let names: Vec<String> = left_out.iter().map(|column| column.name()).collect();
         lines.push(format!("Left out for width: {}.", names.join(", ")));
     }
     lines.extend(info.notes.iter().cloned());
     lines.iter().map(|line| format!("{line}\n")).collect()
+}
+
+/// The members whose bands cross a budget, and how likely each keeps to it.
+fn uncertain(info: &RunInfo, members: &[&ScoredTrial], target_idx: usize) -> Option<String> {
+    let crossing: Vec<String> = members
+        .iter()
+        .filter_map(|member| {
+            let (probability, metric) = info.fit(member, target_idx)?;
+            let percent = (100.0 * probability).round();
+            Some(format!(
+                "{} fits with {percent:.0} % ({metric})",
+                member.trial
+            ))
+        })
+        .collect();
+    (!crossing.is_empty()).then(|| format!("Bands that cross the budget: {}.", crossing.join(", ")))
 }
 
 #[cfg(test)]
@@ -378,6 +393,14 @@ too few clips
         check(
             80,
             "Left out for width: approach, AUC float, pAUC int8, params.",
+        );
+        let near = small_run();
+        let mut tight = near.clone();
+        tight.targets[1].budget.latency_us = Some(40000.0);
+        let table = front_table(&tight, 1, 120);
+        assert!(
+            table.contains("Bands that cross the budget: 4 fits with 50 % (latency)."),
+            "{table}"
         );
         let empty = Fake {
             trained: 0,

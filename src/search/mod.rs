@@ -3,6 +3,7 @@
 //! A [`Sampler`] takes what is known ([`Observation`]s, oldest first) and proposes genomes. It keeps no state,
 //! so a search that is resumed proposes what the uninterrupted one would have proposed.
 
+mod changes;
 mod evolution;
 mod nsga2;
 mod pareto;
@@ -20,6 +21,7 @@ use crate::{
     space::{Genome, Spaces},
     units::Rng,
 };
+pub use changes::{Change, smallest_changes};
 
 /// What is known about one genome.
 #[derive(Debug, Clone, PartialEq)]

@@ -132,9 +132,9 @@ pub fn flash_parts(front_end: Option<&FrontEnd>, graph: &Graph, target: &Target)
         let op_channels = graph.op_bias_len(op);
         match &target.npu {
             Some(npu) if ethos_u55::supports(op) => {
-                weights += op_weights * npu.encoding_ratio.value;
+                weights += op_weights * npu.weight_encoding.value;
                 channels += (op_channels * ethos_u55::CHANNEL_BYTES) as f64;
-                structure += npu.command_bytes.value;
+                structure += 400.0 * npu.command_stream.value;
             }
             _ => {
                 weights += op_weights;
@@ -207,9 +207,9 @@ fn flash_cost(parts: &FlashParts, target: &Target) -> Cost {
     let encoding_error = target
         .npu
         .as_ref()
-        .map_or(0.0, |npu| npu.encoding_ratio.error);
+        .map_or(0.0, |npu| npu.weight_encoding.error);
     let structure_error = match &target.npu {
-        Some(npu) => npu.command_bytes.error,
+        Some(npu) => npu.command_stream.error,
         None => BLOB_ERROR,
     };
     let error_bytes = (parts.weights * encoding_error)
@@ -350,11 +350,11 @@ impl Time {
         let Some(npu) = &target.npu else {
             return (0.0, 0.0);
         };
-        let sram_error = npu.sram_bandwidth.error.hypot(npu.conv_traffic.error);
-        let flash_error = npu.flash_bandwidth.error.hypot(npu.encoding_ratio.error);
+        let sram_error = npu.sram.bandwidth.error;
+        let flash_error = npu.flash.bandwidth.error.hypot(npu.weight_encoding.error);
         let [compute, sram, flash] = self.npu_us;
         let square = [
-            compute * npu.fill.error,
+            compute * npu.cycles.error,
             sram * sram_error,
             flash * flash_error,
             self.start_us * npu.start_cycles.error,

@@ -7,6 +7,7 @@
 mod budget;
 mod estimate;
 mod ethos_u55;
+mod fit;
 mod metric;
 mod profile;
 
@@ -17,7 +18,10 @@ pub use estimate::{
     Bottleneck, Estimate, FlashParts, OpCost, RamParts, Unit, estimate, estimate_graph,
     flash_parts, front_end_latency_us, op_costs, ram_parts,
 };
-pub use profile::{Coefficient, Contents, Core, Cpu, Fact, Memory, Npu, Runtime, Target, Term};
+pub use fit::fit_probability;
+pub use profile::{
+    Coefficient, Contents, Core, Cpu, Fact, Memory, Npu, Port, Runtime, Target, Term, WeightMemory,
+};
 
 /// A cost with its band.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -92,7 +96,7 @@ impl CostSource {
 }
 
 /// File name and text of every profile that comes with the tool.
-const PROFILES: [(&str, &str); 6] = [
+const PROFILES: [(&str, &str); 10] = [
     ("m7.toml", include_str!("../../hardware_profiles/m7.toml")),
     (
         "m7-xcubeai.toml",
@@ -107,6 +111,22 @@ const PROFILES: [(&str, &str); 6] = [
     (
         "u55-256.toml",
         include_str!("../../hardware_profiles/u55-256.toml"),
+    ),
+    (
+        "ethos-u55-32.toml",
+        include_str!("../../hardware_profiles/ethos-u55-32.toml"),
+    ),
+    (
+        "ethos-u55-64.toml",
+        include_str!("../../hardware_profiles/ethos-u55-64.toml"),
+    ),
+    (
+        "ethos-u55-128.toml",
+        include_str!("../../hardware_profiles/ethos-u55-128.toml"),
+    ),
+    (
+        "ethos-u55-256.toml",
+        include_str!("../../hardware_profiles/ethos-u55-256.toml"),
     ),
 ];
 

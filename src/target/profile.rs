@@ -166,39 +166,50 @@ impl Term {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Npu {
+    /// Which of the four accelerators: 32, 64, 128 or 256.
     pub macs_per_cycle: Fact,
     /// MHz.
     pub clock: Fact,
-    /// Outputs computed at once.
-    pub ublock_height: Fact,
-    pub ublock_width: Fact,
-    pub ublock_depth: Fact,
-    /// Weights that the decoder delivers per cycle.
-    pub weights_per_cycle: Fact,
-    /// Cycles per output element, and per output element of ADD.
-    pub output_cycles: Fact,
-    pub add_cycles: Fact,
-    /// Cycles per tap and block of channels of a pooling with a single output pixel.
-    pub pool_cycles: Coefficient,
-    /// A factor on compute cycles: filling the pipeline, and blocks that do not divide the output.
-    pub fill: Coefficient,
-    /// SRAM bytes moved per byte of input and output, of convolutions and of other operators.
-    pub conv_traffic: Coefficient,
-    pub other_traffic: Coefficient,
-    /// Bytes per cycle.
-    pub sram_bandwidth: Coefficient,
-    /// Bytes per cycle of the memory that holds the weights.
-    pub flash_bandwidth: Coefficient,
-    /// Cycles until the first byte of a read from it.
-    pub flash_latency: Fact,
-    /// Encoded bytes per weight.
-    pub encoding_ratio: Coefficient,
-    /// Bytes of command stream per operator.
-    pub command_bytes: Coefficient,
+    /// Which memory the NPU reads weights and commands from.
+    pub weights_in: WeightMemory,
+    /// The port to the memory of activations.
+    pub sram: Port,
+    /// The port to the memory that is only read.
+    pub flash: Port,
+    /// A factor on the cycles of the performance model; its error is the model's on compute-bound networks.
+    pub cycles: Coefficient,
+    /// A factor on the size of encoded weights as it is guessed before training.
+    pub weight_encoding: Coefficient,
+    /// A factor on the size of the command stream.
+    pub command_stream: Coefficient,
     /// CPU cycles per inference to start the NPU and take its interrupt.
     pub start_cycles: Coefficient,
     /// mW on top of the CPU's while the NPU computes.
     pub active_power: Coefficient,
+}
+
+/// Where the weights of an NPU lie while it computes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WeightMemory {
+    /// Vela's memory mode `Shared_Sram`: activations in SRAM, weights stay in flash.
+    Flash,
+    /// Vela's memory mode `Sram_Only`: weights are copied to SRAM at start.
+    Sram,
+}
+
+/// The port of an NPU to one memory, as a system configuration of Vela describes it.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Port {
+    /// Bytes per NPU cycle: 8 times Vela's `clock_scale`.
+    pub bandwidth: Coefficient,
+    /// Bytes of the longest burst.
+    pub burst: Fact,
+    /// Cycles until the first byte.
+    pub read_latency: Fact,
+    /// Cycles until the first byte; nothing for a memory that is only read.
+    pub write_latency: Option<Fact>,
 }
 
 /// Memory of the program itself.
@@ -320,32 +331,31 @@ impl Problems {
 
     fn npu(&mut self, npu: &Npu) {
         self.fact("npu.macs_per_cycle", &npu.macs_per_cycle, "MAC/cycle");
+        let macs = npu.macs_per_cycle.value;
+        self.expect([32.0, 64.0, 128.0, 256.0].contains(&macs), || {
+            format!("`npu.macs_per_cycle` must be 32, 64, 128 or 256, but is {macs}")
+        });
         self.fact("npu.clock", &npu.clock, "MHz");
-        self.fact("npu.ublock_height", &npu.ublock_height, "pixels");
-        self.fact("npu.ublock_width", &npu.ublock_width, "pixels");
-        self.fact("npu.ublock_depth", &npu.ublock_depth, "channels");
-        self.fact(
-            "npu.weights_per_cycle",
-            &npu.weights_per_cycle,
-            "weights/cycle",
-        );
-        self.fact("npu.output_cycles", &npu.output_cycles, "cycles/output");
-        self.fact("npu.add_cycles", &npu.add_cycles, "cycles/output");
-        self.coefficient("npu.pool_cycles", &npu.pool_cycles, "cycles/tap");
-        self.coefficient("npu.fill", &npu.fill, "factor");
-        self.coefficient("npu.conv_traffic", &npu.conv_traffic, "factor");
-        self.coefficient("npu.other_traffic", &npu.other_traffic, "factor");
-        self.coefficient("npu.sram_bandwidth", &npu.sram_bandwidth, "B/cycle");
-        self.coefficient("npu.flash_bandwidth", &npu.flash_bandwidth, "B/cycle");
-        self.expect(
-            npu.sram_bandwidth.value > 0.0 && npu.flash_bandwidth.value > 0.0,
-            || "`npu.sram_bandwidth` and `npu.flash_bandwidth` must be above zero".to_string(),
-        );
-        self.fact("npu.flash_latency", &npu.flash_latency, "cycles");
-        self.coefficient("npu.encoding_ratio", &npu.encoding_ratio, "B/weight");
-        self.coefficient("npu.command_bytes", &npu.command_bytes, "B/op");
+        self.port("npu.sram", &npu.sram);
+        self.port("npu.flash", &npu.flash);
+        self.coefficient("npu.cycles", &npu.cycles, "factor");
+        self.coefficient("npu.weight_encoding", &npu.weight_encoding, "factor");
+        self.coefficient("npu.command_stream", &npu.command_stream, "factor");
         self.coefficient("npu.start_cycles", &npu.start_cycles, "cycles");
         self.coefficient("npu.active_power", &npu.active_power, "mW");
+    }
+
+    fn port(&mut self, key: &str, port: &Port) {
+        let bandwidth = format!("{key}.bandwidth");
+        self.coefficient(&bandwidth, &port.bandwidth, "B/cycle");
+        self.expect(port.bandwidth.value > 0.0, || {
+            format!("`{bandwidth}` must be above zero")
+        });
+        self.fact(&format!("{key}.burst"), &port.burst, "B");
+        self.fact(&format!("{key}.read_latency"), &port.read_latency, "cycles");
+        if let Some(latency) = &port.write_latency {
+            self.fact(&format!("{key}.write_latency"), latency, "cycles");
+        }
     }
 }
 

@@ -375,16 +375,16 @@ fn npu_cycles_lie_near_vela() {
     for (column, profile) in ["u55", "u55-256"].into_iter().enumerate() {
         let mut target = find(profile).unwrap();
         let npu = target.npu.as_mut().unwrap();
-        npu.sram_bandwidth.value = 8.0;
-        npu.flash_bandwidth.value = 1.0;
-        npu.flash_latency.value = 64.0;
+        npu.sram.bandwidth.value = 8.0;
+        npu.flash.bandwidth.value = 1.0;
+        npu.flash.read_latency.value = 64.0;
         npu.start_cycles.value = 0.0;
         for (key, total_cycles, flash_kib) in published {
             let graph = published_network(&layers[key]["layers"]);
             let weights: usize = graph.ops.iter().map(|op| graph.op_weight_len(op)).sum();
             let channels: usize = graph.ops.iter().map(|op| graph.op_bias_len(op)).sum();
             let npu = target.npu.as_mut().unwrap();
-            npu.encoding_ratio.value =
+            npu.weight_encoding.value =
                 (flash_kib * 1024.0 - 10.0 * channels as f64) / weights as f64;
             let clock_mhz = npu.clock.value;
             let predicted = estimate_graph(&graph, &target).latency_us.value * clock_mhz;

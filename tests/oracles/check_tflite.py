@@ -2,7 +2,7 @@
 
 usage: check_tflite.py FOLDER [--no-vela]
 
-FOLDER holds NNN.tflite, NNN.in (any number of int8 inputs behind one another) and NNN.out (the expected outputs).
+FOLDER holds NNN.tflite, NNN.in (any number of int8 inputs, or sets of them, behind one another) and NNN.out (the expected outputs).
 Prints one JSON object.
 """
 
@@ -32,13 +32,19 @@ def operators(path):
     return names
 
 
-def run_tflm(path, inputs):
+def parts(values, shapes):
+    """Inputs that lie behind one another, each in its shape."""
+    ends = np.cumsum([np.prod(shape) for shape in shapes])
+    return [part.reshape(shape) for part, shape in zip(np.split(values, ends[:-1]), shapes)]
+
+
+def run_tflm(path, inputs, shapes):
     # The size it would choose itself forgets the alignment of some tensors.
     interpreter = runtime.Interpreter.from_file(str(path), arena_size=1 << 24)
-    shape = interpreter.get_input_details(0)["shape"]
     outputs = []
     for values in inputs:
-        interpreter.set_input(values.reshape(shape), 0)
+        for idx, part in enumerate(parts(values, shapes)):
+            interpreter.set_input(part, idx)
         interpreter.invoke()
         outputs.append(interpreter.get_output(0).ravel().copy())
     return np.concatenate(outputs)
@@ -47,10 +53,11 @@ def run_tflm(path, inputs):
 def run_litert(path, inputs):
     interpreter = Interpreter(str(path), experimental_op_resolver_type=OpResolverType.BUILTIN_REF)
     interpreter.allocate_tensors()
-    input, output = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
+    details, output = interpreter.get_input_details(), interpreter.get_output_details()[0]
     outputs = []
     for values in inputs:
-        interpreter.set_tensor(input["index"], values.reshape(input["shape"]))
+        for input, part in zip(details, parts(values, [input["shape"] for input in details])):
+            interpreter.set_tensor(input["index"], part)
         interpreter.invoke()
         outputs.append(interpreter.get_tensor(output["index"]).ravel().copy())
     return np.concatenate(outputs)
@@ -85,13 +92,14 @@ def main():
     for path in sorted(folder.glob("*.tflite")):
         expected = np.fromfile(path.with_suffix(".out"), np.int8)
         interpreter = Interpreter(str(path), experimental_op_resolver_type=OpResolverType.BUILTIN_REF)
-        length = int(np.prod(interpreter.get_input_details()[0]["shape"]))
+        shapes = [input["shape"] for input in interpreter.get_input_details()]
+        length = int(sum(np.prod(shape) for shape in shapes))
         inputs = np.fromfile(path.with_suffix(".in"), np.int8).reshape(-1, length)
         summary["models"] += 1
         summary["inputs"] += len(inputs)
         summary["values"] += len(expected)
         try:
-            different = int((run_tflm(path, inputs) != expected).sum())
+            different = int((run_tflm(path, inputs, shapes) != expected).sum())
             if different:
                 summary["tflm_different_models"].append(path.stem)
                 summary["tflm_different_values"] += different

@@ -23,8 +23,8 @@ impl<'a> Words<'a> {
         i32::from_le_bytes(self.0[idx])
     }
 
-    /// The address of a word, and whether it is one that whole words may be read from.
-    #[cfg(feature = "mve")]
+    /// Where a word lies; not aligned if the blob is not.
+    #[cfg(any(feature = "dsp", feature = "mve"))]
     pub fn from(&self, first: usize) -> *const i32 {
         self.0[first..].as_ptr().cast()
     }

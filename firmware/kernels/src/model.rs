@@ -521,7 +521,7 @@ impl<'a> Model<'a> {
                     output.zero_point,
                     op.clamp,
                 );
-                add_in_arena(arena, from, second.range().start, to.start, &scales);
+                ops::add_in_arena(arena, from, second.range().start, to.start, &scales);
             }
             Kind::Upsample(factor) => {
                 let shape = input.shape.map(|length| length as usize);
@@ -649,31 +649,6 @@ fn split(arena: &mut [i8], from: Range<usize>, to: Range<usize>) -> (&[i8], &mut
     } else {
         let (low, high) = arena.split_at_mut(from.start);
         (&high[..from.len()], &mut low[to])
-    }
-}
-
-/// `ADD` piece by piece through copies, so that the output may lie on either input, or on both.
-#[inline(always)]
-fn add_in_arena(
-    arena: &mut [i8],
-    left: Range<usize>,
-    right: usize,
-    to: usize,
-    scales: &ops::AddScales,
-) {
-    const PIECE: usize = 64;
-    let (mut left_piece, mut right_piece) = ([0; PIECE], [0; PIECE]);
-    for done in (0..left.len()).step_by(PIECE) {
-        let length = PIECE.min(left.len() - done);
-        left_piece[..length].copy_from_slice(&arena[left.start + done..][..length]);
-        right_piece[..length].copy_from_slice(&arena[right + done..][..length]);
-        let output = &mut arena[to + done..][..length];
-        ops::add(
-            &left_piece[..length],
-            &right_piece[..length],
-            scales,
-            output,
-        );
     }
 }
 

@@ -267,6 +267,8 @@ pub fn dataset(machine: Machine) -> Dataset {
     Dataset {
         name: format!("synthetic:{}", machine.name()),
         synthetic: true,
+        layout: super::Layout::Synthetic,
+        supervised: false,
         clips,
         fixed_features: None,
         notes: Vec::new(),

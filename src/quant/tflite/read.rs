@@ -179,14 +179,14 @@ impl<'a> File<'a> {
                 })
             })
             .collect::<Result<_, _>>()?;
-        let border = |field, what| -> Result<Vec<i32>, ReadError> {
+        let border = |field, what, most, expected| -> Result<Vec<i32>, ReadError> {
             let border = subgraph.elements(field, 4).map_err(damaged(what))?;
             match border.len {
-                1 => Ok(border.i32s().collect()),
+                found if (1..=most).contains(&found) => Ok(border.i32s().collect()),
                 found => Err(ReadError::Count {
                     what,
                     found,
-                    expected: "one",
+                    expected,
                 }),
             }
         };
@@ -194,8 +194,8 @@ impl<'a> File<'a> {
             codes: model.tables(1).map_err(damaged("operator codes"))?,
             tensors,
             operators,
-            inputs: border(1, "inputs")?,
-            outputs: border(2, "outputs")?,
+            inputs: border(1, "inputs", 4, "one to four")?,
+            outputs: border(2, "outputs", 1, "one")?,
         })
     }
 
@@ -355,11 +355,12 @@ impl<'f, 'a> Reader<'f, 'a> {
             elements: 0,
             weights: 0,
         };
-        let input = file.inputs[0];
-        let wrap = |problem: Problem| file.border_error(input, problem);
-        // Inputs of other types become int8 by the QUANTIZE that reads them.
-        if reader.tensor(input).map_err(wrap)?.kind == INT8 {
-            reader.write(input).map_err(wrap)?;
+        for input in &file.inputs {
+            let wrap = |problem: Problem| file.border_error(*input, problem);
+            // A single input of another type becomes int8 by the QUANTIZE that reads it.
+            if file.inputs.len() > 1 || reader.tensor(*input).map_err(wrap)?.kind == INT8 {
+                reader.write(*input).map_err(wrap)?;
+            }
         }
         Ok(reader)
     }

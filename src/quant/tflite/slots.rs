@@ -147,7 +147,9 @@ fn table_at(file: &[u8], at: usize) -> Result<Table<'_>, Damaged> {
     let back = i64::from(i32::from_le_bytes(bytes_at(file, at)?));
     let start = usize::try_from(at as i64 - back).map_err(|_| Damaged)?;
     let length = usize::from(u16::from_le_bytes(bytes_at(file, start)?));
-    let vtable = file.get(start..start + length).ok_or(Damaged)?;
+    // Its own length and the table's are always there.
+    let vtable = file.get(start..start + length);
+    let vtable = vtable.filter(|vtable| vtable.len() >= 4).ok_or(Damaged)?;
     Ok(Table { file, at, vtable })
 }
 

@@ -55,7 +55,8 @@ pub fn write(model: &QuantizedModel) -> Vec<u8> {
             &output_dims,
         );
     }
-    writer.finish(tensors[model.graph.input], tensors[model.graph.output])
+    let inputs = model.graph.inputs().into_iter().map(|input| tensors[input]);
+    writer.finish(&inputs.collect::<Vec<_>>(), tensors[model.graph.output])
 }
 
 /// Whether a tensor is `[1, n]` or `[1, height, width, channels]` in the file.
@@ -77,7 +78,9 @@ fn ranks(model: &QuantizedModel) -> Vec<Rank> {
         }
     };
     let mut ranks = vec![Rank::Image; graph.tensors.len()];
-    ranks[graph.input] = by_shape(graph.input);
+    for input in graph.inputs() {
+        ranks[input] = by_shape(input);
+    }
     for op in &graph.ops {
         ranks[op.output] = match op.kind {
             OpKind::FullyConnected => Rank::Vector,
@@ -125,7 +128,12 @@ fn names(model: &QuantizedModel) -> Vec<String> {
     for (idx, op) in graph.ops.iter().enumerate() {
         names[op.output] = op_name(op, idx);
     }
-    names[graph.input] = "input".to_string();
+    for (idx, input) in graph.inputs().into_iter().enumerate() {
+        names[input] = match idx {
+            0 => "input".to_string(),
+            _ => format!("input_{idx}"),
+        };
+    }
     names
 }
 
@@ -408,7 +416,7 @@ impl Writer {
         self.operators.push(operator);
     }
 
-    fn finish(mut self, input: i32, output: i32) -> Vec<u8> {
+    fn finish(mut self, inputs: &[i32], output: i32) -> Vec<u8> {
         // Readers learn the oldest runtime that has every operator from a buffer of 16 bytes.
         let mut runtime = [0; 16];
         runtime[..6].copy_from_slice(b"2.10.0");
@@ -436,7 +444,7 @@ impl Writer {
             .collect();
         let tensors = tables(builder, &self.tensors);
         let operators = tables(builder, &self.operators);
-        let inputs = builder.create_vector(&[input]);
+        let inputs = builder.create_vector(inputs);
         let outputs = builder.create_vector(&[output]);
         let name = builder.create_string("main");
         let subgraph = table(builder, |builder| {

@@ -5,6 +5,7 @@
 
 mod canvas;
 mod hypervolume;
+mod memory;
 mod pareto;
 mod plot;
 mod ranks;
@@ -13,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use canvas::{png, svg};
 
-use super::{ReportError, RunInfo, figure::Rect, html, ranks::Ranks};
+use super::{ReportError, RunInfo, figure::Rect, html, memory::MemoryMap, ranks::Ranks};
 
 /// Width of every figure in pixels.
 const WIDTH: f64 = 1600.0;
@@ -76,6 +77,33 @@ pub fn write_figures(info: &RunInfo, folder: &Path) -> Result<Vec<PathBuf>, Repo
     if let (Some(svg), Some(png)) = (ranks_svg(info)?, ranks_png(info)?) {
         files.extend([("ranks.svg", svg.into_bytes()), ("ranks.png", png)]);
     }
+    written(files, folder)
+}
+
+/// The memory timeline of one network.
+pub fn memory_svg(map: &MemoryMap) -> Result<String, ReportError> {
+    svg(memory::SIZE, |canvas| memory::draw(canvas, map))
+}
+
+/// [`memory_svg`] as PNG.
+pub fn memory_png(map: &MemoryMap) -> Result<Vec<u8>, ReportError> {
+    png(memory::SIZE, |canvas| memory::draw(canvas, map))
+}
+
+/// Writes `memory.svg` and `memory.png` into a folder, which is made where it is missing, and returns their paths.
+pub fn write_memory(map: &MemoryMap, folder: &Path) -> Result<Vec<PathBuf>, ReportError> {
+    std::fs::create_dir_all(folder).map_err(|source| ReportError::Write {
+        path: folder.to_path_buf(),
+        source,
+    })?;
+    let files = vec![
+        ("memory.svg", memory_svg(map)?.into_bytes()),
+        ("memory.png", memory_png(map)?),
+    ];
+    written(files, folder)
+}
+
+fn written(files: Vec<(&str, Vec<u8>)>, folder: &Path) -> Result<Vec<PathBuf>, ReportError> {
     let mut paths = Vec::new();
     for (name, content) in files {
         let path = folder.join(name);

@@ -1,3 +1,5 @@
+use core::ops::Range;
+
 use super::Clamp;
 use crate::requantize::multiply_by_quantized_multiplier;
 
@@ -28,5 +30,30 @@ pub fn add(left: &[i8], right: &[i8], scales: &AddScales, output: &mut [i8]) {
         let sum =
             multiply_by_quantized_multiplier(sum, scales.output_multiplier, scales.output_shift);
         *output = scales.clamp.apply(sum + scales.output_zero_point);
+    }
+}
+
+/// `ADD` of two ranges of one arena into a third, which may lie exactly on either: piece by piece through copies.
+#[inline(always)]
+pub fn add_in_arena(
+    arena: &mut [i8],
+    left: Range<usize>,
+    right: usize,
+    to: usize,
+    scales: &AddScales,
+) {
+    const PIECE: usize = 64;
+    let (mut left_piece, mut right_piece) = ([0; PIECE], [0; PIECE]);
+    for done in (0..left.len()).step_by(PIECE) {
+        let length = PIECE.min(left.len() - done);
+        left_piece[..length].copy_from_slice(&arena[left.start + done..][..length]);
+        right_piece[..length].copy_from_slice(&arena[right + done..][..length]);
+        let output = &mut arena[to + done..][..length];
+        add(
+            &left_piece[..length],
+            &right_piece[..length],
+            scales,
+            output,
+        );
     }
 }

@@ -14,25 +14,34 @@ mod pool;
 mod softmax;
 mod upsample;
 
+#[cfg(all(feature = "dsp", not(feature = "mve")))]
+mod dsp;
 #[cfg(feature = "mve")]
 mod mve;
+#[cfg(any(feature = "dsp", feature = "mve"))]
+mod runs;
 
-/// The operators in plain Rust: the reference of the others, and what the host runs.
+/// Operators in plain Rust that have other builds: the reference of those, and what the host runs.
 pub mod portable {
-    pub use super::{convolution::conv2d, fully_connected::fully_connected};
+    pub use super::{
+        add::add_in_arena, convolution::conv2d, depthwise::depthwise_conv2d,
+        fully_connected::fully_connected, pool::average_pool2d,
+    };
 }
 
+#[cfg(all(feature = "dsp", not(feature = "mve")))]
+use dsp as build;
+#[cfg(feature = "mve")]
+use mve as build;
+#[cfg(not(any(feature = "dsp", feature = "mve")))]
+use portable as build;
+
 pub use add::{AddScales, add};
-pub use depthwise::depthwise_conv2d;
+pub use build::{add_in_arena, average_pool2d, conv2d, depthwise_conv2d, fully_connected};
 pub use lookup::lookup;
 pub use max_pool::max_pool2d;
 pub use mean::{MeanScale, mean};
-#[cfg(feature = "mve")]
-pub use mve::{conv2d, fully_connected};
 pub use pad::pad;
-pub use pool::average_pool2d;
-#[cfg(not(feature = "mve"))]
-pub use portable::{conv2d, fully_connected};
 pub use softmax::{MAX_CHANNELS, SoftmaxScale, softmax};
 pub use upsample::upsample;
 
@@ -95,12 +104,18 @@ impl Clamp {
 
 impl Requantize<'_> {
     /// Whether there are parameters for so many output channels.
-    #[cfg(feature = "mve")]
+    #[cfg(any(feature = "dsp", feature = "mve"))]
     fn fits(&self, channels: usize) -> bool {
         let scales = self.shifts.len();
         self.biases.len() == channels
             && self.multipliers.len() == scales
             && (scales == 1 || scales == channels)
+    }
+
+    /// Whether whole words may be read at once; a blob may lie at any address.
+    #[cfg(feature = "mve")]
+    fn is_aligned(&self) -> bool {
+        self.biases.from(0).is_aligned() && self.multipliers.from(0).is_aligned()
     }
 
     /// Scales `N` neighbouring channels, the first of them `first`.

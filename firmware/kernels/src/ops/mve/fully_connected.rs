@@ -11,7 +11,7 @@ const BLOCKS: usize = 16;
 pub fn fully_connected(input: &[i8], weights: &[i8], requantize: &Requantize, output: &mut [i8]) {
     let taps = input.len();
     assert!(weights.len() == taps * output.len() && requantize.fits(output.len()));
-    if output.len() < 4 {
+    if output.len() < 4 || !requantize.is_aligned() {
         return portable::fully_connected(input, weights, requantize, output);
     }
     let scaler = Scaler::new(requantize);

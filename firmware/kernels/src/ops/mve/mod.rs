@@ -8,12 +8,17 @@
     reason = "vector instructions are reached by inline assembly"
 )]
 
+mod add;
 mod convolution;
+mod depthwise;
 mod fully_connected;
 mod products;
 mod requantize;
 
+pub use super::portable::average_pool2d;
+pub use add::add_in_arena;
 pub use convolution::conv2d;
+pub use depthwise::depthwise_conv2d;
 pub use fully_connected::fully_connected;
 
 use core::arch::asm;
@@ -43,8 +48,12 @@ unsafe fn copy(from: *const i8, to: *mut i8, length: usize) {
 }
 
 /// Sets bytes.
-fn fill(bytes: &mut [i8], value: i8) {
-    // SAFETY: the loop writes `bytes.len()` bytes.
+///
+/// # Safety
+/// `length` bytes may be written at `to`.
+#[inline(always)]
+unsafe fn fill(to: *mut i8, length: usize, value: i8) {
+    // SAFETY: the caller's promise.
     unsafe {
         asm!(
             "vdup.8 q0, {value}",
@@ -54,8 +63,47 @@ fn fill(bytes: &mut [i8], value: i8) {
             "letp lr, 2b",
             "3:",
             value = in(reg) i32::from(value),
-            length = in(reg) bytes.len(),
-            to = inout(reg) bytes.as_mut_ptr() => _,
+            length = in(reg) length,
+            to = inout(reg) to => _,
+            out("lr") _, out("d0") _, out("d1") _,
+            options(nostack),
+        );
+    }
+}
+
+/// Copies `count` rows of `length` bytes that lie so many bytes apart.
+///
+/// # Safety
+/// All rows may be read and written, and the two images do not overlap; `count` and `length` are not 0.
+#[inline(always)]
+unsafe fn copy_rows(
+    source: *const i8,
+    source_step: usize,
+    target: *mut i8,
+    target_step: usize,
+    length: usize,
+    count: usize,
+) {
+    let whole = length.next_multiple_of(16);
+    // SAFETY: the caller's promise.
+    unsafe {
+        asm!(
+            "1:",
+            "dlstp.8 lr, {length}",
+            "2:",
+            "vldrb.u8 q0, [{source}], #16",
+            "vstrb.8 q0, [{target}], #16",
+            "letp lr, 2b",
+            "add {source}, {source_step}",
+            "add {target}, {target_step}",
+            "subs {count}, #1",
+            "bne 1b",
+            source = inout(reg) source => _,
+            source_step = in(reg) source_step.wrapping_sub(whole),
+            target = inout(reg) target => _,
+            target_step = in(reg) target_step.wrapping_sub(whole),
+            length = in(reg) length,
+            count = inout(reg) count => _,
             out("lr") _, out("d0") _, out("d1") _,
             options(nostack),
         );

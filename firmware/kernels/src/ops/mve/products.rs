@@ -15,8 +15,10 @@ pub struct Products {
     /// From the end of a row as the loop leaves it to the row after the next.
     step: usize,
     end: *mut Pair,
-    weights: [*const i8; 2],
+    rows: [*const i8; 2],
     sums: *mut Pair,
+    /// The last row where there is an odd number of them.
+    odd_row: Option<*const i8>,
 }
 
 impl Products {
@@ -26,60 +28,68 @@ impl Products {
             taps: 0,
             step: 0,
             end: core::ptr::null_mut(),
-            weights: [core::ptr::null(); 2],
+            rows: [core::ptr::null(); 2],
             sums: core::ptr::null_mut(),
+            odd_row: None,
         }
     }
 
-    /// Takes the first `taps` products of each row; rows lie `row_bytes` apart.
-    pub fn select(&mut self, taps: usize, row_bytes: usize) {
-        self.taps = taps;
-        self.step = (2 * row_bytes).wrapping_sub(taps.next_multiple_of(16));
-    }
-
-    /// Products with `channels` rows from `row` on, which are added to the sums or become the sums.
-    ///
-    /// # Safety
-    /// The selected taps may be read at each of `pixels` and in `channels` rows.
-    pub unsafe fn multiply(
+    /// Takes the first `taps` products of `channels` rows from `row` on; rows lie `row_bytes` apart.
+    pub fn select(
         &mut self,
         row: *const i8,
-        row_bytes: usize,
         channels: usize,
-        add: bool,
+        taps: usize,
+        row_bytes: usize,
         sums: &mut [Pair],
     ) {
-        let (pairs, rest) = sums.split_at_mut(channels / 2);
+        let (pairs, odd) = (channels / 2, channels % 2);
+        assert!(pairs + odd <= sums.len());
+        self.taps = taps;
+        self.step = (2 * row_bytes).wrapping_sub(taps.next_multiple_of(16));
+        self.rows = [row, row.wrapping_add(row_bytes)];
+        self.sums = sums.as_mut_ptr();
+        self.end = self.sums.wrapping_add(pairs);
+        self.odd_row = (odd == 1).then(|| row.wrapping_add((channels - 1) * row_bytes));
+    }
+
+    /// Writes the selected sums, or adds to them.
+    ///
+    /// # Safety
+    /// The selected taps may be read at each of `pixels` and in each selected row, and the sums are still there.
+    #[inline(always)]
+    pub unsafe fn run(&self, add: bool) {
         // SAFETY: the caller's promise.
         unsafe {
-            if !pairs.is_empty() {
-                self.multiply_by([row, row.add(row_bytes)], add, pairs);
+            if self.sums != self.end {
+                self.run_pairs(add);
             }
-            if !channels.is_multiple_of(2) {
-                let last = row.add((channels - 1) * row_bytes);
-                self.multiply_by([last, last], add, &mut rest[..1]);
+            if let Some(row) = self.odd_row {
+                let last = Products {
+                    rows: [row, row],
+                    sums: self.end,
+                    end: self.end.add(1),
+                    ..*self
+                };
+                last.run_pairs(add);
             }
         }
     }
 
-    /// # Safety
-    /// As [`Products::multiply`], with the first two rows; there is at least one pair.
     #[inline(always)]
-    unsafe fn multiply_by(&mut self, rows: [*const i8; 2], add: bool, sums: &mut [Pair]) {
-        let range = sums.as_mut_ptr_range();
-        (self.weights, self.sums, self.end) = (rows, range.start, range.end);
+    unsafe fn run_pairs(&self, add: bool) {
         // SAFETY: the caller's promise.
         unsafe {
             if add {
-                self.run::<1>();
+                self.run_as::<1>();
             } else {
-                self.run::<0>();
+                self.run_as::<0>();
             }
         }
     }
 
     #[inline(never)]
-    unsafe fn run<const ADD: u32>(&self) {
+    unsafe fn run_as<const ADD: u32>(&self) {
         // SAFETY: the caller's promise; r6 and r7, which the compiler keeps for itself, are restored.
         unsafe {
             asm!(

@@ -1,0 +1,91 @@
+//! `nas estimate`: what a network costs on every target, before anything runs.
+
+use std::path::{Path, PathBuf};
+
+use super::{Failure, Global, budget, open};
+use crate::{
+    quant::QuantizedModel,
+    report::{
+        costs::{self, Network, TargetCosts},
+        draw, json,
+        memory::MemoryMap,
+    },
+    target::{self, Budget, Target},
+};
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// An int8 .tflite file, or a trial of a run, such as latest/17
+    #[arg(value_name = "MODEL.tflite|RUN/TRIAL")]
+    what: String,
+    /// A hardware target by name or TOML file; repeatable [default: all built-in ones, or those of the run]
+    #[arg(long = "target", value_name = "NAME|FILE")]
+    targets: Vec<String>,
+    /// Every operator with its bottleneck
+    #[arg(long)]
+    per_layer: bool,
+    /// Write the memory timeline, memory.svg and memory.png, into this folder
+    #[arg(long, value_name = "DIR")]
+    memory: Option<PathBuf>,
+    #[command(flatten)]
+    budget: budget::Args,
+}
+
+impl Args {
+    pub fn run(&self, global: &Global) -> Result<(), Failure> {
+        let (network, run_targets, run_budget) = self.network(global)?;
+        let targets = match (self.targets.is_empty(), run_targets) {
+            (true, Some(targets)) => targets,
+            (true, None) => target::builtin().to_vec(),
+            (false, _) => self
+                .targets
+                .iter()
+                .map(|name| target::find(name))
+                .collect::<Result<_, _>>()?,
+        };
+        let budget = self.budget.or(&run_budget);
+        let costs: Vec<TargetCosts> = targets
+            .iter()
+            .map(|target| costs::target_costs(&network, target, &budget))
+            .collect();
+        if let Some(folder) = &self.memory {
+            let map = MemoryMap::new(network.name(), network.graph());
+            for path in draw::write_memory(&map, folder)? {
+                global.note(&format!("wrote {}", path.display()));
+            }
+        }
+        if global.json {
+            print!("{}", json::render(&costs::document(&costs)));
+            return Ok(());
+        }
+        print!("{}", costs::table(&network, &costs));
+        if self.per_layer {
+            for costs in &costs {
+                print!("\n{}", costs::layer_table(costs));
+            }
+        }
+        Ok(())
+    }
+
+    /// The network, and targets and budget of its run.
+    fn network(&self, global: &Global) -> Result<(Network, Option<Vec<Target>>, Budget), Failure> {
+        if self.what.ends_with(".tflite") || Path::new(&self.what).is_file() {
+            let file = std::fs::read(&self.what)
+                .map_err(|error| Failure::plain(format!("cannot read `{}`: {error}", self.what)))?;
+            let model = QuantizedModel::from_tflite(&file)
+                .map_err(|error| Failure::plain(format!("{}: {error}", self.what)))?;
+            let name = Path::new(&self.what).file_name().unwrap_or_default();
+            let network = Network::File {
+                name: name.to_string_lossy().into_owned(),
+                graph: model.graph,
+            };
+            return Ok((network, None, Budget::default()));
+        }
+        let (_, number, proposal) = open::proposal(global, &self.what)?;
+        let network = Network::Trial {
+            name: format!("{}/{number}", proposal.run),
+            candidate: proposal.candidate,
+        };
+        Ok((network, Some(proposal.targets), proposal.budget))
+    }
+}

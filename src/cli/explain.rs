@@ -1,0 +1,81 @@
+//! `nas explain`: why a candidate is over budget, and the smallest change that would make it fit.
+
+use super::{Failure, Global, budget, open};
+use crate::{
+    report::{
+        costs::{self, Explanation},
+        json,
+    },
+    search::smallest_changes,
+    target::{self, Target},
+};
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// A trial of a run, such as latest/17
+    #[arg(value_name = "RUN/TRIAL")]
+    trial: String,
+    /// A hardware target by name or TOML file; repeatable [default: those of the run]
+    #[arg(long = "target", value_name = "NAME|FILE")]
+    targets: Vec<String>,
+    #[command(flatten)]
+    budget: budget::Args,
+}
+
+/// Changes that are shown.
+const CHANGES: usize = 3;
+
+impl Args {
+    pub fn run(&self, global: &Global) -> Result<(), Failure> {
+        let (_, number, proposal) = open::proposal(global, &self.trial)?;
+        let targets = match self.targets.is_empty() {
+            true => proposal.targets.clone(),
+            false => self
+                .targets
+                .iter()
+                .map(|name| target::find(name))
+                .collect::<Result<_, _>>()?,
+        };
+        let budget = self.budget.or(&proposal.budget);
+        let explain = |target: Target| {
+            let before = target::estimate(&proposal.candidate, &target);
+            let macs = proposal.candidate.graph.macs();
+            let excess = budget.excess(&target, &before, macs);
+            let fits = |candidate: &crate::space::Candidate| {
+                let estimate = target::estimate(candidate, &target);
+                budget
+                    .excess(&target, &estimate, candidate.graph.macs())
+                    .is_none()
+            };
+            let changes = match excess.is_some() {
+                true => smallest_changes(&proposal.spaces, &proposal.genome, CHANGES, fits),
+                false => Vec::new(),
+            };
+            let changes = changes.into_iter().map(|change| {
+                let after = target::estimate(&change.candidate, &target);
+                (change, after)
+            });
+            Explanation {
+                before,
+                macs,
+                excess,
+                fit: budget.fit(&target, &before),
+                changes: changes.collect(),
+                target,
+            }
+        };
+        let all: Vec<Explanation> = targets.into_iter().map(explain).collect();
+        if global.json {
+            let document = costs::explanation_document(&proposal.run, number, &budget, &all);
+            print!("{}", json::render(&document));
+            return Ok(());
+        }
+        let trial = format!("{}/{number}", proposal.run);
+        let texts: Vec<String> = all
+            .iter()
+            .map(|explained| costs::explanation(&trial, &budget, explained))
+            .collect();
+        print!("{}", texts.join("\n"));
+        Ok(())
+    }
+}

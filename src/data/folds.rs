@@ -1,0 +1,128 @@
+//! Which clips train and which test, in sets of slices cut from longer recordings.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Clip, DataError, Split, counted};
+
+/// How a data set that comes in folds is split into training and test clips.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SplitBy {
+    /// The official folds: one tests, the others train. `None` stands for the highest one there is.
+    Folds { test: Option<u32> },
+    /// A fifth of every class tests; all slices of one recording are on the same side.
+    Recordings,
+    /// A fifth of every class tests, whatever recording a slice was cut from. Slices of one recording sound alike, so
+    /// that scores are too good; some publications split so.
+    Random,
+    /// The official folds where there are folds, and otherwise what folders and names say.
+    #[default]
+    Official,
+}
+
+/// One clip in so many tests where the split is drawn.
+const DRAWN_SHARE: usize = 5;
+
+/// The fold of a clip, as its table or folder says.
+pub(super) const FOLD: &str = "fold";
+/// The class of a slice, which drawn splits keep in proportion.
+pub(super) const CLASS: &str = "class";
+
+/// Sets the split of every clip; all must have the attribute `fold`.
+pub(super) fn split(
+    clips: &mut [Clip],
+    by: SplitBy,
+    notes: &mut Vec<String>,
+) -> Result<(), DataError> {
+    let fold_of = |clip: &Clip| {
+        clip.attribute(FOLD)
+            .and_then(|fold| fold.parse::<u32>().ok())
+    };
+    match by {
+        SplitBy::Official | SplitBy::Folds { .. } => {
+            let folds: BTreeSet<u32> = clips.iter().filter_map(fold_of).collect();
+            let test = match by {
+                SplitBy::Folds { test: Some(test) } => test,
+                _ => folds.last().copied().unwrap_or_default(),
+            };
+            if !folds.contains(&test) {
+                return Err(DataError::NoSuchFold {
+                    wanted: test,
+                    folds: listed(&folds),
+                });
+            }
+            for clip in clips.iter_mut() {
+                clip.split = match fold_of(clip) == Some(test) {
+                    true => Split::Test,
+                    false => Split::Train,
+                };
+            }
+            let training: BTreeSet<u32> = folds.iter().copied().filter(|f| *f != test).collect();
+            notes.push(format!(
+                "official folds: fold {test} tests, {} train",
+                listed(&training)
+            ));
+        }
+        SplitBy::Recordings => draw(clips, |clip| clip.recording().to_string()),
+        SplitBy::Random => draw(clips, |clip| clip.name.clone()),
+    }
+    let shared = recordings_in_both(clips);
+    if shared > 0 {
+        let count = counted(shared, "recording");
+        notes.push(match by {
+            SplitBy::Random => format!(
+                "random split: slices of {count} are in both training and test, so scores are too good"
+            ),
+            _ => format!(
+                "{count} lent slices to both training and test folds; --split recordings keeps them apart"
+            ),
+        });
+    }
+    Ok(())
+}
+
+/// How many recordings have clips on both sides.
+fn recordings_in_both(clips: &[Clip]) -> usize {
+    let of = |split| -> BTreeSet<&str> {
+        let chosen = clips.iter().filter(|clip| clip.split == split);
+        chosen.map(Clip::recording).collect()
+    };
+    of(Split::Train).intersection(&of(Split::Test)).count()
+}
+
+/// Draws a fifth of every class by the hash of `unit`; clips of one unit stay together.
+fn draw(clips: &mut [Clip], unit: impl Fn(&Clip) -> String) {
+    let mut units: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+    for (idx, clip) in clips.iter().enumerate() {
+        units.entry(unit(clip)).or_default().push(idx);
+    }
+    // A unit counts for the class of its first clip.
+    let mut classes: BTreeMap<String, Vec<([u8; 32], Vec<usize>)>> = BTreeMap::new();
+    for (name, members) in units {
+        let class = clips[members[0]].attribute(CLASS).unwrap_or_default();
+        let hash = *blake3::hash(name.as_bytes()).as_bytes();
+        classes
+            .entry(class.to_string())
+            .or_default()
+            .push((hash, members));
+    }
+    for (_, mut units) in classes {
+        units.sort();
+        let total: usize = units.iter().map(|(_, members)| members.len()).sum();
+        let mut tested = 0;
+        for (_, members) in units {
+            let tests = tested < total.div_ceil(DRAWN_SHARE);
+            tested += if tests { members.len() } else { 0 };
+            for idx in members {
+                clips[idx].split = if tests { Split::Test } else { Split::Train };
+            }
+        }
+    }
+}
+
+fn listed(folds: &BTreeSet<u32>) -> String {
+    let names: Vec<String> = folds.iter().map(u32::to_string).collect();
+    match names.len() {
+        0 => "none".to_string(),
+        _ => names.join(", "),
+    }
+}
