@@ -8,7 +8,7 @@ use comfy_table::{
 
 use super::{
     ReportError, RunInfo, ScoredTrial, TargetInfo, approach, baselines::gains,
-    measured::measurement_table, ranks::Ranks,
+    measured::MeasuredTable, ranks::Ranks,
 };
 use crate::target::{Cost, CostSource, Metric};
 
@@ -17,7 +17,7 @@ pub fn front_tables(info: &RunInfo, width: usize) -> String {
     let targets = 0..info.targets.len();
     let mut parts: Vec<String> = targets.map(|idx| front_table(info, idx, width)).collect();
     parts.extend(Ranks::new(info).map(|ranks| ranks.show(info)));
-    parts.extend(measurement_table(info));
+    parts.extend(MeasuredTable::new(info).map(MeasuredTable::show));
     parts.join("\n")
 }
 
