@@ -14,11 +14,12 @@ mod pool;
 mod softmax;
 mod upsample;
 
-#[cfg(all(feature = "dsp", not(feature = "mve")))]
+// The widest build that is enabled is taken; nothing of the others is compiled.
+#[cfg(all(feature = "dsp", not(any(feature = "mve", feature = "portable"))))]
 mod dsp;
-#[cfg(feature = "mve")]
+#[cfg(all(feature = "mve", not(feature = "portable")))]
 mod mve;
-#[cfg(any(feature = "dsp", feature = "mve"))]
+#[cfg(all(any(feature = "dsp", feature = "mve"), not(feature = "portable")))]
 mod runs;
 
 /// Operators in plain Rust that have other builds: the reference of those, and what the host runs.
@@ -29,11 +30,11 @@ pub mod portable {
     };
 }
 
-#[cfg(all(feature = "dsp", not(feature = "mve")))]
+#[cfg(all(feature = "dsp", not(any(feature = "mve", feature = "portable"))))]
 use dsp as build;
-#[cfg(feature = "mve")]
+#[cfg(all(feature = "mve", not(feature = "portable")))]
 use mve as build;
-#[cfg(not(any(feature = "dsp", feature = "mve")))]
+#[cfg(any(not(any(feature = "dsp", feature = "mve")), feature = "portable"))]
 use portable as build;
 
 pub use add::{AddScales, add};
@@ -104,7 +105,7 @@ impl Clamp {
 
 impl Requantize<'_> {
     /// Whether there are parameters for so many output channels.
-    #[cfg(any(feature = "dsp", feature = "mve"))]
+    #[cfg(all(any(feature = "dsp", feature = "mve"), not(feature = "portable")))]
     fn fits(&self, channels: usize) -> bool {
         let scales = self.shifts.len();
         self.biases.len() == channels
@@ -113,7 +114,7 @@ impl Requantize<'_> {
     }
 
     /// Whether whole words may be read at once; a blob may lie at any address.
-    #[cfg(feature = "mve")]
+    #[cfg(all(feature = "mve", not(feature = "portable")))]
     fn is_aligned(&self) -> bool {
         self.biases.from(0).is_aligned() && self.multipliers.from(0).is_aligned()
     }
