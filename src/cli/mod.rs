@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand. Only here are arguments read, things printed and exit codes chosen.
 
 mod budget;
+mod calibrate;
 mod completions;
 mod data;
 mod estimate;
@@ -112,6 +113,8 @@ enum Command {
     Spaces(spaces::Args),
     /// List the hardware targets
     Targets(targets::Args),
+    /// Fit a target's cycle coefficients to measurements
+    Calibrate(calibrate::Args),
     /// Look at data sets
     Data(data::Args),
     /// Print a completion script for a shell
@@ -136,6 +139,7 @@ pub fn main() -> ExitCode {
         Command::Explain(args) => args.run(global),
         Command::Spaces(args) => args.run(global),
         Command::Targets(args) => args.run(global),
+        Command::Calibrate(args) => args.run(global),
         Command::Data(args) => args.run(global),
         Command::Completions(args) => args.run(),
     };

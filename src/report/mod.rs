@@ -2,6 +2,7 @@
 //!
 //! A caller fills a [`RunInfo`]; everything here is a function of it and knows nothing of how a trial was made.
 
+pub mod calibration;
 pub mod costs;
 pub mod dcase;
 pub mod draw;

@@ -80,23 +80,14 @@ pub fn op_cycles(graph: &Graph, op: &Op, npu: &Npu) -> NpuCycles {
             };
             (dpu.max(output_cycles), 1.2)
         }
-        OpKind::Add => (
-            elements * 3.0 * npu.output_cycles(),
-            1.5 * 1.2,
-        ),
+        OpKind::Add => (elements * 3.0 * npu.output_cycles(), 1.5 * 1.2),
         OpKind::Mean => {
             let blocks = blocks_z(output, npu) * input.area() as f64;
-            (
-                (blocks * 6.0).max(output_cycles),
-                1.2,
-            )
+            ((blocks * 6.0).max(output_cycles), 1.2)
         }
         OpKind::Pad { .. } | OpKind::Lookup(_) => (output_cycles, 1.2),
         // Of the 31 passes into which Vela takes SOFTMAX apart, six go over every element.
-        OpKind::Softmax => (
-            6.0 * elements * 3.0 * npu.output_cycles(),
-            6.0 * 1.2,
-        ),
+        OpKind::Softmax => (6.0 * elements * 3.0 * npu.output_cycles(), 6.0 * 1.2),
         OpKind::Upsample([factor, _]) => {
             // One pass per doubling; each writes four times what the one before wrote.
             let passes = factor.ilog2();
