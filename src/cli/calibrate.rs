@@ -1,19 +1,20 @@
 //! `nas calibrate`: fits a profile to measurements, and says how far it can be trusted.
 
 use std::{
+    collections::BTreeSet,
     io::Write,
     path::{Path, PathBuf},
 };
 
 use super::{Failure, Global, open};
 use crate::{
+    quant::QuantizedModel,
     report::{calibration, json},
-    run::Settings,
     target::{
         self, Target,
         calibrate::{
-            Group, Measurements, Work, calibrate, calibrated_profile, fit_powers, next_to_measure,
-            parse_energies,
+            Fit, Group, Measurements, Suggestion, Work, calibrate, calibrated_profile, fit_powers,
+            next_to_measure, parse_energies,
         },
     },
 };
@@ -57,23 +58,25 @@ impl Args {
             return Ok(());
         };
         let target = target::find(profile)?;
-        let model = |name: &str| trial_work(global, name, &target);
+        let folder = self.measurements.parent().unwrap_or(Path::new(""));
+        let model = |name: &str| match name.ends_with(".tflite") {
+            true => file_work(&folder.join(name), &target),
+            false => {
+                trial_work(global, name, &target).map_err(|failure| format!("{:#}", failure.error))
+            }
+        };
         let measurements = Measurements::parse(&text, &file, &model)?;
         let fit = calibrate(&measurements.rows, &self.groups(&target)?, &target)?;
+        let suggestions = match &self.suggest {
+            Some(selector) => self.suggestions(global, selector, &target, &fit)?,
+            None => Vec::new(),
+        };
         match global.json {
-            true => print!("{}", json::render(&calibration::document(&fit))),
-            false => print!("{}", calibration::text(&fit)),
-        }
-        if let Some(selector) = &self.suggest {
-            let candidates = front_work(global, selector, &target)?;
-            let work: Vec<Work> = candidates.iter().map(|(_, work)| *work).collect();
-            for suggestion in next_to_measure(&work, &fit, self.count) {
-                println!(
-                    "measure {} (standard error of its prediction {:.1} %)",
-                    candidates[suggestion.idx].0,
-                    100.0 * suggestion.standard_error
-                );
-            }
+            true => print!(
+                "{}",
+                json::render(&calibration::document(&fit, &suggestions))
+            ),
+            false => print!("{}", calibration::text(&fit, &suggestions)),
         }
         if let Some(to) = &self.to {
             let table = to.with_extension("csv");
@@ -85,8 +88,9 @@ impl Args {
             let stem = to
                 .file_stem()
                 .map(|stem| stem.to_string_lossy().into_owned());
-            let renamed = target.renamed(&stem.unwrap_or_default());
-            let profile = calibrated_profile(&renamed.text, &fit, &measurements, &table_name)?;
+            let stem = stem.unwrap_or_default();
+            let profile =
+                calibrated_profile(&target.text, &stem, &fit, &measurements, &table_name)?;
             // Only a profile that can be read back is written.
             Target::parse(&profile, &to.display().to_string())?;
             write_new(&table, &text)?;
@@ -94,6 +98,24 @@ impl Args {
             global.note(&format!("wrote {} and {}", to.display(), table.display()));
         }
         Ok(())
+    }
+
+    /// Names of the candidates to measure next, and the standard errors of their predictions.
+    fn suggestions(
+        &self,
+        global: &Global,
+        selector: &str,
+        target: &Target,
+        fit: &Fit,
+    ) -> Result<Vec<(String, f64)>, Failure> {
+        let candidates = front_work(global, selector, target)?;
+        let work: Vec<Work> = candidates.iter().map(|(_, work)| *work).collect();
+        let named = |suggestion: &Suggestion| {
+            let (name, _) = &candidates[suggestion.idx];
+            (name.clone(), suggestion.standard_error)
+        };
+        let suggestions = next_to_measure(&work, fit, self.count);
+        Ok(suggestions.iter().map(named).collect())
     }
 
     fn groups(&self, target: &Target) -> Result<Vec<Group>, Failure> {
@@ -128,66 +150,39 @@ fn write_new(path: &Path, text: &str) -> Result<(), Failure> {
         })
 }
 
-/// Work of a trial, for the `model` column of a table.
-fn trial_work(global: &Global, name: &str, target: &Target) -> Result<Work, String> {
-    let wanted =
-        || format!("`{name}` is not a trial; write RUN/NUMBER, or give the work in columns");
-    let (selector, number) = open::run_and_trial(name).map_err(|e| e.error.to_string())?;
-    let number = number.ok_or_else(wanted)?;
-    let found = candidates(global, selector, target, &mut |trial| trial == number);
-    let found = found.map_err(|e| format!("{:#}", e.error))?;
-    found.first().map(|(_, work)| *work).ok_or_else(wanted)
+/// Work of a `.tflite` file, for the `model` column of a table.
+fn file_work(path: &Path, target: &Target) -> Result<Work, String> {
+    let file = std::fs::read(path).map_err(|e| format!("cannot read {}: {e}", path.display()))?;
+    let model = QuantizedModel::from_tflite(&file);
+    let model = model.map_err(|e| format!("{}: {e}", path.display()))?;
+    Ok(target::cpu_work(&model.graph, target))
 }
 
-/// Name and work of the candidates on the front of a run's first target.
+/// Work of a trial, RUN/NUMBER.
+fn trial_work(global: &Global, name: &str, target: &Target) -> Result<Work, Failure> {
+    let (_, _, proposal) = open::proposal(global, name)?;
+    Ok(target::cpu_work(&proposal.candidate.graph, target))
+}
+
+/// Name and work of the candidates on the fronts of a run.
 fn front_work(
     global: &Global,
     selector: &str,
     target: &Target,
 ) -> Result<Vec<(String, Work)>, Failure> {
     let (_, _, info) = open::run(global, selector)?;
-    let front: Vec<u64> = info
-        .targets
-        .iter()
-        .flat_map(|target| target.front.clone())
-        .collect();
-    let found = candidates(global, selector, target, &mut |trial| {
-        front.contains(&trial)
-    })?;
-    match found.is_empty() {
-        true => Err(Failure::plain(format!(
+    let numbers = info.targets.iter().flat_map(|target| &target.front);
+    let numbers: BTreeSet<&u64> = numbers.collect();
+    if numbers.is_empty() {
+        return Err(Failure::plain(format!(
             "nothing is on the front of {} yet",
             info.run
-        ))),
-        false => Ok(found),
+        )));
     }
-}
-
-/// Name and work of some trials of a run.
-fn candidates(
-    global: &Global,
-    selector: &str,
-    target: &Target,
-    is_wanted: &mut dyn FnMut(u64) -> bool,
-) -> Result<Vec<(String, Work)>, Failure> {
-    let store = open::store(global)?;
-    let run = store.find_run(selector)?;
-    let settings = Settings::from_json(&run.settings_json).map_err(Failure::plain)?;
-    let spaces = settings.spaces().map_err(Failure::plain)?;
-    let mut found = Vec::new();
-    for trial in store.trials(run.id)? {
-        let number = trial.number as u64;
-        if !is_wanted(number) {
-            continue;
-        }
-        let genome = spaces.decode_bytes(&trial.genome).ok_or_else(|| {
-            Failure::plain(format!("the genome of {}/{number} is damaged", run.name))
-        })?;
-        let graph = spaces.decode(&genome).graph;
-        found.push((
-            format!("{}/{number}", run.name),
-            target::cpu_work(&graph, target),
-        ));
-    }
-    Ok(found)
+    let work = |number: &&u64| {
+        let name = format!("{}/{number}", info.run);
+        let work = trial_work(global, &name, target)?;
+        Ok((name, work))
+    };
+    numbers.iter().map(work).collect()
 }

@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use super::{json::SCHEMA_VERSION, listing::grid};
 use crate::target::calibrate::{Fit, FitRow, Power};
 
-/// A fit for people.
-pub fn text(fit: &Fit) -> String {
+/// A fit for people, and what to measure next with the standard error of its prediction.
+pub fn text(fit: &Fit, suggestions: &[(String, f64)]) -> String {
     let error = |row: &FitRow, predicted: Option<f64>| match predicted {
         Some(predicted) => format!("{:+.1} %", 100.0 * (predicted / row.measured - 1.0)),
         None => "–".to_string(),
@@ -55,10 +55,17 @@ pub fn text(fit: &Fit) -> String {
             untested.join(", ")
         ),
     };
+    let suggestions: String = suggestions
+        .iter()
+        .map(|(name, error)| {
+            let error = percent(*error);
+            format!("measure {name}: the standard error of its prediction is {error}\n")
+        })
+        .collect();
     format!(
         "{rows}\n\n{coefficients}\n\n\
          {} measurements of {} families; mean absolute error in sample {}, leave-one-out {}, \
-         leave-family-out {} (root mean square {}, worst {}); Kendall's tau {:.3}\n{untested}",
+         leave-family-out {} (root mean square {}, worst {}); Kendall's tau {:.3}\n{untested}{suggestions}",
         fit.rows.len(),
         fit.families,
         percent(fit.in_sample()),
@@ -71,7 +78,7 @@ pub fn text(fit: &Fit) -> String {
 }
 
 /// A fit as JSON.
-pub fn document(fit: &Fit) -> Value {
+pub fn document(fit: &Fit, suggestions: &[(String, f64)]) -> Value {
     let row = |row: &FitRow| {
         json!({
             "name": row.name,
@@ -82,6 +89,8 @@ pub fn document(fit: &Fit) -> Value {
             "without_family": row.without_family,
         })
     };
+    let suggestion =
+        |(name, error): &(String, f64)| json!({ "trial": name, "standard_error": error });
     let coefficient = |idx: usize| {
         json!({
             "terms": fit.groups[idx].0.iter().map(|term| term.key()).collect::<Vec<_>>(),
@@ -101,6 +110,7 @@ pub fn document(fit: &Fit) -> Value {
         "kendall_tau": fit.kendall_tau,
         "families": fit.families,
         "rows": fit.rows.iter().map(row).collect::<Vec<_>>(),
+        "measure_next": suggestions.iter().map(suggestion).collect::<Vec<_>>(),
     })
 }
 

@@ -189,7 +189,8 @@ const BLOB_ERROR: f64 = 0.5;
 const SOFTMAX_ADDS: f64 = 16.0;
 
 fn estimate_parts(front_end: Option<&FrontEnd>, graph: &Graph, target: &Target) -> Estimate {
-    let mut time = Time::new(graph, target);
+    let ram = ram_parts(front_end, graph, target);
+    let mut time = Time::of_arena(ram.arena, target);
     if let Some(front_end) = front_end {
         time.add_front_end(front_end);
     }
@@ -200,7 +201,7 @@ fn estimate_parts(front_end: Option<&FrontEnd>, graph: &Graph, target: &Target) 
         time.start_us += npu.start_cycles.value / target.cpu.clock.value;
     }
     Estimate {
-        ram_bytes: ram_cost(&ram_parts(front_end, graph, target), target),
+        ram_bytes: ram_cost(&ram, target),
         flash_bytes: flash_cost(&flash_parts(front_end, graph, target), target),
         latency_us: time.latency_us(target),
         energy_uj: time.energy_uj(target),
@@ -257,13 +258,18 @@ struct Time {
 }
 
 impl Time {
+    /// No work yet, of a network of `graph`'s activations.
     fn new(graph: &Graph, target: &Target) -> Time {
-        let can_spill = target.cpu.cycles.contains_key(&Term::SpilledOutput);
+        match target.cpu.cycles.contains_key(&Term::SpilledOutput) {
+            true => Time::of_arena(arena_bytes(graph, target) as f64, target),
+            false => Time::default(),
+        }
+    }
+
+    fn of_arena(arena_bytes: f64, target: &Target) -> Time {
         let largest = target.largest_memory(Contents::Ram);
-        let spills = can_spill
-            && largest.is_some_and(|memory| arena_bytes(graph, target) as f64 > memory.bytes.value);
         Time {
-            spills,
+            spills: largest.is_some_and(|memory| arena_bytes > memory.bytes.value),
             ..Time::default()
         }
     }

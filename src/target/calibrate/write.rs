@@ -10,9 +10,10 @@ const UNTESTED_ERROR: f64 = 0.25;
 
 /// The text of a profile with the coefficients of a fit, their errors and where they come from.
 ///
-/// `table` is the name of the table of measurements beside the profile.
+/// `table` is the path of the table of measurements, relative to the profile.
 pub fn calibrated_profile(
     profile: &str,
+    name: &str,
     fit: &Fit,
     measurements: &Measurements,
     table: &str,
@@ -24,6 +25,7 @@ pub fn calibrated_profile(
                 file: "profile".to_string(),
                 message: e.to_string(),
             })?;
+    document["name"] = toml_edit::value(name);
     let cycles = &mut document["cpu"]["cycles"];
     let lfo_percent = 100.0 * fit.root_mean_square();
     let kind = match measurements.count {
