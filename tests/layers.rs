@@ -40,6 +40,8 @@ const DOORS: &[(&str, &str)] = &[
     ("zip", "data"),
     ("tar", "data"),
     ("flate2", "data"),
+    ("toml_edit", "target"),
+    ("argmin", "target"),
 ];
 
 #[test]

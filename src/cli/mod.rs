@@ -2,6 +2,7 @@
 
 mod baseline;
 mod budget;
+mod calibrate;
 mod compare;
 mod completions;
 mod data;
@@ -118,6 +119,8 @@ enum Command {
     Spaces(spaces::Args),
     /// List the hardware targets
     Targets(targets::Args),
+    /// Fit a target's cycle coefficients to measurements
+    Calibrate(calibrate::Args),
     /// Look at data sets
     Data(data::Args),
     /// Print a completion script for a shell
@@ -144,6 +147,7 @@ pub fn main() -> ExitCode {
         Command::Explain(args) => args.run(global),
         Command::Spaces(args) => args.run(global),
         Command::Targets(args) => args.run(global),
+        Command::Calibrate(args) => args.run(global),
         Command::Data(args) => args.run(global),
         Command::Completions(args) => args.run(),
     };

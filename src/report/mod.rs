@@ -3,6 +3,7 @@
 //! A caller fills a [`RunInfo`]; everything here is a function of it and knows nothing of how a trial was made.
 
 pub mod baselines;
+pub mod calibration;
 pub mod costs;
 pub mod dcase;
 pub mod draw;
