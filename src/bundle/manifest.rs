@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use nas_kernels::blob::Kind;
 use serde::{Deserialize, Serialize};
 
-use super::{BundleError, Parts, boards, golden, judge};
+use super::{BundleError, Parts, boards, golden, judge, vela::VelaView};
 use crate::{
     quant::{Interpreter, QuantParams},
     report::json::{CostsView, MeasurementView},
@@ -46,6 +46,8 @@ pub struct Manifest {
     pub golden: Golden,
     /// Estimated for the target; every number says so.
     pub costs: Option<CostsView>,
+    /// Where Vela compiled the network for an NPU, which nothing here executes.
+    pub vela: Option<VelaView>,
     /// Seen in an emulator or on a board.
     pub measurements: Vec<MeasurementView>,
     /// SHA-256 of every other file.
@@ -176,6 +178,7 @@ pub(super) fn describe(
                 .collect::<Result<_, _>>()?,
         },
         costs: parts.costs,
+        vela: parts.vela.as_ref().map(|compiled| compiled.figures.clone()),
         measurements: parts.measurements.clone(),
         files,
     })

@@ -5,6 +5,7 @@
 
 mod manifest;
 mod readme;
+pub mod vela;
 mod verify;
 
 use std::{
@@ -41,6 +42,8 @@ pub struct Parts<'a> {
     pub measurements: Vec<MeasurementView>,
     /// The report page.
     pub report: String,
+    /// What Vela made of the network, for targets with an NPU.
+    pub vela: Option<vela::Compiled>,
     /// Clips that show the decision.
     pub clips: Vec<Clip>,
 }
@@ -76,6 +79,8 @@ pub enum BundleError {
     Version { path: PathBuf, found: u32 },
     #[error("the model cannot be run: {0}")]
     Model(String),
+    #[error("Vela does not compile the network: {0}")]
+    Vela(String),
     #[error(transparent)]
     Measure(#[from] MeasureError),
 }
@@ -130,6 +135,9 @@ fn files(parts: &Parts<'_>) -> Result<BTreeMap<String, Vec<u8>>, BundleError> {
     );
     files.insert("golden/inputs.bin".to_string(), golden.input_bytes);
     files.insert("golden/outputs.bin".to_string(), golden.outputs);
+    if let Some(compiled) = &parts.vela {
+        files.insert("model_vela.tflite".to_string(), compiled.tflite.clone());
+    }
     for clip in &parts.clips {
         let wav = wav(&clip.samples, model.card.sample_rate_hz);
         files.insert(format!("golden/{}.wav", clip.label), wav);

@@ -10,6 +10,12 @@ pub(super) fn bundle(parts: &Parts<'_>) -> String {
         true => "\nTrained on synthetic sound: its scores say nothing about real machines.\n",
         false => "",
     };
+    let vela = match &parts.vela {
+        Some(_) => {
+            "| `model_vela.tflite` | the network for the NPU, by Vela; not executed here |\n"
+        }
+        None => "",
+    };
     format!(
         "# {name}
 
@@ -18,7 +24,7 @@ An int8 network for sound ({task}), with its audio front end, for {target} ({cor
 | file | content |
 |---|---|
 | `model.tflite` | the network, full-integer int8, for TensorFlow Lite Micro, LiteRT and Vela |
-| `model.json` | front end, standardisation, classes, threshold |
+{vela}| `model.json` | front end, standardisation, classes, threshold |
 | `manifest.json` | scales, zero points, sizes, operators, costs and what they come from, SHA-256 of every file |
 | `firmware/` | a program that runs the network on a board or in QEMU, and the kernels it uses; a C interface |
 | `golden/` | inputs of the network and its outputs; sound clips |

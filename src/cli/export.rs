@@ -56,6 +56,13 @@ impl Args {
                 Vec::new()
             }
         };
+        let vela = match &target.npu {
+            Some(npu) => bundle::vela::compile(&model.tflite, npu.macs_per_cycle.value as u32)?,
+            None => None,
+        };
+        if target.npu.is_some() && vela.is_none() {
+            global.note("Vela is not installed: `pip install ethos-u-vela`; no model_vela.tflite");
+        }
         let parts = Parts {
             name: format!("{}/{number}", run.name),
             data: run.data_name.clone(),
@@ -65,6 +72,7 @@ impl Args {
             costs,
             measurements: measurements_of(&info.measurements, number),
             report: html::report(&info)?,
+            vela,
             clips,
         };
         let manifest = bundle::write(&self.to, &parts)?;

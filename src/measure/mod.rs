@@ -100,6 +100,8 @@ pub enum MeasureError {
     Timeout { on: String, seconds: u64 },
     #[error("{on} ended without a result: {said}")]
     NoResult { on: String, said: String },
+    #[error(transparent)]
+    Cycles(#[from] CyclesError),
     #[error("{0}")]
     Probe(String),
 }
@@ -126,6 +128,8 @@ pub struct Bench {
     board: Box<dyn Board>,
     tick: Option<Tick>,
     timeout: Duration,
+    /// The emulated board and the folder of its plugin, where cycles are to be estimated.
+    counter: Option<(&'static BoardKind, PathBuf)>,
 }
 
 /// How an emulator counts: instructions take a fixed time, and SysTick measures it.
@@ -211,13 +215,11 @@ impl Bench {
             Place::Probe { chip } => probe::open(chip)?,
         };
         let image = build(kind, Kernels::OfCore, folder, note)?;
-        Ok(Bench::with(
-            place.name(),
-            image,
-            board,
-            kind.tick(),
-            timeout,
-        ))
+        let bench = Bench::with(place.name(), image, board, kind.tick(), timeout);
+        Ok(Bench {
+            counter: kind.machine.map(|_| (kind, folder.to_path_buf())),
+            ..bench
+        })
     }
 
     /// An emulated board with an image that is built of sources in a folder, and stays there.
@@ -247,6 +249,7 @@ impl Bench {
             board,
             tick,
             timeout,
+            counter: None,
         }
     }
 
@@ -274,7 +277,10 @@ impl Bench {
                 .chain(&stream)
                 .all(|run| run.outputs_match == Some(true)),
             instructions,
-            cycles: cycles.map(|cycles| (cycles, CostSource::Measured)),
+            cycles: match cycles {
+                Some(cycles) => Some((cycles, CostSource::Measured)),
+                None => self.scheduled_cycles(blob)?,
+            },
             hop_instructions: stream.as_ref().and_then(|stream| self.counts(stream).0),
             arena_bytes: network.arena_bytes,
             front_end_bytes: stream.as_ref().and_then(|stream| stream.front_end_bytes),
@@ -282,6 +288,19 @@ impl Bench {
             image: self.image.sections,
             model_bytes: blob.len() as u64,
         })
+    }
+
+    /// Cycles that LLVM expects of the instructions of one inference; `None` on a board, and without LLVM.
+    fn scheduled_cycles(&self, blob: &[u8]) -> Result<Option<(u64, CostSource)>, MeasureError> {
+        let Some((kind, folder)) = &self.counter else {
+            return Ok(None);
+        };
+        let counted = count(kind, &self.image, blob, folder, self.timeout)?;
+        match cycles(&self.image.path, kind.core, &counted.executed) {
+            Ok(profile) => Ok(Some((profile.cycles.round() as u64, CostSource::Estimated))),
+            Err(CyclesError::Missing { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Whether a model makes of inputs what is expected.

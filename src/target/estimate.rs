@@ -5,6 +5,8 @@
 //! squares add up. A relative error `e` is a factor: the band is `value / (1 + e)` to `value * (1 + e)`,
 //! and where `e` was measured it is a root mean square, so that about two of three networks lie inside.
 
+use nas_kernels::blob;
+
 use super::{
     ArenaRule, Contents, Cost, CostSource, Target,
     ethos_u55::{self, NpuCycles},
@@ -162,12 +164,12 @@ pub fn flash_parts(front_end: Option<&FrontEnd>, graph: &Graph, target: &Target)
                     OpKind::FullyConnected => 1,
                     _ => op_channels,
                 };
-                channels += (4 * op_channels + 8 * scales) as f64;
-                structure += BLOB_OP_BYTES;
+                channels += (4 * op_channels + 5 * scales) as f64;
+                structure += blob::OP_BYTES as f64;
             }
         }
     }
-    structure += BLOB_HEADER_BYTES + BLOB_TENSOR_BYTES * graph.tensors.len() as f64;
+    structure += (blob::HEADER_BYTES + blob::TENSOR_BYTES * graph.tensors.len()) as f64;
     FlashParts {
         weights,
         channels,
@@ -177,13 +179,8 @@ pub fn flash_parts(front_end: Option<&FrontEnd>, graph: &Graph, target: &Target)
     }
 }
 
-/// Structure of the model blob: header, and one record per tensor and operator.
-const BLOB_HEADER_BYTES: f64 = 128.0;
-const BLOB_TENSOR_BYTES: f64 = 24.0;
-const BLOB_OP_BYTES: f64 = 48.0;
-
-/// Relative error of those three.
-const BLOB_ERROR: f64 = 0.5;
+/// Relative error of the blob's structure: alignment, up to 18 bytes an operator, is not counted.
+const BLOB_ERROR: f64 = 0.2;
 
 /// One element of SOFTMAX costs as much as this many of ADD: 235 and 15 cycles on a Cortex-M55 with CMSIS-NN.
 const SOFTMAX_ADDS: f64 = 16.0;
@@ -444,33 +441,16 @@ fn cycles_of(target: &Target, term: Term) -> Option<&Coefficient> {
     target.cpu.cycles.get(&term)
 }
 
-/// Buffers of the front end in bytes.
-///
-/// int16 samples of one FFT and one hop that arrives meanwhile; the FFT in place in f32; one frame of
-/// mel bands (and of coefficients) in f32; and the int8 window that the network reads, whose
-/// frames stay for the next window.
+/// Memory of the front end in bytes beside the arena: samples of one frame, scratch, and the int8 window.
 fn front_end_ram(front_end: &FrontEnd) -> usize {
-    let spec = &front_end.spec;
-    let samples = 2 * (spec.n_fft + spec.hop_length);
-    let fft = 4 * (spec.n_fft + 2);
-    let mel = 4 * spec.n_mels;
-    let coefficients = match spec.feature {
-        Feature::LogMel => 0,
-        Feature::Mfcc { coefficients } => 4 * coefficients,
-    };
-    samples + fft + mel + coefficients + front_end.frames * spec.bands()
+    nas_kernels::memory_bytes(&front_end.spec.on_device(), front_end.frames)
 }
 
-/// Constant tables of the front end in bytes, f32: half of the symmetric window, twiddle factors, sparse filter bank, DCT.
+/// The front end's part of the blob in bytes: tables, a gain and an offset per band, and two records.
 fn front_end_tables(spec: &FeatureSpec) -> usize {
-    let window = 4 * (spec.n_fft / 2 + 1);
-    let twiddles = 4 * spec.n_fft;
-    let filter_bank = 4 * mel_weights(spec) + 4 * spec.n_mels;
-    let dct = match spec.feature {
-        Feature::LogMel => 0,
-        Feature::Mfcc { coefficients } => 4 * coefficients * spec.n_mels,
-    };
-    window + twiddles + filter_bank + dct
+    let lengths = spec.on_device().table_lengths();
+    let floats = lengths.floats() + 2 * spec.bands();
+    blob::FRONT_END_BYTES + blob::DECISION_BYTES + 4 * floats + 2 * lengths.ends
 }
 
 /// Weights of the mel filter bank that are not zero: neighbouring triangles overlap, so two per bin.
