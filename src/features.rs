@@ -1,12 +1,22 @@
 //! Features of a whole data set: extracted once per front end, in parallel, cached on disk by content.
 
 mod cache;
+mod stand_in;
 mod store;
 
 use crate::audio::FeatureSpec;
 
 pub use crate::audio::Matrix;
 pub use store::{FeatureError, FeatureStore, Progress};
+
+/// Who computes features: both from the same sound, a few millionths of a dB apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Arithmetic {
+    /// [`crate::audio::Extractor`], in 64 bits: what networks are trained on.
+    Exact,
+    /// [`crate::audio::DeviceExtractor`], the code of the firmware: what int8 networks are scored on.
+    Device,
+}
 
 /// Features of every clip of a data set for one [`FeatureSpec`], in the order of its clips.
 ///

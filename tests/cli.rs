@@ -285,3 +285,63 @@ fn a_network_is_costed_and_explained() {
     assert_eq!(code, Some(1));
     assert!(errors.contains("not a .tflite file"), "{errors}");
 }
+
+#[test]
+fn a_profile_is_fitted_and_never_overwritten() {
+    let tool = Tool::new();
+    let table = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/hardware_profiles/calibration/xcubeai-8.csv"
+    );
+    let mine = tool.folder.path().join("mine.toml");
+    let fit = format!("calibrate --measurements {table} --profile stm32h747-xcubeai-8");
+    let text = tool.text(&format!("{fit} --to {}", mine.display()));
+    for part in [
+        "leave-family-out",
+        "Kendall's tau",
+        "conv_mac + pointwise_mac",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    let copy = fs::read_to_string(mine.with_extension("csv")).unwrap();
+    assert_eq!(copy, fs::read_to_string(table).unwrap());
+    let shown = tool.text(&format!("targets show {}", mine.display()));
+    for part in ["mine: ", "mine.csv", "cpu.cycles.conv_mac", "cycles/MAC"] {
+        assert!(shown.contains(part), "{part}: {shown}");
+    }
+    let (code, errors) = failure(&tool.run(&format!("{fit} --to {}", mine.display())));
+    assert_eq!(code, Some(2));
+    assert!(errors.contains("is not overwritten"), "{errors}");
+
+    // What a search left is costed for the table, and the front says what to measure next.
+    tool.text(&format!("{FORMULA} --name first --budget-ram 64k"));
+    let document = tool.json(&format!("{fit} --suggest first --count 2 --json"));
+    let next = document["measure_next"].as_array().unwrap();
+    assert!(!next.is_empty() && next[0]["standard_error"].as_f64().unwrap() > 0.0);
+    let trial = next[0]["trial"].as_str().unwrap();
+    let counted = tool.folder.path().join("counted.csv");
+    let row = format!("name,family,source,instructions,model\nn,f,s,1000,{trial}\n");
+    fs::write(&counted, row).unwrap();
+    let counted = format!(
+        "calibrate --measurements {} --profile m7",
+        counted.display()
+    );
+    let (code, errors) = failure(&tool.run(&format!("{counted} --terms conv_mac")));
+    assert_eq!(code, Some(2));
+    assert!(
+        errors.contains("conv") || errors.contains("networks"),
+        "{errors}"
+    );
+    let (code, errors) = failure(&tool.run(&counted));
+    assert_eq!(code, Some(2));
+    assert!(errors.contains("give `--terms`"), "{errors}");
+
+    let energies = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/hardware_profiles/calibration/mlperf-tiny-energy.csv"
+    );
+    let powers = tool.json(&format!(
+        "calibrate --power --measurements {energies} --json"
+    ));
+    assert!(powers["in_sample"].as_f64().unwrap() < 0.05);
+}

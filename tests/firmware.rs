@@ -3,11 +3,12 @@
 use std::{path::PathBuf, time::Duration};
 
 use nas::{
-    measure::{Bench, MeasureError, Place},
+    measure::{self, BOARDS, Bench, Inputs, Kernels, MeasureError, Place},
     quant::{Interpreter, quantize},
     space::{Spaces, builtin},
     units::Rng,
 };
+use nas_kernels::blob::{self, CHECKED_FROM, HEADER_BYTES, TENSOR_BYTES};
 
 use crate::networks::random_weights;
 
@@ -15,8 +16,15 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A bench on an emulated core; `None`, and a line that says why, where a tool is missing.
 fn bench(place: Place) -> Option<Bench> {
-    match Bench::open(&place, &images(), TIMEOUT, &|note| println!("{note}")) {
-        Ok(bench) => Some(bench),
+    available(Bench::open(&place, &images(), TIMEOUT, &|note| {
+        println!("{note}")
+    }))
+}
+
+/// Panics where something fails for another reason than a missing tool.
+fn available<T>(result: Result<T, MeasureError>) -> Option<T> {
+    match result {
+        Ok(value) => Some(value),
         Err(error @ (MeasureError::Missing { .. } | MeasureError::NoToolchain { .. })) => {
             assert!(
                 std::env::var("NAS_REQUIRE_TOOLS").as_deref() != Ok("1"),
@@ -64,21 +72,100 @@ fn a_cortex_m55_computes_what_the_host_computes() {
 }
 
 fn computes_what_the_host_computes(place: Place) {
+    const OF_EACH_SPACE: usize = 50;
     let Some(mut bench) = bench(place) else {
         return;
     };
-    for (name, blob) in candidates(50) {
+    let mut too_large = 0;
+    for (idx, (name, blob)) in candidates(OF_EACH_SPACE).into_iter().enumerate() {
         let host = Interpreter::new(&blob).expect("the host runs it");
-        let seen = bench.measure(&blob);
-        let seen = match seen {
-            Err(MeasureError::Refused { name, message }) => {
-                println!("{message} {name} {}", blob.len());
+        let seen = match bench.measure(&blob) {
+            // Random candidates may exceed the chip; the firmware must say so.
+            Err(MeasureError::Refused { name, .. }) if name == "too-large" => {
+                too_large += 1;
                 continue;
             }
-            seen => seen.unwrap(),
+            seen => seen.unwrap_or_else(|error| panic!("{name}: {error}")),
         };
-        println!("{name} {} {seen:?}", host.arena_bytes());
         assert!(seen.outputs_match, "{name}: {seen:?}");
         assert_eq!(seen.arena_bytes, host.arena_bytes() as u64, "{name}");
+        if idx % 50 == 0 {
+            println!("{name}: {seen:?}");
+            let again = bench.measure(&blob).expect("what ran once runs again");
+            assert_eq!(again, seen, "{name}: counts are exact");
+        }
+    }
+    println!(
+        "{too_large} of {} are too large for the chip",
+        OF_EACH_SPACE * builtin().len()
+    );
+    assert!(too_large < OF_EACH_SPACE * builtin().len() / 2);
+}
+
+#[test]
+fn a_model_that_cannot_run_is_refused_by_name() {
+    for place in [Place::QemuM7, Place::QemuM55] {
+        let Some(mut bench) = bench(place) else {
+            return;
+        };
+        let (_, good) = candidates(1).swap_remove(0);
+        let length = Interpreter::new(&good)
+            .expect("the host runs it")
+            .lengths()
+            .0;
+        let input = Inputs::random_tensors(1, length);
+        let mut check = |change: &dyn Fn(&mut Vec<u8>), expected: &str| {
+            let mut blob = good.clone();
+            change(&mut blob);
+            match bench.reproduces(&blob, &input, 1) {
+                Err(MeasureError::Refused { name, message }) => {
+                    assert_eq!(name, expected, "{message}");
+                }
+                other => panic!("{expected}: {other:?}"),
+            }
+        };
+        let put = |blob: &mut Vec<u8>, at: usize, word: u32| {
+            blob[at..at + 4].copy_from_slice(&word.to_le_bytes());
+        };
+        let sealed = |blob: &mut Vec<u8>, at: usize, word: u32| {
+            put(blob, at, word);
+            blob::seal(blob);
+        };
+        let first_op = {
+            let tensors = u32::from_le_bytes(good[24..28].try_into().expect("four bytes"));
+            HEADER_BYTES + tensors as usize * TENSOR_BYTES
+        };
+        check(&|blob| blob.clear(), "not-a-model");
+        check(&|blob| blob[0] = b'X', "not-a-model");
+        check(&|blob| put(blob, 8, 999), "other-version");
+        check(&|blob| *blob.last_mut().expect("a byte") ^= 1, "corrupt");
+        check(&|blob| blob.truncate(blob.len() / 2), "corrupt");
+        check(&|blob| put(blob, 12, CHECKED_FROM as u32), "corrupt");
+        check(&|blob| sealed(blob, 24, 1 << 20), "corrupt");
+        check(&|blob| put(blob, 12, 1 << 30), "too-large");
+        // The arena's size, then the kind of the first operator.
+        check(&|blob| sealed(blob, 40, 16 << 20), "too-large");
+        check(&|blob| sealed(blob, first_op, 99), "missing-operator");
+        check(&|blob| *blob = vec![0xff; 4096], "not-a-model");
+        let short = Inputs::random_tensors(1, length + 1);
+        match bench.reproduces(&good, &short, 1) {
+            Err(MeasureError::Refused { name, .. }) => assert_eq!(name, "input"),
+            other => panic!("{other:?}"),
+        }
+        let wrong = bench.reproduces(&good, &input, 1);
+        assert!(!wrong.expect("a wrong hash is a result"));
+    }
+}
+
+#[test]
+fn the_images_of_real_chips_link() {
+    for board in BOARDS.iter().filter(|board| board.machine.is_none()) {
+        let built = measure::build(board, Kernels::OfCore, &images(), &|note| {
+            println!("{note}")
+        });
+        let Some(image) = available(built) else {
+            return;
+        };
+        assert!(image.sections.text > 10_000, "{image:?}");
     }
 }

@@ -35,6 +35,13 @@ const DOORS: &[(&str, &str)] = &[
     ("claxon", "audio data"),
     ("rubato", "audio"),
     ("toml", "space target report"),
+    // Downloads are unpacked and transferred in `data/fetch`.
+    ("ureq", "data"),
+    ("zip", "data"),
+    ("tar", "data"),
+    ("flate2", "data"),
+    ("toml_edit", "target"),
+    ("argmin", "target"),
 ];
 
 #[test]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use nas_kernels::blob::Kind;
 use serde::{Deserialize, Serialize};
 
-use super::{BundleError, Parts, boards, golden};
+use super::{BundleError, Parts, boards, golden, judge};
 use crate::{
     quant::{Interpreter, QuantParams},
     report::json::{CostsView, MeasurementView},
@@ -169,7 +169,11 @@ pub(super) fn describe(
             input_bytes,
             output_bytes,
             outputs_hash: format!("{:016x}", vectors.hash),
-            clips: Vec::new(),
+            clips: parts
+                .clips
+                .iter()
+                .map(|clip| judge(&model.blob, clip))
+                .collect::<Result<_, _>>()?,
         },
         costs: parts.costs,
         measurements: parts.measurements.clone(),

@@ -117,6 +117,8 @@ fn files(parts: &Parts<'_>) -> Result<BTreeMap<String, Vec<u8>>, BundleError> {
     for (name, content) in measure::files().iter().filter(is_for_boards) {
         files.insert(format!("firmware/{name}"), content.to_vec());
     }
+    let header = header(&model.blob, parts)?;
+    files.insert("firmware/c/nas_model.h".to_string(), header.into_bytes());
     let golden = golden(&model.blob)?;
     let card = serde_json::to_vec_pretty(&model.card).expect("a card has only plain fields");
     files.insert("model.tflite".to_string(), model.tflite.clone());
@@ -170,6 +172,42 @@ fn golden(blob: &[u8]) -> Result<GoldenVectors, BundleError> {
     })
 }
 
+/// `nas_model.h` with the numbers of the model.
+fn header(blob: &[u8], parts: &Parts<'_>) -> Result<String, BundleError> {
+    let model =
+        nas_kernels::Model::parse(blob).map_err(|error| BundleError::Model(error.to_string()))?;
+    let card = &parts.model.card;
+    let numbers = [
+        (
+            "NAS_MEMORY_BYTES",
+            model.arena_bytes() + model.stream_bytes(),
+        ),
+        ("NAS_SAMPLE_RATE_HZ", card.sample_rate_hz as usize),
+        ("NAS_HOP_SAMPLES", card.hop_length),
+        ("NAS_CLASSES", card.classes.len()),
+    ];
+    let mut text = include_str!("../../firmware/c/nas_model.h").to_string();
+    for (name, value) in numbers {
+        text = text.replace(
+            &format!("#define {name} 0\n"),
+            &format!("#define {name} {value}\n"),
+        );
+    }
+    Ok(text)
+}
+
+/// What the detector makes of a sound clip of the first class.
+fn judge(blob: &[u8], clip: &Clip) -> Result<GoldenClip, BundleError> {
+    let hops = measure::hops(blob, 0, &clip.samples).map_err(MeasureError::from)?;
+    let last = hops.last();
+    Ok(GoldenClip {
+        file: format!("golden/{}.wav", clip.label),
+        label: clip.label.to_string(),
+        score: last.and_then(|hop| hop.score),
+        anomaly: last.and_then(|hop| hop.anomaly),
+    })
+}
+
 /// The boards with a core, the emulated one first.
 fn boards(core: Core) -> impl Iterator<Item = &'static BoardKind> {
     BOARDS.iter().filter(move |board| board.core == core)
@@ -179,6 +217,9 @@ fn sha256(bytes: &[u8]) -> String {
     let digest = Sha256::digest(bytes);
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
+
+/// What [`wav`] writes before the samples.
+const WAV_HEADER_BYTES: usize = 44;
 
 /// 16-bit mono.
 fn wav(samples: &[i16], sample_rate_hz: u32) -> Vec<u8> {

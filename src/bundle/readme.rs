@@ -83,6 +83,7 @@ feature in `app/Cargo.toml`.
 | `kernels/` | int8 operators, audio front end, interpreter; no dependencies |
 | `app/` | the program |
 | `c/` | the C interface, `nas_model.h`, and an example |
+| `check/` | a program that compares the kernels of a core with the portable ones |
 | `model/` | the model, and inputs for the program |
 
 ## C

@@ -19,7 +19,7 @@ use crate::{
 pub struct Verdict {
     /// Files that are missing or not what the manifest says.
     pub changed_files: Vec<String>,
-    /// Whether the host computes the golden outputs.
+    /// Whether the host computes the golden outputs, and judges the golden clips as before.
     pub host: bool,
     /// Per emulated core, whether its firmware does; why not, where it did not run.
     pub emulated: Vec<(String, Result<bool, String>)>,
@@ -68,11 +68,22 @@ pub fn verify(
     };
     let hash = inputs.expected_hash(&blob).map_err(MeasureError::from)?;
     let golden_outputs = nas_kernels::blob::checksum(&content(&index.golden.outputs)?);
-    let host = hash == golden_outputs && format!("{hash:016x}") == index.golden.outputs_hash;
+    let mut host = hash == golden_outputs && format!("{hash:016x}") == index.golden.outputs_hash;
+    let mut golden = vec![(inputs, golden_outputs)];
+    for clip in &index.golden.clips {
+        let samples = samples(&content(&clip.file)?);
+        let hops = measure::hops(&blob, 0, &samples).map_err(MeasureError::from)?;
+        let last = hops.last();
+        host &= last.and_then(|hop| hop.score) == clip.score;
+        host &= last.and_then(|hop| hop.anomaly) == clip.anomaly;
+        let inputs = Inputs::Samples { class: 0, samples };
+        let hash = inputs.expected_hash(&blob).map_err(MeasureError::from)?;
+        golden.push((inputs, hash));
+    }
     let mut emulated = Vec::new();
     for core in [Core::CortexM7, Core::CortexM55] {
         if emulate && core_name(core) == index.core {
-            let result = run(folder, core, &blob, &inputs, golden_outputs, timeout, note);
+            let result = run(folder, core, &blob, &golden, timeout, note);
             let result = result.map_err(|error| error.to_string());
             emulated.push((core_name(core).to_string(), result));
         }
@@ -88,15 +99,26 @@ fn run(
     folder: &Path,
     core: Core,
     blob: &[u8],
-    inputs: &Inputs,
-    expected_hash: u64,
+    golden: &[(Inputs, u64)],
     timeout: Duration,
     note: &dyn Fn(&str),
 ) -> Result<bool, MeasureError> {
     let board = boards(core).find(|board| board.machine.is_some());
     let board = board.expect("every core has an emulated board");
     let mut bench = measure::Bench::of_sources(board, &folder.join("firmware"), timeout, note)?;
-    bench.reproduces(blob, inputs, expected_hash)
+    for (inputs, expected_hash) in golden {
+        if !bench.reproduces(blob, inputs, *expected_hash)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// The samples of a WAV file of [`super::write`].
+fn samples(wav: &[u8]) -> Vec<i16> {
+    let data = wav.get(super::WAV_HEADER_BYTES..).unwrap_or_default();
+    let samples = data.as_chunks().0.iter();
+    samples.map(|bytes| i16::from_le_bytes(*bytes)).collect()
 }
 
 fn read(folder: &Path) -> Result<Index, BundleError> {

@@ -5,7 +5,7 @@ use crate::{
     units::{Bytes, Count, Microjoules, Micros},
 };
 
-#[derive(Debug, Clone, clap::Args)]
+#[derive(Debug, Clone, Default, clap::Args)]
 pub struct Args {
     /// Most RAM, such as 256k
     #[arg(long, value_name = "BYTES")]

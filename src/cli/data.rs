@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::{Failure, Global, open};
 use crate::{
-    data::{self, synthetic},
+    data::{self, SplitBy, synthetic},
     report::{json, listing},
 };
 
@@ -22,7 +22,20 @@ enum Command {
     Info {
         /// A folder, a manifest, or `synthetic[:MACHINE]`
         path: String,
+        /// What trains and what tests in a set of folds: folds[:N], recordings or random
+        #[arg(
+            long,
+            value_name = "HOW",
+            default_value = "official",
+            hide_default_value = true
+        )]
+        split: SplitBy,
+        /// Show also the stand-ins for anomalies that would steer a search
+        #[arg(long)]
+        stand_ins: bool,
     },
+    /// Download a public data set, check and unpack it
+    Fetch(super::fetch::Args),
     /// Write the synthetic machine sounds as WAV files in DCASE2022 layout
     Synth {
         /// A machine; repeatable [default: all]
@@ -44,13 +57,22 @@ impl Args {
                 ),
                 false => print!("{}", listing::known_datasets(data::KNOWN_DATASETS)),
             },
-            Command::Info { path } => {
-                let info = data::describe(&open::dataset(path)?);
+            Command::Info {
+                path,
+                split,
+                stand_ins,
+            } => {
+                let mut dataset = open::dataset_split(path, *split)?;
+                if *stand_ins {
+                    dataset = dataset.with_stand_ins();
+                }
+                let info = data::describe(&dataset);
                 match global.json {
                     true => print!("{}", json::render(&listing::dataset_document(&info))),
                     false => print!("{}", listing::dataset(&info)),
                 }
             }
+            Command::Fetch(args) => args.run(global)?,
             Command::Synth { machine, to } => {
                 let names = match machine.is_empty() {
                     true => synthetic::Machine::ALL

@@ -11,7 +11,10 @@ use crate::{
     run::RunError,
     space::SpaceError,
     store::StoreError,
-    target::TargetError,
+    target::{
+        TargetError,
+        calibrate::{CalibrateError, TableError},
+    },
 };
 
 /// Documented exit codes other than 0.
@@ -99,6 +102,8 @@ macro_rules! failures {
 failures! {
     SpaceError => Usage,
     TargetError => Usage,
+    CalibrateError => Usage,
+    TableError => Usage,
     AudioError => Failure,
     BundleError => Failure,
     DataError => Failure,

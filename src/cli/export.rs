@@ -4,12 +4,16 @@ use std::path::PathBuf;
 
 use super::{Failure, Global, open};
 use crate::{
-    bundle::{self, Parts},
+    audio::{self, Channel},
+    bundle::{self, Clip, Parts},
+    data::{self, Label, Source, Split},
     evaluate::Model,
+    measure::hops,
     report::{
         self, html,
         json::{CostsView, measurements_of},
     },
+    run::Settings,
     target,
 };
 
@@ -43,6 +47,15 @@ impl Args {
                 let trial = info.scored.iter().find(|trial| trial.trial == number)?;
                 trial.costs.get(idx).map(CostsView::from)
             });
+        let settings = Settings::from_json(&run.settings_json).map_err(Failure::plain)?;
+        let clips = match open::dataset(&settings.data) {
+            Ok(dataset) => example_clips(&dataset.clips, &model),
+            Err(failure) => {
+                let why = failure.error;
+                global.note(&format!("no sound goes along: {why}"));
+                Vec::new()
+            }
+        };
         let parts = Parts {
             name: format!("{}/{number}", run.name),
             data: run.data_name.clone(),
@@ -52,7 +65,7 @@ impl Args {
             costs,
             measurements: measurements_of(&info.measurements, number),
             report: html::report(&info)?,
-            clips: Vec::new(),
+            clips,
         };
         let manifest = bundle::write(&self.to, &parts)?;
         match global.json {
@@ -61,4 +74,47 @@ impl Args {
         }
         Ok(())
     }
+}
+
+/// Test clips of a label that are tried.
+const TRIED: usize = 16;
+
+/// A normal and an anomalous test clip, of those tried the ones that the detector tells apart best.
+fn example_clips(clips: &[data::Clip], model: &Model) -> Vec<Clip> {
+    [Label::Normal, Label::Anomaly]
+        .into_iter()
+        .filter_map(|label| {
+            let tried = clips
+                .iter()
+                .filter(|clip| clip.split == Split::Test && clip.label == Some(label))
+                // The example expects the first class.
+                .filter(|clip| model.card.class_of(clip) == 0)
+                .take(TRIED);
+            let scored = tried.filter_map(|clip| {
+                let samples = samples(&clip.source, model.card.sample_rate_hz)?;
+                let last = hops(&model.blob, 0, &samples).ok()?.pop()?;
+                Some((last.score?, samples))
+            });
+            let by_score = |a: &(f32, Vec<i16>), b: &(f32, Vec<i16>)| a.0.total_cmp(&b.0);
+            let (_, samples) = match label {
+                Label::Normal => scored.min_by(by_score),
+                Label::Anomaly => scored.max_by(by_score),
+            }?;
+            Some(Clip {
+                label: label.name(),
+                samples,
+            })
+        })
+        .collect()
+}
+
+/// `None` for ready features, and for files that cannot be read.
+fn samples(source: &Source, sample_rate_hz: u32) -> Option<Vec<i16>> {
+    let sound = match source {
+        Source::Audio(path) => audio::read(path, Channel::default()).ok()?,
+        Source::Synthetic(spec) => data::synthetic::render(spec),
+        // A stand-in steers a search; it is no sound to show.
+        Source::LogMelBin(_) | Source::StandIn(_) => return None,
+    };
+    Some(sound.resampled(sample_rate_hz).ok()?.to_i16())
 }

@@ -8,7 +8,7 @@ use super::{Exit, Failure, Global, open};
 use crate::{
     evaluate::Model,
     measure::{Bench, Measurement, Place},
-    report::{self, json::MeasuredView, measured},
+    report::{self, json::MeasuredView, measured::MeasuredTable},
     run::utc_now,
     store::{CyclesRow, MeasurementRow, Run, Store},
     target::CostSource,
@@ -68,7 +68,8 @@ impl Args {
         } else {
             let mut info = report::load(&store, &run)?;
             info.measurements = rows.clone();
-            print!("{}", measured::measurement_table(&info).unwrap_or_default());
+            let table = MeasuredTable::new(&info).map(MeasuredTable::show);
+            print!("{}", table.unwrap_or_default());
         }
         match rows.iter().filter(|row| !row.outputs_match).count() {
             0 => Ok(()),

@@ -1,12 +1,16 @@
 //! The command line: one file per subcommand. Only here are arguments read, things printed and exit codes chosen.
 
+mod baseline;
 mod budget;
+mod calibrate;
+mod compare;
 mod completions;
 mod data;
 mod estimate;
 mod exit;
 mod explain;
 mod export;
+mod fetch;
 mod front;
 mod measure;
 mod open;
@@ -101,6 +105,10 @@ enum Command {
     Export(export::Args),
     /// Run an exported folder against its golden vectors
     Verify(verify::Args),
+    /// Train a published network as a yardstick
+    Baseline(baseline::Args),
+    /// Compare reconstruction and classification on all targets, by the published networks
+    CompareApproaches(compare::Args),
     /// Score sound clips with a found model
     Score(score::Args),
     /// Estimate what an int8 network costs on the targets
@@ -111,6 +119,8 @@ enum Command {
     Spaces(spaces::Args),
     /// List the hardware targets
     Targets(targets::Args),
+    /// Fit a target's cycle coefficients to measurements
+    Calibrate(calibrate::Args),
     /// Look at data sets
     Data(data::Args),
     /// Print a completion script for a shell
@@ -130,11 +140,14 @@ pub fn main() -> ExitCode {
         Command::Measure(args) => args.run(global),
         Command::Export(args) => args.run(global),
         Command::Verify(args) => args.run(global),
+        Command::Baseline(args) => args.run(global),
+        Command::CompareApproaches(args) => args.run(global),
         Command::Score(args) => args.run(global),
         Command::Estimate(args) => args.run(global),
         Command::Explain(args) => args.run(global),
         Command::Spaces(args) => args.run(global),
         Command::Targets(args) => args.run(global),
+        Command::Calibrate(args) => args.run(global),
         Command::Data(args) => args.run(global),
         Command::Completions(args) => args.run(),
     };

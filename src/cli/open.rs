@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Exit, Failure, Global};
 use crate::{
-    data::{self, Dataset, synthetic::Machine},
+    data::{self, DataError, Dataset, SplitBy, synthetic::Machine},
     features::FeatureStore,
     report::{self, Proposal, RunInfo},
     store::{Run, Store, StoreError},
@@ -74,6 +74,15 @@ pub fn proposal(global: &Global, text: &str) -> Result<(Run, u64, Proposal), Fai
 
 /// A data set by path, or `synthetic` or `synthetic:MACHINE`.
 pub fn dataset(text: &str) -> Result<Dataset, Failure> {
+    dataset_split(text, SplitBy::Official)
+}
+
+/// As [`dataset`], with a choice of what trains and what tests in a set of folds.
+pub fn dataset_split(text: &str, by: SplitBy) -> Result<Dataset, Failure> {
+    if text.starts_with("synthetic") && by != SplitBy::Official {
+        let name = text.to_string();
+        return Err(DataError::NoFolds { name }.into());
+    }
     match text.strip_prefix("synthetic") {
         Some("") => Ok(data::synthetic::dataset(Machine::DEFAULT)),
         Some(rest) if rest.starts_with(':') => match Machine::from_name(&rest[1..]) {
@@ -84,7 +93,7 @@ pub fn dataset(text: &str) -> Result<Dataset, Failure> {
                 Machine::ALL.map(Machine::name).join(", ")
             ))),
         },
-        _ => Ok(data::open(Path::new(text))?),
+        _ => Ok(data::open_split(Path::new(text), by)?),
     }
 }
 

@@ -1,14 +1,22 @@
 //! `nas score`: scores any clips with a found model, by its int8 interpreter.
 
-use std::io::Write;
+use std::{fs, io::Write, path::PathBuf};
 
 use super::{Failure, Global, open};
 use crate::{
-    data::{Label, Split},
-    evaluate::{Model, Scorer},
-    report::json,
-    score::{ClipScore, summarise},
+    data::{Clip, Dataset, Label, Split, SplitBy},
+    evaluate::{Model, Rescorer, ScoreBy},
+    features::{Features, Matrix},
+    report::{dcase, json},
+    score::{
+        self, Against, ClipScore, Official, OperatingPoint, Pooling, Summary, dcase_sections,
+        quantile, summarise,
+    },
+    units::Span,
 };
+
+/// Quantile of the training scores at which the threshold of a rescored model lies, as in the DCASE baselines.
+const THRESHOLD_QUANTILE: f64 = 0.9;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -18,9 +26,44 @@ pub struct Args {
     /// Clips to score: a folder, a manifest, or `synthetic[:MACHINE]`
     #[arg(long, value_name = "PATH")]
     data: String,
+    /// What trains and what tests in a set of folds: folds[:N], recordings or random
+    #[arg(
+        long,
+        value_name = "HOW",
+        default_value = "official",
+        hide_default_value = true
+    )]
+    split: SplitBy,
     /// Only the test clips [default: all]
     #[arg(long)]
     test: bool,
+    /// How windows become the score of a clip: mean, max, q95 (a quantile) or top10 (the mean of the highest 10 %)
+    #[arg(long, value_name = "HOW", default_value = "mean")]
+    pool: Pooling,
+    /// What is scored: windows; mahalanobis, of an autoencoder's mean residual, and embedding, of a classifier's
+    /// output, are fitted to the training clips of the data
+    #[arg(long, value_name = "RULE", default_value = "windows")]
+    by: ScoreBy,
+    /// Write the csv files of the DCASE challenge into a new or empty folder
+    #[arg(long, value_name = "DIR")]
+    dcase: Option<PathBuf>,
+    /// Choose the threshold of fewest false alarms that finds this share of the labelled anomalies
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    min_recall: Option<f64>,
+    /// With --min-recall: how often a device decides, such as 10s, to count false alarms per day
+    #[arg(long, value_name = "SPAN", requires = "min_recall")]
+    every: Option<Span>,
+}
+
+/// Everything that was scored.
+struct Scored<'a> {
+    clips: Vec<(&'a Clip, f64)>,
+    /// Test clips with labels.
+    labelled: Vec<ClipScore>,
+    summary: Summary,
+    threshold: Option<f64>,
+    point: Option<OperatingPoint>,
+    official: Option<Official>,
 }
 
 impl Args {
@@ -31,19 +74,48 @@ impl Args {
         let store = open::store(global)?;
         let run = store.find_run(selector)?;
         let model = Model::read(&open::model_folder(global, &store, &run, number)?)?;
-        let dataset = open::dataset(&self.data)?;
-        let features = open::features(global).get(&dataset, &model.card.front_end().spec)?;
-        let standardiser = model.card.standardiser();
-        let mut scorer = Scorer::new(&model).map_err(Failure::plain)?;
+        let dataset = open::dataset_split(&self.data, self.split)?;
+        let features = open::features(global).get_device(&dataset, &model.card.front_end().spec)?;
+        let scored = self.score(global, &model, &dataset, &features)?;
+        if let Some(folder) = &self.dcase {
+            self.write_dcase(global, folder, &dataset, &scored)?;
+        }
+        match global.json {
+            true => print!("{}", json::render(&self.document(&dataset, &scored))),
+            false => self.print(global, &dataset, &scored)?,
+        }
+        Ok(())
+    }
 
-        let mut rows = Vec::new();
+    fn rule(&self) -> ScoreBy {
+        match self.by {
+            ScoreBy::Windows(_) => ScoreBy::Windows(self.pool),
+            by => by,
+        }
+    }
+
+    fn score<'a>(
+        &self,
+        global: &Global,
+        model: &Model,
+        dataset: &'a Dataset,
+        features: &Features,
+    ) -> Result<Scored<'a>, Failure> {
+        let rule = self.rule();
+        let is_as_searched = rule == ScoreBy::Windows(Pooling::Mean);
+        let training: Vec<(&Clip, &Matrix)> = match is_as_searched {
+            true => Vec::new(),
+            false => training_clips(dataset, features),
+        };
+        let mut rescorer = Rescorer::new(model, rule, &training).map_err(Failure::plain)?;
+        let mut clips = Vec::new();
         let mut short = 0;
         for (clip, matrix) in dataset.clips.iter().zip(&features.clips) {
             if self.test && clip.split != Split::Test {
                 continue;
             }
-            match scorer.clip_score(&standardiser.apply(matrix), model.card.class_of(clip)) {
-                Some(score) => rows.push((clip, score)),
+            match rescorer.clip_score(clip, matrix) {
+                Some(score) => clips.push((clip, score)),
                 None => short += 1,
             }
         }
@@ -57,7 +129,7 @@ impl Args {
                 "skipped {count} clips that are shorter than one window of {frames} frames"
             ));
         }
-        let labelled: Vec<ClipScore> = rows
+        let labelled: Vec<ClipScore> = clips
             .iter()
             .filter(|(clip, _)| clip.split == Split::Test)
             .filter_map(|(clip, score)| {
@@ -70,35 +142,113 @@ impl Args {
                 })
             })
             .collect();
-        let summary = summarise(&labelled);
+        let of = |anomaly: bool| -> Vec<f64> {
+            let chosen = labelled.iter().filter(|clip| clip.anomaly == anomaly);
+            chosen.map(|clip| clip.score).collect()
+        };
+        let point = self
+            .min_recall
+            .and_then(|recall| score::at_recall(&of(false), &of(true), recall));
+        let fitted = match is_as_searched {
+            true => model.card.threshold,
+            false => {
+                let scores: Vec<f64> = training
+                    .iter()
+                    .filter_map(|(clip, matrix)| rescorer.clip_score(clip, matrix))
+                    .collect();
+                quantile(&scores, THRESHOLD_QUANTILE)
+            }
+        };
+        let sections = dcase_sections(&labelled, Against::All, &|_| f64::NAN);
+        Ok(Scored {
+            summary: summarise(&labelled),
+            official: score::official(&sections, &labelled),
+            threshold: point.map(|point| point.threshold).or(fitted),
+            point,
+            labelled,
+            clips,
+        })
+    }
 
-        if global.json {
-            let clips: Vec<json::ClipView> = rows
-                .iter()
-                .map(|(clip, score)| json::ClipView {
-                    file: clip.name.clone(),
-                    score: *score,
-                    anomalous: model.card.threshold.map(|threshold| *score > threshold),
-                    label: clip.label.map(|label| label.name().to_string()),
-                })
-                .collect();
-            let document = json::ScoresDocument {
-                schema_version: json::SCHEMA_VERSION,
-                model: self.trial.clone(),
-                synthetic: dataset.synthetic,
-                threshold: model.card.threshold,
-                auc_int8: summary.auc,
-                pauc_int8: summary.pauc,
-                clips,
-            };
-            print!("{}", json::render(&document));
-            return Ok(());
+    fn write_dcase(
+        &self,
+        global: &Global,
+        folder: &PathBuf,
+        dataset: &Dataset,
+        scored: &Scored,
+    ) -> Result<(), Failure> {
+        let Some(threshold) = scored.threshold else {
+            return Err(Failure::plain(
+                "there is no threshold to decide by: the model has none, and the data no training clips; give --min-recall",
+            ));
+        };
+        let is_used = fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some());
+        if is_used {
+            return Err(Failure::usage(format!(
+                "`{}` is not empty; name a new folder",
+                folder.display()
+            )));
         }
+        let judged: Vec<dcase::Judged> = scored
+            .clips
+            .iter()
+            .map(|(clip, score)| dcase::Judged {
+                clip,
+                score: *score,
+                anomalous: *score > threshold,
+            })
+            .collect();
+        let files = dcase::dcase_files(dataset.layout, &judged, &scored.labelled, &|_| threshold);
+        fs::create_dir_all(folder)?;
+        for file in &files {
+            fs::write(folder.join(&file.name), &file.text)?;
+        }
+        global.note(&format!(
+            "wrote {} files to {}",
+            files.len(),
+            folder.display()
+        ));
+        Ok(())
+    }
+
+    fn document(&self, dataset: &Dataset, scored: &Scored) -> json::ScoresDocument {
+        let clips = scored
+            .clips
+            .iter()
+            .map(|(clip, score)| json::ClipView {
+                file: clip.name.clone(),
+                score: *score,
+                anomalous: scored.threshold.map(|threshold| *score > threshold),
+                label: clip.label.map(|label| label.name().to_string()),
+            })
+            .collect();
+        json::ScoresDocument {
+            schema_version: json::SCHEMA_VERSION,
+            model: self.trial.clone(),
+            synthetic: dataset.synthetic,
+            threshold: scored.threshold,
+            auc_int8: scored.summary.auc,
+            pauc_int8: scored.summary.pauc,
+            official_score: scored.official.map(|official| official.score),
+            official_half_width: scored.official.and_then(|official| official.half_width),
+            operating_point: scored.point.map(|point| json::OperatingPointView {
+                threshold: point.threshold,
+                recall: point.recall,
+                precision: point.precision,
+                false_alarm_rate: point.false_alarm_rate,
+                false_alarms_per_day: self
+                    .every
+                    .map(|every| point.false_alarms_per_day(every.0.as_secs_f64())),
+            }),
+            clips,
+        }
+    }
+
+    fn print(&self, global: &Global, dataset: &Dataset, scored: &Scored) -> Result<(), Failure> {
         let mut out = std::io::stdout().lock();
         writeln!(out, "file,score,anomalous,label,machine,section,domain")?;
-        for (clip, score) in &rows {
-            let anomalous = model
-                .card
+        for (clip, score) in &scored.clips {
+            let anomalous = scored
                 .threshold
                 .map_or("", |threshold| if *score > threshold { "1" } else { "0" });
             let (machine, section, domain) = (&clip.machine, &clip.section, clip.domain.name());
@@ -114,6 +264,7 @@ impl Args {
         } else {
             ""
         };
+        let summary = &scored.summary;
         match (summary.auc, summary.pauc) {
             (Some(auc), Some(pauc)) => global.note(&format!(
                 "int8{synthetic}: AUC {auc:.4}, pAUC {pauc:.4} over labelled test clips"
@@ -129,7 +280,52 @@ impl Args {
                 ));
             }
         }
+        if let Some(official) = scored.official {
+            let width = official
+                .half_width
+                .map_or(String::new(), |width| format!(" ± {width:.4}"));
+            global.note(&format!(
+                "official score of DCASE: {:.4}{width} (95 %, jackknife)",
+                official.score
+            ));
+        }
+        match (self.min_recall, scored.point) {
+            (Some(_), Some(point)) => {
+                let per_day = self.every.map_or(String::new(), |every| {
+                    let count = point.false_alarms_per_day(every.0.as_secs_f64());
+                    format!(", {count:.1} false alarms a day at one decision per {every}")
+                });
+                global.note(&format!(
+                    "threshold {:.6}: recall {:.3}, precision {:.3}, {:.2} % of normal clips raise an alarm{per_day}; \
+                     chosen on these very clips, so expect somewhat worse",
+                    point.threshold,
+                    point.recall,
+                    point.precision,
+                    100.0 * point.false_alarm_rate
+                ));
+            }
+            (Some(recall), None) => global.note(&format!(
+                "no threshold finds {recall} of the anomalies: labels of both kinds are needed"
+            )),
+            (None, _) => {}
+        }
         Ok(())
+    }
+}
+
+/// Normal training clips with standardised features.
+fn training_clips<'a>(dataset: &'a Dataset, features: &'a Features) -> Vec<(&'a Clip, &'a Matrix)> {
+    let clips = dataset.train_clips().into_iter();
+    let clips = clips.map(|idx| (&dataset.clips[idx], &features.clips[idx]));
+    clips
+        .filter(|(clip, _)| clip.label != Some(Label::Anomaly))
+        .collect()
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(share) if (0.0..=1.0).contains(&share) => Ok(share),
+        _ => Err("give a share from 0 to 1, such as 0.95".to_string()),
     }
 }
 

@@ -8,6 +8,7 @@ use std::{
 use super::{Exit, Failure, Global, open, progress::Display};
 use crate::{
     audio::FeatureSpec,
+    data::{SplitBy, SteerBy},
     evaluate::{Evaluator, Formula, Options, Pipeline},
     report::{
         self, draw,
@@ -15,6 +16,7 @@ use crate::{
         table,
     },
     run::{self, DataFacts, Finish, LogMelFacts, Objective, Search, Settings, references, search},
+    score::ThresholdRule,
     search::SamplerKind,
     space::{self, Spaces},
     store::{NewRun, Run, RunLock, Store},
@@ -38,6 +40,18 @@ pub struct Args {
         default_value = "synthetic"
     )]
     data: String,
+    /// What trains and what tests in a set of folds: folds[:N], recordings or random
+    #[arg(
+        long,
+        value_name = "HOW",
+        default_value = "official",
+        hide_default_value = true
+    )]
+    split: SplitBy,
+    /// What steers: labels, or proxy, which makes stand-ins for anomalies of normal sound [default: labels where
+    /// there are any]
+    #[arg(long, value_name = "labels|proxy")]
+    steer_by: Option<SteerBy>,
     /// A search space by name or TOML file; repeatable [default: all that suit the data]
     #[arg(long = "space", value_name = "NAME|FILE")]
     spaces: Vec<String>,
@@ -70,6 +84,9 @@ pub struct Args {
     /// Where networks are trained: cpu, or wgpu or cuda where built with that feature
     #[arg(long, default_value = "cpu")]
     device: String,
+    /// How the decision threshold is taken from scores of normal clips: gamma or quantile
+    #[arg(long, default_value = "gamma")]
+    threshold: ThresholdRule,
     /// Name of the run [default: from data, target and time]
     #[arg(long)]
     name: Option<String>,
@@ -86,6 +103,14 @@ pub struct Args {
 
 impl Args {
     pub fn run(&self, global: &Global) -> Result<(), Failure> {
+        match self.execute(global)? {
+            Some((store, run, finish)) => conclude(global, &store, &run, finish),
+            None => Ok(()),
+        }
+    }
+
+    /// Begins or resumes the run; `None` after a dry run.
+    fn execute(&self, global: &Global) -> Result<Option<(Store, Run, Finish)>, Failure> {
         let stop = interruption();
         let mut store = None;
         let (mut settings, resumed) = match &self.resume {
@@ -117,7 +142,8 @@ impl Args {
         }
         setup.introduce(global);
         if self.dry_run {
-            return setup.dry_run(&settings, self.jobs(), stop);
+            setup.dry_run(&settings, self.jobs(), stop)?;
+            return Ok(None);
         }
 
         let mut store = match store {
@@ -130,7 +156,7 @@ impl Args {
         };
         let _lock = RunLock::acquire(&global.folder().join(&run.name))?;
         let finish = self.search(global, &mut store, &run, &settings, &setup, stop)?;
-        conclude(global, &store, &run, finish)
+        Ok(Some((store, run, finish)))
     }
 
     fn settings(&self) -> Result<Settings, Failure> {
@@ -179,6 +205,8 @@ impl Args {
         Ok(Settings {
             settings_version: Settings::VERSION,
             data: open::lasting_name(&self.data),
+            split: self.split.to_string(),
+            steer_by: self.steer_by.map(|by| by.name().to_string()),
             facts: FORMULA_FACTS,
             spaces: spaces
                 .iter()
@@ -204,6 +232,7 @@ impl Args {
             seed: self.seed,
             epochs: self.epochs,
             device: self.device.clone(),
+            threshold: self.threshold.name().to_string(),
             trials: self.trials.unwrap_or(DEFAULT_TRIALS),
         })
     }
@@ -250,6 +279,66 @@ impl Args {
         display.finish();
         Ok(finish?)
     }
+}
+
+/// Trains networks that stand fixed: one per space, costed for `targets`, in a run of their own.
+///
+/// An interruption is an error, as is a network that cannot be trained.
+pub(super) fn train_fixed(global: &Global, options: FixedOptions) -> Result<(Store, Run), Failure> {
+    let FixedOptions {
+        data,
+        split,
+        spaces,
+        targets,
+        seed,
+        epochs,
+        name,
+    } = options;
+    let args = Args {
+        data,
+        split,
+        steer_by: None,
+        trials: Some(spaces.len()),
+        spaces,
+        targets,
+        budget: super::budget::Args::default(),
+        time: None,
+        jobs: None,
+        seed,
+        sampler: SamplerKind::Random,
+        objectives: Objective::DEFAULT.to_vec(),
+        epochs,
+        device: "cpu".to_string(),
+        threshold: ThresholdRule::default(),
+        name: Some(name),
+        resume: None,
+        dry_run: false,
+        debug_formula: false,
+    };
+    let executed = args.execute(global)?;
+    let (store, run, finish) = executed.expect("it is no dry run");
+    match finish {
+        Finish::Done | Finish::Exhausted => Ok((store, run)),
+        Finish::Interrupted | Finish::TimeUp => Err(Failure::new(
+            Exit::Interrupted,
+            anyhow::anyhow!("interrupted; `nas search --resume {}` continues", run.name),
+        )),
+        Finish::NothingFits(nearest) => Err(Failure::new(
+            Exit::NothingFits,
+            anyhow::anyhow!("it fits none of the targets; nearest miss: {nearest}"),
+        )),
+    }
+}
+
+/// What [`train_fixed`] trains.
+pub(super) struct FixedOptions {
+    pub data: String,
+    pub split: SplitBy,
+    pub spaces: Vec<String>,
+    pub targets: Vec<String>,
+    pub seed: u64,
+    pub epochs: Option<usize>,
+    pub name: String,
 }
 
 /// All that a search needs besides the store, made from its settings.
@@ -430,11 +519,15 @@ impl Setup {
 
 /// The evaluation of candidates on the run's data.
 fn pipeline(global: &Global, settings: &Settings) -> Result<Pipeline, Failure> {
-    let dataset = open::dataset(&settings.data)?;
+    let split = settings.split.parse().map_err(usage)?;
+    let steering = settings.steer_by.as_deref().map(str::parse);
+    let steering = steering.transpose().map_err(usage)?;
+    let dataset = open::dataset_split(&settings.data, split)?.steered_by(steering);
     let backend = settings.device.parse().map_err(usage)?;
     let options = Options {
         epochs: settings.epochs,
         backend,
+        threshold: settings.threshold.parse().map_err(usage)?,
     };
     Ok(Pipeline::new(dataset, open::features(global), options)?)
 }

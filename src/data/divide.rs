@@ -81,6 +81,7 @@ impl Classes {
 /// Divides the labelled test clips into a half that steers the search and an untouched half.
 ///
 /// Every machine, section, domain and label is halved by itself; of an odd number the larger part steers.
+/// Where there are stand-ins for anomalies, they steer, and real anomalies only judge.
 /// A section that lacks normals or anomalies, or in which one such group has a single clip, is too small for
 /// both: all its clips are in both parts, and the note names it.
 pub fn divide_test(dataset: &Dataset) -> TestDivision {
@@ -101,8 +102,19 @@ pub fn divide_test(dataset: &Dataset) -> TestDivision {
         let is_divisible = has(Label::Normal)
             && has(Label::Anomaly)
             && groups.values().all(|clips| clips.len() >= 2);
-        for clips in groups.into_values() {
-            if is_divisible {
+        let steered_by_stand_ins = groups
+            .values()
+            .flatten()
+            .any(|&idx| dataset.clips[idx].is_stand_in());
+        for ((_, label), clips) in groups {
+            let (stand_ins, real): (Vec<usize>, Vec<usize>) = clips
+                .iter()
+                .partition(|&&idx| dataset.clips[idx].is_stand_in());
+            if label == Label::Anomaly && steered_by_stand_ins && !real.is_empty() {
+                // Real anomalies judge what stand-ins have chosen.
+                steer.extend(stand_ins);
+                shown.extend(real);
+            } else if is_divisible {
                 let half = clips.len().div_ceil(2);
                 let (first, second) = divided(dataset, clips, half);
                 steer.extend(first);

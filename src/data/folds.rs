@@ -1,6 +1,10 @@
 //! Which clips train and which test, in sets of slices cut from longer recordings.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    str::FromStr,
+};
 
 use super::{Clip, DataError, Split, counted};
 
@@ -17,6 +21,44 @@ pub enum SplitBy {
     /// The official folds where there are folds, and otherwise what folders and names say.
     #[default]
     Official,
+}
+
+/// A way of splitting that nobody knows.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "`{0}` is no way to split; there are folds, folds:N with the number of the test fold, recordings and random"
+)]
+pub struct UnknownSplit(String);
+
+impl FromStr for SplitBy {
+    type Err = UnknownSplit;
+
+    fn from_str(text: &str) -> Result<SplitBy, UnknownSplit> {
+        let unknown = || UnknownSplit(text.to_string());
+        match text {
+            "official" => Ok(SplitBy::Official),
+            "folds" => Ok(SplitBy::Folds { test: None }),
+            "recordings" => Ok(SplitBy::Recordings),
+            "random" => Ok(SplitBy::Random),
+            _ => {
+                let fold = text.strip_prefix("folds:").ok_or_else(unknown)?;
+                let test = Some(fold.parse().map_err(|_| unknown())?);
+                Ok(SplitBy::Folds { test })
+            }
+        }
+    }
+}
+
+impl fmt::Display for SplitBy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SplitBy::Official => f.write_str("official"),
+            SplitBy::Folds { test: None } => f.write_str("folds"),
+            SplitBy::Folds { test: Some(fold) } => write!(f, "folds:{fold}"),
+            SplitBy::Recordings => f.write_str("recordings"),
+            SplitBy::Random => f.write_str("random"),
+        }
+    }
 }
 
 /// One clip in so many tests where the split is drawn.

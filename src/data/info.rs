@@ -78,11 +78,7 @@ pub fn describe(dataset: &Dataset) -> Info {
     let headers: Vec<Result<Header, String>> = dataset
         .clips
         .par_iter()
-        .map(|clip| match &clip.source {
-            Source::Audio(path) => audio_header(path),
-            Source::LogMelBin(path) => features_header(path),
-            Source::Synthetic(spec) => synthetic_header(spec),
-        })
+        .map(|clip| header(&clip.source))
         .collect();
 
     let mut formats: BTreeMap<(Encoding, u32, u32, u32), Vec<f64>> = BTreeMap::new();
@@ -202,6 +198,15 @@ impl Header {
     }
 }
 
+fn header(source: &Source) -> Result<Header, String> {
+    match source {
+        Source::Audio(path) => audio_header(path),
+        Source::LogMelBin(path) => features_header(path),
+        Source::Synthetic(spec) => synthetic_header(spec),
+        Source::StandIn(made) => header(&made.of),
+    }
+}
+
 fn audio_header(path: &Path) -> Result<Header, String> {
     let file = BufReader::new(File::open(path).map_err(|error| error.to_string())?);
     if super::extension(path) == "flac" {
@@ -282,7 +287,7 @@ fn alike(
             .par_iter()
             .map(|&idx| match &clips[idx].source {
                 Source::Audio(path) | Source::LogMelBin(path) => key(path).ok(),
-                Source::Synthetic(_) => None,
+                Source::Synthetic(_) | Source::StandIn(_) => None,
             })
             .collect();
         for (&idx, key) in group.iter().zip(keys) {

@@ -2,6 +2,7 @@
 
 mod dcase;
 mod divide;
+pub mod fetch;
 mod folder;
 mod folds;
 mod generic;
@@ -11,6 +12,7 @@ mod manifest;
 mod mlperf;
 mod sanity;
 mod slices;
+mod stand_in;
 pub mod synthetic;
 #[cfg(test)]
 mod tests;
@@ -25,10 +27,11 @@ use std::{
 use crate::audio::FeatureSpec;
 
 pub use divide::{Classes, TestDivision, TrainDivision, divide_test, divide_train};
-pub use folds::SplitBy;
+pub use folds::{SplitBy, UnknownSplit};
 pub use info::{ClipCount, Encoding, FormatCount, Info, describe};
 pub use known::{KNOWN_DATASETS, KnownDataset};
 pub use manifest::ManifestError;
+pub use stand_in::{Change, StandIn, SteerBy, UnknownSteering};
 
 /// A table of clips.
 #[derive(Debug, Clone, PartialEq)]
@@ -95,6 +98,8 @@ pub enum Source {
     LogMelBin(PathBuf),
     /// Made on demand by the generator.
     Synthetic(synthetic::ClipSpec),
+    /// Normal sound, disturbed on demand.
+    StandIn(Box<StandIn>),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

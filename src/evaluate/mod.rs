@@ -3,12 +3,14 @@
 mod formula;
 mod model;
 mod pipeline;
+mod rescore;
 
 use std::sync::atomic::AtomicBool;
 
 pub use formula::Formula;
 pub use model::{Class, Model, ModelCard, ModelError, Scorer};
 pub use pipeline::{Options, Pipeline, PrepareError};
+pub use rescore::{RescoreError, Rescorer, ScoreBy, UnknownScore};
 
 use crate::{
     score::GroupScore,

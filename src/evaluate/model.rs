@@ -2,14 +2,19 @@
 
 use std::{fs, io::Write, path::Path};
 
+use nas_kernels::{
+    blob::{self, Decision, FrontEndRecord, Threshold},
+    front_end::Quantizer,
+    score::{MeanScore, window_score},
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     audio::{Feature, FeatureSpec, FrontEnd},
     data::Clip,
-    features::{Matrix, Standardiser, Windows},
-    quant::Interpreter,
-    score::{Pooling, negative_log_odds, reconstruction_error},
+    features::Matrix,
+    quant::{Interpreter, QuantParams, append_front_end},
+    score::ThresholdRule,
     space::Task,
 };
 
@@ -28,13 +33,24 @@ pub struct ModelCard {
     pub n_mfcc: Option<usize>,
     pub frames: usize,
     pub frame_stride: usize,
+    /// What the int8 network was scored on: `samples`, from which the device's code computed features, or `log-mel`,
+    /// ready features that the data set came with.
+    pub scored_on: String,
     /// Mean of each band over the training clips, dB. The int8 input is `(feature - mean) / std`, quantised.
     pub mean: Vec<f32>,
     pub std: Vec<f32>,
     /// The classes of a classifier in the order of its outputs; empty for autoencoders.
     pub classes: Vec<Class>,
-    /// 90th percentile of the int8 clip scores of training normals: a clip above it is called anomalous.
+    /// A clip with a higher int8 score is called anomalous: one of the two below.
     pub threshold: Option<f64>,
+    /// `gamma` or `quantile`; absent without a threshold.
+    pub threshold_rule: Option<String>,
+    /// 90th percentile of the gamma distribution that fits the int8 scores of held-out normal training clips.
+    pub threshold_gamma: Option<f64>,
+    /// 90th percentile of those scores.
+    pub threshold_quantile: Option<f64>,
+    /// Windows that a device's score is a mean over: those of a clip.
+    pub score_windows: u32,
     /// Trained on sound of the built-in generator.
     pub synthetic: bool,
 }
@@ -81,7 +97,7 @@ pub enum ModelError {
     Network { path: String, fault: String },
 }
 
-pub const FORMAT_VERSION: u32 = 1;
+pub const FORMAT_VERSION: u32 = 2;
 
 impl ModelCard {
     pub fn front_end(&self) -> FrontEnd {
@@ -109,14 +125,41 @@ impl ModelCard {
         }
     }
 
-    pub fn standardiser(&self) -> Standardiser {
-        Standardiser {
-            mean: self.mean.clone(),
-            std: self.std.clone(),
+    /// Gain and offset per band that take a feature in dB to the network's int8 input: standardisation and scale in one.
+    fn gains(&self, input: QuantParams) -> (Vec<f32>, Vec<f32>) {
+        let gain = |std: &f32| 1.0 / (f64::from(*std) * f64::from(input.scale));
+        let offset =
+            |(mean, std): (&f32, &f32)| f64::from(input.zero_point) - f64::from(*mean) * gain(std);
+        (
+            self.std.iter().map(|std| gain(std) as f32).collect(),
+            self.mean
+                .iter()
+                .zip(&self.std)
+                .map(|pair| offset(pair) as f32)
+                .collect(),
+        )
+    }
+
+    fn decision(&self) -> Decision {
+        let task = match self.task() {
+            Task::Reconstruct => blob::Task::Reconstruct,
+            Task::Classify { .. } => blob::Task::Classify,
+        };
+        let is_gamma = self.threshold_rule.as_deref() == Some(ThresholdRule::Gamma.name());
+        Decision {
+            task,
+            windows: self.score_windows.max(1),
+            threshold: match self.threshold.map(|threshold| threshold as f32) {
+                Some(threshold) if !threshold.is_finite() => Threshold::None,
+                Some(threshold) if is_gamma => Threshold::Gamma(threshold),
+                Some(threshold) => Threshold::Quantile(threshold),
+                None => Threshold::None,
+            },
         }
     }
 
-    /// The class that a clip claims to be of; the last one where it is of none, as the DCASE baseline does.
+    /// The class that a clip claims to be of; the last one where it is of none, as the DCASE baseline does. A classifier
+    /// of labels has the classes `anomaly` and, last, `normal`, which every clip claims to be.
     pub fn class_of(&self, clip: &Clip) -> usize {
         let same = |class: &Class| class.machine == clip.machine && class.section == clip.section;
         let last = self.classes.len().saturating_sub(1);
@@ -125,6 +168,32 @@ impl ModelCard {
 }
 
 impl Model {
+    /// A detector out of a network: `blob` holds the network alone, and gets front end and decision as the card says.
+    pub fn new(card: ModelCard, tflite: Vec<u8>, mut blob: Vec<u8>) -> Result<Model, String> {
+        let front_end = card.front_end();
+        let spec = front_end.spec;
+        let tables = spec.device_tables().map_err(|error| error.to_string())?;
+        let input = Interpreter::new(&blob)
+            .map_err(|error| error.to_string())?
+            .input();
+        let (gains, offsets) = card.gains(input);
+        let record = FrontEndRecord {
+            sample_rate_hz: spec.sample_rate_hz,
+            n_fft: spec.n_fft as u32,
+            hop_length: spec.hop_length as u32,
+            n_mels: spec.n_mels as u32,
+            coefficients: spec.on_device().coefficients as u32,
+            frames: front_end.frames as u32,
+            frame_stride: front_end.frame_stride as u32,
+            tables_offset: 0,
+        };
+        let floats = [tables.floats, gains, offsets].concat();
+        append_front_end(&mut blob, record, &floats, &tables.ends, &card.decision());
+        let model = Model { card, tflite, blob };
+        model.check()?;
+        Ok(model)
+    }
+
     /// Writes `model.tflite`, `model.nas` and `model.json` into a folder; each appears whole or not at all.
     pub fn write(&self, folder: &Path) -> Result<(), ModelError> {
         let card = serde_json::to_vec_pretty(&self.card).expect("a card has only plain fields");
@@ -205,59 +274,110 @@ impl Model {
     }
 }
 
-/// Scores clips with a model's int8 network; one per thread.
+/// Scores clips with a model's int8 network, by the code that a device runs; one per thread.
 #[derive(Debug)]
 pub struct Scorer<'a> {
     card: &'a ModelCard,
     interpreter: Interpreter<'a>,
+    gains: Vec<f32>,
+    offsets: Vec<f32>,
 }
 
 impl<'a> Scorer<'a> {
     /// The blob's fault where it cannot be run.
     pub fn new(model: &'a Model) -> Result<Scorer<'a>, String> {
-        let interpreter = Interpreter::new(&model.blob).map_err(|error| error.to_string())?;
+        Scorer::with(&model.card, &model.blob)
+    }
+
+    /// The same for a network that has no front end yet.
+    pub fn with(card: &'a ModelCard, blob: &'a [u8]) -> Result<Scorer<'a>, String> {
+        let interpreter = Interpreter::new(blob).map_err(|error| error.to_string())?;
+        let (gains, offsets) = card.gains(interpreter.input());
         Ok(Scorer {
-            card: &model.card,
+            card,
             interpreter,
+            gains,
+            offsets,
         })
     }
 
-    /// The int8 network's output for one standardised window, dequantised.
-    pub fn output(&mut self, window: &[f32]) -> Vec<f32> {
-        self.interpreter.run_float(window).collect()
+    /// The frames of a clip as the network takes them, from features in dB.
+    pub fn quantize(&self, clip: &Matrix) -> Vec<i8> {
+        let quantizer = Quantizer {
+            gains: &self.gains,
+            offsets: &self.offsets,
+        };
+        let mut frames = vec![0; clip.values.len()];
+        let rows = frames.chunks_exact_mut(clip.bands);
+        for (row, features) in rows.zip(clip.values.chunks_exact(clip.bands)) {
+            quantizer.quantize(features, row);
+        }
+        frames
     }
 
-    /// Anomaly scores of all windows of a clip of standardised features; higher is more anomalous.
-    pub fn window_scores(&mut self, clip: &Matrix, class: usize) -> Vec<f64> {
-        let windows = Windows::new(
-            vec![clip],
-            Vec::new(),
-            self.card.frames,
-            self.card.frame_stride,
-        );
-        let task = self.card.task();
-        let input = self.interpreter.input();
-        (0..windows.len())
-            .map(|idx| {
-                let window = windows.window(idx);
-                let output = self.output(window);
-                match task {
-                    // The error is taken against the int8 input, which is all that a device has.
-                    Task::Reconstruct => {
-                        let seen: Vec<f32> = window
-                            .iter()
-                            .map(|&value| input.dequantize(input.quantize(value)))
-                            .collect();
-                        reconstruction_error(&seen, &output)
-                    }
-                    Task::Classify { .. } => negative_log_odds(&output, class),
-                }
+    /// The windows that the device would see in quantised frames.
+    pub fn windows<'f>(
+        &self,
+        frames: &'f [i8],
+    ) -> impl ExactSizeIterator<Item = &'f [i8]> + use<'f> {
+        let bands = self.gains.len();
+        let length = self.card.frames * bands;
+        let starts = (frames.len() + bands).saturating_sub(length) / bands;
+        (0..starts)
+            .step_by(self.card.frame_stride.max(1))
+            .map(move |first| &frames[first * bands..][..length])
+    }
+
+    /// The network's output for one window.
+    pub fn output(&mut self, window: &[i8]) -> &[i8] {
+        self.interpreter.run(window)
+    }
+
+    /// What the int8 network gives for each window of a clip, dequantised.
+    pub fn outputs(&mut self, clip: &Matrix) -> Vec<Vec<f32>> {
+        let params = self.interpreter.output();
+        let frames = self.quantize(clip);
+        let dequantize = |output: &[i8]| output.iter().map(|q| params.dequantize(*q)).collect();
+        self.windows(&frames)
+            .map(|window| dequantize(self.interpreter.run(window)))
+            .collect()
+    }
+
+    /// What an autoencoder leaves unexplained of each window: its int8 input less its output, dequantised.
+    pub fn residuals(&mut self, clip: &Matrix) -> Vec<Vec<f32>> {
+        let (input, output) = (self.interpreter.input(), self.interpreter.output());
+        let frames = self.quantize(clip);
+        let residual =
+            |(seen, made): (&i8, &i8)| input.dequantize(*seen) - output.dequantize(*made);
+        self.windows(&frames)
+            .map(|window| {
+                window
+                    .iter()
+                    .zip(self.interpreter.run(window))
+                    .map(residual)
+                    .collect()
+            })
+            .collect()
+    }
+
+    /// Anomaly scores of all windows of a clip of the device's features in dB; higher is more anomalous.
+    pub fn window_scores(&mut self, clip: &Matrix, class: usize) -> Vec<f32> {
+        let task = self.card.decision().task;
+        let [input, output] = self.interpreter.ends();
+        let frames = self.quantize(clip);
+        self.windows(&frames)
+            .map(|window| {
+                let result = self.interpreter.run(window);
+                window_score(task, class, [window, &[]], &input, result, &output)
             })
             .collect()
     }
 
     /// The clip's anomaly score: the mean over its windows. `None` where it is shorter than one window.
     pub fn clip_score(&mut self, clip: &Matrix, class: usize) -> Option<f64> {
-        Pooling::Mean.pool(&self.window_scores(clip, class))
+        let scores = self.window_scores(clip, class);
+        let mut mean = MeanScore::new(scores.len() as u32);
+        scores.iter().for_each(|score| mean.push(*score));
+        mean.mean().map(f64::from)
     }
 }

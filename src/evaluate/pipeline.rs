@@ -10,17 +10,20 @@ use super::{
     model::FORMAT_VERSION,
 };
 use crate::{
-    audio::{Feature, FeatureSpec},
+    audio::{Feature, FeatureSpec, FrontEnd},
     data::{Classes, Dataset, Label, TestDivision, TrainDivision, divide_test, divide_train},
-    features::{FeatureError, FeatureStore, Matrix, Standardiser, Windows},
+    features::{FeatureError, FeatureStore, Features, Matrix, Standardiser, Windows},
     quant::{quantize, run_float},
-    score::{ClipScore, Pooling, negative_log_odds, quantile, reconstruction_error, summarise},
+    score::{
+        ClipScore, Pooling, ThresholdRule, Thresholds, negative_log_odds, reconstruction_error,
+        summarise,
+    },
     space::{Candidate, Task, Training},
     train::{Backend, TrainError, TrainOptions, train},
 };
 
 /// Raised whenever the same inputs would give other results, so that shared evaluations are not mixed.
-const PIPELINE_VERSION: u32 = 1;
+const PIPELINE_VERSION: u32 = 2;
 /// Share of the training normals that is held out for early stopping.
 const VALIDATION_SHARE: f64 = 0.15;
 const PATIENCE: usize = 6;
@@ -40,6 +43,7 @@ pub struct Options {
     pub epochs: Option<usize>,
     /// Where candidates are trained.
     pub backend: Backend,
+    pub threshold: ThresholdRule,
 }
 
 /// Trains and scores candidates on one data set.
@@ -59,11 +63,14 @@ pub struct Pipeline {
 /// Filled by the first thread that asks; the others wait for it.
 type Slot = Arc<OnceLock<Result<Prepared, String>>>;
 
-/// Features of one front end, standardised with the statistics of the training clips.
+/// Features of one front end.
 #[derive(Debug)]
 struct Prepared {
     standardiser: Standardiser,
+    /// Standardised with the statistics of the training clips.
     clips: Vec<Matrix>,
+    /// As a device computes them, in dB.
+    device: Arc<Features>,
 }
 
 /// A data set that cannot steer a search.
@@ -73,7 +80,7 @@ pub enum PrepareError {
     NoTraining(String),
     #[error(
         "{0} has no labelled test clips of both kinds: there is nothing to steer the search by; \
-         label some normal and some anomalous clips as `test`"
+         label some normal and some anomalous clips as `test`, or let --steer-by proxy make stand-ins"
     )]
     NoLabels(String),
     #[error(transparent)]
@@ -179,18 +186,38 @@ impl Pipeline {
                 .iter()
                 .map(|clip| standardiser.apply(clip))
                 .collect();
+            let device = self
+                .store
+                .get_device(&self.dataset, spec)
+                .map_err(|error| error.to_string())?;
             Ok(Prepared {
                 standardiser,
                 clips,
+                device,
             })
         });
         cell
     }
 
+    /// The class that a clip is trained as.
     fn class_of(&self, clip_idx: usize) -> usize {
-        // A clip of no known class counts as the last one, as the DCASE baseline does.
-        let class = self.classes.class_of(&self.dataset.clips[clip_idx]);
+        self.known_class(self.classes.class_of(&self.dataset.clips[clip_idx]))
+    }
+
+    /// The class that a clip is to prove to be of.
+    fn claimed_class(&self, clip_idx: usize) -> usize {
+        self.known_class(self.classes.claimed_class(&self.dataset.clips[clip_idx]))
+    }
+
+    /// A clip of no known class counts as the last one, as the DCASE baseline does.
+    fn known_class(&self, class: Option<u32>) -> usize {
         class.map_or(self.classes().saturating_sub(1), |class| class as usize)
+    }
+
+    /// Those of some training clips that are not labelled anomalous.
+    fn normals(&self, indices: &[usize]) -> Vec<usize> {
+        let is_normal = |idx: &usize| self.dataset.clips[*idx].label != Some(Label::Anomaly);
+        indices.iter().copied().filter(is_normal).collect()
     }
 
     fn windows<'a>(
@@ -200,10 +227,8 @@ impl Pipeline {
         frames: usize,
         stride: usize,
     ) -> Windows<'a> {
-        let classes = indices
-            .iter()
-            .map(|&idx| self.class_of(idx) as u32)
-            .collect();
+        let classes = indices.iter().map(|&idx| self.class_of(idx) as u32);
+        let classes = classes.collect();
         Windows::new(
             indices.iter().map(|&idx| &clips[idx]).collect(),
             classes,
@@ -253,12 +278,33 @@ impl Pipeline {
             n_mfcc,
             frames: front_end.frames,
             frame_stride: front_end.frame_stride,
+            scored_on: match self.dataset.fixed_features {
+                Some(_) => "log-mel".to_string(),
+                None => "samples".to_string(),
+            },
             mean: prepared.standardiser.mean.clone(),
             std: prepared.standardiser.std.clone(),
             classes,
             threshold: None,
+            threshold_rule: None,
+            threshold_gamma: None,
+            threshold_quantile: None,
+            score_windows: self.usual_windows(front_end, &prepared.device),
             synthetic: self.dataset.synthetic,
         }
+    }
+
+    /// Windows of the training clip of median length.
+    fn usual_windows(&self, front_end: FrontEnd, features: &Features) -> u32 {
+        let windows = |&idx: &usize| {
+            let frames = features.clips[idx].frames().checked_sub(front_end.frames)?;
+            Some(1 + frames / front_end.frame_stride)
+        };
+        let mut counts: Vec<usize> = self.train.fit.iter().filter_map(windows).collect();
+        counts.sort_unstable();
+        counts
+            .get(counts.len() / 2)
+            .map_or(1, |count| *count as u32)
     }
 
     /// Labelled scores of some clips; those too short for a window are left out.
@@ -281,9 +327,10 @@ impl Evaluator for Pipeline {
     fn content_key(&self, candidate: &Candidate, training: &Training, seed: u64) -> String {
         let options = self.train_options(candidate, training);
         let text = format!(
-            "{PIPELINE_VERSION} {} {} {options:?} {seed}",
+            "{PIPELINE_VERSION} {} {} {options:?} {} {seed}",
             candidate.key(),
-            self.data_hash
+            self.data_hash,
+            self.options.threshold.name()
         );
         blake3::hash(text.as_bytes()).to_hex()[..32].to_string()
     }
@@ -304,8 +351,13 @@ impl Evaluator for Pipeline {
         let clips = &prepared.clips;
         let (frames, stride) = (candidate.front_end.frames, candidate.front_end.frame_stride);
 
-        let fit = self.windows(clips, &self.train.fit, frames, 1);
-        let validation = self.windows(clips, &self.train.validation, frames, stride);
+        // Autoencoders learn normal sound only, also where classifiers learn labels.
+        let chosen = |indices: &[usize]| match candidate.task {
+            Task::Reconstruct => self.normals(indices),
+            Task::Classify { .. } => indices.to_vec(),
+        };
+        let fit = self.windows(clips, &chosen(&self.train.fit), frames, 1);
+        let validation = self.windows(clips, &chosen(&self.train.validation), frames, stride);
         let options = self.train_options(candidate, training);
         let trained = train(
             &candidate.graph,
@@ -328,38 +380,47 @@ impl Evaluator for Pipeline {
             .collect();
         let quantized = quantize(&candidate.graph, &trained.weights, &calibration)
             .map_err(|error| failed(error.to_string()))?;
-        let mut model = Model {
-            card: self.card(candidate, prepared),
-            tflite: quantized.to_tflite(),
-            blob: quantized.to_blob(),
-        };
+        let mut card = self.card(candidate, prepared);
+        let blob = quantized.to_blob();
 
-        let mut scorer = Scorer::new(&model).map_err(failed)?;
+        let device = &prepared.device.clips;
+        let scoring_card = card.clone();
+        let mut scorer = Scorer::with(&scoring_card, &blob).map_err(failed)?;
         let mut int8 = vec![None; clips.len()];
         let mut float = vec![None; clips.len()];
         for &idx in self.test.steer.iter().chain(&self.test.shown) {
             if int8[idx].is_none() {
-                int8[idx] = scorer.clip_score(&clips[idx], self.class_of(idx));
+                int8[idx] = scorer.clip_score(&device[idx], self.claimed_class(idx));
             }
         }
         for &idx in &self.test.steer {
             let scored = self.windows(clips, &[idx], frames, stride);
-            float[idx] = float_score(candidate, &trained.weights, &scored);
+            let class = self.claimed_class(idx);
+            float[idx] = float_score(candidate, &trained.weights, &scored, class);
         }
         if stop.load(std::sync::atomic::Ordering::Relaxed) {
             return Err(EvaluateError::Interrupted);
         }
         let normals: Vec<f64> = self
-            .train
-            .validation
+            .normals(&self.train.validation)
             .iter()
-            .filter_map(|&idx| scorer.clip_score(&clips[idx], self.class_of(idx)))
+            .filter_map(|&idx| scorer.clip_score(&device[idx], self.claimed_class(idx)))
             .collect();
         let accuracy = match candidate.task {
             Task::Reconstruct => None,
-            Task::Classify { .. } => Some(accuracy(&mut scorer, &validation)),
+            Task::Classify { .. } => {
+                let clips = self.train.validation.iter();
+                let clips = clips.map(|&idx| (&device[idx], self.class_of(idx)));
+                Some(accuracy(&mut scorer, clips))
+            }
         };
-        model.card.threshold = quantile(&normals, THRESHOLD_QUANTILE);
+        let thresholds = Thresholds::of(&normals, THRESHOLD_QUANTILE);
+        let chosen = thresholds.choose(self.options.threshold);
+        card.threshold = chosen.map(|(_, threshold)| threshold);
+        card.threshold_rule = chosen.map(|(rule, _)| rule.name().to_string());
+        card.threshold_gamma = thresholds.gamma;
+        card.threshold_quantile = thresholds.quantile;
+        let model = Model::new(card, quantized.to_tflite(), blob.clone()).map_err(failed)?;
 
         let steer = summarise(&self.labelled(&self.test.steer, |idx| int8[idx]));
         let shown = summarise(&self.labelled(&self.test.shown, |idx| int8[idx]));
@@ -389,30 +450,33 @@ fn float_score(
     candidate: &Candidate,
     weights: &crate::graph::Weights,
     windows: &Windows<'_>,
+    claimed_class: usize,
 ) -> Option<f64> {
     let inputs: Vec<&[f32]> = (0..windows.len()).map(|idx| windows.window(idx)).collect();
     let mut scores = Vec::with_capacity(inputs.len());
-    for (batch_idx, batch) in inputs.chunks(FLOAT_BATCH).enumerate() {
+    for batch in inputs.chunks(FLOAT_BATCH) {
         let outputs = run_float(&candidate.graph, weights, batch);
-        for (idx, (input, output)) in batch.iter().zip(&outputs).enumerate() {
+        for (input, output) in batch.iter().zip(&outputs) {
             scores.push(match candidate.task {
                 Task::Reconstruct => reconstruction_error(input, output),
-                Task::Classify { .. } => negative_log_odds(
-                    output,
-                    windows.class(batch_idx * FLOAT_BATCH + idx) as usize,
-                ),
+                Task::Classify { .. } => negative_log_odds(output, claimed_class),
             });
         }
     }
     Pooling::Mean.pool(&scores)
 }
 
-/// Share of windows whose class has the largest int8 logit.
-fn accuracy(scorer: &mut Scorer<'_>, windows: &Windows<'_>) -> f64 {
-    let right = (0..windows.len()).filter(|&idx| {
-        let logits = scorer.output(windows.window(idx));
-        let best = (0..logits.len()).max_by(|&a, &b| logits[a].total_cmp(&logits[b]));
-        best == Some(windows.class(idx) as usize)
-    });
-    right.count() as f64 / windows.len().max(1) as f64
+/// Share of windows whose class has the largest int8 logit, the first of equals.
+fn accuracy<'c>(scorer: &mut Scorer<'_>, clips: impl Iterator<Item = (&'c Matrix, usize)>) -> f64 {
+    let (mut right, mut all) = (0, 0);
+    for (clip, class) in clips {
+        let frames = scorer.quantize(clip);
+        for window in scorer.windows(&frames) {
+            let logits = scorer.output(window);
+            let best = (0..logits.len()).rev().max_by_key(|&idx| logits[idx]);
+            right += usize::from(best == Some(class));
+            all += 1;
+        }
+    }
+    right as f64 / all.max(1) as f64
 }

@@ -11,13 +11,14 @@ use std::{
 };
 
 use super::{
-    Features, Matrix,
+    Arithmetic, Features, Matrix,
     cache::{self, ContentHashes, Stamp},
+    stand_in::{change_audio, change_log_mel},
 };
 use crate::{
-    audio::{self, Audio, AudioError, Channel, Extractor, FeatureSpec},
+    audio::{self, Audio, AudioError, Channel, DeviceExtractor, Extractor, FeatureSpec},
     data::{
-        Clip, Dataset, Source,
+        Change, Clip, Dataset, Source, StandIn,
         synthetic::{self, ClipSpec},
     },
 };
@@ -107,7 +108,30 @@ struct Slot {
 struct Key {
     table: usize,
     spec: FeatureSpec,
+    arithmetic: Arithmetic,
     channel: Channel,
+}
+
+/// One of the two ways to features.
+enum AnyExtractor {
+    Exact(Extractor),
+    Device(DeviceExtractor),
+}
+
+impl AnyExtractor {
+    fn new(spec: &FeatureSpec, arithmetic: Arithmetic) -> Result<AnyExtractor, AudioError> {
+        Ok(match arithmetic {
+            Arithmetic::Exact => AnyExtractor::Exact(Extractor::new(spec)?),
+            Arithmetic::Device => AnyExtractor::Device(DeviceExtractor::new(spec)?),
+        })
+    }
+
+    fn extract(&self, audio: &Audio) -> Result<Matrix, AudioError> {
+        match self {
+            AnyExtractor::Exact(extractor) => extractor.extract(audio),
+            AnyExtractor::Device(extractor) => extractor.extract(audio),
+        }
+    }
 }
 
 impl FeatureStore {
@@ -136,11 +160,35 @@ impl FeatureStore {
         self.get_with_progress(dataset, spec, &|_, _| {})
     }
 
+    /// As [`FeatureStore::get`], computed as a device does. Ready features have no sound to compute from: they are what
+    /// they are.
+    pub fn get_device(
+        &self,
+        dataset: &Dataset,
+        spec: &FeatureSpec,
+    ) -> Result<Arc<Features>, FeatureError> {
+        let arithmetic = match dataset.fixed_features {
+            Some(_) => Arithmetic::Exact,
+            None => Arithmetic::Device,
+        };
+        self.get_any(dataset, spec, arithmetic, &|_, _| {})
+    }
+
     /// As [`FeatureStore::get`]; `progress` hears of every clip extracted, and of none found ready.
     pub fn get_with_progress(
         &self,
         dataset: &Dataset,
         spec: &FeatureSpec,
+        progress: Progress,
+    ) -> Result<Arc<Features>, FeatureError> {
+        self.get_any(dataset, spec, Arithmetic::Exact, progress)
+    }
+
+    fn get_any(
+        &self,
+        dataset: &Dataset,
+        spec: &FeatureSpec,
+        arithmetic: Arithmetic,
         progress: Progress,
     ) -> Result<Arc<Features>, FeatureError> {
         if let Some(fixed) = dataset.fixed_features.filter(|fixed| fixed != spec) {
@@ -156,6 +204,7 @@ impl FeatureStore {
         let key = Key {
             table: self.table(dataset),
             spec: *spec,
+            arithmetic,
             channel: self.channel,
         };
         let slot = lock(&self.state).slot(key);
@@ -198,20 +247,21 @@ impl FeatureStore {
         key: &Key,
         progress: Progress,
     ) -> Result<Features, FeatureError> {
-        let extractor =
-            Extractor::new(spec).map_err(|error| FeatureError::Spec { spec: *spec, error })?;
+        let extractor = AnyExtractor::new(spec, key.arithmetic)
+            .map_err(|error| FeatureError::Spec { spec: *spec, error })?;
         let Some(cache_dir) = &self.cache_dir else {
-            return self.extract(dataset, key.table, &extractor, progress);
+            return self.extract(dataset, key, &extractor, progress);
         };
         let mut hasher = blake3::Hasher::new();
         hasher.update(self.content_hash(dataset, key.table).as_bytes());
-        hasher.update(format!("{spec:?} {:?} {}", self.channel, cache::VERSION).as_bytes());
+        let way = (self.channel, cache::VERSION, key.arithmetic);
+        hasher.update(format!("{spec:?} {way:?}").as_bytes());
         let content_key = hasher.finalize();
         let path = cache_dir.join(format!("{}.features", &content_key.to_hex()[..32]));
         if let Some(features) = cache::read(&path, &content_key, spec, dataset.clips.len()) {
             return Ok(features);
         }
-        let features = self.extract(dataset, key.table, &extractor, progress)?;
+        let features = self.extract(dataset, key, &extractor, progress)?;
         self.note_problem(&path, cache::write(&path, &content_key, &features));
         Ok(features)
     }
@@ -219,11 +269,10 @@ impl FeatureStore {
     fn extract(
         &self,
         dataset: &Dataset,
-        table: usize,
-        extractor: &Extractor,
+        &Key { table, spec, .. }: &Key,
+        extractor: &AnyExtractor,
         progress: Progress,
     ) -> Result<Features, FeatureError> {
-        let spec = *extractor.spec();
         let ready = |clip: &Clip| matches!(clip.source, Source::LogMelBin(_));
         if dataset.fixed_features.is_none() && dataset.clips.iter().any(ready) {
             return Err(FeatureError::FrontEndUnknown(dataset.name.clone()));
@@ -231,11 +280,14 @@ impl FeatureStore {
         let (done, total) = (AtomicUsize::new(0), dataset.clips.len());
         let results = parallel_map(&dataset.clips, self.threads, |idx, clip| {
             let matrix = match &clip.source {
-                Source::Audio(path) => {
-                    audio::read(path, self.channel).and_then(|audio| extractor.extract(&audio))
-                }
-                Source::Synthetic(clip) => extractor.extract(&self.sound((table, idx), clip)),
                 Source::LogMelBin(path) => audio::read_log_mel(path, spec.bands()),
+                Source::Synthetic(clip) => extractor.extract(&self.sound((table, idx), clip)),
+                Source::StandIn(made) if dataset.fixed_features.is_some() => {
+                    self.changed_log_mel(made, &spec)
+                }
+                source => self
+                    .audio(source)
+                    .and_then(|audio| extractor.extract(&audio)),
             };
             progress(done.fetch_add(1, Ordering::Relaxed) + 1, total);
             matrix
@@ -268,6 +320,43 @@ impl FeatureStore {
         }
     }
 
+    /// The samples of a clip that has some.
+    fn audio(&self, source: &Source) -> Result<Audio, AudioError> {
+        match source {
+            Source::Audio(path) => audio::read(path, self.channel),
+            Source::Synthetic(spec) => Ok(synthetic::render(spec)),
+            Source::LogMelBin(_) => Err(AudioError::UnknownFormat),
+            Source::StandIn(made) => {
+                let with = match &made.change {
+                    Change::Mix { with, .. } => Some(self.audio(with)?),
+                    _ => None,
+                };
+                let audio = self.audio(&made.of)?;
+                Ok(change_audio(audio, with.as_ref(), &made.change))
+            }
+        }
+    }
+
+    /// The ready features of a stand-in.
+    fn changed_log_mel(&self, made: &StandIn, spec: &FeatureSpec) -> Result<Matrix, AudioError> {
+        let read = |source: &Source| match source {
+            Source::LogMelBin(path) => audio::read_log_mel(path, spec.bands()),
+            _ => Err(AudioError::UnknownFormat),
+        };
+        let with = match &made.change {
+            Change::Mix { with, .. } => Some(read(with)?),
+            _ => None,
+        };
+        let frames_per_s = f64::from(spec.sample_rate_hz) / spec.hop_length as f64;
+        let of = read(&made.of)?;
+        Ok(change_log_mel(
+            of,
+            with.as_ref(),
+            &made.change,
+            frames_per_s,
+        ))
+    }
+
     /// A synthetic clip, made at its first use.
     fn sound(&self, place: (usize, usize), spec: &ClipSpec) -> Arc<Audio> {
         if let Some(sound) = lock(&self.sounds).clips.get(&place) {
@@ -293,6 +382,7 @@ impl FeatureStore {
         let hashes = parallel_map(&dataset.clips, self.threads, |_, clip| match &clip.source {
             Source::Audio(path) | Source::LogMelBin(path) => hash_file(path, &known),
             Source::Synthetic(spec) => (None, blake3::hash(format!("{spec:?}").as_bytes())),
+            Source::StandIn(made) => (None, hash_stand_in(made, &known)),
         });
         let mut hasher = blake3::Hasher::new();
         hasher.update(format!("{:?}", dataset.fixed_features).as_bytes());
@@ -365,6 +455,26 @@ impl State {
             !dropped
         });
     }
+}
+
+/// The hash of what is done and of the content it is done to.
+fn hash_stand_in(made: &StandIn, known: &ContentHashes) -> blake3::Hash {
+    let content = |source: &Source| match source {
+        Source::Audio(path) | Source::LogMelBin(path) => hash_file(path, known).1,
+        other => blake3::hash(format!("{other:?}").as_bytes()),
+    };
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(content(&made.of).as_bytes());
+    // Paths are no content: the same data elsewhere has the same hash.
+    let change = match &made.change {
+        Change::Mix { with, level_db } => {
+            hasher.update(content(with).as_bytes());
+            format!("mix {level_db}")
+        }
+        change => format!("{change:?}"),
+    };
+    hasher.update(change.as_bytes());
+    hasher.finalize()
 }
 
 /// The hash of a file's content, and its stamp where that is worth remembering.

@@ -14,7 +14,7 @@ pub struct Image {
     pub path: PathBuf,
     pub sections: Sections,
     /// Symbols of the linker scripts: names that begin with `__`.
-    symbols: BTreeMap<String, u32>,
+    pub(super) symbols: BTreeMap<String, u32>,
 }
 
 /// Bytes of an image by what they are; the model is not among them.
@@ -69,7 +69,7 @@ struct Section {
     link: u32,
 }
 
-fn parse(file: &[u8]) -> Option<(Sections, BTreeMap<String, u32>)> {
+pub(super) fn parse(file: &[u8]) -> Option<(Sections, BTreeMap<String, u32>)> {
     if file.get(..6)? != b"\x7fELF\x01\x01" {
         return None;
     }

@@ -94,9 +94,18 @@ pub fn unpack(folder: &Path) -> Result<(), MeasureError> {
     Ok(())
 }
 
+/// Which kernels an image has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kernels {
+    OfCore,
+    /// The portable ones, for comparison.
+    Portable,
+}
+
 /// The image of a board; built where `folder` does not hold one of these sources by this compiler.
 pub fn build(
     board: &'static BoardKind,
+    kernels: Kernels,
     folder: &Path,
     note: &dyn Fn(&str),
 ) -> Result<Image, MeasureError> {
@@ -104,16 +113,20 @@ pub fn build(
     let folder = std::path::absolute(folder).map_err(io_error(folder))?;
     let own = folder.join(key(&toolchain));
     fs::create_dir_all(&own).map_err(io_error(&own))?;
-    let path = own.join(format!("{}.elf", board.name));
+    let name = match kernels {
+        Kernels::OfCore => board.name.to_string(),
+        Kernels::Portable => format!("{}-portable", board.name),
+    };
+    let path = own.join(format!("{name}.elf"));
     // One build at a time, also between processes; the lock ends with the file.
     let lock = folder.join("lock");
     let lock = File::create(&lock)
         .and_then(|file| file.lock().map(|()| file))
         .map_err(io_error(&lock))?;
     if !path.exists() {
-        note(&format!("building the firmware for {}", board.name));
+        note(&format!("building the firmware for {name}"));
         unpack(&own)?;
-        let built = compile(board, &toolchain, &own, &folder.join("target"))?;
+        let built = compile(board, kernels, &toolchain, &own, &folder.join("target"))?;
         let whole = path.with_extension("part");
         fs::copy(&built, &whole)
             .and_then(|_| fs::rename(&whole, &path))
@@ -127,19 +140,25 @@ pub fn build(
 pub fn build_in_place(board: &'static BoardKind, sources: &Path) -> Result<Image, MeasureError> {
     let toolchain = Toolchain::find(board.target())?;
     let sources = std::path::absolute(sources).map_err(io_error(sources))?;
-    let path = compile(board, &toolchain, &sources, &sources.join("target"))?;
+    let target = sources.join("target");
+    let path = compile(board, Kernels::OfCore, &toolchain, &sources, &target)?;
     Image::read(&path)
 }
 
 fn compile(
     board: &'static BoardKind,
+    kernels: Kernels,
     toolchain: &Toolchain,
     sources: &Path,
     target: &Path,
 ) -> Result<PathBuf, MeasureError> {
+    let features = match kernels {
+        Kernels::OfCore => board.name.to_string(),
+        Kernels::Portable => format!("{},portable", board.name),
+    };
     let output = toolchain
         .cargo(board.target())
-        .args(["--quiet", "--package", "nas-app", "--features", board.name])
+        .args(["--quiet", "--package", "nas-app", "--features", &features])
         .arg("--target-dir")
         .arg(target)
         .current_dir(sources)

@@ -3,6 +3,8 @@
 //! A [`Bench`] builds the image of a [`Place`] once and then measures any number of models on it. A
 //! [`Measurement`] is what was seen, never an estimate. Nothing here knows samplers, training or stores.
 
+mod counter;
+mod cycles;
 mod elf;
 mod firmware;
 mod input;
@@ -18,8 +20,10 @@ use std::{
 use nas_kernels::Model;
 use serde::Deserialize;
 
+pub use counter::{Counted, build_plugin, count, read_counts};
+pub use cycles::{CyclesError, FunctionCost, Profile, cycles};
 pub use elf::{Image, Sections};
-pub use firmware::{BOARDS, BoardKind, build, files, unpack};
+pub use firmware::{BOARDS, BoardKind, Kernels, build, files, unpack};
 pub use input::{Inputs, hops};
 
 use crate::{
@@ -206,7 +210,7 @@ impl Bench {
             Place::QemuM7 | Place::QemuM55 => Box::new(qemu::Qemu::new(kind)?),
             Place::Probe { chip } => probe::open(chip)?,
         };
-        let image = build(kind, folder, note)?;
+        let image = build(kind, Kernels::OfCore, folder, note)?;
         Ok(Bench::with(
             place.name(),
             image,
@@ -304,7 +308,7 @@ impl Bench {
         ];
         self.board.load(&self.image, &regions)?;
         let printed = self.board.run(self.timeout)?;
-        self.read(&printed)
+        Report::read(&self.on, &printed)
     }
 
     /// Instructions or cycles of the slowest inference or hop.
@@ -314,22 +318,6 @@ impl Bench {
             ("cycles", _) => (None, Some(report.ticks)),
             _ => (None, None),
         }
-    }
-
-    fn read(&self, printed: &str) -> Result<Report, MeasureError> {
-        let no_result = || MeasureError::NoResult {
-            on: self.on.clone(),
-            said: printed.trim().to_string(),
-        };
-        let is_json = |line: &&str| line.starts_with('{');
-        let line = printed.lines().find(is_json).ok_or_else(no_result)?;
-        if let Ok(Refusal { error, message }) = serde_json::from_str(line) {
-            return Err(MeasureError::Refused {
-                name: error,
-                message,
-            });
-        }
-        serde_json::from_str(line).map_err(|_| no_result())
     }
 }
 
@@ -354,6 +342,24 @@ struct Report {
     stack_bytes: u64,
     arena_bytes: u64,
     front_end_bytes: Option<u64>,
+}
+
+impl Report {
+    fn read(on: &str, printed: &str) -> Result<Report, MeasureError> {
+        let no_result = || MeasureError::NoResult {
+            on: on.to_string(),
+            said: printed.trim().to_string(),
+        };
+        let is_json = |line: &&str| line.starts_with('{');
+        let line = printed.lines().find(is_json).ok_or_else(no_result)?;
+        if let Ok(Refusal { error, message }) = serde_json::from_str(line) {
+            return Err(MeasureError::Refused {
+                name: error,
+                message,
+            });
+        }
+        serde_json::from_str(line).map_err(|_| no_result())
+    }
 }
 
 /// The line that it prints where it will not run.

@@ -66,6 +66,22 @@ impl Board for Qemu {
     }
 
     fn run(&mut self, timeout: Duration) -> Result<String, MeasureError> {
+        self.run_with(&[], timeout)
+    }
+}
+
+impl Qemu {
+    /// Where its files lie, and others may until it is gone.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Runs with more arguments.
+    pub fn run_with(
+        &self,
+        arguments: &[OsString],
+        timeout: Duration,
+    ) -> Result<String, MeasureError> {
         let mut child = Command::new(&self.program)
             .args(["-M", self.machine, "-nographic", "-monitor", "none"])
             .args([
@@ -76,6 +92,7 @@ impl Board for Qemu {
             ])
             .args(["-semihosting-config", "enable=on,target=native"])
             .args(&self.loaded)
+            .args(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

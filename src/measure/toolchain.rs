@@ -28,7 +28,7 @@ const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
 const DEBIAN_SOURCE: &str = "/usr/lib/rustlib/src/rust/library/core";
 
 /// What `cargo test` and `cargo run` leave behind for their children would change the build.
-const INHERITED: [&str; 7] = [
+pub const INHERITED: [&str; 7] = [
     "RUSTFLAGS",
     "CARGO_ENCODED_RUSTFLAGS",
     "CARGO_BUILD_RUSTFLAGS",

@@ -1,8 +1,8 @@
 //! Writes a quantised model as the blob that `nas_kernels` reads.
 
 use nas_kernels::blob::{
-    AddMultipliers, Constants, HEADER_BYTES, Header, Kind, OP_BYTES, Op, TENSOR_BYTES, Tensor,
-    Window, seal,
+    AddMultipliers, Constants, DECISION_BYTES, Decision, FRONT_END_BYTES, FRONT_END_OFFSET_AT,
+    FrontEndRecord, HEADER_BYTES, Header, Kind, OP_BYTES, Op, TENSOR_BYTES, Tensor, Window, seal,
 };
 
 use super::{
@@ -69,6 +69,35 @@ pub fn write(model: &QuantizedModel) -> Vec<u8> {
     blob.extend(constants);
     seal(&mut blob);
     blob
+}
+
+/// Front end and decision for a network's blob, which lacks them; [`nas_kernels::Stream`] runs the two together.
+///
+/// `floats` are the tables of the front end, then the gain and the offset of every band; `tables_offset` of the record
+/// is set here.
+pub fn append_front_end(
+    blob: &mut Vec<u8>,
+    front_end: FrontEndRecord,
+    floats: &[f32],
+    ends: &[u16],
+    decision: &Decision,
+) {
+    let records = blob.len().next_multiple_of(4);
+    let tables = (records + FRONT_END_BYTES + DECISION_BYTES).next_multiple_of(16);
+    let front_end = FrontEndRecord {
+        tables_offset: tables as u32,
+        ..front_end
+    };
+    blob.resize(records, 0);
+    blob.extend(front_end.to_bytes());
+    blob.extend(decision.to_bytes());
+    blob.resize(tables, 0);
+    blob.extend(floats.iter().flat_map(|value| value.to_le_bytes()));
+    blob.extend(ends.iter().flat_map(|end| end.to_le_bytes()));
+    let offsets = [records, records + FRONT_END_BYTES];
+    let offsets = offsets.map(|offset| (offset as u32).to_le_bytes());
+    blob[FRONT_END_OFFSET_AT..][..8].copy_from_slice(offsets.as_flattened());
+    seal(blob);
 }
 
 fn kind(

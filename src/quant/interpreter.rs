@@ -38,6 +38,11 @@ impl<'a> Interpreter<'a> {
         params(self.model.output())
     }
 
+    /// Input and output as the blob describes them.
+    pub fn ends(&self) -> [Tensor; 2] {
+        [self.model.input(), self.model.output()]
+    }
+
     /// Elements of all inputs together and of the output.
     pub fn lengths(&self) -> (usize, usize) {
         (

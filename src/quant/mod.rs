@@ -11,6 +11,7 @@ mod interpreter;
 mod multiplier;
 mod tflite;
 
+pub use blob::append_front_end;
 pub use float::{run_float, visit_tensors};
 pub use interpreter::Interpreter;
 pub use multiplier::{Multiplier, quantize_multiplier};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::RunInfo;
+use super::{RunInfo, ScoredTrial};
 use crate::space::Task;
 use crate::target::{CostSource, Metric};
 
@@ -14,6 +14,7 @@ pub struct Panel {
     pub y: Axis,
     /// Members of the front come last, so that they are drawn on top.
     pub points: Vec<Point>,
+    pub landmarks: Vec<Landmark>,
     /// The best AUC of the front within a cost: corners `[cost, AUC]` of the steps, left to right.
     pub staircase: Vec<[f64; 2]>,
     pub limit: Option<f64>,
@@ -36,6 +37,14 @@ pub struct Point {
     pub low: f64,
     pub high: f64,
     pub on_front: bool,
+}
+
+/// A published network in a panel.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Landmark {
+    pub name: String,
+    pub auc: f64,
+    pub cost: f64,
 }
 
 impl Panel {
@@ -80,8 +89,25 @@ impl Panel {
         if cost == Metric::Macs {
             sources.clear();
         }
-        let x = cost_axis(&points, limit, &over);
-        let y = Axis::fit_auc(points.iter().map(|point| point.auc));
+        let landmark = |baseline: &ScoredTrial| {
+            Some(Landmark {
+                name: baseline.space.clone(),
+                auc: baseline.figures.auc_int8.filter(|auc| auc.is_finite())?,
+                cost: baseline.cost(target_idx, cost)?.value,
+            })
+        };
+        let landmarks: Vec<Landmark> = info.baselines.iter().filter_map(landmark).collect();
+        let bands = points
+            .iter()
+            .filter(|point| point.on_front)
+            .flat_map(|point| [point.low, point.high]);
+        let costs = points.iter().map(|point| point.cost).chain(bands);
+        let costs: Vec<f64> = costs
+            .chain(landmarks.iter().map(|landmark| landmark.cost))
+            .collect();
+        let x = cost_axis(&costs, limit, &over);
+        let heights = points.iter().map(|point| point.auc);
+        let y = Axis::fit_auc(heights.chain(landmarks.iter().map(|landmark| landmark.auc)));
         let (rejected, beyond): (Vec<f64>, Vec<f64>) =
             over.into_iter().partition(|value| x.contains(*value));
         let steps = points.iter().filter(|point| point.on_front);
@@ -91,6 +117,7 @@ impl Panel {
             x,
             y,
             points,
+            landmarks,
             limit,
             rejected,
             rejected_beyond: beyond.len(),
@@ -442,13 +469,8 @@ fn range(values: impl Iterator<Item = f64>) -> Option<(f64, f64)> {
 }
 
 /// Trained candidates, their bands and the limit are always inside; candidates over budget up to three times the limit.
-fn cost_axis(points: &[Point], limit: Option<f64>, over: &[f64]) -> Axis {
-    let bands = points
-        .iter()
-        .filter(|point| point.on_front)
-        .flat_map(|point| [point.low, point.high]);
-    let values = points.iter().map(|point| point.cost).chain(bands);
-    let inside = range(values.chain(limit));
+fn cost_axis(costs: &[f64], limit: Option<f64>, over: &[f64]) -> Axis {
+    let inside = range(costs.iter().copied().chain(limit));
     let reach = inside.map_or(f64::INFINITY, |(_, high)| 3.0 * high);
     let near = over.iter().copied().filter(|value| *value <= reach);
     let near = range(near);

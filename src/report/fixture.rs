@@ -112,6 +112,7 @@ pub fn fake_run(fake: &Fake) -> RunInfo {
                 auc_int8: Some(if broken { f64::NAN } else { auc }),
                 pauc_int8: Some(0.4 + auc / 4.0),
                 auc_float: Some(auc + 0.004),
+                pauc_float: Some(0.41 + auc / 4.0),
                 test_auc_int8: (!fake.hostile).then_some(auc - 0.02),
                 test_pauc_int8: None,
             },
@@ -169,6 +170,7 @@ pub fn fake_run(fake: &Fake) -> RunInfo {
             failed: 0,
         },
         targets: targets.collect(),
+        baselines: baselines(&scored),
         scored,
         rejected,
         measurements: Vec::new(),
@@ -179,6 +181,19 @@ pub fn fake_run(fake: &Fake) -> RunInfo {
             false => Vec::new(),
         },
     }
+}
+
+/// The first trials under the names of baselines.
+fn baselines(scored: &[ScoredTrial]) -> Vec<ScoredTrial> {
+    let named = |(trial, name): (&ScoredTrial, &str)| ScoredTrial {
+        space: name.to_string(),
+        ..trial.clone()
+    };
+    scored
+        .iter()
+        .zip(["dcase-ae", "mimii-ae"])
+        .map(named)
+        .collect()
 }
 
 /// Two trials on two targets; every number is easy to tell from every other.
@@ -203,6 +218,7 @@ pub fn small_run() -> RunInfo {
             auc_int8: Some(0.875),
             pauc_int8: Some(0.625),
             auc_float: Some(0.9),
+            pauc_float: None,
             test_auc_int8: None,
             test_pauc_int8: None,
         },
@@ -253,6 +269,7 @@ pub fn small_run() -> RunInfo {
         },
         targets: vec![target("u55", vec![4, 9]), target("m7", vec![4])],
         scored: vec![first, second],
+        baselines: Vec::new(),
         rejected: Vec::new(),
         measurements: Vec::new(),
         notes: vec!["too few clips".to_string()],

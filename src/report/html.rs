@@ -2,7 +2,9 @@
 
 use super::{
     ReportError, RunInfo,
+    baselines::gains,
     draw::{hypervolume_svg, pareto_svg, ranks_svg},
+    measured::MeasuredTable,
     table::{Column, caption},
 };
 
@@ -17,6 +19,9 @@ pub fn report(info: &RunInfo) -> Result<String, ReportError> {
     for (target_idx, target) in info.targets.iter().enumerate() {
         tables += &format!("<h2>Front on {}</h2>\n", escaped(&target.name));
         tables += &table(info, target_idx);
+    }
+    if let Some(measured) = MeasuredTable::new(info) {
+        tables += &measured_table(&measured);
     }
     let (pareto, hypervolume) = (pareto_svg(info)?, hypervolume_svg(info)?);
     let ranks = match ranks_svg(info)? {
@@ -62,8 +67,27 @@ fn table(info: &RunInfo, target_idx: usize) -> String {
         text += &row("td", &|column| column.cell(member, target_idx));
     }
     text += "</table>\n";
-    for line in caption(info, &members, target_idx, &[]).lines() {
+    let gains = gains(info, target_idx);
+    let caption = caption(info, &members, target_idx, &[]);
+    for line in caption.lines().chain(gains.iter().map(String::as_str)) {
         text += &format!("<p class=\"note\">{}</p>\n", escaped(line));
+    }
+    text
+}
+
+fn measured_table(measured: &MeasuredTable) -> String {
+    let row = |tag: &str, cells: &mut dyn Iterator<Item = &str>| {
+        let cells = cells.map(|cell| format!("<{tag}>{}</{tag}>", escaped(cell)));
+        format!("<tr>{}</tr>\n", cells.collect::<String>())
+    };
+    let mut text = "<h2>Measured</h2>\n<table>\n".to_string();
+    text += &row("th", &mut measured.header.into_iter());
+    for cells in &measured.rows {
+        text += &row("td", &mut cells.iter().map(String::as_str));
+    }
+    text += "</table>\n";
+    for note in &measured.notes {
+        text += &format!("<p class=\"note\">{}</p>\n", escaped(note));
     }
     text
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{Costs, Figures, RunInfo, TargetInfo, TrialCounts};
+use super::{Costs, Figures, RunInfo, ScoredTrial, TargetInfo, TrialCounts};
 use crate::space::Task;
 use crate::store::MeasurementRow;
 use crate::target::{Budget, Cost, CostSource, Metric};
@@ -147,6 +147,34 @@ pub struct MeasuredView {
     pub image: ImageView,
 }
 
+/// What `nas baseline NAME --json` prints.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct BaselineDocument {
+    pub schema_version: u32,
+    pub name: String,
+    pub data: String,
+    pub synthetic: bool,
+    pub task: &'static str,
+    pub auc_float: Option<f64>,
+    pub auc_int8: Option<f64>,
+    pub pauc_float: Option<f64>,
+    pub pauc_int8: Option<f64>,
+    pub test_auc_int8: Option<f64>,
+    pub test_pauc_int8: Option<f64>,
+    pub params: u64,
+    pub macs: u64,
+    /// Per target.
+    pub costs: BTreeMap<String, CostsView>,
+}
+
+/// What `nas compare-approaches --json` prints.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct BaselinesDocument {
+    pub schema_version: u32,
+    pub run: String,
+    pub approaches: Vec<BaselineDocument>,
+}
+
 /// What `nas runs --json` prints.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RunsDocument {
@@ -220,7 +248,22 @@ pub struct ScoresDocument {
     /// Over the labelled test clips.
     pub auc_int8: Option<f64>,
     pub pauc_int8: Option<f64>,
+    /// Of DCASE, and half the width of its 95 % interval.
+    pub official_score: Option<f64>,
+    pub official_half_width: Option<f64>,
+    /// Where a least recall was asked for.
+    pub operating_point: Option<OperatingPointView>,
     pub clips: Vec<ClipView>,
+}
+
+/// What a threshold does to the labelled test clips.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct OperatingPointView {
+    pub threshold: f64,
+    pub recall: f64,
+    pub precision: f64,
+    pub false_alarm_rate: f64,
+    pub false_alarms_per_day: Option<f64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -273,6 +316,39 @@ pub struct OperatorView {
     pub output: [usize; 3],
     pub macs: u64,
     pub params: u64,
+}
+
+impl BaselineDocument {
+    pub fn new(info: &RunInfo, trial: &ScoredTrial) -> BaselineDocument {
+        let names = info.targets.iter().map(|target| target.name.clone());
+        BaselineDocument {
+            schema_version: SCHEMA_VERSION,
+            name: trial.space.clone(),
+            data: info.data.clone(),
+            synthetic: info.synthetic,
+            task: task_name(trial.task),
+            auc_float: trial.figures.auc_float,
+            auc_int8: trial.figures.auc_int8,
+            pauc_float: trial.figures.pauc_float,
+            pauc_int8: trial.figures.pauc_int8,
+            test_auc_int8: trial.figures.test_auc_int8,
+            test_pauc_int8: trial.figures.test_pauc_int8,
+            params: trial.params,
+            macs: trial.macs,
+            costs: names.zip(trial.costs.iter().map(CostsView::from)).collect(),
+        }
+    }
+}
+
+impl BaselinesDocument {
+    pub fn new(info: &RunInfo) -> BaselinesDocument {
+        let document = |trial| BaselineDocument::new(info, trial);
+        BaselinesDocument {
+            schema_version: SCHEMA_VERSION,
+            run: info.run.clone(),
+            approaches: info.scored.iter().map(document).collect(),
+        }
+    }
 }
 
 impl FrontDocument {

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     data::{Encoding, Info, KnownDataset, Label},
     space::SearchSpace,
-    target::{Contents, Target},
+    target::{ALIASES, Contents, Target},
     units::{Bytes, Count, Microjoules, Micros, Span},
 };
 
@@ -43,7 +43,7 @@ pub fn spaces_document(spaces: &[SearchSpace]) -> Value {
     json!({ "schema_version": SCHEMA_VERSION, "spaces": spaces.iter().map(view).collect::<Vec<_>>() })
 }
 
-/// The targets with their clocks and memories.
+/// The targets with their clocks and memories; short names stand beside what they stand for.
 pub fn targets(targets: &[Target]) -> String {
     let memory = |target: &Target, contents| {
         let memory = target.largest_memory(contents);
@@ -55,8 +55,14 @@ pub fn targets(targets: &[Target]) -> String {
         let npu = target.npu.as_ref().map_or("–".to_string(), |npu| {
             format!("{} MAC", npu.macs_per_cycle.value)
         });
+        let short: Vec<&str> = ALIASES
+            .iter()
+            .filter(|(_, name)| *name == target.name)
+            .map(|(alias, _)| *alias)
+            .collect();
         vec![
             target.name.clone(),
+            short.join(", "),
             format!("{} MHz", target.cpu.clock.value),
             npu,
             memory(target, Contents::Ram),
@@ -66,12 +72,84 @@ pub fn targets(targets: &[Target]) -> String {
     };
     let rows = targets.iter().map(row).collect();
     let table = grid(
-        &["target", "clock", "NPU", "RAM", "flash", "description"],
+        &[
+            "target",
+            "short",
+            "clock",
+            "NPU",
+            "RAM",
+            "flash",
+            "description",
+        ],
         rows,
     );
     format!(
-        "{table}\nall costs are estimated; `nas targets NAME` prints every number with its source and error\n"
+        "{table}\nall costs are estimated; `nas targets show NAME` prints every number with its source and error\n"
     )
+}
+
+/// One target for people: every number with its unit, error and source.
+pub fn target(target: &Target) -> String {
+    let document: toml::Table =
+        toml::from_str(&target.text).expect("the text was read as TOML before");
+    let mut rows = Vec::new();
+    numbers("", &document, &mut rows);
+    let table = grid(&["number", "value", "error", "source"], rows);
+    let mut text = format!("{}: {}\n", target.name, target.description);
+    for note in &target.notes {
+        text += &format!("- {note}\n");
+    }
+    if let Some(calibration) = &target.calibration {
+        let percent = |value: f64| format!("{:.1} %", 100.0 * value);
+        text += &format!(
+            "\nfitted to {} measurements of {} families ({}): mean absolute error in sample {}, \
+             leave-one-out {}, leave-family-out {}; Kendall's tau {:.3}\n",
+            calibration.rows,
+            calibration.families,
+            calibration.table,
+            percent(calibration.in_sample),
+            percent(calibration.leave_one_out),
+            percent(calibration.leave_family_out),
+            calibration.kendall_tau,
+        );
+    }
+    format!("{text}\n{table}\n")
+}
+
+/// Rows of all numbers of a profile below a key: tables with a value and a unit.
+fn numbers(prefix: &str, table: &toml::Table, rows: &mut Vec<Vec<String>>) {
+    use toml::Value;
+    for (key, value) in table {
+        let path = match prefix {
+            "" => key.clone(),
+            prefix => format!("{prefix}.{key}"),
+        };
+        match value {
+            Value::Table(inner) if inner.contains_key("unit") => {
+                let text = |key: &str| inner.get(key).and_then(Value::as_str).unwrap_or("");
+                let number = |key: &str| match inner.get(key) {
+                    Some(Value::Integer(value)) => Some(*value as f64),
+                    Some(Value::Float(value)) => Some(*value),
+                    _ => None,
+                };
+                let error = match number("error") {
+                    Some(error) => format!("{:.0} %", 100.0 * error),
+                    None => "exact".to_string(),
+                };
+                let value = number("value").map_or(String::new(), |value| value.to_string());
+                let value = format!("{value} {}", text("unit"));
+                rows.push(vec![path, value, error, text("source").to_string()]);
+            }
+            Value::Table(inner) => numbers(&path, inner, rows),
+            Value::Array(entries) => {
+                for inner in entries.iter().filter_map(Value::as_table) {
+                    let name = inner.get("name").and_then(Value::as_str).unwrap_or(&path);
+                    numbers(name, inner, rows);
+                }
+            }
+            _ => (),
+        }
+    }
 }
 
 /// The targets as JSON: the profiles as they were read.
@@ -118,7 +196,8 @@ pub fn known_datasets_document(known: &[KnownDataset]) -> Value {
 pub fn dataset(info: &Info) -> String {
     let synthetic = if info.synthetic { " (synthetic)" } else { "" };
     let total: usize = info.counts.iter().map(|count| count.clips).sum();
-    let mut text = format!("{}{synthetic}: {total} clips", info.name);
+    let layout = info.layout.name();
+    let mut text = format!("{}{synthetic}: {layout}, {total} clips", info.name);
     if info.total_s > 0.0 {
         let span = Span(std::time::Duration::from_secs_f64(info.total_s));
         text += &format!(", {span} of sound");
@@ -205,6 +284,7 @@ pub fn dataset_document(info: &Info) -> Value {
     json!({
         "schema_version": SCHEMA_VERSION,
         "name": info.name,
+        "layout": info.layout.name(),
         "synthetic": info.synthetic,
         "counts": counts,
         "formats": formats,

@@ -15,7 +15,7 @@ use crate::{
     run::{self, Details, Settings},
     search::hypervolume,
     space::{Candidate, Genome, Spaces, Task},
-    store::{CostRow, Run, Store, TrialOutcome, TrialRow},
+    store::{CostRow, EvaluationRow, Run, Store, TrialOutcome, TrialRow},
     target::{self, Budget, Estimate, Metric, Target},
 };
 
@@ -60,13 +60,7 @@ pub fn load(store: &Store, run: &Run) -> Result<RunInfo, ReportError> {
         let Some(evaluation) = evaluation else {
             continue;
         };
-        let figures = Figures {
-            auc_int8: evaluation.auc_int8,
-            pauc_int8: evaluation.pauc_int8,
-            auc_float: evaluation.auc_float,
-            test_auc_int8: evaluation.test_auc_int8,
-            test_pauc_int8: evaluation.test_pauc_int8,
-        };
+        let figures = Figures::from(evaluation);
         for (idx, target) in targets.iter().enumerate() {
             let Some(estimate) = estimates[idx] else {
                 continue;
@@ -131,6 +125,7 @@ pub fn load(store: &Store, run: &Run) -> Result<RunInfo, ReportError> {
         },
         targets: targets.iter().enumerate().map(target_info).collect(),
         scored,
+        baselines: super::baselines::load(store, run, &targets)?,
         rejected,
         measurements: store.measurements(run.id)?,
         notes,
@@ -277,13 +272,9 @@ pub fn load_trial(
         front_end: front_end_view(&candidate.candidate),
         macs: row.macs as u64,
         params: row.params as u64,
-        figures: evaluation.as_ref().map(|e| FiguresView {
-            auc_int8: e.auc_int8,
-            pauc_int8: e.pauc_int8,
-            auc_float: e.auc_float,
-            test_auc_int8: e.test_auc_int8,
-            test_pauc_int8: e.test_pauc_int8,
-        }),
+        figures: evaluation
+            .as_ref()
+            .map(|row| FiguresView::from(&Figures::from(row))),
         groups: groups
             .map(|group| GroupView {
                 machine: group.machine,
@@ -426,7 +417,20 @@ fn task_of(name: &str) -> Task {
     }
 }
 
-fn costs_of(estimate: Estimate) -> Costs {
+impl From<&EvaluationRow> for Figures {
+    fn from(row: &EvaluationRow) -> Figures {
+        Figures {
+            auc_int8: row.auc_int8,
+            pauc_int8: row.pauc_int8,
+            auc_float: row.auc_float,
+            pauc_float: row.pauc_float,
+            test_auc_int8: row.test_auc_int8,
+            test_pauc_int8: row.test_pauc_int8,
+        }
+    }
+}
+
+pub(super) fn costs_of(estimate: Estimate) -> Costs {
     Costs {
         ram_bytes: Some(estimate.ram_bytes),
         flash_bytes: Some(estimate.flash_bytes),

@@ -2,7 +2,10 @@
 //!
 //! A caller fills a [`RunInfo`]; everything here is a function of it and knows nothing of how a trial was made.
 
+pub mod baselines;
+pub mod calibration;
 pub mod costs;
+pub mod dcase;
 pub mod draw;
 pub mod figure;
 #[cfg(test)]
@@ -80,6 +83,8 @@ pub struct RunInfo {
     pub targets: Vec<TargetInfo>,
     /// Trained and scored trials, in the order of their numbers.
     pub scored: Vec<ScoredTrial>,
+    /// Published networks on the same data; `space` is their name.
+    pub baselines: Vec<ScoredTrial>,
     /// Trials over budget, as far as a figure should show them.
     pub rejected: Vec<RejectedTrial>,
     /// What was seen when models ran as firmware, by trial and place.
@@ -108,6 +113,7 @@ pub struct Figures {
     pub auc_int8: Option<f64>,
     pub pauc_int8: Option<f64>,
     pub auc_float: Option<f64>,
+    pub pauc_float: Option<f64>,
     /// On the clips that the search never saw.
     pub test_auc_int8: Option<f64>,
     pub test_pauc_int8: Option<f64>,

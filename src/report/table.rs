@@ -7,7 +7,8 @@ use comfy_table::{
 };
 
 use super::{
-    ReportError, RunInfo, ScoredTrial, approach, measured::measurement_table, ranks::Ranks,
+    ReportError, RunInfo, ScoredTrial, TargetInfo, approach, baselines::gains,
+    measured::MeasuredTable, ranks::Ranks,
 };
 use crate::target::{Cost, CostSource, Metric};
 
@@ -16,7 +17,7 @@ pub fn front_tables(info: &RunInfo, width: usize) -> String {
     let targets = 0..info.targets.len();
     let mut parts: Vec<String> = targets.map(|idx| front_table(info, idx, width)).collect();
     parts.extend(Ranks::new(info).map(|ranks| ranks.show(info)));
-    parts.extend(measurement_table(info));
+    parts.extend(MeasuredTable::new(info).map(MeasuredTable::show));
     parts.join("\n")
 }
 
@@ -43,10 +44,40 @@ pub fn front_table(info: &RunInfo, target_idx: usize, width: usize) -> String {
         text += "No trained candidate is on the front.\n";
         return text + &caption(info, &members, target_idx, &[]);
     }
-    let (table, left_out) = fitted(&members, target_idx, width);
+    let (table, left_out) = fitted(&members, target_idx, width, &Column::ALL);
     text += &table;
     text += "\n";
-    text + &caption(info, &members, target_idx, &left_out)
+    text += &caption(info, &members, target_idx, &left_out);
+    text + &baseline_table(info, target_idx, width)
+}
+
+/// Every trained network on every target, whether on a front or not: a table per target.
+pub fn trained_tables(info: &RunInfo, width: usize) -> String {
+    let trained: Vec<&ScoredTrial> = info.scored.iter().collect();
+    let on_target = |(idx, target): (usize, &TargetInfo)| {
+        let (table, left_out) = fitted(&trained, idx, width, &Column::ALL);
+        let caption = caption(info, &trained, idx, &left_out);
+        format!(
+            "{} on {}\n{table}\n{caption}",
+            printable(&info.run),
+            target.name
+        )
+    };
+    let mut parts: Vec<String> = info.targets.iter().enumerate().map(on_target).collect();
+    parts.extend(Ranks::new(info).map(|ranks| ranks.show(info)));
+    parts.join("\n")
+}
+
+/// Published networks on the same data, and what the front gains over them; empty where there are none.
+fn baseline_table(info: &RunInfo, target_idx: usize, width: usize) -> String {
+    if info.baselines.is_empty() {
+        return String::new();
+    }
+    let baselines: Vec<&ScoredTrial> = info.baselines.iter().collect();
+    // Their numbers are those of other runs.
+    let (table, _) = fitted(&baselines, target_idx, width, &Column::ALL[1..]);
+    let gains = gains(info, target_idx).join("\n");
+    format!("Published networks on the same data\n{table}\n{gains}\n")
 }
 
 /// The front of every target as CSV: plain numbers, units in the column names, empty where unknown.
@@ -249,8 +280,13 @@ fn short(name: &str) -> String {
 }
 
 /// The widest table that fits, and the columns that it had to leave out.
-fn fitted(members: &[&ScoredTrial], target_idx: usize, width: usize) -> (String, Vec<Column>) {
-    let mut columns = Column::ALL.to_vec();
+fn fitted(
+    members: &[&ScoredTrial],
+    target_idx: usize,
+    width: usize,
+    columns: &[Column],
+) -> (String, Vec<Column>) {
+    let mut columns = columns.to_vec();
     // A column without a single figure says nothing.
     columns.retain(|column| {
         members

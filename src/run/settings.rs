@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{Objective, UnknownObjective};
 use crate::{
     audio::{Feature, FeatureSpec},
+    score::ThresholdRule,
     search::{SamplerKind, UnknownSampler},
     space::{SearchSpace, SpaceError, Spaces},
     target::{Budget, Target, TargetError},
@@ -17,6 +18,12 @@ pub struct Settings {
     pub settings_version: u32,
     /// `synthetic:fan` or an absolute path.
     pub data: String,
+    /// How clips in folds are split, as [`crate::data::SplitBy`] reads it.
+    #[serde(default = "official")]
+    pub split: String,
+    /// `labels`, `proxy`, or absent where the data decides.
+    #[serde(default)]
+    pub steer_by: Option<String>,
     pub facts: DataFacts,
     pub spaces: Vec<NamedText>,
     pub targets: Vec<NamedText>,
@@ -27,8 +34,16 @@ pub struct Settings {
     pub epochs: Option<usize>,
     /// Where candidates are trained: `cpu`, `wgpu` or `cuda`.
     pub device: String,
+    /// How decision thresholds are taken: `gamma` or `quantile`.
+    #[serde(default = "gamma")]
+    pub threshold: String,
     /// Trials to train in all; resuming may raise it.
     pub trials: usize,
+}
+
+/// Runs that name no rule were begun before there was another.
+fn gamma() -> String {
+    ThresholdRule::Gamma.name().to_string()
 }
 
 /// What of the data set decides which spaces suit it.
@@ -94,6 +109,11 @@ pub enum SettingsError {
 }
 
 const VERSION: u32 = 1;
+
+/// The split of runs that were begun before there was a choice.
+fn official() -> String {
+    crate::data::SplitBy::Official.to_string()
+}
 
 impl Settings {
     pub const VERSION: u32 = VERSION;

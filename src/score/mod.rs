@@ -4,21 +4,32 @@
 //! as positive infinity, on an anomalous one as negative infinity, so that a broken network cannot look good.
 
 mod curve;
+mod dcase;
 mod decision;
+mod gamma;
 mod mahalanobis;
+mod operating;
 mod pooling;
 mod statistics;
 mod summary;
 #[cfg(test)]
 mod tests;
+mod threshold;
 mod window;
 
 pub use curve::{PAUC_MAX_FPR, auc, average_precision, pauc, roc_curve};
+pub use dcase::{
+    Against, DomainFigures, Official, SectionFigures, dcase_sections, jackknife_half_width,
+    official,
+};
 pub use decision::{Classification, Confusion, classification};
+pub use gamma::Gamma;
 pub use mahalanobis::{Mahalanobis, ResidualSums};
-pub use pooling::Pooling;
+pub use operating::{OperatingPoint, at_recall, operating_point};
+pub use pooling::{Pooling, UnknownPooling};
 pub use statistics::{harmonic_mean, quantile};
 pub use summary::{ClipScore, GroupScore, Summary, summarise};
+pub use threshold::{ThresholdRule, Thresholds, UnknownRule};
 pub use window::{negative_log_odds, reconstruction_error};
 
 fn judged_normal(scores: &[f64]) -> impl Iterator<Item = f64> {

@@ -1,5 +1,7 @@
 //! From the scores of a clip's windows to the score of the clip.
 
+use std::str::FromStr;
+
 use super::statistics::{mean, quantile};
 
 /// How the scores of a clip's windows become the score of the clip.
@@ -12,6 +14,33 @@ pub enum Pooling {
     Quantile(f64),
     /// The mean of the highest share of the windows, in `(0, 1]`; at least one window.
     TopMean(f64),
+}
+
+/// A pooling that nobody knows.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` pools no windows; there are mean, max, q1 to q99 and top1 to top100")]
+pub struct UnknownPooling(String);
+
+impl FromStr for Pooling {
+    type Err = UnknownPooling;
+
+    fn from_str(text: &str) -> Result<Pooling, UnknownPooling> {
+        let percent = |text: &str, most: u8| {
+            let percent: Option<u8> = text.parse().ok();
+            let percent = percent.filter(|percent| (1..=most).contains(percent));
+            percent.map(|percent| f64::from(percent) / 100.0)
+        };
+        let pooling = match text {
+            "mean" => Some(Pooling::Mean),
+            "max" => Some(Pooling::Max),
+            _ => match (text.strip_prefix("top"), text.strip_prefix('q')) {
+                (Some(share), _) => percent(share, 100).map(Pooling::TopMean),
+                (None, Some(q)) => percent(q, 99).map(Pooling::Quantile),
+                (None, None) => None,
+            },
+        };
+        pooling.ok_or_else(|| UnknownPooling(text.to_string()))
+    }
 }
 
 impl Pooling {

@@ -246,3 +246,96 @@ proptest! {
         prop_assert!((plain - right / count).abs() < 1e-12);
     }
 }
+
+#[derive(Deserialize)]
+struct DcaseGolden {
+    cases: Vec<DcaseCase>,
+    /// Probability, degrees of freedom, quantile.
+    student: Vec<[f64; 3]>,
+}
+
+#[derive(Deserialize)]
+struct DcaseCase {
+    threshold: f64,
+    /// Machine, section, 1 for target, 1 for anomaly, score.
+    clips: Vec<(String, String, u8, u8, f64)>,
+    rows: Vec<std::collections::BTreeMap<String, serde_json::Value>>,
+    official: f64,
+    half_width: f64,
+}
+
+/// The bar for agreement with the evaluators is 1e-9; both sides add a few hundred doubles.
+#[test]
+fn dcase_tables_are_those_of_its_evaluator() {
+    let golden: DcaseGolden =
+        serde_json::from_str(include_str!("../../tests/golden/dcase.json")).unwrap();
+    assert_eq!((golden.cases.len(), golden.student.len()), (3, 15));
+    for case in &golden.cases {
+        let clips: Vec<ClipScore> = case
+            .clips
+            .iter()
+            .map(|(machine, section, target, anomaly, score)| ClipScore {
+                machine: machine.clone(),
+                section: section.clone(),
+                domain: [Domain::Source, Domain::Target][usize::from(*target)],
+                anomaly: *anomaly == 1,
+                score: *score,
+            })
+            .collect();
+        let sections = dcase_sections(&clips, Against::All, &|_| case.threshold);
+        let own = dcase_sections(&clips, Against::Own, &|_| case.threshold);
+        assert_eq!(sections.len(), case.rows.len());
+        for ((section, own), row) in sections.iter().zip(&own).zip(&case.rows) {
+            let of = |key: &str| row[key].as_f64().unwrap();
+            assert_eq!(row["machine"], section.machine);
+            close(section.auc.unwrap(), of("auc"));
+            close(section.pauc.unwrap(), of("pauc"));
+            let domains = [
+                (section.source, own.source),
+                (section.target.unwrap(), own.target.unwrap()),
+            ];
+            for (idx, (figures, own)) in domains.iter().enumerate() {
+                close(figures.auc.unwrap(), of(&format!("auc_{idx}")));
+                close(own.auc.unwrap(), of(&format!("own_auc_{idx}")));
+                close(own.pauc.unwrap(), of(&format!("own_pauc_{idx}")));
+                close(figures.precision, of(&format!("precision_{idx}")));
+                close(figures.recall, of(&format!("recall_{idx}")));
+                close(figures.f1, of(&format!("f1_{idx}")));
+            }
+        }
+        let official = official(&sections, &clips).unwrap();
+        close(official.score, case.official);
+        // The quantile below enters it.
+        assert!((official.half_width.unwrap() - case.half_width).abs() < 1e-9);
+    }
+    for [p, dof, expected] in golden.student {
+        let found = super::statistics::student_quantile(p, dof);
+        // scipy's own quantile of one degree of freedom is good to 1e-10 relative.
+        assert!(
+            (found / expected - 1.0).abs() < 1e-9,
+            "{p} {dof}: {found} {expected}"
+        );
+    }
+}
+
+#[test]
+fn a_threshold_is_chosen_by_recall() {
+    fn check(normal: &[f64], anomaly: &[f64], min_recall: f64, expected: Option<(f64, f64, f64)>) {
+        let point = at_recall(normal, anomaly, min_recall);
+        let found = point.map(|p| (p.threshold, p.recall, p.false_alarm_rate));
+        assert_eq!(found, expected, "{normal:?} {anomaly:?} {min_recall}");
+    }
+    let (normal, anomaly) = (&[1.0, 2.0, 3.0, 4.0], &[2.5, 3.5, 5.0, 6.0]);
+    check(normal, anomaly, 1.0, Some((2.25, 1.0, 0.5)));
+    check(normal, anomaly, 0.75, Some((3.25, 0.75, 0.25)));
+    check(normal, anomaly, 0.6, Some((3.25, 0.75, 0.25)));
+    check(normal, anomaly, 0.5, Some((4.5, 0.5, 0.0)));
+    check(&[1.0], &[1.0, f64::NAN], 1.0, None);
+    check(&[f64::NAN], &[1.0], 1.0, Some((1.0 - 1e-6, 1.0, 1.0)));
+    check(&[], &[1.0], 1.0, None);
+    check(&[1.0], &[], 1.0, None);
+    let point = at_recall(normal, anomaly, 0.75).unwrap();
+    assert_eq!(point.precision, 0.75);
+    // A quarter of the decisions of a day, one every ten seconds.
+    assert_eq!(point.false_alarms_per_day(10.0), 2160.0);
+}

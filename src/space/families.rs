@@ -3,6 +3,7 @@
 mod conv_autoencoder;
 mod dense_autoencoder;
 mod ds_cnn;
+mod keras_mobilenet_v2;
 mod mfcc_mlp;
 mod mobilenet_v2;
 
@@ -17,6 +18,7 @@ pub enum Family {
     MobilenetV2,
     DsCnn,
     MfccMlp,
+    KerasMobilenetV2,
 }
 
 /// What values an axis may have.
@@ -92,12 +94,13 @@ impl AxisRule {
 }
 
 impl Family {
-    pub const ALL: [Family; 5] = [
+    pub const ALL: [Family; 6] = [
         Family::DenseAutoencoder,
         Family::ConvAutoencoder,
         Family::MobilenetV2,
         Family::DsCnn,
         Family::MfccMlp,
+        Family::KerasMobilenetV2,
     ];
 
     pub fn name(self) -> &'static str {
@@ -107,6 +110,7 @@ impl Family {
             Family::MobilenetV2 => "mobilenet-v2",
             Family::DsCnn => "ds-cnn",
             Family::MfccMlp => "mfcc-mlp",
+            Family::KerasMobilenetV2 => "keras-mobilenet-v2",
         }
     }
 
@@ -126,6 +130,7 @@ impl Family {
             Family::MobilenetV2 => mobilenet_v2::AXES,
             Family::DsCnn => ds_cnn::AXES,
             Family::MfccMlp => mfcc_mlp::AXES,
+            Family::KerasMobilenetV2 => keras_mobilenet_v2::AXES,
         }
     }
 
@@ -137,6 +142,7 @@ impl Family {
             Family::MobilenetV2 => mobilenet_v2::build(values, input, classes),
             Family::DsCnn => ds_cnn::build(values, input, classes),
             Family::MfccMlp => mfcc_mlp::build(values, input, classes),
+            Family::KerasMobilenetV2 => keras_mobilenet_v2::build(values, input, classes),
         }
     }
 }

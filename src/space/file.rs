@@ -51,42 +51,48 @@ pub enum SpaceError {
     },
 }
 
-/// The search spaces that come with the tool.
-pub fn builtin() -> Vec<SearchSpace> {
-    let files = [
-        (
-            "search_spaces/dense-ae.toml",
-            include_str!("../../search_spaces/dense-ae.toml"),
-        ),
-        (
-            "search_spaces/conv-ae.toml",
-            include_str!("../../search_spaces/conv-ae.toml"),
-        ),
-        (
-            "search_spaces/mobilenet-v2.toml",
-            include_str!("../../search_spaces/mobilenet-v2.toml"),
-        ),
-        (
-            "search_spaces/ds-cnn.toml",
-            include_str!("../../search_spaces/ds-cnn.toml"),
-        ),
-        (
-            "search_spaces/mfcc-mlp.toml",
-            include_str!("../../search_spaces/mfcc-mlp.toml"),
-        ),
-    ];
-    let read = |(path, text): (&str, &str)| parse(path, text).expect("shipped spaces are tested");
-    files.into_iter().map(read).collect()
+/// Path and text of shipped TOML files.
+macro_rules! shipped {
+    ($($path:literal),* $(,)?) => {
+        [$(($path, include_str!(concat!("../../", $path)))),*]
+    };
 }
 
-/// A space by the name of a built-in one, or by the path of a TOML file.
+/// The search spaces that come with the tool.
+pub fn builtin() -> Vec<SearchSpace> {
+    read_shipped(&shipped![
+        "search_spaces/dense-ae.toml",
+        "search_spaces/conv-ae.toml",
+        "search_spaces/mobilenet-v2.toml",
+        "search_spaces/ds-cnn.toml",
+        "search_spaces/mfcc-mlp.toml",
+    ])
+}
+
+/// Published networks with their training: spaces of one network each.
+pub fn baselines() -> Vec<SearchSpace> {
+    read_shipped(&shipped![
+        "search_spaces/baselines/dcase-ae.toml",
+        "search_spaces/baselines/dcase-mobilenetv2.toml",
+        "search_spaces/baselines/mlperf-ad.toml",
+        "search_spaces/baselines/mimii-ae.toml",
+        "search_spaces/baselines/p2-mlp.toml",
+    ])
+}
+
+fn read_shipped(files: &[(&str, &str)]) -> Vec<SearchSpace> {
+    let read = |(path, text): &(&str, &str)| parse(path, text).expect("shipped spaces are tested");
+    files.iter().map(read).collect()
+}
+
+/// A space by the name of a built-in one or of a baseline, or by the path of a TOML file.
 pub fn load(name_or_path: &str) -> Result<SearchSpace, SpaceError> {
-    let builtin = builtin();
-    if let Some(space) = builtin.iter().find(|space| space.name == name_or_path) {
+    let known: Vec<SearchSpace> = builtin().into_iter().chain(baselines()).collect();
+    if let Some(space) = known.iter().find(|space| space.name == name_or_path) {
         return Ok(space.clone());
     }
     if !name_or_path.ends_with(".toml") && !Path::new(name_or_path).exists() {
-        let known: Vec<&str> = builtin.iter().map(|space| space.name.as_str()).collect();
+        let known: Vec<&str> = known.iter().map(|space| space.name.as_str()).collect();
         let (name, known) = (name_or_path.to_string(), known.join(", "));
         return Err(SpaceError::Unknown { name, known });
     }

@@ -7,7 +7,7 @@ mod families;
 mod file;
 
 pub use families::Family;
-pub use file::{SpaceError, builtin, load, parse};
+pub use file::{SpaceError, baselines, builtin, load, parse};
 
 use crate::{
     audio::{Feature, FeatureSpec, FrontEnd},

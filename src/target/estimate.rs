@@ -1,14 +1,15 @@
 //! Costs of a candidate before anything is trained: RAM, flash, latency and energy with their bands.
 //!
-//! Cycles are linear in amounts of work, so the error of a coefficient moves all of its cycles
-//! together, while different coefficients err independently: within a term errors add up, and
-//! across terms their squares do. A relative error `e` is a factor: the band is `value / (1 + e)`
-//! to `value * (1 + e)`.
+//! Coefficients of one fit err together, so within the network, and within the front end, errors of
+//! terms add up; these two, the NPU and the factor on whole networks err independently, and their
+//! squares add up. A relative error `e` is a factor: the band is `value / (1 + e)` to `value * (1 + e)`,
+//! and where `e` was measured it is a root mean square, so that about two of three networks lie inside.
 
 use super::{
-    Cost, CostSource, Target,
+    ArenaRule, Contents, Cost, CostSource, Target,
     ethos_u55::{self, NpuCycles},
     profile::{Coefficient, Term},
+    tflm,
 };
 use crate::{
     audio::{Feature, FeatureSpec, FrontEnd},
@@ -88,8 +89,9 @@ pub fn estimate_graph(graph: &Graph, target: &Target) -> Estimate {
 
 /// Costs of every operator, for tables; the front end is not among them.
 pub fn op_costs(graph: &Graph, target: &Target) -> Vec<OpCost> {
+    let empty = Time::new(graph, target);
     let op_cost = |(op_idx, op)| {
-        let mut time = Time::default();
+        let mut time = empty;
         let (unit, bottleneck) = time.add_op(graph, op, target);
         let clock_mhz = match (unit, &target.npu) {
             (Unit::Npu, Some(npu)) => npu.clock.value,
@@ -107,6 +109,15 @@ pub fn op_costs(graph: &Graph, target: &Target) -> Vec<OpCost> {
     graph.ops.iter().enumerate().map(op_cost).collect()
 }
 
+/// Units of CPU work of a network, by [`Term`], as they would be on a target without an NPU.
+pub fn cpu_work(graph: &Graph, target: &Target) -> [f64; Term::COUNT] {
+    let mut time = Time::new(graph, target);
+    for op in &graph.ops {
+        time.add_cpu_op(graph, op, target);
+    }
+    time.work
+}
+
 /// Latency of the front end alone, for `frame_stride` new frames.
 pub fn front_end_latency_us(front_end: &FrontEnd, target: &Target) -> Cost {
     let mut time = Time::default();
@@ -117,10 +128,18 @@ pub fn front_end_latency_us(front_end: &FrontEnd, target: &Target) -> Cost {
 /// RAM by use.
 pub fn ram_parts(front_end: Option<&FrontEnd>, graph: &Graph, target: &Target) -> RamParts {
     RamParts {
-        arena: plan::plan(graph).arena_bytes as f64,
+        arena: arena_bytes(graph, target) as f64,
         front_end: front_end.map_or(0, front_end_ram) as f64,
         stack: target.runtime.stack_bytes.value,
         state: target.runtime.state_bytes.value,
+    }
+}
+
+/// Bytes of activations and what the runtime keeps beside them.
+fn arena_bytes(graph: &Graph, target: &Target) -> usize {
+    match target.runtime.arena {
+        ArenaRule::Plan => plan::plan(graph).arena_bytes,
+        ArenaRule::Tflm => tflm::arena_bytes(graph),
     }
 }
 
@@ -132,9 +151,9 @@ pub fn flash_parts(front_end: Option<&FrontEnd>, graph: &Graph, target: &Target)
         let op_channels = graph.op_bias_len(op);
         match &target.npu {
             Some(npu) if ethos_u55::supports(op) => {
-                weights += op_weights * npu.encoding_ratio.value;
+                weights += op_weights * npu.weight_encoding.value;
                 channels += (op_channels * ethos_u55::CHANNEL_BYTES) as f64;
-                structure += npu.command_bytes.value;
+                structure += 400.0 * npu.command_stream.value;
             }
             _ => {
                 weights += op_weights;
@@ -170,7 +189,8 @@ const BLOB_ERROR: f64 = 0.5;
 const SOFTMAX_ADDS: f64 = 16.0;
 
 fn estimate_parts(front_end: Option<&FrontEnd>, graph: &Graph, target: &Target) -> Estimate {
-    let mut time = Time::default();
+    let ram = ram_parts(front_end, graph, target);
+    let mut time = Time::of_arena(ram.arena, target);
     if let Some(front_end) = front_end {
         time.add_front_end(front_end);
     }
@@ -181,7 +201,7 @@ fn estimate_parts(front_end: Option<&FrontEnd>, graph: &Graph, target: &Target) 
         time.start_us += npu.start_cycles.value / target.cpu.clock.value;
     }
     Estimate {
-        ram_bytes: ram_cost(&ram_parts(front_end, graph, target), target),
+        ram_bytes: ram_cost(&ram, target),
         flash_bytes: flash_cost(&flash_parts(front_end, graph, target), target),
         latency_us: time.latency_us(target),
         energy_uj: time.energy_uj(target),
@@ -207,9 +227,9 @@ fn flash_cost(parts: &FlashParts, target: &Target) -> Cost {
     let encoding_error = target
         .npu
         .as_ref()
-        .map_or(0.0, |npu| npu.encoding_ratio.error);
+        .map_or(0.0, |npu| npu.weight_encoding.error);
     let structure_error = match &target.npu {
-        Some(npu) => npu.command_bytes.error,
+        Some(npu) => npu.command_stream.error,
         None => BLOB_ERROR,
     };
     let error_bytes = (parts.weights * encoding_error)
@@ -233,9 +253,27 @@ struct Time {
     npu_us: [f64; 3],
     /// Starting the NPU.
     start_us: f64,
+    /// Whether activations do not fit the target's largest memory.
+    spills: bool,
 }
 
 impl Time {
+    /// No work yet, of a network of `graph`'s activations.
+    fn new(graph: &Graph, target: &Target) -> Time {
+        match target.cpu.cycles.contains_key(&Term::SpilledOutput) {
+            true => Time::of_arena(arena_bytes(graph, target) as f64, target),
+            false => Time::default(),
+        }
+    }
+
+    fn of_arena(arena_bytes: f64, target: &Target) -> Time {
+        let largest = target.largest_memory(Contents::Ram);
+        Time {
+            spills: largest.is_some_and(|memory| arena_bytes > memory.bytes.value),
+            ..Time::default()
+        }
+    }
+
     /// Adds one operator. Returns where it runs, and what it waits for.
     fn add_op(&mut self, graph: &Graph, op: &Op, target: &Target) -> (Unit, Bottleneck) {
         match &target.npu {
@@ -264,6 +302,7 @@ impl Time {
         let output = graph.op_output(op);
         let outputs = output.len() as f64;
         let macs = graph.op_macs(op) as f64;
+        let spilled = if self.spills { outputs } else { 0.0 };
         let mut add = |term: Term, amount: f64| {
             self.work[term as usize] += amount;
             (
@@ -307,6 +346,7 @@ impl Time {
             }
             OpKind::Reshape => (0.0, 0.0),
         };
+        let memory = memory + add(Term::SpilledOutput, spilled).1;
         [
             (compute, Bottleneck::Compute),
             (memory, Bottleneck::Memory),
@@ -336,13 +376,17 @@ impl Time {
     fn cpu_us(&self, target: &Target) -> (f64, f64) {
         let scale = &target.cpu.whole_network;
         let us_per_cycle = scale.value / target.cpu.clock.value;
-        let (mut sum_us, mut square) = (0.0, 0.0);
+        let (mut sum_us, mut network_error_us, mut front_end_error_us) = (0.0, 0.0, 0.0);
         for (&term, Coefficient { value, error, .. }) in &target.cpu.cycles {
             let us = self.work[term as usize] * value * us_per_cycle;
             sum_us += us;
-            square += (us * error).powi(2);
+            match term.is_front_end() {
+                true => front_end_error_us += us * error,
+                false => network_error_us += us * error,
+            }
         }
-        (sum_us, square + (sum_us * scale.error).powi(2))
+        let errors = [network_error_us, front_end_error_us, sum_us * scale.error];
+        (sum_us, errors.iter().map(|error| error * error).sum())
     }
 
     /// NPU time with its start, and the square of its absolute error, in microseconds.
@@ -350,11 +394,11 @@ impl Time {
         let Some(npu) = &target.npu else {
             return (0.0, 0.0);
         };
-        let sram_error = npu.sram_bandwidth.error.hypot(npu.conv_traffic.error);
-        let flash_error = npu.flash_bandwidth.error.hypot(npu.encoding_ratio.error);
+        let sram_error = npu.sram.bandwidth.error;
+        let flash_error = npu.flash.bandwidth.error.hypot(npu.weight_encoding.error);
         let [compute, sram, flash] = self.npu_us;
         let square = [
-            compute * npu.fill.error,
+            compute * npu.cycles.error,
             sram * sram_error,
             flash * flash_error,
             self.start_us * npu.start_cycles.error,

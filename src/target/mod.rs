@@ -5,21 +5,27 @@
 //! [`Budget`] says whether that fits. Nothing here knows weights or accuracy.
 
 mod budget;
+pub mod calibrate;
+pub mod energy;
 mod estimate;
 mod ethos_u55;
 mod fit;
 mod metric;
 mod profile;
+pub mod tflm;
 
 use std::sync::OnceLock;
 
 pub use budget::{Budget, Excess, Metric, Over};
 pub use estimate::{
-    Bottleneck, Estimate, FlashParts, OpCost, RamParts, Unit, estimate, estimate_graph,
+    Bottleneck, Estimate, FlashParts, OpCost, RamParts, Unit, cpu_work, estimate, estimate_graph,
     flash_parts, front_end_latency_us, op_costs, ram_parts,
 };
 pub use fit::fit_probability;
-pub use profile::{Coefficient, Contents, Core, Cpu, Fact, Memory, Npu, Runtime, Target, Term};
+pub use profile::{
+    ArenaRule, Calibration, Coefficient, Contents, Core, Cpu, Fact, Memory, Npu, Port, Runtime,
+    Target, Term, WeightMemory,
+};
 
 /// A cost with its band.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -93,23 +99,41 @@ impl CostSource {
     }
 }
 
+/// File name and text of a profile of this folder.
+macro_rules! profiles {
+    ($($name:literal),* $(,)?) => {
+        [$((
+            concat!($name, ".toml"),
+            include_str!(concat!("../../hardware_profiles/", $name, ".toml")),
+        )),*]
+    };
+}
+
 /// File name and text of every profile that comes with the tool.
-const PROFILES: [(&str, &str); 6] = [
-    ("m7.toml", include_str!("../../hardware_profiles/m7.toml")),
-    (
-        "m7-xcubeai.toml",
-        include_str!("../../hardware_profiles/m7-xcubeai.toml"),
-    ),
-    ("m55.toml", include_str!("../../hardware_profiles/m55.toml")),
-    (
-        "m55-he.toml",
-        include_str!("../../hardware_profiles/m55-he.toml"),
-    ),
-    ("u55.toml", include_str!("../../hardware_profiles/u55.toml")),
-    (
-        "u55-256.toml",
-        include_str!("../../hardware_profiles/u55-256.toml"),
-    ),
+const PROFILES: [(&str, &str); 15] = profiles![
+    "stm32h743-nas",
+    "stm32h743-tflm-cmsis-nn",
+    "stm32h7a3-xcubeai-7",
+    "stm32h747-xcubeai-8",
+    "stm32h7a3-xcubeai-9",
+    "stm32h747-xcubeai-10",
+    "alif-e7-hp",
+    "alif-e7-he",
+    "apollo510",
+    "u55",
+    "u55-256",
+    "ethos-u55-32",
+    "ethos-u55-64",
+    "ethos-u55-128",
+    "ethos-u55-256",
+];
+
+/// Short names, and the profile that each stands for.
+pub const ALIASES: [(&str, &str); 4] = [
+    ("m7", "stm32h743-nas"),
+    ("m55", "alif-e7-hp"),
+    ("m7-xcubeai", "stm32h7a3-xcubeai-7"),
+    ("m55-he", "alif-e7-he"),
 ];
 
 /// The targets that come with the tool.
@@ -122,7 +146,7 @@ pub fn builtin() -> &'static [Target] {
     })
 }
 
-/// The target of a name, or of the path of a profile (anything with a `/` or ending in `.toml`).
+/// The target of a name or alias, or of the path of a profile (anything with a `/` or ending in `.toml`).
 pub fn find(name_or_path: &str) -> Result<Target, TargetError> {
     if name_or_path.contains('/') || name_or_path.ends_with(".toml") {
         let text = std::fs::read_to_string(name_or_path).map_err(|source| TargetError::Read {
@@ -131,15 +155,23 @@ pub fn find(name_or_path: &str) -> Result<Target, TargetError> {
         })?;
         return Target::parse(&text, name_or_path);
     }
-    let names = || builtin().iter().map(|target| target.name.as_str());
-    match builtin().iter().find(|target| target.name == name_or_path) {
-        Some(target) => Ok(target.clone()),
-        None => Err(TargetError::Unknown {
-            name: name_or_path.to_string(),
-            suggestion: profile::nearest(name_or_path, names()).map(str::to_string),
-            known: names().collect::<Vec<_>>().join(", "),
-        }),
+    let named = |name: &str| builtin().iter().find(|target| target.name == name);
+    if let Some(target) = named(name_or_path) {
+        return Ok(target.clone());
     }
+    let alias = ALIASES.iter().find(|(alias, _)| *alias == name_or_path);
+    if let Some(target) = alias.and_then(|(_, name)| named(name)) {
+        return Ok(target.renamed(name_or_path));
+    }
+    let names = || {
+        let aliases = ALIASES.iter().map(|(alias, _)| *alias);
+        aliases.chain(builtin().iter().map(|target| target.name.as_str()))
+    };
+    Err(TargetError::Unknown {
+        name: name_or_path.to_string(),
+        suggestion: profile::nearest(name_or_path, names()).map(str::to_string),
+        known: names().collect::<Vec<_>>().join(", "),
+    })
 }
 
 fn hint(suggestion: &Option<String>) -> String {

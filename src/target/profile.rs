@@ -38,6 +38,8 @@ pub struct Target {
     pub description: String,
     /// What a user should know before trusting the numbers.
     pub notes: Vec<String>,
+    /// How the fitted coefficients were found; profiles without it were put together by hand.
+    pub calibration: Option<Calibration>,
     pub memories: Vec<Memory>,
     pub cpu: Cpu,
     pub npu: Option<Npu>,
@@ -65,6 +67,24 @@ pub enum Contents {
     Flash,
 }
 
+/// Which measurements a profile was fitted to, and how well, as `nas calibrate` found.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Calibration {
+    /// The table of measurements, relative to the profile.
+    pub table: String,
+    /// What was fitted: terms that share a coefficient are joined by ` + `.
+    pub terms: Vec<String>,
+    pub rows: usize,
+    pub families: usize,
+    /// Mean absolute relative errors: of the fit, and of predictions without the row or its family.
+    pub in_sample: f64,
+    pub leave_one_out: f64,
+    pub leave_family_out: f64,
+    /// Rank correlation of the predictions without the family.
+    pub kendall_tau: f64,
+}
+
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Cpu {
@@ -73,6 +93,8 @@ pub struct Cpu {
     pub clock: Fact,
     /// mW while computing.
     pub active_power: Coefficient,
+    /// mW between inferences; without it nothing is known about duty cycles.
+    pub idle_power: Option<Coefficient>,
     /// A factor on the sum of all cycles: whole networks against the sum of their operators.
     pub whole_network: Coefficient,
     /// Cycles per unit of work; a term that is not listed costs nothing.
@@ -105,6 +127,8 @@ pub enum Term {
     PoolInput,
     AddOutput,
     UpsampleOutput,
+    /// Per output of a network whose activations do not fit the fast memory: traffic with a slower one.
+    SpilledOutput,
     /// Fetching one weight from where it is stored, once per inference.
     WeightByte,
     /// Calling one operator.
@@ -122,15 +146,21 @@ pub enum Term {
 impl Term {
     pub const COUNT: usize = Term::DctMac as usize + 1;
 
-    /// Terms that no profile may leave out: without them an operator would cost nothing.
-    const REQUIRED: [Term; 12] = [
+    pub const ALL: [Term; Term::COUNT] = [
         Term::ConvMac,
+        Term::ConvOutput,
+        Term::ConvTap,
         Term::PointwiseMac,
+        Term::PointwiseOutput,
         Term::DepthwiseMac,
+        Term::DepthwiseOutput,
         Term::FullyConnectedMac,
+        Term::FullyConnectedOutput,
         Term::PoolInput,
         Term::AddOutput,
         Term::UpsampleOutput,
+        Term::SpilledOutput,
+        Term::WeightByte,
         Term::Op,
         Term::FftPoint,
         Term::MelMac,
@@ -138,7 +168,56 @@ impl Term {
         Term::DctMac,
     ];
 
-    fn unit(self) -> &'static str {
+    /// Terms of which a profile may not leave all out: without them an operator would cost nothing.
+    const REQUIRED: [&[Term]; 12] = [
+        &[Term::ConvMac],
+        &[Term::PointwiseMac],
+        &[Term::DepthwiseMac, Term::DepthwiseOutput],
+        &[Term::FullyConnectedMac],
+        &[Term::PoolInput],
+        &[Term::AddOutput],
+        &[Term::UpsampleOutput],
+        &[Term::Op],
+        &[Term::FftPoint],
+        &[Term::MelMac],
+        &[Term::LogBand],
+        &[Term::DctMac],
+    ];
+
+    /// Whether the term belongs to the front end, which has no measurements yet.
+    pub const fn is_front_end(self) -> bool {
+        matches!(
+            self,
+            Term::FftPoint | Term::MelMac | Term::LogBand | Term::DctMac
+        )
+    }
+
+    /// The key in profiles and the column in tables of measurements: `conv_mac`.
+    pub const fn key(self) -> &'static str {
+        match self {
+            Term::ConvMac => "conv_mac",
+            Term::ConvOutput => "conv_output",
+            Term::ConvTap => "conv_tap",
+            Term::PointwiseMac => "pointwise_mac",
+            Term::PointwiseOutput => "pointwise_output",
+            Term::DepthwiseMac => "depthwise_mac",
+            Term::DepthwiseOutput => "depthwise_output",
+            Term::FullyConnectedMac => "fully_connected_mac",
+            Term::FullyConnectedOutput => "fully_connected_output",
+            Term::PoolInput => "pool_input",
+            Term::AddOutput => "add_output",
+            Term::UpsampleOutput => "upsample_output",
+            Term::SpilledOutput => "spilled_output",
+            Term::WeightByte => "weight_byte",
+            Term::Op => "op",
+            Term::FftPoint => "fft_point",
+            Term::MelMac => "mel_mac",
+            Term::LogBand => "log_band",
+            Term::DctMac => "dct_mac",
+        }
+    }
+
+    pub const fn unit(self) -> &'static str {
         match self {
             Term::ConvMac
             | Term::PointwiseMac
@@ -151,7 +230,8 @@ impl Term {
             | Term::DepthwiseOutput
             | Term::FullyConnectedOutput
             | Term::AddOutput
-            | Term::UpsampleOutput => "cycles/output",
+            | Term::UpsampleOutput
+            | Term::SpilledOutput => "cycles/output",
             Term::ConvTap => "cycles/tap",
             Term::PoolInput => "cycles/input",
             Term::WeightByte => "cycles/B",
@@ -166,39 +246,50 @@ impl Term {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Npu {
+    /// Which of the four accelerators: 32, 64, 128 or 256.
     pub macs_per_cycle: Fact,
     /// MHz.
     pub clock: Fact,
-    /// Outputs computed at once.
-    pub ublock_height: Fact,
-    pub ublock_width: Fact,
-    pub ublock_depth: Fact,
-    /// Weights that the decoder delivers per cycle.
-    pub weights_per_cycle: Fact,
-    /// Cycles per output element, and per output element of ADD.
-    pub output_cycles: Fact,
-    pub add_cycles: Fact,
-    /// Cycles per tap and block of channels of a pooling with a single output pixel.
-    pub pool_cycles: Coefficient,
-    /// A factor on compute cycles: filling the pipeline, and blocks that do not divide the output.
-    pub fill: Coefficient,
-    /// SRAM bytes moved per byte of input and output, of convolutions and of other operators.
-    pub conv_traffic: Coefficient,
-    pub other_traffic: Coefficient,
-    /// Bytes per cycle.
-    pub sram_bandwidth: Coefficient,
-    /// Bytes per cycle of the memory that holds the weights.
-    pub flash_bandwidth: Coefficient,
-    /// Cycles until the first byte of a read from it.
-    pub flash_latency: Fact,
-    /// Encoded bytes per weight.
-    pub encoding_ratio: Coefficient,
-    /// Bytes of command stream per operator.
-    pub command_bytes: Coefficient,
+    /// Which memory the NPU reads weights and commands from.
+    pub weights_in: WeightMemory,
+    /// The port to the memory of activations.
+    pub sram: Port,
+    /// The port to the memory that is only read.
+    pub flash: Port,
+    /// A factor on the cycles of the performance model; its error is the model's on compute-bound networks.
+    pub cycles: Coefficient,
+    /// A factor on the size of encoded weights as it is guessed before training.
+    pub weight_encoding: Coefficient,
+    /// A factor on the size of the command stream.
+    pub command_stream: Coefficient,
     /// CPU cycles per inference to start the NPU and take its interrupt.
     pub start_cycles: Coefficient,
     /// mW on top of the CPU's while the NPU computes.
     pub active_power: Coefficient,
+}
+
+/// Where the weights of an NPU lie while it computes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WeightMemory {
+    /// Vela's memory mode `Shared_Sram`: activations in SRAM, weights stay in flash.
+    Flash,
+    /// Vela's memory mode `Sram_Only`: weights are copied to SRAM at start.
+    Sram,
+}
+
+/// The port of an NPU to one memory, as a system configuration of Vela describes it.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Port {
+    /// Bytes per NPU cycle: 8 times Vela's `clock_scale`.
+    pub bandwidth: Coefficient,
+    /// Bytes of the longest burst.
+    pub burst: Fact,
+    /// Cycles until the first byte.
+    pub read_latency: Fact,
+    /// Cycles until the first byte; nothing for a memory that is only read.
+    pub write_latency: Option<Fact>,
 }
 
 /// Memory of the program itself.
@@ -206,10 +297,24 @@ pub struct Npu {
 #[serde(deny_unknown_fields)]
 pub struct Runtime {
     pub name: String,
+    /// How it lays out its arena; this project's plan where nothing is said.
+    #[serde(default)]
+    pub arena: ArenaRule,
     pub code_bytes: Coefficient,
     pub stack_bytes: Coefficient,
     /// Static data that is neither arena nor front end.
     pub state_bytes: Coefficient,
+}
+
+/// How many bytes of RAM a runtime takes for activations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ArenaRule {
+    /// The plan of [`crate::graph::plan`], exact for this project's runtime.
+    #[default]
+    Plan,
+    /// TensorFlow Lite Micro with CMSIS-NN on a core with DSP instructions, see [`super::tflm`].
+    Tflm,
 }
 
 impl Target {
@@ -232,6 +337,16 @@ impl Target {
         })
     }
 
+    /// The same target under another name, text included.
+    pub fn renamed(&self, name: &str) -> Target {
+        let line = |name: &str| format!("name = \"{name}\"");
+        Target {
+            name: name.to_string(),
+            text: self.text.replacen(&line(&self.name), &line(name), 1),
+            ..self.clone()
+        }
+    }
+
     /// What is wrong with the values, each as one sentence that names its key.
     pub fn validate(&self) -> Vec<String> {
         let mut problems = Problems(Vec::new());
@@ -249,14 +364,16 @@ impl Target {
         }
         problems.fact("cpu.clock", &self.cpu.clock, "MHz");
         problems.coefficient("cpu.active_power", &self.cpu.active_power, "mW");
+        if let Some(idle_power) = &self.cpu.idle_power {
+            problems.coefficient("cpu.idle_power", idle_power, "mW");
+        }
         problems.coefficient("cpu.whole_network", &self.cpu.whole_network, "factor");
         for (term, coefficient) in &self.cpu.cycles {
             problems.coefficient(&term_key(*term), coefficient, term.unit());
         }
-        for term in Term::REQUIRED {
-            problems.expect(self.cpu.cycles.contains_key(&term), || {
-                format!("`{}` is missing", term_key(term))
-            });
+        for terms in Term::REQUIRED {
+            let given = terms.iter().any(|term| self.cpu.cycles.contains_key(term));
+            problems.expect(given, || format!("`{}` is missing", term_key(terms[0])));
         }
         if let Some(npu) = &self.npu {
             problems.npu(npu);
@@ -320,45 +437,37 @@ impl Problems {
 
     fn npu(&mut self, npu: &Npu) {
         self.fact("npu.macs_per_cycle", &npu.macs_per_cycle, "MAC/cycle");
+        let macs = npu.macs_per_cycle.value;
+        self.expect([32.0, 64.0, 128.0, 256.0].contains(&macs), || {
+            format!("`npu.macs_per_cycle` must be 32, 64, 128 or 256, but is {macs}")
+        });
         self.fact("npu.clock", &npu.clock, "MHz");
-        self.fact("npu.ublock_height", &npu.ublock_height, "pixels");
-        self.fact("npu.ublock_width", &npu.ublock_width, "pixels");
-        self.fact("npu.ublock_depth", &npu.ublock_depth, "channels");
-        self.fact(
-            "npu.weights_per_cycle",
-            &npu.weights_per_cycle,
-            "weights/cycle",
-        );
-        self.fact("npu.output_cycles", &npu.output_cycles, "cycles/output");
-        self.fact("npu.add_cycles", &npu.add_cycles, "cycles/output");
-        self.coefficient("npu.pool_cycles", &npu.pool_cycles, "cycles/tap");
-        self.coefficient("npu.fill", &npu.fill, "factor");
-        self.coefficient("npu.conv_traffic", &npu.conv_traffic, "factor");
-        self.coefficient("npu.other_traffic", &npu.other_traffic, "factor");
-        self.coefficient("npu.sram_bandwidth", &npu.sram_bandwidth, "B/cycle");
-        self.coefficient("npu.flash_bandwidth", &npu.flash_bandwidth, "B/cycle");
-        self.expect(
-            npu.sram_bandwidth.value > 0.0 && npu.flash_bandwidth.value > 0.0,
-            || "`npu.sram_bandwidth` and `npu.flash_bandwidth` must be above zero".to_string(),
-        );
-        self.fact("npu.flash_latency", &npu.flash_latency, "cycles");
-        self.coefficient("npu.encoding_ratio", &npu.encoding_ratio, "B/weight");
-        self.coefficient("npu.command_bytes", &npu.command_bytes, "B/op");
+        self.port("npu.sram", &npu.sram);
+        self.port("npu.flash", &npu.flash);
+        self.coefficient("npu.cycles", &npu.cycles, "factor");
+        self.coefficient("npu.weight_encoding", &npu.weight_encoding, "factor");
+        self.coefficient("npu.command_stream", &npu.command_stream, "factor");
         self.coefficient("npu.start_cycles", &npu.start_cycles, "cycles");
         self.coefficient("npu.active_power", &npu.active_power, "mW");
+    }
+
+    fn port(&mut self, key: &str, port: &Port) {
+        let bandwidth = format!("{key}.bandwidth");
+        self.coefficient(&bandwidth, &port.bandwidth, "B/cycle");
+        self.expect(port.bandwidth.value > 0.0, || {
+            format!("`{bandwidth}` must be above zero")
+        });
+        self.fact(&format!("{key}.burst"), &port.burst, "B");
+        self.fact(&format!("{key}.read_latency"), &port.read_latency, "cycles");
+        if let Some(latency) = &port.write_latency {
+            self.fact(&format!("{key}.write_latency"), latency, "cycles");
+        }
     }
 }
 
 /// `cpu.cycles.conv_mac` for [`Term::ConvMac`].
 fn term_key(term: Term) -> String {
-    let mut key = "cpu.cycles.".to_string();
-    for (idx, c) in format!("{term:?}").chars().enumerate() {
-        if c.is_uppercase() && idx > 0 {
-            key.push('_');
-        }
-        key.push(c.to_ascii_lowercase());
-    }
-    key
+    format!("cpu.cycles.{}", term.key())
 }
 
 /// Adds the nearest allowed word to a message such as "unknown field `clok`, expected one of `clock`, `core`".

@@ -28,6 +28,8 @@ pub const VERSION: u32 = 2;
 pub const HEADER_BYTES: usize = 96;
 /// First byte that the checksum covers.
 pub const CHECKED_FROM: usize = 24;
+/// Where the header has the offset of the front end, and behind it that of the decision.
+pub const FRONT_END_OFFSET_AT: usize = 52;
 pub const TENSOR_BYTES: usize = 24;
 pub const OP_BYTES: usize = 64;
 pub const FRONT_END_BYTES: usize = 32;

@@ -24,7 +24,7 @@ impl<'a> Words<'a> {
     }
 
     /// Where a word lies; not aligned if the blob is not.
-    #[cfg(feature = "mve")]
+    #[cfg(all(any(feature = "dsp", feature = "mve"), not(feature = "portable")))]
     pub fn from(&self, first: usize) -> *const i32 {
         self.0[first..].as_ptr().cast()
     }

@@ -2,7 +2,7 @@
 
 use crate::{
     Model,
-    blob::{BlobError, Decision, FrontEndRecord, Threshold},
+    blob::{BlobError, Decision, Threshold},
     bytes::{as_f32, memory_parts},
     front_end::{Framer, FrontEnd, Quantizer, Spec},
     score::{MeanScore, window_score},
@@ -43,6 +43,20 @@ pub struct Hop {
 }
 
 impl<'a> Model<'a> {
+    /// What turns samples into features, and features into the network's input.
+    ///
+    /// The model must lie at an address that is a multiple of 4.
+    pub fn front_end_and_quantizer(&self) -> Result<(FrontEnd<'a>, Quantizer<'a>), BlobError> {
+        let spec = self.front_end().ok_or(BlobError::NoFrontEnd)?.spec();
+        let (floats, ends) = self.front_end_tables();
+        let floats = as_f32(floats).ok_or(BlobError::NotAligned)?;
+        let (floats, quantizer) = floats.split_at(spec.table_lengths().floats());
+        let (gains, offsets) = quantizer.split_at(spec.bands());
+        // The model was parsed, so its front end is sound.
+        let front_end = FrontEnd::new(spec, floats, ends).ok_or(BlobError::NoFrontEnd)?;
+        Ok((front_end, Quantizer { gains, offsets }))
+    }
+
     /// Bytes that a [`Stream`] needs beside the arena, a multiple of 4; 0 for a model without a front end.
     pub fn stream_bytes(&self) -> usize {
         self.front_end().map_or(0, |record| {
@@ -75,7 +89,7 @@ impl<'m, 'a> Stream<'m, 'a> {
         let Some(arena) = arena.get_mut(..needed) else {
             return Err(BlobError::ArenaTooSmall { needed, found });
         };
-        let (front_end, quantizer) = model.tables(&record)?;
+        let (front_end, quantizer) = model.front_end_and_quantizer()?;
         let spec = *front_end.spec();
         let (needed, found) = (model.stream_bytes(), 4 * memory.len());
         let history = record.frames as usize * spec.bands();
@@ -200,19 +214,5 @@ impl Decision {
             Threshold::None => None,
             Threshold::Gamma(threshold) | Threshold::Quantile(threshold) => Some(score > threshold),
         }
-    }
-}
-
-impl<'a> Model<'a> {
-    /// The tables of the front end and of its quantisation, where the blob lies aligned.
-    fn tables(&self, record: &FrontEndRecord) -> Result<(FrontEnd<'a>, Quantizer<'a>), BlobError> {
-        let spec = record.spec();
-        let (floats, ends) = self.front_end_tables();
-        let floats = as_f32(floats).ok_or(BlobError::NotAligned)?;
-        let (floats, quantizer) = floats.split_at(spec.table_lengths().floats());
-        let (gains, offsets) = quantizer.split_at(spec.bands());
-        // The model was parsed, so its front end is sound.
-        let front_end = FrontEnd::new(spec, floats, ends).ok_or(BlobError::NoFrontEnd)?;
-        Ok((front_end, Quantizer { gains, offsets }))
     }
 }

@@ -224,6 +224,23 @@ impl<DB: DrawingBackend> Canvas<'_, DB> {
         drawn(self.area.draw(&Polygon::new(corners, paint.filled())))
     }
 
+    /// A square on its corner.
+    pub(super) fn diamond(
+        &self,
+        [x, y]: [f64; 2],
+        radius: f64,
+        paint: Paint,
+    ) -> Result<(), ReportError> {
+        let corners = [
+            [x, y - radius],
+            [x + radius, y],
+            [x, y + radius],
+            [x - radius, y],
+        ];
+        let corners = corners.map(|corner| self.pixel(corner)).to_vec();
+        drawn(self.area.draw(&Polygon::new(corners, paint.filled())))
+    }
+
     pub(super) fn text(
         &self,
         text: &str,

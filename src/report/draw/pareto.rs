@@ -152,6 +152,7 @@ fn draw_panel<DB: DrawingBackend>(
         let at = plot.at([point.cost, point.auc]);
         draw_marker(canvas, point.task, point.on_front, at)?;
     }
+    draw_landmarks(canvas, panel, &plot)?;
     draw_trial_numbers(canvas, panel, &plot, bands)
 }
 
@@ -254,6 +255,26 @@ pub(super) fn draw_marker<DB: DrawingBackend>(
     } else {
         shape(4.5, Paint::faint(color, 0.30))
     }
+}
+
+/// Published networks are diamonds with their names.
+fn draw_landmarks<DB: DrawingBackend>(
+    canvas: &Canvas<'_, DB>,
+    panel: &Panel,
+    plot: &Plot,
+) -> Result<(), ReportError> {
+    for landmark in &panel.landmarks {
+        let [x, y] = plot.at([landmark.cost, landmark.auc]);
+        canvas.diamond([x, y], MARKER_RADIUS + 1.0, Paint::solid(GREEN))?;
+        let lettering = Lettering::plain(LABEL, GREEN).bold();
+        let width = text_width(&landmark.name, lettering);
+        // On the side where there is room.
+        match x + width + 14.0 < plot.area.right {
+            true => canvas.text(&landmark.name, [x + 12.0, y], lettering)?,
+            false => canvas.text(&landmark.name, [x - 12.0, y], lettering.right())?,
+        }
+    }
+    Ok(())
 }
 
 /// Numbers beside the members of the front, as many as there is room for, the best first.
@@ -368,6 +389,15 @@ fn draw_legend<DB: DrawingBackend>(
     }
     canvas.text("other trained candidates", [text, y], lettering)?;
     y += 28.0;
+    if !info.baselines.is_empty() {
+        canvas.diamond([sign, y], MARKER_RADIUS + 1.0, Paint::solid(GREEN))?;
+        canvas.text(
+            "published network, trained on the same data",
+            [text, y],
+            lettering,
+        )?;
+        y += 28.0;
+    }
     let stairs = [
         [sign - 16.0, y + 6.0],
         [sign, y + 6.0],

@@ -39,6 +39,7 @@ pub fn build(values: &Values<'_>, input: Shape, classes: usize) -> Graph {
                 channels,
                 expansion,
                 Window::same(kernel, stride),
+                Style::BATCH_NORM_RELU,
             );
         }
     }
@@ -55,19 +56,21 @@ pub fn build(values: &Values<'_>, input: Shape, classes: usize) -> Graph {
     net.finish(x)
 }
 
-fn inverted_residual(
+/// Expansion, depthwise convolution and linear projection; added to the input where the shapes are equal.
+pub(super) fn inverted_residual(
     net: &mut GraphBuilder,
     input: TensorId,
     channels: usize,
     expansion: usize,
     window: Window,
+    style: Style,
 ) -> TensorId {
     let mut x = input;
     if expansion > 1 {
         let expanded = net.shape(x).channels * expansion;
-        x = net.conv(x, expanded, Window::same(1, 1), Style::BATCH_NORM_RELU);
+        x = net.conv(x, expanded, Window::same(1, 1), style);
     }
-    x = net.depthwise(x, window, Style::BATCH_NORM_RELU);
+    x = net.depthwise(x, window, style);
     x = net.conv(x, channels, Window::same(1, 1), Style::BATCH_NORM);
     if net.shape(x) == net.shape(input) {
         net.add(input, x)

@@ -14,27 +14,35 @@ mod pool;
 mod softmax;
 mod upsample;
 
-#[cfg(feature = "mve")]
+// The widest build that is enabled is taken; nothing of the others is compiled.
+#[cfg(all(feature = "dsp", not(any(feature = "mve", feature = "portable"))))]
+mod dsp;
+#[cfg(all(feature = "mve", not(feature = "portable")))]
 mod mve;
+#[cfg(all(any(feature = "dsp", feature = "mve"), not(feature = "portable")))]
+mod runs;
 
-/// The operators in plain Rust: the reference of the others, and what the host runs.
+/// Operators in plain Rust that have other builds: the reference of those, and what the host runs.
 pub mod portable {
     pub use super::{
         add::add_in_arena, convolution::conv2d, depthwise::depthwise_conv2d,
-        fully_connected::fully_connected,
+        fully_connected::fully_connected, pool::average_pool2d,
     };
 }
 
+#[cfg(all(feature = "dsp", not(any(feature = "mve", feature = "portable"))))]
+use dsp as build;
+#[cfg(all(feature = "mve", not(feature = "portable")))]
+use mve as build;
+#[cfg(any(not(any(feature = "dsp", feature = "mve")), feature = "portable"))]
+use portable as build;
+
 pub use add::{AddScales, add};
+pub use build::{add_in_arena, average_pool2d, conv2d, depthwise_conv2d, fully_connected};
 pub use lookup::lookup;
 pub use max_pool::max_pool2d;
 pub use mean::{MeanScale, mean};
-#[cfg(feature = "mve")]
-pub use mve::{add_in_arena, conv2d, depthwise_conv2d, fully_connected};
 pub use pad::pad;
-pub use pool::average_pool2d;
-#[cfg(not(feature = "mve"))]
-pub use portable::{add_in_arena, conv2d, depthwise_conv2d, fully_connected};
 pub use softmax::{MAX_CHANNELS, SoftmaxScale, softmax};
 pub use upsample::upsample;
 
@@ -97,7 +105,7 @@ impl Clamp {
 
 impl Requantize<'_> {
     /// Whether there are parameters for so many output channels.
-    #[cfg(feature = "mve")]
+    #[cfg(all(any(feature = "dsp", feature = "mve"), not(feature = "portable")))]
     fn fits(&self, channels: usize) -> bool {
         let scales = self.shifts.len();
         self.biases.len() == channels
@@ -106,7 +114,7 @@ impl Requantize<'_> {
     }
 
     /// Whether whole words may be read at once; a blob may lie at any address.
-    #[cfg(feature = "mve")]
+    #[cfg(all(feature = "mve", not(feature = "portable")))]
     fn is_aligned(&self) -> bool {
         self.biases.from(0).is_aligned() && self.multipliers.from(0).is_aligned()
     }

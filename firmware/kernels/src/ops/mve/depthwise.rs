@@ -1,7 +1,7 @@
-use core::{arch::asm, ops::Range};
+use core::arch::asm;
 
 use super::{
-    super::{Requantize, Sliding, portable},
+    super::{Requantize, Sliding, portable, runs::Run},
     requantize::Rounding,
 };
 
@@ -82,45 +82,6 @@ pub fn depthwise_conv2d(
                 }
             }
         }
-    }
-}
-
-/// Output rows or columns whose windows have the same taps on the image.
-struct Run {
-    outputs: Range<usize>,
-    taps: Range<usize>,
-    stride: usize,
-    pad: usize,
-}
-
-impl Run {
-    /// All runs along an axis, in order.
-    fn all(shape: &Sliding, axis: usize) -> impl Iterator<Item = Run> {
-        let taps = move |output: usize| {
-            let (start, end, _) = shape.valid(axis, output);
-            start..end
-        };
-        let mut start = 0;
-        core::iter::from_fn(move || {
-            let first = start;
-            if first == shape.output[axis] {
-                return None;
-            }
-            while start < shape.output[axis] && taps(start) == taps(first) {
-                start += 1;
-            }
-            Some(Run {
-                outputs: first..start,
-                taps: taps(first),
-                stride: shape.stride[axis],
-                pad: shape.pad[axis],
-            })
-        })
-    }
-
-    /// Input row or column of the first tap of an output.
-    fn origin(&self, output: usize) -> isize {
-        (output * self.stride) as isize - self.pad as isize
     }
 }
 

@@ -15,6 +15,7 @@ mod fully_connected;
 mod products;
 mod requantize;
 
+pub use super::portable::average_pool2d;
 pub use add::add_in_arena;
 pub use convolution::conv2d;
 pub use depthwise::depthwise_conv2d;

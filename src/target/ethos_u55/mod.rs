@@ -56,47 +56,38 @@ pub fn supports(op: &Op) -> bool {
 pub fn op_cycles(graph: &Graph, op: &Op, npu: &Npu) -> NpuCycles {
     let (input, output) = (graph.op_input(op), graph.op_output(op));
     let elements = output.len() as f64;
-    let output_cycles = elements * npu.output_cycles.value;
+    let output_cycles = elements * npu.output_cycles();
     let (compute, traffic) = match op.kind {
         OpKind::Conv2d(window) => {
             let dpu = convolution(input, output, window.kernel, npu);
-            (dpu.max(output_cycles), npu.conv_traffic.value)
+            (dpu.max(output_cycles), 2.4)
         }
         OpKind::FullyConnected => {
             let input = Shape::vector(input.len());
             let dpu = convolution(input, output, [1, 1], npu);
-            (dpu.max(output_cycles), npu.other_traffic.value)
+            (dpu.max(output_cycles), 1.2)
         }
         OpKind::DepthwiseConv2d(window) => {
             let dpu = depthwise(output, window.kernel, npu);
-            (dpu.max(output_cycles), npu.other_traffic.value)
+            (dpu.max(output_cycles), 1.2)
         }
         OpKind::AveragePool2d(window) | OpKind::MaxPool2d(window) => {
             let blocks = blocks_xy(output, 1, npu) * blocks_z(output, npu);
             let dpu = if output.area() == 1 {
-                blocks * window.taps() as f64 * npu.pool_cycles.value
+                blocks * window.taps() as f64 * 6.0
             } else {
                 blocks * (window.taps() as f64).max(UBLOCK_CYCLES)
             };
-            (dpu.max(output_cycles), npu.other_traffic.value)
+            (dpu.max(output_cycles), 1.2)
         }
-        OpKind::Add => (
-            elements * npu.add_cycles.value,
-            1.5 * npu.other_traffic.value,
-        ),
+        OpKind::Add => (elements * 3.0 * npu.output_cycles(), 1.5 * 1.2),
         OpKind::Mean => {
             let blocks = blocks_z(output, npu) * input.area() as f64;
-            (
-                (blocks * npu.pool_cycles.value).max(output_cycles),
-                npu.other_traffic.value,
-            )
+            ((blocks * 6.0).max(output_cycles), 1.2)
         }
-        OpKind::Pad { .. } | OpKind::Lookup(_) => (output_cycles, npu.other_traffic.value),
+        OpKind::Pad { .. } | OpKind::Lookup(_) => (output_cycles, 1.2),
         // Of the 31 passes into which Vela takes SOFTMAX apart, six go over every element.
-        OpKind::Softmax => (
-            6.0 * elements * npu.add_cycles.value,
-            6.0 * npu.other_traffic.value,
-        ),
+        OpKind::Softmax => (6.0 * elements * 3.0 * npu.output_cycles(), 6.0 * 1.2),
         OpKind::Upsample([factor, _]) => {
             // One pass per doubling; each writes four times what the one before wrote.
             let passes = factor.ilog2();
@@ -104,39 +95,49 @@ pub fn op_cycles(graph: &Graph, op: &Op, npu: &Npu) -> NpuCycles {
                 .map(|pass| elements / 4f64.powi(pass as i32))
                 .sum();
             let steps = UBLOCK_CYCLES * npu.ublock_pixels_inverse();
-            (
-                written * npu.output_cycles.value.max(steps),
-                npu.other_traffic.value,
-            )
+            (written * npu.output_cycles().max(steps), 1.2)
         }
         OpKind::Reshape => (0.0, 0.0),
     };
     let fill = match op.kind {
         OpKind::Add => 1.0,
-        _ => npu.fill.value,
+        _ => 1.08 * npu.cycles.value,
     };
     let weights = graph.op_weight_len(op);
     let channels = if weights > 0 { output.channels } else { 0 };
     // Biases of the last block are fetched before its output can start (10 B a channel in bursts of 256).
-    let bias = (CHANNEL_BYTES * channels.min(128)) as f64 * npu.flash_latency.value / 256.0;
-    let streamed = weights as f64 * npu.encoding_ratio.value + (CHANNEL_BYTES * channels) as f64;
+    let bias = (CHANNEL_BYTES * channels.min(128)) as f64 * npu.flash.read_latency.value / 256.0;
+    let streamed = weights as f64 * npu.weight_encoding.value + (CHANNEL_BYTES * channels) as f64;
     let moved = traffic * (input.len() + output.len()) as f64;
     NpuCycles {
         compute: fill * compute + bias,
-        sram: moved / npu.sram_bandwidth.value,
-        flash: streamed / npu.flash_bandwidth.value,
+        sram: moved / npu.sram.bandwidth.value,
+        flash: streamed / npu.flash.bandwidth.value,
     }
 }
 
 impl Npu {
+    fn ublock(&self) -> [f64; 3] {
+        match self.macs_per_cycle.value as usize {
+            256 => [2.0, 2.0, 8.0],
+            128 => [1.0, 2.0, 8.0],
+            64 => [1.0, 1.0, 8.0],
+            _ => [1.0, 1.0, 4.0],
+        }
+    }
+
+    fn output_cycles(&self) -> f64 {
+        64.0 / self.macs_per_cycle.value
+    }
+
     /// The share of one micro-block that one output element takes.
     fn ublock_pixels_inverse(&self) -> f64 {
-        1.0 / (self.ublock_height.value * self.ublock_width.value * self.ublock_depth.value)
+        1.0 / self.ublock().iter().product::<f64>()
     }
 
     /// Cycles to decode the weights of one step of one micro-block.
     fn weight_cycles(&self) -> f64 {
-        DEPTH_FIRST_CHANNELS as f64 * self.ublock_depth.value / self.weights_per_cycle.value
+        DEPTH_FIRST_CHANNELS as f64 * self.ublock()[2] / 8.0
     }
 }
 
@@ -165,10 +166,7 @@ fn depthwise(output: Shape, kernel: [usize; 2], npu: &Npu) -> f64 {
 
 /// Micro-blocks over height and width; a single row is computed four pixels wide where blocks are 2 x 2.
 fn blocks_xy(output: Shape, kernel_height: usize, npu: &Npu) -> f64 {
-    let (height, width) = (
-        npu.ublock_height.value as usize,
-        npu.ublock_width.value as usize,
-    );
+    let (height, width) = (npu.ublock()[0] as usize, npu.ublock()[1] as usize);
     let is_row = output.height == 1 && output.width.is_multiple_of(2) && kernel_height == 1;
     let (height, width) = if height == 2 && is_row {
         (1, 4)
@@ -179,9 +177,7 @@ fn blocks_xy(output: Shape, kernel_height: usize, npu: &Npu) -> f64 {
 }
 
 fn blocks_z(output: Shape, npu: &Npu) -> f64 {
-    output
-        .channels
-        .div_ceil((npu.ublock_depth.value as usize).max(1)) as f64
+    output.channels.div_ceil((npu.ublock()[2] as usize).max(1)) as f64
 }
 
 /// Steps over all pieces of a kernel, `taps_at_once` of each piece at a time.

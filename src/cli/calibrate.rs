@@ -1,0 +1,188 @@
+//! `nas calibrate`: fits a profile to measurements, and says how far it can be trusted.
+
+use std::{
+    collections::BTreeSet,
+    io::Write,
+    path::{Path, PathBuf},
+};
+
+use super::{Failure, Global, open};
+use crate::{
+    quant::QuantizedModel,
+    report::{calibration, json},
+    target::{
+        self, Target,
+        calibrate::{
+            Fit, Group, Measurements, Suggestion, Work, calibrate, calibrated_profile, fit_powers,
+            next_to_measure, parse_energies,
+        },
+    },
+};
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// A table with one measured network per row (docs/estimates.md)
+    #[arg(long, value_name = "FILE.csv")]
+    measurements: PathBuf,
+    /// The profile to fit: a built-in target or a TOML file
+    #[arg(long, value_name = "NAME|FILE", required_unless_present = "power")]
+    profile: Option<String>,
+    /// The table has energies: fit one active power to each of its sets, and no cycles
+    #[arg(long, conflicts_with_all = ["profile", "terms", "to", "suggest"])]
+    power: bool,
+    /// Terms to fit, separated by commas; `a + b` share one coefficient; as in the profile where left out
+    #[arg(long, value_name = "TERMS", value_delimiter = ',')]
+    terms: Vec<String>,
+    /// Write the fitted profile here, and a copy of the measurements beside it; both must not exist
+    #[arg(long, value_name = "FILE.toml")]
+    to: Option<PathBuf>,
+    /// Say which candidates on the front of a run to measure next
+    #[arg(long, value_name = "RUN")]
+    suggest: Option<String>,
+    /// How many candidates to suggest
+    #[arg(long, value_name = "N", default_value_t = 3, requires = "suggest")]
+    count: usize,
+}
+
+impl Args {
+    pub fn run(&self, global: &Global) -> Result<(), Failure> {
+        let file = self.measurements.display().to_string();
+        let text = std::fs::read_to_string(&self.measurements)
+            .map_err(|e| Failure::usage(format!("cannot read the measurements {file}: {e}")))?;
+        let Some(profile) = &self.profile else {
+            let powers = fit_powers(&parse_energies(&text, &file)?);
+            match global.json {
+                true => print!("{}", json::render(&calibration::powers_document(&powers))),
+                false => print!("{}", calibration::powers(&powers)),
+            }
+            return Ok(());
+        };
+        let target = target::find(profile)?;
+        let folder = self.measurements.parent().unwrap_or(Path::new(""));
+        let model = |name: &str| match name.ends_with(".tflite") {
+            true => file_work(&folder.join(name), &target),
+            false => {
+                trial_work(global, name, &target).map_err(|failure| format!("{:#}", failure.error))
+            }
+        };
+        let measurements = Measurements::parse(&text, &file, &model)?;
+        let fit = calibrate(&measurements.rows, &self.groups(&target)?, &target)?;
+        let suggestions = match &self.suggest {
+            Some(selector) => self.suggestions(global, selector, &target, &fit)?,
+            None => Vec::new(),
+        };
+        match global.json {
+            true => print!(
+                "{}",
+                json::render(&calibration::document(&fit, &suggestions))
+            ),
+            false => print!("{}", calibration::text(&fit, &suggestions)),
+        }
+        if let Some(to) = &self.to {
+            let table = to.with_extension("csv");
+            let name = |path: &Path| {
+                path.file_name()
+                    .map(|name| name.to_string_lossy().into_owned())
+            };
+            let table_name = name(&table).unwrap_or_default();
+            let stem = to
+                .file_stem()
+                .map(|stem| stem.to_string_lossy().into_owned());
+            let stem = stem.unwrap_or_default();
+            let profile =
+                calibrated_profile(&target.text, &stem, &fit, &measurements, &table_name)?;
+            // Only a profile that can be read back is written.
+            Target::parse(&profile, &to.display().to_string())?;
+            write_new(&table, &text)?;
+            write_new(to, &profile)?;
+            global.note(&format!("wrote {} and {}", to.display(), table.display()));
+        }
+        Ok(())
+    }
+
+    /// Names of the candidates to measure next, and the standard errors of their predictions.
+    fn suggestions(
+        &self,
+        global: &Global,
+        selector: &str,
+        target: &Target,
+        fit: &Fit,
+    ) -> Result<Vec<(String, f64)>, Failure> {
+        let candidates = front_work(global, selector, target)?;
+        let work: Vec<Work> = candidates.iter().map(|(_, work)| *work).collect();
+        let named = |suggestion: &Suggestion| {
+            let (name, _) = &candidates[suggestion.idx];
+            (name.clone(), suggestion.standard_error)
+        };
+        let suggestions = next_to_measure(&work, fit, self.count);
+        Ok(suggestions.iter().map(named).collect())
+    }
+
+    fn groups(&self, target: &Target) -> Result<Vec<Group>, Failure> {
+        let terms = match (&self.terms[..], &target.calibration) {
+            ([], Some(calibration)) => &calibration.terms,
+            ([], None) => {
+                return Err(Failure::usage(format!(
+                    "the profile `{}` does not say which terms to fit; give `--terms`, for example \
+                     --terms 'conv_mac + pointwise_mac, conv_output + pointwise_output'",
+                    target.name
+                )));
+            }
+            (terms, _) => terms,
+        };
+        Ok(terms
+            .iter()
+            .map(|text| Group::parse(text))
+            .collect::<Result<_, _>>()?)
+    }
+}
+
+/// Writes a file that must not exist.
+fn write_new(path: &Path, text: &str) -> Result<(), Failure> {
+    let file = std::fs::File::create_new(path);
+    file.and_then(|mut file| file.write_all(text.as_bytes()))
+        .map_err(|e| match e.kind() {
+            std::io::ErrorKind::AlreadyExists => Failure::usage(format!(
+                "{} exists, and is not overwritten; choose another name",
+                path.display()
+            )),
+            _ => Failure::plain(format!("cannot write {}: {e}", path.display())),
+        })
+}
+
+/// Work of a `.tflite` file, for the `model` column of a table.
+fn file_work(path: &Path, target: &Target) -> Result<Work, String> {
+    let file = std::fs::read(path).map_err(|e| format!("cannot read {}: {e}", path.display()))?;
+    let model = QuantizedModel::from_tflite(&file);
+    let model = model.map_err(|e| format!("{}: {e}", path.display()))?;
+    Ok(target::cpu_work(&model.graph, target))
+}
+
+/// Work of a trial, RUN/NUMBER.
+fn trial_work(global: &Global, name: &str, target: &Target) -> Result<Work, Failure> {
+    let (_, _, proposal) = open::proposal(global, name)?;
+    Ok(target::cpu_work(&proposal.candidate.graph, target))
+}
+
+/// Name and work of the candidates on the fronts of a run.
+fn front_work(
+    global: &Global,
+    selector: &str,
+    target: &Target,
+) -> Result<Vec<(String, Work)>, Failure> {
+    let (_, _, info) = open::run(global, selector)?;
+    let numbers = info.targets.iter().flat_map(|target| &target.front);
+    let numbers: BTreeSet<&u64> = numbers.collect();
+    if numbers.is_empty() {
+        return Err(Failure::plain(format!(
+            "nothing is on the front of {} yet",
+            info.run
+        )));
+    }
+    let work = |number: &&u64| {
+        let name = format!("{}/{number}", info.run);
+        let work = trial_work(global, &name, target)?;
+        Ok((name, work))
+    };
+    numbers.iter().map(work).collect()
+}

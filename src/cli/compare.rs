@@ -1,0 +1,36 @@
+//! `nas compare-approaches`: reconstruction against classification on every target, by the published networks.
+
+use super::{Failure, Global, baseline::Common};
+use crate::report::{
+    draw,
+    json::{self, BaselinesDocument},
+    table,
+};
+
+/// The two approaches as the DCASE baselines stand for them.
+const APPROACHES: [&str; 2] = ["dcase-ae", "dcase-mobilenetv2"];
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    common: Common,
+}
+
+impl Args {
+    pub fn run(&self, global: &Global) -> Result<(), Failure> {
+        let stamp: String = crate::run::utc_now()
+            .chars()
+            .filter(char::is_ascii_digit)
+            .collect();
+        let run = format!("approaches-{stamp}");
+        let info = self.common.train(global, &APPROACHES, run)?;
+        match global.json {
+            true => print!("{}", json::render(&BaselinesDocument::new(&info))),
+            false => print!("{}", table::trained_tables(&info, super::width())),
+        }
+        for file in draw::write_figures(&info, &global.folder().join(&info.run))? {
+            global.note(&format!("wrote {}", file.display()));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,111 @@
+//! Exact counts of executed instructions, address by address, by a plugin of QEMU.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use nas_kernels::Model;
+
+use super::{
+    Board, BoardKind, Image, Inputs, MeasureError, Report, firmware, io_error, qemu::Qemu,
+    toolchain,
+};
+
+/// One inference on an emulated core.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Counted {
+    /// How often the instruction at each address ran.
+    pub executed: BTreeMap<u32, u64>,
+    /// Whether the outputs were those of the host, bit for bit.
+    pub outputs_match: bool,
+    pub arena_bytes: u64,
+    pub stack_bytes: u64,
+}
+
+impl Counted {
+    pub fn instructions(&self) -> u64 {
+        self.executed.values().sum()
+    }
+}
+
+/// Runs one inference of a model under the plugin, which is built in `folder` where it is not there yet.
+pub fn count(
+    board: &BoardKind,
+    image: &Image,
+    blob: &[u8],
+    folder: &Path,
+    timeout: Duration,
+) -> Result<Counted, MeasureError> {
+    let plugin = build_plugin(folder)?;
+    let inputs = Inputs::random_tensors(1, Model::parse(blob)?.input().len());
+    let input = inputs.to_bytes(inputs.expected_hash(blob)?);
+    let regions = [
+        image.region("__model_start", blob)?,
+        image.region("__input_start", &input)?,
+    ];
+    let mut qemu = Qemu::new(board)?;
+    qemu.load(image, &regions)?;
+    let out = qemu.folder().join("counts");
+    let [start, stop] = ["__inference_start", "__inference_end"]
+        .map(|symbol| image.region(symbol, &[]).map(|region| region.address));
+    let argument = format!(
+        "{},start={:#x},stop={:#x},out={}",
+        plugin.display(),
+        start?,
+        stop?,
+        out.display()
+    );
+    let printed = qemu.run_with(&["-plugin".into(), argument.into()], timeout)?;
+    let report = Report::read(board.name, &printed)?;
+    Ok(Counted {
+        executed: read_counts(&out)?,
+        outputs_match: report.outputs_match == Some(true),
+        arena_bytes: report.arena_bytes,
+        stack_bytes: report.stack_bytes,
+    })
+}
+
+/// Reads what the plugin wrote: lines `address count`, hexadecimal and decimal.
+pub fn read_counts(path: &Path) -> Result<BTreeMap<u32, u64>, MeasureError> {
+    let text = fs::read_to_string(path).map_err(io_error(path))?;
+    let line = |line: &str| {
+        let (address, count) = line.split_once(' ')?;
+        Some((u32::from_str_radix(address, 16).ok()?, count.parse().ok()?))
+    };
+    text.lines()
+        .map(line)
+        .collect::<Option<_>>()
+        .ok_or(MeasureError::Image {
+            path: path.to_path_buf(),
+            problem: "a line of the counts is not an address and a number",
+        })
+}
+
+/// Builds the plugin for this machine, in `folder`, from the sources that the program carries along.
+pub fn build_plugin(folder: &Path) -> Result<PathBuf, MeasureError> {
+    let folder = std::path::absolute(folder)
+        .map_err(io_error(folder))?
+        .join("counter");
+    firmware::unpack(&folder)?;
+    let mut command = Command::new("cargo");
+    for variable in toolchain::INHERITED {
+        command.env_remove(variable);
+    }
+    let output = command
+        .args(["build", "--quiet", "--release", "--locked", "--target-dir"])
+        .arg(folder.join("target"))
+        .current_dir(folder.join("counter"))
+        .output()
+        .map_err(io_error(Path::new("cargo")))?;
+    if !output.status.success() {
+        return Err(MeasureError::Build {
+            board: "QEMU's plugin",
+            log: String::from_utf8_lossy(&output.stderr).into_owned(),
+        });
+    }
+    Ok(folder.join("target/release/libnas_counter.so"))
+}

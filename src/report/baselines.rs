@@ -1,0 +1,101 @@
+//! Published networks beside the front: what a search gained over them.
+
+use super::{Costs, Figures, ReportError, RunInfo, ScoredTrial, load::costs_of};
+use crate::{
+    run::Settings,
+    space,
+    store::{Run, Store, TrialOutcome},
+    target::{Metric, Target, estimate},
+};
+
+/// The baselines that were trained on the data of a run, costed for its targets; the latest of each name.
+///
+/// [`ScoredTrial::space`] is the baseline's name, [`ScoredTrial::trial`] its number in its own run.
+pub(super) fn load(
+    store: &Store,
+    run: &Run,
+    targets: &[Target],
+) -> Result<Vec<ScoredTrial>, ReportError> {
+    let known: Vec<String> = space::baselines().into_iter().map(|s| s.name).collect();
+    let mut found: Vec<ScoredTrial> = Vec::new();
+    for other in store.runs()? {
+        if other.data_hash != run.data_hash || other.id == run.id {
+            continue;
+        }
+        let settings = Settings::from_json(&other.settings_json)?;
+        if !settings
+            .spaces
+            .iter()
+            .all(|space| known.contains(&space.name))
+        {
+            continue;
+        }
+        let spaces = settings.spaces()?;
+        let evaluations = store.evaluations(other.id)?;
+        for row in store.trials(other.id)? {
+            let TrialOutcome::Scored { evaluation_key } = &row.outcome else {
+                continue;
+            };
+            let (Some(evaluation), Some(genome)) = (
+                evaluations.get(evaluation_key),
+                spaces.decode_bytes(&row.genome),
+            ) else {
+                continue;
+            };
+            if found.iter().any(|baseline| baseline.space == row.space) {
+                continue;
+            }
+            let candidate = spaces.decode(&genome);
+            let costs: Vec<Costs> = targets
+                .iter()
+                .map(|target| costs_of(estimate(&candidate, target)))
+                .collect();
+            found.push(ScoredTrial {
+                trial: row.number as u64,
+                space: row.space.clone(),
+                task: candidate.task,
+                figures: Figures::from(evaluation),
+                macs: row.macs as u64,
+                params: row.params as u64,
+                costs,
+            });
+        }
+    }
+    found.sort_by(|a, b| a.space.cmp(&b.space));
+    Ok(found)
+}
+
+/// A sentence per baseline: the fastest member of the front that is at least as good, and how much cheaper it is.
+pub fn gains(info: &RunInfo, target_idx: usize) -> Vec<String> {
+    let sentence = |baseline: &ScoredTrial| {
+        let auc = baseline.figures.auc_int8?;
+        let latency =
+            |trial: &ScoredTrial| trial.cost(target_idx, Metric::Latency).map(|c| c.value);
+        let as_good = info.front(target_idx).into_iter().filter(|member| {
+            member.figures.auc_int8.is_some_and(|own| own >= auc) && latency(member).is_some()
+        });
+        let fastest = as_good.min_by(|a, b| latency(a).partial_cmp(&latency(b)).expect("finite"));
+        let name = &baseline.space;
+        let Some(member) = fastest else {
+            return Some(format!(
+                "No network of the front reaches the AUC of {name}, {auc:.3}."
+            ));
+        };
+        let times = |metric: Metric| {
+            let own = member.cost(target_idx, metric)?.value;
+            let factor = baseline.cost(target_idx, metric)?.value / own;
+            Some(format!("{factor:.1} times in {}", metric.title()))
+        };
+        let factors: Vec<String> = [Metric::Latency, Metric::Ram, Metric::Flash, Metric::Energy]
+            .into_iter()
+            .filter_map(times)
+            .collect();
+        let own = member.figures.auc_int8?;
+        Some(format!(
+            "Trial {} has an AUC of {own:.3} against {auc:.3} of {name}; {name} costs {}.",
+            member.trial,
+            factors.join(", ")
+        ))
+    };
+    info.baselines.iter().filter_map(sentence).collect()
+}
