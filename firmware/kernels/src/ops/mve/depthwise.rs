@@ -164,10 +164,8 @@ impl Block {
                     unsafe { super::copy(row.as_ptr(), self.weights[count].as_mut_ptr(), lanes) };
                     count += 1;
                 } else {
-                    for (lane, weight) in row.iter().enumerate() {
-                        self.biases[lane % 4][lane / 4] +=
-                            i32::from(zero_point) * i32::from(*weight);
-                    }
+                    // SAFETY: `lanes` bytes are there.
+                    unsafe { add_padding(&mut self.biases, row.as_ptr(), zero_point, lanes) };
                 }
             }
         }
@@ -367,6 +365,51 @@ impl Block {
                 out("d14") _, out("d15") _,
             );
         }
+    }
+}
+
+/// Adds the products of a row of weights with the padding's value.
+///
+/// # Safety
+/// `lanes` bytes may be read at `weights`.
+#[inline(always)]
+unsafe fn add_padding(
+    biases: &mut [[i32; 4]; 4],
+    weights: *const i8,
+    zero_point: i8,
+    lanes: usize,
+) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        asm!(
+            "vctp.8 {lanes}",
+            "vdup.8 q1, {zero_point}",
+            "vpst",
+            "vldrbt.u8 q0, [{weights}]",
+            "vmullb.s8 q2, q0, q1",
+            "vmullt.s8 q3, q0, q1",
+            ".irp at, 0, 16, 32, 48",
+            "vldrw.u32 q0, [{biases}, #\\at]",
+            ".if \\at == 0",
+            "vmovlb.s16 q1, q2",
+            ".elseif \\at == 16",
+            "vmovlb.s16 q1, q3",
+            ".elseif \\at == 32",
+            "vmovlt.s16 q1, q2",
+            ".else",
+            "vmovlt.s16 q1, q3",
+            ".endif",
+            "vadd.i32 q0, q0, q1",
+            "vstrw.32 q0, [{biases}, #\\at]",
+            ".endr",
+            lanes = in(reg) lanes,
+            zero_point = in(reg) i32::from(zero_point),
+            weights = in(reg) weights,
+            biases = in(reg) biases,
+            out("d0") _, out("d1") _, out("d2") _, out("d3") _, out("d4") _, out("d5") _, out("d6") _,
+            out("d7") _,
+            options(nostack),
+        );
     }
 }
 
