@@ -17,12 +17,12 @@ use crate::cli::Tool;
 
 #[test]
 fn a_reconstruction_model_runs_alone_on_a_cortex_m7() {
-    runs_alone("dense-ae", "m7", Core::CortexM7, "qemu-m7");
+    runs_alone("dense-ae", "stm32h743-nas", Core::CortexM7, "qemu-m7");
 }
 
 #[test]
 fn a_classification_model_runs_alone_on_a_cortex_m55() {
-    runs_alone("ds-cnn", "m55", Core::CortexM55, "qemu-m55");
+    runs_alone("ds-cnn", "alif-e7-hp", Core::CortexM55, "qemu-m55");
 }
 
 fn runs_alone(space: &str, target: &str, core: Core, place: &str) {

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use nas::{
-    measure::{self, BOARDS, Bench, Inputs, MeasureError, Place},
+    measure::{self, BOARDS, Bench, Inputs, Kernels, MeasureError, Place},
     quant::{Interpreter, quantize},
     space::{Spaces, builtin},
     units::Rng,
@@ -160,7 +160,9 @@ fn a_model_that_cannot_run_is_refused_by_name() {
 #[test]
 fn the_images_of_real_chips_link() {
     for board in BOARDS.iter().filter(|board| board.machine.is_none()) {
-        let built = measure::build(board, &images(), &|note| println!("{note}"));
+        let built = measure::build(board, Kernels::OfCore, &images(), &|note| {
+            println!("{note}")
+        });
         let Some(image) = available(built) else {
             return;
         };
