@@ -309,6 +309,7 @@ pub(super) fn train_fixed(global: &Global, options: FixedOptions) -> Result<(Sto
         objectives: Objective::DEFAULT.to_vec(),
         epochs,
         device: "cpu".to_string(),
+        threshold: ThresholdRule::default(),
         name: Some(name),
         resume: None,
         dry_run: false,

@@ -2,7 +2,9 @@
 //!
 //! Field numbers and enum values are those of TensorFlow's `schema.fbs`, version 3.
 
+mod file;
 mod names;
+mod operators;
 mod read;
 mod slots;
 mod write;

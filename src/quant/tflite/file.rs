@@ -1,0 +1,343 @@
+//! What a file holds, before anything is made of it: tables, tensors, options, all bounded.
+
+use super::{
+    IDENTIFIER, INT8, INT32, SCHEMA_VERSION,
+    names::operator_name,
+    read::ReadError,
+    slots::{self, Damaged, Elements, Table},
+};
+use crate::{
+    graph::{Activation, Padding, Shape, Window},
+    quant::QuantParams,
+};
+
+/// More operators than any network for a microcontroller has; the memory plan takes time with the square of them.
+pub(super) const MAX_OPERATORS: usize = 1024;
+pub(super) const MAX_TENSORS: usize = 1 << 14;
+/// Elements of one tensor, and of all tensors together.
+pub(super) const MAX_ELEMENTS: usize = 1 << 24;
+/// Weights of all operators together; several may share one buffer of the file.
+pub(super) const MAX_WEIGHTS: usize = 1 << 26;
+
+/// What an operator or a tensor does that is not supported, to stand after its name.
+pub(super) struct Problem(pub String);
+
+impl From<String> for Problem {
+    fn from(text: String) -> Problem {
+        Problem(text)
+    }
+}
+
+impl From<&str> for Problem {
+    fn from(text: &str) -> Problem {
+        Problem(text.to_string())
+    }
+}
+
+impl From<Damaged> for Problem {
+    fn from(_: Damaged) -> Problem {
+        "is damaged: the file ends within it, or it points outside the file".into()
+    }
+}
+
+/// The tables of a file.
+pub(super) struct File<'a> {
+    pub(super) codes: Vec<Table<'a>>,
+    pub(super) tensors: Vec<FileTensor<'a>>,
+    pub(super) operators: Vec<Table<'a>>,
+    pub(super) inputs: Vec<i32>,
+    pub(super) outputs: Vec<i32>,
+}
+
+pub(super) struct FileTensor<'a> {
+    pub(super) name: &'a [u8],
+    pub(super) kind: i8,
+    /// At most eight.
+    pub(super) dims: Vec<i32>,
+    /// Empty where the tensor is not constant.
+    pub(super) data: &'a [u8],
+    pub(super) scales: Elements<'a>,
+    pub(super) zero_points: Elements<'a>,
+    pub(super) axis: i32,
+    pub(super) is_sparse: bool,
+}
+
+/// What an operator is.
+pub(super) struct Code {
+    pub(super) builtin: i32,
+    pub(super) name: String,
+}
+
+impl<'a> File<'a> {
+    pub(super) fn open(bytes: &'a [u8]) -> Result<File<'a>, ReadError> {
+        let (model, identifier) = slots::root(bytes).map_err(|_| match bytes.get(4..8) {
+            Some(letters) if letters == IDENTIFIER.as_bytes() => ReadError::Damaged("root"),
+            _ => ReadError::Identifier,
+        })?;
+        if identifier != IDENTIFIER.as_bytes() {
+            return Err(ReadError::Identifier);
+        }
+        let damaged = |what| move |_: Damaged| ReadError::Damaged(what);
+        let found = model.i32(0, 0).map_err(damaged("version"))?;
+        if found != SCHEMA_VERSION as i32 {
+            return Err(ReadError::Version { found });
+        }
+        let subgraphs = model.tables(2).map_err(damaged("subgraphs"))?;
+        let [subgraph] = subgraphs.as_slice() else {
+            return Err(ReadError::Count {
+                what: "subgraphs",
+                found: subgraphs.len(),
+                expected: "one",
+            });
+        };
+        let buffers = model.tables(4).map_err(damaged("buffers"))?;
+        let tensors = subgraph.tables(0).map_err(damaged("tensors"))?;
+        let operators = subgraph.tables(3).map_err(damaged("operators"))?;
+        let limits = [
+            ("tensors", tensors.len(), MAX_TENSORS, "at most 16384"),
+            ("operators", operators.len(), MAX_OPERATORS, "at most 1024"),
+        ];
+        for (what, found, most, expected) in limits {
+            if found > most {
+                return Err(ReadError::Count {
+                    what,
+                    found,
+                    expected,
+                });
+            }
+        }
+        let tensors = tensors
+            .iter()
+            .enumerate()
+            .map(|(index, tensor)| {
+                FileTensor::open(tensor, &buffers).map_err(|problem| ReadError::Tensor {
+                    index,
+                    name: text(tensor.bytes(3).unwrap_or_default()),
+                    problem: problem.0,
+                })
+            })
+            .collect::<Result<_, _>>()?;
+        let border = |field, what, most, expected| -> Result<Vec<i32>, ReadError> {
+            let border = subgraph.elements(field, 4).map_err(damaged(what))?;
+            match border.len {
+                found if (1..=most).contains(&found) => Ok(border.i32s().collect()),
+                found => Err(ReadError::Count {
+                    what,
+                    found,
+                    expected,
+                }),
+            }
+        };
+        Ok(File {
+            codes: model.tables(1).map_err(damaged("operator codes"))?,
+            tensors,
+            operators,
+            inputs: border(1, "inputs", 4, "one to four")?,
+            outputs: border(2, "outputs", 1, "one")?,
+        })
+    }
+
+    pub(super) fn code(&self, operator: usize) -> Result<Code, ReadError> {
+        let damaged = |_| ReadError::Damaged("operator codes");
+        let index = self.operators[operator].i32(0, 0).map_err(damaged)?;
+        let code = usize::try_from(index)
+            .ok()
+            .and_then(|index| self.codes.get(index))
+            .ok_or(ReadError::Damaged("operator codes"))?;
+        // The first field is what the code was before there were more than 127 operators.
+        let old = i32::from(code.i8(0, 0).map_err(damaged)?);
+        let builtin = old.max(code.i32(3, 0).map_err(damaged)?);
+        let custom = code.bytes(1).map_err(damaged)?;
+        let name = if custom.is_empty() {
+            operator_name(builtin)
+        } else {
+            format!("custom `{}`", text(custom))
+        };
+        Ok(Code { builtin, name })
+    }
+}
+
+impl File<'_> {
+    /// What is wrong with the tensor that is the input or the output.
+    pub(super) fn border_error(&self, index: i32, Problem(problem): Problem) -> ReadError {
+        let index = usize::try_from(index).unwrap_or(usize::MAX);
+        ReadError::Tensor {
+            index,
+            name: self
+                .tensors
+                .get(index)
+                .map_or_else(String::new, |tensor| text(tensor.name)),
+            problem,
+        }
+    }
+}
+
+impl<'a> FileTensor<'a> {
+    pub(super) fn open(
+        tensor: &Table<'a>,
+        buffers: &[Table<'a>],
+    ) -> Result<FileTensor<'a>, Problem> {
+        let dims = tensor.elements(0, 4)?;
+        if dims.len > 8 {
+            return Err(format!("has {} dimensions", dims.len).into());
+        }
+        let buffer = tensor.i32(2, 0)?;
+        let data = match usize::try_from(buffer).ok().map(|idx| buffers.get(idx)) {
+            Some(Some(buffer)) => buffer.bytes(0)?,
+            // Files whose tensors have no constants may leave out the buffers altogether.
+            Some(None) if buffer == 0 => &[],
+            _ => return Err(format!("lies in buffer {buffer}, which is not there").into()),
+        };
+        let quantization = tensor.table(4)?;
+        let empty = Elements::EMPTY;
+        let (scales, zero_points, axis) = match quantization {
+            Some(table) => (
+                table.elements(2, 4)?,
+                table.elements(3, 8)?,
+                table.i32(6, 0)?,
+            ),
+            None => (empty, empty, 0),
+        };
+        Ok(FileTensor {
+            name: tensor.bytes(3)?,
+            kind: tensor.i8(1, 0)?,
+            dims: dims.i32s().collect(),
+            data,
+            scales,
+            zero_points,
+            axis,
+            is_sparse: tensor.table(6)?.is_some(),
+        })
+    }
+
+    /// Height, width and channels; lengths that are not there are one, and so must the batch be.
+    pub(super) fn shape(&self) -> Result<Shape, Problem> {
+        let mut lengths = [1; 4];
+        let refused = || Problem(format!("has the shape {:?}", self.dims));
+        for (idx, dim) in self.dims.iter().rev().enumerate() {
+            let length = usize::try_from(*dim)
+                .ok()
+                .filter(|dim| (1..=MAX_ELEMENTS).contains(dim));
+            match (length, lengths.iter_mut().rev().nth(idx)) {
+                (Some(length), Some(slot)) => *slot = length,
+                (Some(1), None) => {}
+                _ => return Err(refused()),
+            }
+        }
+        let [batch, height, width, channels] = lengths;
+        // Three lengths of 2^24 do not fit 64 bits.
+        let area = height * width;
+        if batch != 1 || area > MAX_ELEMENTS || area * channels > MAX_ELEMENTS {
+            return Err(refused());
+        }
+        Ok(Shape::new(height, width, channels))
+    }
+
+    /// The one scale and zero point of an int8 activation.
+    pub(super) fn params(&self) -> Result<QuantParams, Problem> {
+        if self.kind != INT8 {
+            let kind = type_name(self.kind);
+            return Err(format!("is {kind}, and only int8 is supported: quantise it").into());
+        }
+        match (self.scales.len, self.zero_points.len) {
+            (1, 1) => {
+                let scale = self.scales.f32s().next().unwrap_or_default();
+                let zero_point = self.zero_points.i64s().next().unwrap_or_default();
+                if !(scale.is_normal() && scale > 0.0 && (-128..=127).contains(&zero_point)) {
+                    return Err(format!("has scale {scale} and zero point {zero_point}").into());
+                }
+                Ok(QuantParams {
+                    scale,
+                    zero_point: zero_point as i32,
+                })
+            }
+            (scales, _) => Err(format!("has {scales} scales, and one is needed").into()),
+        }
+    }
+
+    /// The integers of a constant such as a shape.
+    pub(super) fn integers(&self) -> Result<Vec<i32>, Problem> {
+        if self.kind != INT32 || self.data.is_empty() || self.data.len() > 64 {
+            return Err("has no constant shape, size or axes of int32".into());
+        }
+        let words = self.data.as_chunks().0.iter();
+        Ok(words.map(|word| i32::from_le_bytes(*word)).collect())
+    }
+}
+
+/// The options of an operator; all have their defaults where the table is left out.
+pub(super) struct Options<'a>(pub Option<Table<'a>>);
+
+impl Options<'_> {
+    pub(super) fn i8(&self, field: usize, default: i8) -> Result<i8, Damaged> {
+        self.0.map_or(Ok(default), |table| table.i8(field, default))
+    }
+
+    pub(super) fn i32(&self, field: usize, default: i32) -> Result<i32, Damaged> {
+        self.0
+            .map_or(Ok(default), |table| table.i32(field, default))
+    }
+
+    pub(super) fn f32(&self, field: usize, default: f32) -> Result<f32, Damaged> {
+        self.0
+            .map_or(Ok(default), |table| table.f32(field, default))
+    }
+
+    /// Padding and stride are the first three options of every sliding operator.
+    pub(super) fn window(&self, kernel: [i32; 2]) -> Result<Window, Problem> {
+        let stride = [self.i32(2, 0)?, self.i32(1, 0)?];
+        let lengths = [kernel, stride]
+            .map(|pair| pair.map(|length| u16::try_from(length).map_or(0, usize::from)));
+        if lengths.iter().flatten().any(|length| *length == 0) {
+            return Err(format!("has the kernel {kernel:?} and the stride {stride:?}").into());
+        }
+        Ok(Window {
+            kernel: lengths[0],
+            stride: lengths[1],
+            padding: match self.i8(0, 0)? {
+                0 => Padding::Same,
+                1 => Padding::Valid,
+                other => return Err(format!("has the padding {other}").into()),
+            },
+        })
+    }
+
+    pub(super) fn no_dilation(&self, fields: [usize; 2]) -> Result<(), Problem> {
+        let dilation = [self.i32(fields[1], 1)?, self.i32(fields[0], 1)?];
+        if dilation != [1, 1] {
+            return Err(format!("is dilated by {dilation:?}, which is not supported").into());
+        }
+        Ok(())
+    }
+
+    pub(super) fn activation(&self, field: usize) -> Result<Activation, Problem> {
+        match self.i8(field, 0)? {
+            0 => Ok(Activation::None),
+            1 => Ok(Activation::Relu),
+            3 => Ok(Activation::Relu6),
+            other => {
+                Err(format!("has activation {other}: only RELU and RELU6 are supported").into())
+            }
+        }
+    }
+}
+
+pub(super) fn type_name(kind: i8) -> String {
+    match kind {
+        0 => "float32".to_string(),
+        1 => "float16".to_string(),
+        2 => "int32".to_string(),
+        3 => "uint8".to_string(),
+        4 => "int64".to_string(),
+        7 => "int16".to_string(),
+        9 => "int8".to_string(),
+        17 => "int4".to_string(),
+        other => format!("type {other}"),
+    }
+}
+
+/// Bytes as people can read them, at most a line.
+pub(super) fn text(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(&bytes[..bytes.len().min(80)]);
+    text.chars().filter(|c| !c.is_control()).collect()
+}
