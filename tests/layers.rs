@@ -30,6 +30,7 @@ const DOORS: &[(&str, &str)] = &[
     ("indicatif", "cli"),
     ("flatbuffers", "quant"),
     ("sha2", "bundle"),
+    ("probe_rs", "measure"),
     // Sound is read in `audio`; `data` looks at headers and writes the synthetic set.
     ("hound", "data"),
     ("claxon", "audio data"),

@@ -5,7 +5,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Image, MeasureError, Tick, io_error, toolchain::Toolchain};
+use super::{
+    Image, MeasureError, Tick, io_error,
+    toolchain::{Toolchain, target_of},
+};
 use crate::target::Core;
 
 include!(concat!(env!("OUT_DIR"), "/firmware_files.rs"));
@@ -62,10 +65,7 @@ pub const ICOUNT_SHIFT: u32 = 6;
 impl BoardKind {
     /// Rust's name of the instruction set.
     pub fn target(&self) -> &'static str {
-        match self.core {
-            Core::CortexM7 => "thumbv7em-none-eabihf",
-            Core::CortexM55 => "thumbv8m.main-none-eabihf",
-        }
+        target_of(self.core)
     }
 
     pub fn tick(&self) -> Option<Tick> {
@@ -109,7 +109,7 @@ pub fn build(
     folder: &Path,
     note: &dyn Fn(&str),
 ) -> Result<Image, MeasureError> {
-    let toolchain = Toolchain::find(board.target())?;
+    let toolchain = Toolchain::of(board.core)?;
     let folder = std::path::absolute(folder).map_err(io_error(folder))?;
     let own = folder.join(key(&toolchain));
     fs::create_dir_all(&own).map_err(io_error(&own))?;
@@ -136,11 +136,13 @@ pub fn build(
     Image::read(&path)
 }
 
-/// The image of a board, of the sources in a folder; what cargo builds stays in its `target`.
+/// The image of a board, of the sources in a folder; what cargo builds stays in its `target`, or where
+/// `CARGO_TARGET_DIR` says.
 pub fn build_in_place(board: &'static BoardKind, sources: &Path) -> Result<Image, MeasureError> {
-    let toolchain = Toolchain::find(board.target())?;
+    let toolchain = Toolchain::of(board.core)?;
     let sources = std::path::absolute(sources).map_err(io_error(sources))?;
-    let target = sources.join("target");
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or(sources.join("target"), PathBuf::from);
+    let target = std::path::absolute(&target).map_err(io_error(&target))?;
     let path = compile(board, Kernels::OfCore, &toolchain, &sources, &target)?;
     Image::read(&path)
 }

@@ -25,6 +25,7 @@ pub use cycles::{CyclesError, FunctionCost, Profile, cycles};
 pub use elf::{Image, Sections};
 pub use firmware::{BOARDS, BoardKind, Kernels, build, files, unpack};
 pub use input::{Inputs, hops};
+pub use toolchain::{Toolchain, find_program};
 
 use crate::{
     quant::BlobError,

@@ -7,6 +7,7 @@ use std::{
 };
 
 use super::MeasureError;
+use crate::target::Core;
 
 /// A way to compile firmware.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,7 +40,9 @@ pub const INHERITED: [&str; 7] = [
 ];
 
 impl Toolchain {
-    pub fn find(target: &'static str) -> Result<Toolchain, MeasureError> {
+    /// The compiler for a core.
+    pub fn of(core: Core) -> Result<Toolchain, MeasureError> {
+        let target = target_of(core);
         if let Some(folder) = printed("rustc", &["--print", "target-libdir", "--target", target])
             && has_core(Path::new(folder.trim()))
         {
@@ -65,6 +68,11 @@ impl Toolchain {
         Ok(Toolchain { recipe, version })
     }
 
+    /// Whether the standard library for the core is installed, so that plain `cargo` commands do.
+    pub fn is_installed(&self) -> bool {
+        self.recipe == Recipe::Installed
+    }
+
     /// `cargo` with what it needs to build for `target`; the caller adds package, features and folder.
     pub fn cargo(&self, target: &str) -> Command {
         let mut command = Command::new("cargo");
@@ -81,6 +89,14 @@ impl Toolchain {
                 .env(format!("CARGO_TARGET_{target}_LINKER"), linker);
         }
         command
+    }
+}
+
+/// Rust's name of a core's instruction set.
+pub fn target_of(core: Core) -> &'static str {
+    match core {
+        Core::CortexM7 => "thumbv7em-none-eabihf",
+        Core::CortexM55 => "thumbv8m.main-none-eabihf",
     }
 }
 

@@ -132,7 +132,7 @@ pub fn ram_parts(front_end: Option<&FrontEnd>, graph: &Graph, target: &Target) -
     RamParts {
         arena: arena_bytes(graph, target) as f64,
         front_end: front_end.map_or(0, front_end_ram) as f64,
-        stack: target.runtime.stack_bytes.value,
+        stack: target.runtime.stack(graph).value,
         state: target.runtime.state_bytes.value,
     }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::TargetError;
+use crate::graph::{Graph, OpKind};
 
 /// Profiles say which layout they follow, and this is the only one so far.
 const FORMAT: u32 = 1;
@@ -302,6 +303,8 @@ pub struct Runtime {
     pub arena: ArenaRule,
     pub code_bytes: Coefficient,
     pub stack_bytes: Coefficient,
+    /// The stack of networks with convolutions, where that differs.
+    pub convolution_stack_bytes: Option<Coefficient>,
     /// Static data that is neither arena nor front end.
     pub state_bytes: Coefficient,
 }
@@ -315,6 +318,20 @@ pub enum ArenaRule {
     Plan,
     /// TensorFlow Lite Micro with CMSIS-NN on a core with DSP instructions, see [`super::tflm`].
     Tflm,
+}
+
+impl Runtime {
+    /// The stack of a network.
+    pub fn stack(&self, graph: &Graph) -> &Coefficient {
+        let convolves = graph
+            .ops
+            .iter()
+            .any(|op| matches!(op.kind, OpKind::Conv2d(_) | OpKind::DepthwiseConv2d(_)));
+        match &self.convolution_stack_bytes {
+            Some(bytes) if convolves => bytes,
+            _ => &self.stack_bytes,
+        }
+    }
 }
 
 impl Target {
@@ -381,6 +398,9 @@ impl Target {
         let runtime = &self.runtime;
         problems.coefficient("runtime.code_bytes", &runtime.code_bytes, "B");
         problems.coefficient("runtime.stack_bytes", &runtime.stack_bytes, "B");
+        if let Some(bytes) = &runtime.convolution_stack_bytes {
+            problems.coefficient("runtime.convolution_stack_bytes", bytes, "B");
+        }
         problems.coefficient("runtime.state_bytes", &runtime.state_bytes, "B");
         problems.0
     }

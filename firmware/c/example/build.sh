@@ -9,5 +9,5 @@ m55) target=thumbv8m.main-none-eabihf cpu="-mcpu=cortex-m55" ;;
 esac
 library=${CARGO_TARGET_DIR:-$folder/../../target}/$target/release
 arm-none-eabi-gcc $cpu -mthumb -mfloat-abi=hard -std=c11 -O2 -Wall -Wextra -Werror -ffunction-sections -nostdlib \
-    -I "$folder/.." -L "$folder" -T "$1.ld" -Wl,--gc-sections \
+    -I "$folder/.." -L "$folder" -T "$1.ld" -Wl,--gc-sections,-z,noexecstack \
     "$folder/main.c" "$folder/startup.c" "$library/libnas_model.a" -lgcc -o "$library/example.elf"

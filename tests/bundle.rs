@@ -1,0 +1,226 @@
+//! The whole path: search, measure, export; then the exported folder alone, by the commands of its own README.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+use nas::{
+    measure::{Toolchain, find_program},
+    target::Core,
+};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::cli::Tool;
+
+#[test]
+fn a_reconstruction_model_runs_alone_on_a_cortex_m7() {
+    runs_alone("dense-ae", "stm32h743-nas", Core::CortexM7, "qemu-m7");
+}
+
+#[test]
+fn a_classification_model_runs_alone_on_a_cortex_m55() {
+    runs_alone("ds-cnn", "alif-e7-hp", Core::CortexM55, "qemu-m55");
+}
+
+fn runs_alone(space: &str, target: &str, core: Core, place: &str) {
+    if !tools_are_there(core) {
+        return;
+    }
+    let tool = Tool::new();
+    let front = tool.json(&format!(
+        "search --data synthetic:valve --space {space} --target {target} --budget-ram 256k --trials 2 --epochs 3 --name run -q --json"
+    ));
+    let trial = &front["front"][0]["trial"];
+
+    // Beside the store of the test, images would be built anew.
+    let images = tool.folder.path().join("cache");
+    fs::create_dir_all(&images).unwrap();
+    std::os::unix::fs::symlink(shared_folder("firmware"), images.join("firmware")).unwrap();
+    let measured = tool.json(&format!("measure run --front --on {place} --json"));
+    for entry in measured.as_array().unwrap() {
+        assert_eq!(entry["on"], place);
+        assert_eq!(entry["outputs_match"], true, "{entry}");
+        for key in ["instructions", "arena_bytes", "stack_bytes"] {
+            assert!(entry[key].as_u64().unwrap() > 0, "{key}: {entry}");
+        }
+        assert!(
+            entry["image"]["text_bytes"].as_u64().unwrap() > 10_000,
+            "{entry}"
+        );
+    }
+    let shown = tool.json(&format!("show run/{trial} --json"));
+    let seen = &shown["measurements"][0];
+    println!("{seen}");
+    assert_eq!(seen["source"], "emulated");
+    assert_eq!(
+        tool.json("front run --json")["front"][0]["measurements"][0],
+        *seen
+    );
+    assert!(tool.text("front run").contains("Measured"));
+    estimates_agree(&shown, target);
+
+    let outside = TempDir::new().unwrap();
+    let bundle = outside.path().join("bundle");
+    tool.text(&format!(
+        "export run/{trial} --to {} --target {target}",
+        bundle.display()
+    ));
+    tool.text(&format!("verify {} --host", bundle.display()));
+    let manifest: Value =
+        serde_json::from_slice(&fs::read(bundle.join("manifest.json")).unwrap()).unwrap();
+    assert_eq!(manifest["synthetic"], true);
+
+    let commands = commands(&bundle.join("firmware/README.md"));
+    let [_, run, flash @ ..] = &commands.app[..] else {
+        panic!("{:?}", commands.app);
+    };
+    let ran = shell(&bundle, &commands.setup, run);
+    let line: Value = serde_json::from_slice(&ran.stdout).unwrap();
+    assert_eq!(line["outputs_match"], true, "{line}");
+    assert_eq!(ran.status.code(), Some(0));
+    // The image for the chip is built; nobody flashes it.
+    shell(&bundle, &commands.setup, &flash[0]);
+
+    let [library, link, judge] = &commands.c[..] else {
+        panic!("{:?}", commands.c);
+    };
+    shell(&bundle, &commands.setup, library);
+    shell(&bundle, &commands.setup, link);
+    let clips = manifest["golden"]["clips"].as_array().unwrap();
+    assert_eq!(clips.len(), 2, "a normal and an anomalous clip");
+    for clip in clips {
+        let judge = judge.replace(
+            "../golden/anomaly.wav",
+            &format!("../{}", text(clip, "file")),
+        );
+        let output = run_shell(&bundle, &commands.setup, &judge);
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        println!("{}: {said}", text(clip, "label"));
+        let anomaly = clip["anomaly"].as_bool().unwrap();
+        assert_eq!(output.status.code(), Some(i32::from(anomaly)), "{said}");
+        let score = clip["score"].as_f64().unwrap();
+        let printed: f64 = said.split_whitespace().nth(1).unwrap().parse().unwrap();
+        // The example prints six places, of a number of 24 bits.
+        assert!(
+            (printed - score).abs() <= 1e-6 + score.abs() * 1e-6,
+            "{said} {score}"
+        );
+    }
+    let verdict = |label: &str| {
+        let clip = clips.iter().find(|clip| clip["label"] == label).unwrap();
+        clip["anomaly"].as_bool().unwrap()
+    };
+    // An autoencoder after three epochs knows the loudest faults; a classifier of that age may not.
+    if space == "dense-ae" {
+        assert!(verdict("anomaly") && !verdict("normal"), "{clips:?}");
+    }
+
+    let verified = tool.json(&format!("verify {} --json", bundle.display()));
+    assert_eq!(verified["good"], true, "{verified}");
+    assert_eq!(verified["emulated"][0]["outputs_match"], true, "{verified}");
+    fs::write(bundle.join("golden/outputs.bin"), b"other").unwrap();
+    let output = tool.run(&format!("verify {} --host", bundle.display()));
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("golden/outputs.bin"));
+}
+
+/// What was promised before training is what was seen.
+fn estimates_agree(shown: &Value, target: &str) {
+    let costs = &shown["costs"][target];
+    let seen = &shown["measurements"][0];
+    let share = |estimated: &Value, seen: &Value| {
+        estimated["value"].as_f64().unwrap() / seen.as_f64().unwrap() - 1.0
+    };
+    let ram = share(&costs["ram_bytes"], &seen["ram_bytes"]);
+    let flash = share(&costs["flash_bytes"], &seen["flash_bytes"]);
+    println!(
+        "estimates: RAM {:+.2} %, flash {:+.2} %",
+        100.0 * ram,
+        100.0 * flash
+    );
+    assert!(ram.abs() <= 0.02, "RAM: {costs} {seen}");
+    assert!(flash.abs() <= 0.05, "flash: {costs} {seen}");
+}
+
+/// The commands of a README, by its blocks.
+struct Commands {
+    app: Vec<String>,
+    /// Only where the compiler is Debian's.
+    setup: Vec<String>,
+    c: Vec<String>,
+}
+
+fn commands(readme: &Path) -> Commands {
+    let text = fs::read_to_string(readme).unwrap();
+    let mut blocks: Vec<Vec<String>> = vec![Vec::new()];
+    for line in text.lines() {
+        match line.strip_prefix("    ") {
+            Some(command) => blocks.last_mut().unwrap().push(command.to_string()),
+            None if blocks.last().unwrap().is_empty() => {}
+            None => blocks.push(Vec::new()),
+        }
+    }
+    blocks.retain(|block| !block.is_empty());
+    let [app, setup, c] = <[Vec<String>; 3]>::try_from(blocks).unwrap();
+    let is_debian = !Toolchain::of(Core::CortexM7).is_ok_and(|found| found.is_installed());
+    Commands {
+        app,
+        setup: if is_debian { setup } else { Vec::new() },
+        c,
+    }
+}
+
+/// Runs a command that must succeed in the folder of the firmware.
+fn shell(bundle: &Path, setup: &[String], command: &str) -> Output {
+    let output = run_shell(bundle, setup, command);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command}: {errors}");
+    output
+}
+
+fn run_shell(bundle: &Path, setup: &[String], command: &str) -> Output {
+    let mut shell = Command::new("sh");
+    for variable in ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "CARGO_BUILD_TARGET"] {
+        shell.env_remove(variable);
+    }
+    let script = [setup, &[command.to_string()]].concat().join("\n");
+    shell
+        .args(["-ec", &script])
+        .current_dir(bundle.join("firmware"))
+        .env("CARGO_TARGET_DIR", shared_folder("bundle"))
+        .output()
+        .unwrap()
+}
+
+/// Kept between tests and their runs.
+fn shared_folder(name: &str) -> PathBuf {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+    fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+fn tools_are_there(core: Core) -> bool {
+    let missing = ["qemu-system-arm", "arm-none-eabi-gcc"]
+        .into_iter()
+        .find(|tool| find_program(tool).is_none())
+        .map(|tool| format!("{tool} is not installed"));
+    let no_compiler = Toolchain::of(core).err().map(|error| error.to_string());
+    match missing.or(no_compiler) {
+        None => true,
+        Some(reason) => {
+            assert!(
+                std::env::var("NAS_REQUIRE_TOOLS").as_deref() != Ok("1"),
+                "{reason}"
+            );
+            println!("skipped: {reason}");
+            false
+        }
+    }
+}
+
+fn text<'a>(value: &'a Value, key: &str) -> &'a str {
+    value[key].as_str().unwrap()
+}
