@@ -30,6 +30,10 @@ pub struct Micros(pub f64);
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
 pub struct Microjoules(pub f64);
 
+/// What a battery holds, in milliwatt hours.
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
+pub struct MilliwattHours(pub f64);
+
 /// A span of wall-clock time, such as `10m`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Span(pub Duration);
@@ -81,6 +85,20 @@ impl FromStr for Microjoules {
             ("j", 1e6),
         ];
         scaled(text, UNITS, "an energy", "`300uJ` or `2mJ`").map(Microjoules)
+    }
+}
+
+impl FromStr for MilliwattHours {
+    type Err = UnitError;
+    fn from_str(text: &str) -> Result<Self, UnitError> {
+        const UNITS: &[(&str, f64)] = &[("mwh", 1.0), ("wh", 1e3)];
+        scaled(
+            text,
+            UNITS,
+            "the energy of a battery",
+            "`1000mWh` or `2.5Wh`",
+        )
+        .map(MilliwattHours)
     }
 }
 

@@ -269,6 +269,13 @@ fn a_network_is_costed_and_explained() {
         );
     }
 
+    let sleepy = tool.json(&format!(
+        "estimate {name} --target m7 --period 10s --battery 1000mWh --json"
+    ));
+    let number = |key: &str| sleepy[0][key]["value"].as_f64().unwrap();
+    let days = 1000.0 / number("mean_power_mw") / 24.0;
+    assert!((number("battery_days") / days - 1.0).abs() < 1e-9);
+
     // A budget just below what the trial needs is exceeded, and some change keeps to it.
     let ram = trial["costs"]["u55"]["ram_bytes"]["value"]
         .as_u64()

@@ -8,8 +8,11 @@ use crate::{
     graph::{Graph, Shape, plan},
     search::Change,
     space::Candidate,
-    target::{self, Bottleneck, Budget, Cost, Estimate, Metric, Target, Unit},
-    units::{Bytes, Count, Micros},
+    target::{
+        self, ArenaRule, Bottleneck, Budget, Cost, Estimate, Metric, RamParts, Target, Unit,
+        energy::{self, EnergyError},
+    },
+    units::{Bytes, Count, Micros, three_digits},
 };
 
 /// A network to be costed: that of a file, or a candidate with its front end.
@@ -29,6 +32,24 @@ pub struct TargetCosts {
     pub layers: Vec<Layer>,
     /// The probability that all budgets and memories hold, and the cost that is least likely to.
     pub fit: (f64, Option<Metric>),
+    pub ram: RamParts,
+    pub arena: ArenaRule,
+    /// Where a duty cycle was asked for.
+    pub power: Option<Result<Power, EnergyError>>,
+}
+
+/// How often a device infers, and from what it lives.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Duty {
+    pub period_us: f64,
+    pub battery_mwh: Option<f64>,
+}
+
+/// Mean power of a duty cycle, and the days that the battery lasts.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Power {
+    pub mean_mw: Cost,
+    pub days: Option<Cost>,
 }
 
 /// One operator on one target.
@@ -62,10 +83,18 @@ impl Network {
 }
 
 /// What a network costs on a target.
-pub fn target_costs(network: &Network, target: &Target, budget: &Budget) -> TargetCosts {
-    let estimate = match network {
-        Network::File { graph, .. } => target::estimate_graph(graph, target),
-        Network::Trial { candidate, .. } => target::estimate(candidate, target),
+pub fn target_costs(
+    network: &Network,
+    target: &Target,
+    budget: &Budget,
+    duty: Option<&Duty>,
+) -> TargetCosts {
+    let (estimate, front_end) = match network {
+        Network::File { graph, .. } => (target::estimate_graph(graph, target), None),
+        Network::Trial { candidate, .. } => (
+            target::estimate(candidate, target),
+            Some(&candidate.front_end),
+        ),
     };
     let graph = network.graph();
     let live = plan::timeline(graph);
@@ -96,8 +125,21 @@ pub fn target_costs(network: &Network, target: &Target, budget: &Budget) -> Targ
             .map(layer)
             .collect(),
         fit: budget.fit(target, &estimate),
+        ram: target::ram_parts(front_end, graph, target),
+        arena: target.runtime.arena,
+        power: duty.map(|duty| power(&estimate, target, duty)),
         estimate,
     }
+}
+
+fn power(estimate: &Estimate, target: &Target, duty: &Duty) -> Result<Power, EnergyError> {
+    let energy = energy::period_energy_uj(estimate, target, duty.period_us)?;
+    let mean_mw = energy::mean_power_mw(&energy, duty.period_us);
+    let days = duty.battery_mwh;
+    Ok(Power {
+        mean_mw,
+        days: days.map(|battery_mwh| energy::battery_days(battery_mwh, &mean_mw)),
+    })
 }
 
 fn scaled(cost: Cost, factor: f64) -> Cost {
@@ -150,7 +192,36 @@ pub fn table(network: &Network, costs: &[TargetCosts]) -> String {
     text + &format!(
         "\n\nCosts: {}; `nas targets NAME` says from what. In brackets the band in which the true cost probably lies.\n",
         sources.join(", ")
-    )
+    ) + &power_lines(costs)
+}
+
+/// Mean power and battery life per target, where a duty cycle was asked for.
+fn power_lines(costs: &[TargetCosts]) -> String {
+    let line = |costs: &TargetCosts| {
+        let text = match costs.power.as_ref()? {
+            Err(error) => error.to_string(),
+            Ok(power) => {
+                let mean = plain_band(&power.mean_mw);
+                let days = power
+                    .days
+                    .map(|days| format!(", battery {} days", plain_band(&days)));
+                format!("mean power {mean} mW{}", days.unwrap_or_default())
+            }
+        };
+        Some(format!("{}: {text}\n", costs.target))
+    };
+    let lines: String = costs.iter().filter_map(line).collect();
+    match lines.is_empty() {
+        true => lines,
+        false => format!(
+            "\n{lines}Idle power counts for the rest of the period; regulator and self-discharge do not.\n"
+        ),
+    }
+}
+
+fn plain_band(cost: &Cost) -> String {
+    let [value, low, high] = [cost.value, cost.low, cost.high].map(three_digits);
+    format!("{value} ({low} to {high})")
 }
 
 /// Every operator on one target.
@@ -201,7 +272,26 @@ pub fn layer_table(costs: &TargetCosts) -> String {
         "live RAM",
     ];
     let rows = costs.layers.iter().enumerate().map(row).collect();
-    format!("Operators on {}\n{}\n", costs.target, grid(&header, rows))
+    let arena = match costs.arena {
+        ArenaRule::Plan => "our memory plan",
+        ArenaRule::Tflm => "the rule of TFLite Micro's arena",
+    };
+    let bytes = |value: f64| Bytes(value.round() as u64);
+    let RamParts {
+        arena: arena_bytes,
+        front_end,
+        stack,
+        state,
+    } = costs.ram;
+    format!(
+        "Operators on {}\n{}\nRAM: arena {} by {arena}, front end {}, stack {}, state {}\n",
+        costs.target,
+        grid(&header, rows),
+        bytes(arena_bytes),
+        bytes(front_end),
+        bytes(stack),
+        bytes(state),
+    )
 }
 
 /// What `nas estimate --json` prints: one object per target.
@@ -213,7 +303,7 @@ pub fn document(costs: &[TargetCosts]) -> Value {
             latency_us,
             energy_uj,
         } = &costs.estimate;
-        json!({
+        let mut document = json!({
             "target": costs.target,
             "cycles": CostDocument::from(&costs.cycles),
             "latency_us": CostDocument::from(latency_us),
@@ -221,7 +311,15 @@ pub fn document(costs: &[TargetCosts]) -> Value {
             "ram_bytes": CostDocument::from(ram_bytes),
             "flash_bytes": CostDocument::from(flash_bytes),
             "layers": costs.layers.iter().enumerate().map(layer_document).collect::<Vec<_>>(),
-        })
+        });
+        if let Some(power) = &costs.power {
+            let known = power.as_ref().ok();
+            document["mean_power_mw"] =
+                json!(known.map(|power| CostDocument::from(&power.mean_mw)));
+            let days = known.and_then(|power| power.days);
+            document["battery_days"] = json!(days.map(|days| CostDocument::from(&days)));
+        }
+        document
     };
     costs.iter().map(target).collect()
 }

@@ -261,6 +261,7 @@ impl<'f, 'a> Reader<'f, 'a> {
         });
         Ok(())
     }
+
     /// An operator that reads all of `inputs` and writes `output`, without weights and activation.
     pub(super) fn plain(
         &mut self,
@@ -280,6 +281,7 @@ impl<'f, 'a> Reader<'f, 'a> {
             weights: None,
         })
     }
+
     pub(super) fn tensor(&self, index: i32) -> Result<&'f FileTensor<'a>, Problem> {
         usize::try_from(index)
             .ok()
