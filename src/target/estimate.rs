@@ -198,20 +198,29 @@ fn estimate_parts(front_end: Option<&FrontEnd>, graph: &Graph, target: &Target) 
         time.start_us += npu.start_cycles.value / target.cpu.clock.value;
     }
     Estimate {
-        ram_bytes: ram_cost(&ram, target),
+        ram_bytes: ram_cost(&ram, arena_error_bytes(graph, target), target),
         flash_bytes: flash_cost(&flash_parts(front_end, graph, target), target),
         latency_us: time.latency_us(target),
         energy_uj: time.energy_uj(target),
     }
 }
 
-fn ram_cost(parts: &RamParts, target: &Target) -> Cost {
+/// What is not known of the arena.
+fn arena_error_bytes(graph: &Graph, target: &Target) -> f64 {
+    match target.runtime.arena {
+        ArenaRule::Plan => 0.0,
+        ArenaRule::Tflm => tflm::error_bytes(graph) as f64,
+    }
+}
+
+fn ram_cost(parts: &RamParts, arena_error_bytes: f64, target: &Target) -> Cost {
     let runtime = &target.runtime;
-    let error_bytes =
-        (parts.stack * runtime.stack_bytes.error).hypot(parts.state * runtime.state_bytes.error);
+    let error_bytes = (parts.stack * runtime.stack_bytes.error)
+        .hypot(parts.state * runtime.state_bytes.error)
+        .hypot(arena_error_bytes);
     let value = parts.arena + parts.front_end + parts.stack + parts.state;
     // What is exact cannot be undercut.
-    let low = (value - error_bytes).max(parts.arena + parts.front_end);
+    let low = (value - error_bytes).max(parts.arena - arena_error_bytes + parts.front_end);
     Cost {
         value,
         low,

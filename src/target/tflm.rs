@@ -33,6 +33,11 @@ pub fn arena_bytes(graph: &Graph) -> usize {
     planned_bytes(graph) + MODEL_BYTES + graph.ops.iter().map(kept).sum::<usize>()
 }
 
+/// How far [`arena_bytes`] may be off: nothing for one operator, half of what is kept for each further one.
+pub fn error_bytes(graph: &Graph) -> usize {
+    OP_BYTES / 2 * graph.ops.len().saturating_sub(1)
+}
+
 /// One planned buffer: a tensor, or the scratch memory of an operator.
 #[derive(Debug, Clone, Copy)]
 struct Buffer {

@@ -197,7 +197,7 @@ fn suggestions_shrink_the_largest_uncertainty() {
     let rows: Vec<Measurement> = (1..8)
         .map(|i| {
             let wobble = 1.0 + 0.02 * f64::from(i % 3);
-            let (macs, outputs) = (1e6 * f64::from(i), 400.0 * f64::from(i % 4));
+            let (macs, outputs) = (1e6 * f64::from(i), 2e4 * f64::from(i % 4));
             measurement(
                 "n",
                 ["a", "b"][i as usize % 2],
