@@ -1,4 +1,5 @@
 mod cli;
+mod data;
 mod layers;
 mod networks;
 mod oracle;
