@@ -1,6 +1,7 @@
 mod bundle;
 mod cli;
 mod firmware;
+mod data;
 mod layers;
 mod networks;
 mod oracle;

@@ -4,13 +4,12 @@ use std::{fs, io::Write, path::PathBuf};
 
 use super::{Failure, Global, open};
 use crate::{
-    data::{Clip, Dataset, Label, Split, SplitBy},
+    data::{Clip, Dataset, Label, Layout, Split, SplitBy},
     evaluate::{Model, Rescorer, ScoreBy},
     features::{Features, Matrix},
     report::{dcase, json},
     score::{
-        self, Against, ClipScore, Official, OperatingPoint, Pooling, Summary, dcase_sections,
-        quantile, summarise,
+        self, Against, ClipScore, Official, OperatingPoint, Pooling, Summary, quantile, summarise,
     },
     units::Span,
 };
@@ -159,10 +158,13 @@ impl Args {
                 quantile(&scores, THRESHOLD_QUANTILE)
             }
         };
-        let sections = dcase_sections(&labelled, Against::All, &|_| f64::NAN);
+        let against = match dataset.layout {
+            Layout::Dcase2021 => Against::Own,
+            _ => Against::All,
+        };
         Ok(Scored {
             summary: summarise(&labelled),
-            official: score::official(&sections, &labelled),
+            official: score::official(&labelled, against),
             threshold: point.map(|point| point.threshold).or(fitted),
             point,
             labelled,

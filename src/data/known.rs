@@ -33,7 +33,7 @@ pub const KNOWN_DATASETS: &[KnownDataset] = &[
     },
     KnownDataset {
         name: "ToyADMOS",
-        holds: "toy car, toy conveyor, toy train: 48 kHz from 4 microphones, many faults; its layout needs a manifest",
+        holds: "toy car, toy conveyor, toy train: 48 kHz from 4 microphones, of which the first is taken; many faults",
         address: "Zenodo 3351307 (doi:10.5281/zenodo.3351307), split 7z archives",
         licence: "NTT's evaluation licence",
         size: "197 GB packed",
@@ -44,6 +44,22 @@ pub const KNOWN_DATASETS: &[KnownDataset] = &[
         address: "Zenodo 3678171 (development), 3727685 (additional training), 3841772 (evaluation)",
         licence: "CC BY-NC-SA 4.0",
         size: "about 19 GB",
+    },
+    KnownDataset {
+        name: "UrbanSound8K",
+        holds: "8,732 slices of up to 4 s of ten city sounds in ten folds, any rate and sample format; events against \
+                background",
+        address: "Zenodo 1203745 (doi:10.5281/zenodo.1203745)",
+        licence: "CC BY-NC",
+        size: "6 GB packed",
+    },
+    KnownDataset {
+        name: "ESC-50",
+        holds: "2,000 clips of 5 s of fifty environmental sounds in five folds, 44.1 kHz; no anomalies, so that \
+                stand-ins steer",
+        address: "GitHub karolpiczak/ESC-50",
+        licence: "CC BY-NC, the ESC-10 subset CC BY",
+        size: "600 MB packed",
     },
     KnownDataset {
         name: "MLPerf Tiny anomaly detection",

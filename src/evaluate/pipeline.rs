@@ -139,15 +139,15 @@ impl Pipeline {
         self.test.note.iter().cloned().collect()
     }
 
-    /// Frames that the shortest training or test clip has at a hop length.
+    /// Frames that nine of ten clips have at a hop length; the few shorter ones shall not decide which windows there are.
+    ///
+    /// A clip that is shorter than a window neither trains nor counts.
     pub fn shortest_clip_frames(&self, spec: &FeatureSpec) -> Result<usize, FeatureError> {
         let features = self.store.get(&self.dataset, spec)?;
-        let frames = features
-            .clips
-            .iter()
-            .map(Matrix::frames)
-            .filter(|&frames| frames > 0);
-        Ok(frames.min().unwrap_or(0))
+        let frames = features.clips.iter().map(Matrix::frames);
+        let mut frames: Vec<usize> = frames.filter(|&frames| frames > 0).collect();
+        frames.sort_unstable();
+        Ok(frames.get(frames.len() / 10).copied().unwrap_or(0))
     }
 
     /// The standardised features for a front end; made once, by the first thread that asks.

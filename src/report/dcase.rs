@@ -24,13 +24,18 @@ pub struct CsvFile {
 
 /// Scores and decisions of the test clips per machine and section, and `result.csv` where there are labels.
 ///
-/// The layout decides the year's form; other layouts are written as 2022 and later.
+/// The layout decides the year's form; other layouts are written as 2020 where sections are machine IDs (`id_04`), and as
+/// 2022 and later elsewhere.
 pub fn dcase_files(
     layout: Layout,
     judged: &[Judged],
     labelled: &[ClipScore],
     threshold_of: &dyn Fn(&ClipScore) -> f64,
 ) -> Vec<CsvFile> {
+    let has_ids = judged
+        .iter()
+        .any(|judged| judged.clip.section.starts_with("id_"));
+    let layout = if has_ids { Layout::Dcase2020 } else { layout };
     let mut groups: BTreeMap<String, Vec<&Judged>> = BTreeMap::new();
     for judged in judged
         .iter()

@@ -48,9 +48,12 @@ pub enum Against {
 pub struct Official {
     /// Harmonic mean of AUC (source), AUC (target) and pAUC over machines and sections.
     pub score: f64,
-    /// Half the width of the 95 % interval: the mean of the jackknife's for AUC and for pAUC, over all clips pooled, as
-    /// the evaluator of 2023 takes it. `None` with fewer than three clips.
+    /// Half the width of its 95 % interval, by leaving out one clip at a time. `None` with fewer than three clips, or
+    /// where a class has but one.
     pub half_width: Option<f64>,
+    /// What the evaluator of 2023 prints as such: the mean for AUC and for pAUC over all clips pooled, without the factor
+    /// of clips less one that its source has (Mesaros et al. 2019, section IV). Only for comparison with published ones.
+    pub evaluator_half_width: Option<f64>,
 }
 
 /// Figures per machine and section, in the order of their names. A clip is called anomalous above `threshold_of`.
@@ -104,8 +107,28 @@ pub fn dcase_sections(
     sections.into_iter().map(figures).collect()
 }
 
-/// The official score of these sections and its interval from their clips; `None` where no section has figures.
-pub fn official(sections: &[SectionFigures], clips: &[ClipScore]) -> Option<Official> {
+/// The official score of labelled clips; `None` where no section has figures.
+pub fn official(clips: &[ClipScore], against: Against) -> Option<Official> {
+    let score =
+        |clips: &[ClipScore]| official_score(&dcase_sections(clips, against, &|_| f64::NAN));
+    let areas = [
+        jackknife(clips, &|clips| auc_of(clips, &auc)),
+        jackknife(clips, &|clips| {
+            auc_of(clips, &|n, a| pauc(n, a, PAUC_MAX_FPR))
+        }),
+    ];
+    let evaluator = match areas {
+        [Some(area), Some(partial)] => Some((area + partial) / 2.0 / (clips.len() as f64 - 1.0)),
+        _ => None,
+    };
+    Some(Official {
+        score: score(clips)?,
+        half_width: jackknife(clips, &score),
+        evaluator_half_width: evaluator,
+    })
+}
+
+fn official_score(sections: &[SectionFigures]) -> Option<f64> {
     let mut figures = Vec::new();
     for section in sections {
         figures.extend(section.source.auc);
@@ -117,47 +140,36 @@ pub fn official(sections: &[SectionFigures], clips: &[ClipScore]) -> Option<Offi
         .iter()
         .map(|figure| figure.max(f64::EPSILON))
         .collect();
-    Some(Official {
-        score: harmonic_mean(&floored)?,
-        half_width: pooled_half_width(clips),
-    })
+    harmonic_mean(&floored)
 }
 
-fn pooled_half_width(clips: &[ClipScore]) -> Option<f64> {
-    let area = jackknife_half_width(clips, &|normal, anomaly| auc(normal, anomaly))?;
-    let partial = jackknife_half_width(clips, &|normal, anomaly| {
-        pauc(normal, anomaly, PAUC_MAX_FPR)
-    })?;
-    Some((area + partial) / 2.0)
-}
-
-/// Half the width of the 95 % interval of a figure by leaving out one clip at a time (Mesaros et al. 2019, section IV).
-///
-/// `None` with fewer than three clips, or where leaving one out leaves a class empty.
-pub fn jackknife_half_width(
-    clips: &[ClipScore],
-    figure: &dyn Fn(&[f64], &[f64]) -> Option<f64>,
-) -> Option<f64> {
-    if clips.len() < 3 {
-        return None;
-    }
+fn auc_of(clips: &[ClipScore], area: &dyn Fn(&[f64], &[f64]) -> Option<f64>) -> Option<f64> {
     let of = |anomaly: bool| -> Vec<f64> {
         let chosen = clips.iter().filter(|clip| clip.anomaly == anomaly);
         chosen.map(|clip| clip.score).collect()
     };
-    let (normal, anomaly) = (of(false), of(true));
-    let without = |scores: &[f64], idx: usize| [&scores[..idx], &scores[idx + 1..]].concat();
+    area(&of(false), &of(true))
+}
+
+/// Half the width of the 95 % interval of a figure by the jackknife.
+///
+/// `None` with fewer than three clips, or where the figure cannot be had without one of them.
+fn jackknife(clips: &[ClipScore], figure: &dyn Fn(&[ClipScore]) -> Option<f64>) -> Option<f64> {
+    if clips.len() < 3 {
+        return None;
+    }
+    let mut rest = clips.to_vec();
     let mut figures = Vec::with_capacity(clips.len());
-    for idx in 0..normal.len() {
-        figures.push(figure(&without(&normal, idx), &anomaly)?);
+    for idx in 0..clips.len() {
+        let left_out = rest.swap_remove(idx);
+        figures.push(figure(&rest));
+        rest.push(left_out);
+        let last = rest.len() - 1;
+        rest.swap(idx, last);
     }
-    for idx in 0..anomaly.len() {
-        figures.push(figure(&normal, &without(&anomaly, idx))?);
-    }
+    let figures: Vec<f64> = figures.into_iter().collect::<Option<_>>()?;
     let n = figures.len() as f64;
     let centre = mean(&figures);
     let squares: f64 = figures.iter().map(|figure| (figure - centre).powi(2)).sum();
-    // The deviation that the evaluator uses: the cited formula has (n - 1) / n in place of 1 / (n (n - 1)).
-    let deviation = (squares / (n * (n - 1.0))).sqrt();
-    Some(student_quantile(0.975, n - 1.0) * deviation)
+    Some(student_quantile(0.975, n - 1.0) * (squares * (n - 1.0) / n).sqrt())
 }

@@ -252,6 +252,14 @@ struct DcaseGolden {
     cases: Vec<DcaseCase>,
     /// Probability, degrees of freedom, quantile.
     student: Vec<[f64; 3]>,
+    kendall: Vec<Kendall>,
+}
+
+#[derive(Deserialize)]
+struct Kendall {
+    a: Vec<f64>,
+    b: Vec<f64>,
+    tau: f64,
 }
 
 #[derive(Deserialize)]
@@ -262,6 +270,7 @@ struct DcaseCase {
     rows: Vec<std::collections::BTreeMap<String, serde_json::Value>>,
     official: f64,
     half_width: f64,
+    evaluator_half_width: f64,
 }
 
 /// The bar for agreement with the evaluators is 1e-9; both sides add a few hundred doubles.
@@ -270,6 +279,12 @@ fn dcase_tables_are_those_of_its_evaluator() {
     let golden: DcaseGolden =
         serde_json::from_str(include_str!("../../tests/golden/dcase.json")).unwrap();
     assert_eq!((golden.cases.len(), golden.student.len()), (3, 15));
+    assert_eq!(golden.kendall.len(), 4);
+    for case in &golden.kendall {
+        close(kendall_tau(&case.a, &case.b).unwrap(), case.tau);
+    }
+    assert_eq!(kendall_tau(&[1.0, 1.0], &[1.0, 2.0]), None);
+    assert_eq!(kendall_tau(&[1.0], &[]), None);
     for case in &golden.cases {
         let clips: Vec<ClipScore> = case
             .clips
@@ -303,10 +318,12 @@ fn dcase_tables_are_those_of_its_evaluator() {
                 close(figures.f1, of(&format!("f1_{idx}")));
             }
         }
-        let official = official(&sections, &clips).unwrap();
+        let official = official(&clips, Against::All).unwrap();
         close(official.score, case.official);
-        // The quantile below enters it.
+        // The quantile below enters them.
         assert!((official.half_width.unwrap() - case.half_width).abs() < 1e-9);
+        let evaluator = official.evaluator_half_width.unwrap();
+        assert!((evaluator - case.evaluator_half_width).abs() < 1e-9);
     }
     for [p, dof, expected] in golden.student {
         let found = super::statistics::student_quantile(p, dof);

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Writes dcase.json, the reference for src/score/dcase.rs. Needs scikit-learn, scipy and numpy.
+"""Writes dcase.json, the reference for src/score/dcase.rs and statistics.rs. Needs scikit-learn, scipy and numpy.
 
 The figures of DCASE 2023 Task 2's evaluator, written from its formulas: AUC of a domain's normal clips against all
 anomalies of the section, pAUC of the section, decisions of the domain's own clips, the official score as harmonic mean
-of all AUCs and pAUCs, and its 95 % interval as the mean of two jackknife intervals over all clips pooled.
+of all AUCs and pAUCs, its 95 % interval by the jackknife,
+and the interval that the evaluator prints: the mean of two over all clips pooled.
 """
 
 import json
@@ -20,6 +21,26 @@ def jackknife(figure, truth, scores):
     n = len(truth)
     figures = np.array([figure(np.delete(truth, i), np.delete(scores, i)) for i in range(n)])
     deviation = np.sqrt(np.sum((figures - figures.mean()) ** 2) / (n * (n - 1)))
+    return abs(scipy.stats.t.ppf(0.025, n - 1)) * deviation
+
+
+def official(clips):
+    areas = []
+    for machine, section in sorted({(clip[0], clip[1]) for clip in clips}):
+        rows = np.array([clip[2:] for clip in clips if (clip[0], clip[1]) == (machine, section)])
+        target, truth, scores = rows.T
+        for domain in (0, 1):
+            chosen = (target == domain) | (truth == 1)
+            areas.append(metrics.roc_auc_score(truth[chosen], scores[chosen]))
+        areas.append(metrics.roc_auc_score(truth, scores, max_fpr=0.1))
+    return scipy.stats.hmean(areas)
+
+
+def half_width(clips):
+    """The jackknife as in its source, of the official score itself."""
+    n = len(clips)
+    figures = np.array([official(clips[:i] + clips[i + 1 :]) for i in range(n)])
+    deviation = np.sqrt((n - 1) / n * np.sum((figures - figures.mean()) ** 2))
     return abs(scipy.stats.t.ppf(0.025, n - 1)) * deviation
 
 
@@ -59,7 +80,8 @@ def case(machines, sections, per_group, decimals):
         "clips": clips,
         "rows": rows,
         "official": scipy.stats.hmean(areas),
-        "half_width": float(np.mean(widths)),
+        "half_width": half_width(clips),
+        "evaluator_half_width": float(np.mean(widths)),
     }
 
 
@@ -69,6 +91,8 @@ cases = [
     case(["ToyCar", "bandsaw", "valve"], ["00"], 12, 5),
 ]
 student = [[p, dof, scipy.stats.t.ppf(p, dof)] for p in (0.6, 0.975, 0.999) for dof in (1, 2, 7, 99, 1399)]
-golden = {"cases": cases, "student": student}
+pairs = [(rng.integers(0, 6, 20).tolist(), rng.integers(0, 9, 20).tolist()) for _ in range(4)]
+kendall = [{"a": a, "b": b, "tau": scipy.stats.kendalltau(a, b).statistic} for a, b in pairs]
+golden = {"cases": cases, "student": student, "kendall": kendall}
 path = pathlib.Path(__file__).with_name("dcase.json")
 path.write_text(json.dumps(golden) + "\n")
