@@ -9,8 +9,8 @@ use nas_kernels::blob;
 
 use super::{
     ArenaRule, Contents, Cost, CostSource, Target,
-    ethos_u55::{self, NpuCycles},
-    profile::{Coefficient, Term},
+    ethos_u55::{self, NpuCycles, NpuPlan},
+    profile::{Coefficient, Term, WeightMemory},
     tflm,
 };
 use crate::{
@@ -62,6 +62,8 @@ pub enum Bottleneck {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct RamParts {
     pub arena: f64,
+    /// Encoded weights, where an NPU reads them from RAM.
+    pub weights: f64,
     pub front_end: f64,
     pub stack: f64,
     pub state: f64,
@@ -81,20 +83,46 @@ pub struct FlashParts {
 
 /// Costs of a candidate: front end and network.
 pub fn estimate(candidate: &Candidate, target: &Target) -> Estimate {
-    estimate_parts(Some(&candidate.front_end), &candidate.graph, target)
+    let graph = &candidate.graph;
+    estimate_parts(
+        Some(&candidate.front_end),
+        graph,
+        npu_plan(graph, None, target),
+        target,
+    )
 }
 
 /// Costs of a network without a front end, as it comes out of a model file.
 pub fn estimate_graph(graph: &Graph, target: &Target) -> Estimate {
-    estimate_parts(None, graph, target)
+    estimate_parts(None, graph, npu_plan(graph, None, target), target)
+}
+
+/// Costs of a network whose int8 weights are known, in TFLite's layout, one entry per operator.
+///
+/// They matter where an NPU reads weights compressed; before training their size is guessed.
+pub fn estimate_weighted(graph: &Graph, weights: &[Option<&[i8]>], target: &Target) -> Estimate {
+    let plan = npu_plan(graph, Some(weights), target);
+    estimate_parts(None, graph, plan, target)
+}
+
+/// How a target's NPU runs a network; `None` on targets without one.
+pub fn npu_plan(
+    graph: &Graph,
+    weights: Option<&[Option<&[i8]>]>,
+    target: &Target,
+) -> Option<NpuPlan> {
+    let npu = target.npu.as_ref()?;
+    let codings = weights.map(|weights| ethos_u55::codings(graph, weights, npu));
+    Some(ethos_u55::plan(graph, npu, codings.as_deref()))
 }
 
 /// Costs of every operator, for tables; the front end is not among them.
 pub fn op_costs(graph: &Graph, target: &Target) -> Vec<OpCost> {
+    let npu_plan = npu_plan(graph, None, target);
     let empty = Time::new(graph, target);
     let op_cost = |(op_idx, op)| {
         let mut time = empty;
-        let (unit, bottleneck) = time.add_op(graph, op, target);
+        let (unit, bottleneck) = time.add_op(graph, op, on_npu(&npu_plan, op_idx), target);
         let clock_mhz = match (unit, &target.npu) {
             (Unit::Npu, Some(npu)) => npu.clock.value,
             _ => target.cpu.clock.value,
@@ -129,8 +157,36 @@ pub fn front_end_latency_us(front_end: &FrontEnd, target: &Target) -> Cost {
 
 /// RAM by use.
 pub fn ram_parts(front_end: Option<&FrontEnd>, graph: &Graph, target: &Target) -> RamParts {
+    ram_parts_of(front_end, graph, &npu_plan(graph, None, target), target)
+}
+
+/// Flash by use.
+pub fn flash_parts(front_end: Option<&FrontEnd>, graph: &Graph, target: &Target) -> FlashParts {
+    flash_parts_of(front_end, graph, &npu_plan(graph, None, target), target)
+}
+
+/// Cycles of an operator on the NPU; `None` where it runs on the CPU.
+fn on_npu(plan: &Option<NpuPlan>, op_idx: usize) -> Option<NpuCycles> {
+    plan.as_ref().and_then(|plan| plan.ops[op_idx])
+}
+
+fn ram_parts_of(
+    front_end: Option<&FrontEnd>,
+    graph: &Graph,
+    npu_plan: &Option<NpuPlan>,
+    target: &Target,
+) -> RamParts {
+    let arena = match npu_plan {
+        Some(plan) => plan.sram_bytes,
+        None => arena_bytes(graph, target),
+    };
+    let weights = match (npu_plan, &target.npu) {
+        (Some(plan), Some(npu)) if npu.weights_in == WeightMemory::Sram => plan.constant_bytes,
+        _ => 0,
+    };
     RamParts {
-        arena: arena_bytes(graph, target) as f64,
+        arena: arena as f64,
+        weights: weights as f64,
         front_end: front_end.map_or(0, front_end_ram) as f64,
         stack: target.runtime.stack(graph).value,
         state: target.runtime.state_bytes.value,
@@ -145,29 +201,31 @@ fn arena_bytes(graph: &Graph, target: &Target) -> usize {
     }
 }
 
-/// Flash by use.
-pub fn flash_parts(front_end: Option<&FrontEnd>, graph: &Graph, target: &Target) -> FlashParts {
+fn flash_parts_of(
+    front_end: Option<&FrontEnd>,
+    graph: &Graph,
+    npu_plan: &Option<NpuPlan>,
+    target: &Target,
+) -> FlashParts {
     let (mut weights, mut channels, mut structure) = (0.0, 0.0, 0.0);
-    for op in &graph.ops {
-        let op_weights = graph.op_weight_len(op) as f64;
-        let op_channels = graph.op_bias_len(op);
-        match &target.npu {
-            Some(npu) if ethos_u55::supports(op) => {
-                weights += op_weights * npu.weight_encoding.value;
-                channels += (op_channels * ethos_u55::CHANNEL_BYTES) as f64;
-                structure += 400.0 * npu.command_stream.value;
-            }
-            _ => {
-                weights += op_weights;
-                // Bias, multiplier and shift per channel; FULLY_CONNECTED has one multiplier.
-                let scales = match op.kind {
-                    OpKind::FullyConnected => 1,
-                    _ => op_channels,
-                };
-                channels += (4 * op_channels + 5 * scales) as f64;
-                structure += blob::OP_BYTES as f64;
-            }
+    for (op_idx, op) in graph.ops.iter().enumerate() {
+        if on_npu(npu_plan, op_idx).is_some() {
+            continue;
         }
+        let op_channels = graph.op_bias_len(op);
+        weights += graph.op_weight_len(op) as f64;
+        // Bias, multiplier and shift per channel; FULLY_CONNECTED has one multiplier.
+        let scales = match op.kind {
+            OpKind::FullyConnected => 1,
+            _ => op_channels,
+        };
+        channels += (4 * op_channels + 5 * scales) as f64;
+        structure += blob::OP_BYTES as f64;
+    }
+    if let (Some(plan), Some(npu)) = (npu_plan, &target.npu) {
+        // Biases and scales are part of the encoded weights.
+        weights += plan.constant_bytes as f64;
+        structure += plan.command_bytes as f64 * npu.command_stream.value;
     }
     structure += (blob::HEADER_BYTES + blob::TENSOR_BYTES * graph.tensors.len()) as f64;
     FlashParts {
@@ -182,24 +240,33 @@ pub fn flash_parts(front_end: Option<&FrontEnd>, graph: &Graph, target: &Target)
 /// Relative error of the blob's structure: alignment, up to 18 bytes an operator, is not counted.
 const BLOB_ERROR: f64 = 0.2;
 
+/// Relative error of the SRAM of an NPU: Vela's allocator leaves gaps that are not modelled (`docs/estimates.md`).
+const NPU_ARENA_ERROR: f64 = 0.1;
+
 /// One element of SOFTMAX costs as much as this many of ADD: 235 and 15 cycles on a Cortex-M55 with CMSIS-NN.
 const SOFTMAX_ADDS: f64 = 16.0;
 
-fn estimate_parts(front_end: Option<&FrontEnd>, graph: &Graph, target: &Target) -> Estimate {
-    let ram = ram_parts(front_end, graph, target);
+fn estimate_parts(
+    front_end: Option<&FrontEnd>,
+    graph: &Graph,
+    npu_plan: Option<NpuPlan>,
+    target: &Target,
+) -> Estimate {
+    let ram = ram_parts_of(front_end, graph, &npu_plan, target);
     let mut time = Time::of_arena(ram.arena, target);
     if let Some(front_end) = front_end {
         time.add_front_end(front_end);
     }
-    for op in &graph.ops {
-        time.add_op(graph, op, target);
+    for (op_idx, op) in graph.ops.iter().enumerate() {
+        time.add_op(graph, op, on_npu(&npu_plan, op_idx), target);
     }
     if let Some(npu) = &target.npu {
         time.start_us += npu.start_cycles.value / target.cpu.clock.value;
     }
+    let flash = flash_parts_of(front_end, graph, &npu_plan, target);
     Estimate {
         ram_bytes: ram_cost(&ram, arena_error_bytes(graph, target), target),
-        flash_bytes: flash_cost(&flash_parts(front_end, graph, target), target),
+        flash_bytes: flash_cost(&flash, target),
         latency_us: time.latency_us(target),
         energy_uj: time.energy_uj(target),
     }
@@ -215,10 +282,16 @@ fn arena_error_bytes(graph: &Graph, target: &Target) -> f64 {
 
 fn ram_cost(parts: &RamParts, arena_error_bytes: f64, target: &Target) -> Cost {
     let runtime = &target.runtime;
+    let npu = target.npu.as_ref();
+    let arena_error_bytes = match npu {
+        Some(_) => parts.arena * NPU_ARENA_ERROR,
+        None => arena_error_bytes,
+    };
     let error_bytes = (parts.stack * runtime.stack_bytes.error)
         .hypot(parts.state * runtime.state_bytes.error)
-        .hypot(arena_error_bytes);
-    let value = parts.arena + parts.front_end + parts.stack + parts.state;
+        .hypot(arena_error_bytes)
+        .hypot(parts.weights * npu.map_or(0.0, |npu| npu.weight_encoding.error));
+    let value = parts.arena + parts.weights + parts.front_end + parts.stack + parts.state;
     // What is exact cannot be undercut.
     let low = (value - error_bytes).max(parts.arena - arena_error_bytes + parts.front_end);
     Cost {
@@ -281,27 +354,25 @@ impl Time {
     }
 
     /// Adds one operator. Returns where it runs, and what it waits for.
-    fn add_op(&mut self, graph: &Graph, op: &Op, target: &Target) -> (Unit, Bottleneck) {
-        match &target.npu {
-            Some(npu) if ethos_u55::supports(op) => {
-                let NpuCycles {
-                    compute,
-                    sram,
-                    flash,
-                } = ethos_u55::op_cycles(graph, op, npu);
-                let cycles = compute.max(sram).max(flash);
-                let (bound, bottleneck) = if cycles == compute {
-                    (0, Bottleneck::Compute)
-                } else if cycles == sram {
-                    (1, Bottleneck::Memory)
-                } else {
-                    (2, Bottleneck::Weights)
-                };
-                self.npu_us[bound] += cycles / npu.clock.value;
-                (Unit::Npu, bottleneck)
-            }
-            _ => (Unit::Cpu, self.add_cpu_op(graph, op, target)),
-        }
+    fn add_op(
+        &mut self,
+        graph: &Graph,
+        op: &Op,
+        on_npu: Option<NpuCycles>,
+        target: &Target,
+    ) -> (Unit, Bottleneck) {
+        let (Some(cycles), Some(npu)) = (on_npu, &target.npu) else {
+            return (Unit::Cpu, self.add_cpu_op(graph, op, target));
+        };
+        let (bound, bottleneck) = if cycles.compute >= cycles.sram.max(cycles.flash) {
+            (0, Bottleneck::Compute)
+        } else if cycles.sram >= cycles.flash {
+            (1, Bottleneck::Memory)
+        } else {
+            (2, Bottleneck::Weights)
+        };
+        self.npu_us[bound] += cycles.total * npu.cycles.value / npu.clock.value;
+        (Unit::Npu, bottleneck)
     }
 
     fn add_cpu_op(&mut self, graph: &Graph, op: &Op, target: &Target) -> Bottleneck {

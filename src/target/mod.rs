@@ -19,8 +19,9 @@ use std::sync::OnceLock;
 pub use budget::{Budget, Excess, Metric, Over};
 pub use estimate::{
     Bottleneck, Estimate, FlashParts, OpCost, RamParts, Unit, cpu_work, estimate, estimate_graph,
-    flash_parts, front_end_latency_us, op_costs, ram_parts,
+    estimate_weighted, flash_parts, front_end_latency_us, npu_plan, op_costs, ram_parts,
 };
+pub use ethos_u55::{NpuCycles, NpuPlan};
 pub use fit::fit_probability;
 pub use profile::{
     ArenaRule, Calibration, Coefficient, Contents, Core, Cpu, Fact, Memory, Npu, Port, Runtime,

@@ -144,7 +144,7 @@ fn costs_add_up_and_lie_in_their_bands() {
             assert!((sum / latency_us.value - 1.0).abs() < 1e-9);
             let parts = ram_parts(Some(&candidate.front_end), &candidate.graph, target);
             assert_eq!(
-                parts.arena + parts.front_end + parts.stack + parts.state,
+                parts.arena + parts.weights + parts.front_end + parts.stack + parts.state,
                 ram_bytes.value
             );
         }

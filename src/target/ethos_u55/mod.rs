@@ -1,40 +1,75 @@
-//! Cycles of one operator on an Ethos-U55: the slowest of compute, SRAM and weight memory.
+//! Performance model of the Ethos-U55: cycles, SRAM and flash of a network as Arm's compiler Vela would map it.
 //!
-//! After the micro-block formulas of Arm's Vela (`ethosu/vela/npu_performance.py`, Apache-2.0), without
-//! its search for block sizes: one factor (`fill`) stands for what blocks cost at their borders.
+//! It follows the decisions of Vela 5.2's default core (Regor, Apache-2.0), which does not simulate the
+//! accelerator either: `lower` turns operators into passes, `block` chooses the block of outputs that is
+//! computed at a time, `cycles` counts what a block costs, `staging` decides which weights are copied into
+//! SRAM before use, and `encoding` says how long the stream of weights is. Per pass the slowest of compute,
+//! SRAM and the memory of the weights counts.
+
+mod block;
+mod cycles;
+mod encoding;
+mod layer;
+mod lower;
+mod mapped;
+mod staging;
+mod stream;
+mod system;
+
+pub use encoding::Coding;
 
 use super::profile::Npu;
-use crate::graph::{Graph, Op, OpKind, Shape, Window};
+use crate::graph::{Graph, Op, OpKind, Padding, Shape, Window};
+use encoding::Encoded;
+use lower::{Passes, Step};
+use system::System;
 
 /// Cycles that each resource needs for one operator; they work at the same time.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct NpuCycles {
     pub compute: f64,
     pub sram: f64,
+    /// The memory of the weights, where that is not SRAM.
     pub flash: f64,
+    /// The slowest of the three, summed over the passes of the operator.
+    pub total: f64,
 }
 
-/// Kernels are cut into pieces of at most this height and width.
-const SUB_KERNEL: usize = 8;
+/// What a network costs on the NPU.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NpuPlan {
+    /// Per operator of the graph; `None` for what runs on the CPU.
+    pub ops: Vec<Option<NpuCycles>>,
+    /// Peak of feature maps and staged weights.
+    pub sram_bytes: usize,
+    /// Encoded weights, biases and tables.
+    pub constant_bytes: usize,
+    /// Register commands.
+    pub command_bytes: usize,
+}
 
-/// Input channels that the depth-first and the part-kernel traversal take at once.
-const DEPTH_FIRST_CHANNELS: usize = 32;
-const PART_KERNEL_CHANNELS: usize = 8;
+/// Constants that Vela adds for one SOFTMAX: a table of exponentials and the coefficients of a division.
+const SOFTMAX_BYTES: usize = 1184;
 
-/// Taps that the part-kernel and the depthwise traversal take at once.
-const TAPS_AT_ONCE: usize = 4;
+/// The share of reading these constants that shows, as Vela's totals of U55-64 and -128 have it.
+const SOFTMAX_FLASH_SHARE: f64 = 0.25;
 
-/// Cycles of one micro-block for one step of its traversal.
-const UBLOCK_CYCLES: f64 = 4.0;
+const SOFTMAX_PASSES: usize = 31;
 
-/// Bytes of bias and scale per output channel.
-pub const CHANNEL_BYTES: usize = 10;
+/// Register commands per pass and per slice of one, and of the whole stream, in bytes.
+const PASS_COMMANDS: usize = 240;
+const SLICE_COMMANDS: usize = 48;
+const STREAM_COMMANDS: usize = 64;
 
 /// Whether Vela maps an operator to the NPU (its `SUPPORTED_OPS.md`).
 pub fn supports(op: &Op) -> bool {
     let stride_fits = |window: &Window| window.stride.iter().all(|stride| (1..=3).contains(stride));
     match &op.kind {
-        OpKind::Conv2d(window) | OpKind::DepthwiseConv2d(window) => {
+        OpKind::Conv2d(window) => {
+            let fits = stride_fits(window) || window.padding == Padding::Valid;
+            fits && window.kernel.iter().all(|&kernel| kernel <= 64)
+        }
+        OpKind::DepthwiseConv2d(window) => {
             stride_fits(window) && window.kernel.iter().all(|&kernel| kernel <= 64)
         }
         OpKind::AveragePool2d(window) | OpKind::MaxPool2d(window) => {
@@ -52,143 +87,92 @@ pub fn supports(op: &Op) -> bool {
     }
 }
 
-/// Cycles of an operator that [`supports`] accepts; nothing for RESHAPE.
-pub fn op_cycles(graph: &Graph, op: &Op, npu: &Npu) -> NpuCycles {
-    let (input, output) = (graph.op_input(op), graph.op_output(op));
-    let elements = output.len() as f64;
-    let output_cycles = elements * npu.output_cycles();
-    let (compute, traffic) = match op.kind {
-        OpKind::Conv2d(window) => {
-            let dpu = convolution(input, output, window.kernel, npu);
-            (dpu.max(output_cycles), 2.4)
-        }
-        OpKind::FullyConnected => {
-            let input = Shape::vector(input.len());
-            let dpu = convolution(input, output, [1, 1], npu);
-            (dpu.max(output_cycles), 1.2)
-        }
-        OpKind::DepthwiseConv2d(window) => {
-            let dpu = depthwise(output, window.kernel, npu);
-            (dpu.max(output_cycles), 1.2)
-        }
-        OpKind::AveragePool2d(window) | OpKind::MaxPool2d(window) => {
-            let blocks = blocks_xy(output, 1, npu) * blocks_z(output, npu);
-            let dpu = if output.area() == 1 {
-                blocks * window.taps() as f64 * 6.0
-            } else {
-                blocks * (window.taps() as f64).max(UBLOCK_CYCLES)
-            };
-            (dpu.max(output_cycles), 1.2)
-        }
-        OpKind::Add => (elements * 3.0 * npu.output_cycles(), 1.5 * 1.2),
-        OpKind::Mean => {
-            let blocks = blocks_z(output, npu) * input.area() as f64;
-            ((blocks * 6.0).max(output_cycles), 1.2)
-        }
-        OpKind::Pad { .. } | OpKind::Lookup(_) => (output_cycles, 1.2),
-        // Of the 31 passes into which Vela takes SOFTMAX apart, six go over every element.
-        OpKind::Softmax => (6.0 * elements * 3.0 * npu.output_cycles(), 6.0 * 1.2),
-        OpKind::Upsample([factor, _]) => {
-            // One pass per doubling; each writes four times what the one before wrote.
-            let passes = factor.ilog2();
-            let written: f64 = (0..passes)
-                .map(|pass| elements / 4f64.powi(pass as i32))
-                .sum();
-            let steps = UBLOCK_CYCLES * npu.ublock_pixels_inverse();
-            (written * npu.output_cycles().max(steps), 1.2)
-        }
-        OpKind::Reshape => (0.0, 0.0),
+/// Maps a network. Weights are coded as `codings` says per operator, or as those of random weights.
+pub fn plan(graph: &Graph, npu: &Npu, codings: Option<&[Option<Coding>]>) -> NpuPlan {
+    let system = System::of(npu);
+    let mut passes = Passes::of(graph);
+    let on_npu = |op| supports(op).then(NpuCycles::default);
+    let mut plan = NpuPlan {
+        ops: graph.ops.iter().map(on_npu).collect(),
+        sram_bytes: 0,
+        constant_bytes: 0,
+        command_bytes: STREAM_COMMANDS,
     };
-    let fill = match op.kind {
-        OpKind::Add => 1.0,
-        _ => 1.08 * npu.cycles.value,
+    let mut slack = None;
+    for scheduled in &mut passes.list {
+        let Step { op_idx, pass } = scheduled.step;
+        let Some(pass) = pass else {
+            if graph.ops[op_idx].kind == OpKind::Softmax {
+                plan.ops[op_idx] = Some(softmax(graph.op_output(&graph.ops[op_idx]), &system));
+                plan.constant_bytes += SOFTMAX_BYTES;
+                plan.command_bytes += SOFTMAX_PASSES * PASS_COMMANDS;
+            }
+            slack = Some(0);
+            continue;
+        };
+        let Some(mapped) = mapped::map(&pass, &system) else {
+            plan.ops[op_idx] = None;
+            slack = Some(0);
+            continue;
+        };
+        let coding = match codings.and_then(|codings| *codings.get(op_idx)?) {
+            Some(coding) => coding,
+            None => Coding {
+                bits: mapped.untrained.bits * npu.weight_encoding.value,
+                ..mapped.untrained
+            },
+        };
+        let encoded = Encoded::new(mapped.stored_per_channel, system.accelerator, coding);
+        let cost = staging::cost(&pass, &mapped, &encoded, slack, &system);
+        scheduled.buffer = cost.buffer;
+        slack = Some(cost.slack);
+        plan.constant_bytes += cost.encoded;
+        plan.command_bytes += PASS_COMMANDS + SLICE_COMMANDS * cost.slices;
+        if let Some(sum) = &mut plan.ops[op_idx] {
+            sum.compute += cost.compute as f64;
+            sum.sram += cost.sram as f64;
+            sum.flash += cost.storage as f64;
+            sum.total += cost.compute.max(cost.sram).max(cost.storage) as f64;
+        }
+    }
+    plan.sram_bytes = passes.peak_bytes();
+    plan
+}
+
+/// How densely real weights are coded; one entry per operator, `None` where it has no weights on the NPU.
+///
+/// `weights` are int8 in TFLite's layout, one entry per operator.
+pub fn codings(graph: &Graph, weights: &[Option<&[i8]>], npu: &Npu) -> Vec<Option<Coding>> {
+    let accelerator = System::of(npu).accelerator;
+    let mut codings = vec![None; graph.ops.len()];
+    for scheduled in Passes::of(graph).list {
+        let Step { op_idx, pass } = scheduled.step;
+        let weights = weights.get(op_idx).copied().flatten();
+        if let (Some(pass), Some(weights)) = (pass.filter(|pass| pass.layer.has_weights()), weights)
+        {
+            codings[op_idx] = block::find(&pass.layer, accelerator)
+                .map(|block| stream::coding(&pass.layer, &block, weights, accelerator));
+        }
+    }
+    codings
+}
+
+/// SOFTMAX becomes some thirty passes, most of them over a single value per pixel.
+///
+/// Not modelled one by one: what Vela prints for 12 classes, and six passes over every further element.
+fn softmax(output: Shape, system: &System) -> NpuCycles {
+    let accelerator = system.accelerator;
+    let more = output.len().saturating_sub(12) as f64;
+    let further = 6.0 * more * accelerator.add_millicycles as f64 / 1000.0;
+    let compute = accelerator.softmax_cycles as f64 + further;
+    let flash = match system.staging {
+        true => SOFTMAX_BYTES as f64 / system.storage.bandwidth,
+        false => 0.0,
     };
-    let weights = graph.op_weight_len(op);
-    let channels = if weights > 0 { output.channels } else { 0 };
-    // Biases of the last block are fetched before its output can start (10 B a channel in bursts of 256).
-    let bias = (CHANNEL_BYTES * channels.min(128)) as f64 * npu.flash.read_latency.value / 256.0;
-    let streamed = weights as f64 * npu.weight_encoding.value + (CHANNEL_BYTES * channels) as f64;
-    let moved = traffic * (input.len() + output.len()) as f64;
     NpuCycles {
-        compute: fill * compute + bias,
-        sram: moved / npu.sram.bandwidth.value,
-        flash: streamed / npu.flash.bandwidth.value,
+        compute,
+        sram: 36.0 * output.len() as f64 / system.sram.bandwidth,
+        flash,
+        total: compute + SOFTMAX_FLASH_SHARE * flash,
     }
-}
-
-impl Npu {
-    fn ublock(&self) -> [f64; 3] {
-        match self.macs_per_cycle.value as usize {
-            256 => [2.0, 2.0, 8.0],
-            128 => [1.0, 2.0, 8.0],
-            64 => [1.0, 1.0, 8.0],
-            _ => [1.0, 1.0, 4.0],
-        }
-    }
-
-    fn output_cycles(&self) -> f64 {
-        64.0 / self.macs_per_cycle.value
-    }
-
-    /// The share of one micro-block that one output element takes.
-    fn ublock_pixels_inverse(&self) -> f64 {
-        1.0 / self.ublock().iter().product::<f64>()
-    }
-
-    /// Cycles to decode the weights of one step of one micro-block.
-    fn weight_cycles(&self) -> f64 {
-        DEPTH_FIRST_CHANNELS as f64 * self.ublock()[2] / 8.0
-    }
-}
-
-/// A convolution in the traversal that uses the multipliers better.
-fn convolution(input: Shape, output: Shape, kernel: [usize; 2], npu: &Npu) -> f64 {
-    let taps = kernel[0] * kernel[1];
-    let channels = input.channels as f64;
-    let depth_first = channels / input.channels.next_multiple_of(DEPTH_FIRST_CHANNELS) as f64;
-    let part_kernel = channels * taps as f64
-        / (input.channels.next_multiple_of(PART_KERNEL_CHANNELS)
-            * taps.next_multiple_of(TAPS_AT_ONCE)) as f64;
-    let steps = if input.channels <= PART_KERNEL_CHANNELS || part_kernel > depth_first {
-        sub_kernel_steps(kernel, TAPS_AT_ONCE) * input.channels.div_ceil(PART_KERNEL_CHANNELS)
-    } else {
-        taps * input.channels.div_ceil(DEPTH_FIRST_CHANNELS)
-    };
-    let blocks = UBLOCK_CYCLES * blocks_xy(output, kernel[0], npu);
-    blocks.max(npu.weight_cycles()) * steps as f64 * blocks_z(output, npu)
-}
-
-fn depthwise(output: Shape, kernel: [usize; 2], npu: &Npu) -> f64 {
-    let steps = sub_kernel_steps(kernel, TAPS_AT_ONCE);
-    let blocks = UBLOCK_CYCLES * blocks_xy(output, kernel[0], npu);
-    blocks.max(npu.weight_cycles()) * steps as f64 * blocks_z(output, npu)
-}
-
-/// Micro-blocks over height and width; a single row is computed four pixels wide where blocks are 2 x 2.
-fn blocks_xy(output: Shape, kernel_height: usize, npu: &Npu) -> f64 {
-    let (height, width) = (npu.ublock()[0] as usize, npu.ublock()[1] as usize);
-    let is_row = output.height == 1 && output.width.is_multiple_of(2) && kernel_height == 1;
-    let (height, width) = if height == 2 && is_row {
-        (1, 4)
-    } else {
-        (height.max(1), width.max(1))
-    };
-    (output.height.div_ceil(height) * output.width.div_ceil(width)) as f64
-}
-
-fn blocks_z(output: Shape, npu: &Npu) -> f64 {
-    output.channels.div_ceil((npu.ublock()[2] as usize).max(1)) as f64
-}
-
-/// Steps over all pieces of a kernel, `taps_at_once` of each piece at a time.
-fn sub_kernel_steps(kernel: [usize; 2], taps_at_once: usize) -> usize {
-    let pieces = |len: usize| {
-        (0..len)
-            .step_by(SUB_KERNEL)
-            .map(move |at| SUB_KERNEL.min(len - at))
-    };
-    pieces(kernel[0])
-        .flat_map(|height| pieces(kernel[1]).map(move |width| height * width))
-        .map(|taps| taps.div_ceil(taps_at_once))
-        .sum()
 }

@@ -1,0 +1,92 @@
+//! One pass of the NPU: what an operator of the graph becomes.
+
+use crate::graph::Shape;
+
+/// The unit of the NPU that a pass runs on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    Convolution,
+    Depthwise,
+    /// Fully connected.
+    Dense,
+    Pooling,
+    /// Two inputs of the output's shape.
+    Addition,
+}
+
+/// How a feature map lies in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Format {
+    /// NHWC, as the CPU reads and writes it.
+    Linear,
+    /// NHCWB16: bricks of 16 channels.
+    Brick,
+}
+
+/// What the choice of a block depends on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Layer {
+    pub kind: Kind,
+    pub input: Shape,
+    pub output: Shape,
+    pub kernel: [usize; 2],
+    pub stride: [usize; 2],
+    /// Each input pixel is read this many times in height and in width: 1 or 2.
+    pub upscale: usize,
+}
+
+/// A pass with the formats of its feature maps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Pass {
+    pub layer: Layer,
+    pub input_format: Format,
+    pub output_format: Format,
+}
+
+/// The largest part of a kernel that is computed at once, in height and width.
+pub const SUB_KERNEL: usize = 8;
+
+impl Layer {
+    pub fn has_weights(&self) -> bool {
+        matches!(self.kind, Kind::Convolution | Kind::Depthwise | Kind::Dense)
+    }
+
+    /// Each output channel depends on one input channel alone.
+    pub fn is_per_channel(&self) -> bool {
+        !matches!(self.kind, Kind::Convolution | Kind::Dense)
+    }
+
+    /// Taps of each part of the kernel.
+    pub fn sub_kernels(&self) -> impl Iterator<Item = usize> + use<> {
+        let [height, width] = self.kernel;
+        let parts = |len: usize| {
+            (0..len)
+                .step_by(SUB_KERNEL)
+                .map(move |at| SUB_KERNEL.min(len - at))
+        };
+        parts(height).flat_map(move |h| parts(width).map(move |w| h * w))
+    }
+
+    pub fn sub_kernel_count(&self) -> usize {
+        self.kernel[0].div_ceil(SUB_KERNEL) * self.kernel[1].div_ceil(SUB_KERNEL)
+    }
+
+    /// The same layer for a slice of its output channels.
+    pub fn with_depth(mut self, channels: usize) -> Layer {
+        self.output.channels = channels;
+        self
+    }
+
+    /// Whether the kernel's taps are traversed before the input channels.
+    ///
+    /// Whichever wastes fewer multipliers: channels in steps of 32, or of 8 with four taps at once.
+    pub fn is_part_kernel(&self) -> bool {
+        if !matches!(self.kind, Kind::Convolution | Kind::Dense) {
+            return false;
+        }
+        let channels = self.input.channels;
+        let taps = self.kernel[0] * self.kernel[1];
+        let share = |used: usize, step: usize| used as f64 / used.next_multiple_of(step) as f64;
+        channels <= 8 || share(channels, 8) * share(taps, 4) >= share(channels, 32)
+    }
+}

@@ -1,0 +1,291 @@
+//! From the operators of a graph to passes of the NPU, and the SRAM that their feature maps take.
+
+use super::{
+    cycles::stored,
+    layer::{Format, Kind, Layer, Pass},
+    staging::Buffer,
+    supports,
+};
+use crate::graph::{Graph, OpKind, Shape, TensorId, Window};
+
+/// The passes of a network in execution order, and the feature maps between them.
+pub struct Passes {
+    pub list: Vec<Scheduled>,
+    maps: Vec<Map>,
+    output: usize,
+}
+
+/// A pass with its place in memory.
+pub struct Scheduled {
+    pub step: Step,
+    /// Filled in when the weights are staged.
+    pub buffer: Buffer,
+    inputs: [Option<usize>; 2],
+    output: usize,
+}
+
+/// What runs at one point in time: a pass, or an operator that has none (on the CPU, or SOFTMAX).
+#[derive(Debug, Clone, Copy)]
+pub struct Step {
+    pub op_idx: usize,
+    pub pass: Option<Pass>,
+}
+
+/// One feature map in memory. Tensors that only RESHAPE lies between are one map.
+#[derive(Clone, Copy)]
+struct Map {
+    shape: Shape,
+    format: Format,
+    readers: usize,
+    is_written: bool,
+    /// The map whose memory it takes over, or itself.
+    place: usize,
+}
+
+/// The map of a tensor that no operator has touched.
+const NO_MAP: usize = usize::MAX;
+
+/// Feature maps lie at multiples of this.
+const ALIGNMENT: usize = 16;
+
+impl Passes {
+    pub fn of(graph: &Graph) -> Passes {
+        let mut passes = Passes {
+            list: Vec::with_capacity(graph.ops.len() + 4),
+            maps: Vec::with_capacity(graph.tensors.len() + 4),
+            output: NO_MAP,
+        };
+        // The map of every tensor, made where it is written, or read for the first time.
+        let mut map_of = vec![NO_MAP; graph.tensors.len()];
+        for (op_idx, op) in graph.ops.iter().enumerate() {
+            for &tensor in &op.inputs {
+                if map_of[tensor] == NO_MAP {
+                    map_of[tensor] = passes.map(graph.tensors[tensor], Format::Linear);
+                }
+            }
+            let input = map_of[op.inputs[0]];
+            let is_copy = op.inputs[0] == graph.input && op.output == graph.output;
+            if op.kind == OpKind::Reshape && !is_copy {
+                map_of[op.output] = input;
+                if op.output == graph.output {
+                    passes.maps[input].format = Format::Linear;
+                }
+                continue;
+            }
+            let output = graph.op_output(op);
+            map_of[op.output] = passes.lower(graph, op_idx, |tensor| map_of[tensor], output);
+            if op.output == graph.output {
+                passes.maps[map_of[op.output]].format = Format::Linear;
+            }
+        }
+        passes.output = map_of[graph.output];
+        passes.set_formats();
+        passes.share_places();
+        passes
+    }
+
+    /// The most bytes that maps and staged weights take at any time.
+    pub fn peak_bytes(&self) -> usize {
+        // Step `i` is at time `2 i + 1`; weights are staged early in the gap before it.
+        let end = 2 * self.list.len() + 1;
+        let mut usage = vec![0; end + 1];
+        let mut spans: Vec<(usize, usize)> = vec![(usize::MAX, 0); self.maps.len()];
+        let mut mark = |map: usize, time: usize| {
+            let (first, last) = &mut spans[self.maps[map].place];
+            *first = time.min(*first);
+            *last = time.max(*last);
+        };
+        for (idx, step) in self.list.iter().enumerate() {
+            let time = 2 * idx + 1;
+            for &input in step.inputs.iter().flatten() {
+                // What no pass writes is there from the start.
+                mark(input, if self.maps[input].is_written { time } else { 0 });
+                mark(input, time);
+            }
+            mark(
+                step.output,
+                if step.output == self.output {
+                    end
+                } else {
+                    time
+                },
+            );
+            mark(step.output, time);
+            usage[time] += step.buffer.parts.iter().sum::<usize>();
+            if step.buffer.is_early {
+                usage[time - 1] += step.buffer.parts[0];
+            }
+        }
+        for (map, &(first, last)) in self.maps.iter().zip(&spans) {
+            if first <= last {
+                let bytes = stored(map.shape, map.format).next_multiple_of(ALIGNMENT);
+                usage[first..=last]
+                    .iter_mut()
+                    .for_each(|used| *used += bytes);
+            }
+        }
+        usage.into_iter().max().unwrap_or(0)
+    }
+
+    fn map(&mut self, shape: Shape, format: Format) -> usize {
+        let place = self.maps.len();
+        self.maps.push(Map {
+            shape,
+            format,
+            readers: 0,
+            is_written: false,
+            place,
+        });
+        place
+    }
+
+    /// Adds the passes of one operator and returns the map of its output.
+    fn lower(
+        &mut self,
+        graph: &Graph,
+        op_idx: usize,
+        map_of: impl Fn(TensorId) -> usize,
+        output: Shape,
+    ) -> usize {
+        let op = &graph.ops[op_idx];
+        let input = graph.op_input(op);
+        let from = map_of(op.inputs[0]);
+        if !supports(op) || op.kind == OpKind::Softmax {
+            let to = self.map(output, Format::Linear);
+            for &tensor in &op.inputs {
+                self.maps[map_of(tensor)].format = Format::Linear;
+            }
+            let second = op.inputs.get(1).map(|&tensor| map_of(tensor));
+            self.push(op_idx, None, [Some(from), second], to);
+            return to;
+        }
+        let layer = |kind, input, window: Window| Layer {
+            kind,
+            input,
+            output,
+            kernel: window.kernel,
+            stride: window.stride,
+            upscale: 1,
+        };
+        let unit = Window::same(1, 1);
+        let layer = match op.kind {
+            OpKind::Conv2d(window) => layer(Kind::Convolution, input, window),
+            OpKind::DepthwiseConv2d(window) => layer(Kind::Depthwise, input, window),
+            OpKind::FullyConnected => layer(Kind::Dense, Shape::vector(input.len()), unit),
+            OpKind::AveragePool2d(window) | OpKind::MaxPool2d(window) => {
+                // The stride of a single window says nothing, and Vela drops it.
+                let stride = if output.area() == 1 {
+                    [1, 1]
+                } else {
+                    window.stride
+                };
+                layer(Kind::Pooling, input, Window { stride, ..window })
+            }
+            OpKind::Mean => {
+                let window = Window {
+                    kernel: [input.height, input.width],
+                    ..unit
+                };
+                layer(Kind::Pooling, input, window)
+            }
+            OpKind::Add => layer(Kind::Addition, input, unit),
+            OpKind::Upsample([factor, _]) => return self.upsample(op_idx, from, input, factor),
+            // A copy that computes nothing. SOFTMAX was handled above.
+            OpKind::Pad { .. } | OpKind::Lookup(_) | OpKind::Softmax | OpKind::Reshape => {
+                layer(Kind::Pooling, output, unit)
+            }
+        };
+        let to = self.map(output, Format::Brick);
+        let second = match op.kind {
+            OpKind::Add => Some(map_of(op.inputs[1])),
+            _ => None,
+        };
+        self.push(op_idx, Some(layer), [Some(from), second], to);
+        to
+    }
+
+    /// One pass per doubling, a pooling of single pixels that reads each of them twice.
+    fn upsample(&mut self, op_idx: usize, from: usize, input: Shape, factor: usize) -> usize {
+        let (mut from, mut input) = (from, input);
+        for _ in 0..factor.ilog2() {
+            let output = Shape::new(2 * input.height, 2 * input.width, input.channels);
+            let to = self.map(output, Format::Brick);
+            let layer = Layer {
+                kind: Kind::Pooling,
+                input,
+                output,
+                kernel: [1, 1],
+                stride: [1, 1],
+                upscale: 2,
+            };
+            self.push(op_idx, Some(layer), [Some(from), None], to);
+            (from, input) = (to, output);
+        }
+        from
+    }
+
+    fn push(
+        &mut self,
+        op_idx: usize,
+        layer: Option<Layer>,
+        inputs: [Option<usize>; 2],
+        output: usize,
+    ) {
+        for &input in inputs.iter().flatten() {
+            self.maps[input].readers += 1;
+        }
+        self.maps[output].is_written = true;
+        // Formats are known once every reader is.
+        let pass = layer.map(|layer| Pass {
+            layer,
+            input_format: Format::Linear,
+            output_format: Format::Linear,
+        });
+        self.list.push(Scheduled {
+            step: Step { op_idx, pass },
+            buffer: Buffer::default(),
+            inputs,
+            output,
+        });
+    }
+
+    /// A map is kept in bricks where every reader sees the width and the channels that were written.
+    fn set_formats(&mut self) {
+        for step in &self.list {
+            let (Some(pass), Some(input)) = (step.step.pass, step.inputs[0]) else {
+                continue;
+            };
+            let (read, written) = (pass.layer.input, self.maps[input].shape);
+            if (read.width, read.channels) != (written.width, written.channels) {
+                self.maps[input].format = Format::Linear;
+            }
+        }
+        for step in &mut self.list {
+            if let (Some(pass), Some(input)) = (&mut step.step.pass, step.inputs[0]) {
+                pass.input_format = self.maps[input].format;
+                pass.output_format = self.maps[step.output].format;
+            }
+        }
+    }
+
+    /// The output of an ADD is written over an input that nothing else reads.
+    fn share_places(&mut self) {
+        for step in &self.list {
+            let is_add = step
+                .step
+                .pass
+                .is_some_and(|pass| pass.layer.kind == Kind::Addition);
+            if !is_add {
+                continue;
+            }
+            let output = self.maps[step.output];
+            let reused = step.inputs.iter().flatten().find(|&&input| {
+                let map = self.maps[input];
+                map.readers == 1 && map.format == output.format && input != self.output
+            });
+            if let Some(&input) = reused {
+                self.maps[step.output].place = self.maps[input].place;
+            }
+        }
+    }
+}

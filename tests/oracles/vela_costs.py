@@ -1,0 +1,49 @@
+"""Costs that Vela estimates for .tflite files, as csv: cycles, and bytes of SRAM and of constants.
+
+usage: vela_costs.py FILE...
+
+Every file is compiled for the four sizes of Ethos-U55 in three configurations; a file that Vela refuses has no rows.
+"""
+
+import contextlib
+import csv
+import io
+import pathlib
+import sys
+import tempfile
+
+from ethosu.vela import vela
+
+MACS = [32, 64, 128, 256]
+CONFIGURATIONS = [
+    ("Ethos_U55_High_End_Embedded", "Shared_Sram"),
+    ("Ethos_U55_Deep_Embedded", "Shared_Sram"),
+    ("Ethos_U55_High_End_Embedded", "Sram_Only"),
+]
+
+
+def costs(path, macs, system, memory, folder):
+    arguments = [str(path), "--config", "Arm/vela.ini", "--output-dir", folder]
+    arguments += ["--accelerator-config", f"ethos-u55-{macs}", "--system-config", system, "--memory-mode", memory]
+    with contextlib.redirect_stdout(io.StringIO()):
+        vela.main(arguments)
+    with open(f"{folder}/{path.stem}_summary_{system}.csv", encoding="utf-8") as file:
+        row = next(csv.DictReader(file))
+    kib = lambda key: round(1024 * float(row[key]))
+    constants = kib("off_chip_flash_memory_used") + kib("on_chip_flash_memory_used")
+    return row["cycles_total"], kib("sram_memory_used"), constants
+
+
+def main():
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(["model", "macs", "system", "memory", "cycles", "sram_bytes", "constant_bytes"])
+    with tempfile.TemporaryDirectory() as folder:
+        for path in map(pathlib.Path, sys.argv[1:]):
+            for macs in MACS:
+                for system, memory in CONFIGURATIONS:
+                    row = costs(path, macs, system, memory, folder)
+                    writer.writerow([path.stem, macs, system, memory, *row])
+            sys.stdout.flush()
+
+
+main()
