@@ -245,7 +245,8 @@ struct Tool {
 
 impl Tool {
     fn find(name: &'static str) -> Result<Tool, CyclesError> {
-        let path = ["", "-22", "-23", "-24"]
+        // Schedulers of these cores came with LLVM 22; a name without a version may be any.
+        let path = ["-24", "-23", "-22", ""]
             .iter()
             .find_map(|version| find_program(&format!("{name}{version}")))
             .ok_or(CyclesError::Missing { name })?;
