@@ -5,8 +5,8 @@
 //! kept under `target/tmp`. Prints a Markdown table. Needs the `.venv` of `tests/setup.sh`, or `NAS_PYTHON`.
 
 use std::{
-    collections::BTreeMap,
-    env, fs, io,
+    collections::{BTreeMap, BTreeSet},
+    env, fs,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -151,47 +151,35 @@ fn read(path: &Path) -> Option<QuantizedModel> {
 /// Vela's answers, of which those for new models are asked for now.
 fn vela_rows(models: &BTreeMap<String, PathBuf>, folder: &Path) -> Vec<Row> {
     let table = folder.join("costs.csv");
-    let mut rows: Vec<Row> = fs::read(&table).map_or_else(|_| Vec::new(), |text| parse(&text));
-    let is_new = |name: &String| rows.iter().all(|row| row.model != *name);
+    let mut text = fs::read_to_string(&table).unwrap_or_default();
+    let known: BTreeSet<String> = parse(&text).into_iter().map(|row| row.model).collect();
     let new: Vec<&PathBuf> = models
         .iter()
-        .filter(|(name, _)| is_new(name))
+        .filter(|(name, _)| !known.contains(*name))
         .map(|(_, path)| path)
         .collect();
     if !new.is_empty() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let python =
             env::var_os("NAS_PYTHON").map_or_else(|| root.join(".venv/bin/python"), PathBuf::from);
-        let output = Command::new(&python)
+        let answers = folder.join("new.csv");
+        let status = Command::new(&python)
             .arg(root.join("tests/oracles/vela_costs.py"))
+            .arg(&answers)
             .args(new)
-            .output()
-            .unwrap_or_else(|e| {
-                panic!(
-                    "{} does not start ({e}); run tests/setup.sh",
-                    python.display()
-                )
-            });
-        assert!(
-            output.status.success(),
-            "{}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-        let is_first = rows.is_empty();
-        rows.extend(parse(&output.stdout));
-        let text = match output.stdout.iter().position(|byte| *byte == b'\n') {
-            Some(header) if !is_first => &output.stdout[header + 1..],
-            _ => &output.stdout,
-        };
-        let file = fs::OpenOptions::new().append(true).create(true).open(table);
-        io::Write::write_all(&mut file.expect("the table can be written"), text)
-            .expect("the table can be written");
+            .status()
+            .unwrap_or_else(|e| panic!("{} ({e}): run tests/setup.sh", python.display()));
+        assert!(status.success(), "vela_costs.py failed");
+        let answers = fs::read_to_string(answers).expect("the script writes its table");
+        let rows = answers.split_once('\n').map_or("", |(_, rows)| rows);
+        text += if text.is_empty() { &answers } else { rows };
+        fs::write(table, &text).expect("the table can be written");
     }
-    rows
+    parse(&text)
 }
 
-fn parse(text: &[u8]) -> Vec<Row> {
-    csv::Reader::from_reader(text)
+fn parse(text: &str) -> Vec<Row> {
+    csv::Reader::from_reader(text.as_bytes())
         .deserialize()
         .map(|row| row.expect("the script prints rows"))
         .collect()

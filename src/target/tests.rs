@@ -374,45 +374,88 @@ fn activations_beyond_the_memory_cost_cycles() {
     assert_eq!(spilled(&network(182)), 182.0 * 182.0 * 8.0);
 }
 
+/// One line of `golden/vela.csv`: what Vela 5.2 says of a public model (`tests/oracles/vela_costs.py`).
+#[derive(serde::Deserialize)]
+struct VelaRow {
+    model: String,
+    macs: usize,
+    system: String,
+    memory: String,
+    cycles: f64,
+    sram_bytes: f64,
+    constant_bytes: f64,
+}
+
 #[test]
-fn npu_cycles_lie_near_vela() {
+fn npu_costs_lie_near_vela() {
+    let Some(folder) = shared_data("tflite") else {
+        return;
+    };
+    let (mut cycles, mut sram, mut constants) = (Vec::new(), Vec::new(), Vec::new());
+    let golden = include_str!("golden/vela.csv").as_bytes();
+    for row in csv::Reader::from_reader(golden).deserialize() {
+        let row: VelaRow = row.unwrap();
+        let file = std::fs::read(folder.join(format!("{}.tflite", row.model))).unwrap();
+        let Ok(model) = crate::quant::QuantizedModel::from_tflite(&file) else {
+            continue;
+        };
+        let mut target = find(&format!("ethos-u55-{}", row.macs)).unwrap();
+        let npu = target.npu.as_mut().unwrap();
+        if row.system == "Ethos_U55_Deep_Embedded" {
+            npu.flash.bandwidth.value = 0.5;
+        }
+        if row.memory == "Sram_Only" {
+            npu.weights_in = WeightMemory::Sram;
+        }
+        let weights: Vec<Option<&[i8]>> = model
+            .ops
+            .iter()
+            .map(|op| op.as_ref().map(|op| op.weight.as_slice()))
+            .collect();
+        let plan = npu_plan(&model.graph, Some(&weights), &target).unwrap();
+        let predicted: f64 = plan.ops.iter().flatten().map(|op| op.total).sum();
+        let name = format!("{} on U55-{}, {}", row.model, row.macs, row.memory);
+        cycles.push((name.clone(), predicted, row.cycles));
+        sram.push((name.clone(), plan.sram_bytes as f64, row.sram_bytes));
+        if row.constant_bytes > 0.0 {
+            constants.push((name, plan.constant_bytes as f64, row.constant_bytes));
+        }
+    }
+    // Single layers and four whole networks; the means are dominated by lone SOFTMAX and RESHAPE layers of a
+    // thousand cycles, which are not modelled pass by pass. Whole networks are within 1.1 %.
+    assert!(mean_error("cycles", &cycles) < 0.02);
+    assert!(mean_error("constants", &constants) < 0.02);
+    let networks = |rows: Vec<(String, f64, f64)>| -> Vec<(String, f64, f64)> {
+        rows.into_iter()
+            .filter(|(name, ..)| !name.starts_with("layer_"))
+            .collect()
+    };
+    assert!(mean_error("cycles of networks", &networks(cycles)) < 0.005);
+    // Vela's allocator leaves gaps; the profile's band is 10 %.
+    assert!(mean_error("SRAM of networks", &networks(sram)) < 0.05);
+}
+
+#[test]
+fn weights_in_ram_take_ram_and_save_time() {
+    let in_flash = find("ethos-u55-128").unwrap();
+    let mut in_ram = in_flash.clone();
+    in_ram.npu.as_mut().unwrap().weights_in = WeightMemory::Sram;
+    let graph = autoencoder().graph;
+    let [flash, ram] = [&in_flash, &in_ram].map(|target| estimate_graph(&graph, target));
+    assert!(ram.latency_us.value < 0.5 * flash.latency_us.value);
+    let weights = ram_parts(None, &graph, &in_ram).weights;
+    assert!(weights > 0.7 * graph.weight_bytes() as f64);
+    assert_eq!(ram.ram_bytes.value, flash.ram_bytes.value + weights);
+    assert_eq!(ram.flash_bytes.value, flash.flash_bytes.value);
+}
+
+#[test]
+fn npu_latency_lies_near_silicon() {
     let Some(layers) = shared_data("hardware/model_layers.json") else {
         return;
     };
     let layers: serde_json::Value =
         serde_json::from_str(&std::fs::read_to_string(layers).unwrap()).unwrap();
-    // Vela 5.2, Ethos_U55_High_End_Embedded, Shared_Sram: total cycles on U55-128 and -256, and KiB of
-    // encoded weights and channel data. Those are taken as given, because they depend on weight values
-    // (most weights of vww_96 are zero); so ad01, which only streams weights, is right by construction.
-    let published = [
-        ("ad01_int8", [201_184.0, 201_184.0], 196.5),
-        ("kws_ref_model", [89_900.0, 58_340.0], 30.4),
-        ("vww_96_int8", [220_870.0, 161_459.0], 74.2),
-        ("pretrainedResnet_quant", [201_747.0, 141_933.0], 77.4),
-    ];
-    let mut rows = Vec::new();
-    for (column, profile) in ["u55", "u55-256"].into_iter().enumerate() {
-        let mut target = find(profile).unwrap();
-        let npu = target.npu.as_mut().unwrap();
-        npu.sram.bandwidth.value = 8.0;
-        npu.flash.bandwidth.value = 1.0;
-        npu.flash.read_latency.value = 64.0;
-        npu.start_cycles.value = 0.0;
-        for (key, total_cycles, flash_kib) in published {
-            let graph = published_network(&layers[key]["layers"]);
-            let weights: usize = graph.ops.iter().map(|op| graph.op_weight_len(op)).sum();
-            let channels: usize = graph.ops.iter().map(|op| graph.op_bias_len(op)).sum();
-            let npu = target.npu.as_mut().unwrap();
-            npu.weight_encoding.value =
-                (flash_kib * 1024.0 - 10.0 * channels as f64) / weights as f64;
-            let clock_mhz = npu.clock.value;
-            let predicted = estimate_graph(&graph, &target).latency_us.value * clock_mhz;
-            rows.push((format!("{profile} {key}"), predicted, total_cycles[column]));
-        }
-    }
-    // Without Vela's block search; the profile states 15 % and this is its average over four networks.
-    assert!(mean_error("u55 against Vela 5.2", &rows) < 0.15);
-
     // KWS MicroNet-M: 2.727 ms on Alif RTSS-HE silicon, 414,172 NPU cycles in Arm's simulator.
     let target = find("u55").unwrap();
     let graph = published_network(&layers["kws_micronet_m"]["layers"]);

@@ -1,13 +1,12 @@
 """Costs that Vela estimates for .tflite files, as csv: cycles, and bytes of SRAM and of constants.
 
-usage: vela_costs.py FILE...
+usage: vela_costs.py TABLE FILE...
 
-Every file is compiled for the four sizes of Ethos-U55 in three configurations; a file that Vela refuses has no rows.
+Writes TABLE. Every file is compiled for the four sizes of Ethos-U55 in three configurations.
 """
 
-import contextlib
 import csv
-import io
+import os
 import pathlib
 import sys
 import tempfile
@@ -25,8 +24,7 @@ CONFIGURATIONS = [
 def costs(path, macs, system, memory, folder):
     arguments = [str(path), "--config", "Arm/vela.ini", "--output-dir", folder]
     arguments += ["--accelerator-config", f"ethos-u55-{macs}", "--system-config", system, "--memory-mode", memory]
-    with contextlib.redirect_stdout(io.StringIO()):
-        vela.main(arguments)
+    vela.main(arguments)
     with open(f"{folder}/{path.stem}_summary_{system}.csv", encoding="utf-8") as file:
         row = next(csv.DictReader(file))
     kib = lambda key: round(1024 * float(row[key]))
@@ -35,15 +33,16 @@ def costs(path, macs, system, memory, folder):
 
 
 def main():
-    writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(["model", "macs", "system", "memory", "cycles", "sram_bytes", "constant_bytes"])
-    with tempfile.TemporaryDirectory() as folder:
-        for path in map(pathlib.Path, sys.argv[1:]):
+    # Vela's compiled core prints past Python, so the whole process falls silent.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    with open(sys.argv[1], "w", encoding="utf-8") as table, tempfile.TemporaryDirectory() as folder:
+        writer = csv.writer(table, lineterminator="\n")
+        writer.writerow(["model", "macs", "system", "memory", "cycles", "sram_bytes", "constant_bytes"])
+        for path in map(pathlib.Path, sys.argv[2:]):
             for macs in MACS:
                 for system, memory in CONFIGURATIONS:
                     row = costs(path, macs, system, memory, folder)
                     writer.writerow([path.stem, macs, system, memory, *row])
-            sys.stdout.flush()
 
 
 main()
