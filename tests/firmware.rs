@@ -1,14 +1,21 @@
 //! Models run as firmware in QEMU: the same bytes as on the host, the memory that was promised, named errors.
 
-use std::{path::PathBuf, time::Duration};
+use std::{collections::BTreeSet, path::PathBuf, time::Duration};
 
 use nas::{
+    audio::{Audio, DeviceExtractor, FeatureSpec},
+    graph::{GraphBuilder, Shape, Style},
     measure::{self, BOARDS, Bench, Inputs, Kernels, MeasureError, Place},
-    quant::{Interpreter, quantize},
+    quant::{Interpreter, append_front_end, quantize},
     space::{Spaces, builtin},
     units::Rng,
 };
-use nas_kernels::blob::{self, CHECKED_FROM, HEADER_BYTES, TENSOR_BYTES};
+use nas_kernels::{
+    blob::{
+        self, CHECKED_FROM, Decision, FrontEndRecord, HEADER_BYTES, TENSOR_BYTES, Task, Threshold,
+    },
+    memory_bytes,
+};
 
 use crate::networks::random_weights;
 
@@ -100,6 +107,94 @@ fn computes_what_the_host_computes(place: Place) {
         OF_EACH_SPACE * builtin().len()
     );
     assert!(too_large < OF_EACH_SPACE * builtin().len() / 2);
+}
+
+#[test]
+fn a_cortex_m7_hears_what_the_host_hears() {
+    hears_what_the_host_hears(Place::QemuM7);
+}
+
+#[test]
+fn a_cortex_m55_hears_what_the_host_hears() {
+    hears_what_the_host_hears(Place::QemuM55);
+}
+
+fn hears_what_the_host_hears(place: Place) {
+    let Some(mut bench) = bench(place) else {
+        return;
+    };
+    let specs = front_ends();
+    assert!(specs.len() > 20, "only {} front ends", specs.len());
+    for spec in specs {
+        let blob = detector(&spec);
+        let seen = bench
+            .measure(&blob)
+            .unwrap_or_else(|error| panic!("{spec}: {error}"));
+        assert!(seen.outputs_match, "{spec}: {seen:?}");
+        let promised = memory_bytes(&spec.on_device(), FRAMES);
+        assert_eq!(seen.front_end_bytes, Some(promised as u64), "{spec}");
+    }
+}
+
+/// The front ends of random candidates of every space.
+fn front_ends() -> BTreeSet<FeatureSpec> {
+    let mut specs = BTreeSet::new();
+    for space in builtin() {
+        let alone = Spaces::new(vec![space], 6);
+        let mut rng = Rng::new(5, 1);
+        specs.extend((0..200).map(|_| alone.decode(&alone.random(&mut rng)).front_end.spec));
+    }
+    specs
+}
+
+/// Frames that a [`detector`] sees at once.
+const FRAMES: usize = 3;
+
+/// An autoencoder without training behind a front end: its score moves with every feature.
+fn detector(spec: &FeatureSpec) -> Vec<u8> {
+    let mut rng = Rng::new(6, 0);
+    let bands = spec.bands();
+    let mut builder = GraphBuilder::new(Shape::new(FRAMES, bands, 1));
+    let hidden = builder.dense(0, 8, Style::BATCH_NORM_RELU);
+    let output = builder.dense(hidden, FRAMES * bands, Style::LINEAR);
+    let graph = builder.finish(output);
+    let weights = random_weights(&graph, &mut rng);
+    let window: Vec<f32> = (0..FRAMES * bands).map(|_| rng.normal() as f32).collect();
+    let mut blob = quantize(&graph, &weights, &[&window])
+        .expect("the network is quantised")
+        .to_blob();
+
+    let noise = (0..16_000).map(|_| (rng.normal() * 3000.0).round() as f32 / 32768.0);
+    let noise = Audio {
+        samples: noise.collect(),
+        sample_rate_hz: spec.sample_rate_hz,
+    };
+    let features = DeviceExtractor::new(spec).unwrap().extract(&noise).unwrap();
+    let last = &features.values[features.values.len() - bands..];
+    // Steps of 0.1 dB around what noise gives.
+    const GAIN: f32 = 10.0;
+    let tables = spec.device_tables().unwrap();
+    let mut floats = tables.floats;
+    floats.extend(vec![GAIN; bands]);
+    floats.extend(last.iter().map(|feature| -GAIN * feature));
+    let device = spec.on_device();
+    let record = FrontEndRecord {
+        sample_rate_hz: spec.sample_rate_hz,
+        n_fft: device.n_fft as u32,
+        hop_length: device.hop_length as u32,
+        n_mels: device.n_mels as u32,
+        coefficients: device.coefficients as u32,
+        frames: FRAMES as u32,
+        frame_stride: 1,
+        tables_offset: 0,
+    };
+    let decision = Decision {
+        task: Task::Reconstruct,
+        windows: 100,
+        threshold: Threshold::Quantile(1.0),
+    };
+    append_front_end(&mut blob, record, &floats, &tables.ends, &decision);
+    blob
 }
 
 #[test]

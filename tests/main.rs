@@ -1,7 +1,7 @@
 mod bundle;
 mod cli;
-mod firmware;
 mod data;
+mod firmware;
 mod layers;
 mod networks;
 mod oracle;

@@ -442,10 +442,12 @@ impl Time {
         let n_fft = spec.n_fft.max(1) as f64;
         let n_mels = spec.n_mels as f64;
         self.work[Term::FftPoint as usize] += frames * n_fft * n_fft.log2();
-        self.work[Term::MelMac as usize] += frames * mel_weights(spec) as f64;
+        self.work[Term::MelBin as usize] += frames * n_fft / 2.0;
         self.work[Term::LogBand as usize] += frames * n_mels;
         if let Feature::Mfcc { coefficients } = spec.feature {
-            self.work[Term::DctMac as usize] += frames * n_mels * coefficients as f64;
+            // The rows of the DCT are symmetric, so that half the products do.
+            let products = coefficients * spec.n_mels.div_ceil(2);
+            self.work[Term::DctMac as usize] += frames * products as f64;
         }
     }
 
@@ -521,7 +523,9 @@ fn cycles_of(target: &Target, term: Term) -> Option<&Coefficient> {
     target.cpu.cycles.get(&term)
 }
 
-/// Memory of the front end in bytes beside the arena: samples of one frame, scratch, and the int8 window.
+/// Buffers of a stream in bytes, exact: samples of one frame, scratch of the transform, int8 frames of a window.
+///
+/// Samples that arrive while a frame is computed wait in the driver's buffer, which is not counted.
 fn front_end_ram(front_end: &FrontEnd) -> usize {
     nas_kernels::memory_bytes(&front_end.spec.on_device(), front_end.frames)
 }
@@ -531,9 +535,4 @@ fn front_end_tables(spec: &FeatureSpec) -> usize {
     let lengths = spec.on_device().table_lengths();
     let floats = lengths.floats() + 2 * spec.bands();
     blob::FRONT_END_BYTES + blob::DECISION_BYTES + 4 * floats + 2 * lengths.ends
-}
-
-/// Weights of the mel filter bank that are not zero: neighbouring triangles overlap, so two per bin.
-fn mel_weights(spec: &FeatureSpec) -> usize {
-    2 * (spec.n_fft / 2 + 1)
 }

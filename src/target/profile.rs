@@ -134,13 +134,13 @@ pub enum Term {
     WeightByte,
     /// Calling one operator.
     Op,
-    /// Real FFT with window and power, per `n log2 n`.
+    /// Real FFT, per `n log2 n`.
     FftPoint,
-    /// One multiply-accumulate of the mel filter bank; every bin lies in two triangles.
-    MelMac,
+    /// Everything else that grows with the spectrum, per bin of it: window, power, filter bank.
+    MelBin,
     /// Logarithm, scaling and rounding of one mel band.
     LogBand,
-    /// One multiply-accumulate of the DCT of an MFCC.
+    /// One multiply-accumulate of the DCT of an MFCC, of which symmetry leaves half.
     DctMac,
 }
 
@@ -164,7 +164,7 @@ impl Term {
         Term::WeightByte,
         Term::Op,
         Term::FftPoint,
-        Term::MelMac,
+        Term::MelBin,
         Term::LogBand,
         Term::DctMac,
     ];
@@ -180,7 +180,7 @@ impl Term {
         &[Term::UpsampleOutput],
         &[Term::Op],
         &[Term::FftPoint],
-        &[Term::MelMac],
+        &[Term::MelBin],
         &[Term::LogBand],
         &[Term::DctMac],
     ];
@@ -189,7 +189,7 @@ impl Term {
     pub const fn is_front_end(self) -> bool {
         matches!(
             self,
-            Term::FftPoint | Term::MelMac | Term::LogBand | Term::DctMac
+            Term::FftPoint | Term::MelBin | Term::LogBand | Term::DctMac
         )
     }
 
@@ -212,7 +212,7 @@ impl Term {
             Term::WeightByte => "weight_byte",
             Term::Op => "op",
             Term::FftPoint => "fft_point",
-            Term::MelMac => "mel_mac",
+            Term::MelBin => "mel_bin",
             Term::LogBand => "log_band",
             Term::DctMac => "dct_mac",
         }
@@ -224,7 +224,6 @@ impl Term {
             | Term::PointwiseMac
             | Term::DepthwiseMac
             | Term::FullyConnectedMac
-            | Term::MelMac
             | Term::DctMac => "cycles/MAC",
             Term::ConvOutput
             | Term::PointwiseOutput
@@ -238,6 +237,7 @@ impl Term {
             Term::WeightByte => "cycles/B",
             Term::Op => "cycles/op",
             Term::FftPoint => "cycles/(n log2 n)",
+            Term::MelBin => "cycles/bin",
             Term::LogBand => "cycles/band",
         }
     }

@@ -535,3 +535,46 @@ fn shared_data(relative: &str) -> Option<PathBuf> {
     println!("skipped: {} is missing", path.display());
     None
 }
+
+#[test]
+fn front_ends_take_the_instructions_that_were_counted() {
+    let table = include_str!("../../hardware_profiles/calibration/front_end.csv");
+    let (mut worst, mut compared) = (0f64, 0);
+    for line in table.lines().filter(|line| line.starts_with("cortex")) {
+        let fields: Vec<&str> = line.split(',').collect();
+        let number = |idx: usize| fields[idx].parse::<usize>().unwrap();
+        // The lengths that the spaces use, and their neighbour.
+        if !(512..=2048).contains(&number(1)) {
+            continue;
+        }
+        let front_end = FrontEnd {
+            spec: FeatureSpec {
+                sample_rate_hz: 16_000,
+                n_fft: number(1),
+                hop_length: number(2),
+                n_mels: number(3),
+                feature: match number(4) {
+                    0 => Feature::LogMel,
+                    coefficients => Feature::Mfcc { coefficients },
+                },
+            },
+            frames: 1,
+            frame_stride: 1,
+        };
+        let target = match fields[0] {
+            "cortex-m7" => find("stm32h743-nas"),
+            _ => find("alif-e7-hp"),
+        };
+        let target = target.unwrap();
+        let latency = front_end_latency_us(&front_end, &target).value;
+        let cycles = latency * target.cpu.clock.value / target.cpu.whole_network.value;
+        // What LLVM's scheduling model gives for both cores.
+        const CYCLES_PER_INSTRUCTION: f64 = 1.13;
+        let counted = (number(5) + number(6)) as f64;
+        worst = worst.max((cycles / CYCLES_PER_INSTRUCTION / counted - 1.0).abs());
+        compared += 1;
+    }
+    assert_eq!(compared, 72);
+    // The fit's largest error is 4.1 %, and its coefficients are rounded to two digits.
+    assert!(worst < 0.06, "{worst}");
+}

@@ -9,6 +9,8 @@
 //! computations that differ in them alone end in powers far below the floor of the logarithm.
 
 use super::Tables;
+#[cfg(all(feature = "mve", target_arch = "arm"))]
+use super::mve::butterfly;
 
 /// Four consecutive numbers; the real parts of four points, or the imaginary ones.
 type Lanes = [f32; 4];
@@ -173,6 +175,7 @@ fn radix4_pass(blocks: &mut [Block], twiddles: &[Twiddles]) {
 }
 
 /// The transforms lie in the order of their first points' reversed bits: 0, 2, 1, 3.
+#[cfg(not(all(feature = "mve", target_arch = "arm")))]
 #[inline(always)]
 fn butterfly(
     first: &mut Block,

@@ -9,6 +9,8 @@
 mod fft;
 mod framer;
 pub(crate) mod log;
+#[cfg(all(feature = "mve", target_arch = "arm"))]
+mod mve;
 
 pub use framer::Framer;
 
