@@ -279,12 +279,17 @@ pub fn layer_table(costs: &TargetCosts) -> String {
     let bytes = |value: f64| Bytes(value.round() as u64);
     let RamParts {
         arena: arena_bytes,
+        weights,
         front_end,
         stack,
         state,
     } = costs.ram;
+    let weights = match weights > 0.0 {
+        true => format!("weights {}, ", bytes(weights)),
+        false => String::new(),
+    };
     format!(
-        "Operators on {}\n{}\nRAM: arena {} by {arena}, front end {}, stack {}, state {}\n",
+        "Operators on {}\n{}\nRAM: arena {} by {arena}, {weights}front end {}, stack {}, state {}\n",
         costs.target,
         grid(&header, rows),
         bytes(arena_bytes),

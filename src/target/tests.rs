@@ -399,6 +399,10 @@ fn npu_costs_lie_near_vela() {
         let Ok(model) = crate::quant::QuantizedModel::from_tflite(&file) else {
             continue;
         };
+        // A lone RESHAPE: a copy for Vela, nothing for us.
+        if model.graph.ops.is_empty() {
+            continue;
+        }
         let mut target = find(&format!("ethos-u55-{}", row.macs)).unwrap();
         let npu = target.npu.as_mut().unwrap();
         if row.system == "Ethos_U55_Deep_Embedded" {
@@ -421,8 +425,8 @@ fn npu_costs_lie_near_vela() {
             constants.push((name, plan.constant_bytes as f64, row.constant_bytes));
         }
     }
-    // Single layers and four whole networks; the means are dominated by lone SOFTMAX and RESHAPE layers of a
-    // thousand cycles, which are not modelled pass by pass. Whole networks are within 1.1 %.
+    // Single layers and four whole networks; the means are dominated by lone SOFTMAX layers of a thousand
+    // cycles, which are not modelled pass by pass. Whole networks are within 1.1 %.
     assert!(mean_error("cycles", &cycles) < 0.02);
     assert!(mean_error("constants", &constants) < 0.02);
     let networks = |rows: Vec<(String, f64, f64)>| -> Vec<(String, f64, f64)> {
