@@ -10,7 +10,7 @@ use nas::{
     data::{self, Dataset, Label, Split, synthetic},
     evaluate::{Evaluator, Options, Pipeline, Scorer},
     features::FeatureStore,
-    score::{ClipScore, kendall_tau, summarise},
+    score::{ClipScore, ThresholdRule, kendall_tau, summarise},
     space::{self, Spaces},
     train::Backend,
     units::Rng,
@@ -61,6 +61,7 @@ fn compare(name: &str, dataset: Dataset, networks: usize, epochs: usize) {
     let options = Options {
         epochs: Some(epochs),
         backend: Backend::Flex,
+        threshold: ThresholdRule::default(),
     };
     let store = || FeatureStore::new(None);
     let with_stand_ins = dataset.clone().with_stand_ins();
@@ -90,9 +91,8 @@ fn compare(name: &str, dataset: Dataset, networks: usize, epochs: usize) {
         let model = evaluation.model.expect("the pipeline makes models");
         let mut scorer = Scorer::new(&model).expect("a model that runs");
         let features = stand_in_store
-            .get(&with_stand_ins, &candidate.front_end.spec)
+            .get_device(&with_stand_ins, &candidate.front_end.spec)
             .expect("features");
-        let standardiser = model.card.standardiser();
         let mut real = Vec::new();
         let mut proxy: Vec<(String, ClipScore)> = Vec::new();
         for (clip, matrix) in with_stand_ins.clips.iter().zip(&features.clips) {
@@ -100,7 +100,7 @@ fn compare(name: &str, dataset: Dataset, networks: usize, epochs: usize) {
                 continue;
             };
             let class = model.card.class_of(clip);
-            let Some(score) = scorer.clip_score(&standardiser.apply(matrix), class) else {
+            let Some(score) = scorer.clip_score(matrix, class) else {
                 continue;
             };
             let anomaly = label == Label::Anomaly;
