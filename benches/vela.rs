@@ -46,7 +46,9 @@ fn main() {
         models.len() - n_candidates
     );
     let rows = vela_rows(&models, &folder);
-    let mut groups: BTreeMap<(usize, String), Vec<(Row, [NpuPlan; 2])>> = BTreeMap::new();
+    // What Vela says of a network, and what we say with its weights and without.
+    type Compared = (Row, [NpuPlan; 2]);
+    let mut groups: BTreeMap<(usize, String), Vec<Compared>> = BTreeMap::new();
     for row in rows {
         let Some(model) = models.get(&row.model).and_then(|path| read(path)) else {
             continue;

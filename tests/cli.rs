@@ -111,7 +111,8 @@ fn a_search_is_listed_shown_and_drawn() {
     assert!(tool.text("show first").contains("hypervolume"));
     assert_eq!(tool.text("front --csv").lines().count(), front.len() + 1);
     let pictures = tool.text("report first");
-    assert_eq!(pictures.lines().count(), 4);
+    // Two figures as SVG and PNG, and the page.
+    assert_eq!(pictures.lines().count(), 5);
     for picture in pictures.lines() {
         assert!(fs::metadata(picture).unwrap().len() > 1000, "{picture}");
     }

@@ -5,7 +5,9 @@ use crate::{
     units::{Bytes, Count, Microjoules, Micros},
 };
 
+// A group of its own name, because every command's arguments are called `Args`.
 #[derive(Debug, Clone, Default, clap::Args)]
+#[group(id = "budget")]
 pub struct Args {
     /// Most RAM, such as 256k
     #[arg(long, value_name = "BYTES")]

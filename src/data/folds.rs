@@ -137,8 +137,9 @@ fn draw(clips: &mut [Clip], unit: impl Fn(&Clip) -> String) {
     for (idx, clip) in clips.iter().enumerate() {
         units.entry(unit(clip)).or_default().push(idx);
     }
-    // A unit counts for the class of its first clip.
-    let mut classes: BTreeMap<String, Vec<([u8; 32], Vec<usize>)>> = BTreeMap::new();
+    // Hash and clips of a unit, which counts for the class of its first clip.
+    type Unit = ([u8; 32], Vec<usize>);
+    let mut classes: BTreeMap<String, Vec<Unit>> = BTreeMap::new();
     for (name, members) in units {
         let class = clips[members[0]].attribute(CLASS).unwrap_or_default();
         let hash = *blake3::hash(name.as_bytes()).as_bytes();

@@ -199,7 +199,7 @@ fn stand_in(dataset: &Dataset, own: usize, other: Option<usize>, n: usize) -> Cl
         }
         _ => {
             let step = 0.03 + 0.09 * place;
-            let factor = if n % 2 == 0 {
+            let factor = if n.is_multiple_of(2) {
                 1.0 + step
             } else {
                 1.0 / (1.0 + step)

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
+    fs::{self, File},
     path::{Path, PathBuf},
     process::Command,
     time::Duration,
@@ -85,12 +85,31 @@ pub fn read_counts(path: &Path) -> Result<BTreeMap<u32, u64>, MeasureError> {
         })
 }
 
-/// Builds the plugin for this machine, in `folder`, from the sources that the program carries along.
+/// The plugin for this machine; built where `folder` does not hold one of the sources that the program carries along.
 pub fn build_plugin(folder: &Path) -> Result<PathBuf, MeasureError> {
     let folder = std::path::absolute(folder)
         .map_err(io_error(folder))?
         .join("counter");
-    firmware::unpack(&folder)?;
+    fs::create_dir_all(&folder).map_err(io_error(&folder))?;
+    let path = folder.join(format!("libnas_counter-{}.so", firmware::sources_key()));
+    // One build at a time, also between processes; the lock ends with the file.
+    let lock = folder.join("lock");
+    let lock = File::create(&lock)
+        .and_then(|file| file.lock().map(|()| file))
+        .map_err(io_error(&lock))?;
+    if !path.exists() {
+        firmware::unpack(&folder)?;
+        let built = compile(&folder)?;
+        let whole = path.with_extension("part");
+        fs::copy(&built, &whole)
+            .and_then(|_| fs::rename(&whole, &path))
+            .map_err(io_error(&path))?;
+    }
+    drop(lock);
+    Ok(path)
+}
+
+fn compile(folder: &Path) -> Result<PathBuf, MeasureError> {
     let mut command = Command::new("cargo");
     for variable in toolchain::INHERITED {
         command.env_remove(variable);

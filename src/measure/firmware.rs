@@ -177,8 +177,13 @@ fn compile(
 
 /// Names the sources and the compiler.
 fn key(toolchain: &Toolchain) -> String {
+    let text = format!("{} {}", toolchain.version, sources_key());
+    blake3::hash(text.as_bytes()).to_hex()[..16].to_string()
+}
+
+/// Differs where the sources do.
+pub(super) fn sources_key() -> String {
     let mut hasher = blake3::Hasher::new();
-    hasher.update(toolchain.version.as_bytes());
     for (name, content) in FILES {
         for part in [name.as_bytes(), content] {
             hasher.update(&(part.len() as u64).to_le_bytes());

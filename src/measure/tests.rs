@@ -8,10 +8,14 @@ use crate::{
     quant::quantize,
 };
 
+/// Address and bytes of what was loaded.
+type Loaded = Vec<(u32, Vec<u8>)>;
+type Says = dyn Fn(&[(u32, Vec<u8>)]) -> String;
+
 /// Keeps what it was given, and says what it was told to say.
 struct Fake {
-    loaded: Rc<RefCell<Vec<(u32, Vec<u8>)>>>,
-    says: Box<dyn Fn(&[(u32, Vec<u8>)]) -> String>,
+    loaded: Rc<RefCell<Loaded>>,
+    says: Box<Says>,
 }
 
 impl Board for Fake {

@@ -69,12 +69,18 @@ pub(super) fn load(
 pub fn gains(info: &RunInfo, target_idx: usize) -> Vec<String> {
     let sentence = |baseline: &ScoredTrial| {
         let auc = baseline.figures.auc_int8?;
-        let latency =
-            |trial: &ScoredTrial| trial.cost(target_idx, Metric::Latency).map(|c| c.value);
+        let latency = |trial: &ScoredTrial| {
+            let cost = trial.cost(target_idx, Metric::Latency)?;
+            Some(cost.value).filter(|value| value.is_finite())
+        };
         let as_good = info.front(target_idx).into_iter().filter(|member| {
             member.figures.auc_int8.is_some_and(|own| own >= auc) && latency(member).is_some()
         });
-        let fastest = as_good.min_by(|a, b| latency(a).partial_cmp(&latency(b)).expect("finite"));
+        let fastest = as_good.min_by(|a, b| {
+            latency(a)
+                .unwrap_or(0.0)
+                .total_cmp(&latency(b).unwrap_or(0.0))
+        });
         let name = &baseline.space;
         let Some(member) = fastest else {
             return Some(format!(

@@ -266,7 +266,7 @@ mod tests {
             &[Source, Target],
             "anomaly_score_fan_section_00_test.csv: a0.wav,2.5|a1.wav,3.5|b0.wav,0.5|b1.wav,1.5|
              decision_result_fan_section_00_test.csv: a0.wav,1|a1.wav,1|b0.wav,0|b1.wav,1|
-             result.csv: fan|section,AUC (source),AUC (target),pAUC,precision (source),precision (target),recall (source),recall (target),F1 score (source),F1 score (target)|00,1,0.5,0.736842105263158,1,0.5,1,1,1,0.6666666666666666|arithmetic mean,1,0.5,0.736842105263158,1,0.5,1,1,1,0.6666666666666666|harmonic mean,1,0.5,0.736842105263158,1,0.5,1,1,1,0.6666666666666666||",
+             result.csv: fan|section,AUC (source),AUC (target),pAUC,precision (source),precision (target),recall (source),recall (target),F1 score (source),F1 score (target)|00,1,0.5,0.7368421052631579,1,0.5,1,1,1,0.6666666666666666|arithmetic mean,1,0.5,0.7368421052631579,1,0.5,1,1,1,0.6666666666666666|harmonic mean,1,0.5,0.7368421052631579,1,0.5,1,1,1,0.6666666666666666||",
         );
     }
 }

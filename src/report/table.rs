@@ -7,7 +7,7 @@ use comfy_table::{
 };
 
 use super::{
-    ReportError, RunInfo, ScoredTrial, TargetInfo, approach, baselines::gains,
+    ReportError, RunInfo, ScoredTrial, TargetInfo, approach, baselines::gains, draw::wrapped,
     measured::MeasuredTable, ranks::Ranks,
 };
 use crate::target::{Cost, CostSource, Metric};
@@ -76,7 +76,11 @@ fn baseline_table(info: &RunInfo, target_idx: usize, width: usize) -> String {
     let baselines: Vec<&ScoredTrial> = info.baselines.iter().collect();
     // Their numbers are those of other runs.
     let (table, _) = fitted(&baselines, target_idx, width, &Column::ALL[1..]);
-    let gains = gains(info, target_idx).join("\n");
+    let gains: Vec<String> = gains(info, target_idx)
+        .iter()
+        .flat_map(|sentence| wrapped(sentence, width))
+        .collect();
+    let gains = gains.join("\n");
     format!("Published networks on the same data\n{table}\n{gains}\n")
 }
 

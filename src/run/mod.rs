@@ -497,7 +497,7 @@ impl<'a> Book<'a> {
         let fronts = self.search.targets.iter().zip(&self.points);
         fronts
             .map(|(target, points)| {
-                let front = front(points, &self.search.objectives);
+                let front = front(points, self.search.objectives);
                 (target.name.clone(), front)
             })
             .collect()

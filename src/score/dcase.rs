@@ -112,9 +112,9 @@ pub fn official(clips: &[ClipScore], against: Against) -> Option<Official> {
     let score =
         |clips: &[ClipScore]| official_score(&dcase_sections(clips, against, &|_| f64::NAN));
     let areas = [
-        jackknife(clips, &|clips| auc_of(clips, &auc)),
+        jackknife(clips, &|clips| auc_of(clips, auc)),
         jackknife(clips, &|clips| {
-            auc_of(clips, &|n, a| pauc(n, a, PAUC_MAX_FPR))
+            auc_of(clips, |n, a| pauc(n, a, PAUC_MAX_FPR))
         }),
     ];
     let evaluator = match areas {
@@ -143,7 +143,7 @@ fn official_score(sections: &[SectionFigures]) -> Option<f64> {
     harmonic_mean(&floored)
 }
 
-fn auc_of(clips: &[ClipScore], area: &dyn Fn(&[f64], &[f64]) -> Option<f64>) -> Option<f64> {
+fn auc_of(clips: &[ClipScore], area: impl Fn(&[f64], &[f64]) -> Option<f64>) -> Option<f64> {
     let of = |anomaly: bool| -> Vec<f64> {
         let chosen = clips.iter().filter(|clip| clip.anomaly == anomaly);
         chosen.map(|clip| clip.score).collect()

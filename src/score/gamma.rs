@@ -263,7 +263,12 @@ mod tests {
                 likelihood - case.log_likelihood
             );
             if case.shape >= LEAST_SHAPE {
-                assert!(likelihood > case.log_likelihood - 1e-4, "{}", case.name);
+                let gain = likelihood - case.log_likelihood;
+                assert!(gain > -1e-4, "{}", case.name);
+                // On values that are no gamma distribution scipy may end in another, far less likely optimum.
+                if gain > 1.0 {
+                    continue;
+                }
                 // scipy stops once a step changes parameters by less than 1e-4, or ends on a slope towards the normal
                 // distribution, which the likelihood hardly feels.
                 assert!(difference < 0.02, "{}: {difference}", case.name);

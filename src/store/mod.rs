@@ -14,6 +14,7 @@ mod tests;
 use std::{
     collections::BTreeMap,
     fs,
+    io::Read,
     path::{Path, PathBuf},
     thread,
     time::{Duration, Instant},
@@ -55,6 +56,7 @@ impl Store {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
             | OpenFlags::SQLITE_OPEN_CREATE
             | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        refuse_other_files(path)?;
         let connection = connect(path, flags, BUSY_TIMEOUT)?;
         Store::make_ready(connection, path)
     }
@@ -621,6 +623,24 @@ fn insert_measurement(
             measurement.measured_utc,
         ])?;
     Ok(())
+}
+
+/// SQLite would take a file of a few bytes for an empty database, and write over it.
+fn refuse_other_files(path: &Path) -> Result<(), StoreError> {
+    const MAGIC: &[u8; 16] = b"SQLite format 3\0";
+    let Ok(mut file) = fs::File::open(path) else {
+        return Ok(());
+    };
+    let mut start = Vec::new();
+    let length = Read::by_ref(&mut file).take(16).read_to_end(&mut start);
+    match length {
+        Ok(0) | Err(_) => Ok(()),
+        Ok(_) if start == MAGIC => Ok(()),
+        Ok(_) => Err(StoreError::Damaged {
+            path: path.to_path_buf(),
+            reason: "it does not begin as a SQLite file does".to_string(),
+        }),
+    }
 }
 
 fn replace_front(

@@ -165,7 +165,7 @@ pub fn fetch(
         let mark = done_mark(archive);
         fs::write(&mark, b"").map_err(write_error(&mark))?;
         let is_result = path.parent() == Some(target.as_path());
-        if !options.keep_archives && !(is_result && !unpack::is_archive(&archive.file)) {
+        if !options.keep_archives && (!is_result || unpack::is_archive(&archive.file)) {
             fs::remove_file(&path).map_err(write_error(&path))?;
         }
     }

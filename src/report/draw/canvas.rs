@@ -337,7 +337,7 @@ pub(super) fn shortened(text: &str, characters: usize) -> String {
 }
 
 /// Lines of at most so many characters; a longer word is cut.
-pub(super) fn wrapped(text: &str, characters: usize) -> Vec<String> {
+pub(in crate::report) fn wrapped(text: &str, characters: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace() {
         let word = shortened(word, characters);

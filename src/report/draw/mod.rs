@@ -12,6 +12,7 @@ mod ranks;
 
 use std::path::{Path, PathBuf};
 
+pub(super) use canvas::wrapped;
 use canvas::{png, svg};
 
 use super::{ReportError, RunInfo, figure::Rect, html, memory::MemoryMap, ranks::Ranks};

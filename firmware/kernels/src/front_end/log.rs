@@ -36,7 +36,7 @@ fn exponent_and_series(value: f32) -> (f32, f32) {
 /// `e` to a power that is not positive; 0 below -80, where the sums that it serves are not changed any more.
 #[inline]
 pub(crate) fn exp(power: f32) -> f32 {
-    if !(power > -80.0) {
+    if power.is_nan() || power <= -80.0 {
         return 0.0;
     }
     let octaves = power * LOG2_E;
