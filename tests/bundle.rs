@@ -97,7 +97,9 @@ fn runs_alone(space: &str, target: &str, core: Core, place: &str) {
             &format!("../{}", text(clip, "file")),
         );
         let output = run_shell(&bundle, &commands.setup, &judge);
-        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        // QEMU's console for semihosting is standard error in some versions, standard output in others.
+        let said = [output.stdout, output.stderr].concat();
+        let said = String::from_utf8_lossy(&said).into_owned();
         println!("{}: {said}", text(clip, "label"));
         let anomaly = clip["anomaly"].as_bool().unwrap();
         assert_eq!(output.status.code(), Some(i32::from(anomaly)), "{said}");

@@ -47,7 +47,7 @@ pub(super) fn draw<DB: DrawingBackend>(
             left: 130.0,
             top: 110.0,
             right: WIDTH - 40.0,
-            bottom: SIZE[1] - 190.0,
+            bottom: SIZE[1] - 235.0,
         },
     };
     let area = plot.area;
@@ -95,7 +95,7 @@ pub(super) fn draw<DB: DrawingBackend>(
     canvas.text(&most, above, Lettering::plain(LABEL, VERMILLION).right())?;
 
     draw_operators(canvas, map, &plot)?;
-    let below = [area.center()[0], SIZE[1] - 22.0];
+    let below = [area.center()[0], SIZE[1] - 18.0];
     let title = Lettering::plain(AXIS_TITLE, INK).bold().middle();
     canvas.text("operators in execution order", below, title)?;
     let beside = [28.0, area.center()[1]];
