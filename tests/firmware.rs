@@ -1,13 +1,14 @@
 //! Models run as firmware in QEMU: the same bytes as on the host, the memory that was promised, named errors.
 
-use std::{collections::BTreeSet, path::PathBuf, time::Duration};
+use std::{collections::BTreeSet, path::PathBuf, process::Command, time::Duration};
 
 use nas::{
     audio::{Audio, DeviceExtractor, FeatureSpec},
     graph::{GraphBuilder, Shape, Style},
-    measure::{self, BOARDS, Bench, Inputs, Kernels, MeasureError, Place},
+    measure::{self, BOARDS, Bench, Inputs, Kernels, MeasureError, Place, Toolchain, find_program},
     quant::{Interpreter, append_front_end, quantize},
     space::{Spaces, builtin},
+    target::Core,
     units::Rng,
 };
 use nas_kernels::{
@@ -249,6 +250,58 @@ fn a_model_that_cannot_run_is_refused_by_name() {
         }
         let wrong = bench.reproduces(&good, &input, 1);
         assert!(!wrong.expect("a wrong hash is a result"));
+    }
+}
+
+/// Random operators of every kind that a core has kernels of its own for: `firmware/check`.
+#[test]
+fn the_kernels_of_a_core_equal_the_portable_ones() {
+    for board in BOARDS.iter() {
+        let Some((machine, _)) = board.machine else {
+            continue;
+        };
+        let qemu = find_program("qemu-system-arm").ok_or(MeasureError::Missing {
+            name: "qemu-system-arm",
+            remedy: "see tests/setup.sh",
+        });
+        let found = qemu.and_then(|qemu| Ok((qemu, Toolchain::of(board.core)?)));
+        let Some((qemu, toolchain)) = available(found) else {
+            return;
+        };
+        let kernels = match board.core {
+            Core::CortexM7 => "dsp",
+            Core::CortexM55 => "mve",
+        };
+        let folder = images().join("check");
+        let built = toolchain
+            .cargo(board.target())
+            .args(["--quiet", "--package", "nas-check", "--features", kernels])
+            .arg("--target-dir")
+            .arg(&folder)
+            .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/firmware"))
+            .output()
+            .unwrap();
+        let errors = String::from_utf8_lossy(&built.stderr);
+        assert!(built.status.success(), "{errors}");
+        let checked = Command::new(qemu)
+            .args([
+                "-M",
+                machine,
+                "-nographic",
+                "-monitor",
+                "none",
+                "-serial",
+                "none",
+            ])
+            .args(["-semihosting-config", "enable=on,target=native", "-kernel"])
+            .arg(folder.join(board.target()).join("release/nas-check"))
+            .output()
+            .unwrap();
+        let said = [checked.stdout, checked.stderr].concat();
+        let said = String::from_utf8_lossy(&said);
+        println!("{}: {said}", board.name);
+        assert!(checked.status.success(), "{said}");
+        assert!(said.contains("\"differences\":0"), "{said}");
     }
 }
 
