@@ -90,7 +90,11 @@ pub fn gains(info: &RunInfo, target_idx: usize) -> Vec<String> {
         let times = |metric: Metric| {
             let own = member.cost(target_idx, metric)?.value;
             let factor = baseline.cost(target_idx, metric)?.value / own;
-            Some(format!("{factor:.1} times in {}", metric.title()))
+            let name = match metric {
+                Metric::Ram => "RAM",
+                other => other.name(),
+            };
+            Some(format!("{factor:.1} times the {name}"))
         };
         let factors: Vec<String> = [Metric::Latency, Metric::Ram, Metric::Flash, Metric::Energy]
             .into_iter()
