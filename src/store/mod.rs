@@ -14,7 +14,6 @@ mod tests;
 use std::{
     collections::BTreeMap,
     fs,
-    io::Read,
     path::{Path, PathBuf},
     thread,
     time::{Duration, Instant},
@@ -56,7 +55,7 @@ impl Store {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
             | OpenFlags::SQLITE_OPEN_CREATE
             | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        refuse_other_files(path)?;
+        refuse_short_files(path)?;
         let connection = connect(path, flags, BUSY_TIMEOUT)?;
         Store::make_ready(connection, path)
     }
@@ -626,20 +625,19 @@ fn insert_measurement(
 }
 
 /// SQLite would take a file of a few bytes for an empty database, and write over it.
-fn refuse_other_files(path: &Path) -> Result<(), StoreError> {
-    const MAGIC: &[u8; 16] = b"SQLite format 3\0";
-    let Ok(mut file) = fs::File::open(path) else {
-        return Ok(());
-    };
-    let mut start = Vec::new();
-    let length = Read::by_ref(&mut file).take(16).read_to_end(&mut start);
-    match length {
-        Ok(0) | Err(_) => Ok(()),
-        Ok(_) if start == MAGIC => Ok(()),
-        Ok(_) => Err(StoreError::Damaged {
-            path: path.to_path_buf(),
-            reason: "it does not begin as a SQLite file does".to_string(),
-        }),
+///
+/// Only asks for the size: opening the file beside SQLite and closing it again would end the process's locks on it.
+fn refuse_short_files(path: &Path) -> Result<(), StoreError> {
+    /// Bytes of the smallest page, and so of the smallest database.
+    const LEAST: u64 = 512;
+    match fs::metadata(path) {
+        Ok(file) if file.is_file() && (1..LEAST).contains(&file.len()) => {
+            Err(StoreError::Damaged {
+                path: path.to_path_buf(),
+                reason: "it is too short for a SQLite file".to_string(),
+            })
+        }
+        _ => Ok(()),
     }
 }
 
