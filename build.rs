@@ -16,8 +16,12 @@ fn main() {
     println!("cargo:rerun-if-changed=build.rs");
     let mut list = String::from("pub const FILES: &[(&str, &[u8])] = &[\n");
     for file in files {
-        let path = firmware.join(&file);
-        writeln!(list, "    ({file:?}, include_bytes!({path:?})),").expect("text grows");
+        // Not the path of now: what is built here may be kept when the folder moves, or serve another copy of it.
+        writeln!(
+            list,
+            "    ({file:?}, include_bytes!(concat!(env!(\"CARGO_MANIFEST_DIR\"), \"/firmware/\", {file:?}))),"
+        )
+        .expect("text grows");
     }
     list += "];\n";
     let out = env::var("OUT_DIR").expect("cargo names a folder for output");
