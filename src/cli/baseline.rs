@@ -8,6 +8,7 @@ use crate::{
         json::{self, BaselineDocument},
         table,
     },
+    run::utc_now,
     space,
 };
 
@@ -48,13 +49,14 @@ pub(super) struct Common {
 }
 
 impl Common {
-    /// Trains the networks in a run of that name and loads what became of it.
+    /// Trains the networks in a run that is named after `what` and the time, and loads what became of it.
     pub(super) fn train(
         &self,
         global: &Global,
         names: &[&str],
-        run: String,
+        what: &str,
     ) -> Result<report::RunInfo, Failure> {
+        let stamp: String = utc_now().chars().filter(char::is_ascii_digit).collect();
         let targets = match self.targets.is_empty() {
             true => TARGETS.map(String::from).to_vec(),
             false => self.targets.clone(),
@@ -66,7 +68,7 @@ impl Common {
             targets,
             seed: self.seed,
             epochs: self.epochs,
-            name: run,
+            name: format!("{what}-{stamp}"),
         };
         let (store, run) = search::train_fixed(global, options)?;
         let info = report::load(&store, &run)?;
@@ -91,12 +93,7 @@ impl Args {
                 names.join(", ")
             )));
         }
-        let stamp: String = crate::run::utc_now()
-            .chars()
-            .filter(char::is_ascii_digit)
-            .collect();
-        let run = format!("{}-{stamp}", self.name);
-        let info = self.common.train(global, &[&self.name], run)?;
+        let info = self.common.train(global, &[&self.name], &self.name)?;
         match global.json {
             true => print!(
                 "{}",

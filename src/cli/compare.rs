@@ -18,12 +18,7 @@ pub struct Args {
 
 impl Args {
     pub fn run(&self, global: &Global) -> Result<(), Failure> {
-        let stamp: String = crate::run::utc_now()
-            .chars()
-            .filter(char::is_ascii_digit)
-            .collect();
-        let run = format!("approaches-{stamp}");
-        let info = self.common.train(global, &APPROACHES, run)?;
+        let info = self.common.train(global, &APPROACHES, "approaches")?;
         match global.json {
             true => print!("{}", json::render(&BaselinesDocument::new(&info))),
             false => print!("{}", table::trained_tables(&info, super::width())),

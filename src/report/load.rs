@@ -21,6 +21,15 @@ use crate::{
 
 /// All that figures and tables show of a run.
 pub fn load(store: &Store, run: &Run) -> Result<RunInfo, ReportError> {
+    let targets = Settings::from_json(&run.settings_json)?.targets()?;
+    Ok(RunInfo {
+        baselines: super::baselines::load(store, run, &targets)?,
+        ..load_alone(store, run)?
+    })
+}
+
+/// As [`load`], without the baselines, for which every run of the store is looked at.
+fn load_alone(store: &Store, run: &Run) -> Result<RunInfo, ReportError> {
     let settings = Settings::from_json(&run.settings_json)?;
     let targets = settings.targets()?;
     let objectives = settings.objectives()?;
@@ -125,7 +134,7 @@ pub fn load(store: &Store, run: &Run) -> Result<RunInfo, ReportError> {
         },
         targets: targets.iter().enumerate().map(target_info).collect(),
         scored,
-        baselines: super::baselines::load(store, run, &targets)?,
+        baselines: Vec::new(),
         rejected,
         measurements: store.measurements(run.id)?,
         notes,
@@ -136,7 +145,7 @@ pub fn load(store: &Store, run: &Run) -> Result<RunInfo, ReportError> {
 pub fn load_runs(store: &Store) -> Result<Vec<RunView>, ReportError> {
     let mut views = Vec::new();
     for run in store.runs()? {
-        let info = load(store, &run)?;
+        let info = load_alone(store, &run)?;
         let settings = Settings::from_json(&run.settings_json)?;
         let best = info
             .scored
