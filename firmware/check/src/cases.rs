@@ -3,8 +3,8 @@
 use nas_kernels::{
     Words,
     ops::{
-        AddScales, Clamp, Requantize, Sliding, add_in_arena, average_pool2d, conv2d,
-        depthwise_conv2d, fully_connected, portable,
+        AddScales, Clamp, Requantize, Sliding, add_in_arena, add_pixels, conv2d, depthwise_conv2d,
+        fully_connected, lookup, portable, repeat,
     },
 };
 
@@ -53,22 +53,26 @@ impl Memory {
     }
 }
 
-/// Operators that have builds of their own.
+/// Operators that have builds of their own, and the inner loops of pooling and upsampling.
 #[derive(Debug, Clone, Copy)]
 pub enum Operator {
     Conv2d,
     DepthwiseConv2d,
     FullyConnected,
     Add,
-    AveragePool2d,
+    AddPixels,
+    Repeat,
+    Lookup,
 }
 
-pub const OPERATORS: [Operator; 5] = [
+pub const OPERATORS: [Operator; 7] = [
     Operator::Conv2d,
     Operator::DepthwiseConv2d,
     Operator::FullyConnected,
     Operator::Add,
-    Operator::AveragePool2d,
+    Operator::AddPixels,
+    Operator::Repeat,
+    Operator::Lookup,
 ];
 
 /// SplitMix64.
@@ -326,14 +330,36 @@ pub fn is_equal(operator: Operator, memory: &mut Memory, random: &mut Random) ->
             portable::add_in_arena(expected, 0..length, right, to, &sum);
             add_in_arena(found, 0..length, right, to, &sum);
         }
-        Operator::AveragePool2d => {
-            let channels = random.within(1, 50);
-            let shape = random.sliding(channels);
-            let clamp = random.clamp(i32::from(zero_point));
-            let input = &input[..shape.input.iter().product()];
-            let length = shape.output.iter().product();
-            portable::average_pool2d(input, &shape, clamp, &mut expected[..length]);
-            average_pool2d(input, &shape, clamp, &mut found[..length]);
+        Operator::AddPixels => {
+            let channels = if random.one_in(4) {
+                random.within(1, 16)
+            } else {
+                16
+            };
+            let step = random.within(channels, 64);
+            let most = if random.one_in(4) { 1000 } else { 30 };
+            let count = random.within(1, most.min(INPUT / step));
+            let rest = if random.one_in(2) { channels } else { step };
+            let pixels = &input[..(count - 1) * step + rest];
+            let mut sums = [[0; 16]; 2];
+            sums[0].fill_with(|| random.word() as i32 >> 2);
+            sums[1] = sums[0];
+            portable::add_pixels(pixels, step, &mut sums[0][..channels]);
+            add_pixels(pixels, step, &mut sums[1][..channels]);
+            return sums[0] == sums[1];
+        }
+        Operator::Repeat => {
+            let length = random.within(1, 100);
+            let source = &input[random.within(0, 3)..][..length];
+            let (start, target) = (random.within(0, 3), length * random.within(0, 16));
+            portable::repeat(source, &mut expected[start..][..target]);
+            repeat(source, &mut found[start..][..target]);
+        }
+        Operator::Lookup => {
+            let length = random.within(1, 300);
+            let (input, table) = (&input[..length], weights.first_chunk().unwrap());
+            portable::lookup(input, table, &mut expected[..length]);
+            lookup(input, table, &mut found[..length]);
         }
     }
     expected == found

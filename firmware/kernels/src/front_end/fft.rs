@@ -245,6 +245,7 @@ fn parts(block: &Block) -> (Lanes, Lanes) {
     (re, im)
 }
 
+#[cfg(not(all(feature = "mve", target_arch = "arm")))]
 #[inline(always)]
 fn joined(re: Lanes, im: Lanes) -> Block {
     let ([a, b, c, d], [e, f, g, h]) = (re, im);
@@ -271,6 +272,7 @@ fn mul(left: Lanes, right: Lanes) -> Lanes {
     core::array::from_fn(|lane| left[lane] * right[lane])
 }
 
+#[cfg(not(all(feature = "mve", target_arch = "arm")))]
 #[inline(always)]
 fn product((re, im): (Lanes, Lanes), (cos, sin): (Lanes, Lanes)) -> (Lanes, Lanes) {
     // Times cos - i sin.

@@ -18,6 +18,14 @@ pub struct AddScales {
     pub clamp: Clamp,
 }
 
+#[cfg(all(any(feature = "dsp", feature = "mve"), not(feature = "portable")))]
+impl AddScales {
+    /// The input with the larger scale, which is halved: its scaling is a shift alone. `None` where neither is.
+    pub(super) fn halved(&self) -> Option<usize> {
+        (0..2).find(|idx| self.multipliers[*idx] == 1 << 30 && self.shifts[*idx] == 0)
+    }
+}
+
 /// `ADD` of two equally long slices.
 #[inline(always)]
 pub fn add(left: &[i8], right: &[i8], scales: &AddScales, output: &mut [i8]) {

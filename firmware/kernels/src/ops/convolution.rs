@@ -38,7 +38,10 @@ pub fn conv2d(
     } else {
         for (idx, pixel) in pixels.enumerate() {
             let at = [idx / output_width, idx % output_width];
-            in_place(input, weights, shape, zero_point, at, requantize, pixel);
+            // A window that is too long to gather.
+            for_blocks!(pixel, [4, 1], |first, block| in_place(
+                input, weights, shape, zero_point, at, requantize, first, block,
+            ));
         }
     }
 }
@@ -61,52 +64,13 @@ fn gather(input: &[i8], shape: &Sliding, zero_point: i8, at: [usize; 2], patch: 
     }
 }
 
-/// One output pixel of a window that is too long to gather.
-#[inline(always)]
-fn in_place(
-    input: &[i8],
-    weights: &[i8],
-    shape: &Sliding,
-    zero_point: i8,
-    at: [usize; 2],
-    requantize: &Requantize,
-    output: &mut [i8],
-) {
-    let (quads, singles) = output.as_chunks_mut::<4>();
-    let split = quads.len() * 4;
-    for (idx, quad) in quads.iter_mut().enumerate() {
-        channels(
-            input,
-            weights,
-            shape,
-            zero_point,
-            at,
-            requantize,
-            idx * 4,
-            quad,
-        );
-    }
-    for (idx, single) in singles.as_chunks_mut::<1>().0.iter_mut().enumerate() {
-        channels(
-            input,
-            weights,
-            shape,
-            zero_point,
-            at,
-            requantize,
-            split + idx,
-            single,
-        );
-    }
-}
-
 /// `N` neighbouring output channels of one pixel, row by row of the kernel.
 #[expect(
     clippy::too_many_arguments,
     reason = "one call site per width, all arguments in registers"
 )]
 #[inline(always)]
-fn channels<const N: usize>(
+fn in_place<const N: usize>(
     input: &[i8],
     weights: &[i8],
     shape: &Sliding,

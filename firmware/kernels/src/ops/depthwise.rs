@@ -15,40 +15,9 @@ pub fn depthwise_conv2d(
     let [_, output_width, channels] = shape.output;
     for (idx, pixel) in output.chunks_exact_mut(channels).enumerate() {
         let at = [idx / output_width, idx % output_width];
-        let (blocks, rest) = pixel.as_chunks_mut::<BLOCK>();
-        let split = blocks.len() * BLOCK;
-        for (idx, block) in blocks.iter_mut().enumerate() {
-            block_of_channels(
-                input,
-                weights,
-                shape,
-                zero_point,
-                at,
-                requantize,
-                idx * BLOCK,
-                block,
-            );
-        }
-        let (quads, singles) = rest.as_chunks_mut::<4>();
-        for (idx, quad) in quads.iter_mut().enumerate() {
-            let first = split + idx * 4;
-            block_of_channels(
-                input, weights, shape, zero_point, at, requantize, first, quad,
-            );
-        }
-        let split = split + quads.len() * 4;
-        for (idx, single) in singles.as_chunks_mut::<1>().0.iter_mut().enumerate() {
-            block_of_channels(
-                input,
-                weights,
-                shape,
-                zero_point,
-                at,
-                requantize,
-                split + idx,
-                single,
-            );
-        }
+        for_blocks!(pixel, [BLOCK, 4, 1], |first, block| block_of_channels(
+            input, weights, shape, zero_point, at, requantize, first, block,
+        ));
     }
 }
 

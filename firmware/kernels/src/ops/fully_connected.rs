@@ -3,19 +3,9 @@ use super::{BLOCK, Requantize};
 /// `FULLY_CONNECTED`: weights `[outputs, inputs]`.
 #[inline(always)]
 pub fn fully_connected(input: &[i8], weights: &[i8], requantize: &Requantize, output: &mut [i8]) {
-    let (blocks, rest) = output.as_chunks_mut::<BLOCK>();
-    let split = blocks.len() * BLOCK;
-    for (idx, block) in blocks.iter_mut().enumerate() {
-        channels::<BLOCK>(input, weights, requantize, idx * BLOCK, block);
-    }
-    let (quads, singles) = rest.as_chunks_mut::<4>();
-    for (idx, quad) in quads.iter_mut().enumerate() {
-        channels::<4>(input, weights, requantize, split + idx * 4, quad);
-    }
-    let split = split + quads.len() * 4;
-    for (idx, single) in singles.as_chunks_mut::<1>().0.iter_mut().enumerate() {
-        channels::<1>(input, weights, requantize, split + idx, single);
-    }
+    for_blocks!(output, [BLOCK, 4, 1], |first, block| {
+        channels(input, weights, requantize, first, block)
+    });
 }
 
 /// `N` neighbouring output channels, the first of them `first`.

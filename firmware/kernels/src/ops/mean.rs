@@ -1,4 +1,4 @@
-use super::{BLOCK, Clamp};
+use super::{BLOCK, Clamp, pool::blocks};
 use crate::requantize::multiply_by_quantized_multiplier;
 
 /// Scale and zero points of `MEAN`; the multiplier includes one over the number of pixels.
@@ -19,17 +19,14 @@ pub struct MeanScale {
 pub fn mean(input: &[i8], scale: &MeanScale, output: &mut [i8]) {
     let channels = output.len();
     let zero = scale.zero_point * (input.len() / channels) as i32;
-    for (block_idx, block) in output.chunks_mut(BLOCK).enumerate() {
+    for block in blocks(channels) {
         let mut sums = [0i32; BLOCK];
-        for pixel in input.chunks_exact(channels) {
-            let values = &pixel[block_idx * BLOCK..][..block.len()];
-            for (sum, value) in sums.iter_mut().zip(values) {
-                *sum += i32::from(*value);
-            }
-        }
-        for (value, sum) in block.iter_mut().zip(sums) {
+        let sums = &mut sums[..block.len()];
+        let after = channels - block.end;
+        super::add_pixels(&input[block.start..input.len() - after], channels, sums);
+        for (value, sum) in output[block].iter_mut().zip(sums) {
             let scaled =
-                multiply_by_quantized_multiplier(sum - zero, scale.multiplier, scale.shift);
+                multiply_by_quantized_multiplier(*sum - zero, scale.multiplier, scale.shift);
             *value = scale.clamp.apply(scaled + scale.output_zero_point);
         }
     }

@@ -2,6 +2,24 @@
 //!
 //! Lengths must agree with the parameters, as [`crate::Model::parse`] makes sure for a blob.
 
+/// Runs `$body` for blocks of neighbouring channels: as many of the first width as there are, then of the next.
+///
+/// `$block` is an array of a block's outputs, `$first` its first channel; the last width is 1.
+macro_rules! for_blocks {
+    ($output:expr, [$($width:expr),+], |$first:ident, $block:ident| $body:expr) => {
+        let (mut done, rest) = (0, $output);
+        $(
+            let (blocks, rest) = rest.as_chunks_mut::<{ $width }>();
+            for $block in blocks {
+                let $first = done;
+                $body;
+                done += $width;
+            }
+        )+
+        debug_assert!(rest.is_empty());
+    };
+}
+
 mod add;
 mod convolution;
 mod depthwise;
@@ -26,7 +44,7 @@ mod runs;
 pub mod portable {
     pub use super::{
         add::add_in_arena, convolution::conv2d, depthwise::depthwise_conv2d,
-        fully_connected::fully_connected, pool::average_pool2d,
+        fully_connected::fully_connected, lookup::lookup, pool::add_pixels, upsample::repeat,
     };
 }
 
@@ -38,11 +56,13 @@ use mve as build;
 use portable as build;
 
 pub use add::{AddScales, add};
-pub use build::{add_in_arena, average_pool2d, conv2d, depthwise_conv2d, fully_connected};
-pub use lookup::lookup;
+pub use build::{
+    add_in_arena, add_pixels, conv2d, depthwise_conv2d, fully_connected, lookup, repeat,
+};
 pub use max_pool::max_pool2d;
 pub use mean::{MeanScale, mean};
 pub use pad::pad;
+pub use pool::average_pool2d;
 pub use softmax::{MAX_CHANNELS, SoftmaxScale, softmax};
 pub use upsample::upsample;
 
@@ -73,6 +93,12 @@ impl Sliding {
         let start = (-origin).max(0) as usize;
         let end = (self.input[axis] as isize - origin).max(0) as usize;
         (start, end.min(self.kernel[axis]), origin)
+    }
+
+    /// Whether input and output have as many elements as the shapes say.
+    #[cfg(all(any(feature = "dsp", feature = "mve"), not(feature = "portable")))]
+    fn fits(&self, input: &[i8], output: &[i8]) -> bool {
+        input.len() == self.input.iter().product() && output.len() == self.output.iter().product()
     }
 }
 

@@ -1,3 +1,5 @@
+use core::ops::Range;
+
 use super::{BLOCK, Clamp, Sliding};
 
 /// `AVERAGE_POOL_2D`: the mean of the pixels inside the image, rounded to nearest, halves away from zero.
@@ -10,23 +12,49 @@ pub fn average_pool2d(input: &[i8], shape: &Sliding, clamp: Clamp, output: &mut 
     for (idx, pixel) in output.chunks_exact_mut(channels).enumerate() {
         let (top, bottom, row) = shape.valid(0, idx / output_width);
         let (left, right, column) = shape.valid(1, idx % output_width);
-        let count = ((bottom - top) * (right - left)) as i32;
-        for (block_idx, block) in pixel.chunks_mut(BLOCK).enumerate() {
+        let start = (row + top as isize) as usize * width + (column + left as isize) as usize;
+        let (height, length) = (bottom - top, right - left);
+        let count = (height * length) as i32;
+        // Whole rows of the image follow one another.
+        let (height, length) = if length == width {
+            (1, height * width)
+        } else {
+            (height, length)
+        };
+        for block in blocks(channels) {
             let mut sums = [0i32; BLOCK];
-            for ky in top..bottom {
-                for kx in left..right {
-                    let pixel =
-                        (row + ky as isize) as usize * width + (column + kx as isize) as usize;
-                    let values = &input[pixel * channels + block_idx * BLOCK..][..block.len()];
-                    for (sum, value) in sums.iter_mut().zip(values) {
-                        *sum += i32::from(*value);
-                    }
-                }
+            let sums = &mut sums[..block.len()];
+            for row in 0..height {
+                let from = (start + row * width) * channels + block.start;
+                let pixels = &input[from..][..(length - 1) * channels + block.len()];
+                super::add_pixels(pixels, channels, sums);
             }
-            for (value, sum) in block.iter_mut().zip(sums) {
-                let half = if sum > 0 { count / 2 } else { -(count / 2) };
-                *value = clamp.apply((sum + half) / count);
+            for (value, sum) in pixel[block].iter_mut().zip(sums) {
+                let half = if *sum > 0 { count / 2 } else { -(count / 2) };
+                *value = clamp.apply((*sum + half) / count);
             }
         }
     }
+}
+
+/// Adds neighbouring channels of pixels that lie `step` bytes apart, no more than [`BLOCK`] and no more than `step`.
+///
+/// The last pixel may end with the last of these channels.
+#[inline(always)]
+pub fn add_pixels(pixels: &[i8], step: usize, sums: &mut [i32]) {
+    for pixel in pixels.chunks(step) {
+        for (sum, value) in sums.iter_mut().zip(pixel) {
+            *sum += i32::from(*value);
+        }
+    }
+}
+
+/// Blocks of [`BLOCK`] channels, the last of which may begin within another; one shorter block where there are fewer.
+#[inline(always)]
+pub(super) fn blocks(channels: usize) -> impl Iterator<Item = Range<usize>> {
+    let length = channels.min(BLOCK);
+    (0..channels).step_by(BLOCK).map(move |first| {
+        let first = first.min(channels - length);
+        first..first + length
+    })
 }

@@ -34,10 +34,7 @@ pub fn conv2d(
     let row_taps = shape.kernel[1] * shape.input[2];
     let taps = shape.kernel[0] * row_taps;
     assert!(
-        input.len() == shape.input.iter().product()
-            && output.len() == height * width * channels
-            && weights.len() == taps * channels
-            && requantize.fits(channels)
+        shape.fits(input, output) && weights.len() == taps * channels && requantize.fits(channels)
     );
     if height * width == 1 && input.len() == taps && shape.pad == [0, 0] {
         return fully_connected(input, weights, requantize, output);

@@ -12,13 +12,17 @@ mod add;
 mod convolution;
 mod depthwise;
 mod fully_connected;
+mod pool;
 mod requantize;
+mod upsample;
 
-pub use super::portable::average_pool2d;
+pub use super::portable::lookup;
 pub use add::add_in_arena;
 pub use convolution::conv2d;
 pub use depthwise::depthwise_conv2d;
 pub use fully_connected::fully_connected;
+pub use pool::add_pixels;
+pub use upsample::repeat;
 
 use core::arch::asm;
 

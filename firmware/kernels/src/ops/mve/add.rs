@@ -12,13 +12,11 @@ pub fn add_in_arena(
 ) {
     let length = left.len();
     assert!(left.end <= arena.len() && right + length <= arena.len() && to + length <= arena.len());
-    // One input has the larger scale, which is halved: its scaling is a shift alone.
-    let halved = |idx: usize| scales.multipliers[idx] == 1 << 30 && scales.shifts[idx] == 0;
-    let (plain, scaled, idx) = match (halved(0), halved(1)) {
-        (true, _) => (left.start, right, 1),
-        (false, true) => (right, left.start, 0),
-        _ => return portable::add_in_arena(arena, left, right, to, scales),
+    let Some(halved) = scales.halved() else {
+        return portable::add_in_arena(arena, left, right, to, scales);
     };
+    let inputs = [left.start, right];
+    let (plain, scaled, idx) = (inputs[halved], inputs[1 - halved], 1 - halved);
     // SAFETY: the three ranges lie in the arena.
     unsafe {
         let start = arena.as_mut_ptr();

@@ -28,10 +28,7 @@ pub fn conv2d(
     let row_taps = shape.kernel[1] * shape.input[2];
     let taps = shape.kernel[0] * row_taps;
     assert!(
-        input.len() == shape.input.iter().product()
-            && output.len() == height * width * channels
-            && weights.len() == taps * channels
-            && requantize.fits(channels)
+        shape.fits(input, output) && weights.len() == taps * channels && requantize.fits(channels)
     );
     if row_taps > PATCH || !requantize.is_aligned() {
         return portable::conv2d(input, weights, shape, zero_point, requantize, output);

@@ -29,8 +29,7 @@ pub fn depthwise_conv2d(
     let taps = shape.kernel[0] * shape.kernel[1];
     assert!(
         shape.input[2] == channels
-            && input.len() == shape.input.iter().product()
-            && output.len() == shape.output.iter().product()
+            && shape.fits(input, output)
             && weights.len() == taps * channels
             && requantize.fits(channels)
     );

@@ -12,14 +12,19 @@ mod add;
 mod convolution;
 mod depthwise;
 mod fully_connected;
+mod lookup;
+mod pool;
 mod products;
 mod requantize;
+mod upsample;
 
-pub use super::portable::average_pool2d;
 pub use add::add_in_arena;
 pub use convolution::conv2d;
 pub use depthwise::depthwise_conv2d;
 pub use fully_connected::fully_connected;
+pub use lookup::lookup;
+pub use pool::add_pixels;
+pub use upsample::repeat;
 
 use core::arch::asm;
 
