@@ -49,20 +49,31 @@ const TECHNIQUES: &[Technique] = &[
     }),
 ];
 
+/// Epochs of every network but those of files.
+const EPOCHS: usize = 20;
+/// Slices of UrbanSound8K that are shorter do not judge, so that networks of long and of short windows are judged by
+/// the same clips.
+const SHORTEST_SLICE_S: f64 = 0.997;
+
 fn masks(training: &mut Training, share: f32) {
     training.recipe.mask_frames = share;
     training.recipe.mask_bands = share;
 }
 
-/// A network: a name, a space, and the values of its axes; of the others the first are taken.
-type Network = (
-    &'static str,
-    &'static str,
-    &'static [(&'static str, f64)],
-    usize,
-);
+/// A network of a space, and how long it is trained.
+struct Network {
+    name: String,
+    space: String,
+    /// Values of axes; of the others the first are taken.
+    values: &'static [(&'static str, f64)],
+    /// `None` for the training of the space.
+    epochs: Option<usize>,
+}
 
-const AUTOENCODERS: &[Network] = &[
+/// Name, space, values of axes.
+type Chosen = (&'static str, &'static str, &'static [(&'static str, f64)]);
+
+const AUTOENCODERS: &[Chosen] = &[
     (
         "ae-small",
         "dense-ae",
@@ -72,7 +83,6 @@ const AUTOENCODERS: &[Network] = &[
             ("width", 16.0),
             ("shrink", 1.0),
         ],
-        15,
     ),
     (
         "ae-large",
@@ -83,12 +93,11 @@ const AUTOENCODERS: &[Network] = &[
             ("width", 64.0),
             ("shrink", 1.0),
         ],
-        15,
     ),
 ];
 
-const CLASSIFIERS: &[Network] = &[
-    ("p2-mlp", "p2-mlp", &[], 20),
+const CLASSIFIERS: &[Chosen] = &[
+    ("p2-mlp", "p2-mlp", &[]),
     (
         "ds-small",
         "ds-cnn",
@@ -100,7 +109,6 @@ const CLASSIFIERS: &[Network] = &[
             ("blocks", 3.0),
             ("stem_stride_freq", 2.0),
         ],
-        20,
     ),
     (
         "ds-large",
@@ -115,7 +123,6 @@ const CLASSIFIERS: &[Network] = &[
             ("stem_kernel_freq", 4.0),
             ("stem_stride_freq", 2.0),
         ],
-        20,
     ),
     (
         "mobile",
@@ -130,7 +137,6 @@ const CLASSIFIERS: &[Network] = &[
             ("blocks", 2.0),
             ("expansion", 4.0),
         ],
-        20,
     ),
 ];
 
@@ -146,23 +152,50 @@ fn main() {
     let words = arguments.get(2..).unwrap_or_default();
     let is_wanted = |technique: &str, network: &str| {
         let name = format!("{technique} / {network}");
-        words.iter().all(|word| {
-            word.split('|')
-                .any(|alternative| name.contains(alternative))
-        })
+        words
+            .iter()
+            .filter(|word| !word.ends_with(".toml"))
+            .all(|word| {
+                word.split('|')
+                    .any(|alternative| name.contains(alternative))
+            })
     };
     let divisions = divisions(Path::new(path));
-    let networks: &[&[Network]] = match divisions[0].classes() {
+    let chosen: &[&[Chosen]] = match divisions[0].classes() {
         0 | 1 => &[AUTOENCODERS],
         _ if divisions[0].dataset().supervised => &[CLASSIFIERS],
         _ => &[AUTOENCODERS, CLASSIFIERS],
     };
+    let mut networks: Vec<Network> = Vec::new();
+    for (name, space, values) in chosen.iter().copied().flatten() {
+        networks.push(Network {
+            name: name.to_string(),
+            space: space.to_string(),
+            values,
+            epochs: Some(EPOCHS),
+        });
+    }
+    let files = words.iter().filter(|word| word.ends_with(".toml"));
+    let files: Vec<Network> = files
+        .map(|file| Network {
+            name: Path::new(file)
+                .file_stem()
+                .map(|stem| stem.to_string_lossy().into_owned())
+                .unwrap_or_default(),
+            space: file.clone(),
+            values: &[],
+            epochs: None,
+        })
+        .collect();
+    if !files.is_empty() {
+        networks = files;
+    }
     println!(
-        "network,bytes,technique,AUC float,AUC int8,deviation,pAUC int8,accuracy,deviation,seconds"
+        "network,bytes,clips,technique,float less int8,AUC int8,deviation,pAUC int8,accuracy,deviation,seconds"
     );
-    for network in networks.iter().copied().flatten() {
+    for network in &networks {
         for (name, change) in TECHNIQUES {
-            if is_wanted(name, network.0) {
+            if is_wanted(name, &network.name) {
                 measure(&divisions, network, name, *change, seeds);
             }
         }
@@ -196,11 +229,14 @@ fn divisions(path: &Path) -> Vec<Pipeline> {
         .collect()
 }
 
-fn decoded(
-    (_, space, values, epochs): &Network,
-    pipeline: &Pipeline,
-) -> Option<(Candidate, Training)> {
-    let mut space: SearchSpace = space::load(space).expect("a shipped space");
+fn decoded(network: &Network, pipeline: &Pipeline) -> Option<(Candidate, Training)> {
+    let Network {
+        space,
+        values,
+        epochs,
+        ..
+    } = network;
+    let mut space: SearchSpace = space::load(space).expect("a search space");
     if let Some(spec) = &pipeline.dataset().fixed_features {
         space = space.with_fixed_features(spec)?;
     }
@@ -209,9 +245,11 @@ fn decoded(
         axis.values = vec![chosen.map_or(axis.values[0], |(_, value)| *value)];
     }
     let mut training = space.training;
-    training.epochs = *epochs;
-    training.windows_per_epoch = training.windows_per_epoch.min(8192);
-    training.patience = usize::MAX;
+    if let Some(epochs) = epochs {
+        training.epochs = *epochs;
+        training.windows_per_epoch = training.windows_per_epoch.min(8192);
+        training.patience = usize::MAX;
+    }
     let spaces = Spaces::new(vec![space], pipeline.classes());
     let genome = spaces.random(&mut Rng::new(0, 0));
     Some((spaces.decode(&genome), training))
@@ -227,7 +265,9 @@ fn measure(
     let begin = Instant::now();
     let mut figures: Vec<[f64; 4]> = Vec::new();
     let mut bytes = 0;
+    let mut judged = 0;
     for seed in 0..seeds {
+        judged = 0;
         let mut sums = [0.0; 4];
         for pipeline in divisions {
             let Some((candidate, mut training)) = decoded(network, pipeline) else {
@@ -246,10 +286,16 @@ fn measure(
                 .get_device(dataset, &candidate.front_end.spec)
                 .expect("features");
             let mut scored = Vec::new();
+            let spec = candidate.front_end.spec;
+            let frame_s = spec.hop_length as f64 / f64::from(spec.sample_rate_hz);
             for (clip, matrix) in dataset.clips.iter().zip(&features.clips) {
                 let (Split::Test, Some(label)) = (clip.split, clip.label) else {
                     continue;
                 };
+                let seconds = matrix.frames() as f64 * frame_s;
+                if dataset.layout == Layout::UrbanSound8k && seconds < SHORTEST_SLICE_S {
+                    continue;
+                }
                 let Some(score) = scorer.clip_score(matrix, model.card.class_of(clip)) else {
                     continue;
                 };
@@ -266,9 +312,10 @@ fn measure(
                 .iter()
                 .filter(|clip| (clip.score > 0.0) == clip.anomaly);
             let share = 1.0 / divisions.len() as f64;
-            sums[0] += share * evaluation.scores.auc_float;
+            sums[0] += share * (evaluation.scores.auc_float - evaluation.scores.auc_int8);
             sums[1] += share * summary.auc.expect("both labels");
             sums[2] += share * summary.pauc.expect("both labels");
+            judged += scored.len();
             sums[3] += share * right.count() as f64 / scored.len() as f64;
         }
         figures.push(sums);
@@ -277,8 +324,8 @@ fn measure(
     let figure = |at: usize| mean_and_deviation(figures.iter().map(|f| f[at]));
     let (auc, accuracy) = (figure(1), figure(3));
     println!(
-        "{},{bytes},{technique},{:.4},{:.4},{:.4},{:.4},{:.4},{:.4},{seconds:.1}",
-        network.0,
+        "{},{bytes},{judged},{technique},{:.4},{:.4},{:.4},{:.4},{:.4},{:.4},{seconds:.1}",
+        network.name,
         figure(0).0,
         auc.0,
         auc.1,

@@ -152,8 +152,10 @@ pub fn train(
     let mut shuffle = Rng::new(seed, SHUFFLE_STREAM);
     let mut order: Vec<u32> = (0..train.len() as u32).collect();
     let mut fit = Fit::new(graph, task, options, seed);
-    let statistics = Batches::spread(train, STATISTICS_WINDOWS, batch_size);
-    let validation_batches = Batches::spread(validation, VALIDATION_WINDOWS, 256);
+    // Judging an epoch shall not take longer than the epoch itself.
+    let judged_at_most = VALIDATION_WINDOWS.min(steps_per_epoch * batch_size);
+    let statistics = Batches::spread(train, STATISTICS_WINDOWS.min(judged_at_most), batch_size);
+    let validation_batches = Batches::spread(validation, judged_at_most, 256);
 
     let mut history: Vec<[f32; 2]> = Vec::new();
     let mut best: Option<(usize, f32, Weights)> = None;
