@@ -26,7 +26,6 @@ use crate::{
 const PIPELINE_VERSION: u32 = 2;
 /// Share of the training normals that is held out for early stopping.
 const VALIDATION_SHARE: f64 = 0.15;
-const PATIENCE: usize = 6;
 /// Windows that calibrate the int8 ranges, spread evenly over the training clips.
 const CALIBRATION_WINDOWS: usize = 256;
 /// Standardised feature sets that are kept in memory.
@@ -245,8 +244,8 @@ impl Pipeline {
             batch_size: training.batch_size,
             learning_rate: training.learning_rate,
             windows_per_epoch: training.windows_per_epoch.min(affordable),
-            patience: PATIENCE,
-            label_smoothing: 0.0,
+            patience: training.patience,
+            recipe: training.recipe,
             backend: self.options.backend,
         }
     }
