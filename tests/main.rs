@@ -1,9 +1,11 @@
 mod bundle;
 mod cli;
 mod data;
+mod detectors;
 mod firmware;
 mod layers;
 mod networks;
+mod npu;
 mod oracle;
 mod quantisation;
 mod real;

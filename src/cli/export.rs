@@ -56,12 +56,21 @@ impl Args {
                 Vec::new()
             }
         };
-        let vela = match &target.npu {
+        let mut vela = match &target.npu {
             Some(npu) => bundle::vela::compile(&model.tflite, npu.macs_per_cycle.value as u32)?,
             None => None,
         };
         if target.npu.is_some() && vela.is_none() {
             global.note("Vela is not installed: `pip install ethos-u-vela`; no model_vela.tflite");
+        }
+        if let Some(compiled) = &mut vela {
+            if let Err(problem) = &compiled.blob {
+                global.note(&format!("no firmware for the NPU: {problem}"));
+            }
+            let images = global.folder().join("cache/firmware");
+            if let Err(error) = compiled.link(&images, &|text| global.note(text)) {
+                global.note(&format!("the firmware for the NPU was not linked: {error}"));
+            }
         }
         let parts = Parts {
             name: format!("{}/{number}", run.name),
@@ -70,7 +79,7 @@ impl Args {
             target: target.name.clone(),
             core: target.cpu.core,
             costs,
-            measurements: measurements_of(&info.measurements, number),
+            measurements: measurements_of(&info.measurements, number, &info.budgets()),
             report: html::report(&info)?,
             vela,
             clips,

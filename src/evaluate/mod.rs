@@ -8,7 +8,7 @@ mod rescore;
 use std::sync::atomic::AtomicBool;
 
 pub use formula::Formula;
-pub use model::{Class, Model, ModelCard, ModelError, Scorer};
+pub use model::{Class, FORMAT_VERSION, Model, ModelCard, ModelError, Scorer};
 pub use pipeline::{Options, Pipeline, PrepareError};
 pub use rescore::{RescoreError, Rescorer, ScoreBy, UnknownScore};
 

@@ -115,6 +115,8 @@ pub struct MeasurementView {
     pub ram_bytes: u64,
     /// Code, constants and model.
     pub flash_bytes: u64,
+    /// Whether these two are within the budget and the memories of each target with this core.
+    pub fits: BTreeMap<String, bool>,
     pub image: ImageView,
 }
 
@@ -381,7 +383,7 @@ impl FrontDocument {
                 params: trial.params,
                 on_front: own.map(|(_, target)| target.clone()).collect(),
                 costs: names.zip(costs).collect(),
-                measurements: measurements_of(&info.measurements, *number),
+                measurements: measurements_of(&info.measurements, *number, &info.budgets()),
             });
         }
         let by_target = || info.targets.iter().map(|target| target.name.clone());
@@ -415,9 +417,13 @@ impl RunsDocument {
 }
 
 /// The measurements of one trial.
-pub fn measurements_of(rows: &[MeasurementRow], trial: u64) -> Vec<MeasurementView> {
+pub fn measurements_of(
+    rows: &[MeasurementRow],
+    trial: u64,
+    budgets: &[(String, Budget)],
+) -> Vec<MeasurementView> {
     let own = rows.iter().filter(|row| row.number as u64 == trial);
-    own.map(MeasurementView::from).collect()
+    own.map(|row| MeasurementView::new(row, budgets)).collect()
 }
 
 /// A document as text, indented, with a line break at its end. Numbers that JSON cannot say are null.
@@ -447,8 +453,8 @@ impl From<&MeasurementRow> for ImageView {
     }
 }
 
-impl From<&MeasurementRow> for MeasurementView {
-    fn from(row: &MeasurementRow) -> MeasurementView {
+impl MeasurementView {
+    fn new(row: &MeasurementRow, budgets: &[(String, Budget)]) -> MeasurementView {
         let count = |value: Option<i64>| value.map(|value| value as u64);
         let source = match row.instructions {
             Some(_) => CostSource::Emulated,
@@ -469,6 +475,11 @@ impl From<&MeasurementRow> for MeasurementView {
             stack_bytes: row.stack_bytes as u64,
             ram_bytes: row.ram_bytes(),
             flash_bytes: row.flash_bytes(),
+            fits: row
+                .excess(budgets)
+                .into_iter()
+                .map(|(name, excess)| (name, excess.is_none()))
+                .collect(),
             image: ImageView::from(row),
         }
     }
@@ -691,7 +702,7 @@ mod tests {
                 anomalies: 0,
             }],
             costs: BTreeMap::new(),
-            measurements: vec![MeasurementView::from(&measurement())],
+            measurements: vec![MeasurementView::new(&measurement(), &[])],
             excess: BTreeMap::new(),
             error: None,
             operators: vec![OperatorView {

@@ -430,8 +430,13 @@ fn measurement(seen: &MeasurementView) -> String {
     let cycles = seen.cycles.as_ref().map_or(String::new(), |cycles| {
         format!(", {} cycles {}", Count(cycles.value), cycles.source)
     });
+    let fits = seen.fits.iter().map(|(target, fits)| match fits {
+        true => format!(", fits {target}"),
+        false => format!(", does NOT fit {target}"),
+    });
+    let fits: String = fits.collect();
     format!(
-        "{} on {}: {outputs}{}{cycles}{}; RAM {} (arena {}, stack {}), flash {}\n",
+        "{} on {}: {outputs}{}{cycles}{}; RAM {} (arena {}, stack {}), flash {}{fits}\n",
         seen.source,
         seen.on,
         count("instructions", seen.instructions),

@@ -258,6 +258,8 @@ pub fn load_trial(
         let estimate = estimate_of(&row, &target.name)?;
         Some((target.name.clone(), CostsView::from(&costs_of(estimate))))
     });
+    let budget = |target: &Target| (target.name.clone(), settings.budget());
+    let budgets: Vec<(String, Budget)> = targets.iter().map(budget).collect();
     let groups = details.into_iter().flat_map(|details| details.groups);
     let files = evaluation.as_ref().and_then(|e| e.artefacts.clone());
     let file = |folder: String| {
@@ -296,7 +298,7 @@ pub fn load_trial(
             })
             .collect(),
         costs: costs.collect(),
-        measurements: measurements_of(&store.measurements(run.id)?, number),
+        measurements: measurements_of(&store.measurements(run.id)?, number, &budgets),
         excess,
         error: match &row.outcome {
             TrialOutcome::Failed { message } => Some(message.clone()),

@@ -7,9 +7,11 @@ mod names;
 mod operators;
 mod read;
 mod slots;
+mod vela;
 mod write;
 
 pub use read::{ReadError, read};
+pub use vela::npu_blob;
 pub use write::write;
 
 /// A builtin operator: code, version of its int8 form, tag of its options.
