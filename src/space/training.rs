@@ -33,8 +33,6 @@ pub struct Recipe {
     pub mask_bands: f32,
     /// Standard deviation of noise on every standardised value.
     pub noise: f32,
-    /// Standard deviation of a shift of all standardised values of a window, as another level of the sound makes.
-    pub level: f32,
     /// Probability that a classifier's targets share out evenly over all classes.
     pub label_smoothing: f32,
     /// Share of the learning rate by which every weight shrinks in a step (Loshchilov and Hutter, 2019).
@@ -68,7 +66,6 @@ impl Training {
             ("mask_frames", recipe.mask_frames),
             ("mask_bands", recipe.mask_bands),
             ("noise", recipe.noise),
-            ("level", recipe.level),
             ("label_smoothing", recipe.label_smoothing),
             ("weight_decay", recipe.weight_decay),
         ];
