@@ -7,4 +7,5 @@ mod networks;
 mod oracle;
 mod quantisation;
 mod real;
+mod rescore;
 mod tflite;

@@ -3,12 +3,14 @@
 //! Field numbers and enum values are those of TensorFlow's `schema.fbs`, version 3.
 
 mod file;
+mod float;
 mod names;
 mod operators;
 mod read;
 mod slots;
 mod write;
 
+pub use float::read_float;
 pub use read::{ReadError, read};
 pub use write::write;
 
