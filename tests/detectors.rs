@@ -64,6 +64,7 @@ fn detector(feature: Feature, classes: usize, score_windows: u32) -> Model {
         frames: FRAMES,
         frame_stride: FRAME_STRIDE,
         scored_on: "samples".to_string(),
+        pooling: None,
         mean: (0..bands)
             .map(|band| column(band).sum::<f32>() / column(band).count() as f32)
             .collect(),
