@@ -17,7 +17,7 @@ use nas::{
     data,
     evaluate::{EvaluateError, Evaluation, Evaluator, Options, Pipeline, Scores},
     features::FeatureStore,
-    run::{Objective, Search, references, search},
+    run::{Merit, Objective, Search, references, search},
     score::ThresholdRule,
     search::{SamplerKind, hypervolume},
     space::{self, Candidate, Genome, Spaces, Training},
@@ -198,11 +198,14 @@ impl<'a> Bench<'a> {
             .networks
             .get(&candidate.key())
             .expect("the table lacks a network of the space; make it anew with `--train DATA`");
-        let scores = Scores::headline(auc, auc, auc, auc);
+        let merit = Merit {
+            auc_int8: auc,
+            pauc_int8: auc,
+        };
         let (estimate, macs) = (estimate(candidate, self.target), candidate.graph.macs());
         let excess = self.budget.excess(self.target, &estimate, macs);
         let objectives = Objective::DEFAULT.iter().zip(&self.references);
-        let point = objectives.map(|(o, reference)| o.value(&scores, &estimate, macs) / reference);
+        let point = objectives.map(|(o, reference)| o.value(merit, &estimate, macs) / reference);
         (excess.map_or(0.0, |excess| excess.total()), point.collect())
     }
 
