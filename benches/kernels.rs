@@ -148,6 +148,8 @@ fn run_cmsis_nn(
         &input,
         values.iter().map(|value| *value as u8).collect::<Vec<_>>(),
     )?;
+    // What the last run said is not what this one says.
+    fs::write(&serial, "")?;
     let loader = |path: &Path, address: u32| {
         format!(
             "loader,file={},addr={address:#x},force-raw=on",
@@ -188,8 +190,9 @@ fn run_cmsis_nn(
         thread::sleep(Duration::from_millis(20));
     };
     let mut monitor = child.stdin.take().context("the monitor was asked for")?;
+    // In quotes: a bare slash after the length would divide it.
     let save = format!(
-        "pmemsave 0x93000000 {} {}",
+        "pmemsave 0x93000000 {} \"{}\"",
         expected.len(),
         output.display()
     );

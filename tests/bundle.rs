@@ -123,10 +123,36 @@ fn runs_alone(space: &str, target: &str, core: Core, place: &str) {
     let verified = tool.json(&format!("verify {} --json", bundle.display()));
     assert_eq!(verified["good"], true, "{verified}");
     assert_eq!(verified["emulated"][0]["outputs_match"], true, "{verified}");
+    if core == Core::CortexM55 {
+        brings_the_npus_firmware(&tool, trial, &outside.path().join("npu"));
+    }
     fs::write(bundle.join("golden/outputs.bin"), b"other").unwrap();
     let output = tool.run(&format!("verify {} --host", bundle.display()));
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stdout).contains("golden/outputs.bin"));
+}
+
+/// The same model for a target with an NPU, where Vela is installed.
+fn brings_the_npus_firmware(tool: &Tool, trial: &Value, bundle: &Path) {
+    let manifest = tool.json(&format!(
+        "export run/{trial} --to {} --target u55 --json",
+        bundle.display()
+    ));
+    let vela = &manifest["vela"];
+    if vela.is_null() {
+        println!("skipped: Vela is not installed");
+        return;
+    }
+    println!("{vela}");
+    assert_eq!(vela["npu"], "not executed here");
+    for key in ["text_bytes", "model_bytes"] {
+        assert!(vela["image"][key].as_u64().unwrap() > 1000, "{key}: {vela}");
+    }
+    let readme = fs::read_to_string(bundle.join("firmware/README.md")).unwrap();
+    let features = format!("{},u55,embed", text(vela, "board"));
+    assert!(readme.contains(&features), "{readme}");
+    assert!(readme.contains("not executed here"), "{readme}");
+    tool.text(&format!("verify {} --host", bundle.display()));
 }
 
 /// What was promised before training is what was seen.

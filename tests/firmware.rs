@@ -3,15 +3,15 @@
 use std::{collections::BTreeSet, path::PathBuf, process::Command, time::Duration};
 
 use nas::{
-    audio::{Audio, DeviceExtractor, FeatureSpec},
+    audio::{Audio, DeviceExtractor, FeatureSpec, FrontEnd},
     graph::{GraphBuilder, Shape, Style},
     measure::{
         self, BOARDS, Bench, BoardKind, Image, Inputs, Kernels, MeasureError, Place, Toolchain,
         find_program,
     },
     quant::{Interpreter, append_front_end, quantize},
-    space::{Spaces, builtin},
-    target::Core,
+    space::{self, Candidate, Spaces, builtin},
+    target::{self, Core},
     units::Rng,
 };
 use nas_kernels::{
@@ -130,6 +130,108 @@ fn a_cortex_m55_hears_what_the_host_hears() {
     hears_what_the_host_hears(Place::QemuM55);
 }
 
+#[test]
+fn a_cortex_m7_takes_the_memory_that_was_estimated() {
+    takes_the_memory_that_was_estimated(Place::QemuM7, "stm32h743-nas");
+}
+
+#[test]
+fn a_cortex_m55_takes_the_memory_that_was_estimated() {
+    takes_the_memory_that_was_estimated(Place::QemuM55, "alif-e7-hp");
+}
+
+/// A whole detector of every space: front end, network, stack, code.
+fn takes_the_memory_that_was_estimated(place: Place, target: &str) {
+    let Some(mut bench) = bench(place) else {
+        return;
+    };
+    let target = target::find(target).unwrap();
+    for space in builtin() {
+        let name = space.name.clone();
+        let alone = Spaces::new(vec![space], 6);
+        let mut rng = Rng::new(9, 0);
+        // The first that fits the chip.
+        let (candidate, seen) = loop {
+            let candidate = alone.decode(&alone.random(&mut rng));
+            let weights = random_weights(&candidate.graph, &mut rng);
+            let length = candidate.graph.input_shape().len();
+            let window: Vec<f32> = (0..length).map(|_| rng.normal() as f32).collect();
+            let network = quantize(&candidate.graph, &weights, &[&window]).unwrap();
+            let blob = with_ears(network.to_blob(), &candidate);
+            match bench.measure(&blob) {
+                Err(MeasureError::Refused { name, .. }) if name == "too-large" => {}
+                seen => {
+                    break (
+                        candidate,
+                        seen.unwrap_or_else(|error| panic!("{name}: {error}")),
+                    );
+                }
+            }
+        };
+        let front_end = Some(&candidate.front_end);
+        let ram = target::ram_parts(front_end, &candidate.graph, &target);
+        let flash = target::flash_parts(front_end, &candidate.graph, &target);
+        let estimate = target::estimate(&candidate, &target);
+        assert_eq!(ram.arena, seen.arena_bytes as f64, "{name}: arena");
+        let heard = seen.front_end_bytes.expect("there is a front end");
+        assert_eq!(ram.front_end, heard as f64, "{name}: front end");
+        let code = seen.image.text + seen.image.rodata + seen.image.data;
+        let shares = [
+            ("RAM", estimate.ram_bytes.value, seen.ram_bytes(), 0.02),
+            ("code", flash.code, code, 0.05),
+            (
+                "flash",
+                estimate.flash_bytes.value,
+                seen.flash_bytes(),
+                0.05,
+            ),
+        ];
+        for (what, estimated, seen, allowed) in shares {
+            let share = estimated / seen as f64 - 1.0;
+            println!("{name}: {what} {:+.2} %", 100.0 * share);
+            assert!(share.abs() <= allowed, "{name}: {what} {estimated} {seen}");
+        }
+    }
+}
+
+/// The network of a candidate with its front end, whose features are taken as they are.
+fn with_ears(mut blob: Vec<u8>, candidate: &Candidate) -> Vec<u8> {
+    let FrontEnd {
+        spec,
+        frames,
+        frame_stride,
+    } = candidate.front_end;
+    let tables = spec.device_tables().unwrap();
+    let bands = spec.bands();
+    let floats = [tables.floats, vec![1.0; bands], vec![0.0; bands]].concat();
+    let record = record(&spec, frames, frame_stride);
+    let decision = Decision {
+        task: match candidate.task {
+            space::Task::Reconstruct => Task::Reconstruct,
+            space::Task::Classify { .. } => Task::Classify,
+        },
+        windows: 100,
+        threshold: Threshold::None,
+    };
+    append_front_end(&mut blob, record, &floats, &tables.ends, &decision);
+    blob
+}
+
+/// The front end as the blob has it.
+fn record(spec: &FeatureSpec, frames: usize, frame_stride: usize) -> FrontEndRecord {
+    let device = spec.on_device();
+    FrontEndRecord {
+        sample_rate_hz: spec.sample_rate_hz,
+        n_fft: device.n_fft as u32,
+        hop_length: device.hop_length as u32,
+        n_mels: device.n_mels as u32,
+        coefficients: device.coefficients as u32,
+        frames: frames as u32,
+        frame_stride: frame_stride as u32,
+        tables_offset: 0,
+    }
+}
+
 fn hears_what_the_host_hears(place: Place) {
     let Some(mut bench) = bench(place) else {
         return;
@@ -188,17 +290,7 @@ fn detector(spec: &FeatureSpec) -> Vec<u8> {
     let mut floats = tables.floats;
     floats.extend(vec![GAIN; bands]);
     floats.extend(last.iter().map(|feature| -GAIN * feature));
-    let device = spec.on_device();
-    let record = FrontEndRecord {
-        sample_rate_hz: spec.sample_rate_hz,
-        n_fft: device.n_fft as u32,
-        hop_length: device.hop_length as u32,
-        n_mels: device.n_mels as u32,
-        coefficients: device.coefficients as u32,
-        frames: FRAMES as u32,
-        frame_stride: 1,
-        tables_offset: 0,
-    };
+    let record = record(spec, FRAMES, 1);
     let decision = Decision {
         task: Task::Reconstruct,
         windows: 100,
