@@ -241,7 +241,9 @@ fn decoded(network: &Network, pipeline: &Pipeline) -> Option<(Candidate, Trainin
         space = space.with_fixed_features(spec)?;
     }
     for axis in &mut space.axes {
-        let chosen = values.iter().find(|(name, _)| *name == axis.name);
+        // Ready features leave no choice.
+        let free = axis.values.len() > 1;
+        let chosen = values.iter().find(|(name, _)| *name == axis.name && free);
         axis.values = vec![chosen.map_or(axis.values[0], |(_, value)| *value)];
     }
     let mut training = space.training;
