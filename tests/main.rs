@@ -9,4 +9,5 @@ mod npu;
 mod oracle;
 mod quantisation;
 mod real;
+mod rescore;
 mod tflite;

@@ -64,6 +64,24 @@ pub struct Evaluation {
     pub model: Option<Model>,
 }
 
+/// A trained network before every labelled test clip that is long enough for it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Examination {
+    pub clips: Vec<ExaminedClip>,
+    /// Where the int8 network calls a clip anomalous.
+    pub threshold: Option<f64>,
+    /// Training and validation loss per epoch.
+    pub history: Vec<[f32; 2]>,
+}
+
+/// Anomaly scores of one labelled test clip.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ExaminedClip {
+    pub anomaly: bool,
+    pub float: f64,
+    pub int8: f64,
+}
+
 /// A candidate that could not be evaluated; a broken data set is found before the search starts.
 #[derive(Debug, thiserror::Error)]
 pub enum EvaluateError {

@@ -3,6 +3,7 @@
 //! Field numbers and enum values are those of TensorFlow's `schema.fbs`, version 3.
 
 mod file;
+mod float;
 mod names;
 mod operators;
 mod read;
@@ -10,6 +11,7 @@ mod slots;
 mod vela;
 mod write;
 
+pub use float::read_float;
 pub use read::{ReadError, read};
 pub use vela::npu_blob;
 pub use write::write;
