@@ -125,11 +125,11 @@ fn the_published_perceptron_is_judged_by_folds_and_at_random() {
         split[network]["accuracy"]["mean"].as_f64().unwrap()
     };
     for network in ["float", "int8"] {
-        // Measured elsewhere with scikit-learn: 0.918 ± 0.007 at random, 0.817 ± 0.047 by folds, on more slices than are at
-        // hand; a split of 150 test clips has a standard error of 0.03.
+        // scikit-learn's perceptron on librosa's features of the same 658 slices: 0.756 by folds (0.54 to 0.86, three
+        // seeds), 0.904 ± 0.015 at random (six splits). One split of 135 test clips has a standard error of 0.03.
         let (by_folds, at_random) = (accuracy(folds, network), accuracy(random, network));
-        assert!((by_folds - 0.817).abs() < 0.08, "{network}: {by_folds}");
-        assert!((at_random - 0.918).abs() < 0.08, "{network}: {at_random}");
+        assert!((by_folds - 0.756).abs() < 0.05, "{network}: {by_folds}");
+        assert!((at_random - 0.904).abs() < 0.06, "{network}: {at_random}");
     }
     let run = std::fs::read_dir(tool.folder.path())
         .unwrap()

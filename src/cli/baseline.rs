@@ -280,6 +280,7 @@ fn examine_part(
         name,
         threshold: threshold.unwrap_or(f64::INFINITY),
         clips: examination.clips.iter().map(judged).collect(),
+        too_short: examination.too_short,
         history: examination.history,
     })
 }

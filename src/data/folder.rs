@@ -455,7 +455,7 @@ impl Found {
             "{}: {n_tests} of its {} clips are here and test, other normal clips train, {} left out",
             mlperf::TEST_LIST,
             labels.len(),
-            counted(n_before - self.rows.len(), "unlisted anomaly")
+            counted(n_before - self.rows.len(), "unlisted anomalous clip")
         ));
     }
 

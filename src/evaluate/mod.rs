@@ -68,6 +68,8 @@ pub struct Evaluation {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Examination {
     pub clips: Vec<ExaminedClip>,
+    /// Labelled test clips that are shorter than a window.
+    pub too_short: usize,
     /// Where the int8 network calls a clip anomalous.
     pub threshold: Option<f64>,
     /// Training and validation loss per epoch.

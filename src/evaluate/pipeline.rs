@@ -1,7 +1,7 @@
 //! The real evaluation: features, training, quantisation, int8 scoring.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeSet, VecDeque},
     sync::{Arc, Mutex, OnceLock, atomic::AtomicBool},
 };
 
@@ -469,8 +469,17 @@ impl Pipeline {
                 int8: int8[idx]?,
             })
         };
+        let tested: BTreeSet<usize> = self
+            .test
+            .steer
+            .iter()
+            .chain(&self.test.shown)
+            .copied()
+            .collect();
+        let judged: Vec<ExaminedClip> = tested.iter().filter_map(|&idx| examined(idx)).collect();
         let examination = Examination {
-            clips: (0..clips.len()).filter_map(examined).collect(),
+            too_short: tested.iter().filter(|&&idx| int8[idx].is_none()).count(),
+            clips: judged,
             threshold: model.card.threshold,
             history: trained.history.clone(),
         };

@@ -22,6 +22,8 @@ pub struct Part {
     /// A clip with a higher score is called anomalous.
     pub threshold: f64,
     pub clips: Vec<Judged>,
+    /// Labelled test clips that are shorter than a window, and judged by nobody.
+    pub too_short: usize,
     /// Training and validation loss per epoch.
     pub history: Vec<[f32; 2]>,
 }
@@ -139,6 +141,10 @@ impl Examined {
         self.parts.iter().map(|part| part.clips.len()).sum()
     }
 
+    pub fn too_short(&self) -> usize {
+        self.parts.iter().map(|part| part.too_short).sum()
+    }
+
     /// Points `[false-positive rate, recall]` over the clips of all parts; empty where a kind is missing.
     pub fn roc(&self, arithmetic: Arithmetic) -> Vec<[f64; 2]> {
         let [normal, anomaly] = self.pooled(arithmetic);
@@ -165,8 +171,12 @@ impl Examined {
     /// `official folds: 5 trainings, 803 test clips`.
     pub fn headline(&self) -> String {
         let plural = if self.parts.len() == 1 { "" } else { "s" };
+        let short = match self.too_short() {
+            0 => String::new(),
+            count => format!("; {count} more are shorter than a window"),
+        };
         format!(
-            "{}: {} training{plural}, {} test clips",
+            "{}: {} training{plural}, {} test clips{short}",
             self.split,
             self.parts.len(),
             self.clips()
@@ -272,6 +282,7 @@ pub(super) mod tests {
                 name: name.to_string(),
                 threshold: offset,
                 clips: clips.map(clip).to_vec(),
+                too_short: 0,
                 history: vec![[0.7, 0.8], [0.5, 0.6], [0.4, 0.65]],
             }
         };

@@ -222,12 +222,14 @@ pub fn dataset(info: &Info) -> String {
         rows,
     );
     text += "\n";
+    let several = |count: usize| if count == 1 { "" } else { "s" };
     for format in &info.formats {
         text += &format!(
-            "{}: {} Hz, {} channels, {} bits, {:.2} to {:.2} s, {} clips\n",
+            "{}: {} Hz, {} channel{}, {} bits, {:.2} to {:.2} s, {} clips\n",
             encoding_name(format.encoding),
             format.sample_rate_hz,
             format.channels,
+            several(format.channels as usize),
             format.bits,
             format.shortest_s,
             format.longest_s,
@@ -235,7 +237,7 @@ pub fn dataset(info: &Info) -> String {
         );
     }
     for (name, values) in &info.attributes {
-        text += &format!("attribute {name}: {values} values\n");
+        text += &format!("attribute {name}: {values} value{}\n", several(*values));
     }
     let listed = |what: &str, names: &[String]| match names {
         [] => String::new(),

@@ -206,7 +206,7 @@ fn further_layouts_are_recognised() {
         ToyCar id_01 Train Source Normal 1
         ToyCar id_01 Test Source Normal 1
         ToyCar id_01 Test Source Anomaly 1
-        note: y_labels.csv: 2 of its 3 clips are here and test, other normal clips train, 1 unlisted anomaly left out
+        note: y_labels.csv: 2 of its 3 clips are here and test, other normal clips train, 1 unlisted anomalous clip left out
         note: too few training clips to learn what is normal: ToyCar id_01
         note: too few test clips for scores to mean anything: ToyCar id_01 (1 normal, 1 anomalous; a guess has AUC 0.50 ± 0.50)
         ",

@@ -72,6 +72,8 @@ pub struct ExaminedView {
     pub split: String,
     pub trainings: usize,
     pub clips: usize,
+    /// Labelled test clips that are shorter than a window.
+    pub too_short: usize,
     pub float: DecisionsView,
     pub int8: DecisionsView,
 }
@@ -166,6 +168,7 @@ impl From<&Examined> for ExaminedView {
             split: examined.split.clone(),
             trainings: examined.parts.len(),
             clips: examined.clips(),
+            too_short: examined.too_short(),
             float: decisions(Arithmetic::Float),
             int8: decisions(Arithmetic::Int8),
         }
