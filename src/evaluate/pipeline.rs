@@ -328,7 +328,7 @@ impl Evaluator for Pipeline {
         let options = self.train_options(candidate, training);
         let text = format!(
             "{PIPELINE_VERSION} {} {} {options:?} {} {seed}",
-            candidate.key(),
+            candidate.network_key(),
             self.data_hash,
             self.options.threshold.name()
         );

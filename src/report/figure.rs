@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{RunInfo, ScoredTrial};
+use super::{RunInfo, ScoredTrial, uncertain_fit};
 use crate::space::Task;
 use crate::target::{CostSource, Metric};
 
@@ -36,6 +36,8 @@ pub struct Point {
     /// The error band of the cost.
     pub low: f64,
     pub high: f64,
+    /// How likely the cost keeps to the limit, where the band crosses it.
+    pub fits: Option<f64>,
     pub on_front: bool,
 }
 
@@ -51,6 +53,9 @@ impl Panel {
     /// The panel of one cost on the run's target number `target_idx`.
     pub fn new(info: &RunInfo, target_idx: usize, cost: Metric) -> Panel {
         let target = info.targets.get(target_idx);
+        let limit = target
+            .and_then(|target| target.budget.limit(cost))
+            .filter(|limit| shown(*limit));
         let mut points = Vec::new();
         let mut sources = BTreeSet::new();
         for trial in &info.scored {
@@ -70,13 +75,11 @@ impl Panel {
                 cost: quantity.value,
                 low: within(quantity.low, quantity.value).min(quantity.value),
                 high: within(quantity.high, quantity.value).max(quantity.value),
+                fits: limit.and_then(|limit| uncertain_fit(&quantity, limit)),
                 on_front: target.is_some_and(|target| target.front.contains(&trial.trial)),
             });
         }
         points.sort_by_key(|point| (point.on_front, point.trial));
-        let limit = target
-            .and_then(|target| target.budget.limit(cost))
-            .filter(|limit| shown(*limit));
         let mut over = Vec::new();
         for trial in &info.rejected {
             let quantity = trial.cost(target_idx, cost);

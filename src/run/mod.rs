@@ -385,7 +385,8 @@ impl<'a> Book<'a> {
         let trial = &self.plan.trials[number];
         let training = self.search.spaces.space_of(&trial.genome).training;
         // A candidate's seed depends on what it is and not on when it came up.
-        let hash = blake3::hash(format!("{} {}", self.search.seed, trial.key).as_bytes());
+        let key = trial.candidate.network_key();
+        let hash = blake3::hash(format!("{} {key}", self.search.seed).as_bytes());
         let seed = u64::from_le_bytes(hash.as_bytes()[..8].try_into().expect("eight of 32 bytes"));
         Task {
             number,
