@@ -65,6 +65,7 @@ fn main() -> Result<()> {
                     (Kernels::Portable, _) => "portable",
                     (Kernels::OfCore, Core::CortexM7) => "DSP",
                     (Kernels::OfCore, Core::CortexM55) => "Helium",
+                    (Kernels::WithNpu, _) => "Helium and NPU",
                 };
                 let instructions = counted.instructions();
                 println!(

@@ -14,7 +14,7 @@ use nas::{
     graph::{Graph, GraphBuilder, Padding, Shape, Style, Window},
     quant::run_float,
     score::{auc, negative_log_odds, reconstruction_error},
-    space::Task,
+    space::{Recipe, Task},
     train::{Backend, TrainOptions, train},
     units::Rng,
 };
@@ -433,7 +433,7 @@ fn network(
         learning_rate: 1e-3,
         windows_per_epoch: usize::MAX,
         patience: epochs,
-        label_smoothing: 0.0,
+        recipe: Recipe::default(),
         backend: Backend::Flex,
     };
     let stop = AtomicBool::new(false);

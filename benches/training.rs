@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use nas::{
     features::{Matrix, Windows},
     graph::{Activation, Graph, GraphBuilder, Shape, Style, Window},
-    space::Task,
+    space::{Recipe, Task},
     train::{Backend, Bench, TrainOptions},
     units::Rng,
 };
@@ -52,7 +52,7 @@ fn main() {
         learning_rate: 1e-3,
         windows_per_epoch: usize::MAX,
         patience: 1,
-        label_smoothing: 0.0,
+        recipe: Recipe::default(),
         backend: Backend::Flex,
     };
     for _ in 0..rounds {

@@ -5,7 +5,10 @@ use std::{collections::BTreeSet, path::PathBuf, process::Command, time::Duration
 use nas::{
     audio::{Audio, DeviceExtractor, FeatureSpec},
     graph::{GraphBuilder, Shape, Style},
-    measure::{self, BOARDS, Bench, Inputs, Kernels, MeasureError, Place, Toolchain, find_program},
+    measure::{
+        self, BOARDS, Bench, BoardKind, Image, Inputs, Kernels, MeasureError, Place, Toolchain,
+        find_program,
+    },
     quant::{Interpreter, append_front_end, quantize},
     space::{Spaces, builtin},
     target::Core,
@@ -20,7 +23,7 @@ use nas_kernels::{
 
 use crate::networks::random_weights;
 
-const TIMEOUT: Duration = Duration::from_secs(60);
+pub const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A bench on an emulated core; `None`, and a line that says why, where a tool is missing.
 fn bench(place: Place) -> Option<Bench> {
@@ -43,6 +46,13 @@ fn available<T>(result: Result<T, MeasureError>) -> Option<T> {
         }
         Err(error) => panic!("{error}"),
     }
+}
+
+/// The image of a board; `None`, and a line that says why, where a tool is missing.
+pub fn available_image(board: &'static BoardKind, kernels: Kernels) -> Option<Image> {
+    available(measure::build(board, kernels, &images(), &|note| {
+        println!("{note}")
+    }))
 }
 
 /// Images are built once for all tests.
@@ -308,10 +318,7 @@ fn the_kernels_of_a_core_equal_the_portable_ones() {
 #[test]
 fn the_images_of_real_chips_link() {
     for board in BOARDS.iter().filter(|board| board.machine.is_none()) {
-        let built = measure::build(board, Kernels::OfCore, &images(), &|note| {
-            println!("{note}")
-        });
-        let Some(image) = available(built) else {
+        let Some(image) = available_image(board, Kernels::OfCore) else {
             return;
         };
         assert!(image.sections.text > 10_000, "{image:?}");

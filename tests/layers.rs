@@ -102,7 +102,9 @@ fn sources() -> Vec<(String, String, String)> {
                 .unwrap()
                 .to_string();
             let module = inside.split(['/', '.']).next().unwrap().to_string();
-            let is_test = inside.ends_with("tests.rs") || inside.ends_with("fixture.rs");
+            let is_test = inside.ends_with("tests.rs")
+                || inside.contains("/tests/")
+                || inside.ends_with("fixture.rs");
             if inside.ends_with(".rs") && !is_test && module != "main" && module != "lib" {
                 let text = fs::read_to_string(&path).unwrap();
                 let product = text.split("#[cfg(test)]").next().unwrap().to_string();

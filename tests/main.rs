@@ -1,10 +1,13 @@
 mod bundle;
 mod cli;
 mod data;
+mod detectors;
 mod firmware;
 mod layers;
 mod networks;
+mod npu;
 mod oracle;
 mod quantisation;
 mod real;
+mod rescore;
 mod tflite;

@@ -30,7 +30,13 @@ fn main() {
     println!("cargo:rustc-link-search={}", out.display());
     println!("cargo:rustc-link-arg=-Tlink.x");
     println!("cargo:rustc-env=NAS_BOARD={board}");
-    for (variable, file) in [("NAS_MODEL", "model.nas"), ("NAS_INPUT", "input.bin")] {
+    let has_npu = env::var_os("CARGO_FEATURE_U55").is_some();
+    assert!(
+        !has_npu || env::var_os("CARGO_FEATURE_M55").is_some(),
+        "there is no Ethos-U55 on {board}: `u55` goes with mps3-an547, alif-e7-he and alif-e7-hp"
+    );
+    let model = if has_npu { "npu.nas" } else { "model.nas" };
+    for (variable, file) in [("NAS_MODEL", model), ("NAS_INPUT", "input.bin")] {
         name_file(variable, file);
     }
 }

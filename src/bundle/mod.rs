@@ -137,6 +137,9 @@ fn files(parts: &Parts<'_>) -> Result<BTreeMap<String, Vec<u8>>, BundleError> {
     files.insert("golden/outputs.bin".to_string(), golden.outputs);
     if let Some(compiled) = &parts.vela {
         files.insert("model_vela.tflite".to_string(), compiled.tflite.clone());
+        if let Ok(blob) = &compiled.blob {
+            files.insert("firmware/model/npu.nas".to_string(), blob.clone());
+        }
     }
     for clip in &parts.clips {
         let wav = wav(&clip.samples, model.card.sample_rate_hz);
@@ -146,7 +149,7 @@ fn files(parts: &Parts<'_>) -> Result<BTreeMap<String, Vec<u8>>, BundleError> {
     files.insert("README.md".to_string(), readme::bundle(parts).into_bytes());
     files.insert(
         "firmware/README.md".to_string(),
-        readme::firmware(parts.core).into_bytes(),
+        readme::firmware(parts).into_bytes(),
     );
     Ok(files)
 }

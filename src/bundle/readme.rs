@@ -40,7 +40,8 @@ An int8 network for sound ({task}), with its audio front end, for {target} ({cor
 }
 
 /// How to build, run and flash.
-pub(super) fn firmware(core: Core) -> String {
+pub(super) fn firmware(parts: &Parts<'_>) -> String {
+    let core = parts.core;
     let emulated = boards(core).find(|board| board.machine.is_some());
     let chips = boards(core).filter(|board| board.machine.is_none());
     let emulated_name = emulated.map_or("", |board| board.name);
@@ -99,7 +100,35 @@ The static library holds the model. An example that judges a sound file in QEMU:
     cargo build --release --target {target} -p nas-model --features {core_feature}
     sh c/example/build.sh {core_feature}
     sh c/example/run.sh {core_feature} ../golden/anomaly.wav
-",
-        names = names.join(", ")
+{npu}",
+        names = names.join(", "),
+        npu = npu(parts, target),
     )
+}
+
+/// How to build for the NPU; empty without one.
+fn npu(parts: &Parts<'_>, target: &str) -> String {
+    let Some(compiled) = &parts.vela else {
+        return String::new();
+    };
+    let board = compiled.board.name;
+    match &compiled.blob {
+        Ok(_) => format!(
+            "
+## Ethos-U55, not executed here
+
+`cargo build --release --target {target} -p nas-app --features {board},u55,embed` builds the program with a driver of
+the NPU (`kernels/src/npu/`) and `model/npu.nas`, which is what Vela made of the network: it runs the golden inputs as
+above. The image links, and the driver was tried against registers that a host played. No NPU has run it, so compare
+its outputs before you trust it. In QEMU, which has no NPU, it ends with the error `no-npu`.
+"
+        ),
+        Err(problem) => format!(
+            "
+## Ethos-U55
+
+There is no program for the NPU: {problem}. `model_vela.tflite` runs in TensorFlow Lite Micro.
+"
+        ),
+    }
 }

@@ -1,4 +1,4 @@
-//! Compiling a network for an Ethos-U55 by Arm's Vela, where it is installed.
+//! Compiling a network for an Ethos-U55 by Arm's Vela, where it is installed, and the firmware that runs it.
 
 use std::{
     collections::BTreeMap,
@@ -10,11 +10,20 @@ use std::{
 use serde::Serialize;
 
 use super::{BundleError, io_error};
+use crate::{
+    measure::{self, BOARDS, BoardKind, Kernels, MeasureError},
+    quant::npu_blob,
+    report::json::ImageView,
+};
 
 /// What Vela made, and what it says of it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Compiled {
     pub tflite: Vec<u8>,
+    /// The same for the firmware; why not, where the NPU does not run the whole network.
+    pub blob: Result<Vec<u8>, String>,
+    /// Whose NPU it is for.
+    pub board: &'static BoardKind,
     pub figures: VelaView,
 }
 
@@ -28,6 +37,10 @@ pub struct VelaView {
     pub npu: &'static str,
     /// Columns of Vela's summary with its own names and units.
     pub summary: BTreeMap<String, String>,
+    /// The board that the firmware with the NPU's driver was linked for; null where it was not.
+    pub board: Option<&'static str>,
+    /// Sizes of that image, and of the network for it; the image was not executed.
+    pub image: Option<ImageView>,
 }
 
 /// `None` where Vela is not installed.
@@ -54,14 +67,47 @@ pub fn compile(tflite: &[u8], macs_per_cycle: u32) -> Result<Option<Compiled>, B
     let summary = summary(folder.path())
         .ok_or_else(|| BundleError::Vela("it wrote no summary".to_string()))?;
     Ok(Some(Compiled {
+        blob: npu_blob(&tflite).map_err(|error| error.to_string()),
+        board: board(macs_per_cycle),
         tflite,
         figures: VelaView {
             accelerator,
             source: "estimated by Vela",
             npu: "not executed here",
             summary,
+            board: None,
+            image: None,
         },
     }))
+}
+
+impl Compiled {
+    /// Links the firmware with the NPU's driver and notes its size; nothing where there is no blob for it.
+    pub fn link(&mut self, folder: &Path, note: &dyn Fn(&str)) -> Result<(), MeasureError> {
+        if let Ok(blob) = &self.blob {
+            let image = measure::build(self.board, Kernels::WithNpu, folder, note)?;
+            self.figures.board = Some(self.board.name);
+            self.figures.image = Some(ImageView {
+                text_bytes: image.sections.text,
+                rodata_bytes: image.sections.rodata,
+                data_bytes: image.sections.data,
+                bss_bytes: image.sections.bss,
+                model_bytes: blob.len() as u64,
+            });
+        }
+        Ok(())
+    }
+}
+
+/// The board with an Ethos-U55 of that size: those of Alif's Ensemble E7, or Corstone-300, which comes in all sizes.
+fn board(macs_per_cycle: u32) -> &'static BoardKind {
+    let name = match macs_per_cycle {
+        128 => "alif-e7-he",
+        256 => "alif-e7-hp",
+        _ => "mps3-an547",
+    };
+    let found = BOARDS.iter().find(|board| board.name == name);
+    found.expect("the names are those of boards")
 }
 
 /// The only row of `model_summary_*.csv`.

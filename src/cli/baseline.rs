@@ -1,15 +1,21 @@
 //! `nas baseline`: a published network, trained, quantised, scored and costed like a searched one.
 
-use super::{Failure, Global, search};
+use std::sync::atomic::AtomicBool;
+
+use super::{Exit, Failure, Global, open, rescore, score, search};
 use crate::{
-    data::SplitBy,
+    data::{Dataset, SplitBy},
+    evaluate::{EvaluateError, Model},
     report::{
-        self,
-        json::{self, BaselineDocument},
+        self, draw,
+        examined::{self, Examined, Judged, Part},
+        json::{self, BaselineDocument, ExaminedView, ProtocolView},
         table,
     },
-    run::utc_now,
+    run::{Settings, training_seed, utc_now},
+    score::{dcase_sections, official},
     space,
+    store::{Run, Store},
 };
 
 /// Where a baseline is costed unless the user says otherwise.
@@ -21,6 +27,10 @@ pub struct Args {
     name: String,
     #[command(flatten)]
     common: Common,
+    /// Judge every labelled test clip, float and int8: tables, confusion matrix, ROC, precision against recall, training
+    /// curves. Where the data comes in folds every fold tests in turn, with a random split beside it
+    #[arg(long)]
+    report: bool,
 }
 
 /// What every training of published networks can be told.
@@ -43,9 +53,22 @@ pub(super) struct Common {
     /// Determines the training
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
+    /// Train with this seed and those that follow; figures are then means
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1000))]
+    seeds: u64,
+    /// Networks that train at the same time; the results do not depend on it [default: all cores]
+    #[arg(long, value_name = "N")]
+    jobs: Option<usize>,
     /// Epochs of the training, instead of the published number
     #[arg(long, value_name = "N")]
     epochs: Option<usize>,
+}
+
+/// Networks that were trained, in a run of their own.
+pub(super) struct Trained {
+    pub store: Store,
+    pub run: Run,
+    pub info: report::RunInfo,
 }
 
 impl Common {
@@ -55,7 +78,8 @@ impl Common {
         global: &Global,
         names: &[&str],
         what: &str,
-    ) -> Result<report::RunInfo, Failure> {
+    ) -> Result<Trained, Failure> {
+        self.refuse_other_features(names)?;
         let stamp: String = utc_now().chars().filter(char::is_ascii_digit).collect();
         let targets = match self.targets.is_empty() {
             true => TARGETS.map(String::from).to_vec(),
@@ -68,17 +92,57 @@ impl Common {
             targets,
             seed: self.seed,
             epochs: self.epochs,
+            jobs: self.jobs,
             name: format!("{what}-{stamp}"),
         };
-        let (store, run) = search::train_fixed(global, options)?;
+        let (mut store, run) = search::train_fixed(global, options)?;
+        if self.seeds > 1 {
+            let options = rescore::Options {
+                // Nothing was chosen by the first training, so that it counts.
+                seeds: 0..self.seeds,
+                // All of them, whether on the front or not.
+                near: 1.0,
+                jobs: self.jobs,
+                by_formula: false,
+            };
+            rescore::train_again(global, &mut store, &run, options, search::interruption())?;
+        }
         let info = report::load(&store, &run)?;
         match info.scored.len() == names.len() {
-            true => Ok(info),
+            true => Ok(Trained { store, run, info }),
             false => Err(Failure::plain(format!(
                 "a network could not be trained; `nas show {}/0` tells why",
                 run.name
             ))),
         }
+    }
+
+    /// Ready features fix the front end, and with another one a network is not the published one.
+    fn refuse_other_features(&self, names: &[&str]) -> Result<(), Failure> {
+        let Some(given) = open::dataset_split(&self.data, self.split)?.fixed_features else {
+            return Ok(());
+        };
+        for name in names {
+            let published = space::load(name)?;
+            let value = |axis: &str| {
+                let axis = published.axes.iter().find(|known| known.name == axis);
+                axis.and_then(|axis| axis.values.first()).copied()
+            };
+            for (axis, words, given) in [
+                ("n_mels", "mel bands", given.n_mels),
+                ("n_fft", "samples per FFT", given.n_fft),
+                ("hop_length", "samples per hop", given.hop_length),
+            ] {
+                if let Some(wanted) = value(axis).filter(|wanted| *wanted != given as f64) {
+                    return Err(Failure::usage(format!(
+                        "{name} has {wanted} {words}, and the ready features at {} have {given}: that would be another \
+                         network than the published one; give sounds, or search with --space {name}",
+                        self.data
+                    )));
+                }
+            }
+        }
+        Ok(())
     }
 }
 
@@ -93,14 +157,144 @@ impl Args {
                 names.join(", ")
             )));
         }
-        let info = self.common.train(global, &[&self.name], &self.name)?;
+        let trained = self.common.train(global, &[&self.name], &self.name)?;
+        let dataset = open::dataset_split(&self.common.data, self.common.split)?;
+        let examined = match self.report {
+            true => self.examine(global, &trained, &dataset)?,
+            false => Vec::new(),
+        };
+        let Trained { store, run, info } = &trained;
         match global.json {
-            true => print!(
-                "{}",
-                json::render(&BaselineDocument::new(&info, &info.scored[0]))
-            ),
-            false => print!("{}", table::trained_tables(&info, super::width())),
+            true => {
+                let document = BaselineDocument {
+                    protocol: Some(protocol(global, store, run, &dataset)?),
+                    examined: examined.iter().map(ExaminedView::from).collect(),
+                    ..BaselineDocument::new(info, &info.scored[0])
+                };
+                print!("{}", json::render(&document));
+            }
+            false => {
+                print!("{}", table::trained_tables(info, super::width()));
+                if self.report {
+                    print!("\n{}", examined::tables(&examined));
+                }
+            }
+        }
+        if self.report {
+            let heading = draw::Heading {
+                name: &self.name,
+                data: &info.data,
+                synthetic: info.synthetic,
+            };
+            let folder = global.folder().join(&run.name);
+            for file in draw::write_examined(heading, &examined, &folder)? {
+                global.note(&format!("wrote {}", file.display()));
+            }
         }
         Ok(())
     }
+
+    /// Trains the network on every split that its evaluation asks for, and judges the test clips.
+    fn examine(
+        &self,
+        global: &Global,
+        trained: &Trained,
+        dataset: &Dataset,
+    ) -> Result<Vec<Examined>, Failure> {
+        let folds = dataset.folds();
+        let splits: Vec<(String, Vec<(String, SplitBy)>)> =
+            match (self.common.split, folds.is_empty()) {
+                (SplitBy::Official, false) => {
+                    let of_fold = |fold: &u32| {
+                        let split = SplitBy::Folds { test: Some(*fold) };
+                        (format!("fold {fold}"), split)
+                    };
+                    let random = ("random".to_string(), SplitBy::Random);
+                    vec![
+                        (
+                            "official folds".to_string(),
+                            folds.iter().map(of_fold).collect(),
+                        ),
+                        ("random split".to_string(), vec![random]),
+                    ]
+                }
+                (split, _) => {
+                    let name = split.to_string();
+                    vec![(format!("{name} split"), vec![(name, split)])]
+                }
+            };
+        let stop = search::interruption();
+        let mut examined = Vec::new();
+        for (split, parts) in splits {
+            let mut judged = Vec::new();
+            for (name, by) in parts {
+                global.note(&format!("{split}, {name}"));
+                judged.push(examine_part(global, trained, name, by, stop)?);
+            }
+            examined.push(Examined {
+                split,
+                parts: judged,
+            });
+        }
+        Ok(examined)
+    }
+}
+
+/// Trains the run's one network on one split, and judges the test clips of it.
+fn examine_part(
+    global: &Global,
+    trained: &Trained,
+    name: String,
+    by: SplitBy,
+    stop: &AtomicBool,
+) -> Result<Part, Failure> {
+    let Trained { store, run, .. } = trained;
+    let proposal = report::load_proposal(store, run, 0)?
+        .ok_or_else(|| Failure::plain("the run has just been removed"))?;
+    let settings = Settings {
+        split: by.to_string(),
+        ..Settings::from_json(&run.settings_json).map_err(search::usage)?
+    };
+    let pipeline = search::pipeline(global, &settings)?;
+    let training = proposal.spaces.space_of(&proposal.genome).training;
+    let seed = training_seed(run.seed, &proposal.candidate.key());
+    let examination = pipeline
+        .examine(&proposal.candidate, &training, seed, stop)
+        .map_err(|error| match error {
+            EvaluateError::Interrupted => {
+                Failure::new(Exit::Interrupted, anyhow::anyhow!("interrupted"))
+            }
+            error => Failure::plain(error),
+        })?;
+    // Where labels were learnt, the score is the log-odds of an event, and zero is even odds.
+    let threshold = match pipeline.dataset().supervised {
+        true => Some(0.0),
+        false => examination.threshold,
+    };
+    let judged = |clip: &crate::evaluate::ExaminedClip| Judged {
+        anomaly: clip.anomaly,
+        float: clip.float,
+        int8: clip.int8,
+    };
+    Ok(Part {
+        name,
+        threshold: threshold.unwrap_or(f64::INFINITY),
+        clips: examination.clips.iter().map(judged).collect(),
+        history: examination.history,
+    })
+}
+
+/// DCASE's figures of the run's int8 model over all labelled test clips.
+fn protocol(
+    global: &Global,
+    store: &Store,
+    run: &Run,
+    dataset: &Dataset,
+) -> Result<ProtocolView, Failure> {
+    let model = Model::read(&open::model_folder(global, store, run, 0)?)?;
+    let labelled = score::test_scores(global, &model, dataset)?;
+    let against = score::against(dataset);
+    let threshold = model.card.threshold.unwrap_or(f64::INFINITY);
+    let sections = dcase_sections(&labelled, against, &|_| threshold);
+    Ok(ProtocolView::new(&sections, official(&labelled, against)))
 }

@@ -18,7 +18,7 @@ pub struct Args {
 
 impl Args {
     pub fn run(&self, global: &Global) -> Result<(), Failure> {
-        let info = self.common.train(global, &APPROACHES, "approaches")?;
+        let info = self.common.train(global, &APPROACHES, "approaches")?.info;
         match global.json {
             true => print!("{}", json::render(&BaselinesDocument::new(&info))),
             false => print!("{}", table::trained_tables(&info, super::width())),

@@ -14,6 +14,7 @@ use crate::{
         json::{CostsView, measurements_of},
     },
     run::Settings,
+    score::Pooling,
     target,
 };
 
@@ -37,6 +38,14 @@ impl Args {
             number.ok_or_else(|| Failure::usage(format!("name a trial, such as {selector}/17")))?;
         let (store, run, info) = open::run(global, selector)?;
         let model = Model::read(&open::model_folder(global, &store, &run, number)?)?;
+        if model.card.pooling() != Pooling::Mean {
+            return Err(Failure::plain(format!(
+                "trial {}/{number} was searched with --pool {}, and the firmware pools windows by their mean; search with \
+                 --pool mean for a model to export",
+                run.name,
+                model.card.pooling()
+            )));
+        }
         let first = info.targets.first().map(|target| target.name.as_str());
         let target = target::find(self.target.as_deref().or(first).unwrap_or("m7"))?;
         let costs = info
@@ -56,12 +65,21 @@ impl Args {
                 Vec::new()
             }
         };
-        let vela = match &target.npu {
+        let mut vela = match &target.npu {
             Some(npu) => bundle::vela::compile(&model.tflite, npu.macs_per_cycle.value as u32)?,
             None => None,
         };
         if target.npu.is_some() && vela.is_none() {
             global.note("Vela is not installed: `pip install ethos-u-vela`; no model_vela.tflite");
+        }
+        if let Some(compiled) = &mut vela {
+            if let Err(problem) = &compiled.blob {
+                global.note(&format!("no firmware for the NPU: {problem}"));
+            }
+            let images = global.folder().join("cache/firmware");
+            if let Err(error) = compiled.link(&images, &|text| global.note(text)) {
+                global.note(&format!("the firmware for the NPU was not linked: {error}"));
+            }
         }
         let parts = Parts {
             name: format!("{}/{number}", run.name),
@@ -70,7 +88,7 @@ impl Args {
             target: target.name.clone(),
             core: target.cpu.core,
             costs,
-            measurements: measurements_of(&info.measurements, number),
+            measurements: measurements_of(&info.measurements, number, &info.budgets()),
             report: html::report(&info)?,
             vela,
             clips,

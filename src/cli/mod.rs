@@ -16,6 +16,7 @@ mod measure;
 mod open;
 mod progress;
 mod report;
+mod rescore;
 mod runs;
 mod score;
 mod search;
@@ -99,6 +100,8 @@ enum Command {
     Front(front::Args),
     /// Draw the Pareto front and the hypervolume of a run as SVG and PNG
     Report(report::Args),
+    /// Train the front of a run again with further seeds, so that lucky trials fall off it
+    Rescore(rescore::Args),
     /// Run found models as firmware, in QEMU or on a board
     Measure(measure::Args),
     /// Write a found model with its firmware into a folder
@@ -137,6 +140,7 @@ pub fn main() -> ExitCode {
         Command::Show(args) => args.run(global),
         Command::Front(args) => args.run(global),
         Command::Report(args) => args.run(global),
+        Command::Rescore(args) => args.run(global),
         Command::Measure(args) => args.run(global),
         Command::Export(args) => args.run(global),
         Command::Verify(args) => args.run(global),

@@ -104,8 +104,12 @@ pub fn features(global: &Global) -> FeatureStore {
 
 /// An absolute form of a data set's name, so that a run can be resumed from anywhere.
 pub fn lasting_name(text: &str) -> String {
-    match std::fs::canonicalize(text) {
-        Ok(path) => path.display().to_string(),
+    let (path, part) = match text.strip_suffix(":esc10") {
+        Some(path) => (path, ":esc10"),
+        None => (text, ""),
+    };
+    match std::fs::canonicalize(path) {
+        Ok(path) => format!("{}{part}", path.display()),
         Err(_) => text.to_string(),
     }
 }

@@ -37,8 +37,9 @@ pub struct Args {
     #[arg(long)]
     test: bool,
     /// How windows become the score of a clip: mean, max, q95 (a quantile) or top10 (the mean of the highest 10 %)
-    #[arg(long, value_name = "HOW", default_value = "mean")]
-    pool: Pooling,
+    /// [default: as the model was searched]
+    #[arg(long, value_name = "HOW")]
+    pool: Option<Pooling>,
     /// What is scored: windows; mahalanobis, of an autoencoder's mean residual, and embedding, of a classifier's
     /// output, are fitted to the training clips of the data
     #[arg(long, value_name = "RULE", default_value = "windows")]
@@ -86,9 +87,9 @@ impl Args {
         Ok(())
     }
 
-    fn rule(&self) -> ScoreBy {
+    fn rule(&self, model: &Model) -> ScoreBy {
         match self.by {
-            ScoreBy::Windows(_) => ScoreBy::Windows(self.pool),
+            ScoreBy::Windows(_) => ScoreBy::Windows(self.pool.unwrap_or(model.card.pooling())),
             by => by,
         }
     }
@@ -100,8 +101,8 @@ impl Args {
         dataset: &'a Dataset,
         features: &Features,
     ) -> Result<Scored<'a>, Failure> {
-        let rule = self.rule();
-        let is_as_searched = rule == ScoreBy::Windows(Pooling::Mean);
+        let rule = self.rule(model);
+        let is_as_searched = rule == ScoreBy::Windows(model.card.pooling());
         let training: Vec<(&Clip, &Matrix)> = match is_as_searched {
             true => Vec::new(),
             false => training_clips(dataset, features),
@@ -130,16 +131,7 @@ impl Args {
         }
         let labelled: Vec<ClipScore> = clips
             .iter()
-            .filter(|(clip, _)| clip.split == Split::Test)
-            .filter_map(|(clip, score)| {
-                Some(ClipScore {
-                    machine: clip.machine.clone(),
-                    section: clip.section.clone(),
-                    domain: clip.domain,
-                    anomaly: clip.label? == Label::Anomaly,
-                    score: *score,
-                })
-            })
+            .filter_map(|(clip, score)| labelled(clip, *score))
             .collect();
         let of = |anomaly: bool| -> Vec<f64> {
             let chosen = labelled.iter().filter(|clip| clip.anomaly == anomaly);
@@ -158,13 +150,9 @@ impl Args {
                 quantile(&scores, THRESHOLD_QUANTILE)
             }
         };
-        let against = match dataset.layout {
-            Layout::Dcase2021 => Against::Own,
-            _ => Against::All,
-        };
         Ok(Scored {
             summary: summarise(&labelled),
-            official: score::official(&labelled, against),
+            official: score::official(&labelled, against(dataset)),
             threshold: point.map(|point| point.threshold).or(fitted),
             point,
             labelled,
@@ -313,6 +301,42 @@ impl Args {
         }
         Ok(())
     }
+}
+
+/// Scores of the labelled test clips by the rule that the model was searched by.
+pub(super) fn test_scores(
+    global: &Global,
+    model: &Model,
+    dataset: &Dataset,
+) -> Result<Vec<ClipScore>, Failure> {
+    let features = open::features(global).get_device(dataset, &model.card.front_end().spec)?;
+    let mut rescorer = Rescorer::new(model, ScoreBy::Windows(model.card.pooling()), &[])
+        .map_err(Failure::plain)?;
+    let clips = dataset.clips.iter().zip(&features.clips);
+    let scored = clips.filter(|(clip, _)| clip.split == Split::Test);
+    Ok(scored
+        .filter_map(|(clip, matrix)| labelled(clip, rescorer.clip_score(clip, matrix)?))
+        .collect())
+}
+
+/// Which anomalies a domain's normal clips are held against, as the year of the data asks.
+pub(super) fn against(dataset: &Dataset) -> Against {
+    match dataset.layout {
+        Layout::Dcase2021 => Against::Own,
+        _ => Against::All,
+    }
+}
+
+/// `None` where the clip is no labelled test clip.
+fn labelled(clip: &Clip, score: f64) -> Option<ClipScore> {
+    let label = clip.label.filter(|_| clip.split == Split::Test)?;
+    Some(ClipScore {
+        machine: clip.machine.clone(),
+        section: clip.section.clone(),
+        domain: clip.domain,
+        anomaly: label == Label::Anomaly,
+        score,
+    })
 }
 
 /// Normal training clips with standardised features.

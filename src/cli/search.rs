@@ -16,7 +16,7 @@ use crate::{
         table,
     },
     run::{self, DataFacts, Finish, LogMelFacts, Objective, Search, Settings, references, search},
-    score::ThresholdRule,
+    score::{Pooling, ThresholdRule},
     search::SamplerKind,
     space::{self, Spaces},
     store::{NewRun, Run, RunLock, Store},
@@ -87,6 +87,10 @@ pub struct Args {
     /// How the decision threshold is taken from scores of normal clips: gamma or quantile
     #[arg(long, default_value = "gamma")]
     threshold: ThresholdRule,
+    /// How windows become the score of a clip: mean, max, q95 (a quantile) or top10 (the mean of the highest 10 %);
+    /// devices compute the mean only
+    #[arg(long, value_name = "HOW", default_value = "mean")]
+    pool: Pooling,
     /// Name of the run [default: from data, target and time]
     #[arg(long)]
     name: Option<String>,
@@ -99,6 +103,9 @@ pub struct Args {
     /// Score by a formula instead of training, for tests of the tool itself
     #[arg(long, hide = true)]
     debug_formula: bool,
+    /// The spaces are published networks, whose windows stand.
+    #[arg(skip)]
+    published: bool,
 }
 
 impl Args {
@@ -124,22 +131,23 @@ impl Args {
                 (settings, Some(run))
             }
         };
-        let pipeline = match self.debug_formula {
-            true => None,
-            false => Some(pipeline(global, &settings)?),
+        let setup = match &resumed {
+            Some(run) => {
+                let setup = Setup::of(global, &settings, self.debug_formula)?;
+                setup.check_data(run)?;
+                setup
+            }
+            None => {
+                let pipeline = match self.debug_formula {
+                    true => None,
+                    false => Some(pipeline(global, &settings)?),
+                };
+                if let Some(pipeline) = &pipeline {
+                    settings.facts = facts(pipeline, self.published)?;
+                }
+                Setup::new(pipeline, &settings)?
+            }
         };
-        if let (Some(pipeline), None) = (&pipeline, &resumed) {
-            settings.facts = facts(pipeline)?;
-        }
-        let setup = Setup::new(pipeline, &settings)?;
-        if let Some(run) = &resumed
-            && run.data_hash != setup.data_hash()
-        {
-            return Err(Failure::plain(format!(
-                "the data of run {} has changed since it was begun; begin a new run",
-                run.name
-            )));
-        }
         setup.introduce(global);
         if self.dry_run {
             setup.dry_run(&settings, self.jobs(), stop)?;
@@ -233,6 +241,7 @@ impl Args {
             epochs: self.epochs,
             device: self.device.clone(),
             threshold: self.threshold.name().to_string(),
+            pool: self.pool.to_string(),
             trials: self.trials.unwrap_or(DEFAULT_TRIALS),
         })
     }
@@ -292,6 +301,7 @@ pub(super) fn train_fixed(global: &Global, options: FixedOptions) -> Result<(Sto
         targets,
         seed,
         epochs,
+        jobs,
         name,
     } = options;
     let args = Args {
@@ -303,17 +313,19 @@ pub(super) fn train_fixed(global: &Global, options: FixedOptions) -> Result<(Sto
         targets,
         budget: super::budget::Args::default(),
         time: None,
-        jobs: None,
+        jobs,
         seed,
         sampler: SamplerKind::Random,
         objectives: Objective::DEFAULT.to_vec(),
         epochs,
         device: "cpu".to_string(),
         threshold: ThresholdRule::default(),
+        pool: Pooling::Mean,
         name: Some(name),
         resume: None,
         dry_run: false,
         debug_formula: false,
+        published: true,
     };
     let executed = args.execute(global)?;
     let (store, run, finish) = executed.expect("it is no dry run");
@@ -338,13 +350,14 @@ pub(super) struct FixedOptions {
     pub targets: Vec<String>,
     pub seed: u64,
     pub epochs: Option<usize>,
+    pub jobs: Option<usize>,
     pub name: String,
 }
 
 /// All that a search needs besides the store, made from its settings.
-struct Setup {
+pub(super) struct Setup {
     pipeline: Option<Pipeline>,
-    spaces: Spaces,
+    pub spaces: Spaces,
     targets: Vec<Target>,
     objectives: Vec<Objective>,
     references: Vec<Vec<f64>>,
@@ -369,7 +382,27 @@ impl Setup {
         })
     }
 
-    fn evaluator(&self) -> &dyn Evaluator {
+    /// That of a run that was begun with these settings.
+    pub fn of(global: &Global, settings: &Settings, by_formula: bool) -> Result<Setup, Failure> {
+        let pipeline = match by_formula {
+            true => None,
+            false => Some(pipeline(global, settings)?),
+        };
+        Setup::new(pipeline, settings)
+    }
+
+    /// Refuses where the run was begun on other data.
+    pub fn check_data(&self, run: &Run) -> Result<(), Failure> {
+        match run.data_hash == self.data_hash() {
+            true => Ok(()),
+            false => Err(Failure::plain(format!(
+                "the data of run {} has changed since it was begun; begin a new run",
+                run.name
+            ))),
+        }
+    }
+
+    pub fn evaluator(&self) -> &dyn Evaluator {
         match &self.pipeline {
             Some(pipeline) => pipeline,
             None => &FORMULA,
@@ -518,7 +551,7 @@ impl Setup {
 }
 
 /// The evaluation of candidates on the run's data.
-fn pipeline(global: &Global, settings: &Settings) -> Result<Pipeline, Failure> {
+pub(super) fn pipeline(global: &Global, settings: &Settings) -> Result<Pipeline, Failure> {
     let split = settings.split.parse().map_err(usage)?;
     let steering = settings.steer_by.as_deref().map(str::parse);
     let steering = steering.transpose().map_err(usage)?;
@@ -529,14 +562,20 @@ fn pipeline(global: &Global, settings: &Settings) -> Result<Pipeline, Failure> {
         backend,
         threshold: settings.threshold.parse().map_err(usage)?,
     };
-    Ok(Pipeline::new(dataset, open::features(global), options)?)
+    let pooling = settings.pool.parse().map_err(usage)?;
+    Ok(Pipeline::new(dataset, open::features(global), options)?.pooled(pooling))
 }
 
 /// What of the data decides which spaces suit it.
-fn facts(pipeline: &Pipeline) -> Result<DataFacts, Failure> {
+fn facts(pipeline: &Pipeline, published: bool) -> Result<DataFacts, Failure> {
     let fixed = pipeline.dataset().fixed_features;
     let probe = fixed.unwrap_or(FeatureSpec::DCASE);
-    let samples = pipeline.shortest_clip_frames(&probe)? * probe.hop_length;
+    // A published network has the window that it has, also where that leaves out many short clips.
+    let frames = match published {
+        true => pipeline.longest_clip_frames(&probe)?,
+        false => pipeline.shortest_clip_frames(&probe)?,
+    };
+    let samples = frames * probe.hop_length;
     Ok(DataFacts {
         classes: pipeline.classes(),
         shortest_clip_s: samples as f64 / f64::from(probe.sample_rate_hz),
@@ -594,8 +633,8 @@ fn conclude(global: &Global, store: &Store, run: &Run, finish: Finish) -> Result
     }
 }
 
-/// A flag that Ctrl-C and SIGTERM set; the second Ctrl-C ends the process at once.
-fn interruption() -> &'static AtomicBool {
+/// The one flag that Ctrl-C and SIGTERM set; the second Ctrl-C ends the process at once.
+pub(super) fn interruption() -> &'static AtomicBool {
     static STOP: AtomicBool = AtomicBool::new(false);
     let handler = || {
         if STOP.swap(true, Ordering::Relaxed) {
@@ -607,7 +646,7 @@ fn interruption() -> &'static AtomicBool {
     &STOP
 }
 
-fn usage(error: impl std::error::Error + Send + Sync + 'static) -> Failure {
+pub(super) fn usage(error: impl std::error::Error + Send + Sync + 'static) -> Failure {
     Failure::new(Exit::Usage, error)
 }
 

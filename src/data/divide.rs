@@ -62,14 +62,6 @@ impl Classes {
         }
     }
 
-    /// The class that a clip is to prove to be of, its section or `normal`: what does not look so is anomalous.
-    pub fn claimed_class(&self, clip: &Clip) -> Option<u32> {
-        match self.supervised {
-            true => self.find(&clip.machine, Label::Normal.name()),
-            false => self.class_of(clip),
-        }
-    }
-
     fn find(&self, machine: &str, name: &str) -> Option<u32> {
         let class = self
             .names

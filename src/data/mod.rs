@@ -207,6 +207,10 @@ pub enum DataError {
         "`{name}` has no folds, so it is not split by folds or recordings; folders, names or a split.csv say what trains"
     )]
     NoFolds { name: String },
+    #[error(
+        "`{name}` has no clips of ESC-10; they are named in the column `esc10` of ESC-50's meta/esc50.csv"
+    )]
+    NoEsc10 { name: String },
     #[error("there is no fold {wanted} to test on; there are folds {folds}")]
     NoSuchFold { wanted: u32, folds: String },
     #[error("list `{}`: {problem}", path.display())]
@@ -232,19 +236,29 @@ pub enum DataError {
 /// A folder is a manifest where it holds `split.csv`; otherwise it is one machine of DCASE 2020 to 2024 or several,
 /// a folder of MLPerf Tiny features, of MIMII, ToyADMOS, UrbanSound8K or ESC-50, or of any recordings, whose folders
 /// may then be labels or classes. A file is a csv manifest, the `y_labels.csv` of MLPerf Tiny, or a single clip. The
-/// content of recordings is not looked at, but for its size.
+/// content of recordings is not looked at, but for its size. Behind the path of ESC-50, `:esc10` stands for the ten
+/// classes that are published as ESC-10.
 pub fn open(path: &Path) -> Result<Dataset, DataError> {
     open_split(path, SplitBy::default())
 }
 
 /// As [`open`], with a choice of what trains and what tests in a set that comes in folds.
 pub fn open_split(path: &Path, by: SplitBy) -> Result<Dataset, DataError> {
-    let dataset = read(path, by)?;
+    let dataset = match whole_of_esc10(path) {
+        Some(whole) => slices::esc10(read(whole, by)?, by)?,
+        None => read(path, by)?,
+    };
     let has_folds = matches!(dataset.layout, Layout::UrbanSound8k | Layout::Esc50);
     if by != SplitBy::Official && !has_folds {
         return Err(DataError::NoFolds { name: dataset.name });
     }
     Ok(dataset)
+}
+
+/// The path of ESC-50 where a path that does not exist itself asks for ESC-10.
+fn whole_of_esc10(path: &Path) -> Option<&Path> {
+    let whole = path.to_str()?.strip_suffix(":esc10")?;
+    (!path.exists()).then_some(Path::new(whole))
 }
 
 fn read(path: &Path, by: SplitBy) -> Result<Dataset, DataError> {
@@ -296,6 +310,13 @@ impl Dataset {
     /// Indices of the clips of one split with exactly this label.
     pub fn select(&self, split: Split, label: Option<Label>) -> impl Iterator<Item = usize> {
         self.indices(move |clip| clip.split == split && clip.label == label)
+    }
+
+    /// The official folds that its clips are in, ascending; empty where it comes in none.
+    pub fn folds(&self) -> Vec<u32> {
+        let fold = |clip: &Clip| clip.attribute(folds::FOLD)?.parse().ok();
+        let folds: BTreeSet<u32> = self.clips.iter().filter_map(fold).collect();
+        folds.into_iter().collect()
     }
 
     /// Machine types, sorted.

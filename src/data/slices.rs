@@ -38,6 +38,21 @@ pub(super) fn open(root: &Path, files: &[File], by: SplitBy) -> Option<Result<Da
     (!slices.is_empty()).then(|| read(root, files, slices, layout, by))
 }
 
+/// The part of ESC-50 that is published as ESC-10.
+pub(super) fn esc10(dataset: Dataset, by: SplitBy) -> Result<Dataset, DataError> {
+    let is_in = |clip: &Clip| clip.attribute(ESC10) == Some("True");
+    let mut clips: Vec<Clip> = dataset.clips.into_iter().filter(is_in).collect();
+    if clips.is_empty() {
+        return Err(DataError::NoEsc10 { name: dataset.name });
+    }
+    let mut notes = Vec::new();
+    folds::split(&mut clips, by, &mut notes)?;
+    table("ESC-10".to_string(), dataset.layout, clips, notes)
+}
+
+/// The column that tells which clips are ESC-10.
+const ESC10: &str = "esc10";
+
 /// What path and name of a slice say.
 struct Slice {
     fold: u32,
@@ -147,7 +162,7 @@ fn clip(file: &File, source: Source, slice: &Slice, row: Option<&Row>, layout: L
         (folds::CLASS.to_string(), class),
         (Clip::RECORDING.to_string(), slice.recording.clone()),
     ];
-    for column in ["salience", "esc10"] {
+    for column in ["salience", ESC10] {
         if let Some(value) = row.and_then(|row| row.get(column)) {
             attributes.push((column.to_string(), value.clone()));
         }

@@ -8,7 +8,7 @@ mod rescore;
 use std::sync::atomic::AtomicBool;
 
 pub use formula::Formula;
-pub use model::{Class, Model, ModelCard, ModelError, Scorer};
+pub use model::{Class, FORMAT_VERSION, Model, ModelCard, ModelError, Scorer};
 pub use pipeline::{Options, Pipeline, PrepareError};
 pub use rescore::{RescoreError, Rescorer, ScoreBy, UnknownScore};
 
@@ -62,6 +62,24 @@ pub struct Evaluation {
     pub scores: Scores,
     /// `None` where the evaluator makes no model.
     pub model: Option<Model>,
+}
+
+/// A trained network before every labelled test clip that is long enough for it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Examination {
+    pub clips: Vec<ExaminedClip>,
+    /// Where the int8 network calls a clip anomalous.
+    pub threshold: Option<f64>,
+    /// Training and validation loss per epoch.
+    pub history: Vec<[f32; 2]>,
+}
+
+/// Anomaly scores of one labelled test clip.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ExaminedClip {
+    pub anomaly: bool,
+    pub float: f64,
+    pub int8: f64,
 }
 
 /// A candidate that could not be evaluated; a broken data set is found before the search starts.

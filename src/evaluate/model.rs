@@ -14,7 +14,7 @@ use crate::{
     data::Clip,
     features::Matrix,
     quant::{Interpreter, QuantParams, append_front_end},
-    score::ThresholdRule,
+    score::{Pooling, ThresholdRule},
     space::Task,
 };
 
@@ -51,6 +51,10 @@ pub struct ModelCard {
     pub threshold_quantile: Option<f64>,
     /// Windows that a device's score is a mean over: those of a clip.
     pub score_windows: u32,
+    /// How the scores of a clip's windows became its score, as [`Pooling`] reads it; absent for the mean, which is all
+    /// that a device computes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pooling: Option<String>,
     /// Trained on sound of the built-in generator.
     pub synthetic: bool,
 }
@@ -125,6 +129,12 @@ impl ModelCard {
         }
     }
 
+    /// How the scores of a clip's windows become its score; the mean where the card names none that is known.
+    pub fn pooling(&self) -> Pooling {
+        let named = self.pooling.as_deref().and_then(|name| name.parse().ok());
+        named.unwrap_or(Pooling::Mean)
+    }
+
     /// Gain and offset per band that take a feature in dB to the network's int8 input: standardisation and scale in one.
     fn gains(&self, input: QuantParams) -> (Vec<f32>, Vec<f32>) {
         let gain = |std: &f32| 1.0 / (f64::from(*std) * f64::from(input.scale));
@@ -150,6 +160,8 @@ impl ModelCard {
             task,
             windows: self.score_windows.max(1),
             threshold: match self.threshold.map(|threshold| threshold as f32) {
+                // A threshold for pooled scores is none for the mean that a device computes.
+                _ if self.pooling() != Pooling::Mean => Threshold::None,
                 Some(threshold) if !threshold.is_finite() => Threshold::None,
                 Some(threshold) if is_gamma => Threshold::Gamma(threshold),
                 Some(threshold) => Threshold::Quantile(threshold),
@@ -253,6 +265,10 @@ impl Model {
 
     /// Whether card and network fit together.
     fn check(&self) -> Result<(), String> {
+        if let Some(name) = &self.card.pooling {
+            let known = name.parse::<Pooling>();
+            known.map_err(|error| error.to_string())?;
+        }
         let front_end = self.card.front_end();
         let bands = front_end.spec.bands();
         if self.card.mean.len() != bands || self.card.std.len() != bands {
@@ -373,9 +389,15 @@ impl<'a> Scorer<'a> {
             .collect()
     }
 
-    /// The clip's anomaly score: the mean over its windows. `None` where it is shorter than one window.
+    /// The clip's anomaly score: the mean over its windows by the device's own sum, or as the card says. `None` where it
+    /// is shorter than one window.
     pub fn clip_score(&mut self, clip: &Matrix, class: usize) -> Option<f64> {
         let scores = self.window_scores(clip, class);
+        let pooling = self.card.pooling();
+        if pooling != Pooling::Mean {
+            let scores: Vec<f64> = scores.into_iter().map(f64::from).collect();
+            return pooling.pool(&scores);
+        }
         let mut mean = MeanScore::new(scores.len() as u32);
         scores.iter().for_each(|score| mean.push(*score));
         mean.mean().map(f64::from)

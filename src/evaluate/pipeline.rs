@@ -6,8 +6,8 @@ use std::{
 };
 
 use super::{
-    Class, EvaluateError, Evaluation, Evaluator, Model, ModelCard, Scorer, Scores,
-    model::FORMAT_VERSION,
+    Class, EvaluateError, Evaluation, Evaluator, Examination, ExaminedClip, Model, ModelCard,
+    Scorer, Scores, model::FORMAT_VERSION,
 };
 use crate::{
     audio::{Feature, FeatureSpec, FrontEnd},
@@ -26,7 +26,6 @@ use crate::{
 const PIPELINE_VERSION: u32 = 2;
 /// Share of the training normals that is held out for early stopping.
 const VALIDATION_SHARE: f64 = 0.15;
-const PATIENCE: usize = 6;
 /// Windows that calibrate the int8 ranges, spread evenly over the training clips.
 const CALIBRATION_WINDOWS: usize = 256;
 /// Standardised feature sets that are kept in memory.
@@ -53,6 +52,8 @@ pub struct Pipeline {
     data_hash: String,
     store: FeatureStore,
     options: Options,
+    /// How the scores of a clip's windows become its score.
+    pooling: Pooling,
     classes: Classes,
     train: TrainDivision,
     test: TestDivision,
@@ -114,11 +115,17 @@ impl Pipeline {
             data_hash,
             store,
             options,
+            pooling: Pooling::Mean,
             classes,
             train,
             test,
             prepared,
         })
+    }
+
+    /// The same where clips are scored by another rule than the mean over their windows.
+    pub fn pooled(self, pooling: Pooling) -> Pipeline {
+        Pipeline { pooling, ..self }
     }
 
     pub fn dataset(&self) -> &Dataset {
@@ -148,6 +155,12 @@ impl Pipeline {
         let mut frames: Vec<usize> = frames.filter(|&frames| frames > 0).collect();
         frames.sort_unstable();
         Ok(frames.get(frames.len() / 10).copied().unwrap_or(0))
+    }
+
+    /// Frames of the longest clip at a hop length.
+    pub fn longest_clip_frames(&self, spec: &FeatureSpec) -> Result<usize, FeatureError> {
+        let features = self.store.get(&self.dataset, spec)?;
+        Ok(features.clips.iter().map(Matrix::frames).max().unwrap_or(0))
     }
 
     /// The standardised features for a front end; made once, by the first thread that asks.
@@ -201,16 +214,8 @@ impl Pipeline {
 
     /// The class that a clip is trained as.
     fn class_of(&self, clip_idx: usize) -> usize {
-        self.known_class(self.classes.class_of(&self.dataset.clips[clip_idx]))
-    }
-
-    /// The class that a clip is to prove to be of.
-    fn claimed_class(&self, clip_idx: usize) -> usize {
-        self.known_class(self.classes.claimed_class(&self.dataset.clips[clip_idx]))
-    }
-
-    /// A clip of no known class counts as the last one, as the DCASE baseline does.
-    fn known_class(&self, class: Option<u32>) -> usize {
+        let class = self.classes.class_of(&self.dataset.clips[clip_idx]);
+        // A clip of no known class counts as the last one, as the DCASE baseline does.
         class.map_or(self.classes().saturating_sub(1), |class| class as usize)
     }
 
@@ -245,8 +250,8 @@ impl Pipeline {
             batch_size: training.batch_size,
             learning_rate: training.learning_rate,
             windows_per_epoch: training.windows_per_epoch.min(affordable),
-            patience: PATIENCE,
-            label_smoothing: 0.0,
+            patience: training.patience,
+            recipe: training.recipe,
             backend: self.options.backend,
         }
     }
@@ -289,6 +294,7 @@ impl Pipeline {
             threshold_rule: None,
             threshold_gamma: None,
             threshold_quantile: None,
+            pooling: (self.pooling != Pooling::Mean).then(|| self.pooling.to_string()),
             score_windows: self.usual_windows(front_end, &prepared.device),
             synthetic: self.dataset.synthetic,
         }
@@ -305,6 +311,17 @@ impl Pipeline {
         counts
             .get(counts.len() / 2)
             .map_or(1, |count| *count as u32)
+    }
+
+    /// Trains a candidate as [`Evaluator::evaluate`] does, and scores all labelled test clips by it.
+    pub fn examine(
+        &self,
+        candidate: &Candidate,
+        training: &Training,
+        seed: u64,
+        stop: &AtomicBool,
+    ) -> Result<Examination, EvaluateError> {
+        Ok(self.work(candidate, training, seed, stop, true)?.1)
     }
 
     /// Labelled scores of some clips; those too short for a window are left out.
@@ -326,8 +343,12 @@ impl Pipeline {
 impl Evaluator for Pipeline {
     fn content_key(&self, candidate: &Candidate, training: &Training, seed: u64) -> String {
         let options = self.train_options(candidate, training);
+        let pooling = match self.pooling {
+            Pooling::Mean => String::new(),
+            other => format!(" {other}"),
+        };
         let text = format!(
-            "{PIPELINE_VERSION} {} {} {options:?} {} {seed}",
+            "{PIPELINE_VERSION} {} {} {options:?} {} {seed}{pooling}",
             candidate.network_key(),
             self.data_hash,
             self.options.threshold.name()
@@ -342,6 +363,20 @@ impl Evaluator for Pipeline {
         seed: u64,
         stop: &AtomicBool,
     ) -> Result<Evaluation, EvaluateError> {
+        Ok(self.work(candidate, training, seed, stop, false)?.0)
+    }
+}
+
+impl Pipeline {
+    /// Trains, quantises and scores. The float network scores the clips that steer, and where `thoroughly` all others.
+    fn work(
+        &self,
+        candidate: &Candidate,
+        training: &Training,
+        seed: u64,
+        stop: &AtomicBool,
+        thoroughly: bool,
+    ) -> Result<(Evaluation, Examination), EvaluateError> {
         let failed = |message: String| EvaluateError::Failed(message);
         let cell = self.prepare(&candidate.front_end.spec);
         let prepared = match cell.get().expect("prepare fills the cell") {
@@ -388,15 +423,20 @@ impl Evaluator for Pipeline {
         let mut scorer = Scorer::with(&scoring_card, &blob).map_err(failed)?;
         let mut int8 = vec![None; clips.len()];
         let mut float = vec![None; clips.len()];
+        let claimed = |idx: usize| scoring_card.class_of(&self.dataset.clips[idx]);
         for &idx in self.test.steer.iter().chain(&self.test.shown) {
             if int8[idx].is_none() {
-                int8[idx] = scorer.clip_score(&device[idx], self.claimed_class(idx));
+                int8[idx] = scorer.clip_score(&device[idx], claimed(idx));
             }
         }
-        for &idx in &self.test.steer {
+        let also = self.test.shown.iter().filter(|_| thoroughly);
+        for &idx in self.test.steer.iter().chain(also) {
+            if float[idx].is_some() {
+                continue;
+            }
             let scored = self.windows(clips, &[idx], frames, stride);
-            let class = self.claimed_class(idx);
-            float[idx] = float_score(candidate, &trained.weights, &scored, class);
+            let class = claimed(idx);
+            float[idx] = float_score(candidate, &trained.weights, &scored, class, self.pooling);
         }
         if stop.load(std::sync::atomic::Ordering::Relaxed) {
             return Err(EvaluateError::Interrupted);
@@ -404,7 +444,7 @@ impl Evaluator for Pipeline {
         let normals: Vec<f64> = self
             .normals(&self.train.validation)
             .iter()
-            .filter_map(|&idx| scorer.clip_score(&device[idx], self.claimed_class(idx)))
+            .filter_map(|&idx| scorer.clip_score(&device[idx], claimed(idx)))
             .collect();
         let accuracy = match candidate.task {
             Task::Reconstruct => None,
@@ -422,6 +462,18 @@ impl Evaluator for Pipeline {
         card.threshold_quantile = thresholds.quantile;
         let model = Model::new(card, quantized.to_tflite(), blob.clone()).map_err(failed)?;
 
+        let examined = |idx: usize| {
+            Some(ExaminedClip {
+                anomaly: self.dataset.clips[idx].label? == Label::Anomaly,
+                float: float[idx]?,
+                int8: int8[idx]?,
+            })
+        };
+        let examination = Examination {
+            clips: (0..clips.len()).filter_map(examined).collect(),
+            threshold: model.card.threshold,
+            history: trained.history.clone(),
+        };
         let steer = summarise(&self.labelled(&self.test.steer, |idx| int8[idx]));
         let shown = summarise(&self.labelled(&self.test.shown, |idx| int8[idx]));
         let float = summarise(&self.labelled(&self.test.steer, |idx| float[idx]));
@@ -438,10 +490,11 @@ impl Evaluator for Pipeline {
             epochs: trained.history.len(),
             notes: steer.notes,
         };
-        Ok(Evaluation {
+        let evaluation = Evaluation {
             scores,
             model: Some(model),
-        })
+        };
+        Ok((evaluation, examination))
     }
 }
 
@@ -451,6 +504,7 @@ fn float_score(
     weights: &crate::graph::Weights,
     windows: &Windows<'_>,
     claimed_class: usize,
+    pooling: Pooling,
 ) -> Option<f64> {
     let inputs: Vec<&[f32]> = (0..windows.len()).map(|idx| windows.window(idx)).collect();
     let mut scores = Vec::with_capacity(inputs.len());
@@ -463,7 +517,7 @@ fn float_score(
             });
         }
     }
-    Pooling::Mean.pool(&scores)
+    pooling.pool(&scores)
 }
 
 /// Share of windows whose class has the largest int8 logit, the first of equals.

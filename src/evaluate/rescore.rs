@@ -118,7 +118,9 @@ impl<'a> Rescorer<'a> {
     pub fn clip_score(&mut self, clip: &Clip, features: &Matrix) -> Option<f64> {
         let class = self.model.card.class_of(clip);
         match &self.rule {
-            Rule::Windows(Pooling::Mean) => self.scorer.clip_score(features, class),
+            Rule::Windows(pooling) if *pooling == self.model.card.pooling() => {
+                self.scorer.clip_score(features, class)
+            }
             Rule::Windows(pooling) => {
                 let scores = self.scorer.window_scores(features, class);
                 let scores: Vec<f64> = scores.into_iter().map(f64::from).collect();

@@ -95,11 +95,46 @@ pub(super) fn read(
     let checksum = input.hasher.finalize();
     let stored = input.take::<32>()?;
     let at_end = input.inner.read(&mut [0]).ok()? == 0;
-    (at_end && stored == *checksum.as_bytes()).then_some(Features {
+    if !at_end || stored != *checksum.as_bytes() {
+        return None;
+    }
+    // The time of change says when a file was last of use; where it cannot be set, age decides.
+    let _ = input.inner.into_inner().set_modified(SystemTime::now());
+    Some(Features {
         spec: *spec,
         clips,
         skipped,
     })
+}
+
+/// Removes the features in `folder` that were of use the longest ago, until `limit` bytes are left; `kept` stays.
+pub(super) fn prune(folder: &Path, kept: &Path, limit: u64) -> io::Result<()> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "features")
+            && path != kept
+        {
+            // Another process may prune at the same time.
+            if let Ok(metadata) = path.metadata() {
+                files.push((metadata.modified()?, metadata.len(), path));
+            }
+        }
+    }
+    files.sort();
+    let mut total = files.iter().map(|(_, size, _)| size).sum::<u64>() + kept.metadata()?.len();
+    for (_, size, path) in files {
+        if total <= limit {
+            break;
+        }
+        match std::fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => total -= size,
+        }
+    }
+    Ok(())
 }
 
 /// Content hashes of files by path, size and time of change, so that an unchanged file is read once.

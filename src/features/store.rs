@@ -39,6 +39,8 @@ pub struct FeatureStore {
     pub memory_bytes: u64,
     /// Synthetic sound is kept up to this, since making it takes thirty times as long as its features.
     pub sound_bytes: u64,
+    /// Of the features on disk, those not asked for the longest are removed beyond this.
+    pub disk_bytes: u64,
     /// Threads that extract; they are no part of any pool, so that callers may be.
     pub threads: usize,
     cache_dir: Option<PathBuf>,
@@ -137,6 +139,7 @@ impl AnyExtractor {
 impl FeatureStore {
     pub const MEMORY_BYTES: u64 = 2 << 30;
     pub const SOUND_BYTES: u64 = 512 << 20;
+    pub const DISK_BYTES: u64 = 16 << 30;
 
     /// Without a folder for the cache, features live as long as the store.
     pub fn new(cache_dir: Option<PathBuf>) -> FeatureStore {
@@ -144,6 +147,7 @@ impl FeatureStore {
             channel: Channel::default(),
             memory_bytes: FeatureStore::MEMORY_BYTES,
             sound_bytes: FeatureStore::SOUND_BYTES,
+            disk_bytes: FeatureStore::DISK_BYTES,
             threads: thread::available_parallelism().map_or(1, usize::from),
             cache_dir,
             state: Mutex::default(),
@@ -262,7 +266,9 @@ impl FeatureStore {
             return Ok(features);
         }
         let features = self.extract(dataset, key, &extractor, progress)?;
-        self.note_problem(&path, cache::write(&path, &content_key, &features));
+        let written = cache::write(&path, &content_key, &features)
+            .and_then(|()| cache::prune(cache_dir, &path, self.disk_bytes));
+        self.note_problem(&path, written);
         Ok(features)
     }
 

@@ -138,6 +138,44 @@ fn memory_keeps_what_was_asked_for_last() {
 }
 
 #[test]
+fn the_disk_keeps_what_was_of_use_last() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = wav_dataset(folder.path(), 2);
+    let cache_dir = folder.path().join("cache");
+    let files = || {
+        let names = std::fs::read_dir(&cache_dir).unwrap();
+        let is_features = |name: &PathBuf| name.extension().is_some_and(|e| e == "features");
+        names
+            .map(|name| name.unwrap().path())
+            .filter(is_features)
+            .count()
+    };
+    // Each store starts without memory; the times of change of files are told apart by their ticks.
+    let extracted = |disk_bytes: u64, n_mels: usize| {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        let mut store = FeatureStore::new(Some(cache_dir.clone()));
+        store.disk_bytes = disk_bytes;
+        get_counting(&store, &data, &FeatureSpec { n_mels, ..SPEC }).1
+    };
+    let plenty = 1 << 20;
+    assert_eq!(
+        [8, 9, 10, 8].map(|n_mels| extracted(plenty, n_mels)),
+        [2, 2, 2, 0]
+    );
+    // Room for two of the four: the one of use again stays, besides the new one.
+    let size = |path: PathBuf| path.metadata().unwrap().len();
+    let each = std::fs::read_dir(&cache_dir)
+        .unwrap()
+        .map(|file| size(file.unwrap().path()))
+        .max();
+    assert_eq!(extracted(5 * each.unwrap() / 2, 11), 2);
+    assert_eq!(files(), 2);
+    assert_eq!([8, 11].map(|n_mels| extracted(plenty, n_mels)), [0, 0]);
+    // What was asked for last stays even where it is too large.
+    assert_eq!((extracted(0, 12), files()), (2, 1));
+}
+
+#[test]
 fn the_cache_survives_the_store_and_follows_the_content() {
     let folder = tempfile::tempdir().unwrap();
     let cache = tempfile::tempdir().unwrap();

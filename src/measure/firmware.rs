@@ -100,6 +100,19 @@ pub enum Kernels {
     OfCore,
     /// The portable ones, for comparison.
     Portable,
+    /// Those of the core, and the driver of the Ethos-U55 beside it.
+    WithNpu,
+}
+
+impl Kernels {
+    /// The feature of `firmware/app` beside the board's.
+    fn feature(self) -> Option<&'static str> {
+        match self {
+            Kernels::OfCore => None,
+            Kernels::Portable => Some("portable"),
+            Kernels::WithNpu => Some("u55"),
+        }
+    }
 }
 
 /// The image of a board; built where `folder` does not hold one of these sources by this compiler.
@@ -113,9 +126,9 @@ pub fn build(
     let folder = std::path::absolute(folder).map_err(io_error(folder))?;
     let own = folder.join(key(&toolchain));
     fs::create_dir_all(&own).map_err(io_error(&own))?;
-    let name = match kernels {
-        Kernels::OfCore => board.name.to_string(),
-        Kernels::Portable => format!("{}-portable", board.name),
+    let name = match kernels.feature() {
+        None => board.name.to_string(),
+        Some(feature) => format!("{}-{feature}", board.name),
     };
     let path = own.join(format!("{name}.elf"));
     // One build at a time, also between processes; the lock ends with the file.
@@ -154,9 +167,9 @@ fn compile(
     sources: &Path,
     target: &Path,
 ) -> Result<PathBuf, MeasureError> {
-    let features = match kernels {
-        Kernels::OfCore => board.name.to_string(),
-        Kernels::Portable => format!("{},portable", board.name),
+    let features = match kernels.feature() {
+        None => board.name.to_string(),
+        Some(feature) => format!("{},{feature}", board.name),
     };
     let output = toolchain
         .cargo(board.target())

@@ -230,9 +230,17 @@ impl Bench {
         timeout: Duration,
         note: &dyn Fn(&str),
     ) -> Result<Bench, MeasureError> {
-        let board = Box::new(qemu::Qemu::new(kind)?);
         note(&format!("building the firmware for {}", kind.name));
-        let image = firmware::build_in_place(kind, sources)?;
+        Bench::of_image(kind, firmware::build_in_place(kind, sources)?, timeout)
+    }
+
+    /// An emulated board with an image that was built for it.
+    pub fn of_image(
+        kind: &'static BoardKind,
+        image: Image,
+        timeout: Duration,
+    ) -> Result<Bench, MeasureError> {
+        let board = Box::new(qemu::Qemu::new(kind)?);
         Ok(Bench::with(kind.name, image, board, kind.tick(), timeout))
     }
 

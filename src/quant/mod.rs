@@ -16,7 +16,7 @@ pub use float::{run_float, visit_tensors};
 pub use interpreter::Interpreter;
 pub use multiplier::{Multiplier, quantize_multiplier};
 pub use nas_kernels::blob::BlobError;
-pub use tflite::ReadError;
+pub use tflite::{ReadError, npu_blob, read_float};
 
 use crate::graph::{Activation, Function, Graph, OpKind, OpWeights, TensorId, Weights};
 

@@ -1,6 +1,6 @@
 //! Published networks beside the front: what a search gained over them.
 
-use super::{Costs, Figures, ReportError, RunInfo, ScoredTrial, load::costs_of};
+use super::{Costs, Figures, ReportError, RunInfo, ScoredTrial, load::costs_of, seeds};
 use crate::{
     run::Settings,
     space,
@@ -32,6 +32,7 @@ pub(super) fn load(
         }
         let spaces = settings.spaces()?;
         let evaluations = store.evaluations(other.id)?;
+        let trainings = seeds::trainings(store.repeats(other.id)?, &evaluations);
         for row in store.trials(other.id)? {
             let TrialOutcome::Scored { evaluation_key } = &row.outcome else {
                 continue;
@@ -50,11 +51,14 @@ pub(super) fn load(
                 .iter()
                 .map(|target| costs_of(estimate(&candidate, target)))
                 .collect();
+            let (figures, seeds) =
+                seeds::figures(Figures::from(evaluation), trainings.get(&row.number));
             found.push(ScoredTrial {
                 trial: row.number as u64,
                 space: row.space.clone(),
                 task: candidate.task,
-                figures: Figures::from(evaluation),
+                figures,
+                seeds,
                 macs: row.macs as u64,
                 params: row.params as u64,
                 costs,

@@ -38,6 +38,8 @@ pub struct Point {
     pub high: f64,
     /// How likely the cost keeps to the limit, where the band crosses it.
     pub fits: Option<f64>,
+    /// Half of the 95 % interval of the AUC over seeds; 0 where the trial was trained once.
+    pub auc_half_width: f64,
     pub on_front: bool,
 }
 
@@ -76,6 +78,10 @@ impl Panel {
                 low: within(quantity.low, quantity.value).min(quantity.value),
                 high: within(quantity.high, quantity.value).max(quantity.value),
                 fits: limit.and_then(|limit| uncertain_fit(&quantity, limit)),
+                auc_half_width: trial
+                    .half_width(|figures| figures.auc_int8)
+                    .filter(|half_width| half_width.is_finite())
+                    .unwrap_or(0.0),
                 on_front: target.is_some_and(|target| target.front.contains(&trial.trial)),
             });
         }
@@ -109,7 +115,14 @@ impl Panel {
             .chain(landmarks.iter().map(|landmark| landmark.cost))
             .collect();
         let x = cost_axis(&costs, limit, &over);
-        let heights = points.iter().map(|point| point.auc);
+        let heights = points.iter().flat_map(|point| {
+            let reach = if point.on_front {
+                point.auc_half_width
+            } else {
+                0.0
+            };
+            [point.auc - reach, (point.auc + reach).min(1.0)]
+        });
         let y = Axis::fit_auc(heights.chain(landmarks.iter().map(|landmark| landmark.auc)));
         let (rejected, beyond): (Vec<f64>, Vec<f64>) =
             over.into_iter().partition(|value| x.contains(*value));

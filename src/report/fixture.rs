@@ -1,6 +1,8 @@
 //! Invented runs for the tests of this module.
 
-use super::{Costs, Figures, RejectedTrial, RunInfo, ScoredTrial, TargetInfo, TrialCounts};
+use super::{
+    Costs, Figures, RejectedTrial, RunInfo, ScoredTrial, Seeds, TargetInfo, Training, TrialCounts,
+};
 use crate::{
     run::Objective,
     space::Task,
@@ -116,6 +118,7 @@ pub fn fake_run(fake: &Fake) -> RunInfo {
                 test_auc_int8: (!fake.hostile).then_some(auc - 0.02),
                 test_pauc_int8: None,
             },
+            seeds: None,
             macs: macs as u64,
             params: (flash * 0.8) as u64,
             costs,
@@ -222,6 +225,7 @@ pub fn small_run() -> RunInfo {
             test_auc_int8: None,
             test_pauc_int8: None,
         },
+        seeds: None,
         macs: 1_500_000,
         params: 52_000,
         costs: vec![
@@ -238,6 +242,7 @@ pub fn small_run() -> RunInfo {
             test_auc_int8: Some(f64::NAN),
             ..first.figures
         },
+        seeds: None,
         macs: 300_000,
         params: 290_000,
         costs: vec![
@@ -313,5 +318,23 @@ pub fn measurement() -> MeasurementRow {
         model_bytes: 52_000,
         version: "0.1.0".to_string(),
         measured_utc: "2026-01-01T00:00:00Z".to_string(),
+    }
+}
+
+/// Two further trainings of which one failed, and one more.
+pub fn rescored() -> Seeds {
+    let figures = |auc: f64| Figures {
+        auc_int8: Some(auc),
+        ..Figures::default()
+    };
+    let training = |(seed, figures)| Training { seed, figures };
+    let each = [
+        (1, Ok(figures(0.75))),
+        (2, Err("the loss became NaN".to_string())),
+        (3, Ok(figures(0.85))),
+    ];
+    Seeds {
+        own: figures(0.9),
+        each: each.map(training).to_vec(),
     }
 }

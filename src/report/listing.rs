@@ -5,7 +5,10 @@ use serde_json::{Value, json};
 
 use super::{
     RunInfo,
-    json::{CostView, MeasurementView, RunView, SCHEMA_VERSION, TrialDocument},
+    json::{
+        CostView, IntervalView, MeasurementView, RescoredView, RunView, SCHEMA_VERSION,
+        TrialDocument,
+    },
     table,
 };
 use crate::{
@@ -338,6 +341,28 @@ pub fn run(view: &RunView, info: &RunInfo, width: usize) -> String {
     text + &table::front_tables(info, width)
 }
 
+fn further_seeds(rescored: &RescoredView) -> String {
+    let show = |interval: Option<IntervalView>| {
+        interval.map_or("–".to_string(), |interval| match interval.half_width {
+            Some(half_width) => format!("{:.4} ± {half_width:.4}", interval.mean),
+            None => format!("{:.4}", interval.mean),
+        })
+    };
+    let each = rescored.trainings.iter().map(|training| {
+        let auc = training.figures.and_then(|figures| figures.auc_int8);
+        auc.map_or("failed".to_string(), |auc| format!("{auc:.4}"))
+    });
+    format!(
+        "{} further seeds: AUC int8 {}, AUC float {}; untouched clips: AUC int8 {} (means ± half of their 95 % interval)\n  \
+         AUC int8 of each: {}\n",
+        rescored.trainings.len(),
+        show(rescored.auc_int8),
+        show(rescored.auc_float),
+        show(rescored.test_auc_int8),
+        each.collect::<Vec<String>>().join(", ")
+    )
+}
+
 /// All that is known of one trial.
 pub fn trial(trial: &TrialDocument) -> String {
     let synthetic = if trial.synthetic { " (synthetic)" } else { "" };
@@ -365,6 +390,9 @@ pub fn trial(trial: &TrialDocument) -> String {
             show(figures.auc_float),
             show(figures.test_auc_int8)
         );
+    }
+    if let Some(rescored) = &trial.rescored {
+        text += &further_seeds(rescored);
     }
     for group in &trial.groups {
         let domain = group.domain.as_deref().unwrap_or("");
@@ -430,8 +458,13 @@ fn measurement(seen: &MeasurementView) -> String {
     let cycles = seen.cycles.as_ref().map_or(String::new(), |cycles| {
         format!(", {} cycles {}", Count(cycles.value), cycles.source)
     });
+    let fits = seen.fits.iter().map(|(target, fits)| match fits {
+        true => format!(", fits {target}"),
+        false => format!(", does NOT fit {target}"),
+    });
+    let fits: String = fits.collect();
     format!(
-        "{} on {}: {outputs}{}{cycles}{}; RAM {} (arena {}, stack {}), flash {}\n",
+        "{} on {}: {outputs}{}{cycles}{}; RAM {} (arena {}, stack {}), flash {}{fits}\n",
         seen.source,
         seen.on,
         count("instructions", seen.instructions),

@@ -5,18 +5,19 @@ use std::collections::BTreeMap;
 use super::{
     Costs, Figures, RejectedTrial, ReportError, RunInfo, ScoredTrial, TargetInfo, TrialCounts,
     json::{
-        CostsView, FiguresView, FrontEndView, GroupView, OperatorView, RunView, SCHEMA_VERSION,
-        TrialDocument, TrialsView, measurements_of,
+        CostsView, FiguresView, FrontEndView, GroupView, OperatorView, RescoredView, RunView,
+        SCHEMA_VERSION, TrialDocument, TrialsView, measurements_of,
     },
+    seeds,
 };
 use crate::{
     audio::Feature,
     graph::{Function, OpKind},
-    run::{self, Details, Settings},
+    run::{Details, Merit, Settings, Yardstick, stored_estimate},
     search::hypervolume,
     space::{Candidate, Genome, Spaces, Task},
-    store::{CostRow, EvaluationRow, Run, Store, TrialOutcome, TrialRow},
-    target::{self, Budget, Estimate, Metric, Target},
+    store::{EvaluationRow, Run, Store, TrialOutcome, TrialRow},
+    target::{self, Budget, Estimate, Target},
 };
 
 /// All that figures and tables show of a run.
@@ -30,14 +31,16 @@ pub fn load(store: &Store, run: &Run) -> Result<RunInfo, ReportError> {
 
 /// As [`load`], without the baselines, for which every run of the store is looked at.
 fn load_alone(store: &Store, run: &Run) -> Result<RunInfo, ReportError> {
-    let settings = Settings::from_json(&run.settings_json)?;
-    let targets = settings.targets()?;
-    let objectives = settings.objectives()?;
-    let references: Vec<Vec<f64>> =
-        serde_json::from_str(&run.reference_json).map_err(run::SettingsError::from)?;
-    let budget = settings.budget();
+    let yardstick = Yardstick::of(run)?;
+    let Yardstick {
+        targets,
+        budget,
+        objectives,
+        references,
+    } = &yardstick;
     let rows = store.trials(run.id)?;
     let evaluations = store.evaluations(run.id)?;
+    let trainings = seeds::trainings(store.repeats(run.id)?, &evaluations);
     let fronts: BTreeMap<String, Vec<i64>> = store.fronts(run.id)?.into_iter().collect();
     let counts = store.counts(run.id)?;
 
@@ -46,13 +49,9 @@ fn load_alone(store: &Store, run: &Run) -> Result<RunInfo, ReportError> {
     let mut points: Vec<Vec<(u64, Vec<f64>)>> = vec![Vec::new(); targets.len()];
     for row in &rows {
         let number = row.number as u64;
-        let estimates: Vec<Option<Estimate>> = targets
+        let costs: Vec<Costs> = targets
             .iter()
-            .map(|target| estimate_of(row, &target.name))
-            .collect();
-        let costs: Vec<Costs> = estimates
-            .iter()
-            .map(|estimate| estimate.map_or(Costs::default(), costs_of))
+            .map(|target| stored_estimate(row, &target.name).map_or(Costs::default(), costs_of))
             .collect();
         let evaluation = match &row.outcome {
             TrialOutcome::Scored { evaluation_key } => evaluations.get(evaluation_key),
@@ -69,30 +68,21 @@ fn load_alone(store: &Store, run: &Run) -> Result<RunInfo, ReportError> {
         let Some(evaluation) = evaluation else {
             continue;
         };
-        let figures = Figures::from(evaluation);
-        for (idx, target) in targets.iter().enumerate() {
-            let Some(estimate) = estimates[idx] else {
-                continue;
-            };
-            let macs = row.macs as u64;
-            let value = |objective: &run::Objective| match objective {
-                run::Objective::Auc => 1.0 - evaluation.auc_int8.unwrap_or(0.0),
-                run::Objective::Pauc => 1.0 - evaluation.pauc_int8.unwrap_or(0.0),
-                run::Objective::Cost(metric) => metric.value(&estimate, macs),
-            };
-            if budget.excess(target, &estimate, macs).is_none() {
-                let scaled = objectives
-                    .iter()
-                    .zip(&references[idx])
-                    .map(|(o, r)| value(o) / r);
-                points[idx].push((number, scaled.collect()));
-            }
+        let own = Figures::from(evaluation);
+        let (figures, seeds) = seeds::figures(own, trainings.get(&row.number));
+        let merit = Merit {
+            auc_int8: figures.auc_int8.unwrap_or(0.0),
+            pauc_int8: figures.pauc_int8.unwrap_or(0.0),
+        };
+        for (points, point) in points.iter_mut().zip(yardstick.points(row, merit)) {
+            points.extend(point.map(|point| (number, point)));
         }
         scored.push(ScoredTrial {
             trial: number,
             space: row.space.clone(),
             task: task_of(&row.task),
             figures,
+            seeds,
             macs: row.macs as u64,
             params: row.params as u64,
             costs,
@@ -101,7 +91,7 @@ fn load_alone(store: &Store, run: &Run) -> Result<RunInfo, ReportError> {
 
     let target_info = |(idx, target): (usize, &target::Target)| TargetInfo {
         name: target.name.clone(),
-        budget,
+        budget: *budget,
         front: fronts
             .get(&target.name)
             .into_iter()
@@ -232,13 +222,17 @@ pub fn load_trial(
         TrialOutcome::Scored { evaluation_key } => store.evaluation(evaluation_key)?,
         TrialOutcome::Rejected { .. } | TrialOutcome::Failed { .. } => None,
     };
+    let trainings = seeds::trainings(store.repeats(run.id)?, &store.evaluations(run.id)?);
+    let further = evaluation
+        .as_ref()
+        .and_then(|row| seeds::figures(Figures::from(row), trainings.get(&(number as i64))).1);
     let details = evaluation
         .as_ref()
         .and_then(|e| serde_json::from_str::<Details>(&e.details_json).ok());
     let mut excess = BTreeMap::new();
     if let TrialOutcome::Rejected { .. } = row.outcome {
         for target in &targets {
-            let Some(estimate) = estimate_of(&row, &target.name) else {
+            let Some(estimate) = stored_estimate(&row, &target.name) else {
                 continue;
             };
             for over in settings
@@ -255,9 +249,11 @@ pub fn load_trial(
         }
     }
     let costs = targets.iter().filter_map(|target| {
-        let estimate = estimate_of(&row, &target.name)?;
+        let estimate = stored_estimate(&row, &target.name)?;
         Some((target.name.clone(), CostsView::from(&costs_of(estimate))))
     });
+    let budget = |target: &Target| (target.name.clone(), settings.budget());
+    let budgets: Vec<(String, Budget)> = targets.iter().map(budget).collect();
     let groups = details.into_iter().flat_map(|details| details.groups);
     let files = evaluation.as_ref().and_then(|e| e.artefacts.clone());
     let file = |folder: String| {
@@ -284,6 +280,7 @@ pub fn load_trial(
         figures: evaluation
             .as_ref()
             .map(|row| FiguresView::from(&Figures::from(row))),
+        rescored: further.as_ref().map(RescoredView::from),
         groups: groups
             .map(|group| GroupView {
                 machine: group.machine,
@@ -296,7 +293,7 @@ pub fn load_trial(
             })
             .collect(),
         costs: costs.collect(),
-        measurements: measurements_of(&store.measurements(run.id)?, number),
+        measurements: measurements_of(&store.measurements(run.id)?, number, &budgets),
         excess,
         error: match &row.outcome {
             TrialOutcome::Failed { message } => Some(message.clone()),
@@ -393,30 +390,6 @@ pub(super) fn operator_name(kind: &OpKind) -> String {
         OpKind::Softmax => "SOFTMAX".to_string(),
         OpKind::Reshape => "RESHAPE".to_string(),
     }
-}
-
-/// The estimate that was stored with a trial; `None` where a cost is missing.
-fn estimate_of(row: &TrialRow, target: &str) -> Option<Estimate> {
-    let cost = |metric: Metric| {
-        let is_it = |cost: &&CostRow| {
-            cost.target == target
-                && cost.metric == metric.key()
-                && cost.source == target::CostSource::Estimated.name()
-        };
-        let cost = row.costs.iter().find(is_it)?;
-        Some(target::Cost {
-            value: cost.value,
-            low: cost.low,
-            high: cost.high,
-            source: target::CostSource::Estimated,
-        })
-    };
-    Some(Estimate {
-        ram_bytes: cost(Metric::Ram)?,
-        flash_bytes: cost(Metric::Flash)?,
-        latency_us: cost(Metric::Latency)?,
-        energy_uj: cost(Metric::Energy)?,
-    })
 }
 
 fn task_of(name: &str) -> Task {

@@ -1,17 +1,19 @@
 //! What was seen when found models ran as firmware, beside what was estimated.
 
-use super::{RunInfo, listing::grid};
+use std::collections::BTreeMap;
+
+use super::{RunInfo, TargetInfo, listing::grid};
 use crate::{
     measure::Place,
     store::MeasurementRow,
-    target::{self, Cost, Metric},
+    target::{self, Budget, Cost, Excess, Metric, Target},
     units::{Bytes, Count},
 };
 
 /// The measurements of a run's trials with the estimates for the same core.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MeasuredTable {
-    pub header: [&'static str; 9],
+    pub header: [&'static str; 10],
     pub rows: Vec<Vec<String>>,
     /// What the numbers are.
     pub notes: Vec<&'static str>,
@@ -29,6 +31,24 @@ impl MeasurementRow {
     pub fn flash_bytes(&self) -> u64 {
         (self.text_bytes + self.rodata_bytes + self.data_bytes + self.model_bytes) as u64
     }
+
+    /// By how much what was seen is over the budget or the memories of each target with the core that ran it.
+    pub fn excess(&self, budgets: &[(String, Budget)]) -> BTreeMap<String, Option<Excess>> {
+        let excess = |(name, budget): &(String, Budget)| {
+            let target = target_on_core(name, &self.place)?;
+            let excess = budget.memory_excess(&target, self.ram_bytes(), self.flash_bytes());
+            Some((name.clone(), excess))
+        };
+        budgets.iter().filter_map(excess).collect()
+    }
+}
+
+impl RunInfo {
+    /// Names and budgets of the targets.
+    pub fn budgets(&self) -> Vec<(String, Budget)> {
+        let budget = |target: &TargetInfo| (target.name.clone(), target.budget);
+        self.targets.iter().map(budget).collect()
+    }
 }
 
 impl MeasuredTable {
@@ -38,7 +58,7 @@ impl MeasuredTable {
             return None;
         }
         let mut notes = vec![
-            "RAM and flash: estimated → seen. In QEMU memory and instructions are exact; outputs are compared with the host's bit for bit.",
+            "RAM and flash: estimated → seen, and whether the linked image fits budget and chip with what was seen. In QEMU memory and instructions are exact; outputs are compared with the host's bit for bit.",
         ];
         if info.measurements.iter().any(|row| row.cycles.is_some()) {
             notes.push(
@@ -54,6 +74,7 @@ impl MeasuredTable {
                 "cycles",
                 "RAM",
                 "flash",
+                "fits",
                 "arena",
                 "stack",
             ],
@@ -93,24 +114,43 @@ fn cells(info: &RunInfo, row: &MeasurementRow) -> Vec<String> {
         count(row.cycles.as_ref().map(|cycles| cycles.value)),
         beside(Metric::Ram, row.ram_bytes()),
         beside(Metric::Flash, row.flash_bytes()),
+        fit_cell(row, &info.budgets()),
         Bytes(row.arena_bytes as u64).to_string(),
         Bytes(row.stack_bytes as u64).to_string(),
     ]
 }
 
+/// Whether the linked image fits, and what it does not fit.
+fn fit_cell(row: &MeasurementRow, budgets: &[(String, Budget)]) -> String {
+    let excess = row.excess(budgets);
+    let over = |(name, excess): (&String, &Option<Excess>)| {
+        let excess = excess.as_ref()?;
+        Some(format!("{name}: {excess}"))
+    };
+    let overs: Vec<String> = excess.iter().filter_map(over).collect();
+    match (excess.is_empty(), overs.is_empty()) {
+        (true, _) => "–".to_string(),
+        (false, true) => "yes".to_string(),
+        (false, false) => format!("NO ({})", overs.join("; ")),
+    }
+}
+
 /// The estimate for the core on which a model was measured; NPU targets have none.
 fn estimate_for(info: &RunInfo, row: &MeasurementRow, metric: Metric) -> Option<Cost> {
-    let core = Place::of(&row.place).core()?;
-    let is_it = |name: &str| {
-        let target = target::find(name).ok();
-        target.is_some_and(|target| target.cpu.core == core && target.npu.is_none())
-    };
-    let idx = info.targets.iter().position(|target| is_it(&target.name))?;
+    let is_it = |info: &TargetInfo| target_on_core(&info.name, &row.place).is_some();
+    let idx = info.targets.iter().position(is_it)?;
     let trial = info
         .scored
         .iter()
         .find(|trial| trial.trial as i64 == row.number)?;
     trial.cost(idx, metric)
+}
+
+/// A target of that name, where it is a core alone and the core of that place.
+fn target_on_core(name: &str, place: &str) -> Option<Target> {
+    let core = Place::of(place).core()?;
+    let target = target::find(name).ok()?;
+    (target.cpu.core == core && target.npu.is_none()).then_some(target)
 }
 
 #[cfg(test)]
@@ -128,5 +168,9 @@ mod tests {
         assert!(text.contains("64.0 KiB → 60.1 KiB"), "{text}");
         assert!(text.contains("same"), "{text}");
         assert!(text.contains("Cycles in QEMU are estimated"), "{text}");
+        let fit = |info: &RunInfo| fit_cell(&info.measurements[0], &info.budgets());
+        assert_eq!(fit(&info), "yes");
+        info.measurements[0].stack_bytes = 1 << 20;
+        assert!(fit(&info).starts_with("NO (m7: RAM"), "{}", fit(&info));
     }
 }

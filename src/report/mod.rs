@@ -7,6 +7,7 @@ pub mod calibration;
 pub mod costs;
 pub mod dcase;
 pub mod draw;
+pub mod examined;
 pub mod figure;
 #[cfg(test)]
 mod fixture;
@@ -17,11 +18,13 @@ mod load;
 pub mod measured;
 pub mod memory;
 pub mod ranks;
+mod seeds;
 pub mod table;
 
 use std::{fmt, path::PathBuf};
 
 pub use load::{Proposal, load, load_proposal, load_runs, load_trial};
+pub use seeds::{Seeds, Training};
 
 use crate::{
     run::Objective,
@@ -125,7 +128,10 @@ pub struct ScoredTrial {
     pub trial: u64,
     pub space: String,
     pub task: Task,
+    /// Means over the further seeds where there are some.
     pub figures: Figures,
+    /// `None` where the trial was trained once.
+    pub seeds: Option<Seeds>,
     pub macs: u64,
     pub params: u64,
     /// One per target of the run, in their order.
@@ -172,6 +178,11 @@ impl TargetInfo {
 }
 
 impl ScoredTrial {
+    /// Half the width of the 95 % interval of a figure's mean over seeds; `None` where there is no such interval.
+    pub fn half_width(&self, figure: impl Fn(&Figures) -> Option<f64>) -> Option<f64> {
+        self.seeds.as_ref()?.interval(figure)?.half_width
+    }
+
     /// One cost on the run's target number `target_idx`; MACs are exact and have no source to speak of.
     pub fn cost(&self, target_idx: usize, cost: Metric) -> Option<Cost> {
         cost_of(self.macs, &self.costs, target_idx, cost)

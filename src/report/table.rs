@@ -242,8 +242,14 @@ impl Column {
             Column::Trial => trial.trial.to_string(),
             Column::Approach => approach(trial.task).to_string(),
             Column::Space => short(&trial.space),
-            Column::AucInt8 => auc(trial.figures.auc_int8),
-            Column::AucTest => auc(trial.figures.test_auc_int8),
+            Column::AucInt8 => {
+                let half_width = trial.half_width(|figures| figures.auc_int8);
+                sure(auc(trial.figures.auc_int8), half_width)
+            }
+            Column::AucTest => {
+                let half_width = trial.half_width(|figures| figures.test_auc_int8);
+                sure(auc(trial.figures.test_auc_int8), half_width)
+            }
             Column::AucFloat => auc(trial.figures.auc_float),
             Column::Pauc => auc(trial.figures.pauc_int8),
             Column::Metric(Metric::Macs) => Metric::Macs.show(trial.macs as f64),
@@ -253,6 +259,14 @@ impl Column {
             },
             Column::Params => Metric::Macs.show(trial.params as f64),
         }
+    }
+}
+
+/// A figure and how sure its mean is.
+fn sure(figure: String, half_width: Option<f64>) -> String {
+    match half_width {
+        Some(half_width) if half_width.is_finite() => format!("{figure} ±{half_width:.3}"),
+        _ => figure,
     }
 }
 
@@ -367,6 +381,7 @@ pub(super) fn caption(
     if !members.is_empty() {
         lines.push("AUC int8 steered the search; AUC test is from clips it never saw.".to_string());
     }
+    lines.extend(rescored(members));
     let words: Vec<String> = sources
         .iter()
         .map(|source| match mark(*source) {
@@ -384,6 +399,30 @@ pub(super) fn caption(
     }
     lines.extend(info.notes.iter().cloned());
     lines.iter().map(|line| format!("{line}\n")).collect()
+}
+
+/// Which members were trained again, and what their figures then are.
+fn rescored(members: &[&ScoredTrial]) -> Option<String> {
+    let counts: BTreeSet<usize> = members
+        .iter()
+        .filter_map(|member| Some(member.seeds.as_ref()?.count()))
+        .collect();
+    let (least, most) = (counts.first()?, counts.last()?);
+    let count = match least == most {
+        true => least.to_string(),
+        false => format!("{least} to {most}"),
+    };
+    let once = members
+        .iter()
+        .filter(|member| member.seeds.is_none())
+        .count();
+    let who = match once {
+        0 => String::new(),
+        _ => format!("; {once} of {} were trained once", members.len()),
+    };
+    Some(format!(
+        "Figures are means over {count} further seeds, ± half of their 95 % interval{who}."
+    ))
 }
 
 /// The members whose bands cross a budget, and how likely each keeps to it.

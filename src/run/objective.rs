@@ -2,8 +2,8 @@
 
 use std::{fmt, str::FromStr};
 
+use super::Merit;
 use crate::{
-    evaluate::Scores,
     space::Spaces,
     target::{Budget, Estimate, Metric, Target, estimate},
     units::Rng,
@@ -62,10 +62,10 @@ impl Objective {
     }
 
     /// The value to minimise.
-    pub fn value(self, scores: &Scores, estimate: &Estimate, macs: u64) -> f64 {
+    pub fn value(self, merit: Merit, estimate: &Estimate, macs: u64) -> f64 {
         match self {
-            Objective::Auc => 1.0 - scores.auc_int8,
-            Objective::Pauc => 1.0 - scores.pauc_int8,
+            Objective::Auc => 1.0 - merit.auc_int8,
+            Objective::Pauc => 1.0 - merit.pauc_int8,
             Objective::Cost(metric) => metric.value(estimate, macs),
         }
     }

@@ -113,14 +113,18 @@ impl Plan {
         fitting.sort_by(|a, b| latency_us(a).total_cmp(&latency_us(b)));
         let count = fitting.len().min(BLOCK);
         let chosen = spread(fitting.len(), count);
-        for (idx, mut trial) in fitting.into_iter().enumerate() {
-            if chosen.contains(&idx) {
-                trial.number = self.trials.len();
-                self.trials.push(trial);
-            } else {
+        let mut survey = Vec::new();
+        for (idx, trial) in fitting.into_iter().enumerate() {
+            match chosen.contains(&idx) {
+                true => survey.push(Some(trial)),
                 // It may be proposed again.
-                self.seen.remove(&trial.key);
+                false => _ = self.seen.remove(&trial.key),
             }
+        }
+        for idx in scattered(survey.len()) {
+            let mut trial = survey[idx].take().expect("each is met once");
+            trial.number = self.trials.len();
+            self.trials.push(trial);
         }
         count
     }
@@ -169,6 +173,19 @@ fn spread(len: usize, count: usize) -> Vec<usize> {
     }
 }
 
+/// `0..len` in the order of their reversed bits: every beginning of it is spread over the whole.
+///
+/// A search that is cut short has then seen more than the cheapest networks.
+fn scattered(len: usize) -> Vec<usize> {
+    let bits = len.next_power_of_two().trailing_zeros();
+    let reversed = |idx: usize| match bits {
+        0 => idx,
+        _ => idx.reverse_bits() >> (usize::BITS - bits),
+    };
+    let all = (0..len.next_power_of_two()).map(reversed);
+    all.filter(|idx| *idx < len).collect()
+}
+
 fn cost(
     search: &Search<'_>,
     number: usize,
@@ -203,4 +220,21 @@ fn cost(
         .least_excess()
         .map(|excess| Observed::Rejected(excess.total()));
     trial
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{scattered, spread};
+
+    #[test]
+    fn orders() {
+        let none: [usize; 0] = [];
+        assert_eq!(spread(0, 0), none);
+        assert_eq!(spread(9, 1), [0]);
+        assert_eq!(spread(9, 3), [0, 4, 8]);
+        assert_eq!(scattered(0), none);
+        assert_eq!(scattered(1), [0]);
+        assert_eq!(scattered(8), [0, 4, 2, 6, 1, 5, 3, 7]);
+        assert_eq!(scattered(5), [0, 4, 2, 1, 3]);
+    }
 }

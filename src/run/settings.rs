@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{Objective, UnknownObjective};
 use crate::{
     audio::{Feature, FeatureSpec},
-    score::ThresholdRule,
+    score::{Pooling, ThresholdRule},
     search::{SamplerKind, UnknownSampler},
     space::{SearchSpace, SpaceError, Spaces},
     target::{Budget, Target, TargetError},
@@ -37,8 +37,16 @@ pub struct Settings {
     /// How decision thresholds are taken: `gamma` or `quantile`.
     #[serde(default = "gamma")]
     pub threshold: String,
+    /// How the scores of a clip's windows become its score, as [`crate::score::Pooling`] reads it.
+    #[serde(default = "mean")]
+    pub pool: String,
     /// Trials to train in all; resuming may raise it.
     pub trials: usize,
+}
+
+/// Runs that name no pooling were begun before there was another.
+fn mean() -> String {
+    Pooling::Mean.to_string()
 }
 
 /// Runs that name no rule were begun before there was another.

@@ -70,6 +70,19 @@ pub fn average_precision(normal: &[f64], anomaly: &[f64]) -> Option<f64> {
     Some(steps.sum())
 }
 
+/// Points `[recall, precision]`, one per distinct score from the highest on; starts with the first score's precision at
+/// recall 0. `None` where a class is empty.
+pub fn precision_recall_curve(normal: &[f64], anomaly: &[f64]) -> Option<Vec<[f64; 2]>> {
+    let counts = cumulated(normal, anomaly)?;
+    let point = |[false_alarms, found]: &[usize; 2]| {
+        let precision = *found as f64 / (found + false_alarms) as f64;
+        [*found as f64 / anomaly.len() as f64, precision]
+    };
+    let mut points: Vec<[f64; 2]> = counts[1..].iter().map(point).collect();
+    points.insert(0, [0.0, points[0][1]]);
+    Some(points)
+}
+
 /// Running counts `[normals, anomalies]` at or above each distinct score, from the highest; starts with `[0, 0]`.
 fn cumulated(normal: &[f64], anomaly: &[f64]) -> Option<Vec<[usize; 2]>> {
     if normal.is_empty() || anomaly.is_empty() {

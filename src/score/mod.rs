@@ -17,14 +17,14 @@ mod tests;
 mod threshold;
 mod window;
 
-pub use curve::{PAUC_MAX_FPR, auc, average_precision, pauc, roc_curve};
+pub use curve::{PAUC_MAX_FPR, auc, average_precision, pauc, precision_recall_curve, roc_curve};
 pub use dcase::{Against, DomainFigures, Official, SectionFigures, dcase_sections, official};
 pub use decision::{Classification, Confusion, classification};
 pub use gamma::Gamma;
 pub use mahalanobis::{Mahalanobis, ResidualSums};
 pub use operating::{OperatingPoint, at_recall, operating_point};
 pub use pooling::{Pooling, UnknownPooling};
-pub use statistics::{harmonic_mean, quantile};
+pub use statistics::{Interval, harmonic_mean, interval, quantile};
 pub use summary::{ClipScore, GroupScore, Summary, summarise};
 pub use threshold::{ThresholdRule, Thresholds, UnknownRule};
 pub use window::{negative_log_odds, reconstruction_error};

@@ -1,6 +1,6 @@
 //! From the scores of a clip's windows to the score of the clip.
 
-use std::str::FromStr;
+use std::{fmt, str::FromStr};
 
 use super::statistics::{mean, quantile};
 
@@ -40,6 +40,18 @@ impl FromStr for Pooling {
             },
         };
         pooling.ok_or_else(|| UnknownPooling(text.to_string()))
+    }
+}
+
+impl fmt::Display for Pooling {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let percent = |share: f64| (100.0 * share).round();
+        match self {
+            Pooling::Mean => f.write_str("mean"),
+            Pooling::Max => f.write_str("max"),
+            Pooling::Quantile(q) => write!(f, "q{}", percent(*q)),
+            Pooling::TopMean(share) => write!(f, "top{}", percent(*share)),
+        }
     }
 }
 

@@ -28,6 +28,29 @@ pub fn harmonic_mean(values: &[f64]) -> Option<f64> {
     Some(values.len() as f64 / reciprocals)
 }
 
+/// The mean of independent values, and how sure it is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Interval {
+    pub mean: f64,
+    /// Half the width of the 95 % interval by Student's t distribution; `None` for a single value.
+    pub half_width: Option<f64>,
+}
+
+/// `None` without values.
+pub fn interval(values: &[f64]) -> Option<Interval> {
+    if values.is_empty() {
+        return None;
+    }
+    let (count, mean) = (values.len() as f64, mean(values));
+    let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
+    let half_width =
+        || student_quantile(0.975, count - 1.0) * (squares / (count - 1.0) / count).sqrt();
+    Some(Interval {
+        mean,
+        half_width: (values.len() > 1).then(half_width),
+    })
+}
+
 pub(super) fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len() as f64
 }

@@ -150,6 +150,16 @@ fn windows_pool_to_a_clip() {
 }
 
 #[test]
+fn poolings_are_named() {
+    for name in ["mean", "max", "q1", "q29", "q99", "top1", "top57", "top100"] {
+        assert_eq!(name.parse::<Pooling>().unwrap().to_string(), name);
+    }
+    for name in ["", "q0", "q100", "top0", "top101", "median"] {
+        name.parse::<Pooling>().unwrap_err();
+    }
+}
+
+#[test]
 fn windows_are_scored_as_the_baselines_do() {
     assert_eq!(
         reconstruction_error(&[1.0, 2.0, 4.0], &[1.0, 0.0, 5.0]),
@@ -355,4 +365,16 @@ fn a_threshold_is_chosen_by_recall() {
     assert_eq!(point.precision, 0.75);
     // A quarter of the decisions of a day, one every ten seconds.
     assert_eq!(point.false_alarms_per_day(10.0), 2160.0);
+}
+
+#[test]
+fn a_mean_has_an_interval() {
+    assert_eq!(super::interval(&[]), None);
+    let one = super::interval(&[0.5]).unwrap();
+    assert_eq!((one.mean, one.half_width), (0.5, None));
+    // Student's t at 0.975 with four degrees of freedom, times the standard error of one to five.
+    let five = super::interval(&[1.0, 2.0, 3.0, 4.0, 5.0]).unwrap();
+    let expected = 2.776_445_105_197_7 * 0.5_f64.sqrt();
+    assert_eq!(five.mean, 3.0);
+    assert!((five.half_width.unwrap() - expected).abs() < 1e-9);
 }

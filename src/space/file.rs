@@ -155,18 +155,8 @@ pub fn parse(path: &str, text: &str) -> Result<SearchSpace, SpaceError> {
         return Err(fault("sample_rate_hz", "must be between 1000 and 192000"));
     }
     let training = file.training;
-    if training.epochs == 0
-        || training.windows_per_epoch == 0
-        || training.macs_per_epoch.is_nan()
-        || training.macs_per_epoch <= 0.0
-        || training.batch_size < 2
-        || training.learning_rate.is_nan()
-        || training.learning_rate <= 0.0
-    {
-        return Err(fault(
-            "training",
-            "needs at least one epoch of one window, positive macs_per_epoch, a batch of two and a positive learning rate",
-        ));
+    if let Some(sentence) = training.fault() {
+        return Err(fault("training", &sentence));
     }
 
     let mut given = file.axes;
@@ -286,6 +276,11 @@ mod tests {
             "[training]",
             "[deployment]\nweights_in = [\"rom\"]\n[training]",
             "unknown variant `rom`",
+        );
+        check(
+            "[training]",
+            "[training]\nrecipe.mix_up = 2",
+            "recipe.mix_up is 2",
         );
         check(
             "frames = [2,",

@@ -5,9 +5,11 @@
 
 mod families;
 mod file;
+mod training;
 
 pub use families::Family;
 pub use file::{SpaceError, baselines, builtin, load, parse};
+pub use training::{Recipe, Training};
 
 use crate::{
     audio::{Feature, FeatureSpec, FrontEnd},
@@ -111,20 +113,6 @@ impl Axis {
             _ => value.to_string(),
         }
     }
-}
-
-/// How candidates of a space are trained, unless the user says otherwise.
-#[derive(Debug, Clone, Copy, PartialEq, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Training {
-    pub epochs: usize,
-    pub batch_size: usize,
-    /// Peak learning rate of Adam.
-    pub learning_rate: f32,
-    /// Windows drawn per epoch at most.
-    pub windows_per_epoch: usize,
-    /// Multiply-accumulates of the forward passes of an epoch at most: large networks see fewer windows.
-    pub macs_per_epoch: f64,
 }
 
 /// A family of networks with the values of its axes.

@@ -28,8 +28,8 @@ pub use self::{
     error::StoreError,
     lock::RunLock,
     rows::{
-        CostRow, Counts, CyclesRow, EvaluationRow, Front, MeasurementRow, NewRun, Run, RunId,
-        RunState, TrialOutcome, TrialRow,
+        CostRow, Counts, CyclesRow, EvaluationRow, Front, MeasurementRow, NewRun, RepeatRow, Run,
+        RunId, RunState, TrialOutcome, TrialRow,
     },
 };
 
@@ -278,17 +278,64 @@ impl Store {
         })
     }
 
-    /// The evaluations of all trials of a run, by key.
+    /// The evaluations of all trials of a run and of their further trainings, by key.
     pub fn evaluations(&self, run: RunId) -> Result<BTreeMap<String, EvaluationRow>, StoreError> {
         self.read(|transaction| {
             let columns = EvaluationRow::COLUMNS;
             transaction
                 .prepare_cached(&format!(
                     "SELECT {columns} FROM evaluations
-                     WHERE key IN (SELECT evaluation_key FROM trials WHERE run_id = ?1)"
+                     WHERE key IN (SELECT evaluation_key FROM trials WHERE run_id = ?1
+                         UNION SELECT evaluation_key FROM repeats WHERE run_id = ?1)"
                 ))?
                 .query_map([run.0], EvaluationRow::read)?
                 .map(|row| row.map(|evaluation| (evaluation.key.clone(), evaluation)))
+                .collect()
+        })
+    }
+
+    /// Records a further training of a trial with its evaluation if that is new, and the fronts that follow, all in one
+    /// transaction. What is recorded already stays.
+    pub fn record_repeat(
+        &mut self,
+        run: RunId,
+        repeat: &RepeatRow,
+        evaluation: Option<&EvaluationRow>,
+        fronts: &[Front],
+    ) -> Result<(), StoreError> {
+        self.write(|transaction| {
+            if let Some(evaluation) = evaluation {
+                insert_evaluation(transaction, evaluation)?;
+            }
+            let columns = RepeatRow::COLUMNS;
+            transaction
+                .prepare_cached(&format!(
+                    "INSERT INTO repeats (run_id, {columns}) VALUES (?1, ?2, ?3, ?4, ?5)
+                     ON CONFLICT (run_id, number, seed) DO NOTHING"
+                ))?
+                .execute(params![
+                    run.0,
+                    repeat.number,
+                    repeat.seed,
+                    repeat.outcome.as_ref().ok(),
+                    repeat.outcome.as_ref().err()
+                ])?;
+            for (target, numbers) in fronts {
+                replace_front(transaction, run, target, numbers)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// All further trainings of a run's trials, by trial and seed.
+    pub fn repeats(&self, run: RunId) -> Result<Vec<RepeatRow>, StoreError> {
+        self.read(|transaction| {
+            let columns = RepeatRow::COLUMNS;
+            transaction
+                .prepare_cached(&format!(
+                    "SELECT {columns} FROM repeats WHERE run_id = ?1 ORDER BY number, seed"
+                ))?
+                .query_map([run.0], RepeatRow::read)?
                 .collect()
         })
     }

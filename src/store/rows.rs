@@ -86,6 +86,16 @@ pub enum TrialOutcome {
     },
 }
 
+/// One further training of a trial.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RepeatRow {
+    pub number: i64,
+    /// How far the seed lies from that of the run.
+    pub seed: i64,
+    /// The key of its evaluation, or why there is none.
+    pub outcome: Result<String, String>,
+}
+
 /// One cost of a trial on one target.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CostRow {
@@ -262,6 +272,22 @@ impl TrialOutcome {
                 format!("`{other}` is no outcome").into(),
             )),
         }
+    }
+}
+
+impl RepeatRow {
+    pub(super) const COLUMNS: &str = "number, seed, evaluation_key, message";
+
+    pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<RepeatRow> {
+        let message: Option<String> = row.get(3)?;
+        Ok(RepeatRow {
+            number: row.get(0)?,
+            seed: row.get(1)?,
+            outcome: match message {
+                Some(message) => Err(message),
+                None => Ok(row.get(2)?),
+            },
+        })
     }
 }
 

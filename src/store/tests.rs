@@ -201,7 +201,7 @@ fn any_client_can_read_the_front() {
     let mut store = Store::open_in_memory().unwrap();
     fill(&mut store, "a");
     fill(&mut store, "b");
-    let (sql, n_columns) = ("SELECT * FROM front ORDER BY run, target, trial", 15);
+    let (sql, n_columns) = ("SELECT * FROM front ORDER BY run, target, trial", 16);
     let mut statement = store.connection.prepare(sql).unwrap();
     assert_eq!(statement.column_count(), n_columns);
     let shown: Vec<String> = statement
@@ -771,4 +771,39 @@ proptest! {
         let error = Store::open(&path).unwrap_err();
         prop_assert!(error.is_locked_or_damaged(), "{}", error);
     }
+}
+
+#[test]
+fn further_trainings_are_recorded_once_with_their_fronts() {
+    let (_folder, path) = scratch();
+    let mut store = Store::open(&path).unwrap();
+    let run = fill(&mut store, "a");
+    let repeat = |seed: i64, outcome: Result<&str, &str>| RepeatRow {
+        number: 2,
+        seed,
+        outcome: outcome.map(str::to_string).map_err(str::to_string),
+    };
+    let rows = [repeat(1, Ok("e2")), repeat(2, Err("diverged"))];
+    let fronts = [("m7".to_string(), vec![0])];
+    let e2 = evaluation("e2");
+    store
+        .record_repeat(run, &rows[0], Some(&e2), &fronts)
+        .unwrap();
+    store.record_repeat(run, &rows[1], None, &[]).unwrap();
+    // What is there stays.
+    store
+        .record_repeat(run, &repeat(1, Err("late")), None, &[])
+        .unwrap();
+    assert_eq!(store.repeats(run).unwrap(), rows);
+    assert_eq!(store.evaluations(run).unwrap().len(), 2);
+    assert_eq!(store.fronts(run).unwrap()[0], fronts[0]);
+    // A trial or an evaluation that is not there.
+    let lost = RepeatRow {
+        number: 9,
+        ..repeat(1, Err(""))
+    };
+    store.record_repeat(run, &lost, None, &[]).unwrap_err();
+    store
+        .record_repeat(run, &repeat(3, Ok("e9")), None, &[])
+        .unwrap_err();
 }

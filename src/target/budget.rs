@@ -45,63 +45,70 @@ impl Budget {
     /// The estimates themselves are compared, not their bands. Where both the user and the target
     /// limit a memory, the smaller limit counts.
     pub fn excess(&self, target: &Target, estimate: &Estimate, macs: u64) -> Option<Excess> {
-        let memory = |contents| {
-            let memory = target.largest_memory(contents)?;
-            Some((memory.bytes.value, memory.name.as_str()))
-        };
-        let rows = [
-            (
-                Metric::Ram,
-                estimate.ram_bytes.value,
-                self.ram_bytes,
-                memory(Contents::Ram),
-            ),
-            (
-                Metric::Flash,
-                estimate.flash_bytes.value,
-                self.flash_bytes,
-                memory(Contents::Flash),
-            ),
-            (
-                Metric::Latency,
-                estimate.latency_us.value,
-                self.latency_us,
-                None,
-            ),
-            (
-                Metric::Energy,
-                estimate.energy_uj.value,
-                self.energy_uj,
-                None,
-            ),
-            (
-                Metric::Macs,
-                macs as f64,
-                self.macs.map(|macs| macs as f64),
-                None,
-            ),
-        ];
-        let mut overs = Vec::new();
-        for (metric, value, user_limit, chip_limit) in rows {
-            let user_limit = user_limit.map(|limit| (limit, None));
-            let chip_limit = chip_limit.map(|(limit, name)| (limit, Some(name)));
-            let limit = match (user_limit, chip_limit) {
-                (Some(user), Some(chip)) if chip.0 < user.0 => Some(chip),
-                (user, chip) => user.or(chip),
-            };
-            if let Some((limit, memory)) = limit
-                && value > limit
-            {
-                overs.push(Over {
-                    metric,
-                    value,
-                    limit,
-                    memory: memory.map(str::to_string),
-                });
-            }
-        }
+        let (ram, flash) = (estimate.ram_bytes.value, estimate.flash_bytes.value);
+        let (latency, energy) = (estimate.latency_us.value, estimate.energy_uj.value);
+        let macs_limit = self.macs.map(|macs| macs as f64);
+        let overs: Vec<Over> = [
+            self.memory_over(target, Metric::Ram, ram),
+            self.memory_over(target, Metric::Flash, flash),
+            over(Metric::Latency, latency, self.latency_us, None),
+            over(Metric::Energy, energy, self.energy_uj, None),
+            over(Metric::Macs, macs as f64, macs_limit, None),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
         (!overs.is_empty()).then_some(Excess(overs))
     }
+
+    /// The same for the memory that a linked image was seen to take.
+    pub fn memory_excess(
+        &self,
+        target: &Target,
+        ram_bytes: u64,
+        flash_bytes: u64,
+    ) -> Option<Excess> {
+        let overs: Vec<Over> = [
+            self.memory_over(target, Metric::Ram, ram_bytes as f64),
+            self.memory_over(target, Metric::Flash, flash_bytes as f64),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        (!overs.is_empty()).then_some(Excess(overs))
+    }
+
+    /// `metric` is one of the two memories.
+    fn memory_over(&self, target: &Target, metric: Metric, value: f64) -> Option<Over> {
+        let (contents, user_limit) = match metric {
+            Metric::Flash => (Contents::Flash, self.flash_bytes),
+            _ => (Contents::Ram, self.ram_bytes),
+        };
+        let memory = target.largest_memory(contents);
+        let chip_limit = memory.map(|memory| (memory.bytes.value, memory.name.as_str()));
+        over(metric, value, user_limit, chip_limit)
+    }
+}
+
+/// `None` where the value is within the smaller of the two limits.
+fn over(
+    metric: Metric,
+    value: f64,
+    user_limit: Option<f64>,
+    chip_limit: Option<(f64, &str)>,
+) -> Option<Over> {
+    let user_limit = user_limit.map(|limit| (limit, None));
+    let chip_limit = chip_limit.map(|(limit, name)| (limit, Some(name)));
+    let (limit, memory) = match (user_limit, chip_limit) {
+        (Some(user), Some(chip)) if chip.0 < user.0 => Some(chip),
+        (user, chip) => user.or(chip),
+    }?;
+    (value > limit).then(|| Over {
+        metric,
+        value,
+        limit,
+        memory: memory.map(str::to_string),
+    })
 }
 
 impl Over {

@@ -1,6 +1,7 @@
 //! Training. burn lives here and nowhere else: a graph becomes a module, is fitted, and comes back as folded weights.
 
 mod adam;
+mod disturb;
 mod fused;
 mod kernels;
 mod network;
@@ -13,18 +14,19 @@ use std::{
 };
 
 use burn::{
-    optim::{AdamConfig, GradientsParams, ModuleOptimizer},
-    tensor::{Device, Tensor, TensorData},
+    optim::{AdamWConfig, GradientsParams, ModuleOptimizer},
+    tensor::Device,
 };
 
 use self::{
     adam::FusedAdam,
+    disturb::Batch,
     network::{Loss, Network, Pass},
 };
 use crate::{
     features::Windows,
     graph::{Graph, OpKind, Weights},
-    space::Task,
+    space::{Recipe, Task},
     units::Rng,
 };
 
@@ -39,8 +41,7 @@ pub struct TrainOptions {
     pub windows_per_epoch: usize,
     /// Epochs without improvement on held-out normal clips before training stops.
     pub patience: usize,
-    /// Probability that a classifier's targets share out evenly over all classes.
-    pub label_smoothing: f32,
+    pub recipe: Recipe,
     pub backend: Backend,
 }
 
@@ -128,6 +129,7 @@ const FINAL_RATE: f64 = 0.01;
 const WEIGHT_STREAM: u64 = 0x7261_6901;
 const SHUFFLE_STREAM: u64 = 0x7261_6902;
 const DROPOUT_STREAM: u64 = 0x7261_6903;
+const RECIPE_STREAM: u64 = 0x7261_6904;
 
 /// Trains one candidate on standardised windows, on the calling thread alone.
 ///
@@ -150,8 +152,10 @@ pub fn train(
     let mut shuffle = Rng::new(seed, SHUFFLE_STREAM);
     let mut order: Vec<u32> = (0..train.len() as u32).collect();
     let mut fit = Fit::new(graph, task, options, seed);
-    let statistics = Batches::spread(train, STATISTICS_WINDOWS, batch_size);
-    let validation_batches = Batches::spread(validation, VALIDATION_WINDOWS, 256);
+    // Judging an epoch shall not take longer than the epoch itself.
+    let judged_at_most = VALIDATION_WINDOWS.min(steps_per_epoch * batch_size);
+    let statistics = Batches::spread(train, STATISTICS_WINDOWS.min(judged_at_most), batch_size);
+    let validation_batches = Batches::spread(validation, judged_at_most, 256);
 
     let mut history: Vec<[f32; 2]> = Vec::new();
     let mut best: Option<(usize, f32, Weights)> = None;
@@ -249,7 +253,9 @@ struct Fit {
     network: Option<Network>,
     optimizer: ModuleOptimizer,
     dropout: Rng,
-    label_smoothing: f32,
+    recipe: Recipe,
+    /// Draws what the recipe leaves to chance.
+    draws: Rng,
     /// With automatic differentiation.
     device: Device,
     fused: bool,
@@ -261,11 +267,15 @@ impl Fit {
         let fused = options.backend == Backend::Flex;
         let network = Network::new(graph, fused, &mut Rng::new(seed, WEIGHT_STREAM), &device);
         let optimizer = match options.backend {
-            Backend::Flex => FusedAdam.into(),
-            _ => AdamConfig::new()
+            Backend::Flex => FusedAdam {
+                weight_decay: options.recipe.weight_decay,
+            }
+            .into(),
+            _ => AdamWConfig::new()
                 .with_beta_1(adam::BETAS[0])
                 .with_beta_2(adam::BETAS[1])
                 .with_epsilon(adam::EPSILON)
+                .with_weight_decay(options.recipe.weight_decay)
                 .init(),
         };
         Fit {
@@ -274,7 +284,8 @@ impl Fit {
             network: Some(network),
             optimizer,
             dropout: Rng::new(seed, DROPOUT_STREAM),
-            label_smoothing: options.label_smoothing,
+            recipe: options.recipe,
+            draws: Rng::new(seed, RECIPE_STREAM),
             device,
             fused,
         }
@@ -290,7 +301,9 @@ impl Fit {
     /// One step on some windows; the loss before it.
     fn step(&mut self, windows: &Windows<'_>, idxs: &[u32], rate: f64) -> f32 {
         let network = self.network.take().expect("a network is always put back");
-        let (x, target) = self.batch(windows, idxs, self.label_smoothing, &self.device);
+        let mut batch = self.batch(windows, idxs);
+        batch.disturb(&self.recipe, windows.frames, &mut self.draws);
+        let [x, target] = batch.tensors(&self.device);
         let mut pass = Pass {
             dropout: Some(&mut self.dropout),
             record_moments: false,
@@ -315,7 +328,9 @@ impl Fit {
             .valid();
         let mut pooled: Vec<[Vec<f64>; 2]> = Vec::new();
         for idxs in batches.iter() {
-            let (x, _) = self.batch(windows, idxs, 0.0, &self.device.clone().inner());
+            let [x, _] = self
+                .batch(windows, idxs)
+                .tensors(&self.device.clone().inner());
             network.forward(
                 x,
                 &mut Pass {
@@ -355,7 +370,7 @@ impl Fit {
         let network = Network::from_weights(&self.graph, weights, self.fused, &device);
         let mut total = 0.0;
         for idxs in batches.iter() {
-            let (x, target) = self.batch(windows, idxs, 0.0, &device);
+            let [x, target] = self.batch(windows, idxs).tensors(&device);
             let mut pass = Pass {
                 dropout: None,
                 record_moments: false,
@@ -368,29 +383,27 @@ impl Fit {
         (total / batches.idxs.len() as f64) as f32
     }
 
-    /// Windows and their targets as `[batch, values]` tensors.
-    fn batch(
-        &self,
-        windows: &Windows<'_>,
-        idxs: &[u32],
-        label_smoothing: f32,
-        device: &Device,
-    ) -> (Tensor<2>, Tensor<2>) {
-        let input_len = self.graph.input_shape().len();
-        let mut values = Vec::with_capacity(idxs.len() * input_len);
+    /// Windows and what they are to become.
+    fn batch(&self, windows: &Windows<'_>, idxs: &[u32]) -> Batch {
+        let mut inputs = Vec::with_capacity(idxs.len() * self.graph.input_shape().len());
         for idx in idxs {
-            values.extend_from_slice(windows.window(*idx as usize));
+            inputs.extend_from_slice(windows.window(*idx as usize));
         }
-        let x = Tensor::from_data(TensorData::new(values, [idxs.len(), input_len]), device);
-        let Task::Classify { classes } = self.task else {
-            return (x.clone(), x);
+        let targets = match self.task {
+            Task::Reconstruct => inputs.clone(),
+            Task::Classify { classes } => {
+                let mut targets = vec![0.0; idxs.len() * classes];
+                for (idx, target) in idxs.iter().zip(targets.chunks_exact_mut(classes)) {
+                    target[windows.class(*idx as usize) as usize] = 1.0;
+                }
+                targets
+            }
         };
-        let mut target = vec![label_smoothing / classes as f32; idxs.len() * classes];
-        for (idx, target) in idxs.iter().zip(target.chunks_exact_mut(classes)) {
-            target[windows.class(*idx as usize) as usize] += 1.0 - label_smoothing;
+        Batch {
+            size: idxs.len(),
+            inputs,
+            targets,
         }
-        let target = TensorData::new(target, [idxs.len(), classes]);
-        (x, Tensor::from_data(target, device))
     }
 }
 

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     features::{Matrix, Windows},
     graph::{Activation, Graph, GraphBuilder, OpKind, Padding, Shape, Style, Weights, Window},
-    space::Task,
+    space::{Recipe, Task},
     units::Rng,
 };
 
@@ -373,7 +373,7 @@ fn options() -> TrainOptions {
         learning_rate: 5e-3,
         windows_per_epoch: 1000,
         patience: 12,
-        label_smoothing: 0.0,
+        recipe: Recipe::default(),
         backend: Backend::Flex,
     }
 }

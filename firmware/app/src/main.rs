@@ -11,6 +11,8 @@ mod clock;
 mod input;
 mod marks;
 mod memory;
+#[cfg(feature = "u55")]
+mod npu;
 mod report;
 
 use core::panic::PanicInfo;
@@ -43,6 +45,8 @@ pub enum Failure {
     },
     /// The stack came down into the arena's place.
     Stack,
+    #[cfg(feature = "u55")]
+    Npu(nas_kernels::npu::NpuError),
 }
 
 #[entry]
@@ -64,24 +68,38 @@ fn main() -> ! {
 #[inline(never)]
 fn run(memory: &Memory, mut ram: Ram, clock: &Clock) -> Result<Report, Failure> {
     let input = Input::read(memory.input).map_err(Failure::Input)?;
+    let mut report = run_model(memory.model, input.kind, &mut ram, clock)?;
+    report.expected = input.expected_hash;
+    Ok(report)
+}
+
+/// On the core, or on the NPU where the model was compiled for one.
+fn run_model(
+    region: &'static [u8],
+    inputs: Kind,
+    ram: &mut Ram,
+    clock: &Clock,
+) -> Result<Report, Failure> {
+    #[cfg(feature = "u55")]
+    if let Kind::Tensors(tensors) = inputs
+        && npu::is_for(region)
+    {
+        return npu::run_network(region, tensors, ram, clock);
+    }
     let started = clock.now();
-    let model = parse(memory.model)?;
+    let model = parse(region)?;
     let load_ticks = clock.since(started);
-    let mut report = match input.kind {
-        Kind::Tensors(tensors) => run_network(&model, tensors, &mut ram, clock)?,
-        Kind::Samples { samples, class } => run_stream(&model, samples, class, &mut ram, clock)?,
+    let mut report = match inputs {
+        Kind::Tensors(tensors) => run_network(&model, tensors, ram, clock)?,
+        Kind::Samples { samples, class } => run_stream(&model, samples, class, ram, clock)?,
     };
     report.load_ticks = load_ticks;
-    report.expected = input.expected_hash;
     Ok(report)
 }
 
 /// The blob without what follows it in its region, checked.
 fn parse(region: &'static [u8]) -> Result<Model<'static>, Failure> {
-    let claimed = match region.get(12..16) {
-        Some(&[a, b, c, d]) => u32::from_le_bytes([a, b, c, d]) as usize,
-        _ => 0,
-    };
+    let claimed = claimed_length(region);
     let length = claimed.clamp(blob::HEADER_BYTES, region.len());
     Model::parse(&region[..length]).map_err(|error| match error {
         BlobError::Length { .. } if claimed > region.len() => Failure::ModelTooLarge {
@@ -90,6 +108,14 @@ fn parse(region: &'static [u8]) -> Result<Model<'static>, Failure> {
         },
         error => Failure::Model(error),
     })
+}
+
+/// The length that a blob says it has.
+fn claimed_length(region: &[u8]) -> usize {
+    match region.get(12..16) {
+        Some(&[a, b, c, d]) => u32::from_le_bytes([a, b, c, d]) as usize,
+        _ => 0,
+    }
 }
 
 /// Inference on every tensor.

@@ -38,6 +38,8 @@ pub struct Report {
     pub front_end_bytes: Option<usize>,
     /// What the last hop brought.
     pub last: Option<Hop>,
+    /// What ran the network, where it was not the core.
+    pub npu: Option<&'static str>,
 }
 
 impl Report {
@@ -52,6 +54,7 @@ impl Report {
             arena_bytes: 0,
             front_end_bytes: None,
             last: None,
+            npu: None,
         }
     }
 
@@ -75,6 +78,9 @@ impl fmt::Display for Report {
             self.stack_bytes,
             self.arena_bytes
         )?;
+        if let Some(npu) = self.npu {
+            write!(f, r#","npu":"{npu}""#)?;
+        }
         if let Some(bytes) = self.front_end_bytes {
             write!(f, r#","front_end_bytes":{bytes}"#)?;
         }
@@ -113,6 +119,8 @@ impl Failure {
             Failure::ModelTooLarge { .. } => "too-large",
             Failure::Input(_) | Failure::InputLength { .. } => "input",
             Failure::Stack => "stack",
+            #[cfg(feature = "u55")]
+            Failure::Npu(error) => error.name(),
         }
     }
 }
@@ -142,6 +150,8 @@ impl fmt::Display for Failure {
                 "the inputs have {found} bytes each and the model takes {expected}"
             ),
             Failure::Stack => f.write_str("the stack came down to the arena"),
+            #[cfg(feature = "u55")]
+            Failure::Npu(error) => write!(f, "{error}"),
         }
     }
 }

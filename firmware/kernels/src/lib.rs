@@ -3,7 +3,8 @@
 //! A model is data: a [`Model`] reads a blob once and checks everything in it, a [`Session`] puts it into an arena
 //! and runs it, and after that nothing can fail. A [`Stream`] does the same from samples: [`front_end`] makes features
 //! of them, [`score`] judges what the network made of those. [`ops`] holds the operators as free functions on slices;
-//! their arithmetic is that of TensorFlow Lite for Microcontrollers, bit for bit. [`blob`] is the format.
+//! their arithmetic is that of TensorFlow Lite for Microcontrollers, bit for bit. [`blob`] is the format. [`npu`] drives
+//! an Ethos-U55, for networks that Vela compiled.
 //!
 //! The crate has no dependencies, needs no allocator, and knows nothing of the host.
 #![cfg_attr(not(feature = "std"), no_std)]
@@ -13,6 +14,7 @@ pub mod blob;
 mod bytes;
 pub mod front_end;
 mod model;
+pub mod npu;
 pub mod ops;
 mod requantize;
 pub mod score;

@@ -3,13 +3,17 @@
 //! Field numbers and enum values are those of TensorFlow's `schema.fbs`, version 3.
 
 mod file;
+mod float;
 mod names;
 mod operators;
 mod read;
 mod slots;
+mod vela;
 mod write;
 
+pub use float::read_float;
 pub use read::{ReadError, read};
+pub use vela::npu_blob;
 pub use write::write;
 
 /// A builtin operator: code, version of its int8 form, tag of its options.

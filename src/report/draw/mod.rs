@@ -4,6 +4,7 @@
 //! [`super::figure`], because its charts neither place labels nor choose ticks in bytes.
 
 mod canvas;
+mod examined;
 mod hypervolume;
 mod memory;
 mod pareto;
@@ -14,8 +15,11 @@ use std::path::{Path, PathBuf};
 
 pub(super) use canvas::wrapped;
 use canvas::{png, svg};
+pub use examined::Heading;
 
-use super::{ReportError, RunInfo, figure::Rect, html, memory::MemoryMap, ranks::Ranks};
+use super::{
+    ReportError, RunInfo, examined::Examined, figure::Rect, html, memory::MemoryMap, ranks::Ranks,
+};
 
 /// Width of every figure in pixels.
 const WIDTH: f64 = 1600.0;
@@ -102,6 +106,31 @@ pub fn write_memory(map: &MemoryMap, folder: &Path) -> Result<Vec<PathBuf>, Repo
         ("memory.png", memory_png(map)?),
     ];
     written(files, folder)
+}
+
+/// Writes `evaluation-<split>.svg` and `.png` for every split into a folder and returns their paths.
+pub fn write_examined(
+    heading: Heading<'_>,
+    examined: &[Examined],
+    folder: &Path,
+) -> Result<Vec<PathBuf>, ReportError> {
+    let mut paths = Vec::new();
+    for split in examined {
+        let draw_svg = svg(examined::SIZE, |canvas| {
+            examined::draw(canvas, heading, split)
+        })?;
+        let draw_png = png(examined::SIZE, |canvas| {
+            examined::draw(canvas, heading, split)
+        })?;
+        let stem = format!("evaluation-{}", split.split.replace(' ', "-"));
+        let names = [format!("{stem}.svg"), format!("{stem}.png")];
+        let files = vec![
+            (names[0].as_str(), draw_svg.into_bytes()),
+            (names[1].as_str(), draw_png),
+        ];
+        paths.extend(written(files, folder)?);
+    }
+    Ok(paths)
 }
 
 fn written(files: Vec<(&str, Vec<u8>)>, folder: &Path) -> Result<Vec<PathBuf>, ReportError> {

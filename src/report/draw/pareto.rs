@@ -217,12 +217,21 @@ fn draw_bands<DB: DrawingBackend>(
 ) -> Result<Vec<Rect>, ReportError> {
     let mut bands = Vec::new();
     for point in panel.points.iter().filter(|point| point.on_front) {
+        let color = task_color(point.task);
+        if point.auc_half_width > 0.0 {
+            let top = (point.auc + point.auc_half_width).min(1.0);
+            let [x, top] = plot.at([point.cost, top]);
+            let [_, bottom] = plot.at([point.cost, point.auc - point.auc_half_width]);
+            canvas.line(&[[x, top], [x, bottom]], color, 1.8)?;
+            for y in [top, bottom] {
+                canvas.line(&[[x - 4.0, y], [x + 4.0, y]], color, 1.8)?;
+            }
+        }
         let [left, y] = plot.at([point.low, point.auc]);
         let [right, _] = plot.at([point.high, point.auc]);
         if right - left < 1.0 {
             continue;
         }
-        let color = task_color(point.task);
         canvas.line(&[[left, y], [right, y]], color, 1.8)?;
         for x in [left, right] {
             canvas.line(&[[x, y - 4.0], [x, y + 4.0]], color, 1.8)?;

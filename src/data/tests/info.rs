@@ -1,0 +1,100 @@
+use super::*;
+
+#[test]
+fn a_description_names_formats_and_faults() {
+    let root = tree(&["test/normal_id_00_00000009.wav=RIFF but no more"]);
+    let write = |name: &str, sample_rate: u32, samples: u32, value: i16| {
+        let spec = hound::WavSpec {
+            channels: 1,
+            sample_rate,
+            bits_per_sample: 16,
+            sample_format: hound::SampleFormat::Int,
+        };
+        let path = root.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let mut writer = hound::WavWriter::create(path, spec).unwrap();
+        for _ in 0..samples {
+            writer.write_sample(value).unwrap();
+        }
+        writer.finalize().unwrap();
+    };
+    write("train/normal_id_00_00000000.wav", 16_000, 32_000, 1);
+    write("train/normal_id_00_00000001.wav", 16_000, 32_000, 2);
+    write("test/normal_id_00_00000000.wav", 16_000, 32_000, 1);
+    write("test/normal_id_00_00000001.wav", 48_000, 24_000, 1);
+
+    let info = describe(&open(root.path()).unwrap());
+    let formats: Vec<_> = info
+        .formats
+        .iter()
+        .map(|f| (f.sample_rate_hz, f.clips, f.shortest_s, f.longest_s))
+        .collect();
+    assert_eq!(formats, [(16_000, 3, 2.0, 2.0), (48_000, 1, 0.5, 0.5)]);
+    assert_eq!(info.total_s, 6.5);
+    assert_eq!(info.short, ["test/normal_id_00_00000001.wav"]);
+    assert_eq!(info.unreadable[0].0, "test/normal_id_00_00000009.wav");
+    assert_eq!(
+        info.duplicates,
+        [[
+            "train/normal_id_00_00000000.wav",
+            "test/normal_id_00_00000000.wav"
+        ]]
+    );
+    assert_eq!(
+        info.notes.last().unwrap(),
+        "1 recording in both training and test: scores will be too good"
+    );
+}
+
+#[test]
+fn real_headers_are_read() {
+    fn check(relative: &str, expected: (Encoding, u32, usize, f64)) {
+        if let Some(path) = shared_data(relative) {
+            let info = describe(&open(&path).unwrap());
+            let [format] = &info.formats[..] else {
+                panic!("{:?}", info.formats);
+            };
+            let found = (
+                format.encoding,
+                format.channels,
+                format.clips,
+                format.longest_s,
+            );
+            assert_eq!(found, expected, "{relative}");
+        }
+    }
+    check(
+        "dcase20-dev-36/dev_data",
+        (Encoding::WavInteger, 1, 36, 11.0),
+    );
+    check("flac-samples", (Encoding::Flac, 1, 2, 10.0));
+    check(
+        "mimii-0dB-8ch-originals",
+        (Encoding::WavInteger, 8, 2, 10.0),
+    );
+    check("toycar-ad01", (Encoding::LogMelBin, 1, 436, 6.4));
+}
+
+#[test]
+fn a_written_synthetic_set_reads_as_it_was() {
+    let mut dataset = synthetic::dataset(synthetic::Machine::Fan);
+    // Every hundredth clip covers both splits and domains, and a fault.
+    let mut clip_idx = 0;
+    dataset.clips.retain(|_| {
+        clip_idx += 1;
+        clip_idx % 100 == 0
+    });
+    let has = |label| dataset.clips.iter().any(|clip| clip.label == Some(label));
+    assert!(has(Label::Normal) && has(Label::Anomaly));
+    let root = tempfile::tempdir().unwrap();
+    synthetic::write(&dataset, root.path()).unwrap();
+    let read = open(root.path()).unwrap();
+    let without_source = |clip: &Clip| Clip {
+        source: Source::Audio(PathBuf::new()),
+        ..clip.clone()
+    };
+    let clips =
+        |dataset: &Dataset| -> Vec<Clip> { dataset.clips.iter().map(without_source).collect() };
+    assert_eq!(clips(&read), clips(&dataset));
+    assert_eq!(describe(&read).total_s, describe(&dataset).total_s);
+}

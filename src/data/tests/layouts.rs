@@ -1,0 +1,332 @@
+use super::*;
+
+#[test]
+fn layouts_are_recognised() {
+    check_tree(
+        &["fan/train/normal_id_00_00000000.wav"],
+        "
+        fan id_00 Train Source Normal 1
+        note: too few training clips to learn what is normal: fan id_00
+        note: no test clips: nothing can be scored
+        ",
+    );
+    // One machine of 2020 with its evaluation files.
+    check_tree(
+        &[
+            "train/normal_id_00_00000000.wav",
+            "train/normal_id_02_00000000.WAV",
+            "test/normal_id_00_00000000.wav",
+            "test/anomaly_id_00_00000000.wav",
+            "test/id_01_00000000.wav",
+            "test/readme.txt",
+            "test/.DS_Store",
+            "test/normal_id_00_00000001.wav=",
+        ],
+        "
+        ROOT id_00 Train Source Normal 1
+        ROOT id_00 Test Source Normal 1
+        ROOT id_00 Test Source Anomaly 1
+        ROOT id_01 Test Source Unlabelled 1
+        ROOT id_02 Train Source Normal 1
+        note: 1 file left out, named as in no known layout: test/readme.txt
+        note: 1 file left out, without usable content: test/normal_id_00_00000001.wav is empty
+        note: no training clips, so no class for a classifier: ROOT id_01
+        note: too few training clips to learn what is normal: ROOT id_00, ROOT id_02
+        note: no test clips: ROOT id_02
+        note: test clips without labels, so no AUC: ROOT id_01
+        note: too few test clips for scores to mean anything: ROOT id_00 (1 normal, 1 anomalous; a guess has AUC 0.50 ± 0.50)
+        ",
+    );
+    // Two machines of 2021.
+    check_tree(
+        &[
+            "fan/train/section_00_source_train_normal_0000_strength_1_ambient.wav",
+            "fan/train/section_00_target_train_normal_0000_strength_2_ambient.wav",
+            "fan/source_test/section_00_source_test_normal_0000.wav",
+            "fan/target_test/section_00_target_test_anomaly_0000.wav",
+            "fan/target_test/section_00_0001.wav",
+            "pump/train/section_00_source_train_normal_0000.flac",
+        ],
+        "
+        fan 00 Train Source Normal 1
+        fan 00 Train Target Normal 1
+        fan 00 Test Source Normal 1
+        fan 00 Test Target Unlabelled 1
+        fan 00 Test Target Anomaly 1
+        pump 00 Train Source Normal 1
+        note: too few training clips to learn what is normal: fan section 00, pump section 00
+        note: no test clips: pump section 00
+        note: too few test clips for scores to mean anything: fan section 00 (1 normal, 1 anomalous; a guess has AUC 0.50 ± 0.50)
+        ",
+    );
+    // An evaluation set of 2023 beside its renamed copy.
+    check_tree(
+        &[
+            "raw/fan/test/section_00_0000.wav",
+            "raw/fan/test_rename/section_00_source_test_normal_0000.wav",
+        ],
+        "fan 00 Test Source Normal 1
+        note: 1 test clip without a label left out, as test_rename holds labelled copies
+        note: no training clips: a found model can be scored here, but none searched
+        note: no anomalous test clips, so no AUC: fan section 00",
+    );
+    // No folder says the split: names do, or four of five normal clips train.
+    check_tree(
+        &[
+            "section_00_source_train_normal_0095_pat_01.flac",
+            "section_00_source_test_anomaly_0095_pat_01.flac",
+        ],
+        "
+        ROOT 00 Train Source Normal 1
+        ROOT 00 Test Source Anomaly 1
+        note: too few training clips to learn what is normal: ROOT section 00
+        note: no normal test clips, so no AUC: ROOT section 00
+        ",
+    );
+    check_tree(
+        &[
+            "normal_id_01_00000000_hist_librosa.bin",
+            "normal_id_01_00000001_hist_librosa.bin",
+            "normal_id_01_00000002_hist_librosa.bin",
+            "normal_id_01_00000003_hist_librosa.bin",
+            "normal_id_01_00000004_hist_librosa.bin",
+            "normal_id_02_00000004_hist_librosa.bin",
+            "anomaly_id_01_00000000_hist_librosa.bin",
+            "anomaly_id_01_00000001_hist_librosa.bin=12345",
+        ],
+        "
+        ToyCar id_01 Train Source Normal 4
+        ToyCar id_01 Test Source Normal 1
+        ToyCar id_01 Test Source Anomaly 1
+        ToyCar id_02 Test Source Normal 1
+        note: neither folders nor names say what is for training: the first 80 % (by name) of every section's normal clips train, all others test; a split.csv there would say otherwise
+        note: 1 file left out, without usable content: anomaly_id_01_00000001_hist_librosa.bin has 5 bytes, which is no multiple of 512 (128 bands of f32)
+        note: no training clips, so no class for a classifier: ToyCar id_02
+        note: too few training clips to learn what is normal: ToyCar id_01
+        note: no anomalous test clips, so no AUC: ToyCar id_02
+        note: too few test clips for scores to mean anything: ToyCar id_01 (1 normal, 1 anomalous; a guess has AUC 0.50 ± 0.50)
+        ",
+    );
+    check_tree(
+        &[
+            "0_dB_fan/fan/id_00/normal/00000000.wav",
+            "0_dB_fan/fan/id_00/normal/00000001.wav",
+            "0_dB_fan/fan/id_00/abnormal/00000000.wav",
+        ],
+        "
+        fan id_00 Train Source Normal 1
+        fan id_00 Test Source Normal 1
+        fan id_00 Test Source Anomaly 1
+        note: neither folders nor names say what is for training: the first 80 % (by name) of every section's normal clips train, all others test; a split.csv there would say otherwise
+        note: too few training clips to learn what is normal: fan id_00
+        note: too few test clips for scores to mean anything: fan id_00 (1 normal, 1 anomalous; a guess has AUC 0.50 ± 0.50)
+        ",
+    );
+    check_tree(
+        &["a.wav", "b.flac", "sub/c.wav", "notes.txt"],
+        "
+        ROOT default Test Source Unlabelled 2
+        note: no name says split, label or section: 2 files taken as test clips without a label
+        note: no training clips: a found model can be scored here, but none searched
+        note: no test clip has a label: clips get scores, but there is no AUC
+        ",
+    );
+}
+
+/// Layouts of which the clips are told by folders, by tables, or by lists beside the data.
+#[test]
+fn further_layouts_are_recognised() {
+    // Development set, additional training set and evaluation set of 2020, as unpacked side by side.
+    check_tree(
+        &[
+            "dev_data/fan/train/normal_id_00_00000000.wav",
+            "eval_data_train/fan/train/normal_id_01_00000000.wav",
+            "eval_data_test/fan/test/id_01_00000000.wav",
+            "eval_data_test/fan/test/id_01_00000001.wav",
+            "eval_data_test/fan/test/id_01_00000002.wav",
+            "eval_data_list.csv=fan\nid_01_00000000.wav,normal_id_01_00000005.wav\nid_01_00000001.wav,anomaly_id_01_00000007.wav\n",
+        ],
+        "
+        fan id_00 Train Source Normal 1
+        fan id_01 Train Source Normal 1
+        fan id_01 Test Source Unlabelled 1
+        fan id_01 Test Source Normal 1
+        fan id_01 Test Source Anomaly 1
+        note: labels of 2 test clips come from lists beside the data
+        note: too few training clips to learn what is normal: fan id_00, fan id_01
+        note: no test clips: fan id_00
+        note: too few test clips for scores to mean anything: fan id_01 (1 normal, 1 anomalous; a guess has AUC 0.50 ± 0.50)
+        ",
+    );
+    check_tree(
+        &[
+            "Vacuum/test/section_00_0000.wav",
+            "Vacuum/test/section_00_0001.wav",
+            "eval_data_list_2023.csv=shaker\nsection_00_0000.wav,section_00_source_test_anomaly_0001_x_1.wav\nVacuum\nsection_00_0000.wav,section_00_target_test_normal_0032_car_C2.wav\n",
+            "ground_truth_data/ground_truth_Vacuum_section_00_test.csv=section_00_0001.wav,1\n",
+            "ground_truth_domain/ground_truth_Vacuum_section_00_test.csv=section_00_0001.wav,1\n",
+            "eval_data_list_2024.csv=Vacuum\na,b,c\n",
+        ],
+        "
+        Vacuum 00 Test Target Normal 1
+        Vacuum 00 Test Target Anomaly 1
+        note: list `eval_data_list_2024.csv` left out: line 2 has 3 columns where two are expected
+        note: labels of 2 test clips come from lists beside the data
+        note: no training clips: a found model can be scored here, but none searched
+        note: too few test clips for scores to mean anything: Vacuum section 00 (1 normal, 1 anomalous; a guess has AUC 0.50 ± 0.50)
+        ",
+    );
+    check_tree(
+        &[
+            "ToyCar/case1/NormalSound_IND/1100010001_ToyCar_case1_normal_IND_ch1_0001.wav",
+            "ToyCar/case1/NormalSound_IND/1100010001_ToyCar_case1_normal_IND_ch2_0001.wav",
+            "ToyCar/case1/AnomalousSound_IND/1101010001_ToyCar_case1_ab01_IND_ch1_0001.wav",
+            "ToyCar/case1/NormalSound_CNT/1100110001_ToyCar_case1_normal_CNT_ch1_0001.wav",
+        ],
+        "
+        ToyCar case1 Test Source Normal 1
+        ToyCar case1 Test Source Anomaly 1
+        note: neither folders nor names say what is for training: the first 80 % (by name) of every section's normal clips train, all others test; a split.csv there would say otherwise
+        note: 1 recording of microphones 2 to 4 left out: they heard the same as the first
+        note: 1 file left out, named as in no known layout: ToyCar/case1/NormalSound_CNT/1100110001_ToyCar_case1_normal_CNT_ch1_0001.wav
+        note: no training clips: a found model can be scored here, but none searched
+        note: too few test clips for scores to mean anything: ToyCar case1 (1 normal, 1 anomalous; a guess has AUC 0.50 ± 0.50)
+        ",
+    );
+    // The official test of MLPerf Tiny: listed clips test, other normal ones train.
+    check_tree(
+        &[
+            "normal_id_01_00000000_hist_librosa.bin",
+            "normal_id_01_00000001_hist_librosa.bin",
+            "anomaly_id_01_00000000_hist_librosa.bin",
+            "anomaly_id_01_00000001_hist_librosa.bin",
+            "y_labels.csv=normal_id_01_00000001_hist_librosa.bin,2,0,2560,512\nanomaly_id_01_00000000_hist_librosa.bin,2,1,2560,512\nanomaly_id_09_00000000_hist_librosa.bin,2,1,2560,512\n",
+        ],
+        "
+        ToyCar id_01 Train Source Normal 1
+        ToyCar id_01 Test Source Normal 1
+        ToyCar id_01 Test Source Anomaly 1
+        note: y_labels.csv: 2 of its 3 clips are here and test, other normal clips train, 1 unlisted anomaly left out
+        note: too few training clips to learn what is normal: ToyCar id_01
+        note: too few test clips for scores to mean anything: ToyCar id_01 (1 normal, 1 anomalous; a guess has AUC 0.50 ± 0.50)
+        ",
+    );
+    check_tree(
+        &[
+            "pump/train/normal/a.wav",
+            "pump/normal/test/b.wav",
+            "pump/test/Abnormal/c.flac",
+            "press/normal/d.wav",
+            "notes.txt",
+        ],
+        "
+        press default Test Source Normal 1
+        pump default Train Source Normal 1
+        pump default Test Source Normal 1
+        pump default Test Source Anomaly 1
+        note: no known layout: folders say which of 4 files are normal and which are not
+        note: neither folders nor names say what is for training: the first 80 % (by name) of every section's normal clips train, all others test; a split.csv there would say otherwise
+        note: no training clips, so no class for a classifier: press default
+        note: too few training clips to learn what is normal: pump default
+        note: no anomalous test clips, so no AUC: press default
+        note: too few test clips for scores to mean anything: pump default (1 normal, 1 anomalous; a guess has AUC 0.50 ± 0.50)
+        ",
+    );
+    check_tree(
+        &["dog/1.wav", "dog/2.wav", "test/cat/3.wav"],
+        "
+        ROOT cat Test Source Normal 1
+        ROOT dog Train Source Normal 1
+        ROOT dog Test Source Normal 1
+        note: no known layout: every folder is taken as a class of normal sound: dog, cat
+        note: neither folders nor names say what is for training: the first 80 % (by name) of every section's normal clips train, all others test; a split.csv there would say otherwise
+        note: no training clips, so no class for a classifier: ROOT cat
+        note: too few training clips to learn what is normal: ROOT dog
+        note: no anomalous test clips, so no AUC: ROOT cat, ROOT dog
+        ",
+    );
+    check_tree(
+        &[
+            "audio/1-100-A-0.wav",
+            "audio/1-100-B-0.wav",
+            "audio/5-101-A-49.wav",
+            "meta/esc50.csv=filename,fold,target,category,esc10,src_file,take\n1-100-A-0.wav,1,0,dog,True,100,A\n",
+        ],
+        "
+        ESC-50 class_00 Train Source Normal 1
+        ESC-50 class_49 Test Source Normal 1
+        ESC-50 dog Train Source Normal 1
+        note: official folds: fold 5 tests, 1 train
+        note: no training clips, so no class for a classifier: ESC-50 class_49
+        note: too few training clips to learn what is normal: ESC-50 class_00, ESC-50 dog
+        note: no test clips: ESC-50 class_00, ESC-50 dog
+        note: no anomalous test clips, so no AUC: ESC-50 class_49
+        ",
+    );
+}
+
+#[test]
+fn a_part_of_esc_50_is_esc_10() {
+    let table = "meta/esc50.csv=filename,fold,target,category,esc10,src_file,take\n\
+                 1-100-A-0.wav,1,0,dog,True,100,A\n5-101-A-0.wav,5,0,dog,True,101,A\n\
+                 5-102-A-49.wav,5,49,hand_saw,False,102,A\n";
+    let slices =
+        ["1-100-A-0.wav", "5-101-A-0.wav", "5-102-A-49.wav"].map(|name| format!("audio/{name}"));
+    let files = [&slices[0], &slices[1], &slices[2], table];
+    let folder = tree(&files);
+    let part = |folder: &TempDir| PathBuf::from(format!("{}:esc10", folder.path().display()));
+    let dataset = open(&part(&folder)).unwrap();
+    assert_eq!((dataset.name.as_str(), dataset.clips.len()), ("ESC-10", 2));
+    assert_eq!(dataset.notes[0], "official folds: fold 5 tests, 1 train");
+    // Without the table nobody knows which clips those are.
+    let error = open(&part(&tree(&files[..3]))).unwrap_err();
+    assert!(error.to_string().contains("column `esc10`"), "{error}");
+}
+
+#[test]
+fn what_cannot_be_used_is_refused() {
+    check_tree(
+        &[],
+        "error: `ROOT` holds no files; the recordings should lie in <machine>/train and <machine>/test",
+    );
+    check_tree(
+        &["1.mp3", "x/2.mp3", "y/3.mp3", "z.csv"],
+        "error: `ROOT` holds 4 files, but none that a known layout names (1.mp3, x/2.mp3, y/3.mp3 and 1 more); list them in a split.csv there, with the columns file,split,label,machine,section,domain",
+    );
+    check_tree(
+        &["train/normal_id_00_00000000.wav="],
+        "error: nothing in `ROOT` can be used: train/normal_id_00_00000000.wav is empty",
+    );
+    check_tree(
+        &[
+            "test/normal_id_00_00000000.wav",
+            "test/normal_id_01_00000000_hist_librosa.bin",
+        ],
+        "error: `test/normal_id_00_00000000.wav` is a recording and `test/normal_id_01_00000000_hist_librosa.bin` holds ready features; a data set must be all of one kind",
+    );
+    check_tree(
+        &[
+            "2020/fan/train/normal_id_00_00000000.wav",
+            "2023/fan/train/section_00_source_train_normal_0000.wav",
+        ],
+        "error: two folders hold machine `fan`: `ROOT/2020/fan` and `ROOT/2023/fan`; open one of them",
+    );
+    check_path(
+        Path::new("/nowhere/at/all"),
+        "error: `ROOT` does not exist; give a folder in a DCASE layout, a folder of MLPerf Tiny features, or a csv manifest",
+    );
+    let root = tree(&["a.mp3"]);
+    check_path(
+        &root.path().join("a.mp3"),
+        "error: `ROOT` is neither a folder, a csv manifest, nor a .wav, .flac or .bin file",
+    );
+    let root = tree(&["a.wav"]);
+    check_path(
+        &root.path().join("a.wav"),
+        "
+        default default Test Source Unlabelled 1
+        note: no training clips: a found model can be scored here, but none searched
+        note: no test clip has a label: clips get scores, but there is no AUC
+        ",
+    );
+}

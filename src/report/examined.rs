@@ -1,0 +1,329 @@
+//! What a detector decides about labelled test clips, float and int8: the facts that the tables and figures of an
+//! evaluation show.
+
+use super::listing::grid;
+use crate::score::{
+    Confusion, Interval, auc, average_precision, interval, precision_recall_curve, roc_curve,
+};
+
+/// One way to split a data set into training and test clips, and what came of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Examined {
+    /// `official folds`, `random split`.
+    pub split: String,
+    /// One per training: the folds in turn, or one.
+    pub parts: Vec<Part>,
+}
+
+/// One training and the test clips that it did not learn from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Part {
+    pub name: String,
+    /// A clip with a higher score is called anomalous.
+    pub threshold: f64,
+    pub clips: Vec<Judged>,
+    /// Training and validation loss per epoch.
+    pub history: Vec<[f32; 2]>,
+}
+
+/// One labelled test clip and its anomaly scores.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Judged {
+    pub anomaly: bool,
+    pub float: f64,
+    pub int8: f64,
+}
+
+/// Which of the two networks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Arithmetic {
+    Float,
+    Int8,
+}
+
+/// A figure of merit of decisions or scores.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Merit {
+    Accuracy,
+    F1,
+    RocAuc,
+    AveragePrecision,
+}
+
+impl Arithmetic {
+    pub const BOTH: [Arithmetic; 2] = [Arithmetic::Float, Arithmetic::Int8];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Arithmetic::Float => "float",
+            Arithmetic::Int8 => "int8",
+        }
+    }
+}
+
+impl Merit {
+    pub const ALL: [Merit; 4] = [
+        Merit::Accuracy,
+        Merit::F1,
+        Merit::RocAuc,
+        Merit::AveragePrecision,
+    ];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Merit::Accuracy => "accuracy",
+            Merit::F1 => "F1",
+            Merit::RocAuc => "ROC AUC",
+            Merit::AveragePrecision => "average precision",
+        }
+    }
+}
+
+impl Part {
+    /// Scores of the normal clips and of the anomalous ones.
+    pub fn scores(&self, arithmetic: Arithmetic) -> [Vec<f64>; 2] {
+        [false, true].map(|anomaly| {
+            let own = self.clips.iter().filter(|clip| clip.anomaly == anomaly);
+            let score = |clip: &Judged| match arithmetic {
+                Arithmetic::Float => clip.float,
+                Arithmetic::Int8 => clip.int8,
+            };
+            own.map(score).collect()
+        })
+    }
+
+    pub fn confusion(&self, arithmetic: Arithmetic) -> Confusion {
+        let [normal, anomaly] = self.scores(arithmetic);
+        Confusion::at_threshold(&normal, &anomaly, self.threshold)
+    }
+
+    /// `None` where a kind of clips is missing.
+    pub fn merit(&self, merit: Merit, arithmetic: Arithmetic) -> Option<f64> {
+        let [normal, anomaly] = self.scores(arithmetic);
+        match merit {
+            Merit::Accuracy => Some(self.confusion(arithmetic).accuracy()),
+            Merit::F1 => Some(self.confusion(arithmetic).f1()),
+            Merit::RocAuc => auc(&normal, &anomaly),
+            Merit::AveragePrecision => average_precision(&normal, &anomaly),
+        }
+    }
+}
+
+impl Examined {
+    /// Mean over the parts, and how sure it is.
+    pub fn merit(&self, merit: Merit, arithmetic: Arithmetic) -> Option<Interval> {
+        let values = self
+            .parts
+            .iter()
+            .filter_map(|part| part.merit(merit, arithmetic));
+        interval(&values.collect::<Vec<f64>>())
+    }
+
+    /// The decisions of all parts.
+    pub fn confusion(&self, arithmetic: Arithmetic) -> Confusion {
+        let sum = |count: fn(&Confusion) -> usize| {
+            self.parts
+                .iter()
+                .map(|part| count(&part.confusion(arithmetic)))
+                .sum()
+        };
+        Confusion {
+            true_positives: sum(|c| c.true_positives),
+            false_positives: sum(|c| c.false_positives),
+            true_negatives: sum(|c| c.true_negatives),
+            false_negatives: sum(|c| c.false_negatives),
+        }
+    }
+
+    pub fn clips(&self) -> usize {
+        self.parts.iter().map(|part| part.clips.len()).sum()
+    }
+
+    /// Points `[false-positive rate, recall]` over the clips of all parts; empty where a kind is missing.
+    pub fn roc(&self, arithmetic: Arithmetic) -> Vec<[f64; 2]> {
+        let [normal, anomaly] = self.pooled(arithmetic);
+        roc_curve(&normal, &anomaly).unwrap_or_default()
+    }
+
+    /// Points `[recall, precision]` over the clips of all parts; empty where a kind is missing.
+    pub fn precision_recall(&self, arithmetic: Arithmetic) -> Vec<[f64; 2]> {
+        let [normal, anomaly] = self.pooled(arithmetic);
+        precision_recall_curve(&normal, &anomaly).unwrap_or_default()
+    }
+
+    /// Scores less the threshold of their part, which makes those of several networks comparable.
+    fn pooled(&self, arithmetic: Arithmetic) -> [Vec<f64>; 2] {
+        let mut pooled = [Vec::new(), Vec::new()];
+        for part in &self.parts {
+            for (all, own) in pooled.iter_mut().zip(part.scores(arithmetic)) {
+                all.extend(own.iter().map(|score| score - part.threshold));
+            }
+        }
+        pooled
+    }
+
+    /// `official folds: 5 trainings, 803 test clips`.
+    pub fn headline(&self) -> String {
+        let plural = if self.parts.len() == 1 { "" } else { "s" };
+        format!(
+            "{}: {} training{plural}, {} test clips",
+            self.split,
+            self.parts.len(),
+            self.clips()
+        )
+    }
+}
+
+/// Figures of merit, float beside int8 for every split; then precision and recall of either kind of clips.
+pub fn tables(examined: &[Examined]) -> String {
+    let columns = || {
+        examined
+            .iter()
+            .flat_map(|split| Arithmetic::BOTH.map(|arithmetic| (split, arithmetic)))
+    };
+    let header: Vec<String> = std::iter::once(String::new())
+        .chain(
+            columns().map(|(split, arithmetic)| format!("{}\n{}", split.split, arithmetic.name())),
+        )
+        .collect();
+    let row = |merit: Merit| {
+        let cells = columns().map(|(split, arithmetic)| shown(split.merit(merit, arithmetic)));
+        std::iter::once(merit.name().to_string())
+            .chain(cells)
+            .collect()
+    };
+    let mut text = String::new();
+    for split in examined {
+        text += &format!("{}\n", split.headline());
+    }
+    let header: Vec<&str> = header.iter().map(String::as_str).collect();
+    text += &grid(&header, Merit::ALL.map(row).to_vec());
+    text += "\n\n";
+    let kinds = columns().flat_map(|(split, arithmetic)| kinds(split, arithmetic));
+    let header = [
+        "split",
+        "network",
+        "clips",
+        "precision",
+        "recall",
+        "F1",
+        "number",
+    ];
+    text += &grid(&header, kinds.collect());
+    text += "\n";
+    if examined.iter().any(|split| split.parts.len() > 1) {
+        text += "Means over trainings, ± half of their 95 % interval; decisions of all trainings are counted together.\n";
+    }
+    text
+}
+
+/// Precision, recall and F1 of the normal clips and of the anomalous ones.
+fn kinds(split: &Examined, arithmetic: Arithmetic) -> [Vec<String>; 2] {
+    let found = split.confusion(arithmetic);
+    // Seen from the normal clips, they are what is to be found.
+    let turned = Confusion {
+        true_positives: found.true_negatives,
+        false_positives: found.false_negatives,
+        true_negatives: found.true_positives,
+        false_negatives: found.false_positives,
+    };
+    [("normal", turned), ("anomalous", found)].map(|(kind, confusion)| {
+        let figures = [confusion.precision(), confusion.recall(), confusion.f1()];
+        let mut cells = vec![
+            split.split.clone(),
+            arithmetic.name().to_string(),
+            kind.to_string(),
+        ];
+        cells.extend(figures.map(|figure| format!("{figure:.3}")));
+        cells.push((confusion.true_positives + confusion.false_negatives).to_string());
+        cells
+    })
+}
+
+fn shown(interval: Option<Interval>) -> String {
+    match interval {
+        None => "–".to_string(),
+        Some(Interval { mean, half_width }) => match half_width {
+            Some(half_width) => format!("{mean:.3} ±{half_width:.3}"),
+            None => format!("{mean:.3}"),
+        },
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// Two parts whose networks lie apart by one; int8 misjudges one clip more.
+    pub fn example() -> Examined {
+        let part = |name: &str, offset: f64| {
+            let clip = |(anomaly, float, int8): (bool, f64, f64)| Judged {
+                anomaly,
+                float: float + offset,
+                int8: int8 + offset,
+            };
+            let clips = [
+                (false, -2.0, -2.0),
+                (false, -1.0, 0.25),
+                (true, -0.5, -0.5),
+                (true, 1.0, 1.0),
+            ];
+            Part {
+                name: name.to_string(),
+                threshold: offset,
+                clips: clips.map(clip).to_vec(),
+                history: vec![[0.7, 0.8], [0.5, 0.6], [0.4, 0.65]],
+            }
+        };
+        Examined {
+            split: "official folds".to_string(),
+            parts: vec![part("fold 1", 0.0), part("fold 2", 1.0)],
+        }
+    }
+
+    #[test]
+    fn decisions_and_scores_become_tables() {
+        let expected = "\
+official folds: 2 trainings, 8 test clips
+                   official folds  official folds
+                   float           int8
+──────────────────────────────────────────────────
+accuracy           0.750 ±0.000    0.500 ±0.000
+F1                 0.667 ±0.000    0.500 ±0.000
+ROC AUC            1.000 ±0.000    0.750 ±0.000
+average precision  1.000 ±0.000    0.833 ±0.000
+
+split           network  clips      precision  recall  F1     number
+─────────────────────────────────────────────────────────────────────
+official folds  float    normal     0.667      1.000   0.800  4
+official folds  float    anomalous  1.000      0.500   0.667  4
+official folds  int8     normal     0.500      0.500   0.500  4
+official folds  int8     anomalous  0.500      0.500   0.500  4
+Means over trainings, ± half of their 95 % interval; decisions of all trainings are counted together.
+";
+        let shown = tables(&[example()]);
+        let plain = |text: &str| -> Vec<Vec<String>> {
+            let words = |line: &str| line.split_whitespace().map(str::to_string).collect();
+            text.lines()
+                .filter(|line| !line.starts_with('─'))
+                .map(words)
+                .collect()
+        };
+        assert_eq!(plain(&shown), plain(expected), "{shown}");
+    }
+
+    #[test]
+    fn curves_are_of_scores_above_their_thresholds() {
+        let example = example();
+        let alone = Examined {
+            parts: example.parts[..1].to_vec(),
+            ..example.clone()
+        };
+        for arithmetic in Arithmetic::BOTH {
+            assert_eq!(example.roc(arithmetic), alone.roc(arithmetic));
+            let curve = example.precision_recall(arithmetic);
+            assert_eq!(curve, alone.precision_recall(arithmetic));
+            assert_eq!(curve.last().unwrap()[0], 1.0);
+        }
+    }
+}

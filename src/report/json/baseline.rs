@@ -1,0 +1,173 @@
+//! Published networks.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::{CostsView, IntervalView, RescoredView, SCHEMA_VERSION, task_name};
+use crate::{
+    report::{
+        RunInfo, ScoredTrial,
+        examined::{Arithmetic, Examined, Merit},
+    },
+    score::{Interval, Official, SectionFigures},
+};
+
+/// What `nas baseline NAME --json` prints.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct BaselineDocument {
+    pub schema_version: u32,
+    pub name: String,
+    pub data: String,
+    pub synthetic: bool,
+    pub task: &'static str,
+    pub auc_float: Option<f64>,
+    pub auc_int8: Option<f64>,
+    pub pauc_float: Option<f64>,
+    pub pauc_int8: Option<f64>,
+    pub test_auc_int8: Option<f64>,
+    pub test_pauc_int8: Option<f64>,
+    pub rescored: Option<RescoredView>,
+    pub params: u64,
+    pub macs: u64,
+    /// Per target.
+    pub costs: BTreeMap<String, CostsView>,
+    /// Over all labelled test clips, as the challenge counts; `None` where there is no such model or data.
+    pub protocol: Option<ProtocolView>,
+    /// With `--report`: one per way of splitting.
+    pub examined: Vec<ExaminedView>,
+}
+
+/// What `nas compare-approaches --json` prints.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct BaselinesDocument {
+    pub schema_version: u32,
+    pub run: String,
+    pub approaches: Vec<BaselineDocument>,
+}
+
+/// DCASE's figures of the int8 model.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ProtocolView {
+    pub sections: Vec<SectionView>,
+    pub official_score: Option<f64>,
+    pub official_half_width: Option<f64>,
+}
+
+/// One section; figures that need a kind of clips that is missing are null.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SectionView {
+    pub machine: String,
+    pub section: String,
+    pub auc: Option<f64>,
+    pub pauc: Option<f64>,
+    /// Where the section has two domains.
+    pub auc_source: Option<f64>,
+    pub auc_target: Option<f64>,
+}
+
+/// One way of splitting the data, and what came of it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ExaminedView {
+    pub split: String,
+    pub trainings: usize,
+    pub clips: usize,
+    pub float: DecisionsView,
+    pub int8: DecisionsView,
+}
+
+/// Means over the trainings, and all their decisions counted together.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct DecisionsView {
+    pub accuracy: Option<IntervalView>,
+    pub f1: Option<IntervalView>,
+    pub roc_auc: Option<IntervalView>,
+    pub average_precision: Option<IntervalView>,
+    pub true_positives: usize,
+    pub false_positives: usize,
+    pub true_negatives: usize,
+    pub false_negatives: usize,
+}
+
+impl BaselineDocument {
+    pub fn new(info: &RunInfo, trial: &ScoredTrial) -> BaselineDocument {
+        let names = info.targets.iter().map(|target| target.name.clone());
+        BaselineDocument {
+            schema_version: SCHEMA_VERSION,
+            name: trial.space.clone(),
+            data: info.data.clone(),
+            synthetic: info.synthetic,
+            task: task_name(trial.task),
+            auc_float: trial.figures.auc_float,
+            auc_int8: trial.figures.auc_int8,
+            pauc_float: trial.figures.pauc_float,
+            pauc_int8: trial.figures.pauc_int8,
+            test_auc_int8: trial.figures.test_auc_int8,
+            test_pauc_int8: trial.figures.test_pauc_int8,
+            rescored: trial.seeds.as_ref().map(RescoredView::from),
+            params: trial.params,
+            macs: trial.macs,
+            costs: names.zip(trial.costs.iter().map(CostsView::from)).collect(),
+            protocol: None,
+            examined: Vec::new(),
+        }
+    }
+}
+
+impl BaselinesDocument {
+    pub fn new(info: &RunInfo) -> BaselinesDocument {
+        let document = |trial| BaselineDocument::new(info, trial);
+        BaselinesDocument {
+            schema_version: SCHEMA_VERSION,
+            run: info.run.clone(),
+            approaches: info.scored.iter().map(document).collect(),
+        }
+    }
+}
+
+impl ProtocolView {
+    pub fn new(sections: &[SectionFigures], official: Option<Official>) -> ProtocolView {
+        let section = |figures: &SectionFigures| SectionView {
+            machine: figures.machine.clone(),
+            section: figures.section.clone(),
+            auc: figures.auc,
+            pauc: figures.pauc,
+            auc_source: figures.target.and(figures.source.auc),
+            auc_target: figures.target.and_then(|target| target.auc),
+        };
+        ProtocolView {
+            sections: sections.iter().map(section).collect(),
+            official_score: official.map(|official| official.score),
+            official_half_width: official.and_then(|official| official.half_width),
+        }
+    }
+}
+
+impl From<&Examined> for ExaminedView {
+    fn from(examined: &Examined) -> ExaminedView {
+        let decisions = |arithmetic: Arithmetic| {
+            let merit = |merit: Merit| {
+                let Interval { mean, half_width } = examined.merit(merit, arithmetic)?;
+                Some(IntervalView { mean, half_width })
+            };
+            let confusion = examined.confusion(arithmetic);
+            DecisionsView {
+                accuracy: merit(Merit::Accuracy),
+                f1: merit(Merit::F1),
+                roc_auc: merit(Merit::RocAuc),
+                average_precision: merit(Merit::AveragePrecision),
+                true_positives: confusion.true_positives,
+                false_positives: confusion.false_positives,
+                true_negatives: confusion.true_negatives,
+                false_negatives: confusion.false_negatives,
+            }
+        };
+        ExaminedView {
+            split: examined.split.clone(),
+            trainings: examined.parts.len(),
+            clips: examined.clips(),
+            float: decisions(Arithmetic::Float),
+            int8: decisions(Arithmetic::Int8),
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! What was seen when models ran as firmware.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::{
+    store::MeasurementRow,
+    target::{Budget, CostSource},
+};
+
+/// What was seen when a model ran as firmware.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct MeasurementView {
+    /// `qemu-m7`, `qemu-m55` or the name of a chip.
+    pub on: String,
+    /// `emulated` or `measured`.
+    pub source: &'static str,
+    pub outputs_match: bool,
+    /// Of one inference; null on a chip.
+    pub instructions: Option<u64>,
+    /// Of one inference.
+    pub cycles: Option<CyclesView>,
+    /// Of one hop of the front end with what it leads to.
+    pub hop_instructions: Option<u64>,
+    pub arena_bytes: u64,
+    pub front_end_bytes: Option<u64>,
+    pub stack_bytes: u64,
+    /// Static data, arena, front end and stack.
+    pub ram_bytes: u64,
+    /// Code, constants and model.
+    pub flash_bytes: u64,
+    /// Whether these two are within the budget and the memories of each target with this core.
+    pub fits: BTreeMap<String, bool>,
+    pub image: ImageView,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct CyclesView {
+    pub value: u64,
+    /// `estimated` (scheduled instructions) or `measured`.
+    pub source: String,
+}
+
+/// Bytes of a linked image by section, and of the model beside it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct ImageView {
+    pub text_bytes: u64,
+    pub rodata_bytes: u64,
+    pub data_bytes: u64,
+    pub bss_bytes: u64,
+    pub model_bytes: u64,
+}
+
+/// A member of the list that `nas measure --json` prints.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct MeasuredView {
+    pub trial: u64,
+    pub on: String,
+    pub outputs_match: bool,
+    pub instructions: Option<u64>,
+    pub arena_bytes: u64,
+    pub stack_bytes: u64,
+    pub image: ImageView,
+}
+
+/// The measurements of one trial.
+pub fn measurements_of(
+    rows: &[MeasurementRow],
+    trial: u64,
+    budgets: &[(String, Budget)],
+) -> Vec<MeasurementView> {
+    let own = rows.iter().filter(|row| row.number as u64 == trial);
+    own.map(|row| MeasurementView::new(row, budgets)).collect()
+}
+
+impl From<&MeasurementRow> for ImageView {
+    fn from(row: &MeasurementRow) -> ImageView {
+        ImageView {
+            text_bytes: row.text_bytes as u64,
+            rodata_bytes: row.rodata_bytes as u64,
+            data_bytes: row.data_bytes as u64,
+            bss_bytes: row.bss_bytes as u64,
+            model_bytes: row.model_bytes as u64,
+        }
+    }
+}
+
+impl MeasurementView {
+    pub(super) fn new(row: &MeasurementRow, budgets: &[(String, Budget)]) -> MeasurementView {
+        let count = |value: Option<i64>| value.map(|value| value as u64);
+        let source = match row.instructions {
+            Some(_) => CostSource::Emulated,
+            None => CostSource::Measured,
+        };
+        MeasurementView {
+            on: row.place.clone(),
+            source: source.name(),
+            outputs_match: row.outputs_match,
+            instructions: count(row.instructions),
+            cycles: row.cycles.as_ref().map(|cycles| CyclesView {
+                value: cycles.value as u64,
+                source: cycles.source.clone(),
+            }),
+            hop_instructions: count(row.hop_instructions),
+            arena_bytes: row.arena_bytes as u64,
+            front_end_bytes: count(row.front_end_bytes),
+            stack_bytes: row.stack_bytes as u64,
+            ram_bytes: row.ram_bytes(),
+            flash_bytes: row.flash_bytes(),
+            fits: row
+                .excess(budgets)
+                .into_iter()
+                .map(|(name, excess)| (name, excess.is_none()))
+                .collect(),
+            image: ImageView::from(row),
+        }
+    }
+}
+
+impl From<&MeasurementRow> for MeasuredView {
+    fn from(row: &MeasurementRow) -> MeasuredView {
+        MeasuredView {
+            trial: row.number as u64,
+            on: row.place.clone(),
+            outputs_match: row.outputs_match,
+            instructions: row.instructions.map(|value| value as u64),
+            arena_bytes: row.arena_bytes as u64,
+            stack_bytes: row.stack_bytes as u64,
+            image: ImageView::from(row),
+        }
+    }
+}

@@ -1,0 +1,253 @@
+//! Documents for programs; `docs/json.md` describes them.
+//!
+//! These are view types: what is not here is no promise, and a change that breaks a reader raises
+//! [`SCHEMA_VERSION`].
+
+mod baseline;
+mod measured;
+mod rescored;
+mod runs;
+mod scores;
+#[cfg(test)]
+mod tests;
+mod trial;
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+pub use self::{
+    baseline::{
+        BaselineDocument, BaselinesDocument, DecisionsView, ExaminedView, ProtocolView, SectionView,
+    },
+    measured::{CyclesView, ImageView, MeasuredView, MeasurementView, measurements_of},
+    rescored::{IntervalView, RescoredView, TrainingView},
+    runs::{RunView, RunsDocument},
+    scores::{ClipView, OperatingPointView, ScoresDocument},
+    trial::{FiguresView, FrontEndView, GroupView, OperatorView, TrialDocument},
+};
+use super::{Costs, RunInfo, TargetInfo, TrialCounts};
+use crate::{
+    space::Task,
+    target::{Budget, Cost, CostSource, Metric},
+};
+
+/// The version that every document carries.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// What `nas front RUN --json` prints, and `nas search --json` ends with.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct FrontDocument {
+    pub schema_version: u32,
+    pub run: String,
+    pub data: String,
+    pub synthetic: bool,
+    pub targets: Vec<String>,
+    pub trials: TrialsView,
+    /// Of the first target, which steers the search.
+    pub hypervolume: Option<f64>,
+    /// Per target.
+    pub hypervolumes: BTreeMap<String, HypervolumeView>,
+    /// Per target.
+    pub budgets: BTreeMap<String, LimitsView>,
+    /// Trials on the front of at least one target, best AUC of the first target's front first.
+    pub front: Vec<FrontMember>,
+    pub notes: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct TrialsView {
+    pub scored: u64,
+    pub rejected: u64,
+    pub failed: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct HypervolumeView {
+    pub value: Option<f64>,
+    /// The reference point: objective to value.
+    pub reference: BTreeMap<&'static str, f64>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct LimitsView {
+    pub ram_bytes: Option<u64>,
+    pub flash_bytes: Option<u64>,
+    pub latency_us: Option<f64>,
+    pub energy_uj: Option<f64>,
+    pub macs: Option<u64>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct FrontMember {
+    pub trial: u64,
+    pub space: String,
+    pub task: &'static str,
+    pub auc_int8: Option<f64>,
+    pub pauc_int8: Option<f64>,
+    pub auc_float: Option<f64>,
+    pub test_auc_int8: Option<f64>,
+    pub test_pauc_int8: Option<f64>,
+    /// Where the trial was trained again: then the figures above are means over the further trainings.
+    pub rescored: Option<RescoredView>,
+    pub macs: u64,
+    pub params: u64,
+    /// The targets on whose front the trial is.
+    pub on_front: Vec<String>,
+    /// Per target.
+    pub costs: BTreeMap<String, CostsView>,
+    /// Per target how likely the budget is kept, where the band of a cost crosses it.
+    pub fit_probability: BTreeMap<String, f64>,
+    /// What was seen when the model ran as firmware, one per place.
+    pub measurements: Vec<MeasurementView>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct CostsView {
+    pub ram_bytes: Option<CostView<u64>>,
+    pub flash_bytes: Option<CostView<u64>>,
+    pub latency_us: Option<CostView<f64>>,
+    pub energy_uj: Option<CostView<f64>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct CostView<T> {
+    pub value: T,
+    pub source: &'static str,
+    pub low: T,
+    pub high: T,
+}
+
+impl FrontDocument {
+    pub fn new(info: &RunInfo) -> FrontDocument {
+        let mut on_fronts: Vec<(u64, String)> = Vec::new();
+        for (target_idx, target) in info.targets.iter().enumerate() {
+            let members = info.front(target_idx).into_iter();
+            on_fronts.extend(members.map(|member| (member.trial, target.name.clone())));
+        }
+        let mut front: Vec<FrontMember> = Vec::new();
+        for (number, _) in &on_fronts {
+            let known = front.iter().any(|member| member.trial == *number);
+            let trial = info.scored.iter().find(|trial| trial.trial == *number);
+            let Some(trial) = trial.filter(|_| !known) else {
+                continue;
+            };
+            let names = info.targets.iter().map(|target| target.name.clone());
+            let costs = trial.costs.iter().map(CostsView::from);
+            let own = on_fronts.iter().filter(|(trial, _)| trial == number);
+            let fit = |(target_idx, target): (usize, &TargetInfo)| {
+                let (probability, _) = info.fit(trial, target_idx)?;
+                Some((target.name.clone(), probability))
+            };
+            front.push(FrontMember {
+                trial: trial.trial,
+                space: trial.space.clone(),
+                task: task_name(trial.task),
+                auc_int8: trial.figures.auc_int8,
+                pauc_int8: trial.figures.pauc_int8,
+                auc_float: trial.figures.auc_float,
+                test_auc_int8: trial.figures.test_auc_int8,
+                test_pauc_int8: trial.figures.test_pauc_int8,
+                rescored: trial.seeds.as_ref().map(RescoredView::from),
+                macs: trial.macs,
+                params: trial.params,
+                on_front: own.map(|(_, target)| target.clone()).collect(),
+                costs: names.zip(costs).collect(),
+                fit_probability: info.targets.iter().enumerate().filter_map(fit).collect(),
+                measurements: measurements_of(&info.measurements, *number, &info.budgets()),
+            });
+        }
+        let by_target = || info.targets.iter().map(|target| target.name.clone());
+        FrontDocument {
+            schema_version: SCHEMA_VERSION,
+            run: info.run.clone(),
+            data: info.data.clone(),
+            synthetic: info.synthetic,
+            targets: by_target().collect(),
+            trials: info.counts.into(),
+            hypervolume: info.targets.first().and_then(TargetInfo::hypervolume),
+            hypervolumes: by_target()
+                .zip(info.targets.iter().map(HypervolumeView::from))
+                .collect(),
+            budgets: by_target()
+                .zip(info.targets.iter().map(|t| LimitsView::from(&t.budget)))
+                .collect(),
+            front,
+            notes: info.notes.clone(),
+        }
+    }
+}
+
+/// A document as text, indented, with a line break at its end. Numbers that JSON cannot say are null.
+pub fn render<T: Serialize>(document: &T) -> String {
+    let text = serde_json::to_string_pretty(document);
+    // Only maps with keys that are not text fail, and there are none here.
+    text.expect("documents have text keys") + "\n"
+}
+
+/// The task's name in documents.
+pub const fn task_name(task: Task) -> &'static str {
+    match task {
+        Task::Reconstruct => "reconstruct",
+        Task::Classify { .. } => "classify",
+    }
+}
+
+impl From<TrialCounts> for TrialsView {
+    fn from(counts: TrialCounts) -> TrialsView {
+        TrialsView {
+            scored: counts.scored,
+            rejected: counts.rejected,
+            failed: counts.failed,
+        }
+    }
+}
+
+impl From<&TargetInfo> for HypervolumeView {
+    fn from(target: &TargetInfo) -> HypervolumeView {
+        let reference = target.reference.iter();
+        HypervolumeView {
+            value: target.hypervolume(),
+            reference: reference
+                .map(|(objective, value)| (objective.key(), *value))
+                .collect(),
+        }
+    }
+}
+
+impl From<&Budget> for LimitsView {
+    fn from(limits: &Budget) -> LimitsView {
+        let whole = |cost: Metric| limits.limit(cost).map(|limit| limit.round() as u64);
+        LimitsView {
+            ram_bytes: whole(Metric::Ram),
+            flash_bytes: whole(Metric::Flash),
+            latency_us: limits.latency_us,
+            energy_uj: limits.energy_uj,
+            macs: whole(Metric::Macs),
+        }
+    }
+}
+
+impl From<&Costs> for CostsView {
+    fn from(costs: &Costs) -> CostsView {
+        CostsView {
+            ram_bytes: costs
+                .ram_bytes
+                .map(|q| view(q, |value| value.round() as u64)),
+            flash_bytes: costs
+                .flash_bytes
+                .map(|q| view(q, |value| value.round() as u64)),
+            latency_us: costs.latency_us.map(|q| view(q, |value| value)),
+            energy_uj: costs.energy_uj.map(|q| view(q, |value| value)),
+        }
+    }
+}
+
+fn view<T>(quantity: Cost, number: impl Fn(f64) -> T) -> CostView<T> {
+    CostView {
+        value: number(quantity.value),
+        source: CostSource::name(quantity.source),
+        low: number(quantity.low),
+        high: number(quantity.high),
+    }
+}

@@ -1,0 +1,100 @@
+//! One trial.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::{CostsView, MeasurementView, RescoredView};
+use crate::report::Figures;
+
+/// What `nas show RUN/TRIAL --json` prints.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct TrialDocument {
+    pub schema_version: u32,
+    pub run: String,
+    pub data: String,
+    pub synthetic: bool,
+    pub trial: u64,
+    /// `scored`, `rejected`, `failed`.
+    pub state: &'static str,
+    pub space: String,
+    pub task: &'static str,
+    pub seed: u64,
+    /// The chosen value of every axis of the space.
+    pub axes: BTreeMap<String, String>,
+    pub front_end: FrontEndView,
+    pub macs: u64,
+    pub params: u64,
+    /// Of the trial's own model.
+    pub figures: Option<FiguresView>,
+    pub rescored: Option<RescoredView>,
+    /// Figures per machine, section and domain, on the clips that steer.
+    pub groups: Vec<GroupView>,
+    /// Per target.
+    pub costs: BTreeMap<String, CostsView>,
+    /// What was seen when the model ran as firmware, one per place.
+    pub measurements: Vec<MeasurementView>,
+    /// Share of each exceeded budget, such as 0.5 for half as much again; only where the trial was rejected.
+    pub excess: BTreeMap<String, f64>,
+    /// Only where the trial failed.
+    pub error: Option<String>,
+    /// The network, operator by operator.
+    pub operators: Vec<OperatorView>,
+    /// Files that belong to the trial, relative to the store's folder.
+    pub files: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct FiguresView {
+    pub auc_int8: Option<f64>,
+    pub pauc_int8: Option<f64>,
+    pub auc_float: Option<f64>,
+    pub test_auc_int8: Option<f64>,
+    pub test_pauc_int8: Option<f64>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct FrontEndView {
+    pub sample_rate_hz: u32,
+    pub n_fft: usize,
+    pub hop_length: usize,
+    pub n_mels: usize,
+    /// Coefficients per frame where the features are MFCCs.
+    pub mfcc: Option<usize>,
+    pub frames: usize,
+    pub frame_stride: usize,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct GroupView {
+    pub machine: String,
+    pub section: String,
+    /// `source`, `target`, or null for the whole section.
+    pub domain: Option<String>,
+    pub auc_int8: Option<f64>,
+    pub pauc_int8: Option<f64>,
+    pub normals: usize,
+    pub anomalies: usize,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct OperatorView {
+    /// TFLite's name.
+    pub operator: String,
+    /// Height, width, channels.
+    pub output: [usize; 3],
+    pub macs: u64,
+    pub params: u64,
+}
+
+impl From<&Figures> for FiguresView {
+    fn from(figures: &Figures) -> FiguresView {
+        FiguresView {
+            auc_int8: figures.auc_int8,
+            pauc_int8: figures.pauc_int8,
+            auc_float: figures.auc_float,
+            test_auc_int8: figures.test_auc_int8,
+            test_pauc_int8: figures.test_pauc_int8,
+        }
+    }
+}

@@ -1,0 +1,278 @@
+//! Whole detectors on the host: streams against scored clips, and hostile blobs.
+
+use nas::{
+    audio::{Audio, DeviceExtractor, Feature, FeatureSpec},
+    evaluate::{Class, FORMAT_VERSION, Model, ModelCard, Scorer},
+    graph::{GraphBuilder, Shape, Style},
+    quant::quantize,
+    units::Rng,
+};
+use nas_kernels::{
+    Hop, Stream,
+    blob::{
+        self, BlobError, DECISION_BYTES, FRONT_END_BYTES, FRONT_END_OFFSET_AT, HEADER_BYTES, MAGIC,
+        VERSION,
+    },
+};
+use proptest::prelude::*;
+
+use crate::networks::random_weights;
+
+const FRAMES: usize = 4;
+const FRAME_STRIDE: usize = 2;
+/// The class of a classifier that every clip claims to be of.
+const CLASS: usize = 1;
+
+/// A detector without training; its standardisation suits the noise of [`noise`], so that features differ.
+fn detector(feature: Feature, classes: usize, score_windows: u32) -> Model {
+    let spec = FeatureSpec {
+        sample_rate_hz: 16_000,
+        n_fft: 256,
+        hop_length: 100,
+        n_mels: 20,
+        feature,
+    };
+    let bands = spec.bands();
+    let mut rng = Rng::new(8, classes as u64);
+    let mut builder = GraphBuilder::new(Shape::new(FRAMES, bands, 1));
+    let hidden = builder.dense(0, 8, Style::BATCH_NORM_RELU);
+    let outputs = if classes > 0 { classes } else { FRAMES * bands };
+    let output = builder.dense(hidden, outputs, Style::LINEAR);
+    let graph = builder.finish(output);
+    let weights = random_weights(&graph, &mut rng);
+    let window: Vec<f32> = (0..FRAMES * bands).map(|_| rng.normal() as f32).collect();
+    let network = quantize(&graph, &weights, &[&window]).unwrap();
+
+    let features = features(&spec, &noise(4000, &mut rng));
+    let column = |band: usize| features.values.iter().skip(band).step_by(bands);
+    let card = ModelCard {
+        format_version: FORMAT_VERSION,
+        task: if classes > 0 {
+            "classify"
+        } else {
+            "reconstruct"
+        }
+        .to_string(),
+        sample_rate_hz: spec.sample_rate_hz,
+        n_fft: spec.n_fft,
+        hop_length: spec.hop_length,
+        n_mels: spec.n_mels,
+        n_mfcc: match feature {
+            Feature::LogMel => None,
+            Feature::Mfcc { coefficients } => Some(coefficients),
+        },
+        frames: FRAMES,
+        frame_stride: FRAME_STRIDE,
+        scored_on: "samples".to_string(),
+        pooling: None,
+        mean: (0..bands)
+            .map(|band| column(band).sum::<f32>() / column(band).count() as f32)
+            .collect(),
+        std: vec![3.0; bands],
+        classes: (0..classes)
+            .map(|idx| Class {
+                machine: "fan".to_string(),
+                section: idx.to_string(),
+            })
+            .collect(),
+        threshold: Some(1.0),
+        threshold_rule: Some("quantile".to_string()),
+        threshold_gamma: None,
+        threshold_quantile: Some(1.0),
+        score_windows,
+        synthetic: true,
+    };
+    Model::new(card, network.to_tflite(), network.to_blob()).unwrap()
+}
+
+fn noise(count: usize, rng: &mut Rng) -> Vec<i16> {
+    let loudness = 500.0 + 3000.0 * rng.uniform();
+    (0..count)
+        .map(|_| (rng.normal() * loudness) as i16)
+        .collect()
+}
+
+fn features(spec: &FeatureSpec, samples: &[i16]) -> nas::audio::Matrix {
+    let audio = Audio {
+        samples: samples
+            .iter()
+            .map(|sample| f32::from(*sample) / 32768.0)
+            .collect(),
+        sample_rate_hz: spec.sample_rate_hz,
+    };
+    DeviceExtractor::new(spec).unwrap().extract(&audio).unwrap()
+}
+
+/// Log-mel and MFCC, each before an autoencoder and a classifier.
+const KINDS: [(Feature, usize); 4] = [
+    (Feature::LogMel, 0),
+    (Feature::LogMel, 3),
+    (Feature::Mfcc { coefficients: 13 }, 0),
+    (Feature::Mfcc { coefficients: 13 }, 3),
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Samples in pieces of any length give the features, scores and decisions that the host gives a whole clip.
+    #[test]
+    fn a_stream_is_a_scored_clip(
+        kind in 0usize..4,
+        seed in 0u64..1 << 40,
+        length in 600usize..5000,
+        pieces in proptest::collection::vec(0usize..700, 1..20),
+    ) {
+        let (feature, classes) = KINDS[kind];
+        let mut rng = Rng::new(seed, 0);
+        let mut samples = noise(length, &mut rng);
+        // The score is a mean over all windows of the clip.
+        let model = detector(feature, classes, length as u32);
+        let clip = features(&model.card.front_end().spec, &samples);
+        let mut scorer = Scorer::new(&model).unwrap();
+        let frames = scorer.quantize(&clip);
+        let windows: Vec<Vec<i8>> = scorer.windows(&frames).map(<[i8]>::to_vec).collect();
+        let scores = scorer.window_scores(&clip, CLASS);
+        let score = scorer.clip_score(&clip, CLASS);
+
+        // The host centres frames, so silence follows a clip.
+        samples.extend(vec![0; model.card.n_fft / 2]);
+        let mut heard = 0;
+        // Sample by sample where a piece has none.
+        let pieces = pieces.iter().cycle().map_while(|length| {
+            let piece = samples.get(heard..)?;
+            let piece = &piece[..piece.len().min((*length).max(1))];
+            heard += piece.len();
+            (!piece.is_empty()).then_some(piece)
+        });
+        let mut seen = Vec::new();
+        let last = with_stream(&model.blob, |stream| {
+            let mut last = None;
+            for mut piece in pieces {
+                while let Some(hop) = stream.next(&mut piece) {
+                    if let Some(score) = hop.window_score {
+                        seen.push((stream.window().concat(), score));
+                    }
+                    last = Some(hop);
+                }
+            }
+            last
+        });
+        let last: Hop = last.unwrap().unwrap();
+        prop_assert_eq!(&seen, &windows.into_iter().zip(scores).collect::<Vec<_>>());
+        prop_assert!(!seen.is_empty());
+        prop_assert_eq!(last.score.map(f64::from), score);
+        prop_assert_eq!(last.anomaly, score.map(|score| score > model.card.threshold.unwrap()));
+    }
+}
+
+/// Opens a stream on a blob, and does something with it; an error where the blob is refused.
+fn with_stream<T>(blob: &[u8], act: impl FnOnce(&mut Stream<'_, '_>) -> T) -> Result<T, BlobError> {
+    let model = nas_kernels::Model::parse(blob)?;
+    if model.arena_bytes() + model.stream_bytes() > MEMORY {
+        let (needed, found) = (model.arena_bytes() + model.stream_bytes(), MEMORY);
+        return Err(BlobError::ArenaTooSmall { needed, found });
+    }
+    let mut arena = vec![0; model.arena_bytes()];
+    let mut memory = vec![0; model.stream_bytes() / 4];
+    let mut stream = Stream::new(&model, CLASS, &mut arena, &mut memory)?;
+    Ok(act(&mut stream))
+}
+
+/// A device with more is legal, and slow.
+const MEMORY: usize = 1 << 18;
+
+/// Ways to damage a blob.
+#[derive(Debug, Clone)]
+enum Damage {
+    /// Bytes anywhere.
+    Bytes(Vec<(prop::sample::Index, u8)>),
+    /// Words of header, front end and decision.
+    Words(Vec<(prop::sample::Index, u32)>),
+    /// The end is missing.
+    Cut(prop::sample::Index),
+    /// Nothing of it is left but magic, version and length.
+    Noise(Vec<u8>),
+}
+
+fn damage() -> impl Strategy<Value = Damage> {
+    use proptest::{collection::vec, sample::Index};
+    let word = prop_oneof![
+        any::<u32>(),
+        0u32..40,
+        prop::sample::select(vec![
+            u32::MAX,
+            1 << 31,
+            i32::MAX as u32,
+            1 << 16,
+            0x7fc0_0000
+        ]),
+    ];
+    prop_oneof![
+        vec((any::<Index>(), any::<u8>()), 1..6).prop_map(Damage::Bytes),
+        vec((any::<Index>(), word), 1..4).prop_map(Damage::Words),
+        any::<Index>().prop_map(Damage::Cut),
+        vec(any::<u8>(), 0..600).prop_map(Damage::Noise),
+    ]
+}
+
+impl Damage {
+    /// The damaged blob, with a length and a checksum that fit.
+    fn apply(&self, good: &[u8]) -> Vec<u8> {
+        let mut blob = good.to_vec();
+        let at = |at: usize| u32::from_le_bytes(*good[at..].first_chunk().unwrap()) as usize;
+        match self {
+            Damage::Bytes(bytes) => {
+                for (index, byte) in bytes {
+                    blob[index.index(good.len())] = *byte;
+                }
+            }
+            Damage::Words(words) => {
+                let (front_end, decision) = (at(FRONT_END_OFFSET_AT), at(FRONT_END_OFFSET_AT + 4));
+                let places: Vec<usize> = (24..HEADER_BYTES)
+                    .chain(front_end..front_end + FRONT_END_BYTES)
+                    .chain(decision..decision + DECISION_BYTES)
+                    .step_by(4)
+                    .collect();
+                for (index, word) in words {
+                    let place = places[index.index(places.len())];
+                    blob[place..place + 4].copy_from_slice(&word.to_le_bytes());
+                }
+            }
+            Damage::Cut(index) => {
+                blob.truncate(HEADER_BYTES + index.index(good.len() - HEADER_BYTES))
+            }
+            Damage::Noise(noise) => {
+                blob = [&MAGIC[..], &VERSION.to_le_bytes(), &[0; 12], noise].concat();
+                blob.resize(blob.len().max(HEADER_BYTES), 0);
+            }
+        }
+        let length = blob.len() as u32;
+        blob[12..16].copy_from_slice(&length.to_le_bytes());
+        blob::seal(&mut blob);
+        blob
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1500, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// The blob is refused by name, or it hears.
+    #[test]
+    fn damaged_detectors_never_panic(kind in 0usize..4, damage in damage()) {
+        thread_local! {
+            static GOOD: Vec<Vec<u8>> =
+                KINDS.map(|(feature, classes)| detector(feature, classes, 10).blob).to_vec();
+        }
+        let blob = GOOD.with(|good| damage.apply(&good[kind]));
+        let samples = noise(3000, &mut Rng::new(0, 0));
+        let heard = with_stream(&blob, |stream| {
+            let mut samples = &samples[..];
+            // A hop may be one sample.
+            (0..40).map_while(|_| stream.next(&mut samples)).count()
+        });
+        match heard {
+            Ok(hops) => prop_assert!(hops <= 40),
+            Err(error) => prop_assert!(!error.to_string().is_empty()),
+        }
+    }
+}

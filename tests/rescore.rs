@@ -1,0 +1,125 @@
+//! Training the front of a run again with further seeds.
+
+use std::collections::BTreeSet;
+
+use rusqlite::Connection;
+use serde_json::Value;
+
+use crate::cli::Tool;
+
+const SEARCH: &str = "search --debug-formula --target u55 --target m7 --trials 40 -q --json";
+
+/// Numbers of the front's members, in their order.
+fn members(document: &Value) -> Vec<u64> {
+    let front = document["front"].as_array().unwrap();
+    front
+        .iter()
+        .map(|member| member["trial"].as_u64().unwrap())
+        .collect()
+}
+
+fn fronts(tool: &Tool) -> BTreeSet<(String, i64)> {
+    let connection = Connection::open(tool.store()).unwrap();
+    let mut statement = connection
+        .prepare("SELECT target, number FROM fronts")
+        .unwrap();
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)));
+    rows.unwrap().collect::<Result<_, _>>().unwrap()
+}
+
+fn repeats(tool: &Tool) -> i64 {
+    let connection = Connection::open(tool.store()).unwrap();
+    let count = "SELECT count(*) FROM repeats";
+    connection.query_row(count, [], |row| row.get(0)).unwrap()
+}
+
+/// The formula's ripple is luck, since it depends on the seed.
+#[test]
+fn lucky_trials_fall_off_the_front() {
+    let tool = Tool::new();
+    let before = tool.json(SEARCH);
+    assert!(before["front"][0]["rescored"].is_null());
+    let after = tool.json("rescore --debug-formula --seeds 4 --near 0 --jobs 2 -q --json");
+    assert_ne!(members(&before), members(&after));
+    for member in after["front"].as_array().unwrap() {
+        let rescored = &member["rescored"];
+        let trainings = rescored["trainings"].as_array().unwrap();
+        assert_eq!(trainings.len(), 4, "{member}");
+        let aucs: Vec<f64> = trainings
+            .iter()
+            .filter_map(|training| training["figures"]["auc_int8"].as_f64())
+            .collect();
+        let mean = aucs.iter().sum::<f64>() / aucs.len() as f64;
+        assert!((member["auc_int8"].as_f64().unwrap() - mean).abs() < 1e-12);
+        assert!(rescored["auc_int8"]["half_width"].as_f64().unwrap() > 0.0);
+    }
+    let best = |document: &Value| document["front"][0]["auc_int8"].as_f64().unwrap();
+    assert!(best(&after) < best(&before), "luck is an overestimate");
+
+    // Nothing is trained twice, and every reader sees the same front.
+    let count = repeats(&tool);
+    assert_eq!(
+        tool.json("rescore --debug-formula --seeds 4 --near 0 -q --json"),
+        after
+    );
+    assert_eq!(repeats(&tool), count);
+    assert_eq!(tool.json("front --json"), after);
+    let connection = Connection::open(tool.store()).unwrap();
+    let trial = after["front"][0]["trial"].as_i64().unwrap();
+    let (auc, seeds): (f64, i64) = connection
+        .query_row(
+            "SELECT auc_int8, further_seeds FROM front WHERE trial = ?1",
+            [trial],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )
+        .unwrap();
+    assert!(
+        (auc - best(&after)).abs() < 1e-12 && seeds > 0,
+        "{auc} {seeds}"
+    );
+    assert!(
+        tool.text(&format!("show latest/{trial}"))
+            .contains("4 further seeds")
+    );
+
+    // More near trials or more seeds add to what is there.
+    tool.json("rescore --debug-formula --seeds 4 --near 0.05 -q --json");
+    assert!(repeats(&tool) > count);
+
+    // A search that goes on proposes what it would have, and keeps the fronts of means.
+    let long = tool.json("search --debug-formula --resume --trials 60 -q --json");
+    let other = Tool::new();
+    other.json(&SEARCH.replace("40", "60"));
+    let keys = |tool: &Tool| -> Vec<String> {
+        let connection = Connection::open(tool.store()).unwrap();
+        let mut statement = connection
+            .prepare("SELECT key FROM trials ORDER BY number")
+            .unwrap();
+        let rows = statement.query_map([], |row| row.get(0)).unwrap();
+        rows.collect::<Result<_, _>>().unwrap()
+    };
+    assert_eq!(keys(&tool), keys(&other));
+    let rescored = |member: &Value| !member["rescored"].is_null();
+    assert!(long["front"].as_array().unwrap().iter().any(rescored));
+}
+
+#[test]
+fn a_killed_rescore_ends_as_one_that_was_not() {
+    let whole = Tool::new();
+    whole.json(SEARCH);
+    let rescore = "rescore --debug-formula --seeds 3 -q --jobs";
+    whole.text(&format!("{rescore} 1"));
+    let broken = Tool::new();
+    broken.json(SEARCH);
+    let mut child = broken.command(&format!("{rescore} 3")).spawn().unwrap();
+    while child.try_wait().unwrap().is_none() {
+        if repeats(&broken) >= 4 {
+            // Nothing is lost where it has ended by itself.
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+    }
+    broken.text(&format!("{rescore} 2"));
+    assert_eq!(repeats(&whole), repeats(&broken));
+    assert_eq!(fronts(&whole), fronts(&broken));
+}
