@@ -75,6 +75,7 @@ fn candidate(graph: Graph) -> Candidate {
         },
         graph,
         task: Task::Reconstruct,
+        weights_in: None,
     }
 }
 

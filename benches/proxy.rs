@@ -10,8 +10,9 @@ use nas::{
     data::{self, Dataset, Label, Split, synthetic},
     evaluate::{Evaluator, Options, Pipeline, Scorer},
     features::FeatureStore,
-    score::{ClipScore, ThresholdRule, kendall_tau, summarise},
+    score::{ClipScore, ThresholdRule, summarise},
     space::{self, Spaces},
+    stats::kendall_tau,
     train::Backend,
     units::Rng,
 };

@@ -13,8 +13,9 @@ use std::{
 
 use nas::{
     quant::{QuantizedModel, quantize},
-    space::{Spaces, builtin},
-    target::{NpuPlan, Target, WeightMemory, find, npu_plan},
+    space::{Spaces, WeightMemory, builtin},
+    stats::kendall_tau,
+    target::{NpuPlan, Target, find, npu_plan},
     units::Rng,
 };
 
@@ -88,7 +89,7 @@ fn main() {
             println!(
                 "| {macs} | {configuration} | {weights} | {} | {:.4} | {} | {} |",
                 errors(&cycles),
-                kendall_tau(&cycles),
+                rank_correlation(&cycles),
                 errors(&sram),
                 errors(&constants),
             );
@@ -213,19 +214,7 @@ fn errors(pairs: &[[f64; 2]]) -> String {
     format!("{:.2} / {:.2}", at(0.5), at(0.95))
 }
 
-/// Kendall's tau-b of `[ours, theirs]`.
-fn kendall_tau(pairs: &[[f64; 2]]) -> f64 {
-    let (mut sum, mut ours, mut theirs) = (0.0, 0.0, 0.0);
-    for (idx, a) in pairs.iter().enumerate() {
-        for b in &pairs[..idx] {
-            let [x, y] = [0, 1].map(|side| match a[side] - b[side] {
-                0.0 => 0.0,
-                difference => difference.signum(),
-            });
-            sum += x * y;
-            ours += x * x;
-            theirs += y * y;
-        }
-    }
-    sum / f64::sqrt(ours * theirs)
+fn rank_correlation(pairs: &[[f64; 2]]) -> f64 {
+    let [ours, theirs] = [0, 1].map(|side| pairs.iter().map(|pair| pair[side]).collect::<Vec<_>>());
+    kendall_tau(&ours, &theirs).unwrap_or(f64::NAN)
 }

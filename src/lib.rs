@@ -26,6 +26,7 @@
 //! | [`graph`] | the one intermediate representation, and its memory plan |
 //! | [`audio`] | reading, resampling, log-mel and MFCC |
 //! | [`data`] | clip tables of every layout, the synthetic machines |
+//! | [`stats`] | rank correlation, the normal distribution |
 //! | [`units`] | quantities as people write them, the random generator |
 
 pub mod audio;
@@ -42,6 +43,7 @@ pub mod run;
 pub mod score;
 pub mod search;
 pub mod space;
+pub mod stats;
 pub mod store;
 pub mod target;
 pub mod train;

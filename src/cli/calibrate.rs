@@ -8,12 +8,13 @@ use std::{
 
 use super::{Failure, Global, open};
 use crate::{
+    graph::Graph,
     quant::QuantizedModel,
     report::{calibration, json},
     target::{
-        self, Target,
+        self, Target, Work,
         calibrate::{
-            Fit, Group, Measurements, Suggestion, Work, calibrate, calibrated_profile, fit_powers,
+            Count, Fit, Group, Measurements, Suggestion, calibrate, calibrated_profile, fit_powers,
             next_to_measure, parse_energies,
         },
     },
@@ -28,11 +29,14 @@ pub struct Args {
     #[arg(long, value_name = "NAME|FILE", required_unless_present = "power")]
     profile: Option<String>,
     /// The table has energies: fit one active power to each of its sets, and no cycles
-    #[arg(long, conflicts_with_all = ["profile", "terms", "to", "suggest"])]
+    #[arg(long, conflicts_with_all = ["profile", "terms", "fit", "to", "suggest"])]
     power: bool,
     /// Terms to fit, separated by commas; `a + b` share one coefficient; as in the profile where left out
     #[arg(long, value_name = "TERMS", value_delimiter = ',')]
     terms: Vec<String>,
+    /// What to fit where the table has both; cycles where nothing is said
+    #[arg(long, value_enum)]
+    fit: Option<Fitted>,
     /// Write the fitted profile here, and a copy of the measurements beside it; both must not exist
     #[arg(long, value_name = "FILE.toml")]
     to: Option<PathBuf>,
@@ -42,6 +46,12 @@ pub struct Args {
     /// How many candidates to suggest
     #[arg(long, value_name = "N", default_value_t = 3, requires = "suggest")]
     count: usize,
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Fitted {
+    Cycles,
+    Instructions,
 }
 
 impl Args {
@@ -60,12 +70,14 @@ impl Args {
         let target = target::find(profile)?;
         let folder = self.measurements.parent().unwrap_or(Path::new(""));
         let model = |name: &str| match name.ends_with(".tflite") {
-            true => file_work(&folder.join(name), &target),
-            false => {
-                trial_work(global, name, &target).map_err(|failure| format!("{:#}", failure.error))
-            }
+            true => file_graph(&folder.join(name)),
+            false => trial_graph(global, name).map_err(|failure| format!("{:#}", failure.error)),
         };
-        let measurements = Measurements::parse(&text, &file, &model)?;
+        let wanted = self.fit.map(|fit| match fit {
+            Fitted::Cycles => Count::Cycles,
+            Fitted::Instructions => Count::Instructions,
+        });
+        let measurements = Measurements::parse(&text, &file, wanted, &target, &model)?;
         let fit = calibrate(&measurements.rows, &self.groups(&target)?, &target)?;
         let suggestions = match &self.suggest {
             Some(selector) => self.suggestions(global, selector, &target, &fit)?,
@@ -150,18 +162,17 @@ fn write_new(path: &Path, text: &str) -> Result<(), Failure> {
         })
 }
 
-/// Work of a `.tflite` file, for the `model` column of a table.
-fn file_work(path: &Path, target: &Target) -> Result<Work, String> {
+/// The network of a `.tflite` file, for the `model` column of a table.
+fn file_graph(path: &Path) -> Result<Graph, String> {
     let file = std::fs::read(path).map_err(|e| format!("cannot read {}: {e}", path.display()))?;
     let model = QuantizedModel::from_tflite(&file);
-    let model = model.map_err(|e| format!("{}: {e}", path.display()))?;
-    Ok(target::cpu_work(&model.graph, target))
+    Ok(model.map_err(|e| format!("{}: {e}", path.display()))?.graph)
 }
 
-/// Work of a trial, RUN/NUMBER.
-fn trial_work(global: &Global, name: &str, target: &Target) -> Result<Work, Failure> {
+/// The network of a trial, RUN/NUMBER.
+fn trial_graph(global: &Global, name: &str) -> Result<Graph, Failure> {
     let (_, _, proposal) = open::proposal(global, name)?;
-    Ok(target::cpu_work(&proposal.candidate.graph, target))
+    Ok(proposal.candidate.graph)
 }
 
 /// Name and work of the candidates on the fronts of a run.
@@ -181,8 +192,8 @@ fn front_work(
     }
     let work = |number: &&u64| {
         let name = format!("{}/{number}", info.run);
-        let work = trial_work(global, &name, target)?;
-        Ok((name, work))
+        let graph = trial_graph(global, &name)?;
+        Ok((name, target::cpu_work(&graph, target)))
     };
     numbers.iter().map(work).collect()
 }

@@ -18,7 +18,11 @@ pub struct Formula {
 
 impl Evaluator for Formula {
     fn content_key(&self, candidate: &Candidate, training: &Training, seed: u64) -> String {
-        format!("formula-{}-{}-{seed}", candidate.key(), training.epochs)
+        format!(
+            "formula-{}-{}-{seed}",
+            candidate.network_key(),
+            training.epochs
+        )
     }
 
     fn evaluate(

@@ -349,7 +349,7 @@ impl Evaluator for Pipeline {
         };
         let text = format!(
             "{PIPELINE_VERSION} {} {} {options:?} {} {seed}{pooling}",
-            candidate.key(),
+            candidate.network_key(),
             self.data_hash,
             self.options.threshold.name()
         );

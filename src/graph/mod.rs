@@ -1,6 +1,7 @@
 //! The one intermediate representation: operators and tensors of a network, NHWC, batch 1, in execution order.
 
 pub mod plan;
+pub mod text;
 
 /// The shape of one tensor without its batch dimension, NHWC.
 ///
@@ -374,14 +375,16 @@ impl GraphBuilder {
     }
 
     pub fn max_pool(&mut self, x: TensorId, window: Window, activation: Activation) -> TensorId {
-        let input = self.shape(x);
-        let [height, width] = window.output(input).expect("the window fits");
-        let shape = Shape::new(height, width, input.channels);
-        let style = Style {
-            activation,
-            ..Style::LINEAR
-        };
-        self.push(OpKind::MaxPool2d(window), vec![x], shape, style)
+        self.pool(OpKind::MaxPool2d(window), x, window, activation)
+    }
+
+    pub fn average_pool(
+        &mut self,
+        x: TensorId,
+        window: Window,
+        activation: Activation,
+    ) -> TensorId {
+        self.pool(OpKind::AveragePool2d(window), x, window, activation)
     }
 
     /// Mean over all pixels, to a vector.
@@ -441,6 +444,30 @@ impl GraphBuilder {
     pub fn finish(mut self, output: TensorId) -> Graph {
         self.graph.output = output;
         self.graph
+    }
+
+    fn pool(
+        &mut self,
+        kind: OpKind,
+        x: TensorId,
+        window: Window,
+        activation: Activation,
+    ) -> TensorId {
+        let input = self.shape(x);
+        let [height, width] = window.output(input).expect("the window fits");
+        let shape = Shape::new(height, width, input.channels);
+        let style = Style {
+            activation,
+            ..Style::LINEAR
+        };
+        self.push(kind, vec![x], shape, style)
+    }
+
+    /// Fuses an activation into the last operator.
+    fn activate(&mut self, activation: Activation) {
+        if let Some(op) = self.graph.ops.last_mut() {
+            op.activation = activation;
+        }
     }
 
     fn push(

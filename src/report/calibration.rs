@@ -64,7 +64,7 @@ pub fn text(fit: &Fit, suggestions: &[(String, f64)]) -> String {
         .collect();
     format!(
         "{rows}\n\n{coefficients}\n\n\
-         {} measurements of {} families; mean absolute error in sample {}, leave-one-out {}, \
+         {} rows of {} families; mean absolute error in sample {}, leave-one-out {}, \
          leave-family-out {} (root mean square {}, worst {}); Kendall's tau {:.3}\n{untested}{suggestions}",
         fit.rows.len(),
         fit.families,

@@ -7,7 +7,7 @@ use super::{json::SCHEMA_VERSION, listing::grid, load::operator_name};
 use crate::{
     graph::{Graph, Shape, plan},
     search::Change,
-    space::Candidate,
+    space::{Axis, Candidate},
     target::{
         self, ArenaRule, Bottleneck, Budget, Cost, Estimate, Metric, RamParts, Target, Unit,
         energy::{self, EnergyError},
@@ -89,12 +89,16 @@ pub fn target_costs(
     budget: &Budget,
     duty: Option<&Duty>,
 ) -> TargetCosts {
-    let (estimate, front_end) = match network {
-        Network::File { graph, .. } => (target::estimate_graph(graph, target), None),
-        Network::Trial { candidate, .. } => (
-            target::estimate(candidate, target),
-            Some(&candidate.front_end),
-        ),
+    let candidate = match network {
+        Network::File { .. } => None,
+        Network::Trial { candidate, .. } => Some(candidate),
+    };
+    let placed = target.with_weights_in(candidate.and_then(|candidate| candidate.weights_in));
+    let target = &*placed;
+    let front_end = candidate.map(|candidate| &candidate.front_end);
+    let estimate = match candidate {
+        Some(candidate) => target::estimate(candidate, target),
+        None => target::estimate_graph(network.graph(), target),
     };
     let graph = network.graph();
     let live = plan::timeline(graph);
@@ -388,10 +392,10 @@ pub fn explanation(trial: &str, budget: &Budget, explained: &Explanation) -> Str
         return text;
     }
     for (change, after) in &explained.changes {
-        let axes = change
-            .axes
-            .iter()
-            .map(|(axis, from, to)| format!("{axis} {from} → {to}"));
+        let axes = change.axes.iter().map(|(axis, from, to)| {
+            let [from, to] = [from, to].map(|value| Axis::show(axis, *value));
+            format!("{axis} {from} → {to}")
+        });
         text += &format!("\n{}\n", axes.collect::<Vec<_>>().join(", "));
         let rows = Metric::ALL.into_iter().map(|metric| {
             let macs = change.candidate.graph.macs();
@@ -424,8 +428,14 @@ pub fn explanation_document(run: &str, trial: u64, budget: &Budget, all: &[Expla
         object
     };
     let change = |target: &Target, (change, after): &(Change, Estimate)| {
-        let axis =
-            |(axis, from, to): &(&str, f64, f64)| json!({ "axis": axis, "from": from, "to": to });
+        let axis = |(axis, from, to): &(&str, f64, f64)| {
+            // Numbers where the axis has numbers.
+            let [from, to] = [from, to].map(|value| match Axis::show(axis, *value) {
+                shown if shown == value.to_string() => json!(value),
+                shown => json!(shown),
+            });
+            json!({ "axis": axis, "from": from, "to": to })
+        };
         json!({
             "axes": change.axes.iter().map(axis).collect::<Vec<_>>(),
             "costs": costs(after, change.candidate.graph.macs()),

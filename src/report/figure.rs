@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{RunInfo, ScoredTrial};
+use super::{RunInfo, ScoredTrial, uncertain_fit};
 use crate::space::Task;
 use crate::target::{CostSource, Metric};
 
@@ -36,6 +36,8 @@ pub struct Point {
     /// The error band of the cost.
     pub low: f64,
     pub high: f64,
+    /// How likely the cost keeps to the limit, where the band crosses it.
+    pub fits: Option<f64>,
     /// Half of the 95 % interval of the AUC over seeds; 0 where the trial was trained once.
     pub auc_half_width: f64,
     pub on_front: bool,
@@ -53,6 +55,9 @@ impl Panel {
     /// The panel of one cost on the run's target number `target_idx`.
     pub fn new(info: &RunInfo, target_idx: usize, cost: Metric) -> Panel {
         let target = info.targets.get(target_idx);
+        let limit = target
+            .and_then(|target| target.budget.limit(cost))
+            .filter(|limit| shown(*limit));
         let mut points = Vec::new();
         let mut sources = BTreeSet::new();
         for trial in &info.scored {
@@ -72,6 +77,7 @@ impl Panel {
                 cost: quantity.value,
                 low: within(quantity.low, quantity.value).min(quantity.value),
                 high: within(quantity.high, quantity.value).max(quantity.value),
+                fits: limit.and_then(|limit| uncertain_fit(&quantity, limit)),
                 auc_half_width: trial
                     .half_width(|figures| figures.auc_int8)
                     .filter(|half_width| half_width.is_finite())
@@ -80,9 +86,6 @@ impl Panel {
             });
         }
         points.sort_by_key(|point| (point.on_front, point.trial));
-        let limit = target
-            .and_then(|target| target.budget.limit(cost))
-            .filter(|limit| shown(*limit));
         let mut over = Vec::new();
         for trial in &info.rejected {
             let quantity = trial.cost(target_idx, cost);

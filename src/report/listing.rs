@@ -105,7 +105,7 @@ pub fn target(target: &Target) -> String {
     if let Some(calibration) = &target.calibration {
         let percent = |value: f64| format!("{:.1} %", 100.0 * value);
         text += &format!(
-            "\nfitted to {} measurements of {} families ({}): mean absolute error in sample {}, \
+            "\nfitted to {} rows of {} families ({}): mean absolute error in sample {}, \
              leave-one-out {}, leave-family-out {}; Kendall's tau {:.3}\n",
             calibration.rows,
             calibration.families,

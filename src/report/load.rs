@@ -326,7 +326,7 @@ fn candidate_of(settings: &Settings, row: &TrialRow) -> Result<Decoded, ReportEr
     let axes = spaces
         .explain(&genome)
         .into_iter()
-        .map(|(name, value)| (name.to_string(), value.to_string()));
+        .map(|(name, value)| (name.to_string(), value));
     Ok(Decoded {
         candidate: spaces.decode(&genome),
         axes: axes.collect(),

@@ -210,8 +210,7 @@ impl RunInfo {
         let budget = self.targets.get(target_idx)?.budget;
         let crossing = Metric::COSTED.into_iter().filter_map(|metric| {
             let (limit, cost) = (budget.limit(metric)?, trial.cost(target_idx, metric)?);
-            let crosses = cost.low < limit && limit < cost.high;
-            crosses.then(|| (fit_probability(&cost, limit), metric))
+            Some((uncertain_fit(&cost, limit)?, metric))
         });
         let crossing: Vec<(f64, Metric)> = crossing.collect();
         let worst = crossing.iter().min_by(|a, b| a.0.total_cmp(&b.0))?.1;
@@ -248,6 +247,12 @@ impl fmt::Display for TrialCounts {
             "{scored} trained, {rejected} over budget, {failed} failed"
         )
     }
+}
+
+/// How likely a cost keeps to a limit; `None` where its band does not cross it.
+fn uncertain_fit(cost: &Cost, limit: f64) -> Option<f64> {
+    let crosses = cost.low < limit && limit < cost.high;
+    crosses.then(|| fit_probability(cost, limit))
 }
 
 /// What a network of a task is called in figures and tables.

@@ -1,7 +1,7 @@
 //! How differently targets order the same networks: what is cheap on one may be dear on another.
 
 use super::{RunInfo, ScoredTrial, approach};
-use crate::target::Metric;
+use crate::{stats::kendall_tau, target::Metric};
 
 /// The members of all fronts, in their order on every target.
 pub struct Ranks<'a> {
@@ -18,7 +18,7 @@ pub struct Ranks<'a> {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Comparison {
     pub targets: [usize; 2],
-    /// Kendall's tau over the pairs that are equal on neither target.
+    /// Kendall's tau-b.
     pub tau: f64,
     pub inverted: usize,
     pub pairs: usize,
@@ -134,7 +134,7 @@ fn compare(targets: [usize; 2], first: &[f64], second: &[f64]) -> Comparison {
     }
     Comparison {
         targets,
-        tau: 1.0 - 2.0 * inverted as f64 / pairs.max(1) as f64,
+        tau: kendall_tau(first, second).unwrap_or(1.0),
         inverted,
         pairs,
         strongest,
@@ -160,12 +160,7 @@ mod tests {
         check(&[1.0, 1.0], &[8.0, 2.0], 1.0, None);
         // Of two inversions the one that is strong on both targets.
         let two = [[1.0, 2.0, 2.1], [3.0, 1.0, 2.9]];
-        check(
-            &two[0],
-            &two[1],
-            1.0 - 4.0 / 3.0,
-            Some(([0, 1], [2.0, 3.0])),
-        );
+        check(&two[0], &two[1], -1.0 / 3.0, Some(([0, 1], [2.0, 3.0])));
         assert_eq!(ranks(&[3.0, 1.0, 2.0, 1.0]), [3, 0, 2, 1]);
     }
 }

@@ -161,7 +161,7 @@ impl<'a> Book<'a> {
             number,
             candidate: trial.candidate.clone(),
             training,
-            seed: Seed::of(self.search.seed, 0, &trial.key),
+            seed: Seed::of(self.search.seed, 0, &trial.candidate.network_key()),
         }
     }
 

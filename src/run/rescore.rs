@@ -240,13 +240,15 @@ impl<'a> Desk<'a> {
             let genome = spaces
                 .decode_bytes(&row.genome)
                 .ok_or(RunError::Genome { number })?;
+            let candidate = spaces.decode(&genome);
+            let network_key = candidate.network_key();
             for offset in self.rescore.seeds.clone() {
                 if !self.repeats.contains_key(&(row.number, offset)) {
                     tasks.push_back(Task {
                         number,
-                        candidate: spaces.decode(&genome),
+                        candidate: candidate.clone(),
                         training: spaces.space_of(&genome).training,
-                        seed: Seed::of(self.run.seed, offset, &row.key),
+                        seed: Seed::of(self.run.seed, offset, &network_key),
                     });
                 }
             }

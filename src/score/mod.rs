@@ -24,7 +24,7 @@ pub use gamma::Gamma;
 pub use mahalanobis::{Mahalanobis, ResidualSums};
 pub use operating::{OperatingPoint, at_recall, operating_point};
 pub use pooling::{Pooling, UnknownPooling};
-pub use statistics::{Interval, harmonic_mean, interval, kendall_tau, quantile};
+pub use statistics::{Interval, harmonic_mean, interval, quantile};
 pub use summary::{ClipScore, GroupScore, Summary, summarise};
 pub use threshold::{ThresholdRule, Thresholds, UnknownRule};
 pub use window::{negative_log_odds, reconstruction_error};

@@ -55,26 +55,6 @@ pub(super) fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len() as f64
 }
 
-/// Kendall's tau-b of two figures of the same things: 1 where both rank them alike, -1 where they rank them the other way
-/// round. Pairs that tie in one figure count half. `None` where lengths disagree or a figure is the same for all.
-pub fn kendall_tau(a: &[f64], b: &[f64]) -> Option<f64> {
-    if a.len() != b.len() {
-        return None;
-    }
-    let (mut agreement, mut distinct_a, mut distinct_b) = (0i64, 0u64, 0u64);
-    for first in 0..a.len() {
-        for second in first + 1..a.len() {
-            let order_a = a[first].partial_cmp(&a[second])? as i64;
-            let order_b = b[first].partial_cmp(&b[second])? as i64;
-            agreement += order_a * order_b;
-            distinct_a += order_a.unsigned_abs();
-            distinct_b += order_b.unsigned_abs();
-        }
-    }
-    let pairs = (distinct_a as f64 * distinct_b as f64).sqrt();
-    (pairs > 0.0).then(|| agreement as f64 / pairs)
-}
-
 /// The quantile of Student's t distribution with `dof` degrees of freedom, for `p` from 0.5 to below 1; both finite.
 pub(super) fn student_quantile(p: f64, dof: f64) -> f64 {
     // The distribution is monotonic: double until it is enclosed, then halve until nothing changes.

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use serde::Deserialize;
 
 use super::*;
-use crate::data::Domain;
+use crate::{data::Domain, stats::kendall_tau};
 
 #[derive(Deserialize)]
 struct Golden {

@@ -95,7 +95,10 @@ fn variants(spaces: &Spaces, genome: &Genome, changed: &[usize]) -> Vec<Change> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{space::builtin, units::Rng};
+    use crate::{
+        space::{Axis, builtin},
+        units::Rng,
+    };
 
     #[test]
     fn changes_are_the_fewest_axes_that_do() {
@@ -120,7 +123,7 @@ mod tests {
                 };
                 for (name, from, to) in &change.axes {
                     assert_ne!(from, to);
-                    assert_eq!(named(*name), Some((*name, *to)));
+                    assert_eq!(named(*name), Some((*name, Axis::show(name, *to))));
                 }
             }
             assert!(changes.is_sorted_by_key(|change| change.steps));

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fs, path::Path};
 
 use serde::Deserialize;
 
-use super::{Axis, Family, SearchSpace, Training};
+use super::{Axis, Family, SearchSpace, Training, WEIGHTS_IN, WeightMemory};
 
 /// A search space that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -112,6 +112,15 @@ struct File {
     front_end: FrontEndTable,
     axes: BTreeMap<String, Vec<f64>>,
     training: Training,
+    deployment: Option<Deployment>,
+}
+
+/// Choices that change costs alone.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Deployment {
+    /// Where an NPU reads weights from.
+    weights_in: Vec<WeightMemory>,
 }
 
 #[derive(Deserialize)]
@@ -197,6 +206,18 @@ pub fn parse(path: &str, text: &str) -> Result<SearchSpace, SpaceError> {
             needed: needed(),
         });
     }
+    if let Some(mut deployment) = file.deployment {
+        deployment.weights_in.sort();
+        deployment.weights_in.dedup();
+        if deployment.weights_in.is_empty() {
+            return Err(fault(WEIGHTS_IN, "needs `flash`, `sram` or both"));
+        }
+        let place = |memory: &WeightMemory| *memory as usize as f64;
+        axes.push(Axis {
+            name: WEIGHTS_IN,
+            values: deployment.weights_in.iter().map(place).collect(),
+        });
+    }
     Ok(SearchSpace {
         name: file.name,
         description: file.description,
@@ -246,6 +267,16 @@ mod tests {
         check("0.5, 0.75", "nan, 0.75", "axis `shrink`");
         check("frames = [2,", "frames = [2.5,", "whole");
         check("epochs = 15", "epochs = 0", "training");
+        check(
+            "[training]",
+            "[deployment]\nweights_in = []\n[training]",
+            "axis `weights_in`: needs `flash`, `sram` or both",
+        );
+        check(
+            "[training]",
+            "[deployment]\nweights_in = [\"rom\"]\n[training]",
+            "unknown variant `rom`",
+        );
         check(
             "[training]",
             "[training]\nrecipe.mix_up = 2",

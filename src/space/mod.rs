@@ -42,19 +42,55 @@ pub struct Candidate {
     pub front_end: FrontEnd,
     pub graph: Graph,
     pub task: Task,
+    /// Where an NPU reads weights from; as the target says where the space has no such axis.
+    pub weights_in: Option<WeightMemory>,
+}
+
+/// Where the weights of an NPU lie while it computes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WeightMemory {
+    /// Vela's memory mode `Shared_Sram`: activations in SRAM, weights stay in flash.
+    Flash,
+    /// Vela's memory mode `Sram_Only`: weights are copied to SRAM at start.
+    Sram,
+}
+
+impl WeightMemory {
+    pub const ALL: [WeightMemory; 2] = [WeightMemory::Flash, WeightMemory::Sram];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            WeightMemory::Flash => "flash",
+            WeightMemory::Sram => "sram",
+        }
+    }
 }
 
 impl Candidate {
-    /// Equal for candidates that decode to the same front end and network.
+    /// Equal for candidates that cost the same everywhere: the same front end and network in the same memory.
     pub fn key(&self) -> String {
-        let text = format!(
+        let memory = self.weights_in.map_or("", WeightMemory::name);
+        hash(&format!("{}{memory}", self.network_text()))
+    }
+
+    /// Equal for candidates that are trained alike: the same front end and network, wherever its weights lie.
+    pub fn network_key(&self) -> String {
+        hash(&self.network_text())
+    }
+
+    fn network_text(&self) -> String {
+        format!(
             "{:?}{:?}{}",
             self.front_end,
             self.task,
             self.graph.canonical()
-        );
-        blake3::hash(text.as_bytes()).to_hex()[..32].to_string()
+        )
     }
+}
+
+fn hash(text: &str) -> String {
+    blake3::hash(text.as_bytes()).to_hex()[..32].to_string()
 }
 
 /// One axis of a space: its name and the values to choose from, ascending and without repeats.
@@ -62,6 +98,21 @@ impl Candidate {
 pub struct Axis {
     pub name: &'static str,
     pub values: Vec<f64>,
+}
+
+/// The axis that says where weights lie; its values are places in [`WeightMemory::ALL`].
+const WEIGHTS_IN: &str = "weights_in";
+
+impl Axis {
+    /// A value for readers.
+    pub fn show(name: &str, value: f64) -> String {
+        match name {
+            WEIGHTS_IN => WeightMemory::ALL[usize::from(value > 0.0)]
+                .name()
+                .to_string(),
+            _ => value.to_string(),
+        }
+    }
 }
 
 /// A family of networks with the values of its axes.
@@ -131,10 +182,12 @@ impl SearchSpace {
             true => Task::Reconstruct,
             false => Task::Classify { classes },
         };
+        let weights_in = self.axes.iter().position(|axis| axis.name == WEIGHTS_IN);
         Candidate {
             front_end,
             graph,
             task,
+            weights_in: weights_in.map(|_| WeightMemory::ALL[values.count(WEIGHTS_IN)]),
         }
     }
 
@@ -318,9 +371,12 @@ impl Spaces {
     }
 
     /// The chosen values of a genome by axis name, for people.
-    pub fn explain(&self, genome: &Genome) -> Vec<(&'static str, f64)> {
+    pub fn explain(&self, genome: &Genome) -> Vec<(&'static str, String)> {
         let axes = &self.space_of(genome).axes;
-        let value = |(axis, gene): (&Axis, &u8)| (axis.name, axis.values[usize::from(*gene)]);
+        let value = |(axis, gene): (&Axis, &u8)| {
+            let value = axis.values[usize::from(*gene)];
+            (axis.name, Axis::show(axis.name, value))
+        };
         axes.iter().zip(&genome.genes).map(value).collect()
     }
 }
@@ -411,6 +467,31 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn where_weights_lie_changes_costs_and_not_the_network() {
+        let text = include_str!("../../search_spaces/dense-ae.toml");
+        let text = format!("{text}\n[deployment]\nweights_in = [\"sram\", \"flash\"]\n");
+        let with = Spaces::new(vec![parse("x.toml", &text).unwrap()], 1);
+        let without = Spaces::new(vec![builtin().swap_remove(0)], 1);
+        assert_eq!(with.size(), 2 * without.size());
+        let genome = without.random(&mut Rng::new(1, 0));
+        let plain = without.decode(&genome);
+        let placed = [0, 1].map(|gene| {
+            let mut bytes = without.encode(&genome);
+            bytes.push(gene);
+            let genome = with.decode_bytes(&bytes).unwrap();
+            (with.decode(&genome), with.explain(&genome).pop().unwrap())
+        });
+        let [(flash, first), (sram, second)] = placed;
+        assert_eq!(first, ("weights_in", "flash".to_string()));
+        assert_eq!(second, ("weights_in", "sram".to_string()));
+        assert_eq!(plain.weights_in, None);
+        assert_eq!(plain.network_key(), plain.key());
+        assert_eq!(plain.key(), sram.network_key());
+        assert_eq!(flash.network_key(), sram.network_key());
+        assert_ne!(flash.key(), sram.key());
     }
 
     #[test]

@@ -8,15 +8,15 @@
 use nas_kernels::blob;
 
 use super::{
-    ArenaRule, Contents, Cost, CostSource, Target,
+    ArenaRule, Contents, Cost, CostSource, Target, Term, Work,
     ethos_u55::{self, NpuCycles, NpuPlan},
-    profile::{Coefficient, Term, WeightMemory},
-    tflm,
+    profile::Coefficient,
+    tflm, work,
 };
 use crate::{
     audio::{Feature, FeatureSpec, FrontEnd},
     graph::{Graph, Op, OpKind, plan},
-    space::Candidate,
+    space::{Candidate, WeightMemory},
 };
 
 /// What one candidate costs on one target, per inference: one new window of features.
@@ -58,6 +58,15 @@ pub enum Bottleneck {
     Overhead,
 }
 
+impl Bottleneck {
+    const ALL: [Bottleneck; 4] = [
+        Bottleneck::Compute,
+        Bottleneck::Memory,
+        Bottleneck::Weights,
+        Bottleneck::Overhead,
+    ];
+}
+
 /// RAM in bytes by what it is used for.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct RamParts {
@@ -84,6 +93,7 @@ pub struct FlashParts {
 /// Costs of a candidate: front end and network.
 pub fn estimate(candidate: &Candidate, target: &Target) -> Estimate {
     let graph = &candidate.graph;
+    let target = &*target.with_weights_in(candidate.weights_in);
     estimate_parts(
         Some(&candidate.front_end),
         graph,
@@ -122,7 +132,10 @@ pub fn op_costs(graph: &Graph, target: &Target) -> Vec<OpCost> {
     let empty = Time::new(graph, target);
     let op_cost = |(op_idx, op)| {
         let mut time = empty;
-        let (unit, bottleneck) = time.add_op(graph, op, on_npu(&npu_plan, op_idx), target);
+        let (unit, bottleneck) = match time.add_op(graph, op, on_npu(&npu_plan, op_idx), target) {
+            Some(bottleneck) => (Unit::Npu, bottleneck),
+            None => (Unit::Cpu, time.bottleneck(op, target)),
+        };
         let clock_mhz = match (unit, &target.npu) {
             (Unit::Npu, Some(npu)) => npu.clock.value,
             _ => target.cpu.clock.value,
@@ -140,7 +153,7 @@ pub fn op_costs(graph: &Graph, target: &Target) -> Vec<OpCost> {
 }
 
 /// Units of CPU work of a network, by [`Term`], as they would be on a target without an NPU.
-pub fn cpu_work(graph: &Graph, target: &Target) -> [f64; Term::COUNT] {
+pub fn cpu_work(graph: &Graph, target: &Target) -> Work {
     let mut time = Time::new(graph, target);
     for op in &graph.ops {
         time.add_cpu_op(graph, op, target);
@@ -243,9 +256,6 @@ const BLOB_ERROR: f64 = 0.2;
 /// Relative error of the SRAM of an NPU: Vela's allocator leaves gaps that are not modelled (`docs/estimates.md`).
 const NPU_ARENA_ERROR: f64 = 0.1;
 
-/// One element of SOFTMAX costs as much as this many of ADD: 235 and 15 cycles on a Cortex-M55 with CMSIS-NN.
-const SOFTMAX_ADDS: f64 = 16.0;
-
 fn estimate_parts(
     front_end: Option<&FrontEnd>,
     graph: &Graph,
@@ -324,16 +334,27 @@ fn flash_cost(parts: &FlashParts, target: &Target) -> Cost {
 }
 
 /// Time of a computation, kept apart by what its errors depend on.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 struct Time {
     /// Amounts of CPU work per [`Term`].
-    work: [f64; Term::COUNT],
+    work: Work,
     /// NPU time of operators that are bound by compute, SRAM, and weight memory.
     npu_us: [f64; 3],
     /// Starting the NPU.
     start_us: f64,
     /// Whether activations do not fit the target's largest memory.
     spills: bool,
+}
+
+impl Default for Time {
+    fn default() -> Time {
+        Time {
+            work: [0.0; Term::COUNT],
+            npu_us: [0.0; 3],
+            start_us: 0.0,
+            spills: false,
+        }
+    }
 }
 
 impl Time {
@@ -353,16 +374,17 @@ impl Time {
         }
     }
 
-    /// Adds one operator. Returns where it runs, and what it waits for.
+    /// Adds one operator. Returns what it waits for on the NPU; `None` where it runs on the CPU.
     fn add_op(
         &mut self,
         graph: &Graph,
         op: &Op,
         on_npu: Option<NpuCycles>,
         target: &Target,
-    ) -> (Unit, Bottleneck) {
+    ) -> Option<Bottleneck> {
         let (Some(cycles), Some(npu)) = (on_npu, &target.npu) else {
-            return (Unit::Cpu, self.add_cpu_op(graph, op, target));
+            self.add_cpu_op(graph, op, target);
+            return None;
         };
         let (bound, bottleneck) = if cycles.compute >= cycles.sram.max(cycles.flash) {
             (0, Bottleneck::Compute)
@@ -372,67 +394,30 @@ impl Time {
             (2, Bottleneck::Weights)
         };
         self.npu_us[bound] += cycles.total * npu.cycles.value / npu.clock.value;
-        (Unit::Npu, bottleneck)
+        Some(bottleneck)
     }
 
-    fn add_cpu_op(&mut self, graph: &Graph, op: &Op, target: &Target) -> Bottleneck {
-        let output = graph.op_output(op);
-        let outputs = output.len() as f64;
-        let macs = graph.op_macs(op) as f64;
-        let spilled = if self.spills { outputs } else { 0.0 };
-        let mut add = |term: Term, amount: f64| {
-            self.work[term as usize] += amount;
-            (
-                term,
-                amount * cycles_of(target, term).map_or(0.0, |c| c.value),
-            )
-        };
-        let overhead = add(Term::Op, 1.0).1;
-        let weights = add(Term::WeightByte, graph.op_weight_len(op) as f64).1;
-        let (compute, memory) = match op.kind {
-            OpKind::Conv2d(window) if window.taps() > 1 => (
-                add(Term::ConvMac, macs).1 + add(Term::ConvOutput, outputs).1,
-                add(Term::ConvTap, (window.taps() * output.area()) as f64).1,
-            ),
-            OpKind::Conv2d(_) => {
-                let compute =
-                    add(Term::PointwiseMac, macs).1 + add(Term::PointwiseOutput, outputs).1;
-                (compute, 0.0)
-            }
-            OpKind::DepthwiseConv2d(_) => {
-                let compute =
-                    add(Term::DepthwiseMac, macs).1 + add(Term::DepthwiseOutput, outputs).1;
-                (compute, 0.0)
-            }
-            OpKind::FullyConnected => (
-                add(Term::FullyConnectedMac, macs).1 + add(Term::FullyConnectedOutput, outputs).1,
-                0.0,
-            ),
-            OpKind::AveragePool2d(window) | OpKind::MaxPool2d(window) => {
-                let inputs = (output.len() * window.taps()) as f64;
-                (add(Term::PoolInput, inputs).1, 0.0)
-            }
-            OpKind::Mean => {
-                let inputs = graph.op_input(op).len() as f64;
-                (add(Term::PoolInput, inputs).1, 0.0)
-            }
-            OpKind::Softmax => (add(Term::AddOutput, SOFTMAX_ADDS * outputs).1, 0.0),
-            OpKind::Add => (0.0, add(Term::AddOutput, outputs).1),
-            OpKind::Upsample(_) | OpKind::Pad { .. } | OpKind::Lookup(_) => {
-                (0.0, add(Term::UpsampleOutput, outputs).1)
-            }
-            OpKind::Reshape => (0.0, 0.0),
-        };
-        let memory = memory + add(Term::SpilledOutput, spilled).1;
-        [
-            (compute, Bottleneck::Compute),
-            (memory, Bottleneck::Memory),
-            (weights, Bottleneck::Weights),
-            (overhead, Bottleneck::Overhead),
-        ]
-        .into_iter()
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map_or(Bottleneck::Overhead, |(_, bottleneck)| bottleneck)
+    fn add_cpu_op(&mut self, graph: &Graph, op: &Op, target: &Target) {
+        work::add_op(graph, op, target, &mut self.work);
+        if self.spills {
+            self.work[Term::SpilledOutput as usize] += graph.op_output(op).len() as f64;
+        }
+    }
+
+    /// What CPU time is spent on most, where all of it is that of one operator.
+    fn bottleneck(&self, op: &Op, target: &Target) -> Bottleneck {
+        let mut cycles = [0.0; Bottleneck::ALL.len()];
+        for (&term, coefficient) in &target.cpu.cycles {
+            // Softmax is counted in elements of ADD, which is bound by memory.
+            let bottleneck = match op.kind {
+                OpKind::Softmax if term == Term::AddOutput => Bottleneck::Compute,
+                _ => term.bottleneck(),
+            };
+            cycles[bottleneck as usize] += self.work[term as usize] * coefficient.value;
+        }
+        let all = Bottleneck::ALL.into_iter();
+        all.max_by(|a, b| cycles[*a as usize].total_cmp(&cycles[*b as usize]))
+            .unwrap_or(Bottleneck::Overhead)
     }
 
     /// The features of `frame_stride` new frames: earlier frames of the window are kept.
@@ -517,10 +502,6 @@ impl Time {
         let error = (power_error / value.max(f64::MIN_POSITIVE)).hypot(latency_error);
         Cost::estimated(value, error)
     }
-}
-
-fn cycles_of(target: &Target, term: Term) -> Option<&Coefficient> {
-    target.cpu.cycles.get(&term)
 }
 
 /// Buffers of a stream in bytes, exact: samples of one frame, scratch of the transform, int8 frames of a window.

@@ -1,6 +1,7 @@
 //! How likely a cost keeps to a limit, given its band.
 
 use super::{Budget, Contents, Cost, Estimate, Metric, Target};
+use crate::stats::normal_cdf;
 
 /// The probability that the true cost is at most `limit`.
 ///
@@ -54,22 +55,6 @@ impl Budget {
         }
         (all, worst.map(|(_, metric)| metric))
     }
-}
-
-/// Abramowitz and Stegun 7.1.26, to 1.5e-7.
-fn normal_cdf(x: f64) -> f64 {
-    let z = x.abs() / std::f64::consts::SQRT_2;
-    let t = 1.0 / (1.0 + 0.327_591_1 * z);
-    let coefficients = [
-        0.254_829_592,
-        -0.284_496_736,
-        1.421_413_741,
-        -1.453_152_027,
-        1.061_405_429,
-    ];
-    let series = coefficients.iter().rev().fold(0.0, |sum, c| t * (c + sum));
-    let tail = 0.5 * series * (-z * z).exp();
-    if x >= 0.0 { 1.0 - tail } else { tail }
 }
 
 #[cfg(test)]

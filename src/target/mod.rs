@@ -12,7 +12,9 @@ mod ethos_u55;
 mod fit;
 mod metric;
 mod profile;
+mod term;
 pub mod tflm;
+mod work;
 
 use std::sync::OnceLock;
 
@@ -24,9 +26,11 @@ pub use estimate::{
 pub use ethos_u55::{NpuCycles, NpuPlan};
 pub use fit::fit_probability;
 pub use profile::{
-    ArenaRule, Calibration, Coefficient, Contents, Core, Cpu, Fact, Memory, Npu, Port, Runtime,
-    Target, Term, WeightMemory,
+    ArenaRule, Calibration, Coefficient, Contents, Core, Cpu, Fact, KernelSet, Memory, Npu, Port,
+    Runtime, Target,
 };
+pub use term::Term;
+pub use work::Work;
 
 /// A cost with its band.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -111,18 +115,24 @@ macro_rules! profiles {
 }
 
 /// File name and text of every profile that comes with the tool.
-const PROFILES: [(&str, &str); 15] = profiles![
+const PROFILES: [(&str, &str); 21] = profiles![
     "stm32h743-nas",
     "stm32h743-tflm-cmsis-nn",
     "stm32h7a3-xcubeai-7",
     "stm32h747-xcubeai-8",
     "stm32h7a3-xcubeai-9",
     "stm32h747-xcubeai-10",
+    "alif-e7-hp-nas",
+    "alif-e7-he-nas",
     "alif-e7-hp",
     "alif-e7-he",
     "apollo510",
-    "u55",
-    "u55-256",
+    "alif-e7-he-u55",
+    "alif-e7-he-u55-sram",
+    "alif-e7-hp-u55",
+    "alif-e7-hp-u55-sram",
+    "corstone-300",
+    "ra8p1",
     "ethos-u55-32",
     "ethos-u55-64",
     "ethos-u55-128",
@@ -130,11 +140,15 @@ const PROFILES: [(&str, &str); 15] = profiles![
 ];
 
 /// Short names, and the profile that each stands for.
-pub const ALIASES: [(&str, &str); 4] = [
+pub const ALIASES: [(&str, &str); 8] = [
     ("m7", "stm32h743-nas"),
-    ("m55", "alif-e7-hp"),
+    ("m55", "alif-e7-hp-nas"),
+    ("u55", "alif-e7-he-u55"),
+    ("u55-256", "alif-e7-hp-u55"),
+    ("m55-he", "alif-e7-he-nas"),
     ("m7-xcubeai", "stm32h7a3-xcubeai-7"),
-    ("m55-he", "alif-e7-he"),
+    ("m55-cmsis-nn", "alif-e7-hp"),
+    ("m55-he-cmsis-nn", "alif-e7-he"),
 ];
 
 /// The targets that come with the tool.

@@ -1,11 +1,14 @@
 //! The hardware profile: one chip with one runtime, as read from `hardware_profiles/*.toml`.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use serde::Deserialize;
 
-use super::TargetError;
-use crate::graph::{Graph, OpKind};
+use super::{TargetError, Term};
+use crate::{
+    graph::{Graph, OpKind},
+    space::WeightMemory,
+};
 
 /// Profiles say which layout they follow, and this is the only one so far.
 const FORMAT: u32 = 1;
@@ -109,140 +112,6 @@ pub enum Core {
     CortexM55,
 }
 
-/// One unit of work of the CPU; cycles are linear in the amounts of these.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Term {
-    /// Convolution with a kernel larger than 1 x 1, per multiply-accumulate.
-    ConvMac,
-    ConvOutput,
-    /// Per kernel position and output pixel: copying one column for the matrix product (im2col).
-    ConvTap,
-    /// Convolution 1 x 1.
-    PointwiseMac,
-    PointwiseOutput,
-    DepthwiseMac,
-    DepthwiseOutput,
-    FullyConnectedMac,
-    FullyConnectedOutput,
-    PoolInput,
-    AddOutput,
-    UpsampleOutput,
-    /// Per output of a network whose activations do not fit the fast memory: traffic with a slower one.
-    SpilledOutput,
-    /// Fetching one weight from where it is stored, once per inference.
-    WeightByte,
-    /// Calling one operator.
-    Op,
-    /// Real FFT, per `n log2 n`.
-    FftPoint,
-    /// Everything else that grows with the spectrum, per bin of it: window, power, filter bank.
-    MelBin,
-    /// Logarithm, scaling and rounding of one mel band.
-    LogBand,
-    /// One multiply-accumulate of the DCT of an MFCC, of which symmetry leaves half.
-    DctMac,
-}
-
-impl Term {
-    pub const COUNT: usize = Term::DctMac as usize + 1;
-
-    pub const ALL: [Term; Term::COUNT] = [
-        Term::ConvMac,
-        Term::ConvOutput,
-        Term::ConvTap,
-        Term::PointwiseMac,
-        Term::PointwiseOutput,
-        Term::DepthwiseMac,
-        Term::DepthwiseOutput,
-        Term::FullyConnectedMac,
-        Term::FullyConnectedOutput,
-        Term::PoolInput,
-        Term::AddOutput,
-        Term::UpsampleOutput,
-        Term::SpilledOutput,
-        Term::WeightByte,
-        Term::Op,
-        Term::FftPoint,
-        Term::MelBin,
-        Term::LogBand,
-        Term::DctMac,
-    ];
-
-    /// Terms of which a profile may not leave all out: without them an operator would cost nothing.
-    const REQUIRED: [&[Term]; 12] = [
-        &[Term::ConvMac],
-        &[Term::PointwiseMac],
-        &[Term::DepthwiseMac, Term::DepthwiseOutput],
-        &[Term::FullyConnectedMac],
-        &[Term::PoolInput],
-        &[Term::AddOutput],
-        &[Term::UpsampleOutput],
-        &[Term::Op],
-        &[Term::FftPoint],
-        &[Term::MelBin],
-        &[Term::LogBand],
-        &[Term::DctMac],
-    ];
-
-    /// Whether the term belongs to the front end, which has no measurements yet.
-    pub const fn is_front_end(self) -> bool {
-        matches!(
-            self,
-            Term::FftPoint | Term::MelBin | Term::LogBand | Term::DctMac
-        )
-    }
-
-    /// The key in profiles and the column in tables of measurements: `conv_mac`.
-    pub const fn key(self) -> &'static str {
-        match self {
-            Term::ConvMac => "conv_mac",
-            Term::ConvOutput => "conv_output",
-            Term::ConvTap => "conv_tap",
-            Term::PointwiseMac => "pointwise_mac",
-            Term::PointwiseOutput => "pointwise_output",
-            Term::DepthwiseMac => "depthwise_mac",
-            Term::DepthwiseOutput => "depthwise_output",
-            Term::FullyConnectedMac => "fully_connected_mac",
-            Term::FullyConnectedOutput => "fully_connected_output",
-            Term::PoolInput => "pool_input",
-            Term::AddOutput => "add_output",
-            Term::UpsampleOutput => "upsample_output",
-            Term::SpilledOutput => "spilled_output",
-            Term::WeightByte => "weight_byte",
-            Term::Op => "op",
-            Term::FftPoint => "fft_point",
-            Term::MelBin => "mel_bin",
-            Term::LogBand => "log_band",
-            Term::DctMac => "dct_mac",
-        }
-    }
-
-    pub const fn unit(self) -> &'static str {
-        match self {
-            Term::ConvMac
-            | Term::PointwiseMac
-            | Term::DepthwiseMac
-            | Term::FullyConnectedMac
-            | Term::DctMac => "cycles/MAC",
-            Term::ConvOutput
-            | Term::PointwiseOutput
-            | Term::DepthwiseOutput
-            | Term::FullyConnectedOutput
-            | Term::AddOutput
-            | Term::UpsampleOutput
-            | Term::SpilledOutput => "cycles/output",
-            Term::ConvTap => "cycles/tap",
-            Term::PoolInput => "cycles/input",
-            Term::WeightByte => "cycles/B",
-            Term::Op => "cycles/op",
-            Term::FftPoint => "cycles/(n log2 n)",
-            Term::MelBin => "cycles/bin",
-            Term::LogBand => "cycles/band",
-        }
-    }
-}
-
 /// An Ethos-U55 beside the CPU.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -269,16 +138,6 @@ pub struct Npu {
     pub active_power: Coefficient,
 }
 
-/// Where the weights of an NPU lie while it computes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum WeightMemory {
-    /// Vela's memory mode `Shared_Sram`: activations in SRAM, weights stay in flash.
-    Flash,
-    /// Vela's memory mode `Sram_Only`: weights are copied to SRAM at start.
-    Sram,
-}
-
 /// The port of an NPU to one memory, as a system configuration of Vela describes it.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -298,6 +157,9 @@ pub struct Port {
 #[serde(deny_unknown_fields)]
 pub struct Runtime {
     pub name: String,
+    /// Whose kernels it calls, and so how the work of operators is counted; others' where nothing is said.
+    #[serde(default)]
+    pub kernels: KernelSet,
     /// How it lays out its arena; this project's plan where nothing is said.
     #[serde(default)]
     pub arena: ArenaRule,
@@ -308,6 +170,57 @@ pub struct Runtime {
     /// Static data that is neither arena nor front end.
     pub state_bytes: Coefficient,
 }
+
+/// Whose kernels run on the CPU.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KernelSet {
+    /// Work is counted layer by layer: multiply-accumulates, outputs, taps.
+    #[default]
+    Others,
+    /// This project's for the core: work is counted by their loops.
+    Nas,
+}
+
+impl KernelSet {
+    /// Terms of which a profile may not leave all out: without them an operator would cost nothing.
+    fn required(self) -> &'static [&'static [Term]] {
+        match self {
+            KernelSet::Others => &[
+                &[Term::ConvMac],
+                &[Term::PointwiseMac],
+                &[Term::DepthwiseMac, Term::DepthwiseOutput],
+                &[Term::FullyConnectedMac],
+                &[Term::PoolInput],
+                &[Term::AddOutput],
+                &[Term::UpsampleOutput],
+                &[Term::Op],
+            ],
+            KernelSet::Nas => &[
+                &[Term::ConvStep],
+                &[Term::DepthwiseStep, Term::DepthwisePixel],
+                &[Term::FullyConnectedStep],
+                &[Term::PortableMac],
+                &[Term::PoolStep],
+                &[Term::PoolInput],
+                &[Term::MaxPoolTap],
+                &[Term::SoftmaxOutput],
+                &[Term::AddOutput],
+                &[Term::LookupOutput],
+                &[Term::UpsampleCopy, Term::UpsampleStep],
+                &[Term::Op],
+            ],
+        }
+    }
+}
+
+/// Terms of the front end, which every profile has.
+const FRONT_END_TERMS: [&[Term]; 4] = [
+    &[Term::FftPoint],
+    &[Term::MelBin],
+    &[Term::LogBand],
+    &[Term::DctMac],
+];
 
 /// How many bytes of RAM a runtime takes for activations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
@@ -364,6 +277,23 @@ impl Target {
         }
     }
 
+    /// The same target with weights where a candidate wants them; itself where nothing is wanted, or without an NPU.
+    pub fn with_weights_in(&self, wanted: Option<WeightMemory>) -> Cow<'_, Target> {
+        match (wanted, &self.npu) {
+            (Some(weights_in), Some(npu)) if npu.weights_in != weights_in => {
+                let npu = Npu {
+                    weights_in,
+                    ..npu.clone()
+                };
+                Cow::Owned(Target {
+                    npu: Some(npu),
+                    ..self.clone()
+                })
+            }
+            _ => Cow::Borrowed(self),
+        }
+    }
+
     /// What is wrong with the values, each as one sentence that names its key.
     pub fn validate(&self) -> Vec<String> {
         let mut problems = Problems(Vec::new());
@@ -388,7 +318,8 @@ impl Target {
         for (term, coefficient) in &self.cpu.cycles {
             problems.coefficient(&term_key(*term), coefficient, term.unit());
         }
-        for terms in Term::REQUIRED {
+        let required = self.runtime.kernels.required().iter();
+        for terms in required.chain(&FRONT_END_TERMS) {
             let given = terms.iter().any(|term| self.cpu.cycles.contains_key(term));
             problems.expect(given, || format!("`{}` is missing", term_key(terms[0])));
         }

@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     audio::{Feature, FeatureSpec, FrontEnd},
     graph::{Graph, GraphBuilder, Op, OpKind, Padding, Shape, Style, Window},
-    space::{Candidate, Task},
+    space::{Candidate, Task, WeightMemory},
 };
 
 #[test]
@@ -25,7 +25,7 @@ fn every_shipped_profile_is_valid() {
 #[test]
 fn wrong_profiles_name_file_and_key() {
     fn check(from: &str, to: &str, expected: &[&str]) {
-        let text = PROFILES[0].1;
+        let text = PROFILES[1].1;
         assert!(text.contains(from), "{from}");
         let message = Target::parse(&text.replacen(from, to, 1), "mine.toml")
             .unwrap_err()
@@ -89,7 +89,7 @@ fn targets_are_found_by_name_and_by_path() {
     check("m55", "400 MHz");
     check(
         "m555",
-        "no target `m555` (did you mean `m55`?); known are m7, m55, m7-xcubeai",
+        "no target `m555` (did you mean `m55`?); known are m7, m55, u55",
     );
     check("", "no target ``;");
     check("./absent.toml", "cannot read the profile ./absent.toml");
@@ -495,6 +495,7 @@ fn autoencoder() -> Candidate {
         front_end: front_end(),
         graph: b.finish(x),
         task: Task::Reconstruct,
+        weights_in: None,
     }
 }
 
@@ -521,6 +522,7 @@ fn convolutional_autoencoder() -> Candidate {
         },
         graph: b.finish(x),
         task: Task::Reconstruct,
+        weights_in: None,
     }
 }
 

@@ -298,15 +298,30 @@ fn draw_trial_numbers<DB: DrawingBackend>(
     let lettering = Lettering::plain(LABEL, INK).bold().middle();
     // Markers on the same spot share a label.
     let mut spots: Vec<([f64; 2], Vec<u64>)> = Vec::new();
+    // How likely the least likely one of a spot fits.
+    let mut fits: Vec<Option<f64>> = Vec::new();
     for member in members {
         let [x, y] = plot.at([member.cost, member.auc]);
-        let near = |spot: &&mut ([f64; 2], Vec<u64>)| (spot.0[0] - x).hypot(spot.0[1] - y) < 3.0;
-        match spots.iter_mut().find(near) {
-            Some((_, trials)) => trials.push(member.trial),
-            None => spots.push(([x, y], vec![member.trial])),
+        let near = |spot: &([f64; 2], Vec<u64>)| (spot.0[0] - x).hypot(spot.0[1] - y) < 3.0;
+        match spots.iter().position(near) {
+            Some(idx) => {
+                spots[idx].1.push(member.trial);
+                fits[idx] = [fits[idx], member.fits]
+                    .into_iter()
+                    .flatten()
+                    .reduce(f64::min);
+            }
+            None => {
+                spots.push(([x, y], vec![member.trial]));
+                fits.push(member.fits);
+            }
         }
     }
-    let texts: Vec<String> = spots.iter().map(|(_, trials)| numbers(trials)).collect();
+    let text = |((_, trials), fits): (&([f64; 2], Vec<u64>), &Option<f64>)| match fits {
+        Some(fits) => format!("{} ({:.0} %)", numbers(trials), 100.0 * fits),
+        None => numbers(trials),
+    };
+    let texts: Vec<String> = spots.iter().zip(&fits).map(text).collect();
     let anchors: Vec<Anchor> = spots
         .iter()
         .zip(&texts)
@@ -421,7 +436,11 @@ fn draw_legend<DB: DrawingBackend>(
     for x in ends {
         canvas.line(&[[x, y - 4.0], [x, y + 4.0]], BLUE, 1.8)?;
     }
-    canvas.text("error band of a cost", [text, y], lettering)?;
+    canvas.text(
+        "error band of a cost (how likely it fits)",
+        [text, y],
+        lettering,
+    )?;
     y += 28.0;
     let target = info.targets.get(target_idx);
     if target.is_some_and(|target| {

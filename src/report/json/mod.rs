@@ -96,6 +96,8 @@ pub struct FrontMember {
     pub on_front: Vec<String>,
     /// Per target.
     pub costs: BTreeMap<String, CostsView>,
+    /// Per target how likely the budget is kept, where the band of a cost crosses it.
+    pub fit_probability: BTreeMap<String, f64>,
     /// What was seen when the model ran as firmware, one per place.
     pub measurements: Vec<MeasurementView>,
 }
@@ -133,6 +135,10 @@ impl FrontDocument {
             let names = info.targets.iter().map(|target| target.name.clone());
             let costs = trial.costs.iter().map(CostsView::from);
             let own = on_fronts.iter().filter(|(trial, _)| trial == number);
+            let fit = |(target_idx, target): (usize, &TargetInfo)| {
+                let (probability, _) = info.fit(trial, target_idx)?;
+                Some((target.name.clone(), probability))
+            };
             front.push(FrontMember {
                 trial: trial.trial,
                 space: trial.space.clone(),
@@ -147,6 +153,7 @@ impl FrontDocument {
                 params: trial.params,
                 on_front: own.map(|(_, target)| target.clone()).collect(),
                 costs: names.zip(costs).collect(),
+                fit_probability: info.targets.iter().enumerate().filter_map(fit).collect(),
                 measurements: measurements_of(&info.measurements, *number, &info.budgets()),
             });
         }

@@ -36,6 +36,7 @@ fn the_front_is_the_documented_document() {
                         "energy_uj": null,
                     },
                 },
+                "fit_probability": {},
                 "measurements": [],
             },
             {
@@ -54,6 +55,7 @@ fn the_front_is_the_documented_document() {
                         "energy_uj": null,
                     },
                 },
+                "fit_probability": {},
                 "measurements": [],
             },
         ],

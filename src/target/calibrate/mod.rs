@@ -18,10 +18,8 @@ pub use suggest::{Suggestion, next_to_measure};
 pub use table::{Count, Measurement, Measurements, TableError};
 pub use write::calibrated_profile;
 
-use super::{Target, Term};
-
-/// Amounts of CPU work, by [`Term`].
-pub type Work = [f64; Term::COUNT];
+use super::{Target, Term, Work};
+use crate::stats::kendall_tau;
 
 /// Terms that share one coefficient.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,7 +96,10 @@ impl Group {
     /// Reads `conv_mac + pointwise_mac`.
     pub fn parse(text: &str) -> Result<Group, CalibrateError> {
         let term = |word: &str| {
-            let known = || Term::ALL.into_iter().filter(|term| !term.is_front_end());
+            let known = || {
+                let terms = Term::ALL.iter().copied();
+                terms.filter(|term| !term.is_front_end())
+            };
             known()
                 .find(|term| term.key() == word.trim())
                 .ok_or_else(|| CalibrateError::UnknownTerm {
@@ -192,7 +193,7 @@ pub fn calibrate(
         coefficients,
         standard_errors,
         is_tested,
-        kendall_tau: kendall_tau(&rows),
+        kendall_tau: rank_correlation(&rows),
         families: families.len(),
         rows,
         inverse,
@@ -368,28 +369,13 @@ impl System {
     }
 }
 
-/// Kendall's tau-b of measured counts and predictions without the family; pairs that tie do not count.
-fn kendall_tau(rows: &[FitRow]) -> f64 {
-    let pairs: Vec<(f64, f64)> = rows
+/// Rank correlation of measured counts and predictions without the family; not a number where there is none.
+fn rank_correlation(rows: &[FitRow]) -> f64 {
+    let tested = rows
         .iter()
-        .filter_map(|row| Some((row.measured, row.without_family?)))
-        .collect();
-    let (mut sum, mut ties_a, mut ties_b, mut total) = (0.0, 0.0, 0.0, 0.0);
-    for (idx, a) in pairs.iter().enumerate() {
-        for b in &pairs[..idx] {
-            let sign = |x: f64, y: f64| match x.total_cmp(&y) {
-                std::cmp::Ordering::Less => -1.0,
-                std::cmp::Ordering::Equal => 0.0,
-                std::cmp::Ordering::Greater => 1.0,
-            };
-            let (first, second) = (sign(a.0, b.0), sign(a.1, b.1));
-            sum += first * second;
-            ties_a += f64::from(first == 0.0);
-            ties_b += f64::from(second == 0.0);
-            total += 1.0;
-        }
-    }
-    sum / ((total - ties_a) * (total - ties_b)).sqrt()
+        .filter_map(|row| Some((row.measured, row.without_family?)));
+    let (measured, predicted): (Vec<f64>, Vec<f64>) = tested.unzip();
+    kendall_tau(&measured, &predicted).unwrap_or(f64::NAN)
 }
 
 fn held_cycles(held: &Work, work: &Work) -> f64 {

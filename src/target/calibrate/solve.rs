@@ -23,19 +23,23 @@ pub fn non_negative_least_squares(rows: &[&[f64]], targets: &[f64]) -> Vec<f64> 
             length => length,
         })
         .collect();
-    let scaled = |row: &&[f64]| {
-        row.iter()
-            .zip(&scales)
-            .map(|(a, scale)| a / scale)
-            .collect()
-    };
+    // The objective is kept as a quadratic form: a fit of many rows costs no more than one of few.
     let start = vec![1.0; len];
-    let squares = Squares {
-        rows: rows.iter().map(scaled).collect(),
-        targets: targets.to_vec(),
+    let mut squares = Squares {
+        gram: vec![vec![0.0; len]; len],
+        slope: vec![0.0; len],
         evaluations: Cell::new(0),
         best: RefCell::new((f64::INFINITY, start.clone())),
     };
+    for (row, target) in rows.iter().zip(targets) {
+        let row: Vec<f64> = row.iter().zip(&scales).map(|(a, s)| a / s).collect();
+        for (i, a) in row.iter().enumerate() {
+            squares.slope[i] += a * target;
+            for (sum, b) in squares.gram[i].iter_mut().zip(&row) {
+                *sum += a * b;
+            }
+        }
+    }
     let solver = LBFGS::new(MoreThuenteLineSearch::new(), len + 3)
         .with_tolerance_grad(1e-11)
         .and_then(|solver| solver.with_tolerance_cost(1e-16))
@@ -61,21 +65,26 @@ const MAX_EVALUATIONS: usize = 5000;
 /// Scaled coefficients below this are zero: targets are near one, and so are coefficients that matter.
 const NEGLIGIBLE: f64 = 1e-6;
 
+/// `x' G x / 2 - s' x` for `x = z^2`: half the sum of squared residuals, up to a constant.
 struct Squares {
-    rows: Vec<Vec<f64>>,
-    targets: Vec<f64>,
+    gram: Vec<Vec<f64>>,
+    slope: Vec<f64>,
     evaluations: Cell<usize>,
     /// The lowest cost so far, and where.
     best: RefCell<(f64, Vec<f64>)>,
 }
 
 impl Squares {
-    /// `a . z^2 - target` of every row.
-    fn residuals(&self, root: &[f64]) -> Vec<f64> {
-        let predict = |row: &Vec<f64>| row.iter().zip(root).map(|(a, z)| a * z * z).sum::<f64>();
-        let rows = self.rows.iter().zip(&self.targets);
-        rows.map(|(row, target)| predict(row) - target).collect()
+    /// `G x - s`.
+    fn slopes(&self, x: &[f64]) -> Vec<f64> {
+        let rows = self.gram.iter().zip(&self.slope);
+        rows.map(|(row, slope)| super::dot(row, x) - slope)
+            .collect()
     }
+}
+
+fn squared(root: &[f64]) -> Vec<f64> {
+    root.iter().map(|z| z * z).collect()
 }
 
 impl CostFunction for &Squares {
@@ -89,7 +98,10 @@ impl CostFunction for &Squares {
                 "no better point within the limit of evaluations",
             ));
         }
-        let cost = self.residuals(root).iter().map(|r| 0.5 * r * r).sum();
+        let x = squared(root);
+        let slopes = self.slopes(&x);
+        let both = slopes.iter().zip(&self.slope);
+        let cost = both.zip(&x).map(|((a, b), x)| 0.5 * x * (a - b)).sum();
         let mut best = self.best.borrow_mut();
         if cost < best.0 {
             *best = (cost, root.clone());
@@ -103,13 +115,12 @@ impl Gradient for &Squares {
     type Gradient = Vec<f64>;
 
     fn gradient(&self, root: &Vec<f64>) -> Result<Vec<f64>, Error> {
-        let mut gradient = vec![0.0; root.len()];
-        for (row, residual) in self.rows.iter().zip(self.residuals(root)) {
-            for ((slope, a), z) in gradient.iter_mut().zip(row).zip(root) {
-                *slope += 2.0 * residual * a * z;
-            }
-        }
-        Ok(gradient)
+        let slopes = self.slopes(&squared(root));
+        Ok(slopes
+            .iter()
+            .zip(root)
+            .map(|(slope, z)| 2.0 * slope * z)
+            .collect())
     }
 }
 

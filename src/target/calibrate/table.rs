@@ -2,8 +2,10 @@
 
 use std::collections::HashMap;
 
-use super::Work;
-use crate::target::Term;
+use crate::{
+    graph::{Graph, text},
+    target::{Target, Term, Work, cpu_work},
+};
 
 /// One measured network.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,6 +23,8 @@ pub struct Measurement {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Measurements {
     pub count: Count,
+    /// Whether rows were computed by a model of the core, as `kind` says, and not seen.
+    pub is_estimated: bool,
     pub rows: Vec<Measurement>,
 }
 
@@ -73,7 +77,7 @@ pub enum TableError {
 }
 
 /// Columns that are not terms. `note`, `chip` and `kind` are for readers.
-const COLUMNS: [&str; 11] = [
+const COLUMNS: [&str; 12] = [
     "name",
     "family",
     "chip",
@@ -83,23 +87,28 @@ const COLUMNS: [&str; 11] = [
     "cycles",
     "instructions",
     "model",
+    "network",
     "source",
     "note",
 ];
 
 impl Measurements {
-    /// Reads a table; `model` turns the text of a row's `model` column into the work of that network.
+    /// Reads a table; `model` finds the network that a row's `model` column names.
+    ///
+    /// Work is counted as on `target`. Where rows have both, `wanted` says what is read; else it is cycles.
     pub fn parse(
         text: &str,
         file: &str,
-        model: &dyn Fn(&str) -> Result<Work, String>,
+        wanted: Option<Count>,
+        target: &Target,
+        model: &dyn Fn(&str) -> Result<Graph, String>,
     ) -> Result<Measurements, TableError> {
         let (header, records) = rows(text, file)?;
         check_columns(&header, file)?;
         let mut measurements = Vec::new();
         let mut counts = Vec::new();
         for row in row_views(&header, &records, file) {
-            let (count, value) = row.count()?;
+            let (count, value) = row.count(wanted)?;
             counts.push(count);
             if count != counts[0] {
                 return Err(row.no_count());
@@ -107,7 +116,7 @@ impl Measurements {
             measurements.push(Measurement {
                 name: row.text("name")?,
                 family: row.text("family")?,
-                work: row.work(model)?,
+                work: row.work(target, model)?,
                 count: value,
                 source: row.text("source")?,
             });
@@ -115,6 +124,9 @@ impl Measurements {
         match counts.first() {
             Some(&count) => Ok(Measurements {
                 count,
+                is_estimated: row_views(&header, &records, file)
+                    .iter()
+                    .any(Row::is_estimated),
                 rows: measurements,
             }),
             None => Err(TableError::NoRows {
@@ -175,7 +187,10 @@ pub(super) fn require_column(
 }
 
 fn check_columns(header: &csv::StringRecord, file: &str) -> Result<(), TableError> {
-    let terms = || Term::ALL.into_iter().filter(|term| !term.is_front_end());
+    let terms = || {
+        let terms = Term::ALL.iter().copied();
+        terms.filter(|term| !term.is_front_end())
+    };
     let known = || COLUMNS.into_iter().chain(terms().map(Term::key));
     if let Some(column) = header
         .iter()
@@ -231,19 +246,27 @@ impl Row<'_> {
         }
     }
 
-    fn count(&self) -> Result<(Count, f64), TableError> {
+    fn count(&self, wanted: Option<Count>) -> Result<(Count, f64), TableError> {
         let latency = match (self.number("latency_ms")?, self.number("clock_mhz")?) {
             (Some(ms), Some(mhz)) => Some(ms * mhz * 1e3),
             _ => None,
         };
         let cycles = self.number("cycles")?.or(latency);
-        match (cycles, self.number("instructions")?) {
-            (Some(cycles), None) if cycles > 0.0 => Ok((Count::Cycles, cycles)),
-            (None, Some(instructions)) if instructions > 0.0 => {
-                Ok((Count::Instructions, instructions))
-            }
+        let instructions = self.number("instructions")?;
+        let (count, value) = match wanted {
+            Some(Count::Cycles) => (Count::Cycles, cycles),
+            Some(Count::Instructions) => (Count::Instructions, instructions),
+            None if cycles.is_some() => (Count::Cycles, cycles),
+            None => (Count::Instructions, instructions),
+        };
+        match value {
+            Some(value) if value > 0.0 => Ok((count, value)),
             _ => Err(self.no_count()),
         }
+    }
+
+    fn is_estimated(&self) -> bool {
+        self.cells.get("kind") == Some(&"estimated")
     }
 
     fn no_count(&self) -> TableError {
@@ -253,18 +276,39 @@ impl Row<'_> {
         }
     }
 
-    fn work(&self, model: &dyn Fn(&str) -> Result<Work, String>) -> Result<Work, TableError> {
-        if let Some(name) = self.cells.get("model").filter(|name| !name.is_empty()) {
-            return model(name).map_err(|message| TableError::Model {
+    /// Work of the network that is named (`model`), written out (`network`), or counted in columns of its own.
+    fn work(
+        &self,
+        target: &Target,
+        model: &dyn Fn(&str) -> Result<Graph, String>,
+    ) -> Result<Work, TableError> {
+        let cell = |column| self.cells.get(column).filter(|text| !text.is_empty());
+        let graph = match (cell("model"), cell("network")) {
+            (Some(name), _) => Some(model(name)),
+            (None, Some(network)) => Some(text::parse(network).map_err(|e| e.to_string())),
+            (None, None) => None,
+        };
+        match graph {
+            Some(Ok(graph)) => {
+                let mut work = cpu_work(&graph, target);
+                if self.is_estimated() {
+                    // Such cycles know no memory that weights are fetched from.
+                    work[Term::WeightByte as usize] = 0.0;
+                }
+                Ok(work)
+            }
+            Some(Err(message)) => Err(TableError::Model {
                 file: self.file.to_string(),
                 row: self.row,
                 message,
-            });
+            }),
+            None => {
+                let mut work = [0.0; Term::COUNT];
+                for &term in Term::ALL {
+                    work[term as usize] = self.number(term.key())?.unwrap_or(0.0);
+                }
+                Ok(work)
+            }
         }
-        let mut work = [0.0; Term::COUNT];
-        for term in Term::ALL {
-            work[term as usize] = self.number(term.key())?.unwrap_or(0.0);
-        }
-        Ok(work)
     }
 }

@@ -5,11 +5,11 @@ use crate::{
 };
 
 /// The table of a profile beside it.
-fn table(name: &str) -> Measurements {
+fn table(name: &str, target: &Target, wanted: Option<Count>) -> Measurements {
     let path = format!("{}/hardware_profiles/{name}", env!("CARGO_MANIFEST_DIR"));
     let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{path}: {e}"));
     let model = |_: &str| Err("no models here".to_string());
-    Measurements::parse(&text, name, &model).unwrap_or_else(|e| panic!("{e}"))
+    Measurements::parse(&text, name, wanted, target, &model).unwrap_or_else(|e| panic!("{e}"))
 }
 
 fn groups(texts: &[String]) -> Vec<Group> {
@@ -26,7 +26,7 @@ fn shipped_profiles_are_what_their_tables_give() {
         let Some(calibration) = &target.calibration else {
             continue;
         };
-        let measurements = table(&calibration.table);
+        let measurements = table(&calibration.table, target, None);
         let fit = calibrate(&measurements.rows, &groups(&calibration.terms), target).unwrap();
         let text = calibrated_profile(
             &target.text,
@@ -38,7 +38,7 @@ fn shipped_profiles_are_what_their_tables_give() {
         assert_eq!(text.unwrap(), target.text, "{}", target.name);
         calibrated += 1;
     }
-    assert!(calibrated >= 6, "only {calibrated} profiles are calibrated");
+    assert!(calibrated >= 9, "only {calibrated} profiles are calibrated");
 }
 
 /// Projected coordinate descent: slow, but plainly right.
@@ -137,11 +137,11 @@ fn what_the_data_do_not_carry_is_refused() {
         exact("b1", "b", 4e6, 4e4),
         exact("b2", "b", 5e5, 5e3),
     ];
-    let m7 = find("m7").unwrap();
+    let target = find("m7-xcubeai").unwrap();
     let check = |rows: &[Measurement], terms: &[&str], expected: &str| {
         let groups: Result<Vec<Group>, _> = terms.iter().map(|text| Group::parse(text)).collect();
         let error = groups
-            .and_then(|groups| calibrate(rows, &groups, &m7))
+            .and_then(|groups| calibrate(rows, &groups, &target))
             .unwrap_err();
         assert!(error.to_string().contains(expected), "{error}");
     };
@@ -172,7 +172,7 @@ fn what_the_data_do_not_carry_is_refused() {
     );
     check(&rows, &["fft_point"], "no term of a network");
     let cheap = [rows[0].clone(), measurement("free", "c", 1e6, 1e6, 1e3)];
-    check(&cheap, &["conv_mac"], "already costs 3400000 % of `free`");
+    check(&cheap, &["conv_mac"], "already costs 3340000 % of `free`");
 }
 
 #[test]
@@ -231,7 +231,7 @@ fn suggestions_shrink_the_largest_uncertainty() {
 fn tables_name_what_is_wrong_with_them() {
     let check = |text: &str, expected: &str| {
         let model = |name: &str| Err(format!("`{name}` is not a trial"));
-        let message = match Measurements::parse(text, "t.csv", &model) {
+        let message = match Measurements::parse(text, "t.csv", None, &find("m7").unwrap(), &model) {
             Ok(measurements) => format!("{measurements:?}"),
             Err(error) => error.to_string(),
         };
@@ -269,6 +269,10 @@ fn tables_name_what_is_wrong_with_them() {
         "row 3: give `cycles`",
     );
     check(
+        "name,family,source,cycles,network\nn,f,s,4,8x8x1; cnov\n",
+        "row 2: `cnov` is no operator",
+    );
+    check(
         "# a note\nname,family,source,latency_ms,clock_mhz,op\nn,f,s,2,100,3\n",
         "count: 200000.0",
     );
@@ -281,7 +285,8 @@ fn tables_name_what_is_wrong_with_them() {
 proptest::proptest! {
     #[test]
     fn any_table_is_read_or_refused(text in "(name|family|source|cycles|op|,|\n|#|\"|[0-9a-z.-]{0,4}){0,40}") {
-        let _ = Measurements::parse(&text, "t.csv", &|_| Err(String::new()));
+        let m7 = find("m7").unwrap();
+        let _ = Measurements::parse(&text, "t.csv", None, &m7, &|_| Err(String::new()));
     }
 }
 
@@ -300,7 +305,12 @@ fn shipped_fit(name: &str) -> Fit {
     let target = find(name).unwrap();
     let calibration = target.calibration.as_ref().expect("a calibrated profile");
     let groups = groups(&calibration.terms);
-    calibrate(&table(&calibration.table).rows, &groups, &target).unwrap()
+    calibrate(
+        &table(&calibration.table, &target, None).rows,
+        &groups,
+        &target,
+    )
+    .unwrap()
 }
 
 #[test]
@@ -330,6 +340,24 @@ fn families_left_out_are_predicted_within_the_bars() {
     check("stm32h747-xcubeai-10", 0.10);
     check("apollo510", 0.15);
     check("alif-e7-hp", 0.15);
+    // Cycles that LLVM schedules, of layers of one kernel size predicted from the others.
+    check("stm32h743-nas", 0.10);
+    check("alif-e7-hp-nas", 0.10);
+}
+
+#[test]
+fn loops_of_our_kernels_give_their_instructions() {
+    let check = |name: &str| {
+        let target = find(name).unwrap();
+        let calibration = target.calibration.as_ref().unwrap();
+        let rows = table(&calibration.table, &target, Some(Count::Instructions)).rows;
+        let fit = calibrate(&rows, &groups(&calibration.terms), &target).unwrap();
+        // Single layers, small ones too, all residues of the loops; whole networks are nearer (`cargo bench --bench counts`).
+        println!("{name}: leave-one-out {:.1} %", 100.0 * fit.leave_one_out());
+        assert!(fit.leave_one_out() <= 0.03, "{name}");
+    };
+    check("stm32h743-nas");
+    check("alif-e7-hp-nas");
 }
 
 #[test]
@@ -341,11 +369,14 @@ fn networks_outside_every_fit_lie_within_the_bars() {
             let sum: f64 = terms.map(|(&term, c)| c.value * work[term as usize]).sum();
             sum * target.cpu.whole_network.value
         };
-        let errors = table(networks).rows.into_iter().map(|network| {
-            let error = cycles(&network.work) / network.count - 1.0;
-            println!("{name}: {}: {:+.1} %", network.name, 100.0 * error);
-            error.abs()
-        });
+        let errors = table(networks, &target, None)
+            .rows
+            .into_iter()
+            .map(|network| {
+                let error = cycles(&network.work) / network.count - 1.0;
+                println!("{name}: {}: {:+.1} %", network.name, 100.0 * error);
+                error.abs()
+            });
         assert!(mean(errors) <= bar);
     };
     check("apollo510", "calibration/m55-networks.csv", 0.15);

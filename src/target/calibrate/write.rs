@@ -28,9 +28,10 @@ pub fn calibrated_profile(
     document["name"] = toml_edit::value(name);
     let cycles = &mut document["cpu"]["cycles"];
     let lfo_percent = 100.0 * fit.root_mean_square();
-    let kind = match measurements.count {
-        Count::Cycles => "measurements",
-        Count::Instructions => "instruction counts",
+    let kind = match (measurements.count, measurements.is_estimated) {
+        (Count::Cycles, false) => "measurements",
+        (Count::Cycles, true) => "estimates of cycles",
+        (Count::Instructions, _) => "instruction counts",
     };
     for (idx, group) in fit.groups.iter().enumerate() {
         let error = match fit.is_tested[idx] {

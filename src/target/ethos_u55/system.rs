@@ -2,7 +2,8 @@
 
 use crate::{
     graph::Shape,
-    target::profile::{Npu, Port, WeightMemory},
+    space::WeightMemory,
+    target::profile::{Npu, Port},
 };
 
 /// What differs between U55-32, -64, -128 and -256.

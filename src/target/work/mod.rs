@@ -1,0 +1,96 @@
+//! Amounts of CPU work of operators, by [`Term`]: what the cycles of a profile are linear in.
+//!
+//! Kernels of others are counted by their layers ([`layers`]): multiply-accumulates, outputs, taps. Those of this
+//! project are counted by their loops, which are mirrored here for both cores ([`dsp`], [`mve`]; what has no build
+//! of its own is [`portable`]): passes of the innermost loop with their tails, rows of weights, groups of pixels,
+//! windows that touch a border.
+
+mod dsp;
+mod layers;
+mod mve;
+mod portable;
+
+use std::ops::Range;
+
+use super::{Core, KernelSet, Target, Term};
+use crate::graph::{Graph, Op, Shape, Window};
+
+/// Amounts of CPU work, by [`Term`].
+pub type Work = [f64; Term::COUNT];
+
+/// Adds the work of one operator.
+pub fn add_op(graph: &Graph, op: &Op, target: &Target, work: &mut Work) {
+    work[Term::Op as usize] += 1.0;
+    work[Term::WeightByte as usize] += graph.op_weight_len(op) as f64;
+    let mut add = |term: Term, amount: usize| work[term as usize] += amount as f64;
+    match (target.runtime.kernels, target.cpu.core) {
+        (KernelSet::Others, _) => layers::add_op(graph, op, &mut add),
+        (KernelSet::Nas, Core::CortexM7) => dsp::add_op(graph, op, &mut add),
+        (KernelSet::Nas, Core::CortexM55) => mve::add_op(graph, op, &mut add),
+    }
+}
+
+/// A window that slides over an image, as the kernels see it.
+#[derive(Debug, Clone, Copy)]
+struct Sliding {
+    window: Window,
+    input: Shape,
+    output: Shape,
+    pad: [usize; 2],
+}
+
+/// Output rows or columns in a row whose windows have the same part `taps` of the kernel on the image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Run {
+    count: usize,
+    taps: Range<usize>,
+}
+
+impl Sliding {
+    fn new(graph: &Graph, op: &Op, window: Window) -> Sliding {
+        let input = graph.op_input(op);
+        Sliding {
+            window,
+            input,
+            output: graph.op_output(op),
+            pad: window.pad_before(input),
+        }
+    }
+
+    /// The part of the kernel on the image for an output row (axis 0) or column (axis 1).
+    fn taps(&self, axis: usize, output: usize) -> Range<usize> {
+        let length = [self.input.height, self.input.width][axis];
+        let start = output * self.window.stride[axis];
+        let first = self.pad[axis].saturating_sub(start);
+        let last = (length + self.pad[axis]).saturating_sub(start);
+        first..last.min(self.window.kernel[axis]).max(first)
+    }
+
+    /// All runs along an axis, in order.
+    fn runs(&self, axis: usize) -> Vec<Run> {
+        let length = [self.output.height, self.output.width][axis];
+        let mut runs: Vec<Run> = Vec::new();
+        for output in 0..length {
+            let taps = self.taps(axis, output);
+            match runs.last_mut() {
+                Some(run) if run.taps == taps => run.count += 1,
+                _ => runs.push(Run { count: 1, taps }),
+            }
+        }
+        runs
+    }
+
+    /// Whether the convolution is a product of one vector: one output pixel of a window that is the whole image.
+    fn is_fully_connected(&self) -> bool {
+        self.output.area() == 1
+            && self.window.kernel == [self.input.height, self.input.width]
+            && self.pad == [0, 0]
+    }
+}
+
+/// Lengths of the pieces when `length` is cut every `most`.
+fn pieces(length: usize, most: usize) -> impl Iterator<Item = usize> + Clone {
+    (0..length)
+        .step_by(most)
+        .map(move |start| most.min(length - start))
+}
