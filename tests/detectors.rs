@@ -80,7 +80,6 @@ fn detector(feature: Feature, classes: usize, score_windows: u32) -> Model {
         threshold_gamma: None,
         threshold_quantile: Some(1.0),
         score_windows,
-        pooling: None,
         synthetic: true,
     };
     Model::new(card, network.to_tflite(), network.to_blob()).unwrap()
