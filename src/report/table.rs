@@ -421,7 +421,7 @@ fn rescored(members: &[&ScoredTrial]) -> Option<String> {
         _ => format!("; {once} of {} were trained once", members.len()),
     };
     Some(format!(
-        "Figures are means over {count} further seeds, ± half of their 95 % interval{who}."
+        "Figures are means over {count} seeds, ± half of their 95 % interval{who}."
     ))
 }
 
