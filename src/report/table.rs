@@ -164,7 +164,7 @@ const WIDE_GAP: u16 = 1;
 const NARROW_GAP: u16 = 0;
 
 /// Longer names of spaces are cut.
-const SPACE_CHARACTERS: usize = 16;
+const SPACE_CHARACTERS: usize = 17;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Column {
@@ -421,7 +421,7 @@ fn rescored(members: &[&ScoredTrial]) -> Option<String> {
         _ => format!("; {once} of {} were trained once", members.len()),
     };
     Some(format!(
-        "Figures are means over {count} further seeds, ± half of their 95 % interval{who}."
+        "Figures are means over {count} seeds, ± half of their 95 % interval{who}."
     ))
 }
 

@@ -229,12 +229,12 @@ mod tests {
     fn every_panel_is_there() {
         let heading = Heading {
             name: "p2-mlp",
-            data: "us8k <subset>",
+            data: "us8k-subset",
             synthetic: true,
         };
         let text = svg(SIZE, |canvas| draw(canvas, heading, &example())).unwrap();
         for part in [
-            "p2-mlp on us8k &lt;subset&gt;",
+            "p2-mlp on us8k-subset",
             "synthetic data",
             "official folds: 2 trainings, 8 test clips",
             "called anomalous",

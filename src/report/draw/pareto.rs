@@ -467,6 +467,13 @@ fn draw_legend<DB: DrawingBackend>(
         "Better is up and to the left.".to_string(),
         "AUC is that of the clips that steer the search.".to_string(),
     ];
+    if info
+        .front(target_idx)
+        .iter()
+        .any(|member| member.seeds.is_some())
+    {
+        lines.push("Upright: 95 % interval of the mean over seeds.".to_string());
+    }
     if let Some(target) = target.filter(|target| !target.reference.is_empty()) {
         lines.push("Hypervolume is counted from the point".to_string());
         lines.push(target.show_reference());
