@@ -72,7 +72,7 @@ pub struct Args {
     /// Determines every proposal and every training
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
-    /// How new candidates are proposed: random, evolution or nsga2
+    /// How new candidates are proposed: bayes, evolution, nsga2 or random
     #[arg(long, default_value = "evolution")]
     sampler: SamplerKind,
     /// What is minimised: auc, pauc, latency, ram, flash, energy, macs

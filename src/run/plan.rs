@@ -7,9 +7,9 @@
 
 use std::collections::HashSet;
 
-use super::Search;
+use super::{Objective, Search};
 use crate::{
-    search::{Observation, Observed},
+    search::{Observation, Observed, Preview, Random, Sampler},
     space::{Candidate, Genome},
     target::{Estimate, Excess, estimate},
     units::Rng,
@@ -21,7 +21,7 @@ pub const BLOCK: usize = 8;
 const SURVEY: usize = 6144;
 /// Proposals after which a block ends, whatever it holds.
 const PROPOSALS_PER_BLOCK: usize = 4096;
-/// Genomes that are asked of the sampler at a time.
+/// Genomes that the survey draws at a time.
 const CHUNK: usize = 16;
 
 /// One trial of the plan.
@@ -43,6 +43,10 @@ impl Trial {
     /// Whether some target can take it.
     pub fn fits(&self) -> bool {
         self.excess.iter().any(Option::is_none)
+    }
+
+    fn macs(&self) -> u64 {
+        self.candidate.graph.macs()
     }
 
     /// The excess on the target that it misses by least; `None` where it fits one.
@@ -94,7 +98,7 @@ impl Plan {
         let mut fitting: Vec<Trial> = Vec::new();
         let mut drawn = 0;
         while drawn < SURVEY || (fitting.is_empty() && drawn < PROPOSALS_PER_BLOCK) {
-            for genome in search.sampler.propose(search.spaces, &[], rng, CHUNK) {
+            for genome in Random.propose(search.spaces, &[], &|_| Preview::Taken, rng, CHUNK) {
                 drawn += 1;
                 let candidate = search.spaces.decode(&genome);
                 let key = candidate.key();
@@ -135,21 +139,28 @@ impl Plan {
         let history: Vec<Observation> = self
             .trials
             .iter()
-            .filter(|trial| trial.block + 1 < block)
             .map(|trial| Observation {
                 genome: trial.genome.clone(),
-                result: trial
-                    .result
-                    .clone()
-                    .expect("a block is planned when it is ready"),
+                result: match &trial.result {
+                    // Whether a trial of the block before is done depends on the machine, and must not matter.
+                    _ if trial.block + 1 == block && trial.fits() => {
+                        Observed::Pending(search.known_objectives(&trial.estimates, trial.macs()))
+                    }
+                    result => result.clone().expect("a block is planned when it is ready"),
+                },
             })
             .collect();
         let mut fitting = 0;
-        for _ in 0..PROPOSALS_PER_BLOCK / CHUNK {
-            for genome in search.sampler.propose(search.spaces, &history, rng, CHUNK) {
+        for _ in 0..PROPOSALS_PER_BLOCK / BLOCK {
+            let preview = |genome: &Genome| self.preview(search, genome);
+            let proposed =
+                search
+                    .sampler
+                    .propose(search.spaces, &history, &preview, rng, BLOCK - fitting);
+            for genome in proposed {
                 let candidate = search.spaces.decode(&genome);
                 let key = candidate.key();
-                if fitting < BLOCK && self.seen.insert(key.clone()) {
+                if self.seen.insert(key.clone()) {
                     let trial = cost(search, self.trials.len(), block, genome, key, candidate);
                     fitting += usize::from(trial.fits());
                     self.trials.push(trial);
@@ -160,6 +171,34 @@ impl Plan {
             }
         }
         fitting
+    }
+}
+
+impl Search<'_> {
+    /// Objectives on the target that steers, as shares of their references; `None` where only training can tell.
+    fn known_objectives(&self, estimates: &[Estimate], macs: u64) -> Vec<Option<f64>> {
+        let objectives = self.objectives.iter().zip(&self.references[0]);
+        let share = |(objective, reference): (&Objective, &f64)| match objective {
+            Objective::Cost(metric) => Some(metric.value(&estimates[0], macs) / reference),
+            Objective::Auc | Objective::Pauc => None,
+        };
+        objectives.map(share).collect()
+    }
+}
+
+impl Plan {
+    /// What is known of a genome that is not part of the plan yet.
+    fn preview(&self, search: &Search<'_>, genome: &Genome) -> Preview {
+        let candidate = search.spaces.decode(genome);
+        let key = candidate.key();
+        if self.seen.contains(&key) {
+            return Preview::Taken;
+        }
+        let trial = cost(search, 0, 0, genome.clone(), key, candidate);
+        match trial.least_excess() {
+            Some(excess) => Preview::Over(excess.total()),
+            None => Preview::Fits(search.known_objectives(&trial.estimates, trial.macs())),
+        }
     }
 }
 

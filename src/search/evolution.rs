@@ -1,6 +1,6 @@
 //! Aging evolution with random Chebyshev weights.
 
-use super::{Observation, Sampler, excess, objectives, propose_unknown};
+use super::{Observation, Preview, Sampler, excess, objectives, propose_unknown};
 use crate::{
     space::{Genome, Spaces},
     units::Rng,
@@ -35,6 +35,7 @@ impl Sampler for Evolution {
         &self,
         spaces: &Spaces,
         history: &[Observation],
+        _: &dyn Fn(&Genome) -> Preview,
         rng: &mut Rng,
         count: usize,
     ) -> Vec<Genome> {

@@ -3,8 +3,10 @@
 //! A [`Sampler`] takes what is known ([`Observation`]s, oldest first) and proposes genomes. It keeps no state,
 //! so a search that is resumed proposes what the uninterrupted one would have proposed.
 
+mod bayes;
 mod changes;
 mod evolution;
+mod gaussian;
 mod nsga2;
 mod pareto;
 #[cfg(test)]
@@ -13,6 +15,7 @@ mod tests;
 use std::{collections::HashSet, fmt, str::FromStr};
 
 pub use self::{
+    bayes::Bayes,
     evolution::Evolution,
     nsga2::Nsga2,
     pareto::{hypervolume, pareto_front},
@@ -38,17 +41,32 @@ pub enum Observed {
     /// Over budget by this share of the budget (0.5 = 50 % over), summed over the budgets; never trained.
     Rejected(f64),
     Failed,
+    /// In training; the objectives that are known beforehand.
+    Pending(Vec<Option<f64>>),
+}
+
+/// What is known of a genome without training it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Preview {
+    /// Over budget, as [`Observed::Rejected`] says by how much.
+    Over(f64),
+    /// Its network is known under another genome.
+    Taken,
+    /// The objectives as [`Observed::Scored`] has them; `None` where only training can tell.
+    Fits(Vec<Option<f64>>),
 }
 
 /// A rule that turns what is known into what to try next.
 pub trait Sampler: Sync {
-    /// Proposes exactly `count` genomes, from nothing but `history` (oldest first) and `rng`.
+    /// Proposes exactly `count` genomes, from nothing but `history` (oldest first), what `preview` knows of any genome,
+    /// and `rng`.
     ///
     /// Genomes that are not in `history` are preferred; a space that is used up repeats itself.
     fn propose(
         &self,
         spaces: &Spaces,
         history: &[Observation],
+        preview: &dyn Fn(&Genome) -> Preview,
         rng: &mut Rng,
         count: usize,
     ) -> Vec<Genome>;
@@ -60,18 +78,20 @@ pub enum SamplerKind {
     Random,
     Evolution,
     Nsga2,
+    Bayes,
 }
 
 /// A name that no sampler has.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a sampler; choose random, evolution or nsga2")]
+#[error("`{0}` is not a sampler; choose random, evolution, nsga2 or bayes")]
 pub struct UnknownSampler(String);
 
 impl SamplerKind {
-    pub const ALL: [SamplerKind; 3] = [
+    pub const ALL: [SamplerKind; 4] = [
         SamplerKind::Random,
         SamplerKind::Evolution,
         SamplerKind::Nsga2,
+        SamplerKind::Bayes,
     ];
 
     /// The sampler of this name with its default settings.
@@ -80,6 +100,7 @@ impl SamplerKind {
             SamplerKind::Random => Box::new(Random),
             SamplerKind::Evolution => Box::new(Evolution::DEFAULT),
             SamplerKind::Nsga2 => Box::new(Nsga2::DEFAULT),
+            SamplerKind::Bayes => Box::new(Bayes::DEFAULT),
         }
     }
 
@@ -88,6 +109,7 @@ impl SamplerKind {
             SamplerKind::Random => "random",
             SamplerKind::Evolution => "evolution",
             SamplerKind::Nsga2 => "nsga2",
+            SamplerKind::Bayes => "bayes",
         }
     }
 }
@@ -117,6 +139,7 @@ impl Sampler for Random {
         &self,
         spaces: &Spaces,
         history: &[Observation],
+        _: &dyn Fn(&Genome) -> Preview,
         rng: &mut Rng,
         count: usize,
     ) -> Vec<Genome> {

@@ -1,6 +1,6 @@
 //! NSGA-II with constraint domination.
 
-use super::{Observation, Sampler, excess, objectives, pareto_front, propose_unknown};
+use super::{Observation, Preview, Sampler, excess, objectives, pareto_front, propose_unknown};
 use crate::{
     space::{Genome, Spaces},
     units::Rng,
@@ -37,6 +37,7 @@ impl Sampler for Nsga2 {
         &self,
         spaces: &Spaces,
         history: &[Observation],
+        _: &dyn Fn(&Genome) -> Preview,
         rng: &mut Rng,
         count: usize,
     ) -> Vec<Genome> {

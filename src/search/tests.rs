@@ -18,7 +18,8 @@ fn run(
     let mut history: Vec<Observation> = Vec::new();
     while history.len() < n_trials {
         let mut rng = Rng::new(seed, history.len() as u64);
-        let proposed = sampler.propose(spaces, &history, &mut rng, BLOCK);
+        let preview = |genome: &Genome| preview(&evaluate(&spaces.encode(genome)));
+        let proposed = sampler.propose(spaces, &history, &preview, &mut rng, BLOCK);
         assert_eq!(proposed.len(), BLOCK);
         for genome in proposed {
             let bytes = spaces.encode(&genome);
@@ -29,6 +30,18 @@ fn run(
     }
     history.truncate(n_trials);
     history
+}
+
+/// All but the first objective is known before a training.
+fn preview(result: &Observed) -> Preview {
+    match result {
+        Observed::Rejected(excess) => Preview::Over(*excess),
+        Observed::Scored(objectives) => {
+            let known = |(idx, value): (usize, &f64)| (idx > 0).then_some(*value);
+            Preview::Fits(objectives.iter().enumerate().map(known).collect())
+        }
+        Observed::Failed | Observed::Pending(_) => Preview::Fits(vec![]),
+    }
 }
 
 /// Runs `check` once for every sampler.
@@ -46,7 +59,7 @@ fn names_read_and_print() {
     let message = "tpe".parse::<SamplerKind>().unwrap_err().to_string();
     assert_eq!(
         message,
-        "`tpe` is not a sampler; choose random, evolution or nsga2"
+        "`tpe` is not a sampler; choose random, evolution, nsga2 or bayes"
     );
 }
 
@@ -60,7 +73,8 @@ fn proposals_depend_only_on_history_and_seed() {
         assert_eq!(first, run(sampler, &spaces, &evaluate, 1, 120), "{kind}");
         assert_ne!(first, run(sampler, &spaces, &evaluate, 2, 120), "{kind}");
         // Resuming after any whole block gives what the uninterrupted search proposed.
-        let resumed = sampler.propose(&spaces, &first[..64], &mut Rng::new(1, 64), 8);
+        let known = |genome: &Genome| preview(&evaluate(&spaces.encode(genome)));
+        let resumed = sampler.propose(&spaces, &first[..64], &known, &mut Rng::new(1, 64), 8);
         let proposed: Vec<Genome> = first[64..72].iter().map(|o| o.genome.clone()).collect();
         assert_eq!(resumed, proposed, "{kind}");
     });
@@ -91,12 +105,15 @@ fn any_count_from_any_history() {
     each(|kind, sampler| {
         for (idx, evaluate) in histories.iter().enumerate() {
             let history = run(sampler, &spaces, evaluate, 1, 80);
+            let known = |genome: &Genome| preview(&evaluate(&spaces.encode(genome)));
             for (count, history) in [(0, &history[..]), (1, &history[..]), (200, &history[..20])] {
-                let proposed = sampler.propose(&spaces, history, &mut Rng::new(1, 0), count);
+                let mut rng = Rng::new(1, 0);
+                let proposed = sampler.propose(&spaces, history, &known, &mut rng, count);
                 assert_eq!(proposed.len(), count, "{kind}, history {idx}");
             }
         }
-        let proposed = sampler.propose(&spaces, &[], &mut Rng::new(1, 0), 300);
+        let unknown = |_: &Genome| Preview::Fits(vec![None; 2]);
+        let proposed = sampler.propose(&spaces, &[], &unknown, &mut Rng::new(1, 0), 300);
         assert_eq!(proposed.len(), 300, "{kind}, empty history");
     });
 }

@@ -1,0 +1,315 @@
+//! Bayesian optimisation: a model of what only training can tell, beside costs that are known beforehand.
+
+use std::collections::{HashMap, HashSet};
+
+use super::{
+    Evolution, Observation, Observed, Preview, Sampler, gaussian::GaussianProcess, hypervolume,
+    objectives, pareto_front, propose_unknown,
+};
+use crate::{
+    space::{Genome, Spaces},
+    units::Rng,
+};
+
+/// Proposes the networks that promise most hypervolume.
+///
+/// A Gaussian process predicts the logarithm of every objective that takes training (1 - AUC, say) from the axes of
+/// the genome and the logarithms of the costs; the costs themselves are no guess. Of a pool of random genomes and
+/// of mutants of the front, those over budget fall away, and the best by expected hypervolume improvement is taken,
+/// then the next as if the first had turned out as expected (Emmerich, 2006; the "kriging believer" of Ginsbourger,
+/// Le Riche, Carraro, 2010). Networks in training are believed in the same way. Before there are results, it samples
+/// at random; where nothing fits, it goes towards the budget by [`Evolution`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bayes {
+    /// Results below which proposals are random.
+    pub initial: usize,
+    /// Genomes to choose from, half of them random.
+    pub pool: usize,
+    /// Results that the model is fitted to, the latest.
+    pub fitted: usize,
+}
+
+impl Bayes {
+    /// The pool is a hundred times what a block trains; fitting more results takes longer than it brings.
+    pub const DEFAULT: Bayes = Bayes {
+        initial: 4,
+        pool: 1024,
+        fitted: 256,
+    };
+}
+
+/// Candidates whose promise is followed from choice to choice: it can only fall.
+const SHORTLIST: usize = 128;
+/// Quantiles of the standard normal distribution at the middles of eight equal shares.
+const QUANTILES: [f64; 8] = [
+    -1.534_121, -0.887_147, -0.488_776, -0.157_311, 0.157_311, 0.488_776, 0.887_147, 1.534_121,
+];
+/// Objectives are taken as at least this before the logarithm.
+const LEAST: f64 = 1e-4;
+
+impl Sampler for Bayes {
+    fn propose(
+        &self,
+        spaces: &Spaces,
+        history: &[Observation],
+        preview: &dyn Fn(&Genome) -> Preview,
+        rng: &mut Rng,
+        count: usize,
+    ) -> Vec<Genome> {
+        let scored: Vec<(&Genome, &[f64])> = history
+            .iter()
+            .filter_map(|seen| objectives(seen).map(|values| (&seen.genome, values)))
+            .filter(|(_, values)| values.iter().all(|value| value.is_finite()))
+            .collect();
+        if !history.is_empty() && scored.is_empty() {
+            return Evolution::DEFAULT.propose(spaces, history, preview, rng, count);
+        }
+        if scored.len() < self.initial {
+            return propose_unknown(spaces, history, rng, count, |_, rng| spaces.random(rng));
+        }
+        let pool = self.pool(spaces, history, &scored, preview, rng);
+        let mut chosen = match Model::new(self, spaces, history, &scored, &pool) {
+            Some(model) => model.choose(pool, count),
+            None => Vec::new(),
+        };
+        if chosen.len() < count {
+            let rest = count - chosen.len();
+            let proposed = Evolution::DEFAULT.propose(spaces, history, preview, rng, rest);
+            chosen.extend(proposed);
+        }
+        chosen
+    }
+}
+
+/// A genome that fits, and those of its objectives that are known.
+struct Entrant {
+    genome: Genome,
+    known: Vec<Option<f64>>,
+}
+
+impl Bayes {
+    /// Genomes that are new and fit: random ones, and mutants of the front up to three steps away.
+    fn pool(
+        &self,
+        spaces: &Spaces,
+        history: &[Observation],
+        scored: &[(&Genome, &[f64])],
+        preview: &dyn Fn(&Genome) -> Preview,
+        rng: &mut Rng,
+    ) -> Vec<Entrant> {
+        let values: Vec<&[f64]> = scored.iter().map(|(_, values)| *values).collect();
+        let front = pareto_front(&values);
+        let mut seen: HashSet<Genome> = history.iter().map(|seen| seen.genome.clone()).collect();
+        let mut pool = Vec::new();
+        for draw in 0..self.pool {
+            let genome = match draw % 2 {
+                0 => spaces.random(rng),
+                _ => {
+                    let parent = scored[front[rng.below(front.len())]].0.clone();
+                    (0..1 + rng.below(3)).fold(parent, |genome, _| spaces.mutate(&genome, rng))
+                }
+            };
+            if seen.insert(genome.clone())
+                && let Preview::Fits(known) = preview(&genome)
+            {
+                pool.push(Entrant { genome, known });
+            }
+        }
+        pool
+    }
+}
+
+/// What is known of the objectives, at the moment of one choice.
+struct Model<'a> {
+    features: Features<'a>,
+    /// Per objective: a model of its logarithm, or `None` where it is known beforehand.
+    processes: Vec<Option<GaussianProcess>>,
+    /// Objectives of what is on the front, or believed to be.
+    front: Vec<Vec<f64>>,
+}
+
+impl<'a> Model<'a> {
+    /// `None` where there is nothing to choose from.
+    fn new(
+        settings: &Bayes,
+        spaces: &'a Spaces,
+        history: &[Observation],
+        scored: &[(&Genome, &[f64])],
+        pool: &[Entrant],
+    ) -> Option<Model<'a>> {
+        let first = pool.first()?;
+        // What a preview knows decides; results of another shape are no help.
+        let n_objectives = first.known.len().max(scored.last()?.1.len());
+        let is_known = |idx: usize| first.known.get(idx).is_some_and(Option::is_some);
+        let known: Vec<usize> = (0..n_objectives).filter(|idx| is_known(*idx)).collect();
+        let features = Features::new(spaces, known);
+        let fitting: Vec<_> = scored
+            .iter()
+            .filter(|(_, values)| values.len() == n_objectives)
+            .collect();
+        let latest = &fitting[fitting.len().saturating_sub(settings.fitted)..];
+        if latest.is_empty() {
+            return None;
+        }
+        let points: Vec<Vec<f64>> = latest
+            .iter()
+            .map(|(genome, values)| features.of(genome, |idx| values.get(idx).copied()))
+            .collect();
+        let process = |idx: usize| {
+            let logarithms: Vec<f64> = latest
+                .iter()
+                .map(|(_, values)| values[idx].max(LEAST).ln())
+                .collect();
+            (!is_known(idx)).then(|| GaussianProcess::fit(points.clone(), &logarithms))
+        };
+        let values: Vec<&[f64]> = fitting.iter().map(|(_, values)| *values).collect();
+        let front = pareto_front(&values);
+        let mut model = Model {
+            features,
+            processes: (0..n_objectives).map(process).collect(),
+            front: front.into_iter().map(|idx| values[idx].to_vec()).collect(),
+        };
+        for seen in history {
+            if let Observed::Pending(known) = &seen.result {
+                model.believe(&seen.genome, known);
+            }
+        }
+        Some(model)
+    }
+
+    /// Up to `count` of the pool, one after the other.
+    fn choose(mut self, pool: Vec<Entrant>, count: usize) -> Vec<Genome> {
+        let mut entrants: Vec<(f64, Entrant)> = pool
+            .into_iter()
+            .map(|entrant| (self.promise(&entrant), entrant))
+            .collect();
+        // Stable, so that equal promises keep the order in which they were drawn.
+        entrants.sort_by(|a, b| b.0.total_cmp(&a.0));
+        entrants.truncate(SHORTLIST.max(count));
+        let mut chosen = Vec::new();
+        while chosen.len() < count && !entrants.is_empty() {
+            let best = (0..entrants.len())
+                .reduce(|best, idx| {
+                    if entrants[idx].0 > entrants[best].0 {
+                        idx
+                    } else {
+                        best
+                    }
+                })
+                .expect("some are left");
+            let (_, entrant) = entrants.remove(best);
+            self.believe(&entrant.genome, &entrant.known);
+            chosen.push(entrant.genome);
+            for (promise, entrant) in &mut entrants {
+                *promise = self.promise(entrant);
+            }
+        }
+        chosen
+    }
+
+    /// Expected hypervolume improvement, and a grain of curiosity where none is to be expected.
+    fn promise(&self, entrant: &Entrant) -> f64 {
+        let predictions = self.predictions(&entrant.genome, &entrant.known);
+        let reference = vec![1.0; predictions.len()];
+        let volume = |front: &[Vec<f64>]| hypervolume(front, &reference);
+        let now = volume(&self.front);
+        let mut front = self.front.clone();
+        let mut gain = 0.0;
+        for quantile in QUANTILES {
+            // Objectives that take training are good or bad together, as AUC and pAUC are.
+            front.push(at_quantile(&predictions, quantile));
+            gain += (volume(&front) - now).max(0.0) / QUANTILES.len() as f64;
+            front.pop();
+        }
+        let doubt: f64 = predictions.iter().map(|(_, deviation)| deviation).sum();
+        gain + 1e-9 * doubt
+    }
+
+    /// Takes it that a network turns out as expected.
+    fn believe(&mut self, genome: &Genome, known: &[Option<f64>]) {
+        let predictions = self.predictions(genome, known);
+        self.front.push(at_quantile(&predictions, 0.0));
+        let kept = pareto_front(&self.front);
+        self.front = kept
+            .into_iter()
+            .map(|idx| self.front[idx].clone())
+            .collect();
+        let point = self
+            .features
+            .of(genome, |idx| known.get(idx).copied().flatten());
+        for process in self.processes.iter_mut().flatten() {
+            process.believe(&point);
+        }
+    }
+
+    /// Per objective, the logarithm's mean and deviation.
+    fn predictions(&self, genome: &Genome, known: &[Option<f64>]) -> Vec<(f64, f64)> {
+        let known = |idx: usize| known.get(idx).copied().flatten();
+        let point = self.features.of(genome, known);
+        let objectives = self.processes.iter().enumerate();
+        objectives
+            .map(|(idx, process)| match process {
+                Some(process) => process.predict(&point),
+                None => (known(idx).unwrap_or(1.0).max(LEAST).ln(), 0.0),
+            })
+            .collect()
+    }
+}
+
+fn at_quantile(predictions: &[(f64, f64)], quantile: f64) -> Vec<f64> {
+    let value = |(mean, deviation): &(f64, f64)| (mean + quantile * deviation).exp();
+    predictions.iter().map(value).collect()
+}
+
+/// What the model sees of a genome: its space, the place of each axis' value among the values, and the costs.
+struct Features<'a> {
+    spaces: &'a Spaces,
+    /// Objectives that are known beforehand.
+    known: Vec<usize>,
+    /// Axes of one name are one dimension in all spaces; the n-th of a name is another than the first.
+    dims: HashMap<(&'static str, usize), usize>,
+}
+
+impl<'a> Features<'a> {
+    fn new(spaces: &'a Spaces, known: Vec<usize>) -> Features<'a> {
+        let mut dims = HashMap::new();
+        for space in spaces.spaces() {
+            for name in named(space.axes.iter().map(|axis| axis.name)) {
+                let next = dims.len();
+                dims.entry(name).or_insert(next);
+            }
+        }
+        Features {
+            spaces,
+            known,
+            dims,
+        }
+    }
+
+    fn of(&self, genome: &Genome, known: impl Fn(usize) -> Option<f64>) -> Vec<f64> {
+        let n_spaces = self.spaces.spaces().len();
+        let mut features = vec![0.0; self.dims.len()];
+        let places = self.spaces.places(genome);
+        let names = named(places.iter().map(|(name, _)| *name));
+        for (name, (_, place)) in names.into_iter().zip(&places) {
+            features[self.dims[&name]] = *place;
+        }
+        let own = self.spaces.encode(genome)[0];
+        features.extend((0..n_spaces).map(|space| f64::from(u8::from(usize::from(own) == space))));
+        let cost = |idx: &usize| known(*idx).unwrap_or(1.0).max(LEAST).ln();
+        features.extend(self.known.iter().map(cost));
+        features
+    }
+}
+
+/// Names with how often each has come before.
+fn named(names: impl Iterator<Item = &'static str>) -> Vec<(&'static str, usize)> {
+    let mut counts: HashMap<&str, usize> = HashMap::new();
+    names
+        .map(|name| {
+            let count = counts.entry(name).or_default();
+            *count += 1;
+            (name, *count - 1)
+        })
+        .collect()
+}
