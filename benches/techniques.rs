@@ -35,17 +35,9 @@ const TECHNIQUES: &[Technique] = &[
     ("noise 0.6", |t| t.recipe.noise = 0.6),
     ("noise 1", |t| t.recipe.noise = 1.0),
     ("label smoothing 0.1", |t| t.recipe.label_smoothing = 0.1),
-    ("weight decay 0.01", |t| t.recipe.weight_decay = 0.01),
-    ("weight decay 0.1", |t| t.recipe.weight_decay = 0.1),
-    ("weight decay 0.5", |t| t.recipe.weight_decay = 0.5),
     ("mixed and masked", |t| {
         masks(t, 0.3);
         t.recipe.mix_up = 0.5;
-    }),
-    ("mixed, masked, decayed", |t| {
-        masks(t, 0.3);
-        t.recipe.mix_up = 0.5;
-        t.recipe.weight_decay = 0.1;
     }),
 ];
 

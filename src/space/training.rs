@@ -35,8 +35,6 @@ pub struct Recipe {
     pub noise: f32,
     /// Probability that a classifier's targets share out evenly over all classes.
     pub label_smoothing: f32,
-    /// Share of the learning rate by which every weight shrinks in a step (Loshchilov and Hutter, 2019).
-    pub weight_decay: f32,
 }
 
 fn usual_patience() -> usize {
@@ -67,7 +65,6 @@ impl Training {
             ("mask_bands", recipe.mask_bands),
             ("noise", recipe.noise),
             ("label_smoothing", recipe.label_smoothing),
-            ("weight_decay", recipe.weight_decay),
         ];
         let (name, value) = shares
             .into_iter()

@@ -14,10 +14,7 @@ pub const EPSILON: f32 = 1e-7;
 
 /// Adam that updates parameters and moments where they lie.
 #[derive(Clone)]
-pub struct FusedAdam {
-    /// Decoupled, as a share of the learning rate (Loshchilov and Hutter, 2019).
-    pub weight_decay: f32,
-}
+pub struct FusedAdam;
 
 impl Optimizer for FusedAdam {
     type State<const D: usize> = AdamState<D>;
@@ -52,7 +49,6 @@ impl Optimizer for FusedAdam {
             (rate / (1.0 - f64::from(BETAS[0]).powi(power))) as f32,
             (1.0 / (1.0 - f64::from(BETAS[1]).powi(power)).sqrt()) as f32,
             EPSILON,
-            1.0 - rate as f32 * self.weight_decay,
         );
         let [parameter, first, second] = values.map(|data| Tensor::from_data(data, &device));
         let momentum = AdaptiveMomentumState::new(time, first, second);

@@ -121,7 +121,7 @@ mod tests {
     /// Window `n` is full of `n + 1`; of two classes, windows take turns.
     fn batch(size: usize) -> Batch {
         let row = |idx: usize| vec![idx as f32 + 1.0; FRAMES * BANDS];
-        let target = |idx: usize| if idx % 2 == 0 { [1.0, 0.0] } else { [0.0, 1.0] };
+        let target = |idx: usize| [[1.0, 0.0], [0.0, 1.0]][idx % 2];
         Batch {
             size,
             inputs: (0..size).flat_map(row).collect(),

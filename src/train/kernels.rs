@@ -215,17 +215,16 @@ multiversion! {
         }
     }
 
-    /// One Adam step (Kingma and Ba 2015, algorithm 1); `rate` and `correction` hold the bias corrections, `kept` is what
-    /// decay leaves of a parameter.
+    /// One Adam step (Kingma and Ba 2015, algorithm 1); `rate` and `correction` hold the bias corrections.
     pub fn adam(
         parameter: &mut [f32], gradient: &[f32], first: &mut [f32], second: &mut [f32],
-        betas: [f32; 2], rate: f32, correction: f32, epsilon: f32, kept: f32,
+        betas: [f32; 2], rate: f32, correction: f32, epsilon: f32,
     ) {
         let moments = first.iter_mut().zip(second);
         for ((parameter, gradient), (first, second)) in parameter.iter_mut().zip(gradient).zip(moments) {
             *first = betas[0] * *first + (1.0 - betas[0]) * gradient;
             *second = betas[1] * *second + (1.0 - betas[1]) * (gradient * gradient);
-            *parameter = kept * *parameter - rate * *first / (second.sqrt() * correction + epsilon);
+            *parameter -= rate * *first / (second.sqrt() * correction + epsilon);
         }
     }
 

@@ -14,7 +14,7 @@ use std::{
 };
 
 use burn::{
-    optim::{AdamWConfig, GradientsParams, ModuleOptimizer},
+    optim::{AdamConfig, GradientsParams, ModuleOptimizer},
     tensor::Device,
 };
 
@@ -267,15 +267,11 @@ impl Fit {
         let fused = options.backend == Backend::Flex;
         let network = Network::new(graph, fused, &mut Rng::new(seed, WEIGHT_STREAM), &device);
         let optimizer = match options.backend {
-            Backend::Flex => FusedAdam {
-                weight_decay: options.recipe.weight_decay,
-            }
-            .into(),
-            _ => AdamWConfig::new()
+            Backend::Flex => FusedAdam.into(),
+            _ => AdamConfig::new()
                 .with_beta_1(adam::BETAS[0])
                 .with_beta_2(adam::BETAS[1])
                 .with_epsilon(adam::EPSILON)
-                .with_weight_decay(options.recipe.weight_decay)
                 .init(),
         };
         Fit {
