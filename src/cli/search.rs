@@ -73,7 +73,7 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
     /// How new candidates are proposed: bayes, evolution, nsga2 or random
-    #[arg(long, default_value = "evolution")]
+    #[arg(long, default_value = "bayes")]
     sampler: SamplerKind,
     /// What is minimised: auc, pauc, latency, ram, flash, energy, macs
     #[arg(long, value_delimiter = ',', default_value = "auc,latency,ram")]
