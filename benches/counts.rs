@@ -23,7 +23,7 @@ use nas::{
     target::{
         Core, Target, Term,
         calibrate::{Count, Fit, Group, Measurements, calibrate},
-        cpu_work, find,
+        cpu_work, estimate, find,
     },
     units::Rng,
 };
@@ -61,8 +61,13 @@ fn compare(count: usize) -> Result<()> {
             let alone = Spaces::new(vec![space], 6);
             let mut rng = Rng::new(11, stream as u64);
             let mut pairs = Vec::new();
-            for _ in 0..each {
-                let graph = alone.decode(&alone.random(&mut rng)).graph;
+            while pairs.len() < each {
+                let candidate = alone.decode(&alone.random(&mut rng));
+                // The board has 512 KiB, and some of it is the program's.
+                if estimate(&candidate, &target).ram_bytes.value > 448.0 * 1024.0 {
+                    continue;
+                }
+                let graph = candidate.graph;
                 let counts = emulator.run(&graph, &mut rng)?;
                 let work = cpu_work(&graph, &target);
                 let cycles = target.cpu.cycles.iter();

@@ -330,17 +330,16 @@ fn a_profile_is_fitted_and_never_overwritten() {
     let counted = tool.folder.path().join("counted.csv");
     let row = format!("name,family,source,instructions,model\nn,f,s,1000000000,{trial}\n");
     fs::write(&counted, row).unwrap();
-    let counted = format!(
-        "calibrate --measurements {} --profile m7",
-        counted.display()
-    );
-    let (code, errors) = failure(&tool.run(&format!("{counted} --terms conv_mac")));
+    // A profile that says itself which terms it is fitted by, and one that does not.
+    let counted = format!("calibrate --measurements {}", counted.display());
+    let (code, errors) = failure(&tool.run(&format!("{counted} --profile m7 --terms conv_mac")));
     assert_eq!(code, Some(2));
     assert!(
         errors.contains("of at least 3 different networks"),
         "{errors}"
     );
-    let (code, errors) = failure(&tool.run(&counted));
+    let unfitted = "stm32h743-tflm-cmsis-nn";
+    let (code, errors) = failure(&tool.run(&format!("{counted} --profile {unfitted}")));
     assert_eq!(code, Some(2));
     assert!(errors.contains("give `--terms`"), "{errors}");
 
