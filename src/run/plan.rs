@@ -7,7 +7,7 @@
 
 use std::collections::HashSet;
 
-use super::{Objective, Search};
+use super::{Search, standing::known_shares};
 use crate::{
     search::{Observation, Observed, Preview, Random, Sampler},
     space::{Candidate, Genome},
@@ -45,8 +45,15 @@ impl Trial {
         self.excess.iter().any(Option::is_none)
     }
 
-    fn macs(&self) -> u64 {
-        self.candidate.graph.macs()
+    /// Objectives on the target that steers; `None` where only training can tell.
+    fn known_objectives(&self, search: &Search<'_>) -> Vec<Option<f64>> {
+        let macs = self.candidate.graph.macs();
+        known_shares(
+            search.objectives,
+            &search.references[0],
+            &self.estimates[0],
+            macs,
+        )
     }
 
     /// The excess on the target that it misses by least; `None` where it fits one.
@@ -144,7 +151,7 @@ impl Plan {
                 result: match &trial.result {
                     // Whether a trial of the block before is done depends on the machine, and must not matter.
                     _ if trial.block + 1 == block && trial.fits() => {
-                        Observed::Pending(search.known_objectives(&trial.estimates, trial.macs()))
+                        Observed::Pending(trial.known_objectives(search))
                     }
                     result => result.clone().expect("a block is planned when it is ready"),
                 },
@@ -172,21 +179,7 @@ impl Plan {
         }
         fitting
     }
-}
 
-impl Search<'_> {
-    /// Objectives on the target that steers, as shares of their references; `None` where only training can tell.
-    fn known_objectives(&self, estimates: &[Estimate], macs: u64) -> Vec<Option<f64>> {
-        let objectives = self.objectives.iter().zip(&self.references[0]);
-        let share = |(objective, reference): (&Objective, &f64)| match objective {
-            Objective::Cost(metric) => Some(metric.value(&estimates[0], macs) / reference),
-            Objective::Auc | Objective::Pauc => None,
-        };
-        objectives.map(share).collect()
-    }
-}
-
-impl Plan {
     /// What is known of a genome that is not part of the plan yet.
     fn preview(&self, search: &Search<'_>, genome: &Genome) -> Preview {
         let candidate = search.spaces.decode(genome);
@@ -197,7 +190,7 @@ impl Plan {
         let trial = cost(search, 0, 0, genome.clone(), key, candidate);
         match trial.least_excess() {
             Some(excess) => Preview::Over(excess.total()),
-            None => Preview::Fits(search.known_objectives(&trial.estimates, trial.macs())),
+            None => Preview::Fits(trial.known_objectives(search)),
         }
     }
 }

@@ -143,6 +143,20 @@ pub(super) fn shares(
     objectives.iter().zip(references).map(share).collect()
 }
 
+/// [`shares`] of a network that is not trained: `None` where only training can tell.
+pub(super) fn known_shares(
+    objectives: &[Objective],
+    references: &[f64],
+    estimate: &Estimate,
+    macs: u64,
+) -> Vec<Option<f64>> {
+    let share = |(objective, reference): (&Objective, &f64)| match objective {
+        Objective::Auc | Objective::Pauc => None,
+        Objective::Cost(metric) => Some(metric.value(estimate, macs) / reference),
+    };
+    objectives.iter().zip(references).map(share).collect()
+}
+
 /// Numbers of the trials that no other dominates, ascending; of equal ones the earliest.
 ///
 /// `points` are objectives as shares of their references. A network that tells anomalies no better than chance

@@ -7,7 +7,7 @@ use super::{
     objectives, pareto_front, propose_unknown,
 };
 use crate::{
-    space::{Genome, Spaces},
+    space::{Axis, Genome, SearchSpace, Spaces},
     units::Rng,
 };
 
@@ -126,6 +126,8 @@ struct Model<'a> {
     processes: Vec<Option<GaussianProcess>>,
     /// Objectives of what is on the front, or believed to be.
     front: Vec<Vec<f64>>,
+    /// Hypervolume of that front.
+    volume: f64,
 }
 
 impl<'a> Model<'a> {
@@ -163,11 +165,15 @@ impl<'a> Model<'a> {
             (!is_known(idx)).then(|| GaussianProcess::fit(points.clone(), &logarithms))
         };
         let values: Vec<&[f64]> = fitting.iter().map(|(_, values)| *values).collect();
-        let front = pareto_front(&values);
+        let front: Vec<Vec<f64>> = pareto_front(&values)
+            .into_iter()
+            .map(|idx| values[idx].to_vec())
+            .collect();
         let mut model = Model {
             features,
             processes: (0..n_objectives).map(process).collect(),
-            front: front.into_iter().map(|idx| values[idx].to_vec()).collect(),
+            volume: volume(&front),
+            front,
         };
         for seen in history {
             if let Observed::Pending(known) = &seen.result {
@@ -210,15 +216,12 @@ impl<'a> Model<'a> {
     /// Expected hypervolume improvement, and a grain of curiosity where none is to be expected.
     fn promise(&self, entrant: &Entrant) -> f64 {
         let predictions = self.predictions(&entrant.genome, &entrant.known);
-        let reference = vec![1.0; predictions.len()];
-        let volume = |front: &[Vec<f64>]| hypervolume(front, &reference);
-        let now = volume(&self.front);
         let mut front = self.front.clone();
         let mut gain = 0.0;
         for quantile in QUANTILES {
             // Objectives that take training are good or bad together, as AUC and pAUC are.
             front.push(at_quantile(&predictions, quantile));
-            gain += (volume(&front) - now).max(0.0) / QUANTILES.len() as f64;
+            gain += (volume(&front) - self.volume).max(0.0) / QUANTILES.len() as f64;
             front.pop();
         }
         let doubt: f64 = predictions.iter().map(|(_, deviation)| deviation).sum();
@@ -234,6 +237,7 @@ impl<'a> Model<'a> {
             .into_iter()
             .map(|idx| self.front[idx].clone())
             .collect();
+        self.volume = volume(&self.front);
         let point = self
             .features
             .of(genome, |idx| known.get(idx).copied().flatten());
@@ -256,6 +260,12 @@ impl<'a> Model<'a> {
     }
 }
 
+/// Hypervolume of objectives that are shares of their references.
+fn volume<P: AsRef<[f64]>>(points: &[P]) -> f64 {
+    let n_objectives = points.first().map_or(0, |point| point.as_ref().len());
+    hypervolume(points, &vec![1.0; n_objectives])
+}
+
 fn at_quantile(predictions: &[(f64, f64)], quantile: f64) -> Vec<f64> {
     let value = |(mean, deviation): &(f64, f64)| (mean + quantile * deviation).exp();
     predictions.iter().map(value).collect()
@@ -266,50 +276,43 @@ struct Features<'a> {
     spaces: &'a Spaces,
     /// Objectives that are known beforehand.
     known: Vec<usize>,
-    /// Axes of one name are one dimension in all spaces; the n-th of a name is another than the first.
-    dims: HashMap<(&'static str, usize), usize>,
+    /// Per space, the dimension of each axis. Axes of one name are one dimension in all spaces; the second of a name in a
+    /// space is another than the first.
+    dims: Vec<Vec<usize>>,
+    n_dims: usize,
 }
 
 impl<'a> Features<'a> {
     fn new(spaces: &'a Spaces, known: Vec<usize>) -> Features<'a> {
-        let mut dims = HashMap::new();
-        for space in spaces.spaces() {
-            for name in named(space.axes.iter().map(|axis| axis.name)) {
-                let next = dims.len();
-                dims.entry(name).or_insert(next);
-            }
-        }
+        let mut dim_of: HashMap<(&str, usize), usize> = HashMap::new();
+        let mut dims_of_space = |space: &SearchSpace| {
+            let mut counts: HashMap<&str, usize> = HashMap::new();
+            let mut dim = |axis: &Axis| {
+                let count = counts.entry(axis.name).or_default();
+                *count += 1;
+                let next = dim_of.len();
+                *dim_of.entry((axis.name, *count)).or_insert(next)
+            };
+            space.axes.iter().map(&mut dim).collect()
+        };
+        let dims = spaces.spaces().iter().map(&mut dims_of_space).collect();
         Features {
             spaces,
             known,
             dims,
+            n_dims: dim_of.len(),
         }
     }
 
     fn of(&self, genome: &Genome, known: impl Fn(usize) -> Option<f64>) -> Vec<f64> {
-        let n_spaces = self.spaces.spaces().len();
-        let mut features = vec![0.0; self.dims.len()];
-        let places = self.spaces.places(genome);
-        let names = named(places.iter().map(|(name, _)| *name));
-        for (name, (_, place)) in names.into_iter().zip(&places) {
-            features[self.dims[&name]] = *place;
+        let space = usize::from(self.spaces.encode(genome)[0]);
+        let mut features = vec![0.0; self.n_dims + self.dims.len()];
+        for (dim, place) in self.dims[space].iter().zip(self.spaces.places(genome)) {
+            features[*dim] = place;
         }
-        let own = self.spaces.encode(genome)[0];
-        features.extend((0..n_spaces).map(|space| f64::from(u8::from(usize::from(own) == space))));
+        features[self.n_dims + space] = 1.0;
         let cost = |idx: &usize| known(*idx).unwrap_or(1.0).max(LEAST).ln();
         features.extend(self.known.iter().map(cost));
         features
     }
-}
-
-/// Names with how often each has come before.
-fn named(names: impl Iterator<Item = &'static str>) -> Vec<(&'static str, usize)> {
-    let mut counts: HashMap<&str, usize> = HashMap::new();
-    names
-        .map(|name| {
-            let count = counts.entry(name).or_default();
-            *count += 1;
-            (name, *count - 1)
-        })
-        .collect()
 }

@@ -4,8 +4,8 @@
 #[derive(Debug, Clone)]
 pub(super) struct GaussianProcess {
     points: Vec<Vec<f64>>,
-    /// Logarithms of the length scales.
-    scales: Vec<f64>,
+    /// One over the length scales.
+    inverse_scales: Vec<f64>,
     /// Variance of the noise, as a share of the signal's.
     noise: f64,
     /// Lower triangular `L` with `L L^T` the covariance of the values; row after row, row `i` of `i + 1` numbers.
@@ -66,7 +66,7 @@ impl GaussianProcess {
         }
         GaussianProcess {
             points,
-            scales: best.scales,
+            inverse_scales: inverses(&best.scales),
             noise: best.noise,
             factor: best.factor,
             whitened: best.whitened,
@@ -91,23 +91,20 @@ impl GaussianProcess {
     pub fn believe(&mut self, point: &[f64]) {
         let weights = self.weights(point);
         let explained: f64 = weights.iter().map(|w| w * w).sum();
-        let expected: f64 = weights.iter().zip(&self.whitened).map(|(w, y)| w * y).sum();
         let pivot = (1.0 + self.noise - explained).max(self.noise).sqrt();
-        // The value is the mean, so nothing of it is new.
-        debug_assert!(expected.is_finite());
         self.factor.extend(weights);
         self.factor.push(pivot);
+        // The value is the mean, so nothing of it is new.
         self.whitened.push(0.0);
         self.points.push(point.to_vec());
     }
 
     /// `L^-1 k` for the covariances `k` of the value at `point` with those known.
     fn weights(&self, point: &[f64]) -> Vec<f64> {
-        let inverse: Vec<f64> = self.scales.iter().map(|scale| (-scale).exp()).collect();
         let covariances = self
             .points
             .iter()
-            .map(|other| kernel(point, other, &inverse));
+            .map(|other| kernel(point, other, &self.inverse_scales));
         solve(&self.factor, covariances)
     }
 }
@@ -124,7 +121,7 @@ struct Fit {
 
 impl Fit {
     fn new(points: &[Vec<f64>], values: &[f64], scales: Vec<f64>, noise: f64, centre: f64) -> Fit {
-        let inverse: Vec<f64> = scales.iter().map(|scale| (-scale).exp()).collect();
+        let inverse = inverses(&scales);
         let mut factor = Vec::with_capacity(points.len() * (points.len() + 1) / 2);
         let mut log_pivots = 0.0;
         for (row, point) in points.iter().enumerate() {
@@ -158,6 +155,11 @@ impl Fit {
             *self = other;
         }
     }
+}
+
+/// One over the length scales whose logarithms these are.
+fn inverses(scales: &[f64]) -> Vec<f64> {
+    scales.iter().map(|scale| (-scale).exp()).collect()
 }
 
 /// `L^-1 b` by forward substitution, for as many rows as `b` has.

@@ -371,11 +371,11 @@ impl Spaces {
     }
 
     /// Per axis of a genome, the place of its value among the axis' values: 0 the first, 1 the last.
-    pub fn places(&self, genome: &Genome) -> Vec<(&'static str, f64)> {
+    pub fn places(&self, genome: &Genome) -> Vec<f64> {
         let axes = &self.space_of(genome).axes;
         let place = |(axis, gene): (&Axis, &u8)| {
             let last = (axis.values.len() - 1).max(1);
-            (axis.name, f64::from(*gene) / last as f64)
+            f64::from(*gene) / last as f64
         };
         axes.iter().zip(&genome.genes).map(place).collect()
     }
