@@ -209,7 +209,10 @@ impl Args {
                 "--trials, --epochs and --jobs must be at least 1",
             ));
         }
-        let budget = self.budget.or(&target::Budget::default());
+        let budget = self
+            .budget
+            .or(&target::Budget::default())
+            .map_err(Failure::usage)?;
         Ok(Settings {
             settings_version: Settings::VERSION,
             data: open::lasting_name(&self.data),
@@ -224,13 +227,7 @@ impl Args {
                 .iter()
                 .map(|target| named(&target.name, &target.text))
                 .collect(),
-            budget: run::BudgetSettings {
-                ram_bytes: budget.ram_bytes,
-                flash_bytes: budget.flash_bytes,
-                latency_us: budget.latency_us,
-                energy_uj: budget.energy_uj,
-                macs: budget.macs,
-            },
+            budget,
             objectives: self
                 .objectives
                 .iter()
@@ -270,7 +267,7 @@ impl Args {
         let search_setup = Search {
             spaces: &setup.spaces,
             targets: &setup.targets,
-            budget: &settings.budget(),
+            budget: &settings.budget,
             objectives: &setup.objectives,
             references: &setup.references,
             sampler: sampler.as_ref(),
@@ -372,7 +369,12 @@ impl Setup {
         let targets = settings.targets().map_err(usage)?;
         let objectives = settings.objectives().map_err(usage)?;
         let spaces = settings.spaces().map_err(usage)?;
-        let references = references(&spaces, &targets, &settings.budget(), &objectives);
+        if settings.budget.duty.is_some() {
+            for target in &targets {
+                target.idle_power().map_err(usage)?;
+            }
+        }
+        let references = references(&spaces, &targets, &settings.budget, &objectives);
         Ok(Setup {
             pipeline,
             spaces,
@@ -495,7 +497,7 @@ impl Setup {
     }
 
     fn dry_run(&self, settings: &Settings, jobs: usize, stop: &AtomicBool) -> Result<(), Failure> {
-        let budget = settings.budget();
+        let budget = settings.budget;
         let mut rng = Rng::new(settings.seed, 0x0064_7279_5f72_756e);
         let genomes: Vec<_> = (0..DRY_RUN_SAMPLE)
             .map(|_| self.spaces.random(&mut rng))

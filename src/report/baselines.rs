@@ -5,7 +5,7 @@ use crate::{
     run::Settings,
     space,
     store::{Run, Store, TrialOutcome},
-    target::{Metric, Target, estimate},
+    target::{Budget, Metric, Target, estimate},
 };
 
 /// The baselines that were trained on the data of a run, costed for its targets; the latest of each name.
@@ -15,6 +15,7 @@ pub(super) fn load(
     store: &Store,
     run: &Run,
     targets: &[Target],
+    budget: &Budget,
 ) -> Result<Vec<ScoredTrial>, ReportError> {
     let known: Vec<String> = space::baselines().into_iter().map(|s| s.name).collect();
     let mut found: Vec<ScoredTrial> = Vec::new();
@@ -49,7 +50,7 @@ pub(super) fn load(
             let candidate = spaces.decode(&genome);
             let costs: Vec<Costs> = targets
                 .iter()
-                .map(|target| costs_of(estimate(&candidate, target)))
+                .map(|target| costs_of(estimate(&candidate, target), target, budget))
                 .collect();
             let (figures, seeds) =
                 seeds::figures(Figures::from(evaluation), trainings.get(&row.number));

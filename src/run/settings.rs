@@ -27,7 +27,7 @@ pub struct Settings {
     pub facts: DataFacts,
     pub spaces: Vec<NamedText>,
     pub targets: Vec<NamedText>,
-    pub budget: BudgetSettings,
+    pub budget: Budget,
     pub objectives: Vec<String>,
     pub sampler: String,
     pub seed: u64,
@@ -81,17 +81,6 @@ pub struct LogMelFacts {
 pub struct NamedText {
     pub name: String,
     pub text: String,
-}
-
-/// Limits; absent where there is none.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct BudgetSettings {
-    pub ram_bytes: Option<f64>,
-    pub flash_bytes: Option<f64>,
-    pub latency_us: Option<f64>,
-    pub energy_uj: Option<f64>,
-    pub macs: Option<u64>,
 }
 
 /// Settings that this program cannot use.
@@ -182,15 +171,5 @@ impl Settings {
 
     pub fn sampler(&self) -> Result<SamplerKind, SettingsError> {
         Ok(self.sampler.parse()?)
-    }
-
-    pub fn budget(&self) -> Budget {
-        Budget {
-            ram_bytes: self.budget.ram_bytes,
-            flash_bytes: self.budget.flash_bytes,
-            latency_us: self.budget.latency_us,
-            energy_uj: self.budget.energy_uj,
-            macs: self.budget.macs,
-        }
     }
 }
