@@ -13,7 +13,8 @@ use burn::{
 
 use super::{
     fused::{
-        self, EPSILON, Epilogue, Kernel, Moments, Node, Workspace, lock, reciprocal_deviation,
+        self, EPSILON, Epilogue, Kernel, Moments, Node, Products, Workspace, lock,
+        reciprocal_deviation,
     },
     kernels::Geometry,
 };
@@ -80,7 +81,14 @@ struct Value {
 
 impl Network {
     /// Initial weights: He normal before a rectifier (He et al. 2015), else Glorot uniform (Glorot and Bengio 2010).
-    pub fn new(graph: &Graph, fused: bool, rng: &mut Rng, device: &Device) -> Network {
+    ///
+    /// `products` are those of the fused operators; without them burn's own operators compute.
+    pub fn new(
+        graph: &Graph,
+        products: Option<Products>,
+        rng: &mut Rng,
+        device: &Device,
+    ) -> Network {
         let layer = |op: &Op| {
             let [rows, columns] = weight_shape(graph, op)?;
             let len = rows * columns;
@@ -112,7 +120,7 @@ impl Network {
         };
         Network {
             layers: graph.ops.iter().map(layer).collect(),
-            plan: Arc::new(Plan::new(graph, fused)),
+            plan: Arc::new(Plan::new(graph, products)),
         }
     }
 
@@ -130,7 +138,7 @@ impl Network {
         };
         Network {
             layers: graph.ops.iter().zip(&weights.0).map(layer).collect(),
-            plan: Arc::new(Plan::new(graph, fused)),
+            plan: Arc::new(Plan::new(graph, fused.then(Products::default))),
         }
     }
 
@@ -349,7 +357,7 @@ impl Network {
 }
 
 impl Plan {
-    fn new(graph: &Graph, fused: bool) -> Plan {
+    fn new(graph: &Graph, products: Option<Products>) -> Plan {
         let mut readers = vec![0; graph.tensors.len()];
         readers[graph.output] += 1;
         for tensor in graph.ops.iter().flat_map(|op| &op.inputs) {
@@ -359,8 +367,8 @@ impl Plan {
             graph: graph.clone(),
             readers,
             moments: graph.ops.iter().map(|_| Moments::default()).collect(),
-            workspace: Arc::default(),
-            fused,
+            fused: products.is_some(),
+            workspace: Arc::new(Mutex::new(Workspace::new(products.unwrap_or_default()))),
         }
     }
 }
