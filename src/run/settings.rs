@@ -32,7 +32,7 @@ pub struct Settings {
     pub sampler: String,
     pub seed: u64,
     pub epochs: Option<usize>,
-    /// Where candidates are trained: `cpu`, `wgpu` or `cuda`.
+    /// Where candidates are trained: `cpu`, `cpu-bf16`, `wgpu` or `cuda`.
     pub device: String,
     /// How decision thresholds are taken: `gamma` or `quantile`.
     #[serde(default = "gamma")]

@@ -5,9 +5,11 @@
 //! share a word, as VDPBF16PS takes them. A tile of 8 x 32 sums stays in registers over the whole inner dimension.
 
 use std::arch::x86_64::{
-    __m512, __m512bh, __m512i, _mm512_cvtne2ps_pbh, _mm512_dpbf16_ps, _mm512_loadu_si512,
-    _mm512_maskz_loadu_ps, _mm512_permutexvar_epi16, _mm512_set1_epi32, _mm512_setzero_ps,
-    _mm512_storeu_ps, _mm512_storeu_si512,
+    __m512, __m512bh, __m512i, _mm512_add_ps, _mm512_cvtne2ps_pbh, _mm512_dpbf16_ps,
+    _mm512_loadu_ps, _mm512_loadu_si512, _mm512_maskz_loadu_ps, _mm512_permutexvar_epi16,
+    _mm512_set1_epi32, _mm512_setzero_ps, _mm512_shuffle_i32x4, _mm512_storeu_ps,
+    _mm512_storeu_si512, _mm512_unpackhi_epi32, _mm512_unpackhi_epi64, _mm512_unpacklo_epi32,
+    _mm512_unpacklo_epi64,
 };
 
 use super::kernels::Operand;
@@ -107,8 +109,8 @@ fn pack(operand: Operand, from: usize, until: usize, panels: usize, out: &mut Ve
                     };
                     store(bits(_mm512_cvtne2ps_pbh(high, low)), line);
                 }
-                for (pair, line) in lines.iter_mut().enumerate() {
-                    *line = std::array::from_fn(|column| square[column][pair]);
+                for (line, row) in lines.iter_mut().zip(transposed(&square)) {
+                    store(row, line);
                 }
             }
         }
@@ -118,23 +120,32 @@ fn pack(operand: Operand, from: usize, until: usize, panels: usize, out: &mut Ve
 /// Multiplies packed operands of so many pairs into an output of so many columns.
 #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
 fn multiply(packed: &Packed, depth: usize, columns: usize, out: &mut [f32], accumulate: bool) {
-    let mut sums = [[0.0; TILE[1]]; TILE[0]];
-    let bands = out.chunks_mut(TILE[0] * columns);
-    for (band_idx, band) in bands.enumerate() {
+    for (band_idx, band) in out.chunks_mut(TILE[0] * columns).enumerate() {
         let (panel, half) = (band_idx / 2, band_idx % 2);
         let left = &packed.left[panel * depth * PANEL..][..depth * PANEL];
         for (idx, right) in packed.right.chunks_exact(2 * depth * PANEL).enumerate() {
-            match half {
-                0 => tile::<0>(left, right, &mut sums),
-                _ => tile::<1>(left, right, &mut sums),
-            }
+            let sums = match half {
+                0 => tile::<0>(left, right),
+                _ => tile::<1>(left, right),
+            };
             let first = idx * TILE[1];
             let width = (columns - first).min(TILE[1]);
-            for (row, sums) in band.chunks_exact_mut(columns).zip(&sums) {
+            for (row, sums) in band.chunks_exact_mut(columns).zip(sums) {
                 let row = &mut row[first..first + width];
-                match accumulate {
-                    false => row.copy_from_slice(&sums[..width]),
-                    true => row.iter_mut().zip(sums).for_each(|(out, sum)| *out += sum),
+                match row.as_chunks_mut::<PANEL>() {
+                    ([left, right], []) => {
+                        add(sums[0], left, accumulate);
+                        add(sums[1], right, accumulate);
+                    }
+                    _ => {
+                        // A store of part of a vector takes longer than all of this.
+                        let mut whole = [[0.0; PANEL]; 2];
+                        add(sums[0], &mut whole[0], false);
+                        add(sums[1], &mut whole[1], false);
+                        for (out, sum) in row.iter_mut().zip(whole.as_flattened()) {
+                            *out = if accumulate { *out + sum } else { *sum };
+                        }
+                    }
                 }
             }
         }
@@ -144,7 +155,7 @@ fn multiply(packed: &Packed, depth: usize, columns: usize, out: &mut [f32], accu
 /// The sums of one half of a left panel with two right panels.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
-fn tile<const HALF: usize>(left: &[u32], right: &[u32], out: &mut [[f32; TILE[1]]; TILE[0]]) {
+fn tile<const HALF: usize>(left: &[u32], right: &[u32]) -> [[__m512; 2]; TILE[0]] {
     let (first, second) = right.split_at(right.len() / 2);
     let lines = left.as_chunks::<PANEL>().0.iter();
     let pairs = lines
@@ -152,7 +163,7 @@ fn tile<const HALF: usize>(left: &[u32], right: &[u32], out: &mut [[f32; TILE[1]
         .zip(second.as_chunks::<PANEL>().0);
     let mut sums = [[_mm512_setzero_ps(); 2]; TILE[0]];
     for ((line, first), second) in pairs {
-        let right = [words(first), words(second)];
+        let right = [halves(words(first)), halves(words(second))];
         let own: &[u32; TILE[0]] = &line.as_chunks().0[HALF];
         for (sums, pair) in sums.iter_mut().zip(own) {
             let pair = halves(_mm512_set1_epi32(pair.cast_signed()));
@@ -160,13 +171,20 @@ fn tile<const HALF: usize>(left: &[u32], right: &[u32], out: &mut [[f32; TILE[1]
             sums[1] = _mm512_dpbf16_ps(sums[1], pair, right[1]);
         }
     }
-    for (out, sums) in out.iter_mut().zip(sums) {
-        let (first, second) = out.split_at_mut(PANEL);
-        // SAFETY: both halves hold a vector.
-        unsafe {
-            _mm512_storeu_ps(first.as_mut_ptr(), sums[0]);
-            _mm512_storeu_ps(second.as_mut_ptr(), sums[1]);
-        }
+    sums
+}
+
+/// Stores a vector, or adds it to what is there.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn add(sum: __m512, out: &mut [f32; PANEL], accumulate: bool) {
+    // SAFETY: `out` is a vector.
+    unsafe {
+        let sum = match accumulate {
+            true => _mm512_add_ps(sum, _mm512_loadu_ps(out.as_ptr())),
+            false => sum,
+        };
+        _mm512_storeu_ps(out.as_mut_ptr(), sum);
     }
 }
 
@@ -184,9 +202,9 @@ unsafe fn load(values: *const f32, count: usize) -> __m512 {
 
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn words(line: &[u32; PANEL]) -> __m512bh {
+fn words(line: &[u32; PANEL]) -> __m512i {
     // SAFETY: a line is a vector.
-    halves(unsafe { _mm512_loadu_si512(line.as_ptr().cast()) })
+    unsafe { _mm512_loadu_si512(line.as_ptr().cast()) }
 }
 
 #[inline]
@@ -194,6 +212,43 @@ fn words(line: &[u32; PANEL]) -> __m512bh {
 fn store(vector: __m512i, line: &mut [u32; PANEL]) {
     // SAFETY: a line is a vector.
     unsafe { _mm512_storeu_si512(line.as_mut_ptr().cast(), vector) }
+}
+
+/// Transposes in four steps, each of which doubles the length of the runs that already stand in a row.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn transposed(square: &[[u32; PANEL]; PANEL]) -> [__m512i; PANEL] {
+    let rows: [__m512i; PANEL] = std::array::from_fn(|row| words(&square[row]));
+    let pairs: [__m512i; PANEL] = std::array::from_fn(|idx| {
+        let row = idx & !1;
+        match idx & 1 {
+            0 => _mm512_unpacklo_epi32(rows[row], rows[row + 1]),
+            _ => _mm512_unpackhi_epi32(rows[row], rows[row + 1]),
+        }
+    });
+    // Four rows of one column of every quarter.
+    let quads: [__m512i; PANEL] = std::array::from_fn(|idx| {
+        let pair = (idx & !3) + (idx >> 1 & 1);
+        match idx & 1 {
+            0 => _mm512_unpacklo_epi64(pairs[pair], pairs[pair + 2]),
+            _ => _mm512_unpackhi_epi64(pairs[pair], pairs[pair + 2]),
+        }
+    });
+    // Eight rows of the same column of two quarters.
+    let eights: [__m512i; PANEL] = std::array::from_fn(|idx| {
+        let quad = (idx & 8) + (idx & 3);
+        match idx >> 2 & 1 {
+            0 => _mm512_shuffle_i32x4::<0b10_00_10_00>(quads[quad], quads[quad + 4]),
+            _ => _mm512_shuffle_i32x4::<0b11_01_11_01>(quads[quad], quads[quad + 4]),
+        }
+    });
+    std::array::from_fn(|column| {
+        let eight = (column & 3) + (column >> 2 & 1) * 4;
+        match column >> 3 {
+            0 => _mm512_shuffle_i32x4::<0b10_00_10_00>(eights[eight], eights[eight + 8]),
+            _ => _mm512_shuffle_i32x4::<0b11_01_11_01>(eights[eight], eights[eight + 8]),
+        }
+    })
 }
 
 /// From sixteen low halves, then sixteen high ones, to sixteen words.
