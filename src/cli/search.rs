@@ -364,6 +364,8 @@ pub(super) struct Setup {
     targets: Vec<Target>,
     objectives: Vec<Objective>,
     references: Vec<Vec<f64>>,
+    /// What of the spaces does not suit the data, in words.
+    left_out: Option<String>,
 }
 
 const FORMULA: Formula = Formula {
@@ -387,6 +389,7 @@ impl Setup {
             targets,
             objectives,
             references,
+            left_out: settings.left_out().map_err(usage)?,
         })
     }
 
@@ -487,6 +490,9 @@ impl Setup {
             .map(|space| format!("{} ({})", space.name, size(space.size())))
             .collect();
         global.note(&format!("spaces: {}", names.join(", ")));
+        if let Some(left_out) = &self.left_out {
+            global.note(&format!("note: {left_out}"));
+        }
         for (target, references) in self.targets.iter().zip(&self.references) {
             let parts: Vec<String> = self
                 .objectives
@@ -591,7 +597,7 @@ fn facts(pipeline: &Pipeline, published: bool) -> Result<DataFacts, Failure> {
         true => pipeline.longest_clip_frames(&probe)?,
         false => pipeline.shortest_clip_frames(&probe)?,
     };
-    let samples = frames * probe.hop_length;
+    let samples = frames.saturating_sub(1) * probe.hop_length;
     Ok(DataFacts {
         classes: pipeline.classes(),
         shortest_clip_s: samples as f64 / f64::from(probe.sample_rate_hz),
