@@ -22,6 +22,9 @@ pub struct Settings {
     /// How clips in folds are split, as [`crate::data::SplitBy`] reads it.
     #[serde(default = "official")]
     pub split: String,
+    /// Shorter clips are left out.
+    #[serde(default)]
+    pub min_clip_s: Option<f64>,
     /// `labels`, `proxy`, or absent where the data decides.
     #[serde(default)]
     pub steer_by: Option<String>,
@@ -223,6 +226,7 @@ mod tests {
             settings_version: VERSION,
             data: "somewhere".to_string(),
             split: official(),
+            min_clip_s: None,
             steer_by: None,
             facts: DataFacts {
                 classes: 2,

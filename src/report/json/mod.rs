@@ -18,7 +18,8 @@ use serde::Serialize;
 
 pub use self::{
     baseline::{
-        BaselineDocument, BaselinesDocument, DecisionsView, ExaminedView, ProtocolView, SectionView,
+        BaselineDocument, BaselinesDocument, DecisionsView, ExaminedView, JudgedDocument,
+        ProtocolView, SectionView,
     },
     measured::{CyclesView, ImageView, MeasuredView, MeasurementView, measurements_of},
     rescored::{IntervalView, RescoredView, TrainingView},
