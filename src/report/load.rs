@@ -5,13 +5,12 @@ use std::collections::BTreeMap;
 use super::{
     Costs, Figures, RejectedTrial, ReportError, RunInfo, ScoredTrial, TargetInfo, TrialCounts,
     json::{
-        CostsView, FiguresView, FrontEndView, GroupView, OperatorView, RescoredView, RunView,
-        SCHEMA_VERSION, TrialDocument, TrialsView, measurements_of,
+        CostsView, FiguresView, GroupView, OperatorView, RescoredView, RunView, SCHEMA_VERSION,
+        TrialDocument, TrialsView, measurements_of,
     },
     seeds,
 };
 use crate::{
-    audio::Feature,
     graph::{Function, OpKind},
     run::{Details, Merit, Settings, Yardstick, stored_estimate},
     search::hypervolume,
@@ -276,7 +275,7 @@ pub fn load_trial(
         task: candidate.candidate.task.name(),
         seed: run.seed,
         axes: candidate.axes,
-        front_end: front_end_view(&candidate.candidate),
+        front_end: candidate.candidate.front_end.into(),
         macs: row.macs as u64,
         params: row.params as u64,
         figures: evaluation
@@ -333,22 +332,6 @@ fn candidate_of(settings: &Settings, row: &TrialRow) -> Result<Decoded, ReportEr
         candidate: spaces.decode(&genome),
         axes: axes.collect(),
     })
-}
-
-fn front_end_view(candidate: &Candidate) -> FrontEndView {
-    let front_end = candidate.front_end;
-    FrontEndView {
-        sample_rate_hz: front_end.spec.sample_rate_hz,
-        n_fft: front_end.spec.n_fft,
-        hop_length: front_end.spec.hop_length,
-        n_mels: front_end.spec.n_mels,
-        mfcc: match front_end.spec.feature {
-            Feature::LogMel => None,
-            Feature::Mfcc { coefficients } => Some(coefficients),
-        },
-        frames: front_end.frames,
-        frame_stride: front_end.frame_stride,
-    }
 }
 
 fn operators(candidate: &Candidate) -> Vec<OperatorView> {
