@@ -168,6 +168,7 @@ pub fn fake_run(fake: &Fake) -> RunInfo {
             false => data,
         },
         synthetic: fake.synthetic,
+        published: false,
         counts: TrialCounts {
             scored: fake.trained,
             rejected: fake.rejected,
@@ -269,6 +270,7 @@ pub fn small_run() -> RunInfo {
         run: "brave-fan".to_string(),
         data: "synthetic:fan".to_string(),
         synthetic: true,
+        published: false,
         counts: TrialCounts {
             scored: 2,
             rejected: 7,

@@ -117,6 +117,7 @@ fn load_alone(store: &Store, run: &Run) -> Result<RunInfo, ReportError> {
         run: run.name.clone(),
         data: run.data_name.clone(),
         synthetic: run.synthetic,
+        published: super::baselines::is_published(&Settings::from_json(&run.settings_json)?),
         counts: TrialCounts {
             scored: counts.scored,
             rejected: counts.rejected,

@@ -83,6 +83,8 @@ pub struct RunInfo {
     pub data: String,
     /// The data is made by the built-in generator, and every figure says so.
     pub synthetic: bool,
+    /// All its networks are published ones, which have names.
+    pub published: bool,
     pub counts: TrialCounts,
     /// The first one steers the search.
     pub targets: Vec<TargetInfo>,
