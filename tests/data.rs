@@ -355,7 +355,11 @@ fn every_fold_tests_in_turn() {
     assert!((200..400).contains(&part(0, "clips")), "{judged}");
     // The mean over folds of the clips that steer and of those that do not, weighted by fold, is not that of all; but
     // what judges here is trained as the trial was.
-    let auc = |at: usize| judged["examined"][at]["int8"]["roc_auc"]["mean"].as_f64().unwrap();
+    let auc = |at: usize| {
+        judged["examined"][at]["int8"]["roc_auc"]["mean"]
+            .as_f64()
+            .unwrap()
+    };
     let untouched = front["front"][0]["test_auc_int8"].as_f64().unwrap();
     assert!((auc(0) - untouched).abs() < 1e-9, "{judged} {front}");
 }

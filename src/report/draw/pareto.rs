@@ -192,8 +192,16 @@ fn draw_staircase<DB: DrawingBackend>(
     panel: &Panel,
     plot: &Plot,
 ) -> Result<(), ReportError> {
+    match stair_corners(panel, plot) {
+        corners if corners.is_empty() => Ok(()),
+        corners => canvas.line(&corners, STAIRS, 1.6),
+    }
+}
+
+/// Up from the cost axis, over every step, and on to the limit or the edge; empty without steps.
+fn stair_corners(panel: &Panel, plot: &Plot) -> Vec<[f64; 2]> {
     let (Some(first), Some(last)) = (panel.staircase.first(), panel.staircase.last()) else {
-        return Ok(());
+        return Vec::new();
     };
     let mut corners = vec![[plot.at(*first)[0], plot.area.bottom]];
     for step in &panel.staircase {
@@ -210,7 +218,7 @@ fn draw_staircase<DB: DrawingBackend>(
         .limit
         .map_or(plot.area.right, |limit| plot.at([limit, 0.0])[0]);
     corners.push([end.max(last_x), last_y]);
-    canvas.line(&corners, STAIRS, 1.6)
+    corners
 }
 
 /// Error bands of the front's members; returns where they are.
@@ -346,21 +354,12 @@ fn draw_labels<DB: DrawingBackend>(
         let [x, y] = plot.at([point.cost, point.auc]);
         Rect::around(x, y, 6.0, 6.0)
     }));
-    let steps = panel.staircase.windows(2).flat_map(|pair| {
-        let ([x0, y0], [x1, y1]) = (plot.at(pair[0]), plot.at(pair[1]));
-        let across = Rect {
-            left: x0,
-            top: y0 - 1.0,
-            right: x1,
-            bottom: y0 + 1.0,
-        };
-        let up = Rect {
-            left: x1 - 1.0,
-            top: y1,
-            right: x1 + 1.0,
-            bottom: y0,
-        };
-        [across, up]
+    let corners = stair_corners(panel, plot);
+    let steps = corners.windows(2).map(|ends| Rect {
+        left: ends[0][0].min(ends[1][0]) - 1.0,
+        top: ends[0][1].min(ends[1][1]) - 1.0,
+        right: ends[0][0].max(ends[1][0]) + 1.0,
+        bottom: ends[0][1].max(ends[1][1]) + 1.0,
     });
     obstacles.extend(steps);
     let places = place_labels(&anchors, &plot.area, &obstacles);
