@@ -713,10 +713,9 @@ proptest! {
             let bits = value.to_bits();
             f64::from(f32::from_bits((bits + 0x7fff + (bits >> 16 & 1)) & 0xffff_0000))
         };
-        let engines: [(Option<Products>, fn(f32) -> f64); 2] =
-            [(Some(Products::Single), f64::from), (Products::brain(), brain)];
-        for (products, rounded) in engines {
+        for (products, is_brain) in [(Some(Products::Single), false), (Products::brain(), true)] {
             let Some(mut products) = products else { continue };
+            let rounded = |value| if is_brain { brain(value) } else { f64::from(value) };
             let mut out = before.clone();
             let a = operand(&left, rows, depth, transposed[0]);
             let b = operand(&right, depth, columns, transposed[1]);
