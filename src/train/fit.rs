@@ -11,7 +11,8 @@ use super::{
     TrainOptions, WEIGHT_STREAM,
     adam::{self, FusedAdam},
     disturb::Batch,
-    network::{Loss, Network, Pass},
+    fused::Loss,
+    network::{Network, Pass},
 };
 use crate::{
     features::Windows,

@@ -12,7 +12,7 @@ use burn::{
 
 use super::{
     fold::{fold_batch_norm, from_tflite, to_tflite, weight_shape},
-    fused::{self, EPSILON, Epilogue, Kernel, Moments, Node, Workspace, lock},
+    fused::{self, EPSILON, Epilogue, Kernel, Loss, Moments, Node, Workspace, lock},
     kernels::Geometry,
     stock,
 };
@@ -54,21 +54,6 @@ struct Plan {
     /// The int8 grid of each tensor where the network computes as int8 would.
     grids: Option<Vec<QuantParams>>,
 }
-
-/// What a network is trained towards.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Loss {
-    /// Mean squared error.
-    SquaredError,
-    /// Cross-entropy of the softmax of the output to target probabilities.
-    CrossEntropy,
-    /// The mean squared error of the first `kept` windows, and `weight` times what that of the others lacks to
-    /// [`OUTLIER_ERROR`].
-    Margin { kept: usize, weight: f32 },
-}
-
-/// The error of a network that gives every band's mean, as inputs are standardised.
-pub const OUTLIER_ERROR: f32 = 1.0;
 
 /// What a training pass does besides computing.
 pub struct Pass<'a> {
@@ -158,11 +143,10 @@ impl Network {
     /// The loss for a batch, `[1, 1]`.
     pub fn loss(&self, x: Tensor<2>, target: Tensor<2>, loss: Loss, pass: &mut Pass) -> Tensor<2> {
         let output = self.run(x, pass);
-        let kernel = match loss {
-            Loss::SquaredError if self.plan.fused => Kernel::SquaredError,
-            Loss::CrossEntropy if self.plan.fused => Kernel::CrossEntropy,
-            _ => return stock::loss(self.finished(output).tensor, target, loss),
-        };
+        if !self.plan.fused {
+            return stock::loss(output.tensor, target, loss);
+        }
+        let kernel = Kernel::Loss(loss);
         self.node(output, kernel, 1, None, Some(target))
     }
 

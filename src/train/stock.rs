@@ -7,9 +7,8 @@ use burn::tensor::{
 };
 
 use super::{
-    fused::Kernel,
+    fused::{Kernel, Loss, OUTLIER_ERROR},
     kernels::Geometry,
-    network::{Loss, OUTLIER_ERROR},
 };
 use crate::{
     graph::{Shape, Window},

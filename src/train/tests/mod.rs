@@ -6,7 +6,8 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use super::{
     fold::fold_batch_norm,
-    network::{Loss, Network, Pass},
+    fused::Loss,
+    network::{Network, Pass},
 };
 use crate::{
     graph::{Activation, Graph, GraphBuilder, OpKind, Padding, Shape, Style, Weights, Window},

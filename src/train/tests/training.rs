@@ -10,9 +10,7 @@ use crate::{
     graph::{Graph, GraphBuilder, Shape, Style, Window},
     space::{Recipe, Task},
     train::{
-        Backend, Lessons, TrainError, TrainOptions, Trained,
-        network::{Loss, Network},
-        train,
+        Backend, Lessons, TrainError, TrainOptions, Trained, fused::Loss, network::Network, train,
     },
     units::Rng,
 };
