@@ -35,6 +35,9 @@ const TECHNIQUES: &[Technique] = &[
     ("noise 0.6", |t| t.recipe.noise = 0.6),
     ("noise 1", |t| t.recipe.noise = 1.0),
     ("label smoothing 0.1", |t| t.recipe.label_smoothing = 0.1),
+    ("no outliers", |t| t.recipe.outlier_exposure = 0.0),
+    ("outliers 0.2", |t| t.recipe.outlier_exposure = 0.2),
+    ("outliers 1", |t| t.recipe.outlier_exposure = 1.0),
     ("mixed and masked", |t| {
         masks(t, 0.3);
         t.recipe.mix_up = 0.5;

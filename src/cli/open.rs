@@ -72,7 +72,7 @@ pub fn proposal(global: &Global, text: &str) -> Result<(Run, u64, Proposal), Fai
     Ok((run, number, proposal))
 }
 
-/// A data set by path, or `synthetic` or `synthetic:MACHINE`.
+/// A data set by path, or `synthetic` or `synthetic:MACHINE`; behind each, `:SECTION` watches that alone.
 pub fn dataset(text: &str) -> Result<Dataset, Failure> {
     dataset_split(text, SplitBy::Official)
 }
@@ -85,14 +85,21 @@ pub fn dataset_split(text: &str, by: SplitBy) -> Result<Dataset, Failure> {
     }
     match text.strip_prefix("synthetic") {
         Some("") => Ok(data::synthetic::dataset(Machine::DEFAULT)),
-        Some(rest) if rest.starts_with(':') => match Machine::from_name(&rest[1..]) {
-            Some(machine) => Ok(data::synthetic::dataset(machine)),
-            None => Err(Failure::usage(format!(
-                "there is no synthetic machine `{}`; there are {}",
-                &rest[1..],
-                Machine::ALL.map(Machine::name).join(", ")
-            ))),
-        },
+        Some(rest) if rest.starts_with(':') => {
+            let mut words = rest[1..].splitn(2, ':');
+            let name = words.next().unwrap_or_default();
+            let Some(machine) = Machine::from_name(name) else {
+                return Err(Failure::usage(format!(
+                    "there is no synthetic machine `{name}`; there are {}",
+                    Machine::ALL.map(Machine::name).join(", ")
+                )));
+            };
+            let dataset = data::synthetic::dataset(machine);
+            match words.next() {
+                Some(section) => Ok(dataset.watching(section)?),
+                None => Ok(dataset),
+            }
+        }
         _ => Ok(data::open_split(Path::new(text), by)?),
     }
 }
@@ -104,9 +111,9 @@ pub fn features(global: &Global) -> FeatureStore {
 
 /// An absolute form of a data set's name, so that a run can be resumed from anywhere.
 pub fn lasting_name(text: &str) -> String {
-    let (path, part) = match text.strip_suffix(":esc10") {
-        Some(path) => (path, ":esc10"),
-        None => (text, ""),
+    let (path, part) = match data::watched(Path::new(text)) {
+        Some((path, part)) => (path, format!(":{part}")),
+        None => (Path::new(text), String::new()),
     };
     match std::fs::canonicalize(path) {
         Ok(path) => format!("{}{part}", path.display()),

@@ -17,6 +17,7 @@ pub mod synthetic;
 #[cfg(test)]
 mod tests;
 mod truth;
+mod watch;
 
 use std::{
     collections::BTreeSet,
@@ -213,6 +214,8 @@ pub enum DataError {
     NoEsc10 { name: String },
     #[error("there is no fold {wanted} to test on; there are folds {folds}")]
     NoSuchFold { wanted: u32, folds: String },
+    #[error("there is no machine or section `{wanted}` to watch; there are {known}")]
+    NoSuchSection { wanted: String, known: String },
     #[error("list `{}`: {problem}", path.display())]
     List { path: PathBuf, problem: String },
     #[error(
@@ -237,16 +240,17 @@ pub enum DataError {
 /// a folder of MLPerf Tiny features, of MIMII, ToyADMOS, UrbanSound8K or ESC-50, or of any recordings, whose folders
 /// may then be labels or classes. A file is a csv manifest, the `y_labels.csv` of MLPerf Tiny, or a single clip. The
 /// content of recordings is not looked at, but for its size. Behind the path of ESC-50, `:esc10` stands for the ten
-/// classes that are published as ESC-10.
+/// classes that are published as ESC-10; behind any other, `:SECTION` is [`Dataset::watching`].
 pub fn open(path: &Path) -> Result<Dataset, DataError> {
     open_split(path, SplitBy::default())
 }
 
 /// As [`open`], with a choice of what trains and what tests in a set that comes in folds.
 pub fn open_split(path: &Path, by: SplitBy) -> Result<Dataset, DataError> {
-    let dataset = match whole_of_esc10(path) {
-        Some(whole) => slices::esc10(read(whole, by)?, by)?,
-        None => read(path, by)?,
+    let dataset = match (whole_of_esc10(path), watched(path)) {
+        (Some(whole), _) => slices::esc10(read(whole, by)?, by)?,
+        (None, Some((whole, section))) => read(whole, by)?.watching(section)?,
+        (None, None) => read(path, by)?,
     };
     let has_folds = matches!(dataset.layout, Layout::UrbanSound8k | Layout::Esc50);
     if by != SplitBy::Official && !has_folds {
@@ -259,6 +263,13 @@ pub fn open_split(path: &Path, by: SplitBy) -> Result<Dataset, DataError> {
 fn whole_of_esc10(path: &Path) -> Option<&Path> {
     let whole = path.to_str()?.strip_suffix(":esc10")?;
     (!path.exists()).then_some(Path::new(whole))
+}
+
+/// The path of a data set, and what to watch of it, where a path that does not exist itself says both.
+pub fn watched(path: &Path) -> Option<(&Path, &str)> {
+    let (whole, section) = path.to_str()?.rsplit_once(':')?;
+    let whole = Path::new(whole);
+    (!path.exists() && whole.exists()).then_some((whole, section))
 }
 
 fn read(path: &Path, by: SplitBy) -> Result<Dataset, DataError> {

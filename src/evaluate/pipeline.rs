@@ -19,7 +19,7 @@ use crate::{
         summarise,
     },
     space::{Candidate, Task, Training},
-    train::{Backend, TrainError, TrainOptions, train},
+    train::{Backend, Lessons, TrainError, TrainOptions, train},
 };
 
 /// Raised whenever the same inputs would give other results, so that shared evaluations are not mixed.
@@ -407,12 +407,23 @@ impl Pipeline {
         };
         let fit = self.windows(clips, &chosen(&self.train.fit), frames, 1);
         let validation = self.windows(clips, &chosen(&self.train.validation), frames, stride);
+        let known: Vec<usize> = self
+            .dataset
+            .known_anomalies()
+            .filter(|idx| !self.train.validation.contains(idx))
+            .collect();
+        let outliers = self.windows(clips, &known, frames, 1);
+        let lessons = Lessons {
+            fit: &fit,
+            validation: &validation,
+            outliers: Some(&outliers),
+            teacher: None,
+        };
         let options = self.train_options(candidate, training);
         let trained = train(
             &candidate.graph,
             candidate.task,
-            &fit,
-            &validation,
+            &lessons,
             &options,
             seed,
             stop,

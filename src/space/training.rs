@@ -35,6 +35,8 @@ pub struct Recipe {
     pub noise: f32,
     /// Probability that a classifier's targets share out evenly over all classes.
     pub label_smoothing: f32,
+    /// Weight of the loss that keeps an autoencoder from reconstructing known outliers (Hendrycks et al., 2019).
+    pub outlier_exposure: f32,
 }
 
 fn usual_patience() -> usize {
@@ -65,6 +67,7 @@ impl Training {
             ("mask_bands", recipe.mask_bands),
             ("noise", recipe.noise),
             ("label_smoothing", recipe.label_smoothing),
+            ("outlier_exposure", recipe.outlier_exposure),
         ];
         let (name, value) = shares
             .into_iter()

@@ -22,6 +22,13 @@ impl Batch {
         })
     }
 
+    /// Puts other windows behind these.
+    pub fn append(&mut self, mut other: Batch) {
+        self.size += other.size;
+        self.inputs.append(&mut other.inputs);
+        self.targets.append(&mut other.targets);
+    }
+
     /// Applies a recipe to windows of `frames` frames. An autoencoder still has to give the sound without masks
     /// and noise.
     pub fn disturb(&mut self, recipe: &Recipe, frames: usize, rng: &mut Rng) {

@@ -4,9 +4,12 @@ mod adam;
 #[cfg(target_arch = "x86_64")]
 mod bf16;
 mod disturb;
+mod fit;
+mod fold;
 mod fused;
 mod kernels;
 mod network;
+mod stock;
 #[cfg(test)]
 mod tests;
 
@@ -15,20 +18,16 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
-use burn::{
-    optim::{AdamConfig, GradientsParams, ModuleOptimizer},
-    tensor::Device,
-};
+use burn::tensor::Device;
 
 use self::{
-    adam::FusedAdam,
-    disturb::Batch,
+    fit::{Batches, Fit},
     fused::Products,
-    network::{Loss, Network, Pass},
 };
 use crate::{
     features::Windows,
     graph::{Graph, OpKind, Weights},
+    quant::QuantParams,
     space::{Recipe, Task},
     units::Rng,
 };
@@ -117,6 +116,37 @@ impl Backend {
     }
 }
 
+/// What a network learns from.
+#[derive(Debug, Clone, Copy)]
+pub struct Lessons<'a> {
+    pub fit: &'a Windows<'a>,
+    /// Decide when training stops; without them the training loss does.
+    pub validation: &'a Windows<'a>,
+    /// What an autoencoder shall not reconstruct, where the recipe says so.
+    pub outliers: Option<&'a Windows<'a>>,
+    pub teacher: Option<Teacher<'a>>,
+}
+
+impl<'a> Lessons<'a> {
+    pub fn new(fit: &'a Windows<'a>, validation: &'a Windows<'a>) -> Lessons<'a> {
+        Lessons {
+            fit,
+            validation,
+            outliers: None,
+            teacher: None,
+        }
+    }
+}
+
+/// A trained network whose outputs are a share of what another one is trained towards (Hinton et al., 2015).
+#[derive(Debug, Clone, Copy)]
+pub struct Teacher<'a> {
+    pub graph: &'a Graph,
+    pub weights: &'a Weights,
+    pub share: f32,
+    pub temperature: f32,
+}
+
 /// A trained network.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Trained {
@@ -146,6 +176,8 @@ pub enum TrainError {
 const STATISTICS_WINDOWS: usize = 512;
 /// Windows on which a validation loss is measured, at most.
 const VALIDATION_WINDOWS: usize = 1024;
+/// An outlier is drawn for so many windows of a batch.
+const OUTLIERS_PER_BATCH: usize = 4;
 /// Share of all steps over which the learning rate rises, and steps at most.
 const WARM_UP: (f64, usize) = (0.05, 100);
 /// The learning rate at the end, as a share of its peak.
@@ -156,35 +188,80 @@ const WEIGHT_STREAM: u64 = 0x7261_6901;
 const SHUFFLE_STREAM: u64 = 0x7261_6902;
 const DROPOUT_STREAM: u64 = 0x7261_6903;
 const RECIPE_STREAM: u64 = 0x7261_6904;
+const OUTLIER_STREAM: u64 = 0x7261_6905;
 
 /// Trains one candidate on standardised windows, on the calling thread alone.
 ///
 /// The same graph, windows, options and seed give bit-identical weights, whatever else runs.
 /// Batch norm's statistics for evaluation are measured after each epoch on a fixed subset of the
-/// training windows, with that epoch's weights. Without validation windows the training loss decides.
+/// training windows, with that epoch's weights.
 pub fn train(
     graph: &Graph,
     task: Task,
-    train: &Windows<'_>,
-    validation: &Windows<'_>,
+    lessons: &Lessons<'_>,
     options: &TrainOptions,
     seed: u64,
     stop: &AtomicBool,
 ) -> Result<Trained, TrainError> {
-    check(graph, task, &[train, validation])?;
+    check(graph, task, lessons)?;
+    let fit = Fit::new(graph, task, lessons, options, seed);
+    fit_well(fit, None, lessons, options, seed, stop)
+}
+
+/// Trains on from folded weights, which stay where no epoch is better. With `grids`, one per tensor, weights and
+/// tensors are rounded as int8 rounds them while training and judging.
+#[expect(clippy::too_many_arguments, reason = "those of `train`, and the start")]
+pub fn tune(
+    graph: &Graph,
+    task: Task,
+    start: &Weights,
+    grids: Option<&[QuantParams]>,
+    lessons: &Lessons<'_>,
+    options: &TrainOptions,
+    seed: u64,
+    stop: &AtomicBool,
+) -> Result<Trained, TrainError> {
+    check(graph, task, lessons)?;
+    let fit = Fit::from_weights(graph, task, start, grids, lessons, options, seed);
+    fit_well(fit, Some(start), lessons, options, seed, stop)
+}
+
+/// The training loop.
+fn fit_well(
+    mut fit: Fit,
+    start: Option<&Weights>,
+    lessons: &Lessons<'_>,
+    options: &TrainOptions,
+    seed: u64,
+    stop: &AtomicBool,
+) -> Result<Trained, TrainError> {
+    let Lessons {
+        fit: train,
+        validation,
+        ..
+    } = *lessons;
     let batch_size = options.batch_size.clamp(1, train.len());
     let steps_per_epoch = (options.windows_per_epoch.min(train.len()) / batch_size).max(1);
     let steps = steps_per_epoch * options.epochs;
     let mut shuffle = Rng::new(seed, SHUFFLE_STREAM);
     let mut order: Vec<u32> = (0..train.len() as u32).collect();
-    let mut fit = Fit::new(graph, task, options, seed);
     // Judging an epoch shall not take longer than the epoch itself.
     let judged_at_most = VALIDATION_WINDOWS.min(steps_per_epoch * batch_size);
-    let statistics = Batches::spread(train, STATISTICS_WINDOWS.min(judged_at_most), batch_size);
     let validation_batches = Batches::spread(validation, judged_at_most, 256);
+    let count = STATISTICS_WINDOWS.min(judged_at_most);
+    let mut statistics = vec![Batches::spread(train, count, batch_size)];
+    if let Some(outliers) = fit.outliers(lessons) {
+        statistics.push(Batches::spread(
+            outliers,
+            count / OUTLIERS_PER_BATCH,
+            batch_size,
+        ));
+    }
 
     let mut history: Vec<[f32; 2]> = Vec::new();
-    let mut best: Option<(usize, f32, Weights)> = None;
+    let mut best: Option<(usize, f32, Weights)> = start
+        .filter(|_| !validation.is_empty())
+        .map(|start| (0, fit.evaluate(start, &validation_batches), start.clone()));
     for epoch in 0..options.epochs {
         shuffle.shuffle(&mut order);
         let mut total = 0.0;
@@ -197,7 +274,7 @@ pub fn train(
                 return Err(TrainError::Interrupted);
             }
             let rate = learning_rate(options.learning_rate, epoch * steps_per_epoch + step, steps);
-            total += f64::from(fit.step(train, idxs, rate));
+            total += f64::from(fit.step(lessons, idxs, rate));
         }
         let training = (total / steps_per_epoch as f64) as f32;
         if !training.is_finite() {
@@ -206,10 +283,10 @@ pub fn train(
                 loss: training,
             });
         }
-        let weights = fit.weights(train, &statistics);
+        let weights = fit.weights(&statistics);
         let judged = match validation.is_empty() {
             true => training,
-            false => fit.evaluate(&weights, validation, &validation_batches),
+            false => fit.evaluate(&weights, &validation_batches),
         };
         if !judged.is_finite() {
             return Err(TrainError::Diverged {
@@ -231,7 +308,7 @@ pub fn train(
     }
     let weights = match best {
         Some((.., weights)) => weights,
-        None => fit.weights(train, &statistics),
+        None => fit.weights(&statistics),
     };
     Ok(Trained { weights, history })
 }
@@ -239,7 +316,7 @@ pub fn train(
 /// Samples per second of the training loop's inner step (gather, forward, backward, Adam) are measured with this.
 pub struct Bench<'a> {
     fit: Fit,
-    windows: &'a Windows<'a>,
+    lessons: Lessons<'a>,
     order: Vec<u32>,
     batch_size: usize,
 }
@@ -253,10 +330,11 @@ impl<'a> Bench<'a> {
         seed: u64,
     ) -> Bench<'a> {
         let order = (0..windows.len() as u32).collect();
-        let fit = Fit::new(graph, task, options, seed);
+        let lessons = Lessons::new(windows, windows);
+        let fit = Fit::new(graph, task, &lessons, options, seed);
         Bench {
             fit,
-            windows,
+            lessons,
             order,
             batch_size: options.batch_size,
         }
@@ -266,193 +344,18 @@ impl<'a> Bench<'a> {
     pub fn steps(&mut self, count: usize) -> f32 {
         let mut loss = 0.0;
         for idxs in self.order.chunks_exact(self.batch_size).cycle().take(count) {
-            loss = self.fit.step(self.windows, idxs, 1e-3);
+            loss = self.fit.step(&self.lessons, idxs, 1e-3);
         }
         loss
     }
 }
 
-/// A network in training.
-struct Fit {
-    graph: Graph,
-    task: Task,
-    network: Option<Network>,
-    optimizer: ModuleOptimizer,
-    dropout: Rng,
-    recipe: Recipe,
-    /// Draws what the recipe leaves to chance.
-    draws: Rng,
-    /// With automatic differentiation.
-    device: Device,
-    fused: bool,
-}
-
-impl Fit {
-    fn new(graph: &Graph, task: Task, options: &TrainOptions, seed: u64) -> Fit {
-        let device = options.backend.device().autodiff();
-        let products = options.backend.products();
-        let fused = products.is_some();
-        let mut weights = Rng::new(seed, WEIGHT_STREAM);
-        let network = Network::new(graph, products, &mut weights, &device);
-        let optimizer = match fused {
-            true => FusedAdam.into(),
-            false => AdamConfig::new()
-                .with_beta_1(adam::BETAS[0])
-                .with_beta_2(adam::BETAS[1])
-                .with_epsilon(adam::EPSILON)
-                .init(),
-        };
-        Fit {
-            graph: graph.clone(),
-            task,
-            network: Some(network),
-            optimizer,
-            dropout: Rng::new(seed, DROPOUT_STREAM),
-            recipe: options.recipe,
-            draws: Rng::new(seed, RECIPE_STREAM),
-            device,
-            fused,
-        }
-    }
-
-    fn loss(&self) -> Loss {
-        match self.task {
-            Task::Reconstruct => Loss::SquaredError,
-            Task::Classify { .. } => Loss::CrossEntropy,
-        }
-    }
-
-    /// One step on some windows; the loss before it.
-    fn step(&mut self, windows: &Windows<'_>, idxs: &[u32], rate: f64) -> f32 {
-        let network = self.network.take().expect("a network is always put back");
-        let mut batch = self.batch(windows, idxs);
-        batch.disturb(&self.recipe, windows.frames, &mut self.draws);
-        let [x, target] = batch.tensors(&self.device);
-        let mut pass = Pass {
-            dropout: Some(&mut self.dropout),
-            record_moments: false,
-        };
-        let kind = match self.task {
-            Task::Reconstruct => Loss::SquaredError,
-            Task::Classify { .. } => Loss::CrossEntropy,
-        };
-        let loss = network.loss(x, target, kind, &mut pass);
-        let gradients = GradientsParams::from_grads(loss.backward(), &network);
-        self.network = Some(self.optimizer.step(rate, network, gradients));
-        loss.into_scalar()
-    }
-
-    /// The present weights, with batch norm folded for its statistics over some windows.
-    fn weights(&self, windows: &Windows<'_>, batches: &Batches) -> Weights {
-        use burn::module::Module;
-        let network = self
-            .network
-            .as_ref()
-            .expect("a network is always put back")
-            .valid();
-        let mut pooled: Vec<[Vec<f64>; 2]> = Vec::new();
-        for idxs in batches.iter() {
-            let [x, _] = self
-                .batch(windows, idxs)
-                .tensors(&self.device.clone().inner());
-            network.forward(
-                x,
-                &mut Pass {
-                    dropout: None,
-                    record_moments: true,
-                },
-            );
-            let share = idxs.len() as f64 / batches.idxs.len() as f64;
-            for (idx, [mean, variance]) in network.moments().iter().enumerate() {
-                if pooled.len() <= idx {
-                    pooled.push([vec![0.0; mean.len()], vec![0.0; mean.len()]]);
-                }
-                let [sums, squares] = &mut pooled[idx];
-                for channel in 0..mean.len() {
-                    let (mean, variance) = (f64::from(mean[channel]), f64::from(variance[channel]));
-                    sums[channel] += share * mean;
-                    squares[channel] += share * (variance + mean * mean);
-                }
-            }
-        }
-        let moments = pooled.iter().map(|[means, squares]| {
-            let variance = means
-                .iter()
-                .zip(squares)
-                .map(|(m, s)| (s - m * m).max(0.0) as f32);
-            [
-                means.iter().map(|mean| *mean as f32).collect(),
-                variance.collect(),
-            ]
-        });
-        network.folded(&moments.collect::<Vec<_>>())
-    }
-
-    /// Mean loss of folded weights over some windows.
-    fn evaluate(&self, weights: &Weights, windows: &Windows<'_>, batches: &Batches) -> f32 {
-        let device = self.device.clone().inner();
-        let network = Network::from_weights(&self.graph, weights, self.fused, &device);
-        let mut total = 0.0;
-        for idxs in batches.iter() {
-            let [x, target] = self.batch(windows, idxs).tensors(&device);
-            let mut pass = Pass {
-                dropout: None,
-                record_moments: false,
-            };
-            let loss: f32 = network
-                .loss(x, target, self.loss(), &mut pass)
-                .into_scalar();
-            total += f64::from(loss) * idxs.len() as f64;
-        }
-        (total / batches.idxs.len() as f64) as f32
-    }
-
-    /// Windows and what they are to become.
-    fn batch(&self, windows: &Windows<'_>, idxs: &[u32]) -> Batch {
-        let mut inputs = Vec::with_capacity(idxs.len() * self.graph.input_shape().len());
-        for idx in idxs {
-            inputs.extend_from_slice(windows.window(*idx as usize));
-        }
-        let targets = match self.task {
-            Task::Reconstruct => inputs.clone(),
-            Task::Classify { classes } => {
-                let mut targets = vec![0.0; idxs.len() * classes];
-                for (idx, target) in idxs.iter().zip(targets.chunks_exact_mut(classes)) {
-                    target[windows.class(*idx as usize) as usize] = 1.0;
-                }
-                targets
-            }
-        };
-        Batch {
-            size: idxs.len(),
-            inputs,
-            targets,
-        }
-    }
-}
-
-/// Fixed batches of windows.
-struct Batches {
-    idxs: Vec<u32>,
-    size: usize,
-}
-
-impl Batches {
-    /// At most `limit` windows, evenly spread over all.
-    fn spread(windows: &Windows<'_>, limit: usize, size: usize) -> Batches {
-        let count = windows.len().min(limit);
-        let idxs = (0..count)
-            .map(|n| (n * windows.len() / count) as u32)
-            .collect();
-        Batches { idxs, size }
-    }
-
-    fn iter(&self) -> impl Iterator<Item = &[u32]> {
-        self.idxs.chunks(self.size)
-    }
-}
-
-fn check(graph: &Graph, task: Task, sets: &[&Windows<'_>]) -> Result<(), TrainError> {
+fn check(graph: &Graph, task: Task, lessons: &Lessons<'_>) -> Result<(), TrainError> {
+    let sets = [
+        Some(lessons.fit),
+        Some(lessons.validation),
+        lessons.outliers,
+    ];
     let untrainable = |kind: &OpKind| match kind {
         OpKind::MaxPool2d(_)
         | OpKind::Mean
@@ -472,12 +375,16 @@ fn check(graph: &Graph, task: Task, sets: &[&Windows<'_>]) -> Result<(), TrainEr
         return Err(TrainError::Operator { op, kind });
     }
     let input = graph.input_shape().len();
-    if sets[0].is_empty() {
+    if lessons.fit.is_empty() {
         return Err(TrainError::NoWindows {
-            frames: sets[0].frames,
+            frames: lessons.fit.frames,
         });
     }
-    for windows in sets.iter().filter(|windows| !windows.is_empty()) {
+    for windows in sets
+        .into_iter()
+        .flatten()
+        .filter(|windows| !windows.is_empty())
+    {
         let window = windows.window(0).len();
         if window != input {
             return Err(TrainError::InputShape { window, input });

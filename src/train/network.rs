@@ -1,25 +1,24 @@
 //! A graph as a burn module. Every tensor is `[batch, values]`, the values of one sample NHWC.
 
+#[cfg(test)]
+mod probe;
+
 use std::sync::{Arc, Mutex};
 
 use burn::{
     module::{Module, Param},
-    tensor::{
-        Device, Tensor, TensorData, activation,
-        module::{avg_pool2d, conv2d},
-        ops::{AvgPoolOptions, ConvOptions},
-    },
+    tensor::{Device, Tensor, TensorData, activation},
 };
 
 use super::{
-    fused::{
-        self, EPSILON, Epilogue, Kernel, Moments, Node, Products, Workspace, lock,
-        reciprocal_deviation,
-    },
+    fold::{fold_batch_norm, from_tflite, to_tflite, weight_shape},
+    fused::{self, EPSILON, Epilogue, Kernel, Loss, Moments, Node, Products, Workspace, lock},
     kernels::Geometry,
+    stock,
 };
 use crate::{
-    graph::{Activation, Graph, Op, OpKind, OpWeights, Shape, Weights, Window},
+    graph::{Activation, Graph, Op, OpKind, OpWeights, TensorId, Weights},
+    quant::{QuantParams, rounded_weights},
     units::Rng,
 };
 
@@ -52,15 +51,8 @@ struct Plan {
     moments: Vec<Moments>,
     workspace: Arc<Mutex<Workspace>>,
     fused: bool,
-}
-
-/// What a network is trained towards.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Loss {
-    /// Mean squared error.
-    SquaredError,
-    /// Cross-entropy of the softmax of the output to target probabilities.
-    CrossEntropy,
+    /// The int8 grid of each tensor where the network computes as int8 would.
+    grids: Option<Vec<QuantParams>>,
 }
 
 /// What a training pass does besides computing.
@@ -120,12 +112,19 @@ impl Network {
         };
         Network {
             layers: graph.ops.iter().map(layer).collect(),
-            plan: Arc::new(Plan::new(graph, products)),
+            plan: Arc::new(Plan::new(graph, None, products)),
         }
     }
 
-    /// A network for evaluation, with batch norm folded.
-    pub fn from_weights(graph: &Graph, weights: &Weights, fused: bool, device: &Device) -> Network {
+    /// A network with batch norm folded. With `grids` its weights and tensors are rounded as int8 rounds them, and
+    /// gradients pass as if they were not.
+    pub fn from_weights(
+        graph: &Graph,
+        weights: &Weights,
+        grids: Option<&[QuantParams]>,
+        fused: bool,
+        device: &Device,
+    ) -> Network {
         let layer = |(op, weights): (&Op, &Option<OpWeights>)| {
             let (shape, weights) = (weight_shape(graph, op)?, weights.as_ref()?);
             let weight = from_tflite(op, shape, &weights.weight);
@@ -138,7 +137,7 @@ impl Network {
         };
         Network {
             layers: graph.ops.iter().zip(&weights.0).map(layer).collect(),
-            plan: Arc::new(Plan::new(graph, fused.then(Products::default))),
+            plan: Arc::new(Plan::new(graph, grids, fused.then(Products::default))),
         }
     }
 
@@ -152,13 +151,15 @@ impl Network {
     pub fn loss(&self, x: Tensor<2>, target: Tensor<2>, loss: Loss, pass: &mut Pass) -> Tensor<2> {
         let output = self.run(x, pass);
         if !self.plan.fused {
-            return stock_loss(output.tensor, target, loss);
+            return stock::loss(output.tensor, target, loss);
         }
-        let kernel = match loss {
-            Loss::SquaredError => Kernel::SquaredError,
-            Loss::CrossEntropy => Kernel::CrossEntropy,
-        };
+        let kernel = Kernel::Loss(loss);
         self.node(output, kernel, 1, None, Some(target))
+    }
+
+    pub fn has_batch_norm(&self) -> bool {
+        let mut layers = self.layers.iter().flatten();
+        layers.any(|layer| layer.scale.is_some())
     }
 
     /// Mean and biased variance of every operator's raw output in the last batch.
@@ -199,10 +200,11 @@ impl Network {
         let graph = &self.plan.graph;
         let mut values: Vec<Option<Value>> = vec![None; graph.tensors.len()];
         let mut unread = self.plan.readers.clone();
-        values[graph.input] = Some(Value {
+        let input = Value {
             tensor: x,
             pending: None,
-        });
+        };
+        values[graph.input] = Some(self.rounded(input, graph.input));
         for (idx, op) in graph.ops.iter().enumerate() {
             let inputs = op.inputs.iter().map(|&tensor| {
                 unread[tensor] -= 1;
@@ -215,6 +217,7 @@ impl Network {
             });
             let inputs: Vec<Value> = inputs.collect();
             let value = self.apply(idx, op, inputs, pass);
+            let value = self.rounded(value, op.output);
             let must_finish = op.dropout > 0.0 || self.plan.readers[op.output] > 1;
             let value = if must_finish {
                 self.finished(value)
@@ -245,7 +248,7 @@ impl Network {
                 return plain(activated(sum, op.activation));
             }
             OpKind::AveragePool2d(window) => {
-                let pooled = average_pool(self.finished(x).tensor, window, input, size);
+                let pooled = stock::average_pool(self.finished(x).tensor, window, input, size);
                 return plain(activated(pooled, op.activation));
             }
             OpKind::Conv2d(window) => Kernel::Convolution(Geometry::new(window, input, size)),
@@ -266,13 +269,13 @@ impl Network {
             }
         };
         let layer = self.layers[idx].as_ref();
+        let weight = layer.map(|layer| self.weight(op, layer));
         if !self.plan.fused {
-            let y = stock(x.tensor, &kernel, layer, output);
+            let y = stock::operator(x.tensor, &kernel, weight, output);
             return plain(self.stock_epilogue(idx, y, pass));
         }
         let record = layer.is_some_and(|layer| layer.scale.is_some());
         let record = record.then(|| (output.channels, self.plan.moments[idx].clone()));
-        let weight = layer.map(|layer| layer.weight.val());
         let tensor = self.node(x, kernel, output.len(), record, weight);
         match layer {
             Some(_) => Value {
@@ -297,10 +300,17 @@ impl Network {
         let epilogue = x.pending.map(|idx| {
             let op = &self.plan.graph.ops[idx];
             let normalised = layer.is_some_and(|layer| layer.scale.is_some());
+            let grid = self.plan.grids.as_ref().map(|grids| grids[op.output]);
+            let [low, high] = bounds(op.activation);
+            let bounds = match grid.map(|grid| grid.bounds()) {
+                None => [low, high],
+                Some([least, most]) => [low.max(least), high.min(most)],
+            };
             Epilogue {
                 channels: self.plan.graph.op_output(op).channels,
                 moments: normalised.then(|| self.plan.moments[idx].clone()),
-                bounds: bounds(op.activation),
+                bounds,
+                step: grid.map(|grid| grid.scale),
             }
         });
         let none = || Tensor::zeros([1], &device);
@@ -333,6 +343,64 @@ impl Network {
         }
     }
 
+    /// An operator's weights, as int8 carries them where the network computes so.
+    fn weight(&self, op: &Op, layer: &Layer) -> Tensor<2> {
+        let exact = layer.weight.val();
+        let Some(grids) = &self.plan.grids else {
+            return exact;
+        };
+        let shape = exact.dims();
+        let weights = OpWeights {
+            weight: to_tflite(op, shape, &host(exact.clone())),
+            bias: host(layer.shift.val()),
+        };
+        let rounded = rounded_weights(&self.plan.graph, op, &weights, grids[op.inputs[0]]);
+        let rounded = tensor(from_tflite(op, shape, &rounded), shape, &exact.device());
+        exact.clone() + (rounded - exact.detach())
+    }
+
+    /// A value on the grid of its tensor. What waits for its epilogue is rounded by that, and what an operator only
+    /// moves is on the grid already.
+    fn rounded(&self, value: Value, id: TensorId) -> Value {
+        let (Some(grids), None) = (&self.plan.grids, value.pending) else {
+            return value;
+        };
+        let (grid, channels) = (grids[id], self.plan.graph.tensors[id].channels);
+        let tensor = if self.plan.fused {
+            let device = value.tensor.device();
+            let epilogue = Epilogue {
+                channels,
+                moments: None,
+                bounds: grid.bounds(),
+                step: Some(grid.scale),
+            };
+            let node = Node {
+                kernel: Kernel::Identity,
+                epilogue: Some(epilogue),
+                output_len: value.tensor.dims()[1],
+                record: None,
+                workspace: self.plan.workspace.clone(),
+            };
+            let (none, shift) = (
+                Tensor::zeros([1], &device),
+                Tensor::zeros([channels], &device),
+            );
+            fused::fused(
+                value.tensor,
+                none,
+                shift,
+                Tensor::zeros([1, 1], &device),
+                node,
+            )
+        } else {
+            stock::rounded(value.tensor, grid)
+        };
+        Value {
+            tensor,
+            pending: None,
+        }
+    }
+
     fn stock_epilogue(&self, idx: usize, z: Tensor<2>, pass: &Pass) -> Tensor<2> {
         let op = &self.plan.graph.ops[idx];
         let [batch, len] = z.dims();
@@ -357,7 +425,7 @@ impl Network {
 }
 
 impl Plan {
-    fn new(graph: &Graph, products: Option<Products>) -> Plan {
+    fn new(graph: &Graph, grids: Option<&[QuantParams]>, products: Option<Products>) -> Plan {
         let mut readers = vec![0; graph.tensors.len()];
         readers[graph.output] += 1;
         for tensor in graph.ops.iter().flat_map(|op| &op.inputs) {
@@ -369,62 +437,9 @@ impl Plan {
             moments: graph.ops.iter().map(|_| Moments::default()).collect(),
             fused: products.is_some(),
             workspace: Arc::new(Mutex::new(Workspace::new(products.unwrap_or_default()))),
+            grids: grids.map(<[QuantParams]>::to_vec),
         }
     }
-}
-
-/// Folds a batch norm that follows an operator into its weights and bias.
-///
-/// Output channels are the fastest dimension of `weight`. With
-/// `factor = scale / sqrt(variance + epsilon)` the weights become `factor * weight` and the bias
-/// `factor * (bias - mean) + shift`.
-pub fn fold_batch_norm(
-    weight: &mut [f32],
-    bias: &mut [f32],
-    scale: &[f32],
-    shift: &[f32],
-    [mean, variance]: &[Vec<f32>; 2],
-) {
-    let factor = scale
-        .iter()
-        .zip(variance)
-        .map(|(s, v)| s * reciprocal_deviation(*v));
-    let factor: Vec<f32> = factor.collect();
-    for row in weight.chunks_exact_mut(factor.len()) {
-        for (weight, factor) in row.iter_mut().zip(&factor) {
-            *weight *= factor;
-        }
-    }
-    for (channel, bias) in bias.iter_mut().enumerate() {
-        *bias = factor[channel] * (*bias - mean[channel]) + shift[channel];
-    }
-}
-
-/// Rows and columns of an operator's weights; output channels are columns.
-fn weight_shape(graph: &Graph, op: &Op) -> Option<[usize; 2]> {
-    let len = graph.op_weight_len(op);
-    let channels = graph.op_output(op).channels;
-    (len > 0).then(|| [len / channels, channels])
-}
-
-/// From `[in, out]` to TFLite's `[out, in]`; depthwise weights are equal in both.
-fn to_tflite(op: &Op, [rows, columns]: [usize; 2], weight: &[f32]) -> Vec<f32> {
-    match op.kind {
-        OpKind::DepthwiseConv2d(_) => weight.to_vec(),
-        _ => transposed(weight, rows, columns),
-    }
-}
-
-fn from_tflite(op: &Op, [rows, columns]: [usize; 2], weight: &[f32]) -> Vec<f32> {
-    match op.kind {
-        OpKind::DepthwiseConv2d(_) => weight.to_vec(),
-        _ => transposed(weight, columns, rows),
-    }
-}
-
-fn transposed(values: &[f32], rows: usize, columns: usize) -> Vec<f32> {
-    let at = |idx| values[idx % rows * columns + idx / rows];
-    (0..rows * columns).map(at).collect()
 }
 
 fn tensor<const D: usize>(values: Vec<f32>, shape: [usize; D], device: &Device) -> Tensor<D> {
@@ -476,155 +491,5 @@ fn dropped(value: Value, share: f32, pass: &mut Pass) -> Value {
     Value {
         tensor: value.tensor * mask,
         pending: None,
-    }
-}
-
-/// `[batch, h * w * c]` to NCHW, as burn's own operators want it.
-fn channels_first(x: Tensor<2>, [height, width, channels]: [usize; 3]) -> Tensor<4> {
-    let batch = x.dims()[0];
-    x.reshape([batch, height, width, channels])
-        .permute([0, 3, 1, 2])
-}
-
-fn channels_last(x: Tensor<4>) -> Tensor<2> {
-    let [batch, channels, height, width] = x.dims();
-    x.permute([0, 2, 3, 1])
-        .reshape([batch, height * width * channels])
-}
-
-fn average_pool(x: Tensor<2>, window: Window, input: Shape, output: [usize; 2]) -> Tensor<2> {
-    let batch = x.dims()[0];
-    if output == [1, 1] && window.kernel == [input.height, input.width] {
-        let pixels = x.reshape([batch, input.area(), input.channels]);
-        return pixels.mean_dim(1).reshape([batch, input.channels]);
-    }
-    let options = AvgPoolOptions {
-        kernel_size: window.kernel,
-        stride: window.stride,
-        padding: Geometry::new(window, input, output).padding(),
-        count_include_pad: false,
-        ceil_mode: false,
-    };
-    let x = channels_first(x, [input.height, input.width, input.channels]);
-    channels_last(avg_pool2d(x, options))
-}
-
-/// A weighted operator or an upsampling with burn's own operators, without its epilogue.
-fn stock(x: Tensor<2>, kernel: &Kernel, layer: Option<&Layer>, output: Shape) -> Tensor<2> {
-    let weight = layer.map(|layer| layer.weight.val());
-    let batch = x.dims()[0];
-    match (kernel, weight) {
-        (Kernel::Dense, Some(weight)) => x.matmul(weight),
-        (Kernel::Convolution(geometry), Some(weight)) => {
-            let [kh, kw] = geometry.kernel;
-            let shape = [kh, kw, geometry.channels, output.channels];
-            let weight = weight.reshape(shape).permute([3, 2, 0, 1]);
-            let options =
-                ConvOptions::new_with_padding(geometry.stride, geometry.padding(), [1, 1], 1);
-            let x = channels_first(x, geometry.input_shape());
-            channels_last(conv2d(x, weight, None, options))
-        }
-        (Kernel::Depthwise(geometry), Some(weight)) => {
-            let [kh, kw] = geometry.kernel;
-            let weight = weight
-                .reshape([kh, kw, 1, output.channels])
-                .permute([3, 2, 0, 1]);
-            let groups = output.channels;
-            let options =
-                ConvOptions::new_with_padding(geometry.stride, geometry.padding(), [1, 1], groups);
-            let x = channels_first(x, geometry.input_shape());
-            channels_last(conv2d(x, weight, None, options))
-        }
-        (
-            Kernel::Upsample {
-                input: [height, width, channels],
-                factor: [fy, fx],
-            },
-            _,
-        ) => {
-            let (height, width, channels) = (*height, *width, *channels);
-            let pixels = x.reshape([batch, height, 1, width, 1, channels]);
-            let copies = pixels.repeat_dim(2, *fy).repeat_dim(4, *fx);
-            copies.reshape([batch, height * fy * width * fx * channels])
-        }
-        _ => unreachable!("every other kernel has a weight or belongs to the fused path"),
-    }
-}
-
-fn stock_loss(output: Tensor<2>, target: Tensor<2>, loss: Loss) -> Tensor<2> {
-    let batch = output.dims()[0] as f32;
-    match loss {
-        Loss::SquaredError => {
-            let difference = output - target;
-            (difference.clone() * difference).mean().reshape([1, 1])
-        }
-        Loss::CrossEntropy => {
-            let terms = activation::log_softmax(output, 1) * target;
-            (terms.sum() / -batch).reshape([1, 1])
-        }
-    }
-}
-
-#[cfg(test)]
-impl Network {
-    /// Gives scales and shifts values unlike their initial ones, so that mistakes with them show.
-    pub fn disturb(&mut self, rng: &mut Rng) {
-        self.for_each_vector(|value| value + (0.3 * rng.normal()) as f32);
-    }
-
-    fn for_each_vector(&mut self, mut change: impl FnMut(f32) -> f32) {
-        for layer in self.layers.iter_mut().flatten() {
-            for parameter in layer.scale.iter_mut().chain([&mut layer.shift]) {
-                let old = parameter.val();
-                let values: Vec<f32> = host(old.clone()).into_iter().map(&mut change).collect();
-                *parameter = Param::from_tensor(tensor(values, old.dims(), &old.device()));
-            }
-        }
-    }
-
-    /// Adds to one value of a parameter, counted as in [`Network::gradients`].
-    pub fn nudge(&mut self, parameter: usize, idx: usize, change: f32) {
-        fn apply<const D: usize>(parameter: &mut Param<Tensor<D>>, idx: usize, change: f32) {
-            let old = parameter.val();
-            let mut values = host(old.clone());
-            values[idx] += change;
-            *parameter = Param::from_tensor(tensor(values, old.dims(), &old.device()));
-        }
-        let mut count = 0;
-        for layer in self.layers.iter_mut().flatten() {
-            if count == parameter {
-                apply(&mut layer.weight, idx, change);
-            }
-            count += 1;
-            for vector in layer.scale.iter_mut().chain([&mut layer.shift]) {
-                if count == parameter {
-                    apply(vector, idx, change);
-                }
-                count += 1;
-            }
-        }
-    }
-
-    /// Gradients of weight, scale and shift of every layer.
-    pub fn gradients(&self, gradients: &burn::tensor::Gradients) -> Vec<Vec<f32>> {
-        let mut all = Vec::new();
-        for layer in self.layers.iter().flatten() {
-            all.push(host(
-                layer
-                    .weight
-                    .val()
-                    .grad(gradients)
-                    .expect("weights are trained"),
-            ));
-            for vector in layer.scale.iter().chain([&layer.shift]) {
-                all.push(host(
-                    vector
-                        .val()
-                        .grad(gradients)
-                        .expect("scales and shifts are trained"),
-                ));
-            }
-        }
-        all
     }
 }

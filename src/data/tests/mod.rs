@@ -7,6 +7,7 @@ mod manifests;
 mod names;
 mod real;
 mod stand_ins;
+mod watch;
 
 use std::{env, fs, path::Path, path::PathBuf};
 

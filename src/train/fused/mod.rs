@@ -28,6 +28,7 @@ use burn::{
 use burn_flex::FlexTensor;
 
 pub use epilogue::{EPSILON, Epilogue, Moments, reciprocal_deviation};
+pub use loss::{Loss, OUTLIER_ERROR};
 pub use workspace::{Products, Workspace, lock};
 
 use self::{
@@ -57,10 +58,8 @@ pub enum Kernel {
         input: [usize; 3],
         factor: [usize; 2],
     },
-    /// Mean squared difference to the target, which stands in the weight's place.
-    SquaredError,
-    /// Mean cross-entropy of the softmax to target probabilities in the weight's place.
-    CrossEntropy,
+    /// A loss; the target stands in the weight's place.
+    Loss(Loss),
 }
 
 /// One fused node.
@@ -219,9 +218,10 @@ fn forward(
     let shape = x.layout().shape();
     let (batch, input_len, output_len) = (shape[0], shape[1], node.output_len);
     let workspace = &mut *lock(&node.workspace);
-    if matches!(node.kernel, Kernel::SquaredError | Kernel::CrossEntropy) {
+    if let Kernel::Loss(kind) = node.kernel {
         let mut gradient = workspace.take([batch, input_len]);
         let loss = loss(
+            kind,
             node,
             workspace,
             affine.as_ref(),
@@ -347,7 +347,7 @@ fn forward_block(
                 upsample(*shape, *factor, y, out);
             }
         }
-        Kernel::Dense | Kernel::SquaredError | Kernel::CrossEntropy => {
+        Kernel::Dense | Kernel::Loss(_) => {
             unreachable!("these work on the whole batch")
         }
     }
@@ -380,7 +380,7 @@ fn backward(
     let (x, given, weight) = (values(tensors.x), values(given), values(tensors.weight));
     let workspace = &mut *lock(&node.workspace);
     let mut sums = EpilogueSums::new(affine);
-    let is_loss = matches!(node.kernel, Kernel::SquaredError | Kernel::CrossEntropy);
+    let is_loss = matches!(node.kernel, Kernel::Loss(_));
     if let (true, Some(saved), 1.0, true) = (
         is_loss,
         tensors.saved,
@@ -408,7 +408,7 @@ fn backward(
         _ => Vec::new(),
     };
     match (&node.kernel, tensors.saved) {
-        (Kernel::SquaredError | Kernel::CrossEntropy, Some(saved)) => {
+        (Kernel::Loss(_), Some(saved)) => {
             for (target, saved) in target
                 .iter_mut()
                 .flat_map(|t| t.iter_mut())
@@ -562,7 +562,7 @@ fn backward_block(
                 upsample_backward(*shape, *factor, given, x_gradient);
             }
         }
-        Kernel::Dense | Kernel::SquaredError | Kernel::CrossEntropy => {
+        Kernel::Dense | Kernel::Loss(_) => {
             unreachable!("these work on the whole batch")
         }
     }

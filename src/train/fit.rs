@@ -1,0 +1,290 @@
+//! A network in training: one step, the weights as they would be deployed, and their loss.
+
+use burn::{
+    module::Module,
+    optim::{AdamConfig, GradientsParams, ModuleOptimizer},
+    tensor::{Device, Tensor, activation},
+};
+
+use super::{
+    DROPOUT_STREAM, Lessons, OUTLIER_STREAM, OUTLIERS_PER_BATCH, RECIPE_STREAM, TrainOptions,
+    WEIGHT_STREAM,
+    adam::{self, FusedAdam},
+    disturb::Batch,
+    fused::Loss,
+    network::{Network, Pass},
+};
+use crate::{
+    features::Windows,
+    graph::{Graph, Weights},
+    quant::QuantParams,
+    space::{Recipe, Task},
+    units::Rng,
+};
+
+/// A network in training.
+pub struct Fit {
+    graph: Graph,
+    task: Task,
+    /// That every tensor is rounded to, where it is.
+    grids: Option<Vec<QuantParams>>,
+    network: Option<Network>,
+    teacher: Option<Network>,
+    optimizer: ModuleOptimizer,
+    recipe: Recipe,
+    dropout: Rng,
+    /// Draws what the recipe leaves to chance.
+    draws: Rng,
+    outlier_draws: Rng,
+    /// With automatic differentiation.
+    device: Device,
+    fused: bool,
+}
+
+impl Fit {
+    pub fn new(
+        graph: &Graph,
+        task: Task,
+        lessons: &Lessons<'_>,
+        options: &TrainOptions,
+        seed: u64,
+    ) -> Fit {
+        let device = options.backend.device().autodiff();
+        let products = options.backend.products();
+        let fused = products.is_some();
+        let optimizer = match fused {
+            true => FusedAdam.into(),
+            false => AdamConfig::new()
+                .with_beta_1(adam::BETAS[0])
+                .with_beta_2(adam::BETAS[1])
+                .with_epsilon(adam::EPSILON)
+                .init(),
+        };
+        let mut weights = Rng::new(seed, WEIGHT_STREAM);
+        let network = Network::new(graph, products, &mut weights, &device);
+        let teacher = lessons.teacher.map(|teacher| {
+            let device = device.clone().inner();
+            Network::from_weights(teacher.graph, teacher.weights, None, fused, &device)
+        });
+        Fit {
+            graph: graph.clone(),
+            task,
+            grids: None,
+            network: Some(network),
+            teacher,
+            optimizer,
+            recipe: options.recipe,
+            dropout: Rng::new(seed, DROPOUT_STREAM),
+            draws: Rng::new(seed, RECIPE_STREAM),
+            outlier_draws: Rng::new(seed, OUTLIER_STREAM),
+            device,
+            fused,
+        }
+    }
+
+    /// From folded weights, on the given grids.
+    pub fn from_weights(
+        graph: &Graph,
+        task: Task,
+        start: &Weights,
+        grids: Option<&[QuantParams]>,
+        lessons: &Lessons<'_>,
+        options: &TrainOptions,
+        seed: u64,
+    ) -> Fit {
+        let fit = Fit::new(graph, task, lessons, options, seed);
+        let network = Network::from_weights(graph, start, grids, fit.fused, &fit.device);
+        Fit {
+            network: Some(network),
+            grids: grids.map(<[QuantParams]>::to_vec),
+            ..fit
+        }
+    }
+
+    /// What is kept from being reconstructed.
+    pub fn outliers<'a>(&self, lessons: &Lessons<'a>) -> Option<&'a Windows<'a>> {
+        let wanted = self.task == Task::Reconstruct && self.recipe.outlier_exposure > 0.0;
+        lessons
+            .outliers
+            .filter(|outliers| wanted && !outliers.is_empty())
+    }
+
+    fn loss(&self) -> Loss {
+        match self.task {
+            Task::Reconstruct => Loss::SquaredError,
+            Task::Classify { .. } => Loss::CrossEntropy,
+        }
+    }
+
+    /// One step on some windows; the loss before it.
+    pub fn step(&mut self, lessons: &Lessons<'_>, idxs: &[u32], rate: f64) -> f32 {
+        let network = self.network.take().expect("a network is always put back");
+        let frames = lessons.fit.frames;
+        let mut batch = self.batch(lessons.fit, idxs);
+        batch.disturb(&self.recipe, frames, &mut self.draws);
+        let mut kind = self.loss();
+        if let Some(outliers) = self.outliers(lessons) {
+            let count = (idxs.len() / OUTLIERS_PER_BATCH).max(1);
+            let idxs = (0..count).map(|_| self.outlier_draws.below(outliers.len()) as u32);
+            let idxs: Vec<u32> = idxs.collect();
+            let mut others = self.batch(outliers, &idxs);
+            others.disturb(&self.recipe, frames, &mut self.draws);
+            kind = Loss::Margin {
+                kept: batch.size,
+                weight: self.recipe.outlier_exposure,
+            };
+            batch.append(others);
+        }
+        let size = batch.size;
+        let [x, target] = batch.tensors(&self.device);
+        let taught = self.teacher.as_ref().map(|teacher| {
+            let x = x.clone().inner();
+            let mut pass = Pass {
+                dropout: None,
+                record_moments: false,
+            };
+            Tensor::from_inner(teacher.forward(x, &mut pass))
+        });
+        let mut pass = Pass {
+            dropout: Some(&mut self.dropout),
+            record_moments: false,
+        };
+        let loss = if let (Some(taught), Some(teacher)) = (taught, lessons.teacher) {
+            let share = teacher.share;
+            if self.task == Task::Reconstruct {
+                let target = target * (1.0 - share) + taught * share;
+                network.loss(x, target, kind, &mut pass)
+            } else {
+                let t = teacher.temperature;
+                let soft = activation::softmax(taught / t, 1);
+                let z = network.forward(x, &mut pass);
+                let hard = (activation::log_softmax(z.clone(), 1) * target).sum();
+                let soft = (activation::log_softmax(z / t, 1) * soft).sum() * (t * t);
+                ((hard * (1.0 - share) + soft * share) / -(size as f32)).reshape([1, 1])
+            }
+        } else {
+            network.loss(x, target, kind, &mut pass)
+        };
+        let gradients = GradientsParams::from_grads(loss.backward(), &network);
+        self.network = Some(self.optimizer.step(rate, network, gradients));
+        loss.into_scalar()
+    }
+
+    /// The present weights, with batch norm folded for its statistics over some windows.
+    pub fn weights(&self, statistics: &[Batches<'_>]) -> Weights {
+        let network = self
+            .network
+            .as_ref()
+            .expect("a network is always put back")
+            .valid();
+        if !network.has_batch_norm() {
+            return network.folded(&network.moments());
+        }
+        let all: usize = statistics.iter().map(|batches| batches.idxs.len()).sum();
+        let mut pooled: Vec<[Vec<f64>; 2]> = Vec::new();
+        for (windows, idxs) in statistics.iter().flat_map(Batches::iter) {
+            let [x, _] = self
+                .batch(windows, idxs)
+                .tensors(&self.device.clone().inner());
+            network.forward(
+                x,
+                &mut Pass {
+                    dropout: None,
+                    record_moments: true,
+                },
+            );
+            let share = idxs.len() as f64 / all as f64;
+            for (idx, [mean, variance]) in network.moments().iter().enumerate() {
+                if pooled.len() <= idx {
+                    pooled.push([vec![0.0; mean.len()], vec![0.0; mean.len()]]);
+                }
+                let [sums, squares] = &mut pooled[idx];
+                for channel in 0..mean.len() {
+                    let (mean, variance) = (f64::from(mean[channel]), f64::from(variance[channel]));
+                    sums[channel] += share * mean;
+                    squares[channel] += share * (variance + mean * mean);
+                }
+            }
+        }
+        let moments = pooled.iter().map(|[means, squares]| {
+            let variance = means
+                .iter()
+                .zip(squares)
+                .map(|(m, s)| (s - m * m).max(0.0) as f32);
+            [
+                means.iter().map(|mean| *mean as f32).collect(),
+                variance.collect(),
+            ]
+        });
+        network.folded(&moments.collect::<Vec<_>>())
+    }
+
+    /// Mean loss of folded weights over some windows.
+    pub fn evaluate(&self, weights: &Weights, batches: &Batches<'_>) -> f32 {
+        let device = self.device.clone().inner();
+        let grids = self.grids.as_deref();
+        let network = Network::from_weights(&self.graph, weights, grids, self.fused, &device);
+        let mut total = 0.0;
+        for (windows, idxs) in batches.iter() {
+            let [x, target] = self.batch(windows, idxs).tensors(&device);
+            let mut pass = Pass {
+                dropout: None,
+                record_moments: false,
+            };
+            let loss: f32 = network
+                .loss(x, target, self.loss(), &mut pass)
+                .into_scalar();
+            total += f64::from(loss) * idxs.len() as f64;
+        }
+        (total / batches.idxs.len() as f64) as f32
+    }
+
+    /// Windows and what they are to become.
+    fn batch(&self, windows: &Windows<'_>, idxs: &[u32]) -> Batch {
+        let mut inputs = Vec::with_capacity(idxs.len() * self.graph.input_shape().len());
+        for idx in idxs {
+            inputs.extend_from_slice(windows.window(*idx as usize));
+        }
+        let targets = match self.task {
+            Task::Reconstruct => inputs.clone(),
+            Task::Classify { classes } => {
+                let mut targets = vec![0.0; idxs.len() * classes];
+                for (idx, target) in idxs.iter().zip(targets.chunks_exact_mut(classes)) {
+                    target[windows.class(*idx as usize) as usize] = 1.0;
+                }
+                targets
+            }
+        };
+        Batch {
+            size: idxs.len(),
+            inputs,
+            targets,
+        }
+    }
+}
+
+/// Fixed batches of windows.
+pub struct Batches<'a> {
+    windows: &'a Windows<'a>,
+    idxs: Vec<u32>,
+    size: usize,
+}
+
+impl<'a> Batches<'a> {
+    /// At most `limit` windows, evenly spread over all.
+    pub fn spread(windows: &'a Windows<'a>, limit: usize, size: usize) -> Batches<'a> {
+        let count = windows.len().min(limit);
+        let idxs = (0..count)
+            .map(|n| (n * windows.len() / count) as u32)
+            .collect();
+        Batches {
+            windows,
+            idxs,
+            size,
+        }
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (&'a Windows<'a>, &[u32])> {
+        self.idxs.chunks(self.size).map(|idxs| (self.windows, idxs))
+    }
+}

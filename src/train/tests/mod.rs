@@ -1,0 +1,438 @@
+//! The network against burn's own operators, finite differences, a plain executor and int8.
+
+mod products;
+mod training;
+
+use burn::tensor::{Device, Tensor, TensorData};
+
+use super::{
+    fold::fold_batch_norm,
+    fused::{Loss, Products},
+    network::{Network, Pass},
+};
+use crate::{
+    graph::{Activation, Graph, GraphBuilder, OpKind, Padding, Shape, Style, Weights, Window},
+    quant::{Interpreter, QuantizedModel, quantize},
+    units::Rng,
+};
+
+const RELU6: Style = Style {
+    activation: Activation::Relu6,
+    ..Style::BATCH_NORM
+};
+const BIAS_RELU: Style = Style {
+    batch_norm: false,
+    ..Style::BATCH_NORM_RELU
+};
+
+fn valid(kernel: [usize; 2], stride: [usize; 2]) -> Window {
+    Window {
+        kernel,
+        stride,
+        padding: Padding::Valid,
+    }
+}
+
+/// One graph per operator and trait of the intermediate representation.
+fn graphs() -> Vec<(&'static str, Graph, Loss)> {
+    let build = |input, body: &dyn Fn(&mut GraphBuilder) -> usize| {
+        let mut builder = GraphBuilder::new(input);
+        let output = body(&mut builder);
+        builder.finish(output)
+    };
+    let image = Shape::new(7, 6, 3);
+    vec![
+        (
+            "dense",
+            build(Shape::vector(20), &|b| {
+                let x = b.dense(0, 13, Style::BATCH_NORM_RELU);
+                let x = b.dense(x, 5, BIAS_RELU);
+                b.dense(x, 20, Style::LINEAR)
+            }),
+            Loss::SquaredError,
+        ),
+        (
+            "convolution, same, stride 2, pooled classifier",
+            build(image, &|b| {
+                let x = b.conv(0, 10, Window::same(3, 2), Style::BATCH_NORM_RELU);
+                let x = b.conv(x, 12, Window::same(1, 1), RELU6);
+                let x = b.global_average_pool(x);
+                b.dense(x, 4, Style::LINEAR)
+            }),
+            Loss::CrossEntropy,
+        ),
+        (
+            "convolution, valid, odd kernel and stride, flattened",
+            build(image, &|b| {
+                let x = b.conv(0, 5, valid([4, 2], [2, 3]), BIAS_RELU);
+                let x = b.conv(x, 4, Window::same(2, 1), Style::BATCH_NORM_RELU);
+                b.dense(x, 3, Style::LINEAR)
+            }),
+            Loss::CrossEntropy,
+        ),
+        (
+            "convolution, 1 x 1, stride 2",
+            build(image, &|b| {
+                let x = b.conv(0, 8, Window::same(3, 1), Style::BATCH_NORM_RELU);
+                let x = b.conv(x, 4, Window::same(1, 2), Style::BATCH_NORM);
+                b.dense(x, 3, Style::LINEAR)
+            }),
+            Loss::CrossEntropy,
+        ),
+        (
+            "depthwise, 27 channels, stride 2",
+            build(image, &|b| {
+                let x = b.conv(0, 27, Window::same(1, 1), Style::BATCH_NORM_RELU);
+                let x = b.depthwise(x, Window::same(3, 2), Style::BATCH_NORM_RELU);
+                b.dense(x, 3, Style::LINEAR)
+            }),
+            Loss::CrossEntropy,
+        ),
+        (
+            "depthwise, 5 x 5 and 3 x 2, valid",
+            build(Shape::new(9, 8, 16), &|b| {
+                let x = b.depthwise(0, Window::same(5, 1), RELU6);
+                let x = b.depthwise(x, valid([3, 2], [2, 1]), Style::BATCH_NORM_RELU);
+                b.dense(x, 3, Style::LINEAR)
+            }),
+            Loss::CrossEntropy,
+        ),
+        (
+            "residual block",
+            build(image, &|b| {
+                let stem = b.conv(0, 8, Window::same(3, 1), Style::BATCH_NORM);
+                let x = b.conv(stem, 16, Window::same(1, 1), Style::BATCH_NORM_RELU);
+                let x = b.depthwise(x, Window::same(3, 1), Style::BATCH_NORM_RELU);
+                let x = b.conv(x, 8, Window::same(1, 1), Style::BATCH_NORM);
+                let x = b.add(x, stem);
+                let x = b.global_average_pool(x);
+                b.dense(x, 4, Style::LINEAR)
+            }),
+            Loss::CrossEntropy,
+        ),
+        (
+            "convolutional autoencoder",
+            build(Shape::new(8, 4, 1), &|b| {
+                let x = b.conv(0, 6, Window::same(3, 2), Style::BATCH_NORM_RELU);
+                let x = b.upsample(x, [2, 2]);
+                let x = b.depthwise(x, Window::same(3, 1), Style::BATCH_NORM_RELU);
+                b.conv(x, 1, Window::same(3, 1), Style::LINEAR)
+            }),
+            Loss::SquaredError,
+        ),
+        (
+            "autoencoder with outliers",
+            build(Shape::vector(20), &|b| {
+                let x = b.dense(0, 6, Style::BATCH_NORM_RELU);
+                b.dense(x, 20, Style::LINEAR)
+            }),
+            Loss::Margin {
+                kept: 3,
+                weight: 0.5,
+            },
+        ),
+    ]
+}
+
+const BATCH: usize = 6;
+
+fn random(shape: [usize; 2], rng: &mut Rng, device: &Device) -> Tensor<2> {
+    let values: Vec<f32> = (0..shape[0] * shape[1])
+        .map(|_| rng.normal() as f32)
+        .collect();
+    Tensor::from_data(TensorData::new(values, shape), device)
+}
+
+/// Input and target for one batch.
+fn batch(graph: &Graph, loss: Loss, device: &Device) -> (Tensor<2>, Tensor<2>) {
+    let mut rng = Rng::new(5, 5);
+    let x = random([BATCH, graph.input_shape().len()], &mut rng, device);
+    let target = match loss {
+        Loss::SquaredError => x.clone(),
+        // Near enough to the outputs that some outliers are inside the margin.
+        Loss::Margin { .. } => x.clone() * 0.3,
+        Loss::CrossEntropy => {
+            let logits = random([BATCH, graph.output_shape().len()], &mut rng, device);
+            burn::tensor::activation::softmax(logits, 1)
+        }
+    };
+    (x, target)
+}
+
+fn pass() -> Pass<'static> {
+    Pass {
+        dropout: None,
+        record_moments: true,
+    }
+}
+
+/// Two values are equal within what f32 sums in different orders differ by.
+fn close(ours: &[f32], theirs: &[f32], what: &str) {
+    assert_eq!(ours.len(), theirs.len(), "{what}");
+    let scale = theirs
+        .iter()
+        .fold(1e-2f32, |most, value| most.max(value.abs()));
+    for (ours, theirs) in ours.iter().zip(theirs) {
+        assert!(
+            (ours - theirs).abs() <= 2e-4 * scale,
+            "{what}: {ours} is not {theirs}"
+        );
+    }
+}
+
+#[test]
+fn fused_operators_agree_with_burns_own() {
+    let device = Device::flex().autodiff();
+    for (name, graph, loss) in graphs() {
+        let run = |products| {
+            let mut network = Network::new(&graph, products, &mut Rng::new(3, 0), &device);
+            network.disturb(&mut Rng::new(4, 0));
+            let (x, target) = batch(&graph, loss, &device);
+            let output = network.forward(x.clone(), &mut pass());
+            let value = network.loss(x, target, loss, &mut pass());
+            let gradients = network.gradients(&value.backward());
+            (
+                output.into_data().try_into_vec::<f32>().unwrap(),
+                value.into_scalar::<f32>(),
+                gradients,
+                network.moments(),
+            )
+        };
+        let (fused, stock) = (run(Some(Products::Single)), run(None));
+        close(&fused.0, &stock.0, &format!("{name}: output"));
+        close(&[fused.1], &[stock.1], &format!("{name}: loss"));
+        assert_eq!(fused.2.len(), stock.2.len());
+        for (idx, (fused, stock)) in fused.2.iter().zip(&stock.2).enumerate() {
+            close(fused, stock, &format!("{name}: gradient {idx}"));
+        }
+        for (idx, (fused, stock)) in fused.3.iter().zip(&stock.3).enumerate() {
+            close(&fused[0], &stock[0], &format!("{name}: mean {idx}"));
+            close(&fused[1], &stock[1], &format!("{name}: variance {idx}"));
+        }
+    }
+}
+
+/// A network on int8 grids that its own values gave, and a batch for it.
+fn on_grids(graph: &Graph, fused: bool, device: &Device) -> (Network, QuantizedModel) {
+    let plain = Device::flex();
+    let mut network = Network::new(graph, Some(Products::Single), &mut Rng::new(3, 0), &plain);
+    network.disturb(&mut Rng::new(4, 0));
+    let (x, _) = batch(graph, Loss::SquaredError, &plain);
+    network.forward(x.clone(), &mut pass());
+    let weights = network.folded(&network.moments());
+    let x = x.into_data().try_into_vec::<f32>().unwrap();
+    let windows: Vec<&[f32]> = x.chunks_exact(graph.input_shape().len()).collect();
+    let model = quantize(graph, &weights, &windows).unwrap();
+    let network = Network::from_weights(graph, &weights, Some(&model.tensors), fused, device);
+    (network, model)
+}
+
+#[test]
+fn rounded_networks_agree_with_burns_own_operators() {
+    let device = Device::flex().autodiff();
+    for (name, graph, loss) in graphs() {
+        let run = |fused| {
+            let (network, _) = on_grids(&graph, fused, &device);
+            let (x, target) = batch(&graph, loss, &device);
+            let output = network.forward(x.clone(), &mut pass());
+            let value = network.loss(x, target, loss, &mut pass());
+            let gradients = network.gradients(&value.backward());
+            (output.into_data().try_into_vec::<f32>().unwrap(), gradients)
+        };
+        let (fused, stock) = (run(true), run(false));
+        close(&fused.0, &stock.0, &format!("{name}: output"));
+        for (idx, (fused, stock)) in fused.1.iter().zip(&stock.1).enumerate() {
+            close(fused, stock, &format!("{name}: gradient {idx}"));
+        }
+    }
+}
+
+#[test]
+fn rounded_networks_compute_what_int8_does() {
+    let device = Device::flex();
+    for (name, graph, loss) in graphs() {
+        let (network, model) = on_grids(&graph, true, &device);
+        let blob = model.to_blob();
+        let mut int8 = Interpreter::new(&blob).unwrap();
+        let (x, _) = batch(&graph, loss, &device);
+        let rounded = network.forward(x.clone(), &mut pass());
+        let rounded = rounded.into_data().try_into_vec::<f32>().unwrap();
+        let x = x.into_data().try_into_vec::<f32>().unwrap();
+        let windows = x.chunks_exact(graph.input_shape().len());
+        let int8: Vec<f32> = windows
+            .flat_map(|x| int8.run_float(x).collect::<Vec<f32>>())
+            .collect();
+        // Halves and the products of scales are rounded differently, here and there, by a step of a hidden tensor,
+        // which is worth some of the output's.
+        let step = model.output().scale;
+        let steps: Vec<f32> = rounded
+            .iter()
+            .zip(&int8)
+            .map(|(a, b)| (a - b).abs() / step)
+            .collect();
+        let equal = steps.iter().filter(|steps| **steps < 0.5).count();
+        assert!(
+            steps.iter().all(|steps| *steps < 5.5) && 10 * equal >= 6 * steps.len(),
+            "{name}: {equal} of {} equal, {steps:?}",
+            steps.len()
+        );
+    }
+}
+
+#[test]
+fn gradients_agree_with_finite_differences() {
+    let device = Device::flex().autodiff();
+    for wanted in [
+        "depthwise, 27 channels, stride 2",
+        "autoencoder with outliers",
+    ] {
+        let (_, graph, loss) = graphs()
+            .into_iter()
+            .find(|(name, ..)| *name == wanted)
+            .unwrap();
+        let mut network =
+            Network::new(&graph, Some(Products::Single), &mut Rng::new(3, 0), &device);
+        network.disturb(&mut Rng::new(4, 0));
+        let (x, target) = batch(&graph, loss, &device);
+        let value = network.loss(x.clone(), target.clone(), loss, &mut pass());
+        let gradients = network.gradients(&value.backward());
+        let mut at = |parameter, idx, change| {
+            network.nudge(parameter, idx, change);
+            let value = network.loss(x.clone(), target.clone(), loss, &mut pass());
+            network.nudge(parameter, idx, -change);
+            f64::from(value.into_scalar::<f32>())
+        };
+        for (parameter, gradient) in gradients.iter().enumerate() {
+            let idx = gradient.len() / 2;
+            let step = 1e-2;
+            let slope =
+                (at(parameter, idx, step) - at(parameter, idx, -step)) / (2.0 * f64::from(step));
+            // The loss is near 1 and carries 1e-7 of rounding, which a step of 1e-2 turns into 1e-5;
+            // curvature and passed kinks of the rectifiers add some 1e-3 of the slope.
+            let wrong = (slope - f64::from(gradient[idx])).abs();
+            assert!(
+                wrong < 2e-3 + 0.05 * slope.abs(),
+                "{wanted}, {parameter}: {slope} is not {}",
+                gradient[idx]
+            );
+        }
+    }
+}
+
+#[test]
+fn a_bias_before_batch_norm_is_honoured() {
+    let (mut weight, mut bias) = (vec![1.0, 2.0, -3.0, 4.0], vec![0.5, -0.25]);
+    let moments = [vec![0.1, 0.2], vec![4.0 - 1e-3, 0.25 - 1e-3]];
+    fold_batch_norm(&mut weight, &mut bias, &[3.0, 0.5], &[0.7, -0.7], &moments);
+    close(&weight, &[1.5, 2.0, -4.5, 4.0], "weight");
+    close(&bias, &[1.5 * 0.4 + 0.7, -0.45 - 0.7], "bias");
+}
+
+#[test]
+fn folded_weights_compute_what_was_trained() {
+    let device = Device::flex();
+    for (name, graph, loss) in graphs() {
+        let mut network =
+            Network::new(&graph, Some(Products::Single), &mut Rng::new(3, 0), &device);
+        network.disturb(&mut Rng::new(4, 0));
+        let (x, _) = batch(&graph, loss, &device);
+        let trained = network
+            .forward(x.clone(), &mut pass())
+            .into_data()
+            .try_into_vec::<f32>()
+            .unwrap();
+        let weights = network.folded(&network.moments());
+        let x = x.into_data().try_into_vec::<f32>().unwrap();
+        let plain = x
+            .chunks_exact(graph.input_shape().len())
+            .flat_map(|x| execute(&graph, &weights, x));
+        close(&plain.collect::<Vec<_>>(), &trained, name);
+    }
+}
+
+/// The plainest executor of a graph with folded weights.
+fn execute(graph: &Graph, weights: &Weights, x: &[f32]) -> Vec<f32> {
+    let mut tensors: Vec<Vec<f32>> = graph
+        .tensors
+        .iter()
+        .map(|shape| vec![0.0; shape.len()])
+        .collect();
+    tensors[graph.input] = x.to_vec();
+    for (op, weights) in graph.ops.iter().zip(&weights.0) {
+        let (input, output) = (graph.op_input(op), graph.op_output(op));
+        let x = &tensors[op.inputs[0]];
+        let value = |y: usize, x_at: usize, c: usize| match op.kind {
+            OpKind::MaxPool2d(_)
+            | OpKind::Mean
+            | OpKind::Pad { .. }
+            | OpKind::Lookup(_)
+            | OpKind::Softmax => unreachable!("nothing trains it"),
+            OpKind::Reshape => x[(y * output.width + x_at) * output.channels + c],
+            OpKind::Add => {
+                let at = (y * output.width + x_at) * output.channels + c;
+                x[at] + tensors[op.inputs[1]][at]
+            }
+            OpKind::Upsample([fy, fx]) => {
+                x[(y / fy * input.width + x_at / fx) * input.channels + c]
+            }
+            OpKind::FullyConnected => {
+                let weights = weights.as_ref().unwrap();
+                let row = &weights.weight[c * x.len()..][..x.len()];
+                weights.bias[c] + row.iter().zip(x).map(|(w, x)| w * x).sum::<f32>()
+            }
+            OpKind::Conv2d(window)
+            | OpKind::DepthwiseConv2d(window)
+            | OpKind::AveragePool2d(window) => {
+                let before = window.pad_before(input);
+                let (mut sum, mut count) = (0.0, 0);
+                for ky in 0..window.kernel[0] {
+                    for kx in 0..window.kernel[1] {
+                        let Some(iy) = (y * window.stride[0] + ky).checked_sub(before[0]) else {
+                            continue;
+                        };
+                        let Some(ix) = (x_at * window.stride[1] + kx).checked_sub(before[1]) else {
+                            continue;
+                        };
+                        if iy >= input.height || ix >= input.width {
+                            continue;
+                        }
+                        count += 1;
+                        let pixel =
+                            &x[(iy * input.width + ix) * input.channels..][..input.channels];
+                        let tap = ky * window.kernel[1] + kx;
+                        sum += match op.kind {
+                            OpKind::AveragePool2d(_) => pixel[c],
+                            OpKind::DepthwiseConv2d(_) => {
+                                pixel[c]
+                                    * weights.as_ref().unwrap().weight[tap * input.channels + c]
+                            }
+                            _ => {
+                                let at = (c * window.taps() + tap) * input.channels;
+                                let row = &weights.as_ref().unwrap().weight[at..];
+                                pixel.iter().zip(row).map(|(x, w)| x * w).sum::<f32>()
+                            }
+                        };
+                    }
+                }
+                match weights {
+                    Some(weights) => sum + weights.bias[c],
+                    None => sum / count as f32,
+                }
+            }
+        };
+        let mut result = Vec::new();
+        for y in 0..output.height {
+            for x in 0..output.width {
+                for c in 0..output.channels {
+                    result.push(match op.activation {
+                        Activation::None => value(y, x, c),
+                        Activation::Relu => value(y, x, c).max(0.0),
+                        Activation::Relu6 => value(y, x, c).clamp(0.0, 6.0),
+                    });
+                }
+            }
+        }
+        tensors[op.output] = result;
+    }
+    tensors.swap_remove(graph.output)
+}

@@ -1,0 +1,408 @@
+//! The training loop on made-up clips and on recordings of toy cars.
+
+use std::{sync::atomic::AtomicBool, thread};
+
+use burn::tensor::{Device, Tensor, TensorData};
+
+use super::{close, execute, pass};
+use crate::{
+    features::{Matrix, Windows},
+    graph::{Graph, GraphBuilder, Shape, Style, Window},
+    space::{Recipe, Task},
+    train::{
+        Backend, Lessons, TrainError, TrainOptions, Trained, fused::Loss, network::Network, train,
+    },
+    units::Rng,
+};
+
+/// Clips of three smoothly moving bands out of eight, one tone per class.
+fn toy(clips: usize, seed: u64) -> Vec<Matrix> {
+    let mut rng = Rng::new(seed, 9);
+    let mut clip = |class: usize| {
+        let phase = rng.uniform() * 6.0;
+        let value = |frame: usize, band: usize| {
+            let tone = (phase + frame as f64 * 0.3 * (class + 1) as f64).sin();
+            tone * (band as f64 * 0.8 + class as f64).cos() + 0.05 * rng.normal()
+        };
+        let mut value = value;
+        let values = (0..40).flat_map(|frame| (0..8).map(move |band| (frame, band)));
+        Matrix {
+            bands: 8,
+            values: values
+                .map(|(frame, band)| value(frame, band) as f32)
+                .collect(),
+        }
+    };
+    (0..clips).map(|idx| clip(idx % 3)).collect()
+}
+
+fn options() -> TrainOptions {
+    TrainOptions {
+        epochs: 12,
+        batch_size: 32,
+        learning_rate: 5e-3,
+        windows_per_epoch: 1000,
+        patience: 12,
+        recipe: Recipe::default(),
+        backend: Backend::Flex,
+    }
+}
+
+fn toy_graph(task: Task) -> Graph {
+    let mut builder = GraphBuilder::new(Shape::new(4, 8, 1));
+    let dropout = Style {
+        dropout: 0.2,
+        ..Style::BATCH_NORM_RELU
+    };
+    let output = match task {
+        Task::Reconstruct => {
+            let x = builder.dense(0, 16, Style::BATCH_NORM_RELU);
+            let x = builder.dense(x, 4, Style::BATCH_NORM_RELU);
+            let x = builder.dense(x, 16, Style::BATCH_NORM_RELU);
+            builder.dense(x, 32, Style::LINEAR)
+        }
+        Task::Classify { classes } => {
+            let x = builder.conv(0, 8, Window::same(3, 1), Style::BATCH_NORM_RELU);
+            let x = builder.depthwise(x, Window::same(3, 2), Style::BATCH_NORM_RELU);
+            let x = builder.dense(x, 16, dropout);
+            builder.dense(x, classes, Style::LINEAR)
+        }
+    };
+    builder.finish(output)
+}
+
+fn train_toy(task: Task, options: &TrainOptions, seed: u64) -> Result<Trained, TrainError> {
+    let (training, held_out) = (toy(30, 1), toy(9, 2));
+    let windows = |clips| {
+        let classes = (0..30).map(|clip| clip % 3).collect();
+        Windows::new(clips, classes, 4, 1)
+    };
+    let (training, held_out) = (
+        windows(training.iter().collect()),
+        windows(held_out.iter().collect()),
+    );
+    train(
+        &toy_graph(task),
+        task,
+        &Lessons::new(&training, &held_out),
+        options,
+        seed,
+        &AtomicBool::new(false),
+    )
+}
+
+#[test]
+fn training_lowers_the_loss() {
+    // A mean predictor's loss is the variance of the toy clips, near 0.25, or ln 3 = 1.1 for three classes.
+    for (task, wanted) in [
+        (Task::Reconstruct, 0.06),
+        (Task::Classify { classes: 3 }, 0.3),
+    ] {
+        let bf16 = Backend::has_bf16().then_some(Backend::FlexBf16);
+        for backend in [Backend::Flex, Backend::FlexStock].into_iter().chain(bf16) {
+            let trained = train_toy(
+                task,
+                &TrainOptions {
+                    backend,
+                    ..options()
+                },
+                1,
+            )
+            .unwrap();
+            let [training, held_out] = *trained.history.last().unwrap();
+            assert!(
+                training < 1.5 * wanted && held_out < wanted,
+                "{task:?}: {:?}",
+                trained.history
+            );
+        }
+    }
+}
+
+#[test]
+fn the_best_epoch_is_kept() {
+    let task = Task::Reconstruct;
+    let trained = train_toy(task, &options(), 1).unwrap();
+    let best = trained
+        .history
+        .iter()
+        .map(|[_, held_out]| *held_out)
+        .fold(f32::INFINITY, f32::min);
+    let graph = toy_graph(task);
+    let held_out = toy(9, 2);
+    let windows = Windows::new(held_out.iter().collect(), vec![], 4, 1);
+    let errors = (0..windows.len()).flat_map(|idx| {
+        let x = windows.window(idx);
+        execute(&graph, &trained.weights, x)
+            .into_iter()
+            .zip(x)
+            .map(|(y, x)| f64::from(y - x).powi(2))
+    });
+    let errors: Vec<f64> = errors.collect();
+    let loss = errors.iter().sum::<f64>() / errors.len() as f64;
+    close(&[loss as f32], &[best], "loss of the returned weights");
+}
+
+#[test]
+fn concurrent_trainings_equal_serial_ones() {
+    let task = Task::Classify { classes: 3 };
+    let options = TrainOptions {
+        epochs: 2,
+        ..options()
+    };
+    let serial: Vec<_> = (0..4)
+        .map(|seed| train_toy(task, &options, seed).unwrap())
+        .collect();
+    let concurrent: Vec<_> = thread::scope(|scope| {
+        let spawn = |seed| scope.spawn(move || train_toy(task, &options, seed).unwrap());
+        let threads: Vec<_> = (0..4).map(spawn).collect();
+        threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap())
+            .collect()
+    });
+    let bits = |trained: &[Trained]| -> Vec<Vec<u32>> {
+        let values = |t: &Trained| {
+            let weights = t.weights.0.iter().flatten();
+            weights
+                .flat_map(|w| w.weight.iter().chain(&w.bias))
+                .map(|v| v.to_bits())
+                .collect()
+        };
+        trained.iter().map(values).collect()
+    };
+    assert_eq!(bits(&serial), bits(&concurrent));
+    assert_ne!(bits(&serial[..1]), bits(&serial[1..2]));
+}
+
+#[test]
+fn training_ends_early_where_it_should() {
+    let (clips, graph) = (toy(3, 1), toy_graph(Task::Reconstruct));
+    let windows = Windows::new(clips.iter().collect(), vec![0, 1, 2], 4, 1);
+    let short = Windows::new(clips.iter().collect(), vec![], 41, 1);
+    let wide = Windows::new(clips.iter().collect(), vec![], 5, 1);
+    let run = |task, windows: &Windows, options: &TrainOptions, stop| {
+        train(
+            &graph,
+            task,
+            &Lessons::new(windows, windows),
+            options,
+            1,
+            &AtomicBool::new(stop),
+        )
+    };
+    let check = |result: Result<Trained, TrainError>, expected: TrainError| {
+        assert_eq!(result.unwrap_err(), expected);
+    };
+    let task = Task::Reconstruct;
+    check(
+        run(task, &windows, &options(), true),
+        TrainError::Interrupted,
+    );
+    check(
+        run(task, &short, &options(), false),
+        TrainError::NoWindows { frames: 41 },
+    );
+    check(
+        run(task, &wide, &options(), false),
+        TrainError::InputShape {
+            window: 40,
+            input: 32,
+        },
+    );
+    let few = Task::Classify { classes: 2 };
+    check(
+        run(few, &windows, &options(), false),
+        TrainError::Class {
+            class: 2,
+            classes: 2,
+        },
+    );
+    let wild = TrainOptions {
+        learning_rate: f32::INFINITY,
+        ..options()
+    };
+    assert!(matches!(
+        run(task, &windows, &wild, false),
+        Err(TrainError::Diverged { .. })
+    ));
+    let still = TrainOptions {
+        learning_rate: 0.0,
+        epochs: 9,
+        patience: 2,
+        ..options()
+    };
+    assert_eq!(run(task, &windows, &still, false).unwrap().history.len(), 3);
+}
+
+/// Two tones train, the third is a known outlier: the exposed network fails on it, and hardly more on the others.
+#[test]
+fn outliers_are_not_reconstructed() {
+    let (training, held_out) = (toy(30, 1), toy(9, 2));
+    let of = |clips: &[usize], from: &[Matrix]| -> Vec<Matrix> {
+        let chosen = from.iter().enumerate();
+        let chosen = chosen.filter(|(idx, _)| clips.contains(&(idx % 3)));
+        chosen.map(|(_, clip)| clip.clone()).collect()
+    };
+    let [own, other] = [of(&[0, 1], &training), of(&[2], &training)];
+    let [own_later, other_later] = [of(&[0, 1], &held_out), of(&[2], &held_out)];
+    fn windows(clips: &[Matrix]) -> Windows<'_> {
+        Windows::new(clips.iter().collect(), vec![], 4, 1)
+    }
+    let graph = toy_graph(Task::Reconstruct);
+    let errors = |outlier_exposure: f32| -> [f32; 2] {
+        let (fit, validation, outliers) = (windows(&own), windows(&own_later), windows(&other));
+        let lessons = Lessons {
+            outliers: Some(&outliers),
+            ..Lessons::new(&fit, &validation)
+        };
+        let options = TrainOptions {
+            recipe: Recipe {
+                outlier_exposure,
+                ..Recipe::default()
+            },
+            ..options()
+        };
+        let stop = AtomicBool::new(false);
+        let trained = train(&graph, Task::Reconstruct, &lessons, &options, 1, &stop).unwrap();
+        [&own_later, &other_later].map(|clips| {
+            let windows = windows(clips);
+            let error = |idx| {
+                let x = windows.window(idx);
+                let y = execute(&graph, &trained.weights, x);
+                x.iter().zip(y).map(|(x, y)| (x - y).powi(2)).sum::<f32>() / x.len() as f32
+            };
+            (0..windows.len()).map(error).sum::<f32>() / windows.len() as f32
+        })
+    };
+    let ([own, other], [own_exposed, other_exposed]) = (errors(0.0), errors(1.0));
+    assert!(
+        other_exposed > 2.0 * other && own_exposed < 0.5 * other_exposed,
+        "plain {own} and {other}, exposed {own_exposed} and {other_exposed}"
+    );
+}
+
+/// Area under the ROC curve of anomaly scores against normal ones.
+fn auc(normal: &[f32], anomalous: &[f32]) -> f64 {
+    let wins = anomalous
+        .iter()
+        .flat_map(|a| normal.iter().map(move |n| f64::from(u8::from(a > n))));
+    wins.sum::<f64>() / (normal.len() * anomalous.len()) as f64
+}
+
+/// ToyCar clips, 200 frames of 128 bands each: the mean and deviation of the training clips standardise all.
+struct ToyCar {
+    training: Vec<Matrix>,
+    held_out: Vec<Matrix>,
+    normal: Vec<Matrix>,
+    anomalous: Vec<Matrix>,
+}
+
+fn toy_car() -> Option<ToyCar> {
+    let shared = std::env::var_os("NAS_SHARED").map_or_else(
+        || std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared"),
+        std::path::PathBuf::from,
+    );
+    let folder = shared.join("data/audio/toycar-ad01");
+    let Ok(table) = std::fs::read_to_string(folder.join("split.csv")) else {
+        assert!(
+            std::env::var_os("NAS_REQUIRE_TOOLS").is_none(),
+            "{} is missing",
+            folder.display()
+        );
+        println!("skipped: {} is missing", folder.display());
+        return None;
+    };
+    let read = |split: &str, label: &str| -> Vec<Matrix> {
+        let rows = table
+            .lines()
+            .skip(1)
+            .map(|line| line.split(',').collect::<Vec<_>>());
+        let rows = rows.filter(|row| row[1] == split && row[2] == label);
+        let clip = |row: Vec<&str>| {
+            let bytes = std::fs::read(folder.join(row[0])).unwrap();
+            let values = bytes
+                .as_chunks::<4>()
+                .0
+                .iter()
+                .map(|bytes| f32::from_le_bytes(*bytes));
+            Matrix {
+                bands: 128,
+                values: values.collect(),
+            }
+        };
+        rows.map(clip).collect()
+    };
+    let mut training = read("train", "normal");
+    let (mut normal, mut anomalous) = (read("test", "normal"), read("test", "anomaly"));
+    let count = training.iter().map(|clip| clip.values.len()).sum::<usize>() as f64;
+    let sum = |f: fn(f64) -> f64| {
+        training
+            .iter()
+            .flat_map(|c| &c.values)
+            .map(|v| f(f64::from(*v)))
+            .sum::<f64>()
+    };
+    let mean = sum(|v| v) / count;
+    let deviation = (sum(|v| v * v) / count - mean * mean).sqrt();
+    for clip in training.iter_mut().chain(&mut normal).chain(&mut anomalous) {
+        for value in &mut clip.values {
+            *value = ((f64::from(*value) - mean) / deviation) as f32;
+        }
+    }
+    let held_out = training.split_off(training.len() * 9 / 10);
+    Some(ToyCar {
+        training,
+        held_out,
+        normal,
+        anomalous,
+    })
+}
+
+#[test]
+fn a_small_autoencoder_finds_broken_toy_cars() {
+    let Some(data) = toy_car() else { return };
+    let windows = |clips| Windows::new(clips, vec![], 5, 1);
+    let training = windows(data.training.iter().collect());
+    let held_out = windows(data.held_out.iter().collect());
+    let mut builder = GraphBuilder::new(Shape::new(5, 128, 1));
+    let x = builder.dense(0, 40, Style::BATCH_NORM_RELU);
+    let x = builder.dense(x, 8, Style::BATCH_NORM_RELU);
+    let x = builder.dense(x, 40, Style::BATCH_NORM_RELU);
+    let output = builder.dense(x, 640, Style::LINEAR);
+    let graph = builder.finish(output);
+    let options = TrainOptions {
+        epochs: 10,
+        batch_size: 128,
+        learning_rate: 3e-3,
+        windows_per_epoch: 10_000,
+        patience: 5,
+        ..options()
+    };
+    let (task, stop) = (Task::Reconstruct, AtomicBool::new(false));
+    let trained = train(
+        &graph,
+        task,
+        &Lessons::new(&training, &held_out),
+        &options,
+        1,
+        &stop,
+    )
+    .unwrap();
+    let device = Device::flex();
+    let network = Network::from_weights(&graph, &trained.weights, None, true, &device);
+    let score = |clip: &Matrix| -> f32 {
+        let windows = Windows::new(vec![clip], vec![], 5, 1);
+        let values = (0..windows.len()).flat_map(|idx| windows.window(idx));
+        let values: Vec<f32> = values.copied().collect();
+        let x = Tensor::from_data(TensorData::new(values, [windows.len(), 640]), &device);
+        network
+            .loss(x.clone(), x, Loss::SquaredError, &mut pass())
+            .into_scalar()
+    };
+    let scores = |clips: &[Matrix]| clips.iter().map(score).collect::<Vec<f32>>();
+    // Seeds 1 to 6 gave 0.932 to 0.952, standard deviation 0.007, and another processor rounds as differently
+    // as another seed; a diagonal Gaussian without a network reaches 0.87.
+    let auc = auc(&scores(&data.normal), &scores(&data.anomalous));
+    assert!(auc > 0.90, "{auc}");
+}
