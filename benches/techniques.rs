@@ -35,6 +35,7 @@ const TECHNIQUES: &[Technique] = &[
     ("noise 0.6", |t| t.recipe.noise = 0.6),
     ("noise 1", |t| t.recipe.noise = 1.0),
     ("label smoothing 0.1", |t| t.recipe.label_smoothing = 0.1),
+    ("twice as long", |t| t.epochs *= 2),
     ("no outliers", |t| t.recipe.outlier_exposure = 0.0),
     ("outliers 0.2", |t| t.recipe.outlier_exposure = 0.2),
     ("outliers 1", |t| t.recipe.outlier_exposure = 1.0),

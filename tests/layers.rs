@@ -18,12 +18,7 @@ const LAYERS: &[&[&str]] = &[
 ];
 
 /// Uses of a neighbour on the same line that are meant.
-const NEIGHBOURS: &[(&str, &str)] = &[
-    ("target", "space"),
-    ("data", "audio"),
-    // Training for int8 rounds as the quantiser does.
-    ("train", "quant"),
-];
+const NEIGHBOURS: &[(&str, &str)] = &[("target", "space"), ("data", "audio")];
 
 /// A heavy dependency, and the only module that may name it.
 const DOORS: &[(&str, &str)] = &[

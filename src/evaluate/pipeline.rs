@@ -417,7 +417,6 @@ impl Pipeline {
             fit: &fit,
             validation: &validation,
             outliers: Some(&outliers),
-            teacher: None,
         };
         let options = self.train_options(candidate, training);
         let trained = train(

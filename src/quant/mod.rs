@@ -18,7 +18,7 @@ pub use multiplier::{Multiplier, quantize_multiplier};
 pub use nas_kernels::blob::BlobError;
 pub use tflite::{ReadError, npu_blob, read_float};
 
-use crate::graph::{Activation, Function, Graph, Op, OpKind, OpWeights, TensorId, Weights};
+use crate::graph::{Activation, Function, Graph, OpKind, OpWeights, TensorId, Weights};
 
 /// Scale and zero point of an int8 tensor: `real = scale * (q - zero_point)`.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -100,11 +100,6 @@ impl QuantParams {
     pub fn dequantize(&self, q: i8) -> f32 {
         self.scale * (i32::from(q) - self.zero_point) as f32
     }
-
-    /// The smallest and largest value that int8 can hold.
-    pub fn bounds(&self) -> [f32; 2] {
-        [i8::MIN, i8::MAX].map(|q| self.dequantize(q))
-    }
 }
 
 impl QuantizedModel {
@@ -119,12 +114,6 @@ impl QuantizedModel {
     /// The model in a full-integer `.tflite` file, ours or not.
     pub fn from_tflite(file: &[u8]) -> Result<QuantizedModel, ReadError> {
         tflite::read(file)
-    }
-
-    /// The same network with other weights, on the same grids of its tensors.
-    pub fn with_weights(&self, weights: &Weights) -> Result<QuantizedModel, QuantizeError> {
-        check_weights(&self.graph, weights)?;
-        Ok(on_grids(&self.graph, weights, self.tensors.clone()))
     }
 
     /// The model as a full-integer `.tflite` file.
@@ -164,23 +153,6 @@ pub fn quantize(
     Ok(model)
 }
 
-/// The weights of one operator as int8 carries them, in their own units; `input` is the grid of what it reads.
-pub fn rounded_weights(
-    graph: &Graph,
-    op: &Op,
-    weights: &OpWeights,
-    input: QuantParams,
-) -> Vec<f32> {
-    let (quantized, _) = quantize_weights(graph, op, weights, input.scale);
-    let scales = &quantized.weight_scales;
-    let taps = quantized.weight.len() / weights.bias.len();
-    let real = |(idx, q): (usize, &i8)| {
-        let channel = channel_of(op, idx, taps, weights.bias.len());
-        f32::from(*q) * scales[channel.min(scales.len() - 1)]
-    };
-    quantized.weight.iter().enumerate().map(real).collect()
-}
-
 /// The smallest scale of an activation: SOFTMAX counts in steps of 2^-26.
 const SMALLEST_STEP: f64 = 1.0 / (1 << 25) as f64;
 /// The scale that every runtime demands of SOFTMAX.
@@ -211,10 +183,6 @@ fn check(graph: &Graph, weights: &Weights, calibration: &[&[f32]]) -> Result<(),
             });
         }
     }
-    check_weights(graph, weights)
-}
-
-fn check_weights(graph: &Graph, weights: &Weights) -> Result<(), QuantizeError> {
     for (idx, op) in graph.ops.iter().enumerate() {
         let sizes = [graph.op_weight_len(op), graph.op_bias_len(op)];
         let held = weights.0.get(idx).and_then(Option::as_ref);
@@ -254,12 +222,10 @@ fn check_weights(graph: &Graph, weights: &Weights) -> Result<(), QuantizeError> 
 
 /// The quantised network for given ranges, one per tensor.
 fn with_ranges(graph: &Graph, weights: &Weights, ranges: &[[f32; 2]]) -> QuantizedModel {
-    let grid = |[min, max]: &[f32; 2]| QuantParams::from_range(*min, *max);
-    on_grids(graph, weights, ranges.iter().map(grid).collect())
-}
-
-/// The quantised network for given grids, one per tensor; those that TFLite would not take are changed.
-fn on_grids(graph: &Graph, weights: &Weights, mut tensors: Vec<QuantParams>) -> QuantizedModel {
+    let mut tensors: Vec<QuantParams> = ranges
+        .iter()
+        .map(|[min, max]| QuantParams::from_range(*min, *max))
+        .collect();
     let mut ops = Vec::with_capacity(graph.ops.len());
     for (op, weights) in graph.ops.iter().zip(&weights.0) {
         let input = tensors[op.inputs[0]];
@@ -316,13 +282,16 @@ fn keeps_scale(kind: OpKind) -> bool {
 /// int8 weights, and the smallest output scale with which no accumulator overflows when it is scaled up.
 fn quantize_weights(
     graph: &Graph,
-    op: &Op,
+    op: &crate::graph::Op,
     weights: &OpWeights,
     input_scale: f32,
 ) -> (QuantizedOp, f32) {
     let channels = weights.bias.len();
     let taps = weights.weight.len() / channels;
-    let channel_of = |idx| channel_of(op, idx, taps, channels);
+    let channel_of = |idx: usize| match op.kind {
+        OpKind::DepthwiseConv2d(_) => idx % channels,
+        _ => idx / taps,
+    };
     let mut largest = vec![0f32; channels];
     for (idx, weight) in weights.weight.iter().enumerate() {
         let channel = &mut largest[channel_of(idx)];
@@ -376,14 +345,6 @@ fn quantize_weights(
         weight_scales,
     };
     (quantized, smallest_scale)
-}
-
-/// The output channel that a weight belongs to.
-fn channel_of(op: &Op, idx: usize, taps: usize, channels: usize) -> usize {
-    match op.kind {
-        OpKind::DepthwiseConv2d(_) => idx % channels,
-        _ => idx / taps,
-    }
 }
 
 /// Sum of squared differences between the int8 network's outputs and the float network's.

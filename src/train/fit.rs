@@ -3,7 +3,7 @@
 use burn::{
     module::Module,
     optim::{AdamConfig, GradientsParams, ModuleOptimizer},
-    tensor::{Device, Tensor, activation},
+    tensor::Device,
 };
 
 use super::{
@@ -17,7 +17,6 @@ use super::{
 use crate::{
     features::Windows,
     graph::{Graph, Weights},
-    quant::QuantParams,
     space::{Recipe, Task},
     units::Rng,
 };
@@ -26,10 +25,7 @@ use crate::{
 pub struct Fit {
     graph: Graph,
     task: Task,
-    /// That every tensor is rounded to, where it is.
-    grids: Option<Vec<QuantParams>>,
     network: Option<Network>,
-    teacher: Option<Network>,
     optimizer: ModuleOptimizer,
     recipe: Recipe,
     dropout: Rng,
@@ -42,13 +38,7 @@ pub struct Fit {
 }
 
 impl Fit {
-    pub fn new(
-        graph: &Graph,
-        task: Task,
-        lessons: &Lessons<'_>,
-        options: &TrainOptions,
-        seed: u64,
-    ) -> Fit {
+    pub fn new(graph: &Graph, task: Task, options: &TrainOptions, seed: u64) -> Fit {
         let device = options.backend.device().autodiff();
         let products = options.backend.products();
         let fused = products.is_some();
@@ -62,16 +52,10 @@ impl Fit {
         };
         let mut weights = Rng::new(seed, WEIGHT_STREAM);
         let network = Network::new(graph, products, &mut weights, &device);
-        let teacher = lessons.teacher.map(|teacher| {
-            let device = device.clone().inner();
-            Network::from_weights(teacher.graph, teacher.weights, None, fused, &device)
-        });
         Fit {
             graph: graph.clone(),
             task,
-            grids: None,
             network: Some(network),
-            teacher,
             optimizer,
             recipe: options.recipe,
             dropout: Rng::new(seed, DROPOUT_STREAM),
@@ -79,25 +63,6 @@ impl Fit {
             outlier_draws: Rng::new(seed, OUTLIER_STREAM),
             device,
             fused,
-        }
-    }
-
-    /// From folded weights, on the given grids.
-    pub fn from_weights(
-        graph: &Graph,
-        task: Task,
-        start: &Weights,
-        grids: Option<&[QuantParams]>,
-        lessons: &Lessons<'_>,
-        options: &TrainOptions,
-        seed: u64,
-    ) -> Fit {
-        let fit = Fit::new(graph, task, lessons, options, seed);
-        let network = Network::from_weights(graph, start, grids, fit.fused, &fit.device);
-        Fit {
-            network: Some(network),
-            grids: grids.map(<[QuantParams]>::to_vec),
-            ..fit
         }
     }
 
@@ -135,36 +100,12 @@ impl Fit {
             };
             batch.append(others);
         }
-        let size = batch.size;
         let [x, target] = batch.tensors(&self.device);
-        let taught = self.teacher.as_ref().map(|teacher| {
-            let x = x.clone().inner();
-            let mut pass = Pass {
-                dropout: None,
-                record_moments: false,
-            };
-            Tensor::from_inner(teacher.forward(x, &mut pass))
-        });
         let mut pass = Pass {
             dropout: Some(&mut self.dropout),
             record_moments: false,
         };
-        let loss = if let (Some(taught), Some(teacher)) = (taught, lessons.teacher) {
-            let share = teacher.share;
-            if self.task == Task::Reconstruct {
-                let target = target * (1.0 - share) + taught * share;
-                network.loss(x, target, kind, &mut pass)
-            } else {
-                let t = teacher.temperature;
-                let soft = activation::softmax(taught / t, 1);
-                let z = network.forward(x, &mut pass);
-                let hard = (activation::log_softmax(z.clone(), 1) * target).sum();
-                let soft = (activation::log_softmax(z / t, 1) * soft).sum() * (t * t);
-                ((hard * (1.0 - share) + soft * share) / -(size as f32)).reshape([1, 1])
-            }
-        } else {
-            network.loss(x, target, kind, &mut pass)
-        };
+        let loss = network.loss(x, target, kind, &mut pass);
         let gradients = GradientsParams::from_grads(loss.backward(), &network);
         self.network = Some(self.optimizer.step(rate, network, gradients));
         loss.into_scalar()
@@ -177,9 +118,6 @@ impl Fit {
             .as_ref()
             .expect("a network is always put back")
             .valid();
-        if !network.has_batch_norm() {
-            return network.folded(&network.moments());
-        }
         let all: usize = statistics.iter().map(|batches| batches.idxs.len()).sum();
         let mut pooled: Vec<[Vec<f64>; 2]> = Vec::new();
         for (windows, idxs) in statistics.iter().flat_map(Batches::iter) {
@@ -222,8 +160,7 @@ impl Fit {
     /// Mean loss of folded weights over some windows.
     pub fn evaluate(&self, weights: &Weights, batches: &Batches<'_>) -> f32 {
         let device = self.device.clone().inner();
-        let grids = self.grids.as_deref();
-        let network = Network::from_weights(&self.graph, weights, grids, self.fused, &device);
+        let network = Network::from_weights(&self.graph, weights, self.fused, &device);
         let mut total = 0.0;
         for (windows, idxs) in batches.iter() {
             let [x, target] = self.batch(windows, idxs).tensors(&device);

@@ -140,13 +140,6 @@ multiversion! {
         }
     }
 
-    /// Rounds every value to the nearest multiple of `step`.
-    pub fn round(step: f32, values: &mut [f32]) {
-        for value in values {
-            *value = (*value / step).round_ties_even() * step;
-        }
-    }
-
     /// Adds the sums of `x` and of its squares to `sums` and `squares`, both tiled patterns.
     pub fn column_sums(x: &[f32], sums: &mut [f32], squares: &mut [f32]) {
         let width = sums.len();

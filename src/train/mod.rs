@@ -27,7 +27,6 @@ use self::{
 use crate::{
     features::Windows,
     graph::{Graph, OpKind, Weights},
-    quant::QuantParams,
     space::{Recipe, Task},
     units::Rng,
 };
@@ -124,7 +123,6 @@ pub struct Lessons<'a> {
     pub validation: &'a Windows<'a>,
     /// What an autoencoder shall not reconstruct, where the recipe says so.
     pub outliers: Option<&'a Windows<'a>>,
-    pub teacher: Option<Teacher<'a>>,
 }
 
 impl<'a> Lessons<'a> {
@@ -133,18 +131,8 @@ impl<'a> Lessons<'a> {
             fit,
             validation,
             outliers: None,
-            teacher: None,
         }
     }
-}
-
-/// A trained network whose outputs are a share of what another one is trained towards (Hinton et al., 2015).
-#[derive(Debug, Clone, Copy)]
-pub struct Teacher<'a> {
-    pub graph: &'a Graph,
-    pub weights: &'a Weights,
-    pub share: f32,
-    pub temperature: f32,
 }
 
 /// A trained network.
@@ -204,37 +192,7 @@ pub fn train(
     stop: &AtomicBool,
 ) -> Result<Trained, TrainError> {
     check(graph, task, lessons)?;
-    let fit = Fit::new(graph, task, lessons, options, seed);
-    fit_well(fit, None, lessons, options, seed, stop)
-}
-
-/// Trains on from folded weights, which stay where no epoch is better. With `grids`, one per tensor, weights and
-/// tensors are rounded as int8 rounds them while training and judging.
-#[expect(clippy::too_many_arguments, reason = "those of `train`, and the start")]
-pub fn tune(
-    graph: &Graph,
-    task: Task,
-    start: &Weights,
-    grids: Option<&[QuantParams]>,
-    lessons: &Lessons<'_>,
-    options: &TrainOptions,
-    seed: u64,
-    stop: &AtomicBool,
-) -> Result<Trained, TrainError> {
-    check(graph, task, lessons)?;
-    let fit = Fit::from_weights(graph, task, start, grids, lessons, options, seed);
-    fit_well(fit, Some(start), lessons, options, seed, stop)
-}
-
-/// The training loop.
-fn fit_well(
-    mut fit: Fit,
-    start: Option<&Weights>,
-    lessons: &Lessons<'_>,
-    options: &TrainOptions,
-    seed: u64,
-    stop: &AtomicBool,
-) -> Result<Trained, TrainError> {
+    let mut fit = Fit::new(graph, task, options, seed);
     let Lessons {
         fit: train,
         validation,
@@ -251,17 +209,12 @@ fn fit_well(
     let count = STATISTICS_WINDOWS.min(judged_at_most);
     let mut statistics = vec![Batches::spread(train, count, batch_size)];
     if let Some(outliers) = fit.outliers(lessons) {
-        statistics.push(Batches::spread(
-            outliers,
-            count / OUTLIERS_PER_BATCH,
-            batch_size,
-        ));
+        let count = count / OUTLIERS_PER_BATCH;
+        statistics.push(Batches::spread(outliers, count, batch_size));
     }
 
     let mut history: Vec<[f32; 2]> = Vec::new();
-    let mut best: Option<(usize, f32, Weights)> = start
-        .filter(|_| !validation.is_empty())
-        .map(|start| (0, fit.evaluate(start, &validation_batches), start.clone()));
+    let mut best: Option<(usize, f32, Weights)> = None;
     for epoch in 0..options.epochs {
         shuffle.shuffle(&mut order);
         let mut total = 0.0;
@@ -331,7 +284,7 @@ impl<'a> Bench<'a> {
     ) -> Bench<'a> {
         let order = (0..windows.len() as u32).collect();
         let lessons = Lessons::new(windows, windows);
-        let fit = Fit::new(graph, task, &lessons, options, seed);
+        let fit = Fit::new(graph, task, options, seed);
         Bench {
             fit,
             lessons,

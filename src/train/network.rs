@@ -17,8 +17,7 @@ use super::{
     stock,
 };
 use crate::{
-    graph::{Activation, Graph, Op, OpKind, OpWeights, TensorId, Weights},
-    quant::{QuantParams, rounded_weights},
+    graph::{Activation, Graph, Op, OpKind, OpWeights, Weights},
     units::Rng,
 };
 
@@ -51,8 +50,6 @@ struct Plan {
     moments: Vec<Moments>,
     workspace: Arc<Mutex<Workspace>>,
     fused: bool,
-    /// The int8 grid of each tensor where the network computes as int8 would.
-    grids: Option<Vec<QuantParams>>,
 }
 
 /// What a training pass does besides computing.
@@ -112,19 +109,12 @@ impl Network {
         };
         Network {
             layers: graph.ops.iter().map(layer).collect(),
-            plan: Arc::new(Plan::new(graph, None, products)),
+            plan: Arc::new(Plan::new(graph, products)),
         }
     }
 
-    /// A network with batch norm folded. With `grids` its weights and tensors are rounded as int8 rounds them, and
-    /// gradients pass as if they were not.
-    pub fn from_weights(
-        graph: &Graph,
-        weights: &Weights,
-        grids: Option<&[QuantParams]>,
-        fused: bool,
-        device: &Device,
-    ) -> Network {
+    /// A network with batch norm folded.
+    pub fn from_weights(graph: &Graph, weights: &Weights, fused: bool, device: &Device) -> Network {
         let layer = |(op, weights): (&Op, &Option<OpWeights>)| {
             let (shape, weights) = (weight_shape(graph, op)?, weights.as_ref()?);
             let weight = from_tflite(op, shape, &weights.weight);
@@ -137,7 +127,7 @@ impl Network {
         };
         Network {
             layers: graph.ops.iter().zip(&weights.0).map(layer).collect(),
-            plan: Arc::new(Plan::new(graph, grids, fused.then(Products::default))),
+            plan: Arc::new(Plan::new(graph, fused.then(Products::default))),
         }
     }
 
@@ -155,11 +145,6 @@ impl Network {
         }
         let kernel = Kernel::Loss(loss);
         self.node(output, kernel, 1, None, Some(target))
-    }
-
-    pub fn has_batch_norm(&self) -> bool {
-        let mut layers = self.layers.iter().flatten();
-        layers.any(|layer| layer.scale.is_some())
     }
 
     /// Mean and biased variance of every operator's raw output in the last batch.
@@ -200,11 +185,10 @@ impl Network {
         let graph = &self.plan.graph;
         let mut values: Vec<Option<Value>> = vec![None; graph.tensors.len()];
         let mut unread = self.plan.readers.clone();
-        let input = Value {
+        values[graph.input] = Some(Value {
             tensor: x,
             pending: None,
-        };
-        values[graph.input] = Some(self.rounded(input, graph.input));
+        });
         for (idx, op) in graph.ops.iter().enumerate() {
             let inputs = op.inputs.iter().map(|&tensor| {
                 unread[tensor] -= 1;
@@ -217,7 +201,6 @@ impl Network {
             });
             let inputs: Vec<Value> = inputs.collect();
             let value = self.apply(idx, op, inputs, pass);
-            let value = self.rounded(value, op.output);
             let must_finish = op.dropout > 0.0 || self.plan.readers[op.output] > 1;
             let value = if must_finish {
                 self.finished(value)
@@ -269,7 +252,7 @@ impl Network {
             }
         };
         let layer = self.layers[idx].as_ref();
-        let weight = layer.map(|layer| self.weight(op, layer));
+        let weight = layer.map(|layer| layer.weight.val());
         if !self.plan.fused {
             let y = stock::operator(x.tensor, &kernel, weight, output);
             return plain(self.stock_epilogue(idx, y, pass));
@@ -300,17 +283,10 @@ impl Network {
         let epilogue = x.pending.map(|idx| {
             let op = &self.plan.graph.ops[idx];
             let normalised = layer.is_some_and(|layer| layer.scale.is_some());
-            let grid = self.plan.grids.as_ref().map(|grids| grids[op.output]);
-            let [low, high] = bounds(op.activation);
-            let bounds = match grid.map(|grid| grid.bounds()) {
-                None => [low, high],
-                Some([least, most]) => [low.max(least), high.min(most)],
-            };
             Epilogue {
                 channels: self.plan.graph.op_output(op).channels,
                 moments: normalised.then(|| self.plan.moments[idx].clone()),
-                bounds,
-                step: grid.map(|grid| grid.scale),
+                bounds: bounds(op.activation),
             }
         });
         let none = || Tensor::zeros([1], &device);
@@ -343,64 +319,6 @@ impl Network {
         }
     }
 
-    /// An operator's weights, as int8 carries them where the network computes so.
-    fn weight(&self, op: &Op, layer: &Layer) -> Tensor<2> {
-        let exact = layer.weight.val();
-        let Some(grids) = &self.plan.grids else {
-            return exact;
-        };
-        let shape = exact.dims();
-        let weights = OpWeights {
-            weight: to_tflite(op, shape, &host(exact.clone())),
-            bias: host(layer.shift.val()),
-        };
-        let rounded = rounded_weights(&self.plan.graph, op, &weights, grids[op.inputs[0]]);
-        let rounded = tensor(from_tflite(op, shape, &rounded), shape, &exact.device());
-        exact.clone() + (rounded - exact.detach())
-    }
-
-    /// A value on the grid of its tensor. What waits for its epilogue is rounded by that, and what an operator only
-    /// moves is on the grid already.
-    fn rounded(&self, value: Value, id: TensorId) -> Value {
-        let (Some(grids), None) = (&self.plan.grids, value.pending) else {
-            return value;
-        };
-        let (grid, channels) = (grids[id], self.plan.graph.tensors[id].channels);
-        let tensor = if self.plan.fused {
-            let device = value.tensor.device();
-            let epilogue = Epilogue {
-                channels,
-                moments: None,
-                bounds: grid.bounds(),
-                step: Some(grid.scale),
-            };
-            let node = Node {
-                kernel: Kernel::Identity,
-                epilogue: Some(epilogue),
-                output_len: value.tensor.dims()[1],
-                record: None,
-                workspace: self.plan.workspace.clone(),
-            };
-            let (none, shift) = (
-                Tensor::zeros([1], &device),
-                Tensor::zeros([channels], &device),
-            );
-            fused::fused(
-                value.tensor,
-                none,
-                shift,
-                Tensor::zeros([1, 1], &device),
-                node,
-            )
-        } else {
-            stock::rounded(value.tensor, grid)
-        };
-        Value {
-            tensor,
-            pending: None,
-        }
-    }
-
     fn stock_epilogue(&self, idx: usize, z: Tensor<2>, pass: &Pass) -> Tensor<2> {
         let op = &self.plan.graph.ops[idx];
         let [batch, len] = z.dims();
@@ -425,7 +343,7 @@ impl Network {
 }
 
 impl Plan {
-    fn new(graph: &Graph, grids: Option<&[QuantParams]>, products: Option<Products>) -> Plan {
+    fn new(graph: &Graph, products: Option<Products>) -> Plan {
         let mut readers = vec![0; graph.tensors.len()];
         readers[graph.output] += 1;
         for tensor in graph.ops.iter().flat_map(|op| &op.inputs) {
@@ -437,7 +355,6 @@ impl Plan {
             moments: graph.ops.iter().map(|_| Moments::default()).collect(),
             fused: products.is_some(),
             workspace: Arc::new(Mutex::new(Workspace::new(products.unwrap_or_default()))),
-            grids: grids.map(<[QuantParams]>::to_vec),
         }
     }
 }

@@ -10,10 +10,7 @@ use super::{
     fused::{Kernel, Loss, OUTLIER_ERROR},
     kernels::Geometry,
 };
-use crate::{
-    graph::{Shape, Window},
-    quant::QuantParams,
-};
+use crate::graph::{Shape, Window};
 
 /// `[batch, h * w * c]` to NCHW, as burn's own operators want it.
 fn channels_first(x: Tensor<2>, [height, width, channels]: [usize; 3]) -> Tensor<4> {
@@ -110,12 +107,4 @@ pub fn loss(output: Tensor<2>, target: Tensor<2>, loss: Loss) -> Tensor<2> {
             (errors.slice(0..kept).mean() + missing.mean() * weight).reshape([1, 1])
         }
     }
-}
-
-/// The nearest values of a grid; gradients pass inside of its bounds as if nothing were rounded.
-pub fn rounded(x: Tensor<2>, grid: QuantParams) -> Tensor<2> {
-    let [low, high] = grid.bounds();
-    let inside = x.clamp(low, high);
-    let exact = inside.clone().detach();
-    inside + ((exact.clone() / grid.scale).round() * grid.scale - exact)
 }

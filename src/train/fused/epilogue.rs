@@ -13,24 +13,21 @@ pub const EPSILON: f64 = 1e-3;
 /// Mean and biased variance per channel of an operator's raw output in the present batch.
 pub type Moments = Arc<Mutex<[Vec<f32>; 2]>>;
 
-/// What an operator does with its raw output: batch norm or bias, then the activation's bounds, then rounding.
+/// What an operator does with its raw output: batch norm or bias, then the activation's bounds.
 #[derive(Debug, Clone)]
 pub struct Epilogue {
     pub channels: usize,
     /// Set where a batch norm stands here.
     pub moments: Option<Moments>,
     pub bounds: [f32; 2],
-    /// Values become multiples of this; the gradient passes as if they did not (straight through, Bengio et al., 2013).
-    pub step: Option<f32>,
 }
 
-/// An epilogue as numbers: `round(clamp(x * scale + shift))`, tiled patterns.
+/// An epilogue as numbers: `clamp(x * scale + shift)`, tiled patterns.
 #[derive(Debug, Clone)]
 pub struct Affine {
     pub scale: Vec<f32>,
     pub shift: Vec<f32>,
     bounds: [f32; 2],
-    step: Option<f32>,
     pub channels: usize,
     /// Mean and reciprocal standard deviation, where there is a batch norm.
     normal: Option<[Vec<f32>; 2]>,
@@ -60,7 +57,6 @@ impl Affine {
             scale: tiled(&scale),
             shift: tiled(&shift),
             bounds: epilogue.bounds,
-            step: epilogue.step,
             channels: epilogue.channels,
             normal,
         }
@@ -68,16 +64,11 @@ impl Affine {
 
     /// Whether it only adds a bias.
     pub fn is_offset(&self) -> bool {
-        self.normal.is_none()
-            && self.bounds == [f32::NEG_INFINITY, f32::INFINITY]
-            && self.step.is_none()
+        self.normal.is_none() && self.bounds == [f32::NEG_INFINITY, f32::INFINITY]
     }
 
     pub fn apply(&self, x: &[f32], out: &mut [f32]) {
         kernels::affine(x, &self.scale, &self.shift, self.bounds, out);
-        if let Some(step) = self.step {
-            kernels::round(step, out);
-        }
     }
 }
 

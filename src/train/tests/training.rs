@@ -390,7 +390,7 @@ fn a_small_autoencoder_finds_broken_toy_cars() {
     )
     .unwrap();
     let device = Device::flex();
-    let network = Network::from_weights(&graph, &trained.weights, None, true, &device);
+    let network = Network::from_weights(&graph, &trained.weights, true, &device);
     let score = |clip: &Matrix| -> f32 {
         let windows = Windows::new(vec![clip], vec![], 5, 1);
         let values = (0..windows.len()).flat_map(|idx| windows.window(idx));
