@@ -1,6 +1,8 @@
 """Training throughput of the benchmark's two networks in PyTorch.
 
-usage: pytorch_baseline.py ae|mobile SECONDS THREADS [channels_last]
+usage: pytorch_baseline.py ae|mobile SECONDS THREADS [channels_last] [bf16]
+
+With bf16 the forward pass is under autocast, as PyTorch recommends it for processors with AVX512-BF16.
 
 Trains on one fixed batch, so that nothing but forward, backward and fused Adam is timed. Prints
 samples per second of wall time and of processor time, as `benches/training.rs` does.
@@ -75,7 +77,9 @@ def main():
     def steps(count):
         for _ in range(count):
             optimizer.zero_grad(set_to_none=True)
-            loss(model(x), target).backward()
+            with torch.autocast("cpu", dtype=torch.bfloat16, enabled="bf16" in sys.argv):
+                value = loss(model(x), target)
+            value.backward()
             optimizer.step()
 
     steps(5)

@@ -15,7 +15,7 @@ use nas::{
     quant::run_float,
     score::{auc, negative_log_odds, reconstruction_error},
     space::{Recipe, Task},
-    train::{Backend, TrainOptions, train},
+    train::{Backend, Lessons, TrainOptions, train},
     units::Rng,
 };
 use rayon::prelude::*;
@@ -440,8 +440,7 @@ fn network(
     let weights = train(
         graph,
         task,
-        &windows(false),
-        &windows(true),
+        &Lessons::new(&windows(false), &windows(true)),
         &options,
         seed,
         &stop,

@@ -1,4 +1,4 @@
-//! Training throughput of two networks: `training <ae|mobile> [seconds] [threads] [rounds]`.
+//! Training throughput of two networks: `training <ae|mobile> [seconds] [threads] [rounds] [device]`.
 //!
 //! Every thread trains one candidate through the training loop's own step: gathering the batch,
 //! forward, backward, Adam. Prints two numbers per round: samples per second of all threads together,
@@ -38,6 +38,10 @@ fn main() {
         "mobile" => (mobile_net(), Task::Classify { classes: 10 }, 64, 64),
         other => panic!("`{other}` is not a model; write `ae` or `mobile`"),
     };
+    let backend: Backend = arguments
+        .get(4)
+        .map_or(Ok(Backend::Flex), |device| device.parse())
+        .expect("a device of this machine");
     let bands = graph.input_shape().len() / frames;
     let mut rng = Rng::new(1, 1);
     let mut clip = || {
@@ -53,7 +57,7 @@ fn main() {
         windows_per_epoch: usize::MAX,
         patience: 1,
         recipe: Recipe::default(),
-        backend: Backend::Flex,
+        backend,
     };
     for _ in 0..rounds {
         let [wall, processor]: [f64; 2] = std::thread::scope(|scope| {

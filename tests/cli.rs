@@ -135,6 +135,8 @@ fn failures_have_their_exit_codes() {
     check("search --data nowhere", 1, "does not exist");
     check("search --data synthetic:car", 2, "fan");
     check("search --sampler best", 2, "evolution");
+    check("search --budget-life 30d", 2, "needs --battery");
+    check("search --battery 1000mWh", 2, "needs --period");
     check("search --device tpu", 2, "no device of this build");
     check("search --target u55 --target u55", 2, "given twice");
     check("score latest --data synthetic", 2, "name a trial");
@@ -292,6 +294,44 @@ fn a_network_is_costed_and_explained() {
     let (code, errors) = failure(&tool.run("estimate Cargo.toml"));
     assert_eq!(code, Some(1));
     assert!(errors.contains("not a .tflite file"), "{errors}");
+}
+
+#[test]
+fn a_battery_limits_a_search() {
+    let tool = Tool::new();
+    let search = "search --debug-formula --target m7 --trials 24 --period 100ms --battery 1000mWh";
+    let days = |front: &Value| -> Vec<f64> {
+        let members = front["front"].as_array().unwrap().iter();
+        members
+            .map(|member| &member["costs"]["m7"]["battery_days"]["value"])
+            .map(|days| days.as_f64().unwrap())
+            .collect()
+    };
+    let free = tool.json(&format!("{search} --name free -q --json"));
+    let seen = days(&free);
+    let shortest = seen.iter().copied().fold(f64::INFINITY, f64::min);
+    let longest = seen.iter().copied().fold(0.0, f64::max);
+    assert!(shortest < longest, "{seen:?}");
+    let least = (1e4 * (0.3 * shortest + 0.7 * longest)).round() / 1e4;
+
+    let limited = tool.json(&format!(
+        "{search} --budget-life {least}d --name limited -q --json"
+    ));
+    assert!(days(&limited).iter().all(|days| *days >= least));
+    let rejected = |front: &Value| front["trials"]["rejected"].as_u64().unwrap();
+    assert!(rejected(&limited) > rejected(&free));
+    let limit = limited["budgets"]["m7"]["battery_days"].as_f64().unwrap();
+    assert!((limit / least - 1.0).abs() < 1e-9);
+    assert!(tool.text("front limited").contains("battery"));
+    let (trial, own_days) = (&limited["front"][0]["trial"], days(&limited)[0]);
+    let costs = tool.json(&format!("estimate limited/{trial} --json"));
+    let estimated = costs[0]["battery_days"]["value"].as_f64().unwrap();
+    assert!((estimated / own_days - 1.0).abs() < 1e-9);
+    let explained = tool.text(&format!(
+        "explain limited/{trial} --budget-life {}d",
+        own_days + 1.0
+    ));
+    assert!(explained.contains("mean power"), "{explained}");
 }
 
 #[test]

@@ -325,6 +325,45 @@ fn stand_ins_steer_and_scores_are_written_for_dcase() {
     );
 }
 
+/// A search over all folds, and its network judged by all of them.
+#[test]
+fn every_fold_tests_in_turn() {
+    let Some(path) = shared("data/audio/us8k-subset") else {
+        return;
+    };
+    let tool = Tool::new();
+    let output = tool.run(&format!(
+        "search --data {} --split each-fold --min-clip 0.992s --space mfcc-mlp --budget-macs 50k --trials 1 --epochs 1 \
+         --name folds",
+        path.display()
+    ));
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{errors}");
+    for note in [
+        "every fold tests in turn",
+        "145 clips shorter than 0.992 s left out",
+        "mfcc-mlp keeps 5.40 k of 10.8 k",
+    ] {
+        assert!(errors.contains(note), "{note}: {errors}");
+    }
+    let front = tool.json("front folds --json");
+    let trial = &front["front"][0]["trial"];
+    let judged = tool.json(&format!("judge folds/{trial} --json"));
+    let part = |at: usize, key: &str| judged["examined"][at][key].as_u64().unwrap();
+    assert_eq!([part(0, "trainings"), part(1, "trainings")], [5, 5]);
+    assert_eq!(part(1, "clips"), 658);
+    assert!((200..400).contains(&part(0, "clips")), "{judged}");
+    // The mean over folds of the clips that steer and of those that do not, weighted by fold, is not that of all; but
+    // what judges here is trained as the trial was.
+    let auc = |at: usize| {
+        judged["examined"][at]["int8"]["roc_auc"]["mean"]
+            .as_f64()
+            .unwrap()
+    };
+    let untouched = front["front"][0]["test_auc_int8"].as_f64().unwrap();
+    assert!((auc(0) - untouched).abs() < 1e-9, "{judged} {front}");
+}
+
 #[test]
 fn a_download_asks_before_it_begins() {
     let tool = Tool::new();

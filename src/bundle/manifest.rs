@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{BundleError, Parts, boards, golden, judge, vela::VelaView};
 use crate::{
     quant::{Interpreter, QuantParams},
-    report::json::{CostsView, MeasurementView},
+    report::json::{CostsView, FrontEndView, MeasurementView},
     target::Core,
 };
 
@@ -36,7 +36,7 @@ pub struct Manifest {
     pub boards: Vec<String>,
     pub input: TensorView,
     pub output: TensorView,
-    pub front_end: FrontEndView,
+    pub front_end: InputFeatures,
     /// A score above it is anomalous.
     pub threshold: Option<f64>,
     pub arena_bytes: usize,
@@ -65,15 +65,9 @@ pub struct TensorView {
 
 /// From sound to the network's input.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct FrontEndView {
-    pub sample_rate_hz: u32,
-    pub n_fft: usize,
-    pub hop_length: usize,
-    pub n_mels: usize,
-    /// Coefficients per frame where the features are MFCCs.
-    pub mfcc: Option<usize>,
-    pub frames: usize,
-    pub frame_stride: usize,
+pub struct InputFeatures {
+    #[serde(flatten)]
+    pub front_end: FrontEndView,
     /// Per band, dB: the network sees `(feature - mean) / std`.
     pub mean: Vec<f32>,
     pub std: Vec<f32>,
@@ -149,14 +143,8 @@ pub(super) fn describe(
             .collect(),
         input: tensor(blob.input(), interpreter.input()),
         output: tensor(blob.output(), interpreter.output()),
-        front_end: FrontEndView {
-            sample_rate_hz: card.sample_rate_hz,
-            n_fft: card.n_fft,
-            hop_length: card.hop_length,
-            n_mels: card.n_mels,
-            mfcc: card.n_mfcc,
-            frames: card.frames,
-            frame_stride: card.frame_stride,
+        front_end: InputFeatures {
+            front_end: card.front_end().into(),
             mean: card.mean.clone(),
             std: card.std.clone(),
         },

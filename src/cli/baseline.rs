@@ -2,20 +2,21 @@
 
 use std::sync::atomic::AtomicBool;
 
-use super::{Exit, Failure, Global, open, rescore, score, search};
+use super::{Failure, Global, judge, open, rescore, score, search, setup};
 use crate::{
     data::{Dataset, SplitBy},
-    evaluate::{EvaluateError, Model},
+    evaluate::Model,
     report::{
         self, draw,
-        examined::{self, Examined, Judged, Part},
+        examined::{self, Examined, Part},
         json::{self, BaselineDocument, ExaminedView, ProtocolView},
         table,
     },
-    run::{Settings, training_seed, utc_now},
+    run::{Settings, utc_now},
     score::{dcase_sections, official},
     space,
     store::{Run, Store},
+    units::Span,
 };
 
 /// Where a baseline is costed unless the user says otherwise.
@@ -39,7 +40,7 @@ pub(super) struct Common {
     /// A folder or manifest of sounds, or `synthetic[:MACHINE]` for built-in machine sounds
     #[arg(long, value_name = "PATH|synthetic[:MACHINE]")]
     data: String,
-    /// What trains and what tests in a set of folds: folds[:N], recordings or random
+    /// What trains and what tests in a set of folds: folds[:N], each-fold, recordings or random
     #[arg(
         long,
         value_name = "HOW",
@@ -47,6 +48,9 @@ pub(super) struct Common {
         hide_default_value = true
     )]
     split: SplitBy,
+    /// Leave out clips that are shorter than this, such as 1s
+    #[arg(long, value_name = "SPAN")]
+    min_clip: Option<Span>,
     /// A hardware target by name or TOML file; repeatable [default: m7, m55, u55]
     #[arg(long = "target", value_name = "NAME|FILE")]
     targets: Vec<String>,
@@ -88,6 +92,7 @@ impl Common {
         let options = search::FixedOptions {
             data: self.data.clone(),
             split: self.split,
+            min_clip: self.min_clip,
             spaces: names.iter().map(|name| name.to_string()).collect(),
             targets,
             seed: self.seed,
@@ -117,9 +122,17 @@ impl Common {
         }
     }
 
+    fn dataset(&self) -> Result<Dataset, Failure> {
+        let dataset = open::dataset_split(&self.data, self.split)?;
+        Ok(match self.min_clip {
+            Some(span) => dataset.at_least(span.0.as_secs_f64()),
+            None => dataset,
+        })
+    }
+
     /// Ready features fix the front end, and with another one a network is not the published one.
     fn refuse_other_features(&self, names: &[&str]) -> Result<(), Failure> {
-        let Some(given) = open::dataset_split(&self.data, self.split)?.fixed_features else {
+        let Some(given) = self.dataset()?.fixed_features else {
             return Ok(());
         };
         for name in names {
@@ -158,7 +171,7 @@ impl Args {
             )));
         }
         let trained = self.common.train(global, &[&self.name], &self.name)?;
-        let dataset = open::dataset_split(&self.common.data, self.common.split)?;
+        let dataset = self.common.dataset()?;
         let examined = match self.report {
             true => self.examine(global, &trained, &dataset)?,
             false => Vec::new(),
@@ -201,28 +214,21 @@ impl Args {
         trained: &Trained,
         dataset: &Dataset,
     ) -> Result<Vec<Examined>, Failure> {
-        let folds = dataset.folds();
-        let splits: Vec<(String, Vec<(String, SplitBy)>)> =
-            match (self.common.split, folds.is_empty()) {
-                (SplitBy::Official, false) => {
-                    let of_fold = |fold: &u32| {
-                        let split = SplitBy::Folds { test: Some(*fold) };
-                        (format!("fold {fold}"), split)
-                    };
-                    let random = ("random".to_string(), SplitBy::Random);
-                    vec![
-                        (
-                            "official folds".to_string(),
-                            folds.iter().map(of_fold).collect(),
-                        ),
-                        ("random split".to_string(), vec![random]),
-                    ]
-                }
-                (split, _) => {
-                    let name = split.to_string();
-                    vec![(format!("{name} split"), vec![(name, split)])]
-                }
-            };
+        let of_fold = |fold: &u32| {
+            let split = SplitBy::Folds { test: Some(*fold) };
+            (format!("fold {fold}"), split)
+        };
+        let folds: Vec<(String, SplitBy)> = dataset.folds().iter().map(of_fold).collect();
+        let in_turn = ("official folds".to_string(), folds);
+        let alone = |split: SplitBy| {
+            let name = split.to_string();
+            (format!("{name} split"), vec![(name, split)])
+        };
+        let splits = match self.common.split {
+            SplitBy::EachFold => vec![in_turn],
+            SplitBy::Official if !in_turn.1.is_empty() => vec![in_turn, alone(SplitBy::Random)],
+            split => vec![alone(split)],
+        };
         let stop = search::interruption();
         let mut examined = Vec::new();
         for (split, parts) in splits {
@@ -255,34 +261,9 @@ fn examine_part(
         split: by.to_string(),
         ..Settings::from_json(&run.settings_json).map_err(search::usage)?
     };
-    let pipeline = search::pipeline(global, &settings)?;
-    let training = proposal.spaces.space_of(&proposal.genome).training;
-    let seed = training_seed(run.seed, &proposal.candidate.key());
-    let examination = pipeline
-        .examine(&proposal.candidate, &training, seed, stop)
-        .map_err(|error| match error {
-            EvaluateError::Interrupted => {
-                Failure::new(Exit::Interrupted, anyhow::anyhow!("interrupted"))
-            }
-            error => Failure::plain(error),
-        })?;
-    // Where labels were learnt, the score is the log-odds of an event, and zero is even odds.
-    let threshold = match pipeline.dataset().supervised {
-        true => Some(0.0),
-        false => examination.threshold,
-    };
-    let judged = |clip: &crate::evaluate::ExaminedClip| Judged {
-        anomaly: clip.anomaly,
-        float: clip.float,
-        int8: clip.int8,
-    };
-    Ok(Part {
-        name,
-        threshold: threshold.unwrap_or(f64::INFINITY),
-        clips: examination.clips.iter().map(judged).collect(),
-        too_short: examination.too_short,
-        history: examination.history,
-    })
+    let folds = setup::folds(global, &settings)?;
+    let seed = judge::Seed { run, offset: 0 };
+    judge::judged(folds.last(), &proposal, seed, name, stop)
 }
 
 /// DCASE's figures of the run's int8 model over all labelled test clips.

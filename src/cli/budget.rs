@@ -1,8 +1,8 @@
 //! Budgets on the command line.
 
 use crate::{
-    target::Budget,
-    units::{Bytes, Count, Microjoules, Micros},
+    target::{Budget, energy::Duty},
+    units::{Bytes, Count, Microjoules, Micros, MilliwattHours, Span},
 };
 
 // A group of its own name, because every command's arguments are called `Args`.
@@ -24,12 +24,29 @@ pub struct Args {
     /// Most multiply-accumulates of one inference, such as 3M
     #[arg(long, value_name = "COUNT")]
     pub budget_macs: Option<Count>,
+    /// Days that the battery has to last at least, such as 365d
+    #[arg(long, value_name = "SPAN")]
+    pub budget_life: Option<Span>,
+    /// One inference in so much time, such as 1s; the device idles in between
+    #[arg(long, value_name = "TIME")]
+    pub period: Option<Micros>,
+    /// What the battery holds, such as 1000mWh
+    #[arg(long, value_name = "ENERGY")]
+    pub battery: Option<MilliwattHours>,
+}
+
+/// Options that mean nothing without each other.
+#[derive(Debug, thiserror::Error)]
+#[error("{given} needs {missing} beside it")]
+pub struct Incomplete {
+    given: &'static str,
+    missing: &'static str,
 }
 
 impl Args {
     /// The budget, with the limits of another one where none is given.
-    pub fn or(&self, other: &Budget) -> Budget {
-        Budget {
+    pub fn or(&self, other: &Budget) -> Result<Budget, Incomplete> {
+        Ok(Budget {
             ram_bytes: self
                 .budget_ram
                 .map(|bytes| bytes.0 as f64)
@@ -44,6 +61,32 @@ impl Args {
                 .map(|energy| energy.0)
                 .or(other.energy_uj),
             macs: self.budget_macs.map(|count| count.0).or(other.macs),
+            duty: self.duty(other.duty)?,
+        })
+    }
+
+    fn duty(&self, other: Option<Duty>) -> Result<Option<Duty>, Incomplete> {
+        let period_us = self.period.map(|period| period.0);
+        let battery_mwh = self.battery.map(|battery| battery.0);
+        let least_days = self.budget_life.map(|life| life.0.as_secs_f64() / 86400.0);
+        let battery_mwh = battery_mwh.or(other.and_then(|duty| duty.battery_mwh));
+        if least_days.is_some() && battery_mwh.is_none() {
+            return Err(Incomplete {
+                given: "--budget-life",
+                missing: "--battery, such as 1000mWh,",
+            });
+        }
+        match period_us.or(other.map(|duty| duty.period_us)) {
+            Some(period_us) => Ok(Some(Duty {
+                period_us,
+                battery_mwh,
+                least_days: least_days.or(other.and_then(|duty| duty.least_days)),
+            })),
+            None if battery_mwh.is_some() => Err(Incomplete {
+                given: "--battery",
+                missing: "--period, such as 1s,",
+            }),
+            None => Ok(None),
         }
     }
 }

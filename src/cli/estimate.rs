@@ -6,12 +6,11 @@ use super::{Failure, Global, budget, open};
 use crate::{
     quant::QuantizedModel,
     report::{
-        costs::{self, Duty, Network, TargetCosts},
+        costs::{self, Network, TargetCosts},
         draw, json,
         memory::MemoryMap,
     },
     target::{self, Budget, Target},
-    units::{Micros, MilliwattHours},
 };
 
 #[derive(Debug, clap::Args)]
@@ -28,12 +27,6 @@ pub struct Args {
     /// Write the memory timeline, memory.svg and memory.png, into this folder
     #[arg(long, value_name = "DIR")]
     memory: Option<PathBuf>,
-    /// One inference in so much time, such as 1s: mean power, idle in between
-    #[arg(long, value_name = "TIME")]
-    period: Option<Micros>,
-    /// What the battery holds, such as 1000mWh: days that it lasts
-    #[arg(long, value_name = "ENERGY", requires = "period")]
-    battery: Option<MilliwattHours>,
     #[command(flatten)]
     budget: budget::Args,
 }
@@ -50,14 +43,10 @@ impl Args {
                 .map(|name| target::find(name))
                 .collect::<Result<_, _>>()?,
         };
-        let budget = self.budget.or(&run_budget);
-        let duty = self.period.map(|period| Duty {
-            period_us: period.0,
-            battery_mwh: self.battery.map(|battery| battery.0),
-        });
+        let budget = self.budget.or(&run_budget).map_err(Failure::usage)?;
         let costs: Vec<TargetCosts> = targets
             .iter()
-            .map(|target| costs::target_costs(&network, target, &budget, duty.as_ref()))
+            .map(|target| costs::target_costs(&network, target, &budget))
             .collect();
         if let Some(folder) = &self.memory {
             let map = MemoryMap::new(network.name(), network.graph());

@@ -36,7 +36,7 @@ impl Args {
                 .map(|name| target::find(name))
                 .collect::<Result<_, _>>()?,
         };
-        let budget = self.budget.or(&proposal.budget);
+        let budget = self.budget.or(&proposal.budget).map_err(Failure::usage)?;
         let explain = |target: Target| {
             let before = target::estimate(&proposal.candidate, &target);
             let macs = proposal.candidate.graph.macs();

@@ -12,6 +12,7 @@ mod explain;
 mod export;
 mod fetch;
 mod front;
+mod judge;
 mod measure;
 mod open;
 mod progress;
@@ -20,6 +21,7 @@ mod rescore;
 mod runs;
 mod score;
 mod search;
+mod setup;
 mod show;
 mod spaces;
 mod targets;
@@ -102,6 +104,8 @@ enum Command {
     Report(report::Args),
     /// Train the front of a run again with further seeds, so that lucky trials fall off it
     Rescore(rescore::Args),
+    /// Judge every labelled test clip by a found network: tables, confusion matrix, curves
+    Judge(judge::Args),
     /// Run found models as firmware, in QEMU or on a board
     Measure(measure::Args),
     /// Write a found model with its firmware into a folder
@@ -141,6 +145,7 @@ pub fn main() -> ExitCode {
         Command::Front(args) => args.run(global),
         Command::Report(args) => args.run(global),
         Command::Rescore(args) => args.run(global),
+        Command::Judge(args) => args.run(global),
         Command::Measure(args) => args.run(global),
         Command::Export(args) => args.run(global),
         Command::Verify(args) => args.run(global),

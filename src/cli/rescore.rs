@@ -2,7 +2,7 @@
 
 use std::sync::atomic::AtomicBool;
 
-use super::{Exit, Failure, Global, open, search};
+use super::{Exit, Failure, Global, open, search, setup::Setup};
 use crate::{
     report::{
         self, draw,
@@ -92,7 +92,7 @@ pub(super) fn train_again(
     stop: &AtomicBool,
 ) -> Result<(), Failure> {
     let settings = Settings::from_json(&run.settings_json).map_err(search::usage)?;
-    let setup = search::Setup::of(global, &settings, options.by_formula)?;
+    let setup = Setup::of(global, &settings, options.by_formula)?;
     setup.check_data(run)?;
     let _lock = RunLock::acquire(&global.folder().join(&run.name))?;
     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());

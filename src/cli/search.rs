@@ -2,34 +2,33 @@
 
 use std::{
     sync::atomic::{AtomicBool, Ordering},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
-use super::{Exit, Failure, Global, open, progress::Display};
+use super::{
+    Exit, Failure, Global, open,
+    progress::Display,
+    setup::{FORMULA_FACTS, Setup},
+};
 use crate::{
-    audio::FeatureSpec,
     data::{SplitBy, SteerBy},
-    evaluate::{Evaluator, Formula, Options, Pipeline},
     report::{
         self, draw,
         json::{self, FrontDocument},
         table,
     },
-    run::{self, DataFacts, Finish, LogMelFacts, Objective, Search, Settings, references, search},
+    run::{self, Finish, Objective, Search, Settings, search},
     score::{Pooling, ThresholdRule},
     search::SamplerKind,
-    space::{self, Spaces},
-    store::{NewRun, Run, RunLock, Store},
+    space,
+    store::{Run, RunLock, Store},
     target::{self, Target},
-    units::{Count, Rng, Span, three_digits},
+    train::Backend,
+    units::Span,
 };
 
 /// Networks that are trained unless the user says otherwise: some minutes on two cores.
 const DEFAULT_TRIALS: usize = 72;
-/// Candidates that `--dry-run` draws to find the share that fits.
-const DRY_RUN_SAMPLE: usize = 2000;
-/// Candidates that `--dry-run` trains to see how long it takes.
-const DRY_RUN_TRAINED: usize = 2;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -40,7 +39,7 @@ pub struct Args {
         default_value = "synthetic"
     )]
     data: String,
-    /// What trains and what tests in a set of folds: folds[:N], recordings or random
+    /// What trains and what tests in a set of folds: folds[:N], each-fold, recordings or random
     #[arg(
         long,
         value_name = "HOW",
@@ -48,6 +47,9 @@ pub struct Args {
         hide_default_value = true
     )]
     split: SplitBy,
+    /// Leave out clips that are shorter than this, such as 1s
+    #[arg(long, value_name = "SPAN")]
+    min_clip: Option<Span>,
     /// What steers: labels, or proxy, which makes stand-ins for anomalies of normal sound [default: labels where
     /// there are any]
     #[arg(long, value_name = "labels|proxy")]
@@ -81,9 +83,10 @@ pub struct Args {
     /// Epochs of every training, instead of what the space says
     #[arg(long, value_name = "N")]
     epochs: Option<usize>,
-    /// Where networks are trained: cpu, or wgpu or cuda where built with that feature
-    #[arg(long, default_value = "cpu")]
-    device: String,
+    /// Where networks are trained: cpu; cpu-bf16, faster, with matrix products of bfloat16; or wgpu or cuda where
+    /// built with that feature [default: cpu-bf16 where the processor has AVX512-BF16, else cpu]
+    #[arg(long)]
+    device: Option<String>,
     /// How the decision threshold is taken from scores of normal clips: gamma or quantile
     #[arg(long, default_value = "gamma")]
     threshold: ThresholdRule,
@@ -137,16 +140,7 @@ impl Args {
                 setup.check_data(run)?;
                 setup
             }
-            None => {
-                let pipeline = match self.debug_formula {
-                    true => None,
-                    false => Some(pipeline(global, &settings)?),
-                };
-                if let Some(pipeline) = &pipeline {
-                    settings.facts = facts(pipeline, self.published)?;
-                }
-                Setup::new(pipeline, &settings)?
-            }
+            None => Setup::begin(global, &mut settings, self.debug_formula, self.published)?,
         };
         setup.introduce(global);
         if self.dry_run {
@@ -209,11 +203,15 @@ impl Args {
                 "--trials, --epochs and --jobs must be at least 1",
             ));
         }
-        let budget = self.budget.or(&target::Budget::default());
+        let budget = self
+            .budget
+            .or(&target::Budget::default())
+            .map_err(Failure::usage)?;
         Ok(Settings {
             settings_version: Settings::VERSION,
             data: open::lasting_name(&self.data),
             split: self.split.to_string(),
+            min_clip_s: self.min_clip.map(|span| span.0.as_secs_f64()),
             steer_by: self.steer_by.map(|by| by.name().to_string()),
             facts: FORMULA_FACTS,
             spaces: spaces
@@ -224,13 +222,7 @@ impl Args {
                 .iter()
                 .map(|target| named(&target.name, &target.text))
                 .collect(),
-            budget: run::BudgetSettings {
-                ram_bytes: budget.ram_bytes,
-                flash_bytes: budget.flash_bytes,
-                latency_us: budget.latency_us,
-                energy_uj: budget.energy_uj,
-                macs: budget.macs,
-            },
+            budget,
             objectives: self
                 .objectives
                 .iter()
@@ -239,7 +231,10 @@ impl Args {
             sampler: self.sampler.name().to_string(),
             seed: self.seed,
             epochs: self.epochs,
-            device: self.device.clone(),
+            device: self
+                .device
+                .clone()
+                .unwrap_or_else(|| usual_device().to_string()),
             threshold: self.threshold.name().to_string(),
             pool: self.pool.to_string(),
             trials: self.trials.unwrap_or(DEFAULT_TRIALS),
@@ -270,7 +265,7 @@ impl Args {
         let search_setup = Search {
             spaces: &setup.spaces,
             targets: &setup.targets,
-            budget: &settings.budget(),
+            budget: &settings.budget,
             objectives: &setup.objectives,
             references: &setup.references,
             sampler: sampler.as_ref(),
@@ -297,6 +292,7 @@ pub(super) fn train_fixed(global: &Global, options: FixedOptions) -> Result<(Sto
     let FixedOptions {
         data,
         split,
+        min_clip,
         spaces,
         targets,
         seed,
@@ -307,6 +303,7 @@ pub(super) fn train_fixed(global: &Global, options: FixedOptions) -> Result<(Sto
     let args = Args {
         data,
         split,
+        min_clip,
         steer_by: None,
         trials: Some(spaces.len()),
         spaces,
@@ -318,7 +315,8 @@ pub(super) fn train_fixed(global: &Global, options: FixedOptions) -> Result<(Sto
         sampler: SamplerKind::Random,
         objectives: Objective::DEFAULT.to_vec(),
         epochs,
-        device: "cpu".to_string(),
+        // As published.
+        device: Some("cpu".to_string()),
         threshold: ThresholdRule::default(),
         pool: Pooling::Mean,
         name: Some(name),
@@ -346,6 +344,7 @@ pub(super) fn train_fixed(global: &Global, options: FixedOptions) -> Result<(Sto
 pub(super) struct FixedOptions {
     pub data: String,
     pub split: SplitBy,
+    pub min_clip: Option<Span>,
     pub spaces: Vec<String>,
     pub targets: Vec<String>,
     pub seed: u64,
@@ -354,246 +353,13 @@ pub(super) struct FixedOptions {
     pub name: String,
 }
 
-/// All that a search needs besides the store, made from its settings.
-pub(super) struct Setup {
-    pipeline: Option<Pipeline>,
-    pub spaces: Spaces,
-    targets: Vec<Target>,
-    objectives: Vec<Objective>,
-    references: Vec<Vec<f64>>,
-}
-
-const FORMULA: Formula = Formula {
-    pause: Duration::from_millis(10),
-};
-
-impl Setup {
-    fn new(pipeline: Option<Pipeline>, settings: &Settings) -> Result<Setup, Failure> {
-        let targets = settings.targets().map_err(usage)?;
-        let objectives = settings.objectives().map_err(usage)?;
-        let spaces = settings.spaces().map_err(usage)?;
-        let references = references(&spaces, &targets, &settings.budget(), &objectives);
-        Ok(Setup {
-            pipeline,
-            spaces,
-            targets,
-            objectives,
-            references,
-        })
-    }
-
-    /// That of a run that was begun with these settings.
-    pub fn of(global: &Global, settings: &Settings, by_formula: bool) -> Result<Setup, Failure> {
-        let pipeline = match by_formula {
-            true => None,
-            false => Some(pipeline(global, settings)?),
-        };
-        Setup::new(pipeline, settings)
-    }
-
-    /// Refuses where the run was begun on other data.
-    pub fn check_data(&self, run: &Run) -> Result<(), Failure> {
-        match run.data_hash == self.data_hash() {
-            true => Ok(()),
-            false => Err(Failure::plain(format!(
-                "the data of run {} has changed since it was begun; begin a new run",
-                run.name
-            ))),
-        }
-    }
-
-    pub fn evaluator(&self) -> &dyn Evaluator {
-        match &self.pipeline {
-            Some(pipeline) => pipeline,
-            None => &FORMULA,
-        }
-    }
-
-    fn data_hash(&self) -> &str {
-        self.pipeline
-            .as_ref()
-            .map_or("formula", |pipeline| pipeline.data_hash())
-    }
-
-    fn data_name(&self) -> &str {
-        self.pipeline
-            .as_ref()
-            .map_or("formula", |pipeline| &pipeline.dataset().name)
-    }
-
-    fn new_run(&self, settings: &Settings, name: Option<&str>) -> NewRun {
-        let created_utc = run::utc_now();
-        let name = name.map(str::to_string).unwrap_or_else(|| {
-            let plain = |text: &str| -> String {
-                text.chars()
-                    .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
-                    .collect()
-            };
-            let stamp: String = created_utc.chars().filter(char::is_ascii_digit).collect();
-            let data = plain(self.data_name().trim_start_matches("synthetic:"));
-            format!(
-                "{data}-{}-{}-{}",
-                plain(&self.targets[0].name),
-                &stamp[..8],
-                &stamp[8..]
-            )
-        });
-        NewRun {
-            name,
-            created_utc,
-            seed: settings.seed,
-            version: env!("CARGO_PKG_VERSION").to_string(),
-            data_name: self.data_name().to_string(),
-            data_hash: self.data_hash().to_string(),
-            synthetic: self
-                .pipeline
-                .as_ref()
-                .is_none_or(|pipeline| pipeline.dataset().synthetic),
-            settings_json: settings.to_json(),
-            reference_json: serde_json::to_string(&self.references).expect("numbers"),
-        }
-    }
-
-    /// Says what is searched, on stderr.
-    fn introduce(&self, global: &Global) {
-        if let Some(pipeline) = &self.pipeline {
-            let dataset = pipeline.dataset();
-            let synthetic = if dataset.synthetic {
-                " (synthetic)"
-            } else {
-                ""
-            };
-            global.note(&format!(
-                "data: {}{synthetic}, {} clips",
-                dataset.name,
-                dataset.clips.len()
-            ));
-            for note in dataset.notes.iter().chain(&pipeline.notes()) {
-                global.note(&format!("note: {note}"));
-            }
-        }
-        let names: Vec<String> = self
-            .spaces
-            .spaces()
-            .iter()
-            .map(|space| format!("{} ({})", space.name, size(space.size())))
-            .collect();
-        global.note(&format!("spaces: {}", names.join(", ")));
-        for (target, references) in self.targets.iter().zip(&self.references) {
-            let parts: Vec<String> = self
-                .objectives
-                .iter()
-                .zip(references)
-                .map(|(objective, value)| objective.show(*value))
-                .collect();
-            global.note(&format!(
-                "target: {}; hypervolume reference: {}",
-                target.name,
-                parts.join(", ")
-            ));
-        }
-    }
-
-    fn dry_run(&self, settings: &Settings, jobs: usize, stop: &AtomicBool) -> Result<(), Failure> {
-        let budget = settings.budget();
-        let mut rng = Rng::new(settings.seed, 0x0064_7279_5f72_756e);
-        let genomes: Vec<_> = (0..DRY_RUN_SAMPLE)
-            .map(|_| self.spaces.random(&mut rng))
-            .collect();
-        let fits = |genome: &&space::Genome| {
-            let candidate = self.spaces.decode(genome);
-            let macs = candidate.graph.macs();
-            let excess =
-                |target| budget.excess(target, &target::estimate(&candidate, target), macs);
-            self.targets.iter().any(|target| excess(target).is_none())
-        };
-        let fitting: Vec<_> = genomes.iter().filter(fits).collect();
-        let share = fitting.len() as f64 / genomes.len() as f64;
-        println!("size of the spaces: {} genomes", size(self.spaces.size()));
-        println!(
-            "share that fits the budget: {:.1} % of {DRY_RUN_SAMPLE} drawn at random",
-            100.0 * share
-        );
-        if fitting.is_empty() {
-            return Err(Failure::new(
-                Exit::NothingFits,
-                anyhow::anyhow!("no candidate drawn fits the budget"),
-            ));
-        }
-        let begin = Instant::now();
-        let timed = &fitting[..fitting.len().min(DRY_RUN_TRAINED)];
-        for genome in timed {
-            let training = self.spaces.space_of(genome).training;
-            let candidate = self.spaces.decode(genome);
-            if let Err(error) =
-                self.evaluator()
-                    .evaluate(&candidate, &training, settings.seed, stop)
-            {
-                return Err(Failure::plain(format!(
-                    "a candidate could not be trained: {error}"
-                )));
-            }
-        }
-        let seconds = begin.elapsed().as_secs_f64() / timed.len() as f64;
-        let total = seconds * settings.trials as f64 / jobs as f64;
-        println!(
-            "seconds per candidate: {} (mean of {} trained now)",
-            three_digits(seconds),
-            timed.len()
-        );
-        println!(
-            "estimated end: {} after the start, for {} candidates, {jobs} at a time",
-            Span(Duration::from_secs_f64(total)),
-            settings.trials
-        );
-        Ok(())
+/// Rounding the operands of products changes no score by more than another seed does (docs/training.md).
+fn usual_device() -> &'static str {
+    match Backend::has_bf16() {
+        true => "cpu-bf16",
+        false => "cpu",
     }
 }
-
-/// The evaluation of candidates on the run's data.
-pub(super) fn pipeline(global: &Global, settings: &Settings) -> Result<Pipeline, Failure> {
-    let split = settings.split.parse().map_err(usage)?;
-    let steering = settings.steer_by.as_deref().map(str::parse);
-    let steering = steering.transpose().map_err(usage)?;
-    let dataset = open::dataset_split(&settings.data, split)?.steered_by(steering);
-    let backend = settings.device.parse().map_err(usage)?;
-    let options = Options {
-        epochs: settings.epochs,
-        backend,
-        threshold: settings.threshold.parse().map_err(usage)?,
-    };
-    let pooling = settings.pool.parse().map_err(usage)?;
-    Ok(Pipeline::new(dataset, open::features(global), options)?.pooled(pooling))
-}
-
-/// What of the data decides which spaces suit it.
-fn facts(pipeline: &Pipeline, published: bool) -> Result<DataFacts, Failure> {
-    let fixed = pipeline.dataset().fixed_features;
-    let probe = fixed.unwrap_or(FeatureSpec::DCASE);
-    // A published network has the window that it has, also where that leaves out many short clips.
-    let frames = match published {
-        true => pipeline.longest_clip_frames(&probe)?,
-        false => pipeline.shortest_clip_frames(&probe)?,
-    };
-    let samples = frames * probe.hop_length;
-    Ok(DataFacts {
-        classes: pipeline.classes(),
-        shortest_clip_s: samples as f64 / f64::from(probe.sample_rate_hz),
-        log_mel: fixed.map(|spec| LogMelFacts {
-            sample_rate_hz: spec.sample_rate_hz,
-            n_fft: spec.n_fft,
-            hop_length: spec.hop_length,
-            n_mels: spec.n_mels,
-        }),
-    })
-}
-
-/// What the formula pretends of its data.
-const FORMULA_FACTS: DataFacts = DataFacts {
-    classes: 3,
-    shortest_clip_s: 10.0,
-    log_mel: None,
-};
 
 /// Shows the front and draws it, and turns the end of the search into an exit code.
 fn conclude(global: &Global, store: &Store, run: &Run, finish: Finish) -> Result<(), Failure> {
@@ -648,9 +414,4 @@ pub(super) fn interruption() -> &'static AtomicBool {
 
 pub(super) fn usage(error: impl std::error::Error + Send + Sync + 'static) -> Failure {
     Failure::new(Exit::Usage, error)
-}
-
-/// A large number in words: `1.2 M`.
-fn size(count: u128) -> String {
-    Count(u64::try_from(count).unwrap_or(u64::MAX)).to_string()
 }

@@ -13,6 +13,9 @@ use super::{Clip, DataError, Split, counted};
 pub enum SplitBy {
     /// The official folds: one tests, the others train. `None` stands for the highest one there is.
     Folds { test: Option<u32> },
+    /// Every official fold tests in turn. What is opened is one turn, with the highest fold for test; who trains on all
+    /// of them opens them one by one.
+    EachFold,
     /// A fifth of every class tests; all slices of one recording are on the same side.
     Recordings,
     /// A fifth of every class tests, whatever recording a slice was cut from. Slices of one recording sound alike, so
@@ -26,7 +29,7 @@ pub enum SplitBy {
 /// A way of splitting that nobody knows.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{0}` is no way to split; there are folds, folds:N with the number of the test fold, recordings and random"
+    "`{0}` is no way to split; there are folds, folds:N with the number of the test fold, each-fold, recordings and random"
 )]
 pub struct UnknownSplit(String);
 
@@ -38,6 +41,7 @@ impl FromStr for SplitBy {
         match text {
             "official" => Ok(SplitBy::Official),
             "folds" => Ok(SplitBy::Folds { test: None }),
+            "each-fold" => Ok(SplitBy::EachFold),
             "recordings" => Ok(SplitBy::Recordings),
             "random" => Ok(SplitBy::Random),
             _ => {
@@ -55,6 +59,7 @@ impl fmt::Display for SplitBy {
             SplitBy::Official => f.write_str("official"),
             SplitBy::Folds { test: None } => f.write_str("folds"),
             SplitBy::Folds { test: Some(fold) } => write!(f, "folds:{fold}"),
+            SplitBy::EachFold => f.write_str("each-fold"),
             SplitBy::Recordings => f.write_str("recordings"),
             SplitBy::Random => f.write_str("random"),
         }
@@ -80,7 +85,7 @@ pub(super) fn split(
             .and_then(|fold| fold.parse::<u32>().ok())
     };
     match by {
-        SplitBy::Official | SplitBy::Folds { .. } => {
+        SplitBy::Official | SplitBy::EachFold | SplitBy::Folds { .. } => {
             let folds: BTreeSet<u32> = clips.iter().filter_map(fold_of).collect();
             let test = match by {
                 SplitBy::Folds { test: Some(test) } => test,

@@ -180,6 +180,11 @@ fn attributes(clips: &[Clip]) -> Vec<(String, usize)> {
     values.into_iter().map(count).collect()
 }
 
+/// How long a clip lasts, as its header says; `None` where that cannot be read.
+pub(super) fn duration_s(source: &Source) -> Option<f64> {
+    header(source).ok().map(|header| header.duration_s)
+}
+
 struct Header {
     /// Encoding, sample rate in Hz, channels, bits per sample.
     format: (Encoding, u32, u32, u32),

@@ -330,6 +330,23 @@ impl Dataset {
         folds.into_iter().collect()
     }
 
+    /// The same set without clips that last less than so many seconds, and a note on how many those are.
+    ///
+    /// A clip whose header cannot be read stays, to be named with all others that cannot be used.
+    pub fn at_least(mut self, seconds: f64) -> Dataset {
+        let before = self.clips.len();
+        self.clips
+            .retain(|clip| info::duration_s(&clip.source).is_none_or(|lasts| lasts >= seconds));
+        let gone = before - self.clips.len();
+        if gone > 0 {
+            self.notes.push(format!(
+                "{} shorter than {seconds} s left out",
+                counted(gone, "clip")
+            ));
+        }
+        self
+    }
+
     /// Machine types, sorted.
     pub fn machines(&self) -> Vec<&str> {
         let machines: BTreeSet<&str> = self.clips.iter().map(|c| c.machine.as_str()).collect();

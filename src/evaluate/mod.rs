@@ -1,5 +1,6 @@
 //! What a candidate is worth: the one long wait of the search, behind a trait with a quick fake beside the real one.
 
+mod folds;
 mod formula;
 mod model;
 mod pipeline;
@@ -7,6 +8,7 @@ mod rescore;
 
 use std::sync::atomic::AtomicBool;
 
+pub use folds::Folds;
 pub use formula::Formula;
 pub use model::{Class, FORMAT_VERSION, Model, ModelCard, ModelError, Scorer};
 pub use pipeline::{Options, Pipeline, PrepareError};
@@ -80,6 +82,8 @@ pub struct Examination {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ExaminedClip {
     pub anomaly: bool,
+    /// Whether its score steers a search; a clip that does not is judged only.
+    pub steers: bool,
     pub float: f64,
     pub int8: f64,
 }

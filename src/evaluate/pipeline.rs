@@ -30,6 +30,8 @@ const VALIDATION_SHARE: f64 = 0.15;
 const CALIBRATION_WINDOWS: usize = 256;
 /// Standardised feature sets that are kept in memory.
 const SPECS_IN_MEMORY: usize = 6;
+/// As many at least, where several pipelines share that number.
+const LEAST_SPECS_IN_MEMORY: usize = 2;
 /// Windows that the float network scores at a time.
 const FLOAT_BATCH: usize = 128;
 /// Quantile of the training scores at which the decision threshold lies, as in the DCASE baselines.
@@ -50,8 +52,9 @@ pub struct Options {
 pub struct Pipeline {
     dataset: Dataset,
     data_hash: String,
-    store: FeatureStore,
+    store: Arc<FeatureStore>,
     options: Options,
+    specs_in_memory: usize,
     /// How the scores of a clip's windows become its score.
     pooling: Pooling,
     classes: Classes,
@@ -91,9 +94,10 @@ pub enum PrepareError {
 impl Pipeline {
     pub fn new(
         dataset: Dataset,
-        store: FeatureStore,
+        store: impl Into<Arc<FeatureStore>>,
         options: Options,
     ) -> Result<Pipeline, PrepareError> {
+        let store = store.into();
         let data_hash = store.dataset_hash(&dataset);
         let train = divide_train(&dataset, VALIDATION_SHARE);
         if train.fit.is_empty() {
@@ -115,6 +119,7 @@ impl Pipeline {
             data_hash,
             store,
             options,
+            specs_in_memory: SPECS_IN_MEMORY,
             pooling: Pooling::Mean,
             classes,
             train,
@@ -126,6 +131,15 @@ impl Pipeline {
     /// The same where clips are scored by another rule than the mean over their windows.
     pub fn pooled(self, pooling: Pooling) -> Pipeline {
         Pipeline { pooling, ..self }
+    }
+
+    /// The same as one of several, which keep no more in memory together than one alone would.
+    pub fn one_of(self, count: usize) -> Pipeline {
+        let share = SPECS_IN_MEMORY / count.max(1);
+        Pipeline {
+            specs_in_memory: share.max(LEAST_SPECS_IN_MEMORY),
+            ..self
+        }
     }
 
     pub fn dataset(&self) -> &Dataset {
@@ -177,7 +191,7 @@ impl Pipeline {
                 }
                 None => prepared.push_back((*spec, Arc::default())),
             }
-            while prepared.len() > SPECS_IN_MEMORY {
+            while prepared.len() > self.specs_in_memory {
                 prepared.pop_front();
             }
             prepared.back().expect("an entry was just pushed").1.clone()
@@ -475,6 +489,7 @@ impl Pipeline {
         let examined = |idx: usize| {
             Some(ExaminedClip {
                 anomaly: self.dataset.clips[idx].label? == Label::Anomaly,
+                steers: self.test.steer.binary_search(&idx).is_ok(),
                 float: float[idx]?,
                 int8: int8[idx]?,
             })

@@ -5,7 +5,7 @@ use crate::{
     run::Settings,
     space,
     store::{Run, Store, TrialOutcome},
-    target::{Metric, Target, estimate},
+    target::{Budget, Metric, Target, estimate},
 };
 
 /// The baselines that were trained on the data of a run, costed for its targets; the latest of each name.
@@ -15,19 +15,15 @@ pub(super) fn load(
     store: &Store,
     run: &Run,
     targets: &[Target],
+    budget: &Budget,
 ) -> Result<Vec<ScoredTrial>, ReportError> {
-    let known: Vec<String> = space::baselines().into_iter().map(|s| s.name).collect();
     let mut found: Vec<ScoredTrial> = Vec::new();
     for other in store.runs()? {
         if other.data_hash != run.data_hash || other.id == run.id {
             continue;
         }
         let settings = Settings::from_json(&other.settings_json)?;
-        if !settings
-            .spaces
-            .iter()
-            .all(|space| known.contains(&space.name))
-        {
+        if !is_published(&settings) {
             continue;
         }
         let spaces = settings.spaces()?;
@@ -49,7 +45,7 @@ pub(super) fn load(
             let candidate = spaces.decode(&genome);
             let costs: Vec<Costs> = targets
                 .iter()
-                .map(|target| costs_of(estimate(&candidate, target)))
+                .map(|target| costs_of(estimate(&candidate, target), target, budget))
                 .collect();
             let (figures, seeds) =
                 seeds::figures(Figures::from(evaluation), trainings.get(&row.number));
@@ -67,6 +63,13 @@ pub(super) fn load(
     }
     found.sort_by(|a, b| a.space.cmp(&b.space));
     Ok(found)
+}
+
+/// Whether a run trained published networks and no others.
+pub(super) fn is_published(settings: &Settings) -> bool {
+    let known = space::baselines();
+    let mut own = settings.spaces.iter();
+    own.all(|space| known.iter().any(|known| known.name == space.name))
 }
 
 /// A sentence per baseline: the fastest member of the front that is at least as good, and how much cheaper it is.

@@ -3,14 +3,15 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{json::SCHEMA_VERSION, listing::grid, load::operator_name};
+use super::{json::SCHEMA_VERSION, listing::grid, load::operator_name, table::UNKNOWN};
 use crate::{
     graph::{Graph, Shape, plan},
     search::Change,
     space::{Axis, Candidate},
     target::{
-        self, ArenaRule, Bottleneck, Budget, Cost, Estimate, Metric, RamParts, Target, Unit,
-        energy::{self, EnergyError},
+        self, ArenaRule, Bottleneck, Budget, Cost, Estimate, Limited, Metric, RamParts, Target,
+        Unit,
+        energy::{EnergyError, Power},
     },
     units::{Bytes, Count, Micros, three_digits},
 };
@@ -31,25 +32,11 @@ pub struct TargetCosts {
     pub estimate: Estimate,
     pub layers: Vec<Layer>,
     /// The probability that all budgets and memories hold, and the cost that is least likely to.
-    pub fit: (f64, Option<Metric>),
+    pub fit: (f64, Option<Limited>),
     pub ram: RamParts,
     pub arena: ArenaRule,
     /// Where a duty cycle was asked for.
     pub power: Option<Result<Power, EnergyError>>,
-}
-
-/// How often a device infers, and from what it lives.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Duty {
-    pub period_us: f64,
-    pub battery_mwh: Option<f64>,
-}
-
-/// Mean power of a duty cycle, and the days that the battery lasts.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Power {
-    pub mean_mw: Cost,
-    pub days: Option<Cost>,
 }
 
 /// One operator on one target.
@@ -83,12 +70,7 @@ impl Network {
 }
 
 /// What a network costs on a target.
-pub fn target_costs(
-    network: &Network,
-    target: &Target,
-    budget: &Budget,
-    duty: Option<&Duty>,
-) -> TargetCosts {
+pub fn target_costs(network: &Network, target: &Target, budget: &Budget) -> TargetCosts {
     let candidate = match network {
         Network::File { .. } => None,
         Network::Trial { candidate, .. } => Some(candidate),
@@ -131,19 +113,9 @@ pub fn target_costs(
         fit: budget.fit(target, &estimate),
         ram: target::ram_parts(front_end, graph, target),
         arena: target.runtime.arena,
-        power: duty.map(|duty| power(&estimate, target, duty)),
+        power: budget.duty.map(|duty| duty.power(&estimate, target)),
         estimate,
     }
-}
-
-fn power(estimate: &Estimate, target: &Target, duty: &Duty) -> Result<Power, EnergyError> {
-    let energy = energy::period_energy_uj(estimate, target, duty.period_us)?;
-    let mean_mw = energy::mean_power_mw(&energy, duty.period_us);
-    let days = duty.battery_mwh;
-    Ok(Power {
-        mean_mw,
-        days: days.map(|battery_mwh| energy::battery_days(battery_mwh, &mean_mw)),
-    })
 }
 
 fn scaled(cost: Cost, factor: f64) -> Cost {
@@ -376,7 +348,7 @@ pub struct Explanation {
     pub macs: u64,
     /// `None` where it fits.
     pub excess: Option<target::Excess>,
-    pub fit: (f64, Option<Metric>),
+    pub fit: (f64, Option<Limited>),
     pub changes: Vec<(Change, Estimate)>,
 }
 
@@ -397,17 +369,32 @@ pub fn explanation(trial: &str, budget: &Budget, explained: &Explanation) -> Str
             format!("{axis} {from} → {to}")
         });
         text += &format!("\n{}\n", axes.collect::<Vec<_>>().join(", "));
+        let macs = change.candidate.graph.macs();
         let rows = Metric::ALL.into_iter().map(|metric| {
-            let macs = change.candidate.graph.macs();
             let limit = budget.limit_on(&explained.target, metric);
             vec![
                 metric.title().to_string(),
                 metric.show(metric.value(&explained.before, explained.macs)),
                 metric.show(metric.value(after, macs)),
-                limit.map_or("–".to_string(), |limit| metric.show(limit)),
+                limit.map_or(UNKNOWN.to_string(), |limit| metric.show(limit)),
             ]
         });
-        text += &grid(&["", "before", "after", "limit"], rows.collect());
+        let power = budget.duty.and_then(|duty| {
+            let mean_mw = |estimate| {
+                let power = duty.power(estimate, &explained.target).ok();
+                power.map_or(UNKNOWN.to_string(), |power| shown_mw(power.mean_mw.value))
+            };
+            Some(vec![
+                "Mean power".to_string(),
+                mean_mw(&explained.before),
+                mean_mw(after),
+                shown_mw(duty.limit_mw()?),
+            ])
+        });
+        text += &grid(
+            &["", "before", "after", "limit"],
+            rows.chain(power).collect(),
+        );
         text += &format!(
             "\nfits {}\n",
             fit_cell(budget.fit(&explained.target, after))
@@ -465,12 +452,16 @@ pub fn explanation_document(run: &str, trial: u64, budget: &Budget, all: &[Expla
 }
 
 /// `84 %, latency`: how likely, and what stands in the way.
-fn fit_cell((probability, worst): (f64, Option<Metric>)) -> String {
+fn fit_cell((probability, worst): (f64, Option<Limited>)) -> String {
     let percent = (100.0 * probability).round();
     match worst {
-        Some(metric) if percent < 100.0 => format!("{percent:.0} %, {metric}"),
+        Some(what) if percent < 100.0 => format!("{percent:.0} %, {what}"),
         _ => format!("{percent:.0} %"),
     }
+}
+
+fn shown_mw(mean_power_mw: f64) -> String {
+    Limited::MeanPower.show(mean_power_mw)
 }
 
 fn band(metric: Metric, cost: &Cost) -> String {

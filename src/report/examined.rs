@@ -1,6 +1,8 @@
 //! What a detector decides about labelled test clips, float and int8: the facts that the tables and figures of an
 //! evaluation show.
 
+use std::collections::BTreeMap;
+
 use super::listing::grid;
 use crate::score::{
     Confusion, Interval, auc, average_precision, interval, precision_recall_curve, roc_curve,
@@ -32,6 +34,8 @@ pub struct Part {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Judged {
     pub anomaly: bool,
+    /// Whether it steers the search that found the network.
+    pub steers: bool,
     pub float: f64,
     pub int8: f64,
 }
@@ -112,13 +116,38 @@ impl Part {
 }
 
 impl Examined {
-    /// Mean over the parts, and how sure it is.
+    /// Without the clips that steer a search.
+    pub fn untouched(&self) -> Examined {
+        let part = |part: &Part| Part {
+            clips: part
+                .clips
+                .iter()
+                .filter(|clip| !clip.steers)
+                .copied()
+                .collect(),
+            too_short: 0,
+            ..part.clone()
+        };
+        Examined {
+            split: format!("{}, untouched", self.split),
+            parts: self.parts.iter().map(part).collect(),
+        }
+    }
+
+    /// Mean over the parts, and how sure it is. Parts of one name are trainings with several seeds: they count as one,
+    /// unless there is no other.
     pub fn merit(&self, merit: Merit, arithmetic: Arithmetic) -> Option<Interval> {
-        let values = self
-            .parts
-            .iter()
-            .filter_map(|part| part.merit(merit, arithmetic));
-        interval(&values.collect::<Vec<f64>>())
+        let mut of_name: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
+        for part in &self.parts {
+            let values = of_name.entry(&part.name).or_default();
+            values.extend(part.merit(merit, arithmetic));
+        }
+        let mut values: Vec<Vec<f64>> = of_name.into_values().collect();
+        if values.len() == 1 {
+            return interval(&values.remove(0));
+        }
+        let mean = |values: Vec<f64>| Some(interval(&values)?.mean);
+        interval(&values.into_iter().filter_map(mean).collect::<Vec<f64>>())
     }
 
     /// The decisions of all parts.
@@ -138,11 +167,20 @@ impl Examined {
     }
 
     pub fn clips(&self) -> usize {
-        self.parts.iter().map(|part| part.clips.len()).sum()
+        self.count(|part| part.clips.len())
     }
 
     pub fn too_short(&self) -> usize {
-        self.parts.iter().map(|part| part.too_short).sum()
+        self.count(|part| part.too_short)
+    }
+
+    /// Sum over the parts, of those of one name the first.
+    fn count(&self, of: impl Fn(&Part) -> usize) -> usize {
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+        for part in &self.parts {
+            counts.entry(&part.name).or_insert_with(|| of(part));
+        }
+        counts.into_values().sum()
     }
 
     /// Points `[false-positive rate, recall]` over the clips of all parts; empty where a kind is missing.
@@ -269,6 +307,8 @@ pub(super) mod tests {
         let part = |name: &str, offset: f64| {
             let clip = |(anomaly, float, int8): (bool, f64, f64)| Judged {
                 anomaly,
+                // The fourth of each.
+                steers: float == 1.0,
                 float: float + offset,
                 int8: int8 + offset,
             };
@@ -321,6 +361,22 @@ Means over trainings, ± half of their 95 % interval; decisions of all trainings
                 .collect()
         };
         assert_eq!(plain(&shown), plain(expected), "{shown}");
+    }
+
+    #[test]
+    fn seeds_of_a_fold_count_once() {
+        let example = example();
+        let untouched = example.untouched();
+        assert_eq!((example.clips(), untouched.clips()), (8, 6));
+        assert_eq!(untouched.confusion(Arithmetic::Int8).true_positives, 0);
+        let mut twice = example.clone();
+        twice.parts.extend(example.parts.clone());
+        twice.parts[2].threshold = f64::INFINITY;
+        assert_eq!(twice.clips(), 8);
+        // Fold 1 has 0.5 and 0.5 of all clips right, fold 2 0.5 twice; float 0.75 and 0.5, and 0.75 twice.
+        let accuracy = |arithmetic| twice.merit(Merit::Accuracy, arithmetic).unwrap().mean;
+        assert_eq!(accuracy(Arithmetic::Int8), 0.5);
+        assert_eq!(accuracy(Arithmetic::Float), (0.625 + 0.75) / 2.0);
     }
 
     #[test]

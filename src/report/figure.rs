@@ -12,7 +12,7 @@ pub struct Panel {
     pub cost: Metric,
     pub x: Axis,
     pub y: Axis,
-    /// Members of the front come last, so that they are drawn on top.
+    /// Prominent ones come last, so that they are drawn on top.
     pub points: Vec<Point>,
     pub landmarks: Vec<Landmark>,
     /// The best AUC of the front within a cost: corners `[cost, AUC]` of the steps, left to right.
@@ -27,9 +27,11 @@ pub struct Panel {
 }
 
 /// One trained candidate in a panel.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Point {
     pub trial: u64,
+    /// The number of the trial, or the name of a published network.
+    pub label: String,
     pub task: Task,
     pub auc: f64,
     pub cost: f64,
@@ -40,10 +42,11 @@ pub struct Point {
     pub fits: Option<f64>,
     /// Half of the 95 % interval of the AUC over seeds; 0 where the trial was trained once.
     pub auc_half_width: f64,
-    pub on_front: bool,
+    /// A member of the front, or one of few networks that are compared with each other.
+    pub prominent: bool,
 }
 
-/// A published network in a panel.
+/// A published network of another run in a panel.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Landmark {
     pub name: String,
@@ -82,10 +85,15 @@ impl Panel {
                     .half_width(|figures| figures.auc_int8)
                     .filter(|half_width| half_width.is_finite())
                     .unwrap_or(0.0),
-                on_front: target.is_some_and(|target| target.front.contains(&trial.trial)),
+                label: match info.published {
+                    true => trial.space.clone(),
+                    false => trial.trial.to_string(),
+                },
+                prominent: info.published
+                    || target.is_some_and(|target| target.front.contains(&trial.trial)),
             });
         }
-        points.sort_by_key(|point| (point.on_front, point.trial));
+        points.sort_by_key(|point| (point.prominent, point.trial));
         let mut over = Vec::new();
         for trial in &info.rejected {
             let quantity = trial.cost(target_idx, cost);
@@ -108,7 +116,7 @@ impl Panel {
         let landmarks: Vec<Landmark> = info.baselines.iter().filter_map(landmark).collect();
         let bands = points
             .iter()
-            .filter(|point| point.on_front)
+            .filter(|point| point.prominent)
             .flat_map(|point| [point.low, point.high]);
         let costs = points.iter().map(|point| point.cost).chain(bands);
         let costs: Vec<f64> = costs
@@ -116,7 +124,7 @@ impl Panel {
             .collect();
         let x = cost_axis(&costs, limit, &over);
         let heights = points.iter().flat_map(|point| {
-            let reach = if point.on_front {
+            let reach = if point.prominent {
                 point.auc_half_width
             } else {
                 0.0
@@ -126,7 +134,7 @@ impl Panel {
         let y = Axis::fit_auc(heights.chain(landmarks.iter().map(|landmark| landmark.auc)));
         let (rejected, beyond): (Vec<f64>, Vec<f64>) =
             over.into_iter().partition(|value| x.contains(*value));
-        let steps = points.iter().filter(|point| point.on_front);
+        let steps = points.iter().filter(|point| point.prominent);
         Panel {
             cost,
             staircase: staircase(steps.map(|point| [point.cost, point.auc]).collect()),
@@ -544,7 +552,7 @@ mod tests {
             let panel = Panel::new(&info, 0, cost);
             assert_eq!(panel.points.len(), 60);
             assert_eq!(panel.rejected.len() + panel.rejected_beyond, 300);
-            let on_front = panel.points.iter().filter(|point| point.on_front);
+            let on_front = panel.points.iter().filter(|point| point.prominent);
             assert_eq!(on_front.count(), info.targets[0].front.len());
             assert!(panel.points.iter().all(|p| panel.x.contains(p.cost)));
             assert!(panel.points.iter().all(|p| panel.y.contains(p.auc)));
@@ -554,12 +562,28 @@ mod tests {
                 let reached = panel.staircase.iter().filter(|step| step[0] <= cost);
                 reached.map(|step| step[1]).fold(0.0, f64::max)
             };
-            let mut members = panel.points.iter().filter(|point| point.on_front);
+            let mut members = panel.points.iter().filter(|point| point.prominent);
             assert!(members.all(|p| p.auc <= best(p.cost)));
         }
         assert_eq!(Panel::new(&info, 0, Metric::Ram).limit, Some(262144.0));
         assert_eq!(Panel::new(&info, 0, Metric::Ram).title(), "RAM, estimated");
         assert!(Panel::new(&info, 5, Metric::Ram).is_empty());
+    }
+
+    #[test]
+    fn published_networks_have_names() {
+        let mut info = fake_run(&Fake::COMMON);
+        info.published = true;
+        let panel = Panel::new(&info, 0, Metric::Ram);
+        let named = |point: &Point| info.scored.iter().any(|trial| trial.space == point.label);
+        assert!(
+            panel
+                .points
+                .iter()
+                .all(|point| point.prominent && named(point))
+        );
+        // Stairs still leave out what is dominated.
+        assert!(panel.staircase.len() < panel.points.len());
     }
 
     #[test]

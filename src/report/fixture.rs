@@ -86,6 +86,7 @@ pub fn fake_run(fake: &Fake) -> RunInfo {
                     flash_bytes: (!fake.hostile).then(|| Cost::exact(flash, source)),
                     latency_us: Some(band(if broken { f64::NAN } else { latency * slow }, 0.2)),
                     energy_uj: Some(band(latency * 0.9, 0.35)),
+                    power: None,
                 }
             })
             .collect();
@@ -167,6 +168,7 @@ pub fn fake_run(fake: &Fake) -> RunInfo {
             false => data,
         },
         synthetic: fake.synthetic,
+        published: false,
         counts: TrialCounts {
             scored: fake.trained,
             rejected: fake.rejected,
@@ -212,6 +214,7 @@ pub fn small_run() -> RunInfo {
             source,
         }),
         energy_uj: None,
+        power: None,
     };
     let first = ScoredTrial {
         trial: 4,
@@ -267,6 +270,7 @@ pub fn small_run() -> RunInfo {
         run: "brave-fan".to_string(),
         data: "synthetic:fan".to_string(),
         synthetic: true,
+        published: false,
         counts: TrialCounts {
             scored: 2,
             rejected: 7,

@@ -5,13 +5,12 @@ use std::collections::BTreeMap;
 use super::{
     Costs, Figures, RejectedTrial, ReportError, RunInfo, ScoredTrial, TargetInfo, TrialCounts,
     json::{
-        CostsView, FiguresView, FrontEndView, GroupView, OperatorView, RescoredView, RunView,
-        SCHEMA_VERSION, TrialDocument, TrialsView, measurements_of,
+        CostsView, FiguresView, GroupView, OperatorView, RescoredView, RunView, SCHEMA_VERSION,
+        TrialDocument, TrialsView, measurements_of,
     },
     seeds,
 };
 use crate::{
-    audio::Feature,
     graph::{Function, OpKind},
     run::{Details, Merit, Settings, Yardstick, stored_estimate},
     search::hypervolume,
@@ -22,9 +21,9 @@ use crate::{
 
 /// All that figures and tables show of a run.
 pub fn load(store: &Store, run: &Run) -> Result<RunInfo, ReportError> {
-    let targets = Settings::from_json(&run.settings_json)?.targets()?;
+    let settings = Settings::from_json(&run.settings_json)?;
     Ok(RunInfo {
-        baselines: super::baselines::load(store, run, &targets)?,
+        baselines: super::baselines::load(store, run, &settings.targets()?, &settings.budget)?,
         ..load_alone(store, run)?
     })
 }
@@ -49,10 +48,11 @@ fn load_alone(store: &Store, run: &Run) -> Result<RunInfo, ReportError> {
     let mut points: Vec<Vec<(u64, Vec<f64>)>> = vec![Vec::new(); targets.len()];
     for row in &rows {
         let number = row.number as u64;
-        let costs: Vec<Costs> = targets
-            .iter()
-            .map(|target| stored_estimate(row, &target.name).map_or(Costs::default(), costs_of))
-            .collect();
+        let on_target = |target: &Target| {
+            let estimate = stored_estimate(row, &target.name);
+            estimate.map_or(Costs::default(), |e| costs_of(e, target, budget))
+        };
+        let costs: Vec<Costs> = targets.iter().map(on_target).collect();
         let evaluation = match &row.outcome {
             TrialOutcome::Scored { evaluation_key } => evaluations.get(evaluation_key),
             TrialOutcome::Rejected { .. } => {
@@ -117,6 +117,7 @@ fn load_alone(store: &Store, run: &Run) -> Result<RunInfo, ReportError> {
         run: run.name.clone(),
         data: run.data_name.clone(),
         synthetic: run.synthetic,
+        published: super::baselines::is_published(&Settings::from_json(&run.settings_json)?),
         counts: TrialCounts {
             scored: counts.scored,
             rejected: counts.rejected,
@@ -198,7 +199,7 @@ pub fn load_proposal(
         spaces,
         genome,
         targets: settings.targets()?,
-        budget: settings.budget(),
+        budget: settings.budget,
     }))
 }
 
@@ -236,13 +237,13 @@ pub fn load_trial(
                 continue;
             };
             for over in settings
-                .budget()
+                .budget
                 .excess(target, &estimate, row.macs as u64)
                 .iter()
                 .flat_map(|e| &e.0)
             {
                 excess.insert(
-                    format!("{} {}", target.name, over.metric.key()),
+                    format!("{} {}", target.name, over.what.key()),
                     over.relative(),
                 );
             }
@@ -250,9 +251,10 @@ pub fn load_trial(
     }
     let costs = targets.iter().filter_map(|target| {
         let estimate = stored_estimate(&row, &target.name)?;
-        Some((target.name.clone(), CostsView::from(&costs_of(estimate))))
+        let costs = costs_of(estimate, target, &settings.budget);
+        Some((target.name.clone(), CostsView::from(&costs)))
     });
-    let budget = |target: &Target| (target.name.clone(), settings.budget());
+    let budget = |target: &Target| (target.name.clone(), settings.budget);
     let budgets: Vec<(String, Budget)> = targets.iter().map(budget).collect();
     let groups = details.into_iter().flat_map(|details| details.groups);
     let files = evaluation.as_ref().and_then(|e| e.artefacts.clone());
@@ -274,7 +276,7 @@ pub fn load_trial(
         task: candidate.candidate.task.name(),
         seed: run.seed,
         axes: candidate.axes,
-        front_end: front_end_view(&candidate.candidate),
+        front_end: candidate.candidate.front_end.into(),
         macs: row.macs as u64,
         params: row.params as u64,
         figures: evaluation
@@ -331,22 +333,6 @@ fn candidate_of(settings: &Settings, row: &TrialRow) -> Result<Decoded, ReportEr
         candidate: spaces.decode(&genome),
         axes: axes.collect(),
     })
-}
-
-fn front_end_view(candidate: &Candidate) -> FrontEndView {
-    let front_end = candidate.front_end;
-    FrontEndView {
-        sample_rate_hz: front_end.spec.sample_rate_hz,
-        n_fft: front_end.spec.n_fft,
-        hop_length: front_end.spec.hop_length,
-        n_mels: front_end.spec.n_mels,
-        mfcc: match front_end.spec.feature {
-            Feature::LogMel => None,
-            Feature::Mfcc { coefficients } => Some(coefficients),
-        },
-        frames: front_end.frames,
-        frame_stride: front_end.frame_stride,
-    }
 }
 
 fn operators(candidate: &Candidate) -> Vec<OperatorView> {
@@ -412,8 +398,11 @@ impl From<&EvaluationRow> for Figures {
     }
 }
 
-pub(super) fn costs_of(estimate: Estimate) -> Costs {
+pub(super) fn costs_of(estimate: Estimate, target: &Target, budget: &Budget) -> Costs {
     Costs {
+        power: budget
+            .duty
+            .and_then(|duty| duty.power(&estimate, target).ok()),
         ram_bytes: Some(estimate.ram_bytes),
         flash_bytes: Some(estimate.flash_bytes),
         latency_us: Some(estimate.latency_us),

@@ -30,7 +30,7 @@ use crate::{
     run::Objective,
     space::Task,
     store::MeasurementRow,
-    target::{Budget, Cost, CostSource, Metric, fit_probability},
+    target::{Budget, Cost, CostSource, Limited, Metric, energy::Power, fit_probability},
 };
 
 /// A report that could not be made.
@@ -62,6 +62,8 @@ pub struct Costs {
     pub flash_bytes: Option<Cost>,
     pub latency_us: Option<Cost>,
     pub energy_uj: Option<Cost>,
+    /// Where the run has a duty cycle that the network can keep.
+    pub power: Option<Power>,
 }
 
 /// Numbers of trials by their end.
@@ -81,6 +83,8 @@ pub struct RunInfo {
     pub data: String,
     /// The data is made by the built-in generator, and every figure says so.
     pub synthetic: bool,
+    /// All its networks are published ones, which have names.
+    pub published: bool,
     pub counts: TrialCounts,
     /// The first one steers the search.
     pub targets: Vec<TargetInfo>,
@@ -187,6 +191,11 @@ impl ScoredTrial {
     pub fn cost(&self, target_idx: usize, cost: Metric) -> Option<Cost> {
         cost_of(self.macs, &self.costs, target_idx, cost)
     }
+
+    /// How long the run's battery lasts on target number `target_idx`.
+    pub fn battery_days(&self, target_idx: usize) -> Option<Cost> {
+        self.costs.get(target_idx)?.power?.days
+    }
 }
 
 impl RejectedTrial {
@@ -204,15 +213,20 @@ fn cost_of(macs: u64, costs: &[Costs], target_idx: usize, cost: Metric) -> Optio
 }
 
 impl RunInfo {
-    /// How likely a trial keeps to the budget of target number `target_idx`, and the cost that is least likely to;
-    /// `None` where no band crosses a limit.
-    pub fn fit(&self, trial: &ScoredTrial, target_idx: usize) -> Option<(f64, Metric)> {
+    /// How likely a trial keeps to the budget of target number `target_idx`, and what is least likely to; `None` where
+    /// no band crosses a limit.
+    pub fn fit(&self, trial: &ScoredTrial, target_idx: usize) -> Option<(f64, Limited)> {
         let budget = self.targets.get(target_idx)?.budget;
         let crossing = Metric::COSTED.into_iter().filter_map(|metric| {
             let (limit, cost) = (budget.limit(metric)?, trial.cost(target_idx, metric)?);
-            Some((uncertain_fit(&cost, limit)?, metric))
+            Some((uncertain_fit(&cost, limit)?, metric.into()))
         });
-        let crossing: Vec<(f64, Metric)> = crossing.collect();
+        let of_duty = || {
+            let power = trial.costs.get(target_idx)?.power?;
+            let fits = uncertain_fit(&power.mean_mw, budget.duty?.limit_mw()?)?;
+            Some((fits, Limited::MeanPower))
+        };
+        let crossing: Vec<(f64, Limited)> = crossing.chain(of_duty()).collect();
         let worst = crossing.iter().min_by(|a, b| a.0.total_cmp(&b.0))?.1;
         let all = crossing.iter().map(|(probability, _)| probability);
         Some((all.product(), worst))

@@ -10,7 +10,10 @@ use super::{
     ReportError, RunInfo, ScoredTrial, TargetInfo, approach, baselines::gains, draw::wrapped,
     measured::MeasuredTable, ranks::Ranks,
 };
-use crate::target::{Cost, CostSource, Metric};
+use crate::{
+    target::{Cost, CostSource, Metric},
+    units::three_digits,
+};
 
 /// The front of every target, one table each, in at most `width` columns of text; then how the targets disagree.
 pub fn front_tables(info: &RunInfo, width: usize) -> String {
@@ -148,7 +151,7 @@ pub fn front_csv(info: &RunInfo) -> Result<String, ReportError> {
 }
 
 /// A cell without a figure.
-const UNKNOWN: &str = "–";
+pub(super) const UNKNOWN: &str = "–";
 
 /// The costs that belong to a target.
 const TARGET_METRICS: [Metric; 4] = [Metric::Ram, Metric::Flash, Metric::Latency, Metric::Energy];
@@ -176,11 +179,13 @@ pub(super) enum Column {
     AucFloat,
     Pauc,
     Metric(Metric),
+    /// Days that the battery lasts.
+    Battery,
     Params,
 }
 
 impl Column {
-    pub(super) const ALL: [Column; 13] = [
+    pub(super) const ALL: [Column; 14] = [
         Column::Trial,
         Column::Approach,
         Column::Space,
@@ -192,6 +197,7 @@ impl Column {
         Column::Metric(Metric::Flash),
         Column::Metric(Metric::Latency),
         Column::Metric(Metric::Energy),
+        Column::Battery,
         Column::Metric(Metric::Macs),
         Column::Params,
     ];
@@ -220,6 +226,7 @@ impl Column {
             Column::Metric(Metric::Latency) => "latency",
             Column::Metric(Metric::Energy) => "energy",
             Column::Metric(Metric::Macs) => "MACs",
+            Column::Battery => "battery",
             Column::Params => "params",
         }
     }
@@ -256,6 +263,10 @@ impl Column {
             Column::Metric(cost) => match trial.cost(target_idx, cost) {
                 Some(quantity) if quantity.value.is_finite() => shown(cost, &quantity),
                 _ => UNKNOWN.to_string(),
+            },
+            Column::Battery => match trial.battery_days(target_idx) {
+                Some(days) => format!("{} d", three_digits(days.value)),
+                None => UNKNOWN.to_string(),
             },
             Column::Params => Metric::Macs.show(trial.params as f64),
         }

@@ -24,7 +24,7 @@ pub use details::{Details, DetailsGroup};
 pub use objective::{Objective, UnknownObjective, references};
 pub use plan::{BLOCK, Plan, Trial};
 pub use rescore::{Rescore, RescoreProgress, rescore};
-pub use settings::{BudgetSettings, DataFacts, LogMelFacts, NamedText, Settings, SettingsError};
+pub use settings::{DataFacts, LogMelFacts, NamedText, Settings, SettingsError};
 pub use standing::{Merit, Yardstick, mean_merits, stored_estimate};
 
 use self::{

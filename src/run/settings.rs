@@ -9,6 +9,7 @@ use crate::{
     search::{SamplerKind, UnknownSampler},
     space::{SearchSpace, SpaceError, Spaces},
     target::{Budget, Target, TargetError},
+    units::Count,
 };
 
 /// What a run was begun with. Spaces and targets are kept as texts, since files change.
@@ -21,18 +22,21 @@ pub struct Settings {
     /// How clips in folds are split, as [`crate::data::SplitBy`] reads it.
     #[serde(default = "official")]
     pub split: String,
+    /// Shorter clips are left out.
+    #[serde(default)]
+    pub min_clip_s: Option<f64>,
     /// `labels`, `proxy`, or absent where the data decides.
     #[serde(default)]
     pub steer_by: Option<String>,
     pub facts: DataFacts,
     pub spaces: Vec<NamedText>,
     pub targets: Vec<NamedText>,
-    pub budget: BudgetSettings,
+    pub budget: Budget,
     pub objectives: Vec<String>,
     pub sampler: String,
     pub seed: u64,
     pub epochs: Option<usize>,
-    /// Where candidates are trained: `cpu`, `wgpu` or `cuda`.
+    /// Where candidates are trained: `cpu`, `cpu-bf16`, `wgpu` or `cuda`.
     pub device: String,
     /// How decision thresholds are taken: `gamma` or `quantile`.
     #[serde(default = "gamma")]
@@ -60,6 +64,8 @@ fn gamma() -> String {
 pub struct DataFacts {
     /// Sections that a classifier can tell apart.
     pub classes: usize,
+    /// What nine of ten clips have at least, from the first frame's centre to the last one's; in runs of settings
+    /// version 1 a hop more.
     pub shortest_clip_s: f64,
     /// Where the clips are ready log-mel features.
     pub log_mel: Option<LogMelFacts>,
@@ -83,23 +89,12 @@ pub struct NamedText {
     pub text: String,
 }
 
-/// Limits; absent where there is none.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct BudgetSettings {
-    pub ram_bytes: Option<f64>,
-    pub flash_bytes: Option<f64>,
-    pub latency_us: Option<f64>,
-    pub energy_uj: Option<f64>,
-    pub macs: Option<u64>,
-}
-
 /// Settings that this program cannot use.
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
     #[error("the run's settings cannot be read: {0}")]
     Json(#[from] serde_json::Error),
-    #[error("the run's settings have version {0}; this program reads version {VERSION}")]
+    #[error("the run's settings have version {0}; this program reads versions 1 to {VERSION}")]
     Version(u32),
     #[error(
         "none of the search spaces suits this data: classifiers need two sections, \
@@ -116,7 +111,9 @@ pub enum SettingsError {
     Sampler(#[from] UnknownSampler),
 }
 
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
+/// Runs of this version searched only windows that fit the clips at the longest hop of their space.
+const LONGEST_HOP_VERSION: u32 = 1;
 
 /// The split of runs that were begun before there was a choice.
 fn official() -> String {
@@ -129,7 +126,7 @@ impl Settings {
     pub fn from_json(text: &str) -> Result<Settings, SettingsError> {
         let settings: Settings = serde_json::from_str(text)?;
         match settings.settings_version {
-            VERSION => Ok(settings),
+            LONGEST_HOP_VERSION..=VERSION => Ok(settings),
             other => Err(SettingsError::Version(other)),
         }
     }
@@ -140,31 +137,58 @@ impl Settings {
 
     /// The spaces that the data allows: front ends that it can feed, windows that fit its clips.
     pub fn spaces(&self) -> Result<Spaces, SettingsError> {
+        let fitted = self.fitted()?.into_iter().filter_map(|(_, fitted)| fitted);
+        let spaces = Spaces::new(fitted.collect(), self.facts.classes);
+        match spaces.is_empty() {
+            true => Err(SettingsError::NoSpace),
+            false => Ok(spaces),
+        }
+    }
+
+    /// What of the spaces is left out because its windows are longer than the clips; `None` where nothing is.
+    pub fn left_out(&self) -> Result<Option<String>, SettingsError> {
+        let words = |(whole, fitted): (SearchSpace, Option<SearchSpace>)| {
+            let (all, left) = (whole.size(), fitted.map_or(0, |fitted| fitted.size()));
+            let words = format!("{} keeps {} of {}", whole.name, large(left), large(all));
+            (left < all && whole.suits(self.facts.classes)).then_some(words)
+        };
+        let narrowed: Vec<String> = self.fitted()?.into_iter().filter_map(words).collect();
+        Ok((!narrowed.is_empty()).then(|| {
+            format!(
+                "a tenth of the clips is hardly longer than {:.2} s, and longer windows are left out: {}",
+                self.facts.shortest_clip_s,
+                narrowed.join(", ")
+            )
+        }))
+    }
+
+    /// Each space that the data can feed, whole, and what of it fits the clips.
+    fn fitted(&self) -> Result<Vec<(SearchSpace, Option<SearchSpace>)>, SettingsError> {
         let parse = |file: &NamedText| crate::space::parse(&file.name, &file.text);
         let spaces: Vec<SearchSpace> = self.spaces.iter().map(parse).collect::<Result<_, _>>()?;
-        let facts = &self.facts;
-        let log_mel = facts.log_mel.map(|log_mel| FeatureSpec {
+        let log_mel = self.facts.log_mel.map(|log_mel| FeatureSpec {
             sample_rate_hz: log_mel.sample_rate_hz,
             n_fft: log_mel.n_fft,
             hop_length: log_mel.hop_length,
             n_mels: log_mel.n_mels,
             feature: Feature::LogMel,
         });
-        let suited = spaces
-            .into_iter()
-            .filter_map(|space| match &log_mel {
-                Some(spec) => space.with_fixed_features(spec),
-                None => Some(space),
-            })
-            .filter_map(|space| {
-                let samples = facts.shortest_clip_s * f64::from(space.sample_rate_hz);
-                space.with_clip_frames(|hop_length| samples as usize / hop_length)
-            });
-        let spaces = Spaces::new(suited.collect(), facts.classes);
-        match spaces.is_empty() {
-            true => Err(SettingsError::NoSpace),
-            false => Ok(spaces),
-        }
+        let fed = spaces.into_iter().filter_map(|space| match &log_mel {
+            Some(spec) => space.with_fixed_features(spec),
+            None => Some(space),
+        });
+        let fit = |space: SearchSpace| {
+            let samples = self.facts.shortest_clip_s * f64::from(space.sample_rate_hz);
+            let fitted = match self.settings_version {
+                LONGEST_HOP_VERSION => {
+                    let frames_at = |hop_length| samples as usize / hop_length;
+                    space.clone().with_clip_frames(frames_at)
+                }
+                _ => space.clone().for_clips(samples.round() as usize),
+            };
+            (space, fitted)
+        };
+        Ok(fed.map(fit).collect())
     }
 
     pub fn targets(&self) -> Result<Vec<Target>, SettingsError> {
@@ -183,14 +207,105 @@ impl Settings {
     pub fn sampler(&self) -> Result<SamplerKind, SettingsError> {
         Ok(self.sampler.parse()?)
     }
+}
 
-    pub fn budget(&self) -> Budget {
-        Budget {
-            ram_bytes: self.budget.ram_bytes,
-            flash_bytes: self.budget.flash_bytes,
-            latency_us: self.budget.latency_us,
-            energy_uj: self.budget.energy_uj,
-            macs: self.budget.macs,
+/// A large number in words: `1.2 M`.
+fn large(count: u128) -> Count {
+    Count(u64::try_from(count).unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SPACE: &str = include_str!("../../search_spaces/ds-cnn.toml");
+
+    /// A search of one space on clips of so many seconds.
+    fn settings(shortest_clip_s: f64, text: &str) -> Settings {
+        Settings {
+            settings_version: VERSION,
+            data: "somewhere".to_string(),
+            split: official(),
+            min_clip_s: None,
+            steer_by: None,
+            facts: DataFacts {
+                classes: 2,
+                shortest_clip_s,
+                log_mel: None,
+            },
+            spaces: vec![NamedText {
+                name: "ds-cnn".to_string(),
+                text: text.to_string(),
+            }],
+            targets: Vec::new(),
+            budget: Budget::default(),
+            objectives: Vec::new(),
+            sampler: "bayes".to_string(),
+            seed: 0,
+            epochs: None,
+            device: "cpu".to_string(),
+            threshold: gamma(),
+            pool: mean(),
+            trials: 8,
         }
+    }
+
+    #[test]
+    fn short_clips_narrow_a_space() {
+        let check = |settings: Settings, windows: &[(&str, &str)], note: &str| {
+            let spaces = settings.spaces().map(|spaces| {
+                let mut rng = crate::units::Rng::new(1, 0);
+                let mut found = std::collections::BTreeSet::new();
+                let mut genome = spaces.random(&mut rng);
+                for _ in 0..500 {
+                    let other = spaces.crossover(&spaces.random(&mut rng), &genome, &mut rng);
+                    genome = spaces.mutate(&other, &mut rng);
+                    let named = spaces.explain(&genome);
+                    let value = |axis| named.iter().find(|(name, _)| *name == axis).unwrap();
+                    let (frames, hop) = (value("frames").1.clone(), value("hop_length").1.clone());
+                    found.insert((frames, hop));
+                }
+                found
+            });
+            let expected = windows.iter().map(|(f, h)| (f.to_string(), h.to_string()));
+            assert_eq!(spaces.unwrap_or_default(), expected.collect());
+            let left_out = settings.left_out().unwrap();
+            assert_eq!(left_out.unwrap_or_default(), note);
+        };
+        // 16 frames of hop 512 are 15 hops between the first and the last: 0.48 s.
+        let short = "a tenth of the clips is hardly longer than 0.48 s, and longer windows are left out: \
+                     ds-cnn keeps";
+        let one = format!("{short} 62.2 k of 498 k");
+        check(settings(0.48, SPACE), &[("16", "512")], &one);
+        let both_hops = [("16", "512"), ("16", "1024"), ("32", "512")];
+        let note = one.replace("0.48", "0.99").replace("62.2", "187");
+        check(settings(0.992, SPACE), &both_hops, &note);
+        let none = format!("{short} 0 of 498 k").replace("0.48", "0.47");
+        check(settings(0.47, SPACE), &[], &none);
+        // Runs that were begun by the older rule go on by it.
+        let older = Settings {
+            settings_version: LONGEST_HOP_VERSION,
+            ..settings(1.024, SPACE)
+        };
+        let windows = [("16", "512"), ("16", "1024")];
+        let note = one.replace("0.48", "1.02").replace("62.2", "124");
+        check(older, &windows, &note);
+    }
+
+    #[test]
+    fn sizes_count_what_can_be_drawn() {
+        let small = SPACE.lines().map(|line| match line.split_once(" = ") {
+            Some((name @ ("channels" | "blocks" | "dropout"), _)) => format!("{name} = [0]"),
+            _ => line.to_string(),
+        });
+        let small = small.collect::<Vec<_>>().join("\n");
+        let small = small.replace("channels = [0]", "channels = [8]");
+        let small = small.replace("blocks = [0]", "blocks = [1]");
+        let spaces = settings(0.992, &small).spaces().unwrap();
+        let mut rng = crate::units::Rng::new(2, 0);
+        let drawn: std::collections::BTreeSet<Vec<u8>> = (0..60_000)
+            .map(|_| spaces.encode(&spaces.random(&mut rng)))
+            .collect();
+        assert_eq!(drawn.len() as u128, spaces.size());
     }
 }

@@ -82,7 +82,7 @@ impl Yardstick {
         let settings = Settings::from_json(&run.settings_json)?;
         Ok(Yardstick {
             targets: settings.targets()?,
-            budget: settings.budget(),
+            budget: settings.budget,
             objectives: settings.objectives()?,
             references: serde_json::from_str(&run.reference_json)?,
         })

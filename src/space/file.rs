@@ -225,6 +225,7 @@ pub fn parse(path: &str, text: &str) -> Result<SearchSpace, SpaceError> {
         sample_rate_hz: front_end.sample_rate_hz,
         axes,
         training,
+        clip_samples: None,
         text: text.to_string(),
     })
 }

@@ -102,6 +102,9 @@ pub struct Axis {
 
 /// The axis that says where weights lie; its values are places in [`WeightMemory::ALL`].
 const WEIGHTS_IN: &str = "weights_in";
+/// The axes that say how long a window is.
+const FRAMES: &str = "frames";
+const HOP_LENGTH: &str = "hop_length";
 
 impl Axis {
     /// A value for readers.
@@ -125,17 +128,34 @@ pub struct SearchSpace {
     /// Front-end axes first, then the family's own, in the family's order.
     pub axes: Vec<Axis>,
     pub training: Training,
+    /// Samples that clips have at least, once [`SearchSpace::for_clips`] was told; windows are no longer than that.
+    pub clip_samples: Option<usize>,
     /// The text it was read from, for the record.
     pub text: String,
 }
 
 impl SearchSpace {
-    /// The number of genomes; several may decode to the same network.
+    /// The number of genomes whose windows fit the clips; several may decode to the same network.
     pub fn size(&self) -> u128 {
-        self.axes
-            .iter()
-            .map(|axis| axis.values.len() as u128)
-            .product()
+        let count = |axis: &Axis| axis.values.len() as u128;
+        let all: u128 = self.axes.iter().map(count).product();
+        let (Some(hops), Some(frames)) = (self.axis(HOP_LENGTH), self.axis(FRAMES)) else {
+            return all;
+        };
+        let fitting = |hop: &f64| {
+            frames
+                .values
+                .iter()
+                .filter(|f| self.holds(**f, *hop))
+                .count()
+        };
+        let pairs: usize = hops.values.iter().map(fitting).sum();
+        all / (count(hops) * count(frames)) * pairs as u128
+    }
+
+    /// Whether this space has a network for a data set of `classes` sections: classifiers need at least two.
+    pub fn suits(&self, classes: usize) -> bool {
+        self.family.is_autoencoder() || classes >= 2
     }
 
     /// The same space where the features are given: only the matching front end stays.
@@ -158,16 +178,61 @@ impl SearchSpace {
         Some(self)
     }
 
-    /// The same space without windows longer than `frames_at` says a clip has, given a hop length.
+    /// The same space without windows that are longer than clips of `samples` at this space's sample rate.
     ///
-    /// `None` where no window fits.
+    /// Values that fit beside no other are dropped. Of the others some do not fit together, frames that are too many for
+    /// a long hop, and no genome has those. `None` where no window fits.
+    pub fn for_clips(mut self, samples: usize) -> Option<SearchSpace> {
+        self.clip_samples = Some(samples);
+        let first = |name| self.axis(name)?.values.first().copied();
+        let (shortest_hop, fewest_frames) = (first(HOP_LENGTH)?, first(FRAMES)?);
+        let whole = self.clone();
+        for axis in &mut self.axes {
+            match axis.name {
+                FRAMES => axis
+                    .values
+                    .retain(|frames| whole.holds(*frames, shortest_hop)),
+                HOP_LENGTH => axis.values.retain(|hop| whole.holds(fewest_frames, *hop)),
+                _ => (),
+            }
+        }
+        self.axes
+            .iter()
+            .all(|axis| !axis.values.is_empty())
+            .then_some(self)
+    }
+
+    /// The same space without windows that are longer than a clip at the longest hop, by the rule of older runs.
+    ///
+    /// `frames_at` says how many frames a clip has, given a hop length. `None` where no window fits.
     pub fn with_clip_frames(mut self, frames_at: impl Fn(usize) -> usize) -> Option<SearchSpace> {
-        let hop_axis = self.axes.iter().find(|axis| axis.name == "hop_length")?;
-        let longest_hop = *hop_axis.values.last()? as usize;
+        let longest_hop = *self.axis(HOP_LENGTH)?.values.last()? as usize;
         let clip_frames = frames_at(longest_hop);
-        let frames = self.axes.iter_mut().find(|axis| axis.name == "frames")?;
+        let frames = self.axes.iter_mut().find(|axis| axis.name == FRAMES)?;
         frames.values.retain(|value| *value as usize <= clip_frames);
         (!frames.values.is_empty()).then_some(self)
+    }
+
+    fn axis(&self, name: &str) -> Option<&Axis> {
+        self.axes.iter().find(|axis| axis.name == name)
+    }
+
+    /// Whether a clip has so many frames at a hop length. Frames are centred, so that there is one more than hops.
+    fn holds(&self, frames: f64, hop_length: f64) -> bool {
+        let has = |samples: usize| 1 + samples / hop_length as usize >= frames as usize;
+        self.clip_samples.is_none_or(has)
+    }
+
+    /// Whether the window that these genes choose fits the clips.
+    fn fits(&self, genes: &[u8]) -> bool {
+        let value = |name| {
+            let idx = self.axes.iter().position(|axis| axis.name == name)?;
+            Some(self.axes[idx].values[usize::from(genes[idx])])
+        };
+        match (value(FRAMES), value(HOP_LENGTH)) {
+            (Some(frames), Some(hop_length)) => self.holds(frames, hop_length),
+            _ => true,
+        }
     }
 
     fn decode(&self, genes: &[u8], classes: usize) -> Candidate {
@@ -254,10 +319,9 @@ pub struct Spaces {
 impl Spaces {
     /// The spaces that suit a data set of `classes` sections: classifiers need at least two.
     pub fn new(spaces: Vec<SearchSpace>, classes: usize) -> Spaces {
-        let suits = |space: &SearchSpace| space.family.is_autoencoder() || classes >= 2;
         let spaces = spaces
             .into_iter()
-            .filter(suits)
+            .filter(|space| space.suits(classes))
             .take(usize::from(u8::MAX))
             .collect();
         Spaces { spaces, classes }
@@ -309,14 +373,13 @@ impl Spaces {
     pub fn random(&self, rng: &mut Rng) -> Genome {
         let space = rng.below(self.spaces.len());
         let axes = &self.spaces[space].axes;
-        let genes = axes
-            .iter()
-            .map(|axis| rng.below(axis.values.len()) as u8)
-            .collect();
-        Genome {
+        self.fitting(|| Genome {
             space: space as u8,
-            genes,
-        }
+            genes: axes
+                .iter()
+                .map(|axis| rng.below(axis.values.len()) as u8)
+                .collect(),
+        })
     }
 
     /// A genome that differs in one or two axes, mostly by one step; one time in twenty in its space.
@@ -324,19 +387,21 @@ impl Spaces {
         if self.spaces.len() > 1 && rng.below(20) == 0 {
             return self.random(rng);
         }
-        let mut child = genome.clone();
         let axes = &self.space_of(genome).axes;
         let free: Vec<usize> = (0..axes.len())
             .filter(|&idx| axes[idx].values.len() > 1)
             .collect();
         if free.is_empty() {
-            return child;
+            return genome.clone();
         }
-        for _ in 0..1 + rng.below(2) {
-            let idx = free[rng.below(free.len())];
-            child.genes[idx] = other_value(child.genes[idx], axes[idx].values.len(), rng);
-        }
-        child
+        self.fitting(|| {
+            let mut child = genome.clone();
+            for _ in 0..1 + rng.below(2) {
+                let idx = free[rng.below(free.len())];
+                child.genes[idx] = other_value(child.genes[idx], axes[idx].values.len(), rng);
+            }
+            child
+        })
     }
 
     /// A genome that takes each axis from one of its parents; a mutant of the first where they are of different spaces.
@@ -344,11 +409,24 @@ impl Spaces {
         if a.space != b.space {
             return self.mutate(a, rng);
         }
-        let pick = |(a, b): (&u8, &u8)| if rng.below(2) == 0 { *a } else { *b };
-        let genes = a.genes.iter().zip(&b.genes).map(pick).collect();
-        Genome {
-            space: a.space,
-            genes,
+        self.fitting(|| {
+            let pick = |(a, b): (&u8, &u8)| if rng.below(2) == 0 { *a } else { *b };
+            Genome {
+                space: a.space,
+                genes: a.genes.iter().zip(&b.genes).map(pick).collect(),
+            }
+        })
+    }
+
+    /// The first genome drawn whose window fits the clips.
+    ///
+    /// It comes soon: every value of an axis fits beside some of the others, and fewer frames and shorter hops always fit.
+    fn fitting(&self, mut draw: impl FnMut() -> Genome) -> Genome {
+        loop {
+            let genome = draw();
+            if self.space_of(&genome).fits(&genome.genes) {
+                return genome;
+            }
         }
     }
 
@@ -362,9 +440,10 @@ impl Spaces {
     /// The genome that [`Spaces::encode`] wrote; `None` where these spaces have no such point.
     pub fn decode_bytes(&self, bytes: &[u8]) -> Option<Genome> {
         let (&space, genes) = bytes.split_first()?;
-        let axes = &self.spaces.get(usize::from(space))?.axes;
-        let fits = |(axis, gene): (&Axis, &u8)| usize::from(*gene) < axis.values.len();
-        (axes.len() == genes.len() && axes.iter().zip(genes).all(fits)).then(|| Genome {
+        let known = self.spaces.get(usize::from(space))?;
+        let has = |(axis, gene): (&Axis, &u8)| usize::from(*gene) < axis.values.len();
+        let is_point = known.axes.len() == genes.len() && known.axes.iter().zip(genes).all(has);
+        (is_point && known.fits(genes)).then(|| Genome {
             space,
             genes: genes.to_vec(),
         })

@@ -2,20 +2,28 @@
 
 use std::fmt;
 
-use super::{Contents, Estimate, Target};
-use crate::units::{Bytes, Count, Microjoules, Micros};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Contents, Cost, Estimate, Target,
+    energy::{Duty, EnergyError},
+};
 
 /// Upper limits; `None` is no limit.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Budget {
     pub ram_bytes: Option<f64>,
     pub flash_bytes: Option<f64>,
     pub latency_us: Option<f64>,
     pub energy_uj: Option<f64>,
     pub macs: Option<u64>,
+    /// An inference must end within the period, and the battery last as long as it has to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duty: Option<Duty>,
 }
 
-/// What can be limited.
+/// What one inference costs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Metric {
     Ram,
@@ -25,10 +33,18 @@ pub enum Metric {
     Macs,
 }
 
+/// What can be limited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limited {
+    Cost(Metric),
+    /// That of the duty cycle, in milliwatts: what decides how long a battery lasts.
+    MeanPower,
+}
+
 /// One budget that a candidate exceeds.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Over {
-    pub metric: Metric,
+    pub what: Limited,
     pub value: f64,
     pub limit: f64,
     /// The memory of the target that sets the limit, where it is not the user's.
@@ -48,12 +64,16 @@ impl Budget {
         let (ram, flash) = (estimate.ram_bytes.value, estimate.flash_bytes.value);
         let (latency, energy) = (estimate.latency_us.value, estimate.energy_uj.value);
         let macs_limit = self.macs.map(|macs| macs as f64);
+        let duty_limit = self
+            .duty
+            .and_then(|duty| duty_cost(&duty, target, estimate));
         let overs: Vec<Over> = [
             self.memory_over(target, Metric::Ram, ram),
             self.memory_over(target, Metric::Flash, flash),
             over(Metric::Latency, latency, self.latency_us, None),
             over(Metric::Energy, energy, self.energy_uj, None),
             over(Metric::Macs, macs as f64, macs_limit, None),
+            duty_limit.and_then(|(what, cost, limit)| over(what, cost.value, Some(limit), None)),
         ]
         .into_iter()
         .flatten()
@@ -90,9 +110,26 @@ impl Budget {
     }
 }
 
+/// What a duty cycle limits, its value and its limit; `None` where it limits nothing.
+///
+/// A target that does not tell its idle power is refused before anything is costed on it.
+pub(super) fn duty_cost(
+    duty: &Duty,
+    target: &Target,
+    estimate: &Estimate,
+) -> Option<(Limited, Cost, f64)> {
+    match duty.power(estimate, target) {
+        Ok(power) => Some((Limited::MeanPower, power.mean_mw, duty.limit_mw()?)),
+        Err(EnergyError::TooSlow { .. }) => {
+            Some((Metric::Latency.into(), estimate.latency_us, duty.period_us))
+        }
+        Err(EnergyError::NoIdlePower { .. }) => None,
+    }
+}
+
 /// `None` where the value is within the smaller of the two limits.
 fn over(
-    metric: Metric,
+    what: impl Into<Limited>,
     value: f64,
     user_limit: Option<f64>,
     chip_limit: Option<(f64, &str)>,
@@ -104,7 +141,7 @@ fn over(
         (user, chip) => user.or(chip),
     }?;
     (value > limit).then(|| Over {
-        metric,
+        what: what.into(),
         value,
         limit,
         memory: memory.map(str::to_string),
@@ -137,18 +174,21 @@ impl fmt::Display for Excess {
 
 impl fmt::Display for Over {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let show = |value: f64| match self.metric {
-            Metric::Ram | Metric::Flash => Bytes(value.ceil() as u64).to_string(),
-            Metric::Latency => Micros(value).to_string(),
-            Metric::Energy => Microjoules(value).to_string(),
-            Metric::Macs => Count(value as u64).to_string(),
-        };
         let percent = (100.0 * self.relative()).ceil();
-        let (value, limit) = (show(self.value), show(self.limit));
-        write!(f, "{} {value} is {percent:.0} % over {limit}", self.metric)?;
+        let (value, limit) = (self.what.show(self.value), self.what.show(self.limit));
+        write!(f, "{} {value} is {percent:.0} % over {limit}", self.what)?;
         match &self.memory {
             Some(memory) => write!(f, " of the target's {memory}"),
             None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for Limited {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Limited::Cost(metric) => metric.fmt(f),
+            Limited::MeanPower => f.write_str("mean power"),
         }
     }
 }

@@ -3,7 +3,44 @@
 //! Power is nearly constant while a chip computes: over 107 rows of MLPerf Tiny one power per board and
 //! runtime gives the energy of every network within 3.1 % on average (`nas calibrate --power`).
 
-use super::{Cost, Estimate, Target};
+use serde::{Deserialize, Serialize};
+
+use super::{Coefficient, Cost, Estimate, Target};
+
+/// How often a device infers, from what battery it lives, and how long that has to last.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Duty {
+    pub period_us: f64,
+    pub battery_mwh: Option<f64>,
+    /// A limit; without a battery it says nothing.
+    pub least_days: Option<f64>,
+}
+
+/// Mean power of a duty cycle, and the days that the battery lasts.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Power {
+    pub mean_mw: Cost,
+    pub days: Option<Cost>,
+}
+
+impl Duty {
+    /// Idle power counts for the rest of the period.
+    pub fn power(&self, estimate: &Estimate, target: &Target) -> Result<Power, EnergyError> {
+        let energy = period_energy_uj(estimate, target, self.period_us)?;
+        let mean_mw = mean_power_mw(&energy, self.period_us);
+        let days = |battery_mwh| battery_days(battery_mwh, &mean_mw);
+        Ok(Power {
+            mean_mw,
+            days: self.battery_mwh.map(days),
+        })
+    }
+
+    /// The mean power that empties the battery on its last day, in milliwatts.
+    pub fn limit_mw(&self) -> Option<f64> {
+        Some(self.battery_mwh? / (24.0 * self.least_days?))
+    }
+}
 
 /// A duty cycle that cannot be kept.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -14,6 +51,16 @@ pub enum EnergyError {
     TooSlow { latency_ms: f64, period_ms: f64 },
     #[error("the profile `{target}` says nothing about idle power (`cpu.idle_power`)")]
     NoIdlePower { target: String },
+}
+
+impl Target {
+    /// What it draws between inferences, in milliwatts.
+    pub fn idle_power(&self) -> Result<&Coefficient, EnergyError> {
+        let idle = self.cpu.idle_power.as_ref();
+        idle.ok_or_else(|| EnergyError::NoIdlePower {
+            target: self.name.clone(),
+        })
+    }
 }
 
 /// Energy of one period in microjoules: active while the inference runs, idle for the rest.
@@ -30,10 +77,7 @@ pub fn period_energy_uj(
             period_ms: period_us * 1e-3,
         });
     }
-    let idle = target.cpu.idle_power.as_ref();
-    let idle = idle.ok_or_else(|| EnergyError::NoIdlePower {
-        target: target.name.clone(),
-    })?;
+    let idle = target.idle_power()?;
     let idle_uj = microjoules(idle.value, period_us - latency_us);
     let active = estimate.energy_uj;
     let value = active.value + idle_uj;

@@ -1,6 +1,6 @@
 //! How likely a cost keeps to a limit, given its band.
 
-use super::{Budget, Contents, Cost, Estimate, Metric, Target};
+use super::{Budget, Contents, Cost, Estimate, Limited, Metric, Target, budget::duty_cost};
 use crate::stats::normal_cdf;
 
 /// The probability that the true cost is at most `limit`.
@@ -38,22 +38,25 @@ impl Budget {
         }
     }
 
-    /// The probability that every cost keeps to its limit, as if they erred independently; and the cost that is least likely to.
-    pub fn fit(&self, target: &Target, estimate: &Estimate) -> (f64, Option<Metric>) {
+    /// The probability that every cost keeps to its limit, as if they erred independently; and what is least likely to.
+    pub fn fit(&self, target: &Target, estimate: &Estimate) -> (f64, Option<Limited>) {
+        let of_inference = Metric::COSTED.into_iter().filter_map(|metric| {
+            let limit = self.limit_on(target, metric)?;
+            Some((metric.into(), estimate.get(metric)?, limit))
+        });
+        let of_duty = self
+            .duty
+            .and_then(|duty| duty_cost(&duty, target, estimate));
         let mut all = 1.0;
-        let mut worst: Option<(f64, Metric)> = None;
-        for metric in Metric::COSTED {
-            let (Some(cost), Some(limit)) = (estimate.get(metric), self.limit_on(target, metric))
-            else {
-                continue;
-            };
+        let mut worst: Option<(f64, Limited)> = None;
+        for (what, cost, limit) in of_inference.chain(of_duty) {
             let fits = fit_probability(&cost, limit);
             all *= fits;
             if fits < worst.map_or(1.0, |(least, _)| least) {
-                worst = Some((fits, metric));
+                worst = Some((fits, what));
             }
         }
-        (all, worst.map(|(_, metric)| metric))
+        (all, worst.map(|(_, what)| what))
     }
 }
 

@@ -1,7 +1,7 @@
 //! The costs by name.
 
-use super::{Budget, Cost, Estimate, Metric};
-use crate::units::{Bytes, Count, Microjoules, Micros};
+use super::{Budget, Cost, Estimate, Limited, Metric};
+use crate::units::{Bytes, Count, Microjoules, Micros, three_digits};
 
 impl Metric {
     pub const ALL: [Metric; 5] = [
@@ -60,6 +60,30 @@ impl Metric {
     /// The value for one candidate.
     pub fn value(self, estimate: &Estimate, macs: u64) -> f64 {
         estimate.get(self).map_or(macs as f64, |cost| cost.value)
+    }
+}
+
+impl Limited {
+    /// The key in documents and tables, unit last.
+    pub const fn key(self) -> &'static str {
+        match self {
+            Limited::Cost(metric) => metric.key(),
+            Limited::MeanPower => "mean_power_mw",
+        }
+    }
+
+    /// A value with its unit, three digits.
+    pub fn show(self, value: f64) -> String {
+        match self {
+            Limited::Cost(metric) => metric.show(value),
+            Limited::MeanPower => format!("{} mW", three_digits(value)),
+        }
+    }
+}
+
+impl From<Metric> for Limited {
+    fn from(metric: Metric) -> Limited {
+        Limited::Cost(metric)
     }
 }
 

@@ -18,7 +18,7 @@ mod work;
 
 use std::sync::OnceLock;
 
-pub use budget::{Budget, Excess, Metric, Over};
+pub use budget::{Budget, Excess, Limited, Metric, Over};
 pub use estimate::{
     Bottleneck, Estimate, FlashParts, OpCost, RamParts, Unit, cpu_work, estimate, estimate_graph,
     estimate_weighted, flash_parts, front_end_latency_us, npu_plan, op_costs, ram_parts,

@@ -339,6 +339,36 @@ fn a_day_of_inferences_costs_active_and_idle_energy() {
         &energy::mean_power_mw(&Cost::estimated(1e3, 1.0), 1e6),
     );
     assert_eq!((days.value, days.low, days.high), (1.0, 0.5, 2.0));
+    // A budget of days is one of mean power, and a period that is too short one of latency.
+    let check = |duty: energy::Duty, expected: &str| {
+        let budget = Budget {
+            duty: Some(duty),
+            ..Budget::default()
+        };
+        let excess = budget.excess(&target, &estimate, 0);
+        let text = excess.map_or(String::new(), |excess| excess.to_string());
+        assert_eq!(
+            text.split(' ').next().unwrap_or_default(),
+            expected,
+            "{text}"
+        );
+        assert_eq!(budget.fit(&target, &estimate).0 < 0.5, !expected.is_empty());
+    };
+    let duty = energy::Duty {
+        period_us: 1e6,
+        battery_mwh: Some(1000.0),
+        least_days: None,
+    };
+    let lasts = duty.power(&estimate, &target).unwrap().days.unwrap().value;
+    let lasting = |days| energy::Duty {
+        least_days: Some(days),
+        ..duty
+    };
+    check(duty, "");
+    check(lasting(0.99 * lasts), "");
+    check(lasting(1.01 * lasts), "mean");
+    let period_us = 0.5 * estimate.latency_us.value;
+    check(energy::Duty { period_us, ..duty }, "latency");
     let message = day(10.0).unwrap_err().to_string();
     assert!(
         message.contains("longer than the period of 0.010 ms"),

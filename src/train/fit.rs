@@ -7,8 +7,8 @@ use burn::{
 };
 
 use super::{
-    Backend, DROPOUT_STREAM, Lessons, OUTLIER_STREAM, OUTLIERS_PER_BATCH, RECIPE_STREAM,
-    TrainOptions, WEIGHT_STREAM,
+    DROPOUT_STREAM, Lessons, OUTLIER_STREAM, OUTLIERS_PER_BATCH, RECIPE_STREAM, TrainOptions,
+    WEIGHT_STREAM,
     adam::{self, FusedAdam},
     disturb::Batch,
     fused::Loss,
@@ -40,16 +40,18 @@ pub struct Fit {
 impl Fit {
     pub fn new(graph: &Graph, task: Task, options: &TrainOptions, seed: u64) -> Fit {
         let device = options.backend.device().autodiff();
-        let fused = options.backend == Backend::Flex;
-        let optimizer = match options.backend {
-            Backend::Flex => FusedAdam.into(),
-            _ => AdamConfig::new()
+        let products = options.backend.products();
+        let fused = products.is_some();
+        let optimizer = match fused {
+            true => FusedAdam.into(),
+            false => AdamConfig::new()
                 .with_beta_1(adam::BETAS[0])
                 .with_beta_2(adam::BETAS[1])
                 .with_epsilon(adam::EPSILON)
                 .init(),
         };
-        let network = Network::new(graph, fused, &mut Rng::new(seed, WEIGHT_STREAM), &device);
+        let mut weights = Rng::new(seed, WEIGHT_STREAM);
+        let network = Network::new(graph, products, &mut weights, &device);
         Fit {
             graph: graph.clone(),
             task,

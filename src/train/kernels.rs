@@ -44,11 +44,11 @@ macro_rules! multiversion {
 /// A row-major operand of a matrix product, possibly read as its transpose.
 #[derive(Clone, Copy)]
 pub struct Operand<'a> {
-    values: &'a [f32],
-    rows: usize,
-    columns: usize,
-    row_stride: isize,
-    column_stride: isize,
+    pub(super) values: &'a [f32],
+    pub(super) rows: usize,
+    pub(super) columns: usize,
+    pub(super) row_stride: isize,
+    pub(super) column_stride: isize,
 }
 
 impl<'a> Operand<'a> {

@@ -1,6 +1,8 @@
 //! Training. burn lives here and nowhere else: a graph becomes a module, is fitted, and comes back as folded weights.
 
 mod adam;
+#[cfg(target_arch = "x86_64")]
+mod bf16;
 mod disturb;
 mod fit;
 mod fold;
@@ -18,7 +20,10 @@ use std::{
 
 use burn::tensor::Device;
 
-use self::fit::{Batches, Fit};
+use self::{
+    fit::{Batches, Fit},
+    fused::Products,
+};
 use crate::{
     features::Windows,
     graph::{Graph, OpKind, Weights},
@@ -46,6 +51,8 @@ pub struct TrainOptions {
 pub enum Backend {
     /// The processor, one thread, with the fused operators.
     Flex,
+    /// As `Flex`, with matrix products of operands that are rounded to bfloat16; only where [`Backend::has_bf16`].
+    FlexBf16,
     /// The processor with burn's own operators: slower, the reference for the fused ones.
     FlexStock,
     #[cfg(feature = "wgpu")]
@@ -54,31 +61,52 @@ pub enum Backend {
     Cuda,
 }
 
-/// A device that this build cannot train on.
+/// A device that this build or this machine cannot train on.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "`{0}` is no device of this build; choose cpu, or build with `--features wgpu` or `--features cuda` for that device"
-)]
-pub struct UnknownBackend(String);
+pub enum UnknownBackend {
+    #[error(
+        "`{0}` is no device of this build; choose cpu or cpu-bf16, or build with `--features wgpu` or \
+         `--features cuda` for that device"
+    )]
+    Name(String),
+    #[error("cpu-bf16 needs a processor with AVX512-BF16; choose cpu")]
+    NoBf16,
+}
 
 impl FromStr for Backend {
     type Err = UnknownBackend;
     fn from_str(text: &str) -> Result<Backend, UnknownBackend> {
         match text {
             "cpu" => Ok(Backend::Flex),
+            "cpu-bf16" if Backend::has_bf16() => Ok(Backend::FlexBf16),
+            "cpu-bf16" => Err(UnknownBackend::NoBf16),
             #[cfg(feature = "wgpu")]
             "wgpu" => Ok(Backend::Wgpu),
             #[cfg(feature = "cuda")]
             "cuda" => Ok(Backend::Cuda),
-            _ => Err(UnknownBackend(text.to_string())),
+            _ => Err(UnknownBackend::Name(text.to_string())),
         }
     }
 }
 
 impl Backend {
+    /// Whether this processor multiplies bfloat16.
+    pub fn has_bf16() -> bool {
+        Products::brain().is_some()
+    }
+
+    /// How the fused operators multiply; `None` where burn's own operators compute.
+    fn products(self) -> Option<Products> {
+        match self {
+            Backend::Flex => Some(Products::Single),
+            Backend::FlexBf16 => Some(Products::brain().unwrap_or_default()),
+            _ => None,
+        }
+    }
+
     fn device(self) -> Device {
         match self {
-            Backend::Flex | Backend::FlexStock => Device::flex(),
+            Backend::Flex | Backend::FlexBf16 | Backend::FlexStock => Device::flex(),
             #[cfg(feature = "wgpu")]
             Backend::Wgpu => Device::wgpu(Default::default()),
             #[cfg(feature = "cuda")]

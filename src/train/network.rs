@@ -12,7 +12,7 @@ use burn::{
 
 use super::{
     fold::{fold_batch_norm, from_tflite, to_tflite, weight_shape},
-    fused::{self, EPSILON, Epilogue, Kernel, Loss, Moments, Node, Workspace, lock},
+    fused::{self, EPSILON, Epilogue, Kernel, Loss, Moments, Node, Products, Workspace, lock},
     kernels::Geometry,
     stock,
 };
@@ -70,7 +70,14 @@ struct Value {
 
 impl Network {
     /// Initial weights: He normal before a rectifier (He et al. 2015), else Glorot uniform (Glorot and Bengio 2010).
-    pub fn new(graph: &Graph, fused: bool, rng: &mut Rng, device: &Device) -> Network {
+    ///
+    /// `products` are those of the fused operators; without them burn's own operators compute.
+    pub fn new(
+        graph: &Graph,
+        products: Option<Products>,
+        rng: &mut Rng,
+        device: &Device,
+    ) -> Network {
         let layer = |op: &Op| {
             let [rows, columns] = weight_shape(graph, op)?;
             let len = rows * columns;
@@ -102,7 +109,7 @@ impl Network {
         };
         Network {
             layers: graph.ops.iter().map(layer).collect(),
-            plan: Arc::new(Plan::new(graph, fused)),
+            plan: Arc::new(Plan::new(graph, products)),
         }
     }
 
@@ -120,7 +127,7 @@ impl Network {
         };
         Network {
             layers: graph.ops.iter().zip(&weights.0).map(layer).collect(),
-            plan: Arc::new(Plan::new(graph, fused)),
+            plan: Arc::new(Plan::new(graph, fused.then(Products::default))),
         }
     }
 
@@ -336,7 +343,7 @@ impl Network {
 }
 
 impl Plan {
-    fn new(graph: &Graph, fused: bool) -> Plan {
+    fn new(graph: &Graph, products: Option<Products>) -> Plan {
         let mut readers = vec![0; graph.tensors.len()];
         readers[graph.output] += 1;
         for tensor in graph.ops.iter().flat_map(|op| &op.inputs) {
@@ -346,8 +353,8 @@ impl Plan {
             graph: graph.clone(),
             readers,
             moments: graph.ops.iter().map(|_| Moments::default()).collect(),
-            workspace: Arc::default(),
-            fused,
+            fused: products.is_some(),
+            workspace: Arc::new(Mutex::new(Workspace::new(products.unwrap_or_default()))),
         }
     }
 }

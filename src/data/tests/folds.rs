@@ -34,6 +34,12 @@ fn folds_are_split_in_three_ways() {
         SplitBy::Official,
         "[[6, 4], [5, 4]] official folds: fold 3 tests, 1, 2 train",
     );
+    // One turn of all.
+    check(
+        slices,
+        SplitBy::EachFold,
+        "[[6, 4], [5, 4]] official folds: fold 3 tests, 1, 2 train",
+    );
     check(
         slices,
         SplitBy::Folds { test: Some(1) },
@@ -62,10 +68,12 @@ fn folds_are_split_in_three_ways() {
         "[[16, 0], [4, 0]] random split: slices of 2 recordings are in both training and test, so scores are too good",
     );
     let root = tree(&["fan/train/normal_id_00_00000000.wav"]);
-    assert!(matches!(
-        open_split(root.path(), SplitBy::Random),
-        Err(DataError::NoFolds { .. })
-    ));
+    for by in [SplitBy::Random, SplitBy::EachFold] {
+        assert!(matches!(
+            open_split(root.path(), by),
+            Err(DataError::NoFolds { .. })
+        ));
+    }
 }
 
 /// A classifier of labels trains on events too.

@@ -23,7 +23,18 @@ fn a_description_names_formats_and_faults() {
     write("test/normal_id_00_00000000.wav", 16_000, 32_000, 1);
     write("test/normal_id_00_00000001.wav", 48_000, 24_000, 1);
 
-    let info = describe(&open(root.path()).unwrap());
+    let dataset = open(root.path()).unwrap();
+    let info = describe(&dataset);
+    let long = dataset.at_least(1.0);
+    // The broken one stays, to be named where it is read.
+    let names: Vec<&str> = long.clips.iter().map(|clip| clip.file_name()).collect();
+    let stay =
+        ["00000000", "00000001", "00000000", "00000009"].map(|n| format!("normal_id_00_{n}.wav"));
+    assert_eq!(names, stay);
+    assert_eq!(
+        long.notes.last().unwrap(),
+        "1 clip shorter than 1 s left out"
+    );
     let formats: Vec<_> = info
         .formats
         .iter()

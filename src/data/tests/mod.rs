@@ -1,3 +1,4 @@
+mod damage;
 mod divide;
 mod folds;
 mod info;

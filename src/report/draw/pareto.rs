@@ -74,7 +74,11 @@ fn draw_header<DB: DrawingBackend>(
         canvas.line(&[[24.0, top], [WIDTH - 24.0, top]], GRID, 2.0)?;
     }
     let on = target.map_or(String::new(), |target| format!(" on {}", target.name));
-    let title = shortened(&format!("Pareto front of {}{on}", info.run), 72);
+    let what = match info.published {
+        true => "Networks",
+        false => "Pareto front",
+    };
+    let title = shortened(&format!("{what} of {}{on}", info.run), 72);
     draw_title(canvas, &title, info.synthetic, top)?;
     let mut facts = vec![format!("data {}", info.data), info.counts.to_string()];
     if let Some(target) = target {
@@ -150,10 +154,10 @@ fn draw_panel<DB: DrawingBackend>(
     let bands = draw_bands(canvas, panel, &plot)?;
     for point in &panel.points {
         let at = plot.at([point.cost, point.auc]);
-        draw_marker(canvas, point.task, point.on_front, at)?;
+        draw_marker(canvas, point.task, point.prominent, at)?;
     }
     draw_landmarks(canvas, panel, &plot)?;
-    draw_trial_numbers(canvas, panel, &plot, bands)
+    draw_labels(canvas, panel, &plot, bands)
 }
 
 /// Candidates over budget have no AUC; they are short strokes along the cost axis.
@@ -188,8 +192,16 @@ fn draw_staircase<DB: DrawingBackend>(
     panel: &Panel,
     plot: &Plot,
 ) -> Result<(), ReportError> {
+    match stair_corners(panel, plot) {
+        corners if corners.is_empty() => Ok(()),
+        corners => canvas.line(&corners, STAIRS, 1.6),
+    }
+}
+
+/// Up from the cost axis, over every step, and on to the limit or the edge; empty without steps.
+fn stair_corners(panel: &Panel, plot: &Plot) -> Vec<[f64; 2]> {
     let (Some(first), Some(last)) = (panel.staircase.first(), panel.staircase.last()) else {
-        return Ok(());
+        return Vec::new();
     };
     let mut corners = vec![[plot.at(*first)[0], plot.area.bottom]];
     for step in &panel.staircase {
@@ -206,7 +218,7 @@ fn draw_staircase<DB: DrawingBackend>(
         .limit
         .map_or(plot.area.right, |limit| plot.at([limit, 0.0])[0]);
     corners.push([end.max(last_x), last_y]);
-    canvas.line(&corners, STAIRS, 1.6)
+    corners
 }
 
 /// Error bands of the front's members; returns where they are.
@@ -216,7 +228,7 @@ fn draw_bands<DB: DrawingBackend>(
     plot: &Plot,
 ) -> Result<Vec<Rect>, ReportError> {
     let mut bands = Vec::new();
-    for point in panel.points.iter().filter(|point| point.on_front) {
+    for point in panel.points.iter().filter(|point| point.prominent) {
         let color = task_color(point.task);
         if point.auc_half_width > 0.0 {
             let top = (point.auc + point.auc_half_width).min(1.0);
@@ -250,7 +262,7 @@ fn draw_bands<DB: DrawingBackend>(
 pub(super) fn draw_marker<DB: DrawingBackend>(
     canvas: &Canvas<'_, DB>,
     task: Task,
-    on_front: bool,
+    prominent: bool,
     at: [f64; 2],
 ) -> Result<(), ReportError> {
     let color = task_color(task);
@@ -258,7 +270,7 @@ pub(super) fn draw_marker<DB: DrawingBackend>(
         Task::Reconstruct => canvas.circle(at, radius, paint),
         Task::Classify { .. } => canvas.triangle(at, radius * 1.25, paint),
     };
-    if on_front {
+    if prominent {
         shape(MARKER_RADIUS + 1.8, Paint::solid(WHITE))?;
         shape(MARKER_RADIUS, Paint::solid(color))
     } else {
@@ -286,40 +298,44 @@ fn draw_landmarks<DB: DrawingBackend>(
     Ok(())
 }
 
-/// Numbers beside the members of the front, as many as there is room for, the best first.
-fn draw_trial_numbers<DB: DrawingBackend>(
+/// Numbers or names beside the prominent networks, as many as there is room for, the best first.
+fn draw_labels<DB: DrawingBackend>(
     canvas: &Canvas<'_, DB>,
     panel: &Panel,
     plot: &Plot,
     mut obstacles: Vec<Rect>,
 ) -> Result<(), ReportError> {
-    let mut members: Vec<&Point> = panel.points.iter().filter(|point| point.on_front).collect();
+    let mut members: Vec<&Point> = panel
+        .points
+        .iter()
+        .filter(|point| point.prominent)
+        .collect();
     members.sort_by(|a, b| b.auc.total_cmp(&a.auc));
     let lettering = Lettering::plain(LABEL, INK).bold().middle();
     // Markers on the same spot share a label.
-    let mut spots: Vec<([f64; 2], Vec<u64>)> = Vec::new();
+    let mut spots: Vec<([f64; 2], Vec<&str>)> = Vec::new();
     // How likely the least likely one of a spot fits.
     let mut fits: Vec<Option<f64>> = Vec::new();
     for member in members {
         let [x, y] = plot.at([member.cost, member.auc]);
-        let near = |spot: &([f64; 2], Vec<u64>)| (spot.0[0] - x).hypot(spot.0[1] - y) < 3.0;
+        let near = |spot: &([f64; 2], Vec<&str>)| (spot.0[0] - x).hypot(spot.0[1] - y) < 3.0;
         match spots.iter().position(near) {
             Some(idx) => {
-                spots[idx].1.push(member.trial);
+                spots[idx].1.push(&member.label);
                 fits[idx] = [fits[idx], member.fits]
                     .into_iter()
                     .flatten()
                     .reduce(f64::min);
             }
             None => {
-                spots.push(([x, y], vec![member.trial]));
+                spots.push(([x, y], vec![&*member.label]));
                 fits.push(member.fits);
             }
         }
     }
-    let text = |((_, trials), fits): (&([f64; 2], Vec<u64>), &Option<f64>)| match fits {
-        Some(fits) => format!("{} ({:.0} %)", numbers(trials), 100.0 * fits),
-        None => numbers(trials),
+    let text = |((_, trials), fits): (&([f64; 2], Vec<&str>), &Option<f64>)| match fits {
+        Some(fits) => format!("{} ({:.0} %)", few(trials), 100.0 * fits),
+        None => few(trials),
     };
     let texts: Vec<String> = spots.iter().zip(&fits).map(text).collect();
     let anchors: Vec<Anchor> = spots
@@ -333,26 +349,17 @@ fn draw_trial_numbers<DB: DrawingBackend>(
             height: LABEL,
         })
         .collect();
-    let others = panel.points.iter().filter(|point| !point.on_front);
+    let others = panel.points.iter().filter(|point| !point.prominent);
     obstacles.extend(others.map(|point| {
         let [x, y] = plot.at([point.cost, point.auc]);
         Rect::around(x, y, 6.0, 6.0)
     }));
-    let steps = panel.staircase.windows(2).flat_map(|pair| {
-        let ([x0, y0], [x1, y1]) = (plot.at(pair[0]), plot.at(pair[1]));
-        let across = Rect {
-            left: x0,
-            top: y0 - 1.0,
-            right: x1,
-            bottom: y0 + 1.0,
-        };
-        let up = Rect {
-            left: x1 - 1.0,
-            top: y1,
-            right: x1 + 1.0,
-            bottom: y0,
-        };
-        [across, up]
+    let corners = stair_corners(panel, plot);
+    let steps = corners.windows(2).map(|ends| Rect {
+        left: ends[0][0].min(ends[1][0]) - 1.0,
+        top: ends[0][1].min(ends[1][1]) - 1.0,
+        right: ends[0][0].max(ends[1][0]) + 1.0,
+        bottom: ends[0][1].max(ends[1][1]) + 1.0,
     });
     obstacles.extend(steps);
     let places = place_labels(&anchors, &plot.area, &obstacles);
@@ -376,12 +383,13 @@ fn draw_trial_numbers<DB: DrawingBackend>(
     Ok(())
 }
 
-/// Trial numbers in few letters: `3`, `3, 17`, `3, 17 + 58`.
-fn numbers(trials: &[u64]) -> String {
-    let first: Vec<String> = trials.iter().take(2).map(u64::to_string).collect();
-    match trials.len() {
-        0..=2 => first.join(", "),
-        more => format!("{} + {}", first.join(", "), more - 2),
+/// Labels in few letters: `3`, `3, 17`, `3, 17 + 58`.
+fn few(labels: &[&str]) -> String {
+    match labels {
+        [first, second, rest @ ..] if !rest.is_empty() => {
+            format!("{first}, {second} + {}", rest.len())
+        }
+        labels => labels.join(", "),
     }
 }
 
@@ -403,16 +411,21 @@ fn draw_legend<DB: DrawingBackend>(
     ];
     for (task, name) in tasks {
         draw_marker(canvas, task, true, [sign, y])?;
-        let words = format!("{name} on the front (number: trial)");
+        let words = match info.published {
+            true => name.to_string(),
+            false => format!("{name} on the front (number: trial)"),
+        };
         canvas.text(&words, [text, y], lettering)?;
         y += 28.0;
     }
-    for (idx, (task, _)) in tasks.into_iter().enumerate() {
-        let x = sign - 8.0 + 16.0 * idx as f64;
-        draw_marker(canvas, task, false, [x, y])?;
+    if !info.published {
+        for (idx, (task, _)) in tasks.into_iter().enumerate() {
+            let x = sign - 8.0 + 16.0 * idx as f64;
+            draw_marker(canvas, task, false, [x, y])?;
+        }
+        canvas.text("other trained candidates", [text, y], lettering)?;
+        y += 28.0;
     }
-    canvas.text("other trained candidates", [text, y], lettering)?;
-    y += 28.0;
     if !info.baselines.is_empty() {
         canvas.diamond([sign, y], MARKER_RADIUS + 1.0, Paint::solid(GREEN))?;
         canvas.text(
@@ -429,7 +442,7 @@ fn draw_legend<DB: DrawingBackend>(
         [sign + 16.0, y - 6.0],
     ];
     canvas.line(&stairs, STAIRS, 1.6)?;
-    canvas.text("best AUC on the front within a cost", [text, y], lettering)?;
+    canvas.text("best AUC within a cost", [text, y], lettering)?;
     y += 28.0;
     let ends = [sign - 14.0, sign + 14.0];
     canvas.line(&[[ends[0], y], [ends[1], y]], BLUE, 1.8)?;
@@ -492,12 +505,12 @@ fn draw_legend<DB: DrawingBackend>(
 
 #[cfg(test)]
 mod tests {
-    use super::numbers;
+    use super::few;
 
     #[test]
-    fn trial_numbers_are_short() {
-        assert_eq!(numbers(&[3]), "3");
-        assert_eq!(numbers(&[3, 17]), "3, 17");
-        assert_eq!(numbers(&[3, 17, 20, 21]), "3, 17 + 2");
+    fn labels_are_short() {
+        assert_eq!(few(&["3"]), "3");
+        assert_eq!(few(&["3", "17"]), "3, 17");
+        assert_eq!(few(&["3", "17", "20", "21"]), "3, 17 + 2");
     }
 }

@@ -38,6 +38,17 @@ pub struct BaselineDocument {
     pub examined: Vec<ExaminedView>,
 }
 
+/// What `nas judge RUN/TRIAL --json` prints.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct JudgedDocument {
+    pub schema_version: u32,
+    pub trial: String,
+    /// Of its `model.tflite`; `None` where that file is gone.
+    pub model_bytes: Option<u64>,
+    /// The clips that steered no search, and all test clips.
+    pub examined: Vec<ExaminedView>,
+}
+
 /// What `nas compare-approaches --json` prints.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct BaselinesDocument {
@@ -112,6 +123,17 @@ impl BaselineDocument {
             costs: names.zip(trial.costs.iter().map(CostsView::from)).collect(),
             protocol: None,
             examined: Vec::new(),
+        }
+    }
+}
+
+impl JudgedDocument {
+    pub fn new(trial: &str, model_bytes: Option<u64>, examined: &[Examined]) -> JudgedDocument {
+        JudgedDocument {
+            schema_version: SCHEMA_VERSION,
+            trial: trial.to_string(),
+            model_bytes,
+            examined: examined.iter().map(ExaminedView::from).collect(),
         }
     }
 }

@@ -18,7 +18,8 @@ use serde::Serialize;
 
 pub use self::{
     baseline::{
-        BaselineDocument, BaselinesDocument, DecisionsView, ExaminedView, ProtocolView, SectionView,
+        BaselineDocument, BaselinesDocument, DecisionsView, ExaminedView, JudgedDocument,
+        ProtocolView, SectionView,
     },
     measured::{CyclesView, ImageView, MeasuredView, MeasurementView, measurements_of},
     rescored::{IntervalView, RescoredView, TrainingView},
@@ -76,6 +77,15 @@ pub struct LimitsView {
     pub latency_us: Option<f64>,
     pub energy_uj: Option<f64>,
     pub macs: Option<u64>,
+    /// With a duty cycle: one inference in so much time, ...
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub period_us: Option<f64>,
+    /// ... so much energy, ...
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub battery_mwh: Option<f64>,
+    /// ... which has to last so long at least.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub battery_days: Option<f64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -108,6 +118,11 @@ pub struct CostsView {
     pub flash_bytes: Option<CostView<u64>>,
     pub latency_us: Option<CostView<f64>>,
     pub energy_uj: Option<CostView<f64>>,
+    /// Of the run's duty cycle.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mean_power_mw: Option<CostView<f64>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub battery_days: Option<CostView<f64>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -224,6 +239,9 @@ impl From<&Budget> for LimitsView {
             latency_us: limits.latency_us,
             energy_uj: limits.energy_uj,
             macs: whole(Metric::Macs),
+            period_us: limits.duty.map(|duty| duty.period_us),
+            battery_mwh: limits.duty.and_then(|duty| duty.battery_mwh),
+            battery_days: limits.duty.and_then(|duty| duty.least_days),
         }
     }
 }
@@ -239,6 +257,11 @@ impl From<&Costs> for CostsView {
                 .map(|q| view(q, |value| value.round() as u64)),
             latency_us: costs.latency_us.map(|q| view(q, |value| value)),
             energy_uj: costs.energy_uj.map(|q| view(q, |value| value)),
+            mean_power_mw: costs.power.map(|power| view(power.mean_mw, |value| value)),
+            battery_days: costs
+                .power
+                .and_then(|power| power.days)
+                .map(|q| view(q, |value| value)),
         }
     }
 }

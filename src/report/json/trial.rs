@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::{CostsView, MeasurementView, RescoredView};
-use crate::report::Figures;
+use crate::{
+    audio::{Feature, FrontEnd},
+    report::Figures,
+};
 
 /// What `nas show RUN/TRIAL --json` prints.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -53,6 +56,7 @@ pub struct FiguresView {
     pub test_pauc_int8: Option<f64>,
 }
 
+/// From sound to the windows that the network sees.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct FrontEndView {
     pub sample_rate_hz: u32,
@@ -63,6 +67,24 @@ pub struct FrontEndView {
     pub mfcc: Option<usize>,
     pub frames: usize,
     pub frame_stride: usize,
+}
+
+impl From<FrontEnd> for FrontEndView {
+    fn from(front_end: FrontEnd) -> FrontEndView {
+        let spec = front_end.spec;
+        FrontEndView {
+            sample_rate_hz: spec.sample_rate_hz,
+            n_fft: spec.n_fft,
+            hop_length: spec.hop_length,
+            n_mels: spec.n_mels,
+            mfcc: match spec.feature {
+                Feature::LogMel => None,
+                Feature::Mfcc { coefficients } => Some(coefficients),
+            },
+            frames: front_end.frames,
+            frame_stride: front_end.frame_stride,
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -29,7 +29,7 @@ use burn_flex::FlexTensor;
 
 pub use epilogue::{EPSILON, Epilogue, Moments, reciprocal_deviation};
 pub use loss::{Loss, OUTLIER_ERROR};
-pub use workspace::{Workspace, lock};
+pub use workspace::{Products, Workspace, lock};
 
 use self::{
     epilogue::{Affine, ColumnSums, EpilogueSums},
@@ -37,7 +37,7 @@ use self::{
     loss::loss,
     workspace::{clear, contiguous, flex, values, vector},
 };
-use super::kernels::{self, Geometry, Operand, folded, matrix_product};
+use super::kernels::{self, Geometry, Operand, folded};
 
 /// Values of the larger side of an operator that are worked on at once: half of a common L2 cache.
 const BLOCK_LEN: usize = 64 * 1024;
@@ -252,7 +252,13 @@ fn forward(
                 workspace.share(y)
             }
         };
-        product(values(&y), input_len, values(weight), out);
+        product(
+            &mut workspace.products,
+            values(&y),
+            input_len,
+            values(weight),
+            out,
+        );
         saved = Some(y);
         if let Some(sums) = &mut sums {
             sums.add(out);
@@ -297,6 +303,7 @@ fn forward_block(
     out: &mut [f32],
 ) {
     let Workspace {
+        products,
         input,
         image,
         columns,
@@ -309,13 +316,14 @@ fn forward_block(
             None => out.copy_from_slice(x),
         },
         Kernel::Convolution(geometry) if geometry.is_pointwise() => {
-            product(apply(affine, x, input), geometry.channels, weight, out);
+            let y = apply(affine, x, input);
+            product(products, y, geometry.channels, weight, out);
         }
         Kernel::Convolution(geometry) => {
             let y = apply(affine, x, input);
             windows(geometry, y, input_len, image, columns);
             let row_len = geometry.kernel[0] * geometry.kernel[1] * geometry.channels;
-            product(columns, row_len, weight, out);
+            product(products, columns, row_len, weight, out);
         }
         Kernel::Depthwise(geometry) => {
             clear(image, geometry.padded_len());
@@ -414,6 +422,7 @@ fn backward(
             let y = values(y);
             let target_again = target.as_deref_mut();
             product_backward(
+                &mut workspace.products,
                 y,
                 input_len,
                 weight,
@@ -462,6 +471,7 @@ fn backward_block(
     x_gradient: Option<&mut [f32]>,
 ) {
     let Workspace {
+        products,
         input,
         image,
         image_gradient,
@@ -479,6 +489,7 @@ fn backward_block(
         Kernel::Convolution(geometry) if geometry.is_pointwise() => {
             let y = apply(affine, x, input);
             product_backward(
+                products,
                 y,
                 geometry.channels,
                 weight,
@@ -492,11 +503,26 @@ fn backward_block(
             windows(geometry, y, input_len, image, columns);
             let row_len = geometry.kernel[0] * geometry.kernel[1] * geometry.channels;
             let Some(x_gradient) = x_gradient else {
-                return product_backward(columns, row_len, weight, given, weight_gradient, None);
+                return product_backward(
+                    products,
+                    columns,
+                    row_len,
+                    weight,
+                    given,
+                    weight_gradient,
+                    None,
+                );
             };
             column_gradient.resize(columns.len(), 0.0);
-            let target = Some(&mut column_gradient[..]);
-            product_backward(columns, row_len, weight, given, weight_gradient, target);
+            product_backward(
+                products,
+                columns,
+                row_len,
+                weight,
+                given,
+                weight_gradient,
+                Some(column_gradient),
+            );
             let samples = column_gradient.chunks_exact(columns.len() / count);
             for (columns, x_gradient) in samples.zip(x_gradient.chunks_exact_mut(input_len)) {
                 clear(image_gradient, geometry.padded_len());
@@ -555,17 +581,14 @@ fn apply<'a>(affine: Option<&Affine>, x: &'a [f32], buffer: &'a mut Vec<f32>) ->
 }
 
 /// `out = y weight`, with `y` of `width` columns.
-fn product(y: &[f32], width: usize, weight: &[f32], out: &mut [f32]) {
+fn product(products: &mut Products, y: &[f32], width: usize, weight: &[f32], out: &mut [f32]) {
     let y = Operand::new(y, y.len() / width, width);
-    matrix_product(
-        y,
-        Operand::new(weight, width, weight.len() / width),
-        out,
-        false,
-    );
+    let weight = Operand::new(weight, width, weight.len() / width);
+    products.compute(y, weight, out, false);
 }
 
 fn product_backward(
+    products: &mut Products,
     y: &[f32],
     width: usize,
     weight: &[f32],
@@ -576,13 +599,9 @@ fn product_backward(
     let rows = y.len() / width;
     let weight = Operand::new(weight, width, weight.len() / width);
     let given = Operand::new(given, rows, given.len() / rows);
-    matrix_product(
-        Operand::new(y, rows, width).transposed(),
-        given,
-        weight_gradient,
-        true,
-    );
+    let y = Operand::new(y, rows, width).transposed();
+    products.compute(y, given, weight_gradient, true);
     if let Some(y_gradient) = y_gradient {
-        matrix_product(given, weight.transposed(), y_gradient, false);
+        products.compute(given, weight.transposed(), y_gradient, false);
     }
 }

@@ -5,11 +5,48 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use burn::tensor::{Bytes, DType, Shape as TensorShape};
 use burn_flex::{FlexTensor, Layout};
 
+#[cfg(target_arch = "x86_64")]
+use crate::train::bf16;
+use crate::train::kernels::{self, Operand};
+
+/// How matrix products are computed.
+#[derive(Debug, Clone, Default)]
+pub enum Products {
+    #[default]
+    Single,
+    /// Operands rounded to bfloat16, sums in single precision.
+    #[cfg(target_arch = "x86_64")]
+    Brain(bf16::Packed),
+}
+
+impl Products {
+    /// Those of bfloat16; `None` where the processor has no instructions for them.
+    pub fn brain() -> Option<Products> {
+        #[cfg(target_arch = "x86_64")]
+        if bf16::is_supported() {
+            return Some(Products::Brain(bf16::Packed::default()));
+        }
+        None
+    }
+
+    /// `out = a b`, or `out += a b` where `accumulate`; one thread.
+    pub fn compute(&mut self, a: Operand, b: Operand, out: &mut [f32], accumulate: bool) {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Products::Brain(packed) if bf16::pays(&a, &b) => {
+                bf16::matrix_product(a, b, out, accumulate, packed)
+            }
+            _ => kernels::matrix_product(a, b, out, accumulate),
+        }
+    }
+}
+
 /// Buffers that live as long as the training, so that no step allocates or touches fresh pages.
 #[derive(Debug, Default)]
 pub struct Workspace {
     /// Outputs and gradients; one can be reused when nobody else holds it.
     tensors: Vec<FlexTensor>,
+    pub products: Products,
     pub input: Vec<f32>,
     pub image: Vec<f32>,
     pub image_gradient: Vec<f32>,
@@ -18,6 +55,13 @@ pub struct Workspace {
 }
 
 impl Workspace {
+    pub fn new(products: Products) -> Workspace {
+        Workspace {
+            products,
+            ..Workspace::default()
+        }
+    }
+
     /// A tensor with arbitrary content that nobody else holds.
     pub fn take(&mut self, shape: [usize; 2]) -> FlexTensor {
         let len = shape[0] * shape[1];

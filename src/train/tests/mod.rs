@@ -3,10 +3,12 @@
 mod training;
 
 use burn::tensor::{Device, Tensor, TensorData};
+use proptest::prelude::*;
 
 use super::{
     fold::fold_batch_norm,
-    fused::Loss,
+    fused::{Loss, Products},
+    kernels::Operand,
     network::{Network, Pass},
 };
 use crate::{
@@ -182,8 +184,8 @@ fn close(ours: &[f32], theirs: &[f32], what: &str) {
 fn fused_operators_agree_with_burns_own() {
     let device = Device::flex().autodiff();
     for (name, graph, loss) in graphs() {
-        let run = |fused| {
-            let mut network = Network::new(&graph, fused, &mut Rng::new(3, 0), &device);
+        let run = |products| {
+            let mut network = Network::new(&graph, products, &mut Rng::new(3, 0), &device);
             network.disturb(&mut Rng::new(4, 0));
             let (x, target) = batch(&graph, loss, &device);
             let output = network.forward(x.clone(), &mut pass());
@@ -196,7 +198,7 @@ fn fused_operators_agree_with_burns_own() {
                 network.moments(),
             )
         };
-        let (fused, stock) = (run(true), run(false));
+        let (fused, stock) = (run(Some(Products::Single)), run(None));
         close(&fused.0, &stock.0, &format!("{name}: output"));
         close(&[fused.1], &[stock.1], &format!("{name}: loss"));
         assert_eq!(fused.2.len(), stock.2.len());
@@ -221,7 +223,8 @@ fn gradients_agree_with_finite_differences() {
             .into_iter()
             .find(|(name, ..)| *name == wanted)
             .unwrap();
-        let mut network = Network::new(&graph, true, &mut Rng::new(3, 0), &device);
+        let mut network =
+            Network::new(&graph, Some(Products::Single), &mut Rng::new(3, 0), &device);
         network.disturb(&mut Rng::new(4, 0));
         let (x, target) = batch(&graph, loss, &device);
         let value = network.loss(x.clone(), target.clone(), loss, &mut pass());
@@ -262,7 +265,8 @@ fn a_bias_before_batch_norm_is_honoured() {
 fn folded_weights_compute_what_was_trained() {
     let device = Device::flex();
     for (name, graph, loss) in graphs() {
-        let mut network = Network::new(&graph, true, &mut Rng::new(3, 0), &device);
+        let mut network =
+            Network::new(&graph, Some(Products::Single), &mut Rng::new(3, 0), &device);
         network.disturb(&mut Rng::new(4, 0));
         let (x, _) = batch(&graph, loss, &device);
         let trained = network
@@ -364,4 +368,57 @@ fn execute(graph: &Graph, weights: &Weights, x: &[f32]) -> Vec<f32> {
         tensors[op.output] = result;
     }
     tensors.swap_remove(graph.output)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Products are the sums of products of what the operands become, whatever their layouts; smaller ones are not
+    /// rounded.
+    #[test]
+    fn products_are_sums_of_rounded_products(
+        [rows, depth, columns] in [8_usize..70, 32..1200, 16..70],
+        transposed in any::<[bool; 2]>(),
+        accumulate: bool,
+        seed: u64,
+    ) {
+        let mut rng = Rng::new(seed, 0);
+        let mut values = |len| -> Vec<f32> { (0..len).map(|_| rng.normal() as f32).collect() };
+        let (left, right) = (values(rows * depth), values(depth * columns));
+        let before = values(rows * columns);
+        let operand = |values, rows, columns, transposed| match transposed {
+            false => Operand::new(values, rows, columns),
+            true => Operand::new(values, columns, rows).transposed(),
+        };
+        // To the nearest of the upper sixteen bits, ties to even.
+        let brain = |value: f32| {
+            let bits = value.to_bits();
+            f64::from(f32::from_bits((bits + 0x7fff + (bits >> 16 & 1)) & 0xffff_0000))
+        };
+        for (products, is_brain) in [(Some(Products::Single), false), (Products::brain(), true)] {
+            let Some(mut products) = products else { continue };
+            let rounded = |value| if is_brain { brain(value) } else { f64::from(value) };
+            let mut out = before.clone();
+            let a = operand(&left, rows, depth, transposed[0]);
+            let b = operand(&right, depth, columns, transposed[1]);
+            products.compute(a, b, &mut out, accumulate);
+            let at = |idx: usize, row, column, [rows, columns]: [usize; 2]| match transposed[idx] {
+                false => row * columns + column,
+                true => column * rows + row,
+            };
+            for (idx, out) in out.iter().enumerate() {
+                let terms = (0..depth).map(|k| {
+                    rounded(left[at(0, idx / columns, k, [rows, depth])])
+                        * rounded(right[at(1, k, idx % columns, [depth, columns])])
+                });
+                let (sum, size) = terms.fold((0.0, 0.0), |(sum, size), term: f64| {
+                    (sum + term, size + term.abs())
+                });
+                let expected = sum + if accumulate { f64::from(before[idx]) } else { 0.0 };
+                // Half a unit in the last place of the largest sum on the way, for every addition.
+                let tolerance = (size + 4.0) * depth as f64 * 2_f64.powi(-24);
+                prop_assert!((f64::from(*out) - expected).abs() <= tolerance, "{out} is not {expected}");
+            }
+        }
+    }
 }

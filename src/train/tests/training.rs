@@ -98,7 +98,8 @@ fn training_lowers_the_loss() {
         (Task::Reconstruct, 0.06),
         (Task::Classify { classes: 3 }, 0.3),
     ] {
-        for backend in [Backend::Flex, Backend::FlexStock] {
+        let bf16 = Backend::has_bf16().then_some(Backend::FlexBf16);
+        for backend in [Backend::Flex, Backend::FlexStock].into_iter().chain(bf16) {
             let trained = train_toy(
                 task,
                 &TrainOptions {

@@ -1,0 +1,166 @@
+//! Every fold of a data set tests in turn, so that more clips than those of one fold say what a network is worth.
+
+use std::{collections::BTreeMap, sync::atomic::AtomicBool};
+
+use super::{EvaluateError, Evaluation, Evaluator, Pipeline, Scores};
+use crate::{
+    data::Domain,
+    score::GroupScore,
+    space::{Candidate, Training},
+};
+
+/// Pipelines over the same clips, each with others of them for test. Mostly it is one.
+///
+/// The scores of a candidate are the means over all of them, its model is that of the last.
+#[derive(Debug)]
+pub struct Folds {
+    others: Vec<Pipeline>,
+    last: Pipeline,
+}
+
+impl Folds {
+    pub fn new(others: Vec<Pipeline>, last: Pipeline) -> Folds {
+        Folds { others, last }
+    }
+
+    /// The one whose models are kept.
+    pub fn last(&self) -> &Pipeline {
+        &self.last
+    }
+
+    pub fn all(&self) -> impl Iterator<Item = &Pipeline> {
+        self.others.iter().chain([&self.last])
+    }
+
+    /// Equal for equal clips and splits.
+    pub fn data_hash(&self) -> String {
+        self.combined(|pipeline| pipeline.data_hash().to_string())
+    }
+
+    /// That of the only pipeline, or one of all.
+    fn combined(&self, hash: impl Fn(&Pipeline) -> String) -> String {
+        match self.others.is_empty() {
+            true => hash(&self.last),
+            false => {
+                let hashes: Vec<String> = self.all().map(hash).collect();
+                let all = blake3::hash(hashes.join(" ").as_bytes());
+                all.to_hex().to_string()
+            }
+        }
+    }
+}
+
+impl Evaluator for Folds {
+    fn content_key(&self, candidate: &Candidate, training: &Training, seed: u64) -> String {
+        self.combined(|pipeline| pipeline.content_key(candidate, training, seed))
+    }
+
+    fn evaluate(
+        &self,
+        candidate: &Candidate,
+        training: &Training,
+        seed: u64,
+        stop: &AtomicBool,
+    ) -> Result<Evaluation, EvaluateError> {
+        let evaluate = |pipeline: &Pipeline| pipeline.evaluate(candidate, training, seed, stop);
+        let mut scores = Vec::new();
+        for pipeline in &self.others {
+            scores.push(evaluate(pipeline)?.scores);
+        }
+        let last = evaluate(&self.last)?;
+        if scores.is_empty() {
+            return Ok(last);
+        }
+        scores.push(last.scores);
+        Ok(Evaluation {
+            scores: mean(&scores),
+            model: last.model,
+        })
+    }
+}
+
+/// Means of all figures; counts of clips are sums. `scores` is not empty.
+fn mean(scores: &[Scores]) -> Scores {
+    let plain =
+        |figure: fn(&Scores) -> f64| scores.iter().map(figure).sum::<f64>() / scores.len() as f64;
+    // One that a fold lacks would compare means over other folds.
+    let all = |figure: fn(&Scores) -> Option<f64>| {
+        let values: Option<Vec<f64>> = scores.iter().map(figure).collect();
+        values.map(|values| values.iter().sum::<f64>() / values.len() as f64)
+    };
+    let mut notes: Vec<String> = scores.iter().flat_map(|one| one.notes.clone()).collect();
+    notes.sort();
+    notes.dedup();
+    Scores {
+        auc_int8: plain(|one| one.auc_int8),
+        pauc_int8: plain(|one| one.pauc_int8),
+        auc_float: plain(|one| one.auc_float),
+        pauc_float: plain(|one| one.pauc_float),
+        test_auc_int8: all(|one| one.test_auc_int8),
+        test_pauc_int8: all(|one| one.test_pauc_int8),
+        groups: mean_groups(scores.iter().flat_map(|one| &one.groups)),
+        accuracy: all(|one| one.accuracy),
+        epochs: plain(|one| one.epochs as f64).round() as usize,
+        notes,
+    }
+}
+
+/// Per machine, section and domain, means over the folds that have a figure.
+fn mean_groups<'a>(groups: impl Iterator<Item = &'a GroupScore>) -> Vec<GroupScore> {
+    type Key<'a> = (&'a str, &'a str, Option<Domain>);
+    let mut of_key: BTreeMap<Key<'_>, Vec<&GroupScore>> = BTreeMap::new();
+    for group in groups {
+        let key = (group.machine.as_str(), group.section.as_str(), group.domain);
+        of_key.entry(key).or_default().push(group);
+    }
+    let merged = |groups: Vec<&GroupScore>| {
+        let mean = |figure: fn(&GroupScore) -> Option<f64>| {
+            let values: Vec<f64> = groups.iter().filter_map(|group| figure(group)).collect();
+            (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
+        };
+        GroupScore {
+            auc: mean(|group| group.auc),
+            pauc: mean(|group| group.pauc),
+            normals: groups.iter().map(|group| group.normals).sum(),
+            anomalies: groups.iter().map(|group| group.anomalies).sum(),
+            ..groups[0].clone()
+        }
+    };
+    of_key.into_values().map(merged).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_are_means_and_counts_sums() {
+        let fold = |auc: f64, test: Option<f64>, section: &str| Scores {
+            test_auc_int8: test,
+            groups: vec![GroupScore {
+                machine: "fan".to_string(),
+                section: section.to_string(),
+                domain: None,
+                auc: Some(auc),
+                pauc: None,
+                normals: 3,
+                anomalies: 4,
+            }],
+            notes: vec!["odd".to_string()],
+            epochs: 5,
+            ..Scores::headline(auc, auc, auc, auc)
+        };
+        let mean = mean(&[
+            fold(0.5, Some(0.25), "a"),
+            fold(0.75, Some(0.75), "b"),
+            fold(1.0, Some(0.5), "a"),
+        ]);
+        assert_eq!((mean.auc_int8, mean.test_auc_int8), (0.75, Some(0.5)));
+        assert_eq!((mean.epochs, mean.notes.len()), (5, 1));
+        let groups = mean.groups.iter();
+        let groups: Vec<_> = groups.map(|g| (&*g.section, g.auc, g.normals)).collect();
+        assert_eq!(groups, [("a", Some(0.75), 6), ("b", Some(0.75), 3)]);
+        let lacking = super::mean(&[fold(0.5, None, "a"), fold(0.75, Some(0.5), "a")]);
+        assert_eq!(lacking.test_auc_int8, None);
+    }
+}
