@@ -130,6 +130,13 @@ impl fmt::Display for Bytes {
     }
 }
 
+/// Sizes of spaces; more than 64 bits hold are said as the most that they do.
+impl From<u128> for Count {
+    fn from(count: u128) -> Count {
+        Count(u64::try_from(count).unwrap_or(u64::MAX))
+    }
+}
+
 impl fmt::Display for Count {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 as f64 {

@@ -123,11 +123,8 @@ impl Common {
     }
 
     fn dataset(&self) -> Result<Dataset, Failure> {
-        let dataset = open::dataset_split(&self.data, self.split)?;
-        Ok(match self.min_clip {
-            Some(span) => dataset.at_least(span.0.as_secs_f64()),
-            None => dataset,
-        })
+        let least_s = self.min_clip.map(|span| span.0.as_secs_f64());
+        open::clips(&self.data, self.split, least_s)
     }
 
     /// Ready features fix the front end, and with another one a network is not the published one.

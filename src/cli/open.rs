@@ -77,6 +77,15 @@ pub fn dataset(text: &str) -> Result<Dataset, Failure> {
     dataset_split(text, SplitBy::Official)
 }
 
+/// As [`dataset_split`], without clips that last less than so many seconds.
+pub fn clips(text: &str, by: SplitBy, least_s: Option<f64>) -> Result<Dataset, Failure> {
+    let dataset = dataset_split(text, by)?;
+    Ok(match least_s {
+        Some(seconds) => dataset.at_least(seconds),
+        None => dataset,
+    })
+}
+
 /// As [`dataset`], with a choice of what trains and what tests in a set of folds.
 pub fn dataset_split(text: &str, by: SplitBy) -> Result<Dataset, Failure> {
     if text.starts_with("synthetic") && by != SplitBy::Official {

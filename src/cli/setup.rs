@@ -176,7 +176,7 @@ impl Setup {
             .spaces
             .spaces()
             .iter()
-            .map(|space| format!("{} ({})", space.name, size(space.size())))
+            .map(|space| format!("{} ({})", space.name, Count::from(space.size())))
             .collect();
         global.note(&format!("spaces: {}", names.join(", ")));
         if let Some(left_out) = &self.left_out {
@@ -217,7 +217,8 @@ impl Setup {
         };
         let fitting: Vec<_> = genomes.iter().filter(fits).collect();
         let share = fitting.len() as f64 / genomes.len() as f64;
-        println!("size of the spaces: {} genomes", size(self.spaces.size()));
+        let size = Count::from(self.spaces.size());
+        println!("size of the spaces: {size} genomes");
         println!(
             "share that fits the budget: {:.1} % of {DRY_RUN_SAMPLE} drawn at random",
             100.0 * share
@@ -289,11 +290,7 @@ pub(super) fn folds(global: &Global, settings: &Settings) -> Result<Folds, Failu
 fn clips(settings: &Settings, split: SplitBy) -> Result<Dataset, Failure> {
     let steering = settings.steer_by.as_deref().map(str::parse);
     let steering = steering.transpose().map_err(usage)?;
-    let dataset = open::dataset_split(&settings.data, split)?;
-    let dataset = match settings.min_clip_s {
-        Some(seconds) => dataset.at_least(seconds),
-        None => dataset,
-    };
+    let dataset = open::clips(&settings.data, split, settings.min_clip_s)?;
     Ok(dataset.steered_by(steering))
 }
 
@@ -325,8 +322,3 @@ pub(super) const FORMULA_FACTS: DataFacts = DataFacts {
     shortest_clip_s: 10.0,
     log_mel: None,
 };
-
-/// A large number in words: `1.2 M`.
-fn size(count: u128) -> String {
-    Count(u64::try_from(count).unwrap_or(u64::MAX)).to_string()
-}

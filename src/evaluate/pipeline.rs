@@ -59,6 +59,8 @@ pub struct Pipeline {
     pooling: Pooling,
     classes: Classes,
     train: TrainDivision,
+    /// Known anomalies that autoencoders learn to fail on.
+    outliers: Vec<usize>,
     test: TestDivision,
     /// Least recently used first.
     prepared: Mutex<VecDeque<(FeatureSpec, Slot)>>,
@@ -112,6 +114,10 @@ impl Pipeline {
         if !has(Label::Normal) || !has(Label::Anomaly) {
             return Err(PrepareError::NoLabels(dataset.name));
         }
+        let outliers = dataset
+            .known_anomalies()
+            .filter(|idx| !train.validation.contains(idx))
+            .collect();
         let classes = dataset.classes();
         let prepared = Mutex::new(VecDeque::new());
         Ok(Pipeline {
@@ -123,6 +129,7 @@ impl Pipeline {
             pooling: Pooling::Mean,
             classes,
             train,
+            outliers,
             test,
             prepared,
         })
@@ -407,12 +414,7 @@ impl Pipeline {
         };
         let fit = self.windows(clips, &chosen(&self.train.fit), frames, 1);
         let validation = self.windows(clips, &chosen(&self.train.validation), frames, stride);
-        let known: Vec<usize> = self
-            .dataset
-            .known_anomalies()
-            .filter(|idx| !self.train.validation.contains(idx))
-            .collect();
-        let outliers = self.windows(clips, &known, frames, 1);
+        let outliers = self.windows(clips, &self.outliers, frames, 1);
         let lessons = Lessons {
             fit: &fit,
             validation: &validation,

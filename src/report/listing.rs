@@ -24,7 +24,7 @@ pub fn spaces(spaces: &[SearchSpace]) -> String {
         vec![
             space.name.clone(),
             space.family.name().to_string(),
-            size(space.size()),
+            Count::from(space.size()).to_string(),
             space.description.clone(),
         ]
     };
@@ -33,7 +33,7 @@ pub fn spaces(spaces: &[SearchSpace]) -> String {
     let table = grid(&["space", "family", "genomes", "description"], rows);
     format!(
         "{table}\n{} genomes in all; `nas spaces NAME` prints the axes\n",
-        size(total)
+        Count::from(total)
     )
 }
 
@@ -518,11 +518,6 @@ fn first_few(names: &[String]) -> String {
     } else {
         shown
     }
-}
-
-/// A number of genomes.
-fn size(count: u128) -> String {
-    Count(u64::try_from(count).unwrap_or(u64::MAX)).to_string()
 }
 
 fn encoding_name(encoding: Encoding) -> &'static str {

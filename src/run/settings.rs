@@ -149,7 +149,8 @@ impl Settings {
     pub fn left_out(&self) -> Result<Option<String>, SettingsError> {
         let words = |(whole, fitted): (SearchSpace, Option<SearchSpace>)| {
             let (all, left) = (whole.size(), fitted.map_or(0, |fitted| fitted.size()));
-            let words = format!("{} keeps {} of {}", whole.name, large(left), large(all));
+            let [kept, of] = [left, all].map(Count::from);
+            let words = format!("{} keeps {kept} of {of}", whole.name);
             (left < all && whole.suits(self.facts.classes)).then_some(words)
         };
         let narrowed: Vec<String> = self.fitted()?.into_iter().filter_map(words).collect();
@@ -207,11 +208,6 @@ impl Settings {
     pub fn sampler(&self) -> Result<SamplerKind, SettingsError> {
         Ok(self.sampler.parse()?)
     }
-}
-
-/// A large number in words: `1.2 M`.
-fn large(count: u128) -> Count {
-    Count(u64::try_from(count).unwrap_or(u64::MAX))
 }
 
 #[cfg(test)]
