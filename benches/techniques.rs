@@ -25,6 +25,7 @@ type Technique = (&'static str, fn(&mut Training));
 const TECHNIQUES: &[Technique] = &[
     ("plain", |_| ()),
     ("stopped early", |t| t.patience = 6),
+    ("last epoch", |t| t.patience = 0),
     ("mix-up 0.2", |t| t.recipe.mix_up = 0.2),
     ("mix-up 0.5", |t| t.recipe.mix_up = 0.5),
     ("mix-up 1", |t| t.recipe.mix_up = 1.0),

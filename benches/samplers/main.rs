@@ -200,6 +200,7 @@ impl<'a> Bench<'a> {
             .expect("the table lacks a network of the space; make it anew with `--train DATA`");
         let merit = Merit {
             auc_int8: auc,
+            accuracy_int8: None,
             pauc_int8: auc,
         };
         let (estimate, macs) = (estimate(candidate, self.target), candidate.graph.macs());

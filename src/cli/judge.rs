@@ -114,11 +114,6 @@ pub(super) fn judged(
             }
             error => Failure::plain(error),
         })?;
-    // Where labels were learnt, the score is the log-odds of an event, and zero is even odds.
-    let threshold = match pipeline.dataset().supervised {
-        true => Some(0.0),
-        false => examination.threshold,
-    };
     let judged = |clip: &crate::evaluate::ExaminedClip| Judged {
         anomaly: clip.anomaly,
         steers: clip.steers,
@@ -127,7 +122,7 @@ pub(super) fn judged(
     };
     Ok(Part {
         name,
-        threshold: threshold.unwrap_or(f64::INFINITY),
+        threshold: examination.threshold.unwrap_or(f64::INFINITY),
         clips: examination.clips.iter().map(judged).collect(),
         too_short: examination.too_short,
         history: examination.history,

@@ -105,8 +105,8 @@ impl Display {
         if failed > 0 {
             parts.push(format!("{failed} failed"));
         }
-        if let Some(best) = progress.best_auc_int8 {
-            parts.push(format!("best AUC {best:.3}"));
+        if let Some((objective, best)) = progress.best {
+            parts.push(format!("best {} {best:.3}", objective.title()));
         }
         if scored > 0 {
             let volumes: Vec<String> = progress

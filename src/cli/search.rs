@@ -77,7 +77,7 @@ pub struct Args {
     /// How new candidates are proposed: bayes, evolution, nsga2 or random
     #[arg(long, default_value = "bayes")]
     sampler: SamplerKind,
-    /// What is minimised: auc, pauc, latency, ram, flash, energy, macs
+    /// What is minimised: auc, pauc, accuracy, latency, ram, flash, energy, macs
     #[arg(long, value_delimiter = ',', default_value = "auc,latency,ram")]
     objectives: Vec<Objective>,
     /// Epochs of every training, instead of what the space says
@@ -87,8 +87,9 @@ pub struct Args {
     /// built with that feature [default: cpu-bf16 where the processor has AVX512-BF16, else cpu]
     #[arg(long)]
     device: Option<String>,
-    /// How the decision threshold is taken from scores of normal clips: gamma or quantile
-    #[arg(long, default_value = "gamma")]
+    /// Where a clip counts as anomalous: gamma or quantile, from scores of normal clips; even-odds, for classifiers
+    /// of learnt labels; or usual, which is even-odds where labels are learnt and gamma otherwise
+    #[arg(long, default_value = "usual")]
     threshold: ThresholdRule,
     /// How windows become the score of a clip: mean, max, q95 (a quantile) or top10 (the mean of the highest 10 %);
     /// devices compute the mean only

@@ -98,8 +98,9 @@ fn mean(scores: &[Scores]) -> Scores {
         pauc_float: plain(|one| one.pauc_float),
         test_auc_int8: all(|one| one.test_auc_int8),
         test_pauc_int8: all(|one| one.test_pauc_int8),
+        accuracy_int8: all(|one| one.accuracy_int8),
+        test_accuracy_int8: all(|one| one.test_accuracy_int8),
         groups: mean_groups(scores.iter().flat_map(|one| &one.groups)),
-        accuracy: all(|one| one.accuracy),
         epochs: plain(|one| one.epochs as f64).round() as usize,
         notes,
     }

@@ -31,10 +31,11 @@ pub struct Scores {
     pub pauc_float: f64,
     pub test_auc_int8: Option<f64>,
     pub test_pauc_int8: Option<f64>,
+    /// Share of clips that the int8 model decides rightly by its threshold; `None` without one.
+    pub accuracy_int8: Option<f64>,
+    pub test_accuracy_int8: Option<f64>,
     /// Per machine, section and domain, on the steering part.
     pub groups: Vec<GroupScore>,
-    /// Share of windows of held-out normal clips whose section the int8 classifier names; `None` for autoencoders.
-    pub accuracy: Option<f64>,
     /// Epochs until early stopping, or all.
     pub epochs: usize,
     pub notes: Vec<String>,
@@ -50,8 +51,9 @@ impl Scores {
             pauc_float,
             test_auc_int8: None,
             test_pauc_int8: None,
+            accuracy_int8: None,
+            test_accuracy_int8: None,
             groups: Vec::new(),
-            accuracy: None,
             epochs: 0,
             notes: Vec::new(),
         }

@@ -43,7 +43,7 @@ pub struct ModelCard {
     pub classes: Vec<Class>,
     /// A clip with a higher int8 score is called anomalous: one of the two below.
     pub threshold: Option<f64>,
-    /// `gamma` or `quantile`; absent without a threshold.
+    /// `gamma`, `quantile` or `even-odds`; absent without a threshold.
     pub threshold_rule: Option<String>,
     /// 90th percentile of the gamma distribution that fits the int8 scores of held-out normal training clips.
     pub threshold_gamma: Option<f64>,
@@ -155,7 +155,8 @@ impl ModelCard {
             Task::Reconstruct => blob::Task::Reconstruct,
             Task::Classify { .. } => blob::Task::Classify,
         };
-        let is_gamma = self.threshold_rule.as_deref() == Some(ThresholdRule::Gamma.name());
+        let rule = self.threshold_rule.as_deref();
+        let rule = rule.and_then(|name| name.parse::<ThresholdRule>().ok());
         Decision {
             task,
             windows: self.score_windows.max(1),
@@ -163,7 +164,10 @@ impl ModelCard {
                 // A threshold for pooled scores is none for the mean that a device computes.
                 _ if self.pooling() != Pooling::Mean => Threshold::None,
                 Some(threshold) if !threshold.is_finite() => Threshold::None,
-                Some(threshold) if is_gamma => Threshold::Gamma(threshold),
+                Some(_) if rule == Some(ThresholdRule::EvenOdds) => Threshold::EvenOdds,
+                Some(threshold) if rule == Some(ThresholdRule::Gamma) => {
+                    Threshold::Gamma(threshold)
+                }
                 Some(threshold) => Threshold::Quantile(threshold),
                 None => Threshold::None,
             },

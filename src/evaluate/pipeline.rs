@@ -13,17 +13,18 @@ use crate::{
     audio::{Feature, FeatureSpec, FrontEnd},
     data::{Classes, Dataset, Label, TestDivision, TrainDivision, divide_test, divide_train},
     features::{FeatureError, FeatureStore, Features, Matrix, Standardiser, Windows},
+    graph::Weights,
     quant::{quantize, run_float},
     score::{
-        ClipScore, Pooling, ThresholdRule, Thresholds, negative_log_odds, reconstruction_error,
-        summarise,
+        ClipScore, Confusion, Pooling, ThresholdRule, Thresholds, negative_log_odds,
+        reconstruction_error, summarise,
     },
     space::{Candidate, Task, Training},
-    train::{Backend, Lessons, TrainError, TrainOptions, train},
+    train::{Backend, Lessons, TrainError, TrainOptions, Trained, train},
 };
 
 /// Raised whenever the same inputs would give other results, so that shared evaluations are not mixed.
-const PIPELINE_VERSION: u32 = 2;
+const PIPELINE_VERSION: u32 = 3;
 /// Share of the training normals that is held out for early stopping.
 const VALIDATION_SHARE: f64 = 0.15;
 /// Windows that calibrate the int8 ranges, spread evenly over the training clips.
@@ -264,7 +265,8 @@ impl Pipeline {
     }
 
     fn train_options(&self, candidate: &Candidate, training: &Training) -> TrainOptions {
-        let affordable = training.macs_per_epoch / candidate.graph.macs().max(1) as f64;
+        let (member, _) = candidate.members();
+        let affordable = training.macs_per_epoch / member.macs().max(1) as f64;
         let affordable = (affordable as usize).max(training.batch_size);
         TrainOptions {
             epochs: self.options.epochs.unwrap_or(training.epochs),
@@ -421,14 +423,7 @@ impl Pipeline {
             outliers: Some(&outliers),
         };
         let options = self.train_options(candidate, training);
-        let trained = train(
-            &candidate.graph,
-            candidate.task,
-            &lessons,
-            &options,
-            seed,
-            stop,
-        );
+        let trained = train_all(candidate, &lessons, &options, seed, stop);
         let trained = trained.map_err(|error| match error {
             TrainError::Interrupted => EvaluateError::Interrupted,
             error => failed(error.to_string()),
@@ -472,16 +467,13 @@ impl Pipeline {
             .iter()
             .filter_map(|&idx| scorer.clip_score(&device[idx], claimed(idx)))
             .collect();
-        let accuracy = match candidate.task {
-            Task::Reconstruct => None,
-            Task::Classify { .. } => {
-                let clips = self.train.validation.iter();
-                let clips = clips.map(|&idx| (&device[idx], self.class_of(idx)));
-                Some(accuracy(&mut scorer, clips))
-            }
-        };
         let thresholds = Thresholds::of(&normals, THRESHOLD_QUANTILE);
-        let chosen = thresholds.choose(self.options.threshold);
+        let classifies = matches!(candidate.task, Task::Classify { .. });
+        let rule = self
+            .options
+            .threshold
+            .resolved(classifies && self.dataset.supervised);
+        let chosen = thresholds.choose(rule);
         card.threshold = chosen.map(|(_, threshold)| threshold);
         card.threshold_rule = chosen.map(|(rule, _)| rule.name().to_string());
         card.threshold_gamma = thresholds.gamma;
@@ -510,8 +502,14 @@ impl Pipeline {
             threshold: model.card.threshold,
             history: trained.history.clone(),
         };
-        let steer = summarise(&self.labelled(&self.test.steer, |idx| int8[idx]));
-        let shown = summarise(&self.labelled(&self.test.shown, |idx| int8[idx]));
+        let steer = self.labelled(&self.test.steer, |idx| int8[idx]);
+        let shown = self.labelled(&self.test.shown, |idx| int8[idx]);
+        let accuracy = |clips: &[ClipScore]| {
+            let threshold = model.card.threshold?;
+            (!clips.is_empty()).then(|| Confusion::of_clips(clips, threshold).accuracy())
+        };
+        let (accuracy_int8, test_accuracy_int8) = (accuracy(&steer), accuracy(&shown));
+        let (steer, shown) = (summarise(&steer), summarise(&shown));
         let float = summarise(&self.labelled(&self.test.steer, |idx| float[idx]));
         let missing = || failed("too few test clips are long enough for one window".to_string());
         let scores = Scores {
@@ -521,8 +519,9 @@ impl Pipeline {
             pauc_float: float.pauc.ok_or_else(missing)?,
             test_auc_int8: shown.auc,
             test_pauc_int8: shown.pauc,
+            accuracy_int8,
+            test_accuracy_int8,
             groups: steer.groups,
-            accuracy,
             epochs: trained.history.len(),
             notes: steer.notes,
         };
@@ -534,10 +533,43 @@ impl Pipeline {
     }
 }
 
+/// Trains the network, or every member of the ensemble from a seed of its own; losses are means over members.
+fn train_all(
+    candidate: &Candidate,
+    lessons: &Lessons<'_>,
+    options: &TrainOptions,
+    seed: u64,
+    stop: &AtomicBool,
+) -> Result<Trained, TrainError> {
+    // Far apart, so that no member has the seed that another run would give to its own.
+    const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
+    let (member, members) = candidate.members();
+    let seeds = (0..members as u64).map(|idx| seed.wrapping_add(idx.wrapping_mul(STEP)));
+    let trained = seeds.map(|seed| train(member, candidate.task, lessons, options, seed, stop));
+    let mut trained: Vec<Trained> = trained.collect::<Result<_, _>>()?;
+    if members == 1 {
+        return Ok(trained.remove(0));
+    }
+    let epochs = trained.iter().map(|one| one.history.len()).min();
+    let mean = |epoch: usize, column: usize| {
+        let losses = trained.iter().map(|one| one.history[epoch][column]);
+        losses.sum::<f32>() / members as f32
+    };
+    let epochs = 0..epochs.unwrap_or(0);
+    let history = epochs.map(|epoch| [mean(epoch, 0), mean(epoch, 1)]);
+    Ok(Trained {
+        history: history.collect(),
+        weights: Weights::side_by_side(
+            member,
+            trained.into_iter().map(|one| one.weights).collect(),
+        ),
+    })
+}
+
 /// Clip score of the float network, by the same rule as [`Scorer::clip_score`].
 fn float_score(
     candidate: &Candidate,
-    weights: &crate::graph::Weights,
+    weights: &Weights,
     windows: &Windows<'_>,
     claimed_class: usize,
     pooling: Pooling,
@@ -554,19 +586,4 @@ fn float_score(
         }
     }
     pooling.pool(&scores)
-}
-
-/// Share of windows whose class has the largest int8 logit, the first of equals.
-fn accuracy<'c>(scorer: &mut Scorer<'_>, clips: impl Iterator<Item = (&'c Matrix, usize)>) -> f64 {
-    let (mut right, mut all) = (0, 0);
-    for (clip, class) in clips {
-        let frames = scorer.quantize(clip);
-        for window in scorer.windows(&frames) {
-            let logits = scorer.output(window);
-            let best = (0..logits.len()).rev().max_by_key(|&idx| logits[idx]);
-            right += usize::from(best == Some(class));
-            all += 1;
-        }
-    }
-    right as f64 / all.max(1) as f64
 }

@@ -1,5 +1,6 @@
 //! The one intermediate representation: operators and tensors of a network, NHWC, batch 1, in execution order.
 
+mod ensemble;
 pub mod plan;
 pub mod text;
 

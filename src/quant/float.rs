@@ -377,3 +377,52 @@ fn for_each_window(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        graph::{GraphBuilder, OpWeights, Shape, Style, Window},
+        units::Rng,
+    };
+
+    #[test]
+    fn networks_side_by_side_give_the_mean_of_their_outputs() {
+        let mut net = GraphBuilder::new(Shape::new(6, 5, 1));
+        let x = net.conv(0, 4, Window::same(3, 2), Style::BATCH_NORM_RELU);
+        let x = net.global_average_pool(x);
+        let x = net.dense(x, 3, Style::LINEAR);
+        let member = net.finish(x);
+        let mut rng = Rng::new(1, 0);
+        let mut drawn = |len: usize| (0..len).map(|_| rng.normal() as f32).collect::<Vec<f32>>();
+        let input = drawn(30);
+        for count in 1..=4 {
+            let weights = |_| {
+                let mut of_op = |op| OpWeights {
+                    weight: drawn(member.op_weight_len(op)),
+                    bias: drawn(member.op_bias_len(op)),
+                };
+                let ops = member.ops.iter();
+                Weights(
+                    ops.map(|op| op.kind.has_weights().then(|| of_op(op)))
+                        .collect(),
+                )
+            };
+            let each: Vec<Weights> = (0..count).map(weights).collect();
+            let outputs: Vec<Vec<f32>> = each
+                .iter()
+                .map(|weights| run_float(&member, weights, &[&input]).remove(0))
+                .collect();
+            let all = member.side_by_side(count);
+            assert_eq!(all.inputs(), [all.input]);
+            assert_eq!(all.params(), count as u64 * member.params());
+            let weights = Weights::side_by_side(&member, each);
+            let mean = run_float(&all, &weights, &[&input]).remove(0);
+            for (idx, mean) in mean.into_iter().enumerate() {
+                let sum: f32 = outputs.iter().map(|output| output[idx]).sum();
+                // Sums of a few products in another order.
+                assert!((mean - sum / count as f32).abs() < 1e-5);
+            }
+        }
+    }
+}

@@ -2,7 +2,7 @@
 
 use super::{Costs, Figures, ReportError, RunInfo, ScoredTrial, load::costs_of, seeds};
 use crate::{
-    run::Settings,
+    run::{Objective, Settings},
     space,
     store::{Run, Store, TrialOutcome},
     target::{Budget, Metric, Target, estimate},
@@ -74,14 +74,20 @@ pub(super) fn is_published(settings: &Settings) -> bool {
 
 /// A sentence per baseline: the fastest member of the front that is at least as good, and how much cheaper it is.
 pub fn gains(info: &RunInfo, target_idx: usize) -> Vec<String> {
+    let merit = info.merit();
+    let (article, word) = match merit {
+        Objective::Pauc => ("a", "pAUC"),
+        Objective::Accuracy => ("an", "accuracy"),
+        _ => ("an", "AUC"),
+    };
     let sentence = |baseline: &ScoredTrial| {
-        let auc = baseline.figures.auc_int8?;
+        let theirs = baseline.figures.of(merit)?;
         let latency = |trial: &ScoredTrial| {
             let cost = trial.cost(target_idx, Metric::Latency)?;
             Some(cost.value).filter(|value| value.is_finite())
         };
         let as_good = info.front(target_idx).into_iter().filter(|member| {
-            member.figures.auc_int8.is_some_and(|own| own >= auc) && latency(member).is_some()
+            member.figures.of(merit).is_some_and(|own| own >= theirs) && latency(member).is_some()
         });
         let fastest = as_good.min_by(|a, b| {
             latency(a)
@@ -91,7 +97,7 @@ pub fn gains(info: &RunInfo, target_idx: usize) -> Vec<String> {
         let name = &baseline.space;
         let Some(member) = fastest else {
             return Some(format!(
-                "No network of the front reaches the AUC of {name}, {auc:.3}."
+                "No network of the front reaches the {word} of {name}, {theirs:.3}."
             ));
         };
         let times = |metric: Metric| {
@@ -107,9 +113,9 @@ pub fn gains(info: &RunInfo, target_idx: usize) -> Vec<String> {
             .into_iter()
             .filter_map(times)
             .collect();
-        let own = member.figures.auc_int8?;
+        let own = member.figures.of(merit)?;
         Some(format!(
-            "Trial {} has an AUC of {own:.3} against {auc:.3} of {name}; {name} costs {}.",
+            "Trial {} has {article} {word} of {own:.3} against {theirs:.3} of {name}; {name} costs {}.",
             member.trial,
             factors.join(", ")
         ))

@@ -3,19 +3,23 @@
 use std::collections::BTreeSet;
 
 use super::{RunInfo, ScoredTrial, uncertain_fit};
-use crate::space::Task;
-use crate::target::{CostSource, Metric};
+use crate::{
+    run::Objective,
+    space::Task,
+    target::{CostSource, Metric},
+};
 
-/// One panel of the Pareto figure: AUC against one cost on one target.
+/// One panel of the Pareto figure: a score against one cost on one target.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Panel {
+    pub merit: Objective,
     pub cost: Metric,
     pub x: Axis,
     pub y: Axis,
     /// Prominent ones come last, so that they are drawn on top.
     pub points: Vec<Point>,
     pub landmarks: Vec<Landmark>,
-    /// The best AUC of the front within a cost: corners `[cost, AUC]` of the steps, left to right.
+    /// The best score of the front within a cost: corners `[cost, score]` of the steps, left to right.
     pub staircase: Vec<[f64; 2]>,
     pub limit: Option<f64>,
     /// Costs of the candidates over budget that lie within the axis.
@@ -33,15 +37,15 @@ pub struct Point {
     /// The number of the trial, or the name of a published network.
     pub label: String,
     pub task: Task,
-    pub auc: f64,
+    pub score: f64,
     pub cost: f64,
     /// The error band of the cost.
     pub low: f64,
     pub high: f64,
     /// How likely the cost keeps to the limit, where the band crosses it.
     pub fits: Option<f64>,
-    /// Half of the 95 % interval of the AUC over seeds; 0 where the trial was trained once.
-    pub auc_half_width: f64,
+    /// Half of the 95 % interval of the score over seeds; 0 where the trial was trained once.
+    pub half_width: f64,
     /// A member of the front, or one of few networks that are compared with each other.
     pub prominent: bool,
 }
@@ -50,7 +54,7 @@ pub struct Point {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Landmark {
     pub name: String,
-    pub auc: f64,
+    pub score: f64,
     pub cost: f64,
 }
 
@@ -65,10 +69,10 @@ impl Panel {
         let mut sources = BTreeSet::new();
         for trial in &info.scored {
             let quantity = trial.cost(target_idx, cost);
-            let (Some(auc), Some(quantity)) = (trial.figures.auc_int8, quantity) else {
+            let (Some(score), Some(quantity)) = (trial.figures.of(info.merit()), quantity) else {
                 continue;
             };
-            if !auc.is_finite() || !shown(quantity.value) {
+            if !score.is_finite() || !shown(quantity.value) {
                 continue;
             }
             sources.insert(quantity.source);
@@ -76,13 +80,13 @@ impl Panel {
             points.push(Point {
                 trial: trial.trial,
                 task: trial.task,
-                auc,
+                score,
                 cost: quantity.value,
                 low: within(quantity.low, quantity.value).min(quantity.value),
                 high: within(quantity.high, quantity.value).max(quantity.value),
                 fits: limit.and_then(|limit| uncertain_fit(&quantity, limit)),
-                auc_half_width: trial
-                    .half_width(|figures| figures.auc_int8)
+                half_width: trial
+                    .half_width(|figures| figures.of(info.merit()))
                     .filter(|half_width| half_width.is_finite())
                     .unwrap_or(0.0),
                 label: match info.published {
@@ -109,7 +113,10 @@ impl Panel {
         let landmark = |baseline: &ScoredTrial| {
             Some(Landmark {
                 name: baseline.space.clone(),
-                auc: baseline.figures.auc_int8.filter(|auc| auc.is_finite())?,
+                score: baseline
+                    .figures
+                    .of(info.merit())
+                    .filter(|score| score.is_finite())?,
                 cost: baseline.cost(target_idx, cost)?.value,
             })
         };
@@ -125,19 +132,20 @@ impl Panel {
         let x = cost_axis(&costs, limit, &over);
         let heights = points.iter().flat_map(|point| {
             let reach = if point.prominent {
-                point.auc_half_width
+                point.half_width
             } else {
                 0.0
             };
-            [point.auc - reach, (point.auc + reach).min(1.0)]
+            [point.score - reach, (point.score + reach).min(1.0)]
         });
-        let y = Axis::fit_auc(heights.chain(landmarks.iter().map(|landmark| landmark.auc)));
+        let y = Axis::fit_share(heights.chain(landmarks.iter().map(|landmark| landmark.score)));
         let (rejected, beyond): (Vec<f64>, Vec<f64>) =
             over.into_iter().partition(|value| x.contains(*value));
         let steps = points.iter().filter(|point| point.prominent);
         Panel {
+            merit: info.merit(),
             cost,
-            staircase: staircase(steps.map(|point| [point.cost, point.auc]).collect()),
+            staircase: staircase(steps.map(|point| [point.cost, point.score]).collect()),
             x,
             y,
             points,
@@ -176,7 +184,7 @@ pub struct Axis {
 
 impl Axis {
     /// An axis for AUC: as narrow as the values allow, at least 0.1 high, nearly never outside 0 to 1.
-    pub fn fit_auc(values: impl Iterator<Item = f64>) -> Axis {
+    pub fn fit_share(values: impl Iterator<Item = f64>) -> Axis {
         let Some((low, high)) = range(values) else {
             return Axis::linear(0.5, 1.0);
         };
@@ -555,7 +563,7 @@ mod tests {
             let on_front = panel.points.iter().filter(|point| point.prominent);
             assert_eq!(on_front.count(), info.targets[0].front.len());
             assert!(panel.points.iter().all(|p| panel.x.contains(p.cost)));
-            assert!(panel.points.iter().all(|p| panel.y.contains(p.auc)));
+            assert!(panel.points.iter().all(|p| panel.y.contains(p.score)));
             assert!(panel.limit.is_none_or(|limit| panel.x.contains(limit)));
             // Every point of the front is on or below the stairs.
             let best = |cost: f64| {
@@ -563,7 +571,7 @@ mod tests {
                 reached.map(|step| step[1]).fold(0.0, f64::max)
             };
             let mut members = panel.points.iter().filter(|point| point.prominent);
-            assert!(members.all(|p| p.auc <= best(p.cost)));
+            assert!(members.all(|p| p.score <= best(p.cost)));
         }
         assert_eq!(Panel::new(&info, 0, Metric::Ram).limit, Some(262144.0));
         assert_eq!(Panel::new(&info, 0, Metric::Ram).title(), "RAM, estimated");
@@ -608,7 +616,7 @@ mod tests {
         check(Metric::Latency, 150.0, 6e3, 3, "300 µs|1 ms|3 ms");
         check(Metric::Energy, 1.5e3, 3.2e3, 5, "1.5 mJ|2 mJ|2.5 mJ|3 mJ");
         check(Metric::Macs, 1e5, 1e9, 5, "100 k|1 M|10 M|100 M|1 G");
-        let auc = Axis::fit_auc([0.71, 0.97].into_iter());
+        let auc = Axis::fit_share([0.71, 0.97].into_iter());
         let ticks = auc.number_ticks(|ticks| ticks.len() <= 4);
         let labels: Vec<String> = ticks.into_iter().map(|tick| tick.label).collect();
         assert_eq!(labels, ["0.7", "0.8", "0.9"]);

@@ -50,9 +50,9 @@ tr:nth-child(even) td { background: #f6f6f6; } .note { color: #5f5f5f; }
 ";
 
 fn table(info: &RunInfo, target_idx: usize) -> String {
-    let members = info.front(target_idx);
+    let (members, columns) = (info.front(target_idx), Column::of(info));
     let row = |tag: &str, cell: &dyn Fn(Column) -> String| {
-        let cells = Column::ALL.map(|column| {
+        let cells = columns.iter().map(|&column| {
             let class = if column.is_text() {
                 " class=\"text\""
             } else {
@@ -60,7 +60,7 @@ fn table(info: &RunInfo, target_idx: usize) -> String {
             };
             format!("<{tag}{class}>{}</{tag}>", escaped(&cell(column)))
         });
-        format!("<tr>{}</tr>\n", cells.concat())
+        format!("<tr>{}</tr>\n", cells.collect::<String>())
     };
     let mut text = "<table>\n".to_string() + &row("th", &|column| column.name());
     for member in &members {

@@ -386,11 +386,14 @@ pub fn trial(trial: &TrialDocument) -> String {
     if let Some(figures) = &trial.figures {
         let show = |auc: Option<f64>| auc.map_or("–".to_string(), |auc| format!("{auc:.4}"));
         text += &format!(
-            "AUC int8 {}, pAUC int8 {}, AUC float {}; untouched clips: AUC int8 {}{synthetic}\n",
+            "AUC int8 {}, pAUC int8 {}, accuracy int8 {}, AUC float {}; untouched clips: AUC int8 {}, accuracy int8 {}\
+             {synthetic}\n",
             show(figures.auc_int8),
             show(figures.pauc_int8),
+            show(figures.accuracy_int8),
             show(figures.auc_float),
-            show(figures.test_auc_int8)
+            show(figures.test_auc_int8),
+            show(figures.test_accuracy_int8)
         );
     }
     if let Some(rescored) = &trial.rescored {

@@ -73,6 +73,7 @@ fn load_alone(store: &Store, run: &Run) -> Result<RunInfo, ReportError> {
         let merit = Merit {
             auc_int8: figures.auc_int8.unwrap_or(0.0),
             pauc_int8: figures.pauc_int8.unwrap_or(0.0),
+            accuracy_int8: figures.accuracy_int8,
         };
         for (points, point) in points.iter_mut().zip(yardstick.points(row, merit)) {
             points.extend(point.map(|point| (number, point)));
@@ -394,6 +395,8 @@ impl From<&EvaluationRow> for Figures {
             pauc_float: row.pauc_float,
             test_auc_int8: row.test_auc_int8,
             test_pauc_int8: row.test_pauc_int8,
+            accuracy_int8: row.accuracy_int8,
+            test_accuracy_int8: row.test_accuracy_int8,
         }
     }
 }

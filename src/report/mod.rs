@@ -124,6 +124,21 @@ pub struct Figures {
     /// On the clips that the search never saw.
     pub test_auc_int8: Option<f64>,
     pub test_pauc_int8: Option<f64>,
+    /// The share of clips that the int8 model decides rightly.
+    pub accuracy_int8: Option<f64>,
+    pub test_accuracy_int8: Option<f64>,
+}
+
+impl Figures {
+    /// The int8 model's score of that name, as it steers; `None` of a cost.
+    pub fn of(&self, merit: Objective) -> Option<f64> {
+        match merit {
+            Objective::Auc => self.auc_int8,
+            Objective::Pauc => self.pauc_int8,
+            Objective::Accuracy => self.accuracy_int8,
+            Objective::Cost(_) => None,
+        }
+    }
 }
 
 /// A trial that was trained and scored.
@@ -232,7 +247,24 @@ impl RunInfo {
         Some((all.product(), worst))
     }
 
-    /// The trials on the front of target number `target_idx`, best AUC first.
+    /// The scores that steered the search.
+    pub fn steered_by(&self) -> Vec<Objective> {
+        let reference = self
+            .targets
+            .first()
+            .map_or(&[][..], |target| &target.reference);
+        let objectives = reference.iter().map(|(objective, _)| *objective);
+        objectives
+            .filter(|objective| !objective.is_cost())
+            .collect()
+    }
+
+    /// The score by which networks are shown beside their costs: the first that steered.
+    pub fn merit(&self) -> Objective {
+        Objective::leading(&self.steered_by())
+    }
+
+    /// The trials on the front of target number `target_idx`, best score first.
     pub fn front(&self, target_idx: usize) -> Vec<&ScoredTrial> {
         let numbers = self
             .targets
@@ -243,8 +275,9 @@ impl RunInfo {
             .iter()
             .filter(|trial| numbers.contains(&trial.trial))
             .collect();
-        let auc = |trial: &ScoredTrial| trial.figures.auc_int8.unwrap_or(f64::NEG_INFINITY);
-        members.sort_by(|a, b| auc(b).total_cmp(&auc(a)).then(a.trial.cmp(&b.trial)));
+        let merit = self.merit();
+        let score = |trial: &ScoredTrial| trial.figures.of(merit).unwrap_or(f64::NEG_INFINITY);
+        members.sort_by(|a, b| score(b).total_cmp(&score(a)).then(a.trial.cmp(&b.trial)));
         members
     }
 }

@@ -56,6 +56,8 @@ impl Seeds {
                 pauc_float: mean(|figures| figures.pauc_float),
                 test_auc_int8: mean(|figures| figures.test_auc_int8),
                 test_pauc_int8: mean(|figures| figures.test_pauc_int8),
+                accuracy_int8: mean(|figures| figures.accuracy_int8),
+                test_accuracy_int8: mean(|figures| figures.test_accuracy_int8),
             },
         }
     }

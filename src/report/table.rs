@@ -11,6 +11,7 @@ use super::{
     measured::MeasuredTable, ranks::Ranks,
 };
 use crate::{
+    run::Objective,
     target::{Cost, CostSource, Metric},
     units::three_digits,
 };
@@ -47,7 +48,7 @@ pub fn front_table(info: &RunInfo, target_idx: usize, width: usize) -> String {
         text += "No trained candidate is on the front.\n";
         return text + &caption(info, &members, target_idx, &[]);
     }
-    let (table, left_out) = fitted(&members, target_idx, width, &Column::ALL);
+    let (table, left_out) = fitted(&members, target_idx, width, &Column::of(info));
     text += &table;
     text += "\n";
     text += &caption(info, &members, target_idx, &left_out);
@@ -58,7 +59,7 @@ pub fn front_table(info: &RunInfo, target_idx: usize, width: usize) -> String {
 pub fn trained_tables(info: &RunInfo, width: usize) -> String {
     let trained: Vec<&ScoredTrial> = info.scored.iter().collect();
     let on_target = |(idx, target): (usize, &TargetInfo)| {
-        let (table, left_out) = fitted(&trained, idx, width, &Column::ALL);
+        let (table, left_out) = fitted(&trained, idx, width, &Column::of(info));
         let caption = caption(info, &trained, idx, &left_out);
         format!(
             "{} on {}\n{table}\n{caption}",
@@ -78,7 +79,7 @@ fn baseline_table(info: &RunInfo, target_idx: usize, width: usize) -> String {
     }
     let baselines: Vec<&ScoredTrial> = info.baselines.iter().collect();
     // Their numbers are those of other runs.
-    let (table, _) = fitted(&baselines, target_idx, width, &Column::ALL[1..]);
+    let (table, _) = fitted(&baselines, target_idx, width, &Column::of(info)[1..]);
     let gains: Vec<String> = gains(info, target_idx)
         .iter()
         .flat_map(|sentence| wrapped(sentence, width))
@@ -102,6 +103,8 @@ pub fn front_csv(info: &RunInfo) -> Result<String, ReportError> {
         "auc_float",
         "pauc_int8",
         "test_pauc_int8",
+        "accuracy_int8",
+        "test_accuracy_int8",
         "macs",
         "params",
     ]
@@ -131,6 +134,8 @@ pub fn front_csv(info: &RunInfo) -> Result<String, ReportError> {
                 number(figures.auc_float),
                 number(figures.pauc_int8),
                 number(figures.test_pauc_int8),
+                number(figures.accuracy_int8),
+                number(figures.test_accuracy_int8),
                 trial.macs.to_string(),
                 trial.params.to_string(),
             ];
@@ -176,6 +181,8 @@ pub(super) enum Column {
     Space,
     AucInt8,
     AucTest,
+    Accuracy,
+    AccuracyTest,
     AucFloat,
     Pauc,
     Metric(Metric),
@@ -185,12 +192,14 @@ pub(super) enum Column {
 }
 
 impl Column {
-    pub(super) const ALL: [Column; 14] = [
+    const ALL: [Column; 16] = [
         Column::Trial,
         Column::Approach,
         Column::Space,
         Column::AucInt8,
         Column::AucTest,
+        Column::Accuracy,
+        Column::AccuracyTest,
         Column::AucFloat,
         Column::Pauc,
         Column::Metric(Metric::Ram),
@@ -202,8 +211,19 @@ impl Column {
         Column::Params,
     ];
 
+    /// Those of a run: accuracy where the run asks for it.
+    pub(super) fn of(info: &RunInfo) -> Vec<Column> {
+        let is_accuracy =
+            |column: &Column| matches!(column, Column::Accuracy | Column::AccuracyTest);
+        let wanted = info.steered_by().contains(&Objective::Accuracy);
+        let mut columns = Column::ALL.to_vec();
+        columns.retain(|column| wanted || !is_accuracy(column));
+        columns
+    }
+
     /// The columns that a narrow terminal may lose, the most useful first.
-    const OPTIONAL: [Column; 6] = [
+    const OPTIONAL: [Column; 7] = [
+        Column::AccuracyTest,
         Column::Space,
         Column::Metric(Metric::Macs),
         Column::Pauc,
@@ -219,6 +239,8 @@ impl Column {
             Column::Space => "space",
             Column::AucInt8 => "AUC\nint8",
             Column::AucTest => "AUC\ntest",
+            Column::Accuracy => "accuracy\nint8",
+            Column::AccuracyTest => "accuracy\ntest",
             Column::AucFloat => "AUC\nfloat",
             Column::Pauc => "pAUC\nint8",
             Column::Metric(Metric::Ram) => "RAM",
@@ -241,7 +263,7 @@ impl Column {
     }
 
     pub(super) fn cell(self, trial: &ScoredTrial, target_idx: usize) -> String {
-        let auc = |value: Option<f64>| match value {
+        let share = |value: Option<f64>| match value {
             Some(value) if value.is_finite() => format!("{value:.3}"),
             _ => UNKNOWN.to_string(),
         };
@@ -251,14 +273,22 @@ impl Column {
             Column::Space => short(&trial.space),
             Column::AucInt8 => {
                 let half_width = trial.half_width(|figures| figures.auc_int8);
-                sure(auc(trial.figures.auc_int8), half_width)
+                sure(share(trial.figures.auc_int8), half_width)
             }
             Column::AucTest => {
                 let half_width = trial.half_width(|figures| figures.test_auc_int8);
-                sure(auc(trial.figures.test_auc_int8), half_width)
+                sure(share(trial.figures.test_auc_int8), half_width)
             }
-            Column::AucFloat => auc(trial.figures.auc_float),
-            Column::Pauc => auc(trial.figures.pauc_int8),
+            Column::Accuracy => {
+                let half_width = trial.half_width(|figures| figures.accuracy_int8);
+                sure(share(trial.figures.accuracy_int8), half_width)
+            }
+            Column::AccuracyTest => {
+                let half_width = trial.half_width(|figures| figures.test_accuracy_int8);
+                sure(share(trial.figures.test_accuracy_int8), half_width)
+            }
+            Column::AucFloat => share(trial.figures.auc_float),
+            Column::Pauc => share(trial.figures.pauc_int8),
             Column::Metric(Metric::Macs) => Metric::Macs.show(trial.macs as f64),
             Column::Metric(cost) => match trial.cost(target_idx, cost) {
                 Some(quantity) if quantity.value.is_finite() => shown(cost, &quantity),
@@ -390,7 +420,14 @@ pub(super) fn caption(
         lines.push("Synthetic data: the scores say nothing about real machines.".to_string());
     }
     if !members.is_empty() {
-        lines.push("AUC int8 steered the search; AUC test is from clips it never saw.".to_string());
+        let merits: Vec<&str> = info.steered_by().iter().map(|o| o.title()).collect();
+        lines.push(match merits.is_empty() {
+            true => "No score steered the search.".to_string(),
+            false => format!(
+                "{} int8 steered the search; AUC test is from clips it never saw.",
+                merits.join(" and ")
+            ),
+        });
     }
     lines.extend(rescored(members));
     let words: Vec<String> = sources

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::{
-    Merit, Plan, Progress, RunError, Search, Trial,
+    Merit, Objective, Plan, Progress, RunError, Search, Trial,
     details::{evaluation_row, scores_of, write_model},
     mean_merits,
     standing::{front, shares},
@@ -37,7 +37,7 @@ pub(super) struct Book<'a> {
     pub scored: usize,
     rejected: usize,
     pub failed: usize,
-    best_auc_int8: Option<f64>,
+    best: Option<f64>,
     seconds: Vec<f64>,
     pub news: Option<String>,
 }
@@ -64,7 +64,7 @@ impl<'a> Book<'a> {
             scored: 0,
             rejected: 0,
             failed: 0,
-            best_auc_int8: None,
+            best: None,
             seconds: Vec::new(),
             news: None,
         })
@@ -221,10 +221,9 @@ impl<'a> Book<'a> {
 
     fn note_scored(&mut self, number: usize, scores: &Scores) {
         self.scored += 1;
-        if self.best_auc_int8.is_none_or(|best| scores.auc_int8 > best) {
-            self.best_auc_int8 = Some(scores.auc_int8);
-        }
         let search = self.search;
+        let score = Merit::from(scores).score(Objective::leading(search.objectives));
+        self.best = self.best.into_iter().chain(score).reduce(f64::max);
         let trial = &mut self.plan.trials[number];
         let macs = trial.candidate.graph.macs();
         let merit = Merit::from(scores);
@@ -299,7 +298,9 @@ impl<'a> Book<'a> {
             failed: self.failed,
             wanted: self.search.trials,
             in_flight: self.in_flight,
-            best_auc_int8: self.best_auc_int8,
+            best: self
+                .best
+                .map(|best| (Objective::leading(self.search.objectives), best)),
             hypervolumes: self.points.iter().map(volume).collect(),
             seconds_per_trial: (!self.seconds.is_empty()).then_some(mean),
             news: self.news.clone(),

@@ -12,7 +12,6 @@ use crate::{
 /// What is stored of an evaluation besides its headline numbers.
 #[derive(Debug, serde::Serialize, serde::Deserialize)]
 pub struct Details {
-    pub accuracy: Option<f64>,
     pub epochs: usize,
     pub groups: Vec<DetailsGroup>,
     pub notes: Vec<String>,
@@ -47,7 +46,6 @@ pub(super) fn evaluation_row(
         anomalies: group.anomalies,
     };
     let details = Details {
-        accuracy: scores.accuracy,
         epochs: scores.epochs,
         groups: scores.groups.iter().map(group).collect(),
         notes: scores.notes.clone(),
@@ -60,6 +58,8 @@ pub(super) fn evaluation_row(
         pauc_float: Some(scores.pauc_float),
         test_auc_int8: scores.test_auc_int8,
         test_pauc_int8: scores.test_pauc_int8,
+        accuracy_int8: scores.accuracy_int8,
+        test_accuracy_int8: scores.test_accuracy_int8,
         details_json: serde_json::to_string(&details).expect("details have only plain fields"),
         artefacts,
         seconds,
@@ -78,6 +78,8 @@ pub(super) fn scores_of(row: &EvaluationRow) -> Option<Scores> {
     Some(Scores {
         test_auc_int8: row.test_auc_int8,
         test_pauc_int8: row.test_pauc_int8,
+        accuracy_int8: row.accuracy_int8,
+        test_accuracy_int8: row.test_accuracy_int8,
         ..headline
     })
 }

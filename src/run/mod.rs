@@ -104,7 +104,8 @@ pub struct Progress {
     /// Trials to train in all.
     pub wanted: usize,
     pub in_flight: usize,
-    pub best_auc_int8: Option<f64>,
+    /// The best so far of the score that leads.
+    pub best: Option<(Objective, f64)>,
     /// Per target, as a share of the box between the ideal and the reference point.
     pub hypervolumes: Vec<f64>,
     /// Mean training time of this session's trials.

@@ -16,12 +16,16 @@ pub enum Objective {
     Auc,
     /// 1 - partial AUC of the int8 model.
     Pauc,
+    /// The share of clips that the int8 model decides wrongly.
+    Accuracy,
     Cost(Metric),
 }
 
 /// A name that no objective has.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not an objective; choose from auc, pauc, latency, ram, flash, energy, macs")]
+#[error(
+    "`{0}` is not an objective; choose from auc, pauc, accuracy, latency, ram, flash, energy, macs"
+)]
 pub struct UnknownObjective(String);
 
 impl Objective {
@@ -35,6 +39,7 @@ impl Objective {
         match self {
             Objective::Auc => "auc",
             Objective::Pauc => "pauc",
+            Objective::Accuracy => "accuracy",
             Objective::Cost(metric) => metric.name(),
         }
     }
@@ -44,6 +49,7 @@ impl Objective {
         match self {
             Objective::Auc => "one_minus_auc_int8",
             Objective::Pauc => "one_minus_pauc_int8",
+            Objective::Accuracy => "one_minus_accuracy_int8",
             Objective::Cost(metric) => metric.key(),
         }
     }
@@ -51,9 +57,18 @@ impl Objective {
     /// Name and value for readers: `Latency 20.0 ms`.
     pub fn show(self, value: f64) -> String {
         match self {
-            Objective::Auc => format!("1 \u{2212} AUC {value:.2}"),
-            Objective::Pauc => format!("1 \u{2212} pAUC {value:.2}"),
             Objective::Cost(metric) => format!("{} {}", metric.title(), metric.show(value)),
+            score => format!("1 \u{2212} {} {value:.2}", score.title()),
+        }
+    }
+
+    /// The word for it in sentences.
+    pub fn title(self) -> &'static str {
+        match self {
+            Objective::Auc => "AUC",
+            Objective::Pauc => "pAUC",
+            Objective::Accuracy => "Accuracy",
+            Objective::Cost(metric) => metric.title(),
         }
     }
 
@@ -61,12 +76,18 @@ impl Objective {
         matches!(self, Objective::Cost(_))
     }
 
+    /// The score that networks are ranked by where one is asked for: the first of these, or AUC.
+    pub fn leading(objectives: &[Objective]) -> Objective {
+        let mut scores = objectives.iter().filter(|objective| !objective.is_cost());
+        scores.next().copied().unwrap_or(Objective::Auc)
+    }
+
     /// The value to minimise.
     pub fn value(self, merit: Merit, estimate: &Estimate, macs: u64) -> f64 {
         match self {
-            Objective::Auc => 1.0 - merit.auc_int8,
-            Objective::Pauc => 1.0 - merit.pauc_int8,
             Objective::Cost(metric) => metric.value(estimate, macs),
+            // Who decides nothing is right about nothing.
+            score => 1.0 - merit.score(score).unwrap_or(0.0),
         }
     }
 }
@@ -81,7 +102,7 @@ impl FromStr for Objective {
     type Err = UnknownObjective;
     fn from_str(text: &str) -> Result<Self, UnknownObjective> {
         let costs = Metric::ALL.map(Objective::Cost);
-        [Objective::Auc, Objective::Pauc]
+        [Objective::Auc, Objective::Pauc, Objective::Accuracy]
             .into_iter()
             .chain(costs)
             .find(|objective| objective.name() == text)
@@ -92,7 +113,7 @@ impl FromStr for Objective {
 /// Random networks whose largest costs stand in for budgets that were not given.
 const SAMPLE: usize = 1000;
 
-/// Per target, the reference value of each objective: 0.5 for AUC, the budget for a cost, and without a
+/// Per target, the reference value of each objective: 0.5 for AUC and accuracy, the budget for a cost, and without a
 /// budget the largest cost among random networks that fit the target.
 pub fn references(
     spaces: &Spaces,
@@ -117,7 +138,7 @@ pub fn references(
             values.fold(0.0, f64::max)
         };
         let reference = |objective: &Objective| match *objective {
-            Objective::Auc | Objective::Pauc => 0.5,
+            Objective::Auc | Objective::Pauc | Objective::Accuracy => 0.5,
             Objective::Cost(metric) => {
                 match budget.limit(metric).unwrap_or_else(|| largest(metric)) {
                     nothing_fits if nothing_fits <= 0.0 => 1.0,

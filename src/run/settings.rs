@@ -38,7 +38,7 @@ pub struct Settings {
     pub epochs: Option<usize>,
     /// Where candidates are trained: `cpu`, `cpu-bf16`, `wgpu` or `cuda`.
     pub device: String,
-    /// How decision thresholds are taken: `gamma` or `quantile`.
+    /// How decision thresholds are taken, as [`ThresholdRule`] reads it.
     #[serde(default = "gamma")]
     pub threshold: String,
     /// How the scores of a clip's windows become its score, as [`crate::score::Pooling`] reads it.
@@ -271,12 +271,12 @@ mod tests {
         // 16 frames of hop 512 are 15 hops between the first and the last: 0.48 s.
         let short = "a tenth of the clips is hardly longer than 0.48 s, and longer windows are left out: \
                      ds-cnn keeps";
-        let one = format!("{short} 62.2 k of 498 k");
+        let one = format!("{short} 249 k of 1.99 M");
         check(settings(0.48, SPACE), &[("16", "512")], &one);
         let both_hops = [("16", "512"), ("16", "1024"), ("32", "512")];
-        let note = one.replace("0.48", "0.99").replace("62.2", "187");
+        let note = one.replace("0.48", "0.99").replace("249 k", "746 k");
         check(settings(0.992, SPACE), &both_hops, &note);
-        let none = format!("{short} 0 of 498 k").replace("0.48", "0.47");
+        let none = format!("{short} 0 of 1.99 M").replace("0.48", "0.47");
         check(settings(0.47, SPACE), &[], &none);
         // Runs that were begun by the older rule go on by it.
         let older = Settings {
@@ -284,19 +284,22 @@ mod tests {
             ..settings(1.024, SPACE)
         };
         let windows = [("16", "512"), ("16", "1024")];
-        let note = one.replace("0.48", "1.02").replace("62.2", "124");
+        let note = one.replace("0.48", "1.02").replace("249 k", "498 k");
         check(older, &windows, &note);
     }
 
     #[test]
     fn sizes_count_what_can_be_drawn() {
         let small = SPACE.lines().map(|line| match line.split_once(" = ") {
-            Some((name @ ("channels" | "blocks" | "dropout"), _)) => format!("{name} = [0]"),
+            Some((name @ ("channels" | "blocks" | "dropout" | "members"), _)) => {
+                format!("{name} = [0]")
+            }
             _ => line.to_string(),
         });
         let small = small.collect::<Vec<_>>().join("\n");
         let small = small.replace("channels = [0]", "channels = [8]");
         let small = small.replace("blocks = [0]", "blocks = [1]");
+        let small = small.replace("members = [0]", "members = [1]");
         let spaces = settings(0.992, &small).spaces().unwrap();
         let mut rng = crate::units::Rng::new(2, 0);
         let drawn: std::collections::BTreeSet<Vec<u8>> = (0..60_000)

@@ -15,6 +15,7 @@ use crate::{
 pub struct Merit {
     pub auc_int8: f64,
     pub pauc_int8: f64,
+    pub accuracy_int8: Option<f64>,
 }
 
 impl From<&Scores> for Merit {
@@ -22,6 +23,7 @@ impl From<&Scores> for Merit {
         Merit {
             auc_int8: scores.auc_int8,
             pauc_int8: scores.pauc_int8,
+            accuracy_int8: scores.accuracy_int8,
         }
     }
 }
@@ -32,7 +34,18 @@ impl Merit {
         Some(Merit {
             auc_int8: row.auc_int8?,
             pauc_int8: row.pauc_int8?,
+            accuracy_int8: row.accuracy_int8,
         })
+    }
+
+    /// The score of that name; `None` of a cost, and of an accuracy without decisions.
+    pub fn score(&self, objective: Objective) -> Option<f64> {
+        match objective {
+            Objective::Auc => Some(self.auc_int8),
+            Objective::Pauc => Some(self.pauc_int8),
+            Objective::Accuracy => self.accuracy_int8,
+            Objective::Cost(_) => None,
+        }
     }
 
     /// `None` of nothing.
@@ -40,9 +53,11 @@ impl Merit {
         let mean = |figure: fn(&Merit) -> f64| {
             merits.iter().map(figure).sum::<f64>() / merits.len() as f64
         };
+        let decided = merits.iter().all(|merit| merit.accuracy_int8.is_some());
         (!merits.is_empty()).then(|| Merit {
             auc_int8: mean(|merit| merit.auc_int8),
             pauc_int8: mean(|merit| merit.pauc_int8),
+            accuracy_int8: decided.then(|| mean(|merit| merit.accuracy_int8.unwrap_or_default())),
         })
     }
 }
@@ -151,7 +166,7 @@ pub(super) fn known_shares(
     macs: u64,
 ) -> Vec<Option<f64>> {
     let share = |(objective, reference): (&Objective, &f64)| match objective {
-        Objective::Auc | Objective::Pauc => None,
+        Objective::Auc | Objective::Pauc | Objective::Accuracy => None,
         Objective::Cost(metric) => Some(metric.value(estimate, macs) / reference),
     };
     objectives.iter().zip(references).map(share).collect()

@@ -1,6 +1,6 @@
 //! Figures of decisions: a detector at its threshold, and a classifier.
 
-use super::{average_precision, judged_anomalous, judged_normal, statistics::mean};
+use super::{ClipScore, average_precision, judged_anomalous, judged_normal, statistics::mean};
 
 /// Decisions of a detector, counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +22,15 @@ impl Confusion {
             true_negatives: normal.len() - false_positives,
             false_negatives: anomaly.len() - true_positives,
         }
+    }
+
+    /// The same for labelled clips.
+    pub fn of_clips(clips: &[ClipScore], threshold: f64) -> Confusion {
+        let of = |anomaly: bool| -> Vec<f64> {
+            let own = clips.iter().filter(|clip| clip.anomaly == anomaly);
+            own.map(|clip| clip.score).collect()
+        };
+        Confusion::at_threshold(&of(false), &of(true), threshold)
     }
 
     /// The share of right decisions; 0 without clips.

@@ -7,11 +7,15 @@ use super::{gamma::Gamma, quantile};
 /// How the threshold is taken from the scores of normal clips.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ThresholdRule {
-    /// A quantile of the gamma distribution that fits them, as the DCASE baselines do.
+    /// Even odds where labels are learnt, and otherwise the gamma distribution.
     #[default]
+    Usual,
+    /// A quantile of the gamma distribution that fits them, as the DCASE baselines do.
     Gamma,
     /// Their own quantile.
     Quantile,
+    /// Zero, where a classifier of learnt labels holds both for equally likely; others take the gamma distribution.
+    EvenOdds,
 }
 
 /// Both thresholds of one set of scores; `None` where there are none, or too few or too equal ones for a fit.
@@ -23,15 +27,15 @@ pub struct Thresholds {
 
 /// No threshold rule has this name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no threshold rule; there are gamma and quantile")]
+#[error("`{0}` is no threshold rule; there are usual, gamma, quantile and even-odds")]
 pub struct UnknownRule(String);
 
 impl FromStr for ThresholdRule {
     type Err = UnknownRule;
 
     fn from_str(text: &str) -> Result<ThresholdRule, UnknownRule> {
-        [ThresholdRule::Gamma, ThresholdRule::Quantile]
-            .into_iter()
+        let all = [Self::Usual, Self::Gamma, Self::Quantile, Self::EvenOdds];
+        all.into_iter()
             .find(|rule| rule.name() == text)
             .ok_or_else(|| UnknownRule(text.to_string()))
     }
@@ -40,8 +44,21 @@ impl FromStr for ThresholdRule {
 impl ThresholdRule {
     pub fn name(self) -> &'static str {
         match self {
+            ThresholdRule::Usual => "usual",
             ThresholdRule::Gamma => "gamma",
             ThresholdRule::Quantile => "quantile",
+            ThresholdRule::EvenOdds => "even-odds",
+        }
+    }
+
+    /// The rule that decides over a network, given whether it is a classifier that learnt the labels.
+    pub fn resolved(self, labels_are_learnt: bool) -> ThresholdRule {
+        match (self, labels_are_learnt) {
+            (ThresholdRule::Usual, true) => ThresholdRule::EvenOdds,
+            (ThresholdRule::Usual, false) | (ThresholdRule::EvenOdds, false) => {
+                ThresholdRule::Gamma
+            }
+            (rule, _) => rule,
         }
     }
 }
@@ -55,12 +72,12 @@ impl Thresholds {
         }
     }
 
-    /// The threshold by a rule, and the rule that gave it: the quantile stands in where nothing fits.
+    /// The threshold by a resolved rule, and the rule that gave it: the quantile stands in where nothing fits.
     pub fn choose(&self, rule: ThresholdRule) -> Option<(ThresholdRule, f64)> {
-        let gamma = self.gamma.filter(|_| rule == ThresholdRule::Gamma);
-        match gamma {
-            Some(threshold) => Some((ThresholdRule::Gamma, threshold)),
-            None => Some((ThresholdRule::Quantile, self.quantile?)),
+        match (rule, self.gamma) {
+            (ThresholdRule::EvenOdds, _) => Some((rule, 0.0)),
+            (ThresholdRule::Gamma, Some(threshold)) => Some((rule, threshold)),
+            _ => Some((ThresholdRule::Quantile, self.quantile?)),
         }
     }
 }

@@ -7,7 +7,7 @@ mod keras_mobilenet_v2;
 mod mfcc_mlp;
 mod mobilenet_v2;
 
-use super::Values;
+use super::{MEMBERS, Values};
 use crate::graph::{Graph, Shape};
 
 /// A family of networks.
@@ -68,6 +68,7 @@ const FRAMES: AxisRule = whole("frames", 1, 512);
 const FRAME_STRIDE: AxisRule = whole("frame_stride", 1, 512);
 const KERNEL: AxisRule = whole("kernel", 1, 9);
 const DROPOUT: AxisRule = real("dropout", 0.0, 0.9);
+const MEMBERS_RULE: AxisRule = whole(MEMBERS, 1, 9);
 
 impl AxisRule {
     /// What is wrong with these values; `None` where nothing is.
@@ -132,6 +133,11 @@ impl Family {
             Family::MfccMlp => mfcc_mlp::AXES,
             Family::KerasMobilenetV2 => keras_mobilenet_v2::AXES,
         }
+    }
+
+    /// The axis of ensembles, which a space of classifiers may give.
+    pub fn members(self) -> Option<AxisRule> {
+        (!self.is_autoencoder()).then_some(MEMBERS_RULE)
     }
 
     /// The network for an input window of `frames x bands x 1`.

@@ -178,8 +178,10 @@ pub fn parse(path: &str, text: &str) -> Result<SearchSpace, SpaceError> {
         let names: Vec<&str> = family.axes().iter().map(|rule| rule.name).collect();
         names.join(", ")
     };
+    let optional = family.members();
+    let optional = optional.filter(|rule| given.contains_key(rule.name));
     let mut axes = Vec::new();
-    for rule in family.axes() {
+    for rule in family.axes().iter().chain(&optional) {
         let mut values = given
             .remove(rule.name)
             .ok_or_else(|| SpaceError::MissingAxis {
@@ -267,6 +269,7 @@ mod tests {
         check("n_fft = [1024", "n_fft = [1000", "powers of two");
         check("0.5, 0.75", "nan, 0.75", "axis `shrink`");
         check("frames = [2,", "frames = [2.5,", "whole");
+        check("[axes]", "[axes]\nmembers = [1, 3]", "no axis `members`");
         check("epochs = 15", "epochs = 0", "training");
         check(
             "[training]",

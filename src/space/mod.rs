@@ -44,6 +44,15 @@ pub struct Candidate {
     pub task: Task,
     /// Where an NPU reads weights from; as the target says where the space has no such axis.
     pub weights_in: Option<WeightMemory>,
+    /// Where `graph` is several networks side by side: what they are.
+    pub ensemble: Option<Ensemble>,
+}
+
+/// Networks of one shape that are trained each by itself, and whose outputs are averaged.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ensemble {
+    pub member: Graph,
+    pub members: usize,
 }
 
 /// Where the weights of an NPU lie while it computes.
@@ -68,6 +77,14 @@ impl WeightMemory {
 }
 
 impl Candidate {
+    /// What is trained, and how often.
+    pub fn members(&self) -> (&Graph, usize) {
+        match &self.ensemble {
+            None => (&self.graph, 1),
+            Some(ensemble) => (&ensemble.member, ensemble.members),
+        }
+    }
+
     /// Equal for candidates that cost the same everywhere: the same front end and network in the same memory.
     pub fn key(&self) -> String {
         let memory = self.weights_in.map_or("", WeightMemory::name);
@@ -102,6 +119,8 @@ pub struct Axis {
 
 /// The axis that says where weights lie; its values are places in [`WeightMemory::ALL`].
 const WEIGHTS_IN: &str = "weights_in";
+/// The axis that says how many networks share a decision; a classifier's space may leave it out.
+const MEMBERS: &str = "members";
 /// The axes that say how long a window is.
 const FRAMES: &str = "frames";
 const HOP_LENGTH: &str = "hop_length";
@@ -242,7 +261,15 @@ impl SearchSpace {
         };
         let front_end = self.front_end(&values);
         let input = Shape::new(front_end.frames, front_end.spec.bands(), 1);
-        let graph = self.family.build(&values, input, classes);
+        let member = self.family.build(&values, input, classes);
+        let members = self.axis(MEMBERS).map_or(1, |_| values.count(MEMBERS));
+        let (graph, ensemble) = match members {
+            1 => (member, None),
+            _ => (
+                member.side_by_side(members),
+                Some(Ensemble { member, members }),
+            ),
+        };
         let task = match self.family.is_autoencoder() {
             true => Task::Reconstruct,
             false => Task::Classify { classes },
@@ -253,6 +280,7 @@ impl SearchSpace {
             graph,
             task,
             weights_in: weights_in.map(|_| WeightMemory::ALL[values.count(WEIGHTS_IN)]),
+            ensemble,
         }
     }
 

@@ -14,7 +14,8 @@ pub struct Training {
     pub windows_per_epoch: usize,
     /// Multiply-accumulates of the forward passes of an epoch at most: large networks see fewer windows.
     pub macs_per_epoch: f64,
-    /// Epochs without improvement on held-out clips before training stops.
+    /// Epochs without improvement on held-out clips before training stops, and the best epoch's weights are kept; with
+    /// 0 it goes on to the end and keeps the last ones.
     #[serde(default = "usual_patience")]
     pub patience: usize,
     #[serde(default)]
@@ -49,14 +50,12 @@ impl Training {
         let positive = |value: f64| value > 0.0;
         if self.epochs == 0
             || self.windows_per_epoch == 0
-            || self.patience == 0
             || !positive(self.macs_per_epoch)
             || self.batch_size < 2
             || !positive(f64::from(self.learning_rate))
         {
             return Some(
-                "needs at least one epoch of one window, a patience of one epoch, positive macs_per_epoch, \
-                 a batch of two and a positive learning rate"
+                "needs at least one epoch of one window, positive macs_per_epoch, a batch of two and a positive learning rate"
                     .to_string(),
             );
         }

@@ -549,9 +549,11 @@ fn insert_evaluation(
     transaction
         .prepare_cached(
             "INSERT INTO evaluations (key, auc_int8, pauc_int8, auc_float, pauc_float,
-                test_auc_int8, test_pauc_int8, details_json, artefacts, seconds, created_utc)
+                test_auc_int8, test_pauc_int8, accuracy_int8, test_accuracy_int8, details_json,
+                artefacts, seconds, created_utc)
              VALUES (:key, :auc_int8, :pauc_int8, :auc_float, :pauc_float,
-                :test_auc_int8, :test_pauc_int8, :details_json, :artefacts, :seconds, :created_utc)
+                :test_auc_int8, :test_pauc_int8, :accuracy_int8, :test_accuracy_int8, :details_json,
+                :artefacts, :seconds, :created_utc)
              ON CONFLICT (key) DO NOTHING",
         )?
         .execute(named_params! {
@@ -562,6 +564,8 @@ fn insert_evaluation(
             ":pauc_float": evaluation.pauc_float,
             ":test_auc_int8": evaluation.test_auc_int8,
             ":test_pauc_int8": evaluation.test_pauc_int8,
+            ":accuracy_int8": evaluation.accuracy_int8,
+            ":test_accuracy_int8": evaluation.test_accuracy_int8,
             ":details_json": evaluation.details_json,
             ":artefacts": evaluation.artefacts,
             ":seconds": evaluation.seconds,

@@ -152,6 +152,8 @@ pub struct EvaluationRow {
     pub pauc_float: Option<f64>,
     pub test_auc_int8: Option<f64>,
     pub test_pauc_int8: Option<f64>,
+    pub accuracy_int8: Option<f64>,
+    pub test_accuracy_int8: Option<f64>,
     pub details_json: String,
     /// Folder of the trained network, relative to the folder of the store.
     pub artefacts: Option<String>,
@@ -339,8 +341,8 @@ impl MeasurementRow {
 
 impl EvaluationRow {
     pub(super) const COLUMNS: &str = "evaluations.key, auc_int8, pauc_int8, auc_float, pauc_float,
-        test_auc_int8, test_pauc_int8, details_json, artefacts, evaluations.seconds,
-        evaluations.created_utc";
+        test_auc_int8, test_pauc_int8, accuracy_int8, test_accuracy_int8, details_json, artefacts,
+        evaluations.seconds, evaluations.created_utc";
 
     pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<EvaluationRow> {
         Ok(EvaluationRow {
@@ -351,10 +353,12 @@ impl EvaluationRow {
             pauc_float: row.get(4)?,
             test_auc_int8: row.get(5)?,
             test_pauc_int8: row.get(6)?,
-            details_json: row.get(7)?,
-            artefacts: row.get(8)?,
-            seconds: row.get(9)?,
-            created_utc: row.get(10)?,
+            accuracy_int8: row.get(7)?,
+            test_accuracy_int8: row.get(8)?,
+            details_json: row.get(9)?,
+            artefacts: row.get(10)?,
+            seconds: row.get(11)?,
+            created_utc: row.get(12)?,
         })
     }
 }

@@ -32,6 +32,8 @@ fn evaluation(key: &str) -> EvaluationRow {
         pauc_float: None,
         test_auc_int8: Some(0.88),
         test_pauc_int8: Some(f64::INFINITY),
+        accuracy_int8: Some(0.8),
+        test_accuracy_int8: None,
         details_json: "{}".to_string(),
         artefacts: Some("a/evaluations/e1".to_string()),
         seconds: 2.5,

@@ -526,6 +526,7 @@ fn autoencoder() -> Candidate {
         graph: b.finish(x),
         task: Task::Reconstruct,
         weights_in: None,
+        ensemble: None,
     }
 }
 
@@ -553,6 +554,7 @@ fn convolutional_autoencoder() -> Candidate {
         graph: b.finish(x),
         task: Task::Reconstruct,
         weights_in: None,
+        ensemble: None,
     }
 }
 

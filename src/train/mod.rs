@@ -40,7 +40,8 @@ pub struct TrainOptions {
     pub learning_rate: f32,
     /// Windows drawn per epoch at most; fewer where the data has fewer.
     pub windows_per_epoch: usize,
-    /// Epochs without improvement on held-out normal clips before training stops.
+    /// Epochs without improvement on held-out clips before training stops; with 0 it goes on, and the last epoch's
+    /// weights are kept.
     pub patience: usize,
     pub recipe: Recipe,
     pub backend: Backend,
@@ -138,7 +139,7 @@ impl<'a> Lessons<'a> {
 /// A trained network.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Trained {
-    /// Batch norm folded; the best epoch's weights by validation loss.
+    /// Batch norm folded; the best epoch's weights by validation loss, or the last one's.
     pub weights: Weights,
     /// Training and validation loss per epoch.
     pub history: Vec<[f32; 2]>,
@@ -248,13 +249,15 @@ pub fn train(
             });
         }
         history.push([training, judged]);
+        let stops_early = options.patience > 0;
         match &best {
-            Some((_, loss, _)) if judged >= *loss => {}
+            Some((_, loss, _)) if stops_early && judged >= *loss => {}
             _ => best = Some((epoch, judged, weights)),
         }
-        if best
-            .as_ref()
-            .is_some_and(|(at, ..)| epoch - at >= options.patience.max(1))
+        if stops_early
+            && best
+                .as_ref()
+                .is_some_and(|(at, ..)| epoch - at >= options.patience)
         {
             break;
         }

@@ -176,6 +176,8 @@ pub enum Threshold {
     Gamma(f32),
     /// A quantile of those scores.
     Quantile(f32),
+    /// Zero, where a classifier holds both classes for equally likely.
+    EvenOdds,
 }
 
 /// Why bytes are not a model that this build can run.
@@ -608,6 +610,7 @@ impl Decision {
             Threshold::None => (0, 0.0),
             Threshold::Gamma(threshold) => (1, threshold),
             Threshold::Quantile(threshold) => (2, threshold),
+            Threshold::EvenOdds => (3, 0.0),
         };
         to_bytes([task, self.windows, rule, threshold.to_bits()])
     }
@@ -632,6 +635,7 @@ impl Decision {
                 0 => Threshold::None,
                 1 => Threshold::Gamma(threshold),
                 2 => Threshold::Quantile(threshold),
+                3 => Threshold::EvenOdds,
                 _ => return Err(BlobError::Decision("its threshold is of an unknown kind")),
             },
         })

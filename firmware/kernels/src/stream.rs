@@ -213,6 +213,7 @@ impl Decision {
         match self.threshold {
             Threshold::None => None,
             Threshold::Gamma(threshold) | Threshold::Quantile(threshold) => Some(score > threshold),
+            Threshold::EvenOdds => Some(score > 0.0),
         }
     }
 }

@@ -26,7 +26,7 @@ const WIDTH: f64 = 1600.0;
 /// A store may name many targets; a figure shows the first ones.
 const MAX_TARGETS: usize = 8;
 
-/// The Pareto figure: per target a block with AUC against every cost.
+/// The Pareto figure: per target a block with a score against every cost.
 pub fn pareto_svg(info: &RunInfo) -> Result<String, ReportError> {
     svg(pareto::size(info), |canvas| pareto::draw(canvas, info))
 }

@@ -1,4 +1,4 @@
-//! The Pareto figure: per target a block with AUC against every cost.
+//! The Pareto figure: per target a block with a score against every cost.
 
 use plotters::{prelude::DrawingBackend, style::RGBColor};
 
@@ -140,7 +140,8 @@ fn draw_panel<DB: DrawingBackend>(
     canvas.text(&words, below, x_title.bold())?;
     if leftmost {
         let at = [cell.left + 22.0, middle[1]];
-        canvas.text("AUC of the int8 network", at, title.bold().upwards())?;
+        let words = format!("{} of the int8 network", panel.merit.title());
+        canvas.text(&words, at, title.bold().upwards())?;
     }
     draw_rejected(canvas, panel, &plot)?;
     if panel.points.is_empty() {
@@ -153,7 +154,7 @@ fn draw_panel<DB: DrawingBackend>(
     draw_staircase(canvas, panel, &plot)?;
     let bands = draw_bands(canvas, panel, &plot)?;
     for point in &panel.points {
-        let at = plot.at([point.cost, point.auc]);
+        let at = plot.at([point.cost, point.score]);
         draw_marker(canvas, point.task, point.prominent, at)?;
     }
     draw_landmarks(canvas, panel, &plot)?;
@@ -230,17 +231,17 @@ fn draw_bands<DB: DrawingBackend>(
     let mut bands = Vec::new();
     for point in panel.points.iter().filter(|point| point.prominent) {
         let color = task_color(point.task);
-        if point.auc_half_width > 0.0 {
-            let top = (point.auc + point.auc_half_width).min(1.0);
+        if point.half_width > 0.0 {
+            let top = (point.score + point.half_width).min(1.0);
             let [x, top] = plot.at([point.cost, top]);
-            let [_, bottom] = plot.at([point.cost, point.auc - point.auc_half_width]);
+            let [_, bottom] = plot.at([point.cost, point.score - point.half_width]);
             canvas.line(&[[x, top], [x, bottom]], color, 1.8)?;
             for y in [top, bottom] {
                 canvas.line(&[[x - 4.0, y], [x + 4.0, y]], color, 1.8)?;
             }
         }
-        let [left, y] = plot.at([point.low, point.auc]);
-        let [right, _] = plot.at([point.high, point.auc]);
+        let [left, y] = plot.at([point.low, point.score]);
+        let [right, _] = plot.at([point.high, point.score]);
         if right - left < 1.0 {
             continue;
         }
@@ -285,7 +286,7 @@ fn draw_landmarks<DB: DrawingBackend>(
     plot: &Plot,
 ) -> Result<(), ReportError> {
     for landmark in &panel.landmarks {
-        let [x, y] = plot.at([landmark.cost, landmark.auc]);
+        let [x, y] = plot.at([landmark.cost, landmark.score]);
         canvas.diamond([x, y], MARKER_RADIUS + 1.0, Paint::solid(GREEN))?;
         let lettering = Lettering::plain(LABEL, GREEN).bold();
         let width = text_width(&landmark.name, lettering);
@@ -310,14 +311,14 @@ fn draw_labels<DB: DrawingBackend>(
         .iter()
         .filter(|point| point.prominent)
         .collect();
-    members.sort_by(|a, b| b.auc.total_cmp(&a.auc));
+    members.sort_by(|a, b| b.score.total_cmp(&a.score));
     let lettering = Lettering::plain(LABEL, INK).bold().middle();
     // Markers on the same spot share a label.
     let mut spots: Vec<([f64; 2], Vec<&str>)> = Vec::new();
     // How likely the least likely one of a spot fits.
     let mut fits: Vec<Option<f64>> = Vec::new();
     for member in members {
-        let [x, y] = plot.at([member.cost, member.auc]);
+        let [x, y] = plot.at([member.cost, member.score]);
         let near = |spot: &([f64; 2], Vec<&str>)| (spot.0[0] - x).hypot(spot.0[1] - y) < 3.0;
         match spots.iter().position(near) {
             Some(idx) => {
@@ -351,7 +352,7 @@ fn draw_labels<DB: DrawingBackend>(
         .collect();
     let others = panel.points.iter().filter(|point| !point.prominent);
     obstacles.extend(others.map(|point| {
-        let [x, y] = plot.at([point.cost, point.auc]);
+        let [x, y] = plot.at([point.cost, point.score]);
         Rect::around(x, y, 6.0, 6.0)
     }));
     let corners = stair_corners(panel, plot);
@@ -442,7 +443,8 @@ fn draw_legend<DB: DrawingBackend>(
         [sign + 16.0, y - 6.0],
     ];
     canvas.line(&stairs, STAIRS, 1.6)?;
-    canvas.text("best AUC within a cost", [text, y], lettering)?;
+    let merit = info.merit().title();
+    canvas.text(&format!("best {merit} within a cost"), [text, y], lettering)?;
     y += 28.0;
     let ends = [sign - 14.0, sign + 14.0];
     canvas.line(&[[ends[0], y], [ends[1], y]], BLUE, 1.8)?;
@@ -478,7 +480,7 @@ fn draw_legend<DB: DrawingBackend>(
     y += 10.0;
     let mut lines = vec![
         "Better is up and to the left.".to_string(),
-        "AUC is that of the clips that steer the search.".to_string(),
+        format!("{merit} is that of the clips that steer the search."),
     ];
     if info
         .front(target_idx)

@@ -98,6 +98,8 @@ pub struct FrontMember {
     pub auc_float: Option<f64>,
     pub test_auc_int8: Option<f64>,
     pub test_pauc_int8: Option<f64>,
+    pub accuracy_int8: Option<f64>,
+    pub test_accuracy_int8: Option<f64>,
     /// Where the trial was trained again: then the figures above are means over the further trainings.
     pub rescored: Option<RescoredView>,
     pub macs: u64,
@@ -163,6 +165,8 @@ impl FrontDocument {
                 auc_float: trial.figures.auc_float,
                 test_auc_int8: trial.figures.test_auc_int8,
                 test_pauc_int8: trial.figures.test_pauc_int8,
+                accuracy_int8: trial.figures.accuracy_int8,
+                test_accuracy_int8: trial.figures.test_accuracy_int8,
                 rescored: trial.seeds.as_ref().map(RescoredView::from),
                 macs: trial.macs,
                 params: trial.params,

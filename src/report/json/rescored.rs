@@ -18,6 +18,8 @@ pub struct RescoredView {
     pub auc_float: Option<IntervalView>,
     pub test_auc_int8: Option<IntervalView>,
     pub test_pauc_int8: Option<IntervalView>,
+    pub accuracy_int8: Option<IntervalView>,
+    pub test_accuracy_int8: Option<IntervalView>,
     pub trainings: Vec<TrainingView>,
 }
 
@@ -55,6 +57,8 @@ impl From<&Seeds> for RescoredView {
             auc_float: interval(|figures| figures.auc_float),
             test_auc_int8: interval(|figures| figures.test_auc_int8),
             test_pauc_int8: interval(|figures| figures.test_pauc_int8),
+            accuracy_int8: interval(|figures| figures.accuracy_int8),
+            test_accuracy_int8: interval(|figures| figures.test_accuracy_int8),
             trainings: seeds.each.iter().map(training).collect(),
         }
     }

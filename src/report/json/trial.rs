@@ -54,6 +54,8 @@ pub struct FiguresView {
     pub auc_float: Option<f64>,
     pub test_auc_int8: Option<f64>,
     pub test_pauc_int8: Option<f64>,
+    pub accuracy_int8: Option<f64>,
+    pub test_accuracy_int8: Option<f64>,
 }
 
 /// From sound to the windows that the network sees.
@@ -117,6 +119,8 @@ impl From<&Figures> for FiguresView {
             auc_float: figures.auc_float,
             test_auc_int8: figures.test_auc_int8,
             test_pauc_int8: figures.test_pauc_int8,
+            accuracy_int8: figures.accuracy_int8,
+            test_accuracy_int8: figures.test_accuracy_int8,
         }
     }
 }
