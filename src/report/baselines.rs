@@ -75,11 +75,8 @@ pub(super) fn is_published(settings: &Settings) -> bool {
 /// A sentence per baseline: the fastest member of the front that is at least as good, and how much cheaper it is.
 pub fn gains(info: &RunInfo, target_idx: usize) -> Vec<String> {
     let merit = info.merit();
-    let (article, word) = match merit {
-        Objective::Pauc => ("a", "pAUC"),
-        Objective::Accuracy => ("an", "accuracy"),
-        _ => ("an", "AUC"),
-    };
+    let word = merit.title();
+    let article = if merit == Objective::Pauc { "a" } else { "an" };
     let sentence = |baseline: &ScoredTrial| {
         let theirs = baseline.figures.of(merit)?;
         let latency = |trial: &ScoredTrial| {

@@ -355,12 +355,14 @@ fn further_seeds(rescored: &RescoredView) -> String {
         auc.map_or("failed".to_string(), |auc| format!("{auc:.4}"))
     });
     format!(
-        "{} further seeds: AUC int8 {}, AUC float {}; untouched clips: AUC int8 {} (means ± half of their 95 % interval)\n  \
-         AUC int8 of each: {}\n",
+        "{} further seeds: AUC int8 {}, accuracy int8 {}, AUC float {}; untouched clips: AUC int8 {}, accuracy int8 {} \
+         (means ± half of their 95 % interval)\n  AUC int8 of each: {}\n",
         rescored.trainings.len(),
         show(rescored.auc_int8),
+        show(rescored.accuracy_int8),
         show(rescored.auc_float),
         show(rescored.test_auc_int8),
+        show(rescored.test_accuracy_int8),
         each.collect::<Vec<String>>().join(", ")
     )
 }

@@ -282,6 +282,13 @@ impl RunInfo {
     }
 }
 
+/// With a capital at its beginning.
+fn capitalised(sentence: &str) -> String {
+    let mut characters = sentence.chars();
+    let first = characters.next().into_iter().flat_map(char::to_uppercase);
+    first.chain(characters).collect()
+}
+
 impl fmt::Display for TrialCounts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let TrialCounts {

@@ -7,8 +7,8 @@ use comfy_table::{
 };
 
 use super::{
-    ReportError, RunInfo, ScoredTrial, TargetInfo, approach, baselines::gains, draw::wrapped,
-    measured::MeasuredTable, ranks::Ranks,
+    ReportError, RunInfo, ScoredTrial, TargetInfo, approach, baselines::gains, capitalised,
+    draw::wrapped, measured::MeasuredTable, ranks::Ranks,
 };
 use crate::{
     run::Objective,
@@ -423,10 +423,10 @@ pub(super) fn caption(
         let merits: Vec<&str> = info.steered_by().iter().map(|o| o.title()).collect();
         lines.push(match merits.is_empty() {
             true => "No score steered the search.".to_string(),
-            false => format!(
-                "{} int8 steered the search; AUC test is from clips it never saw.",
+            false => capitalised(&format!(
+                "{} int8 steered the search; test columns are from clips it never saw.",
                 merits.join(" and ")
-            ),
+            )),
         });
     }
     lines.extend(rescored(members));
@@ -503,7 +503,7 @@ trial  approach    space     AUC    AUC   pAUC       RAM     flash   latency    
 ────────────────────────────────────────────────────────────────────────────────────────────
     4  classifier  ds-cnn  0.875  0.900  0.625  64.0 KiB  87.9 KiB  40.0 ms*  1.50 M  52.0 k
 Synthetic data: the scores say nothing about real machines.
-AUC int8 steered the search; AUC test is from clips it never saw.
+AUC int8 steered the search; test columns are from clips it never saw.
 Costs: estimated, * measured.
 too few clips
 ";

@@ -67,7 +67,7 @@ impl Objective {
         match self {
             Objective::Auc => "AUC",
             Objective::Pauc => "pAUC",
-            Objective::Accuracy => "Accuracy",
+            Objective::Accuracy => "accuracy",
             Objective::Cost(metric) => metric.title(),
         }
     }

@@ -122,7 +122,9 @@ pub fn write_examined(
         let draw_png = png(examined::SIZE, |canvas| {
             examined::draw(canvas, heading, split)
         })?;
-        let stem = format!("evaluation-{}", split.split.replace(' ', "-"));
+        let words = split.split.split(|c: char| !c.is_alphanumeric());
+        let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
+        let stem = format!("evaluation-{}", words.join("-"));
         let names = [format!("{stem}.svg"), format!("{stem}.png")];
         let files = vec![
             (names[0].as_str(), draw_svg.into_bytes()),

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     report::{
-        Metric, ReportError, RunInfo, TargetInfo,
+        Metric, ReportError, RunInfo, TargetInfo, capitalised,
         figure::{Anchor, Panel, Point, Rect, place_labels, tick_label},
     },
     space::Task,
@@ -140,7 +140,7 @@ fn draw_panel<DB: DrawingBackend>(
     canvas.text(&words, below, x_title.bold())?;
     if leftmost {
         let at = [cell.left + 22.0, middle[1]];
-        let words = format!("{} of the int8 network", panel.merit.title());
+        let words = capitalised(&format!("{} of the int8 network", panel.merit.title()));
         canvas.text(&words, at, title.bold().upwards())?;
     }
     draw_rejected(canvas, panel, &plot)?;
@@ -480,7 +480,9 @@ fn draw_legend<DB: DrawingBackend>(
     y += 10.0;
     let mut lines = vec![
         "Better is up and to the left.".to_string(),
-        format!("{merit} is that of the clips that steer the search."),
+        capitalised(&format!(
+            "{merit} is that of the clips that steer the search."
+        )),
     ];
     if info
         .front(target_idx)
