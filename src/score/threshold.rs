@@ -81,3 +81,32 @@ impl Thresholds {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rules_decide_as_they_say() {
+        let fitted = Thresholds {
+            gamma: Some(3.0),
+            quantile: Some(2.0),
+        };
+        let unfit = Thresholds {
+            gamma: None,
+            ..fitted
+        };
+        let check = |text: &str, labels_are_learnt: bool, thresholds: Thresholds, expected| {
+            let rule: ThresholdRule = text.parse().unwrap();
+            let (chosen, threshold) = thresholds.choose(rule.resolved(labels_are_learnt)).unwrap();
+            assert_eq!((chosen.name(), threshold), expected, "{text}");
+        };
+        check("usual", true, fitted, ("even-odds", 0.0));
+        check("usual", false, fitted, ("gamma", 3.0));
+        check("usual", false, unfit, ("quantile", 2.0));
+        check("gamma", true, fitted, ("gamma", 3.0));
+        check("quantile", true, fitted, ("quantile", 2.0));
+        check("even-odds", false, fitted, ("gamma", 3.0));
+        assert!("even".parse::<ThresholdRule>().is_err());
+    }
+}

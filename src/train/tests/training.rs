@@ -119,6 +119,39 @@ fn training_lowers_the_loss() {
     }
 }
 
+/// Held-out clips of wrong classes are told the worse the more is learnt.
+#[test]
+fn patience_keeps_the_best_epoch_and_none_the_last() {
+    let (clips, task) = (toy(30, 1), Task::Classify { classes: 3 });
+    let windows = |shift: u32| {
+        let classes = (0..30).map(|clip| (clip + shift) % 3).collect();
+        Windows::new(clips.iter().collect(), classes, 4, 1)
+    };
+    let (right, wrong) = (windows(0), windows(1));
+    let trained = |patience| {
+        let options = TrainOptions {
+            epochs: 4,
+            patience,
+            ..options()
+        };
+        let lessons = Lessons::new(&right, &wrong);
+        train(
+            &toy_graph(task),
+            task,
+            &lessons,
+            &options,
+            1,
+            &AtomicBool::new(false),
+        )
+        .unwrap()
+    };
+    let (patient, impatient, heedless) = (trained(9), trained(1), trained(0));
+    assert_eq!(impatient.history.len(), 2);
+    assert_eq!(impatient.weights, patient.weights);
+    assert_eq!(heedless.history, patient.history);
+    assert_ne!(heedless.weights, patient.weights);
+}
+
 #[test]
 fn the_best_epoch_is_kept() {
     let task = Task::Reconstruct;
