@@ -282,8 +282,12 @@ impl RunInfo {
     }
 }
 
-/// With a capital at its beginning.
+/// With a capital at its beginning, unless the first word has capitals of its own: pAUC.
 fn capitalised(sentence: &str) -> String {
+    let first_word = sentence.split(' ').next().unwrap_or_default();
+    if first_word.chars().any(char::is_uppercase) {
+        return sentence.to_string();
+    }
     let mut characters = sentence.chars();
     let first = characters.next().into_iter().flat_map(char::to_uppercase);
     first.chain(characters).collect()

@@ -7,8 +7,8 @@ use comfy_table::{
 };
 
 use super::{
-    ReportError, RunInfo, ScoredTrial, TargetInfo, approach, baselines::gains, capitalised,
-    draw::wrapped, measured::MeasuredTable, ranks::Ranks,
+    Figures, ReportError, RunInfo, ScoredTrial, TargetInfo, approach, baselines::gains,
+    capitalised, draw::wrapped, measured::MeasuredTable, ranks::Ranks,
 };
 use crate::{
     run::Objective,
@@ -267,26 +267,17 @@ impl Column {
             Some(value) if value.is_finite() => format!("{value:.3}"),
             _ => UNKNOWN.to_string(),
         };
+        let mean = |figure: fn(&Figures) -> Option<f64>| {
+            sure(share(figure(&trial.figures)), trial.half_width(figure))
+        };
         match self {
             Column::Trial => trial.trial.to_string(),
             Column::Approach => approach(trial.task).to_string(),
             Column::Space => short(&trial.space),
-            Column::AucInt8 => {
-                let half_width = trial.half_width(|figures| figures.auc_int8);
-                sure(share(trial.figures.auc_int8), half_width)
-            }
-            Column::AucTest => {
-                let half_width = trial.half_width(|figures| figures.test_auc_int8);
-                sure(share(trial.figures.test_auc_int8), half_width)
-            }
-            Column::Accuracy => {
-                let half_width = trial.half_width(|figures| figures.accuracy_int8);
-                sure(share(trial.figures.accuracy_int8), half_width)
-            }
-            Column::AccuracyTest => {
-                let half_width = trial.half_width(|figures| figures.test_accuracy_int8);
-                sure(share(trial.figures.test_accuracy_int8), half_width)
-            }
+            Column::AucInt8 => mean(|figures| figures.auc_int8),
+            Column::AucTest => mean(|figures| figures.test_auc_int8),
+            Column::Accuracy => mean(|figures| figures.accuracy_int8),
+            Column::AccuracyTest => mean(|figures| figures.test_accuracy_int8),
             Column::AucFloat => share(trial.figures.auc_float),
             Column::Pauc => share(trial.figures.pauc_int8),
             Column::Metric(Metric::Macs) => Metric::Macs.show(trial.macs as f64),

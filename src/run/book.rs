@@ -222,11 +222,11 @@ impl<'a> Book<'a> {
     fn note_scored(&mut self, number: usize, scores: &Scores) {
         self.scored += 1;
         let search = self.search;
-        let score = Merit::from(scores).score(Objective::leading(search.objectives));
+        let merit = Merit::from(scores);
+        let score = merit.score(Objective::leading(search.objectives));
         self.best = self.best.into_iter().chain(score).reduce(f64::max);
         let trial = &mut self.plan.trials[number];
         let macs = trial.candidate.graph.macs();
-        let merit = Merit::from(scores);
         let mean = self.rescored.get(&(number as i64)).copied();
         let mut steering = None;
         let on_targets = trial.estimates.iter().zip(search.references);
