@@ -61,6 +61,7 @@ pub struct Landmark {
 impl Panel {
     /// The panel of one cost on the run's target number `target_idx`.
     pub fn new(info: &RunInfo, target_idx: usize, cost: Metric) -> Panel {
+        let merit = info.merit();
         let target = info.targets.get(target_idx);
         let limit = target
             .and_then(|target| target.budget.limit(cost))
@@ -69,7 +70,7 @@ impl Panel {
         let mut sources = BTreeSet::new();
         for trial in &info.scored {
             let quantity = trial.cost(target_idx, cost);
-            let (Some(score), Some(quantity)) = (trial.figures.of(info.merit()), quantity) else {
+            let (Some(score), Some(quantity)) = (trial.figures.of(merit), quantity) else {
                 continue;
             };
             if !score.is_finite() || !shown(quantity.value) {
@@ -86,7 +87,7 @@ impl Panel {
                 high: within(quantity.high, quantity.value).max(quantity.value),
                 fits: limit.and_then(|limit| uncertain_fit(&quantity, limit)),
                 half_width: trial
-                    .half_width(|figures| figures.of(info.merit()))
+                    .half_width(|figures| figures.of(merit))
                     .filter(|half_width| half_width.is_finite())
                     .unwrap_or(0.0),
                 label: match info.published {
@@ -115,7 +116,7 @@ impl Panel {
                 name: baseline.space.clone(),
                 score: baseline
                     .figures
-                    .of(info.merit())
+                    .of(merit)
                     .filter(|score| score.is_finite())?,
                 cost: baseline.cost(target_idx, cost)?.value,
             })
@@ -143,7 +144,7 @@ impl Panel {
             over.into_iter().partition(|value| x.contains(*value));
         let steps = points.iter().filter(|point| point.prominent);
         Panel {
-            merit: info.merit(),
+            merit,
             cost,
             staircase: staircase(steps.map(|point| [point.cost, point.score]).collect()),
             x,
@@ -183,7 +184,7 @@ pub struct Axis {
 }
 
 impl Axis {
-    /// An axis for AUC: as narrow as the values allow, at least 0.1 high, nearly never outside 0 to 1.
+    /// An axis for a score: as narrow as the values allow, at least 0.1 high, nearly never outside 0 to 1.
     pub fn fit_share(values: impl Iterator<Item = f64>) -> Axis {
         let Some((low, high)) = range(values) else {
             return Axis::linear(0.5, 1.0);
