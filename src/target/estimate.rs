@@ -511,9 +511,10 @@ fn front_end_ram(front_end: &FrontEnd) -> usize {
     nas_kernels::memory_bytes(&front_end.spec.on_device(), front_end.frames)
 }
 
-/// The front end's part of the blob in bytes: tables, a gain and an offset per band, and two records.
+/// The front end's part of the blob in bytes: tables, a gain and an offset per band, and two sections with a record each.
 fn front_end_tables(spec: &FeatureSpec) -> usize {
     let lengths = spec.on_device().table_lengths();
     let floats = lengths.floats() + 2 * spec.bands();
-    blob::FRONT_END_BYTES + blob::DECISION_BYTES + 4 * floats + 2 * lengths.ends
+    let records = blob::FRONT_END_BYTES + blob::DECISION_BYTES + 2 * blob::SECTION_BYTES;
+    records + 4 * floats + 2 * lengths.ends
 }
