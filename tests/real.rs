@@ -177,16 +177,16 @@ fn ready_features_are_refused_to_baselines_that_have_others() {
     assert!(errors.contains("mimii-ae has 64 mel bands"), "{errors}");
 }
 
-/// A pooling that a search was begun with holds for its scores ever after; firmware knows the mean only.
+/// A clip score that a search was begun with holds for its scores ever after, and on the device.
 #[test]
-fn a_search_may_pool_otherwise() {
+fn a_search_may_score_clips_otherwise() {
     let Some(path) = shared("data/audio/toycar-ad01/split.csv") else {
         return;
     };
     let tool = Tool::new();
     let path = path.display();
     let search = format!(
-        "search --data {path} --space dense-ae --pool top10 --budget-ram 64k --trials 1 --epochs 1 --name top -q --json"
+        "search --data {path} --space dense-ae --clip-score top10 --budget-ram 64k --trials 1 --epochs 1 --name top -q --json"
     );
     let best = tool.json(&search)["front"][0].clone();
     let score = format!("score top/{} --data {path} --test --json", best["trial"]);
@@ -195,14 +195,12 @@ fn a_search_may_pool_otherwise() {
             .as_f64()
             .unwrap()
     };
-    assert_eq!(auc(""), auc("--pool top10"));
-    assert_ne!(auc(""), auc("--pool mean"));
+    assert_eq!(auc(""), auc("--clip-score top10"));
+    assert_ne!(auc(""), auc("--clip-score mean"));
     let folder = tool.folder.path().join("bundle");
-    let refused = tool.run(&format!(
-        "export top/{} --to {}",
-        best["trial"],
-        folder.display()
-    ));
-    let errors = String::from_utf8_lossy(&refused.stderr);
-    assert!(errors.contains("pools windows by their mean"), "{errors}");
+    let exported = tool.run(&format!("export top/{} --to {}", best["trial"], folder.display()));
+    assert!(exported.status.success(), "{exported:?}");
+    let blob = std::fs::read(folder.join("model.nas")).unwrap();
+    let model = nas_kernels::Model::parse(&blob).unwrap();
+    assert_eq!(model.decision().unwrap().rule.to_string(), "top10");
 }

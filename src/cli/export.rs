@@ -14,7 +14,6 @@ use crate::{
         json::{CostsView, measurements_of},
     },
     run::Settings,
-    score::Pooling,
     target,
 };
 
@@ -38,14 +37,9 @@ impl Args {
             number.ok_or_else(|| Failure::usage(format!("name a trial, such as {selector}/17")))?;
         let (store, run, info) = open::run(global, selector)?;
         let model = Model::read(&open::model_folder(global, &store, &run, number)?)?;
-        if model.card.pooling() != Pooling::Mean {
-            return Err(Failure::plain(format!(
-                "trial {}/{number} was searched with --pool {}, and the firmware pools windows by their mean; search with \
-                 --pool mean for a model to export",
-                run.name,
-                model.card.pooling()
-            )));
-        }
+        model.deploys_its_rule().map_err(|fault| {
+            Failure::plain(format!("trial {}/{number}: {fault}", run.name))
+        })?;
         let first = info.targets.first().map(|target| target.name.as_str());
         let target = target::find(self.target.as_deref().or(first).unwrap_or("m7"))?;
         let costs = info

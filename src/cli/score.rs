@@ -9,7 +9,7 @@ use crate::{
     features::{Features, Matrix},
     report::{dcase, json},
     score::{
-        self, Against, ClipScore, Official, OperatingPoint, Pooling, Summary, quantile, summarise,
+        self, Against, ClipRule, ClipScore, Official, OperatingPoint, Summary, quantile, summarise,
     },
     units::Span,
 };
@@ -36,10 +36,10 @@ pub struct Args {
     /// Only the test clips [default: all]
     #[arg(long)]
     test: bool,
-    /// How windows become the score of a clip: mean, max, q95 (a quantile) or top10 (the mean of the highest 10 %)
-    /// [default: as the model was searched]
-    #[arg(long, value_name = "HOW")]
-    pool: Option<Pooling>,
+    /// How windows become the score of a clip: mean, max, q95 (a quantile), top10 (the mean of the highest 10 %) or
+    /// rank90 (weights that fall to 90 % from rank to rank) [default: as the model does]
+    #[arg(long, alias = "pool", value_name = "HOW")]
+    clip_score: Option<ClipRule>,
     /// What is scored: windows; mahalanobis, of an autoencoder's mean residual, and embedding, of a classifier's
     /// output, are fitted to the training clips of the data
     #[arg(long, value_name = "RULE", default_value = "windows")]
@@ -89,7 +89,7 @@ impl Args {
 
     fn rule(&self, model: &Model) -> ScoreBy {
         match self.by {
-            ScoreBy::Windows(_) => ScoreBy::Windows(self.pool.unwrap_or(model.card.pooling())),
+            ScoreBy::Windows(_) => ScoreBy::Windows(self.clip_score.unwrap_or(model.card.clip_rule())),
             by => by,
         }
     }
@@ -102,7 +102,7 @@ impl Args {
         features: &Features,
     ) -> Result<Scored<'a>, Failure> {
         let rule = self.rule(model);
-        let is_as_searched = rule == ScoreBy::Windows(model.card.pooling());
+        let is_as_searched = rule == ScoreBy::Windows(model.card.clip_rule());
         let training: Vec<(&Clip, &Matrix)> = match is_as_searched {
             true => Vec::new(),
             false => training_clips(dataset, features),
@@ -310,7 +310,7 @@ pub(super) fn test_scores(
     dataset: &Dataset,
 ) -> Result<Vec<ClipScore>, Failure> {
     let features = open::features(global).get_device(dataset, &model.card.front_end().spec)?;
-    let mut rescorer = Rescorer::new(model, ScoreBy::Windows(model.card.pooling()), &[])
+    let mut rescorer = Rescorer::new(model, ScoreBy::Windows(model.card.clip_rule()), &[])
         .map_err(Failure::plain)?;
     let clips = dataset.clips.iter().zip(&features.clips);
     let scored = clips.filter(|(clip, _)| clip.split == Split::Test);

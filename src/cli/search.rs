@@ -18,7 +18,7 @@ use crate::{
         table,
     },
     run::{self, Finish, Objective, Search, Settings, search},
-    score::{Pooling, ThresholdRule},
+    score::{ClipRule, ThresholdRule},
     search::SamplerKind,
     space,
     store::{Run, RunLock, Store},
@@ -91,10 +91,10 @@ pub struct Args {
     /// of learnt labels; or usual, which is even-odds where labels are learnt and gamma otherwise
     #[arg(long, default_value = "usual")]
     threshold: ThresholdRule,
-    /// How windows become the score of a clip: mean, max, q95 (a quantile) or top10 (the mean of the highest 10 %);
-    /// devices compute the mean only
-    #[arg(long, value_name = "HOW", default_value = "mean")]
-    pool: Pooling,
+    /// How windows become the score of a clip: mean, max, q95 (a quantile), top10 (the mean of the highest 10 %) or
+    /// rank90 (weights that fall to 90 % from rank to rank) [default: the best of those that the space names]
+    #[arg(long, alias = "pool", value_name = "HOW")]
+    clip_score: Option<ClipRule>,
     /// Name of the run [default: from data, target and time]
     #[arg(long)]
     name: Option<String>,
@@ -237,7 +237,7 @@ impl Args {
                 .clone()
                 .unwrap_or_else(|| usual_device().to_string()),
             threshold: self.threshold.name().to_string(),
-            pool: self.pool.to_string(),
+            clip_score: self.clip_score.map(|rule| rule.to_string()),
             trials: self.trials.unwrap_or(DEFAULT_TRIALS),
         })
     }
@@ -319,7 +319,7 @@ pub(super) fn train_fixed(global: &Global, options: FixedOptions) -> Result<(Sto
         // As published.
         device: Some("cpu".to_string()),
         threshold: ThresholdRule::default(),
-        pool: Pooling::Mean,
+        clip_score: Some(ClipRule::Mean),
         name: Some(name),
         resume: None,
         dry_run: false,

@@ -276,11 +276,16 @@ pub(super) fn folds(global: &Global, settings: &Settings) -> Result<Folds, Failu
         backend: settings.device.parse().map_err(usage)?,
         threshold: settings.threshold.parse().map_err(usage)?,
     };
-    let pooling = settings.pool.parse().map_err(usage)?;
+    let clip_rule = settings.clip_score.as_deref().map(str::parse);
+    let clip_rule = clip_rule.transpose().map_err(usage)?;
     let (store, count) = (Arc::new(open::features(global)), turns.len() + 1);
     let pipeline = |dataset| -> Result<Pipeline, Failure> {
         let pipeline = Pipeline::new(dataset, store.clone(), options)?;
-        Ok(pipeline.pooled(pooling).one_of(count))
+        let pipeline = match clip_rule {
+            Some(rule) => pipeline.scored_by(rule),
+            None => pipeline,
+        };
+        Ok(pipeline.one_of(count))
     };
     let others = turns.into_iter().map(pipeline).collect::<Result<_, _>>()?;
     Ok(Folds::new(others, pipeline(last)?))

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::atomic::AtomicBool};
 use super::{EvaluateError, Evaluation, Evaluator, Pipeline, Scores};
 use crate::{
     data::Domain,
-    score::GroupScore,
+    score::{ClipRule, GroupScore},
     space::{Candidate, Training},
 };
 
@@ -102,6 +102,9 @@ fn mean(scores: &[Scores]) -> Scores {
         test_accuracy_int8: all(|one| one.test_accuracy_int8),
         groups: mean_groups(scores.iter().flat_map(|one| &one.groups)),
         epochs: plain(|one| one.epochs as f64).round() as usize,
+        // Those of the model that is kept.
+        clip_rule: scores.last().map_or(ClipRule::Mean, |one| one.clip_rule),
+        int8: scores.last().and_then(|one| one.int8.clone()),
         notes,
     }
 }

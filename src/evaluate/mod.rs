@@ -2,6 +2,7 @@
 
 mod folds;
 mod formula;
+pub mod headroom;
 mod model;
 mod pipeline;
 mod rescore;
@@ -10,12 +11,12 @@ use std::sync::atomic::AtomicBool;
 
 pub use folds::Folds;
 pub use formula::Formula;
-pub use model::{Class, FORMAT_VERSION, Model, ModelCard, ModelError, Scorer};
-pub use pipeline::{Options, Pipeline, PrepareError};
+pub use model::{Class, FORMAT_VERSION, Int8, Model, ModelCard, ModelError, Scorer};
+pub use pipeline::{Options, PIPELINE_VERSION, Pipeline, PrepareError};
 pub use rescore::{RescoreError, Rescorer, ScoreBy, UnknownScore};
 
 use crate::{
-    score::GroupScore,
+    score::{ClipRule, GroupScore},
     space::{Candidate, Training},
 };
 
@@ -38,6 +39,11 @@ pub struct Scores {
     pub groups: Vec<GroupScore>,
     /// Epochs until early stopping, or all.
     pub epochs: usize,
+    /// How the scores of a clip's windows became its score.
+    pub clip_rule: ClipRule,
+    /// How the int8 network came out of the float network; `None` where there is none, and of older pipelines.
+    pub int8: Option<Int8>,
+    /// What a user should know beside the figures.
     pub notes: Vec<String>,
 }
 
@@ -55,6 +61,8 @@ impl Scores {
             test_accuracy_int8: None,
             groups: Vec::new(),
             epochs: 0,
+            clip_rule: ClipRule::Mean,
+            int8: None,
             notes: Vec::new(),
         }
     }

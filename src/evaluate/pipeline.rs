@@ -6,25 +6,27 @@ use std::{
 };
 
 use super::{
-    Class, EvaluateError, Evaluation, Evaluator, Examination, ExaminedClip, Model, ModelCard,
-    Scorer, Scores, model::FORMAT_VERSION,
+    Class, EvaluateError, Evaluation, Evaluator, Examination, ExaminedClip, Int8, Model, ModelCard,
+    Scorer, Scores,
+    headroom::{Choice, Sound, quantize_for_detection},
+    model::FORMAT_VERSION,
 };
 use crate::{
     audio::{Feature, FeatureSpec, FrontEnd},
     data::{Classes, Dataset, Label, TestDivision, TrainDivision, divide_test, divide_train},
     features::{FeatureError, FeatureStore, Features, Matrix, Standardiser, Windows},
     graph::Weights,
-    quant::{quantize, run_float},
+    quant::{QuantizedModel, run_float},
     score::{
-        ClipScore, Confusion, Pooling, ThresholdRule, Thresholds, negative_log_odds,
-        reconstruction_error, summarise,
+        ClipRule, ClipScore, Confusion, ThresholdRule, Thresholds, auc_difference_error, clip_score,
+        float_clip_score, negative_log_odds, reconstruction_error, summarise,
     },
     space::{Candidate, Task, Training},
     train::{Backend, Lessons, TrainError, TrainOptions, Trained, train},
 };
 
 /// Raised whenever the same inputs would give other results, so that shared evaluations are not mixed.
-const PIPELINE_VERSION: u32 = 3;
+pub const PIPELINE_VERSION: u32 = 4;
 /// Share of the training normals that is held out for early stopping.
 const VALIDATION_SHARE: f64 = 0.15;
 /// Windows that calibrate the int8 ranges, spread evenly over the training clips.
@@ -56,8 +58,8 @@ pub struct Pipeline {
     store: Arc<FeatureStore>,
     options: Options,
     specs_in_memory: usize,
-    /// How the scores of a clip's windows become its score.
-    pooling: Pooling,
+    /// How the scores of a clip's windows become its score; `None` where candidates say.
+    clip_rule: Option<ClipRule>,
     classes: Classes,
     train: TrainDivision,
     /// Known anomalies that autoencoders learn to fail on.
@@ -127,7 +129,7 @@ impl Pipeline {
             store,
             options,
             specs_in_memory: SPECS_IN_MEMORY,
-            pooling: Pooling::Mean,
+            clip_rule: None,
             classes,
             train,
             outliers,
@@ -136,9 +138,20 @@ impl Pipeline {
         })
     }
 
-    /// The same where clips are scored by another rule than the mean over their windows.
-    pub fn pooled(self, pooling: Pooling) -> Pipeline {
-        Pipeline { pooling, ..self }
+    /// The same where every candidate's clips are scored by this rule.
+    pub fn scored_by(self, rule: ClipRule) -> Pipeline {
+        Pipeline {
+            clip_rule: Some(rule),
+            ..self
+        }
+    }
+
+    /// The rules by which a candidate's clips may be scored; the first one stands unless another is better.
+    fn clip_rules(&self, candidate: &Candidate) -> Vec<ClipRule> {
+        match self.clip_rule {
+            Some(rule) => vec![rule],
+            None => candidate.clip_rules.clone(),
+        }
     }
 
     /// The same as one of several, which keep no more in memory together than one alone would.
@@ -279,7 +292,7 @@ impl Pipeline {
         }
     }
 
-    fn card(&self, candidate: &Candidate, prepared: &Prepared) -> ModelCard {
+    fn card_of(&self, candidate: &Candidate, prepared: &Prepared) -> ModelCard {
         let front_end = candidate.front_end;
         let spec = front_end.spec;
         let n_mfcc = match spec.feature {
@@ -317,7 +330,8 @@ impl Pipeline {
             threshold_rule: None,
             threshold_gamma: None,
             threshold_quantile: None,
-            pooling: (self.pooling != Pooling::Mean).then(|| self.pooling.to_string()),
+            clip_score: None,
+            int8: None,
             score_windows: self.usual_windows(front_end, &prepared.device),
             synthetic: self.dataset.synthetic,
         }
@@ -366,12 +380,13 @@ impl Pipeline {
 impl Evaluator for Pipeline {
     fn content_key(&self, candidate: &Candidate, training: &Training, seed: u64) -> String {
         let options = self.train_options(candidate, training);
-        let pooling = match self.pooling {
-            Pooling::Mean => String::new(),
-            other => format!(" {other}"),
+        let rules = self.clip_rules(candidate);
+        let rules: String = match rules[..] {
+            [] | [ClipRule::Mean] => String::new(),
+            _ => rules.iter().map(|rule| format!(" {rule}")).collect(),
         };
         let text = format!(
-            "{PIPELINE_VERSION} {} {} {options:?} {} {seed}{pooling}",
+            "{PIPELINE_VERSION} {} {} {options:?} {} {seed}{rules}",
             candidate.network_key(),
             self.data_hash,
             self.options.threshold.name()
@@ -391,6 +406,126 @@ impl Evaluator for Pipeline {
 }
 
 impl Pipeline {
+    /// Float weights of a candidate, as [`Evaluator::evaluate`] trains them.
+    pub fn train(
+        &self,
+        candidate: &Candidate,
+        training: &Training,
+        seed: u64,
+        stop: &AtomicBool,
+    ) -> Result<Trained, EvaluateError> {
+        self.with_prepared(candidate, |prepared| {
+            self.train_on(prepared, candidate, training, seed, stop)
+        })
+    }
+
+    /// Quantises and scores float weights as [`Evaluator::evaluate`] does after training; epochs are not known.
+    pub fn evaluate_weights(
+        &self,
+        candidate: &Candidate,
+        weights: &Weights,
+        stop: &AtomicBool,
+    ) -> Result<Evaluation, EvaluateError> {
+        let trained = Trained {
+            weights: weights.clone(),
+            history: Vec::new(),
+        };
+        self.with_prepared(candidate, |prepared| {
+            Ok(self.judge(candidate, prepared, &trained, stop, false)?.0)
+        })
+    }
+
+    /// The int8 network of float weights, with the ranges that detection needs.
+    pub fn quantize(
+        &self,
+        candidate: &Candidate,
+        weights: &Weights,
+    ) -> Result<(QuantizedModel, Choice), EvaluateError> {
+        self.with_prepared(candidate, |prepared| {
+            self.quantize_on(prepared, candidate, weights)
+        })
+    }
+
+    /// Shows the standardised training windows that calibrate int8 ranges.
+    pub fn calibration<T>(
+        &self,
+        candidate: &Candidate,
+        show: impl FnOnce(&[&[f32]]) -> T,
+    ) -> Result<T, EvaluateError> {
+        self.with_prepared(candidate, |prepared| {
+            Ok(show(&calibration_windows(&self.lessons(candidate, prepared).fit)))
+        })
+    }
+
+    /// What a detector of this candidate needs beside its network; it has no threshold yet.
+    pub fn card(&self, candidate: &Candidate) -> Result<ModelCard, EvaluateError> {
+        self.with_prepared(candidate, |prepared| Ok(self.card_of(candidate, prepared)))
+    }
+
+    fn train_on(
+        &self,
+        prepared: &Prepared,
+        candidate: &Candidate,
+        training: &Training,
+        seed: u64,
+        stop: &AtomicBool,
+    ) -> Result<Trained, EvaluateError> {
+        let lessons = self.lessons(candidate, prepared);
+        let lessons = Lessons {
+            fit: &lessons.fit,
+            validation: &lessons.validation,
+            outliers: Some(&lessons.outliers),
+        };
+        let options = self.train_options(candidate, training);
+        train_all(candidate, &lessons, &options, seed, stop).map_err(|error| match error {
+            TrainError::Interrupted => EvaluateError::Interrupted,
+            error => failed(error),
+        })
+    }
+
+    fn quantize_on(
+        &self,
+        prepared: &Prepared,
+        candidate: &Candidate,
+        weights: &Weights,
+    ) -> Result<(QuantizedModel, Choice), EvaluateError> {
+        let windows = self.lessons(candidate, prepared);
+        let sound = Sound {
+            held_out: &windows.validation,
+            outliers: &windows.outliers,
+            standardiser: &prepared.standardiser,
+        };
+        let calibration = calibration_windows(&windows.fit);
+        quantize_for_detection(candidate, weights, &calibration, &sound).map_err(failed)
+    }
+
+    /// Windows that a candidate learns from. Autoencoders learn normal sound only, also where classifiers learn labels.
+    fn lessons<'a>(&self, candidate: &Candidate, prepared: &'a Prepared) -> OwnLessons<'a> {
+        let clips = &prepared.clips;
+        let (frames, stride) = (candidate.front_end.frames, candidate.front_end.frame_stride);
+        let chosen = |indices: &[usize]| match candidate.task {
+            Task::Reconstruct => self.normals(indices),
+            Task::Classify { .. } => indices.to_vec(),
+        };
+        OwnLessons {
+            fit: self.windows(clips, &chosen(&self.train.fit), frames, 1),
+            validation: self.windows(clips, &chosen(&self.train.validation), frames, stride),
+            outliers: self.windows(clips, &self.outliers, frames, 1),
+        }
+    }
+
+    fn with_prepared<T>(
+        &self,
+        candidate: &Candidate,
+        work: impl FnOnce(&Prepared) -> Result<T, EvaluateError>,
+    ) -> Result<T, EvaluateError> {
+        let cell = self.prepare(&candidate.front_end.spec);
+        match cell.get().expect("prepare fills the cell") {
+            Ok(prepared) => work(prepared),
+            Err(message) => Err(EvaluateError::Failed(message.clone())),
+        }
+    }
+
     /// Trains, quantises and scores. The float network scores the clips that steer, and where `thoroughly` all others.
     fn work(
         &self,
@@ -400,64 +535,50 @@ impl Pipeline {
         stop: &AtomicBool,
         thoroughly: bool,
     ) -> Result<(Evaluation, Examination), EvaluateError> {
-        let failed = |message: String| EvaluateError::Failed(message);
-        let cell = self.prepare(&candidate.front_end.spec);
-        let prepared = match cell.get().expect("prepare fills the cell") {
-            Ok(prepared) => prepared,
-            Err(message) => return Err(failed(message.clone())),
-        };
+        self.with_prepared(candidate, |prepared| {
+            let trained = self.train_on(prepared, candidate, training, seed, stop)?;
+            self.judge(candidate, prepared, &trained, stop, thoroughly)
+        })
+    }
+
+    /// Quantises and scores float weights.
+    fn judge(
+        &self,
+        candidate: &Candidate,
+        prepared: &Prepared,
+        trained: &Trained,
+        stop: &AtomicBool,
+        thoroughly: bool,
+    ) -> Result<(Evaluation, Examination), EvaluateError> {
         let clips = &prepared.clips;
         let (frames, stride) = (candidate.front_end.frames, candidate.front_end.frame_stride);
-
-        // Autoencoders learn normal sound only, also where classifiers learn labels.
-        let chosen = |indices: &[usize]| match candidate.task {
-            Task::Reconstruct => self.normals(indices),
-            Task::Classify { .. } => indices.to_vec(),
-        };
-        let fit = self.windows(clips, &chosen(&self.train.fit), frames, 1);
-        let validation = self.windows(clips, &chosen(&self.train.validation), frames, stride);
-        let outliers = self.windows(clips, &self.outliers, frames, 1);
-        let lessons = Lessons {
-            fit: &fit,
-            validation: &validation,
-            outliers: Some(&outliers),
-        };
-        let options = self.train_options(candidate, training);
-        let trained = train_all(candidate, &lessons, &options, seed, stop);
-        let trained = trained.map_err(|error| match error {
-            TrainError::Interrupted => EvaluateError::Interrupted,
-            error => failed(error.to_string()),
-        })?;
-
-        let step = fit.len().div_ceil(CALIBRATION_WINDOWS).max(1);
-        let calibration: Vec<&[f32]> = (0..fit.len())
-            .step_by(step)
-            .map(|idx| fit.window(idx))
-            .collect();
-        let quantized = quantize(&candidate.graph, &trained.weights, &calibration)
-            .map_err(|error| failed(error.to_string()))?;
-        let mut card = self.card(candidate, prepared);
+        let (quantized, choice) = self.quantize_on(prepared, candidate, &trained.weights)?;
+        let mut card = self.card_of(candidate, prepared);
         let blob = quantized.to_blob();
 
         let device = &prepared.device.clips;
         let scoring_card = card.clone();
         let mut scorer = Scorer::with(&scoring_card, &blob).map_err(failed)?;
-        let mut int8 = vec![None; clips.len()];
-        let mut float = vec![None; clips.len()];
         let claimed = |idx: usize| scoring_card.class_of(&self.dataset.clips[idx]);
-        for &idx in self.test.steer.iter().chain(&self.test.shown) {
-            if int8[idx].is_none() {
-                int8[idx] = scorer.clip_score(&device[idx], claimed(idx));
-            }
+        let tested: BTreeSet<usize> = self.test.steer.iter().chain(&self.test.shown).copied().collect();
+        let mut windows = vec![Vec::new(); clips.len()];
+        for &idx in &tested {
+            windows[idx] = scorer.window_scores(&device[idx], claimed(idx));
         }
-        let also = self.test.shown.iter().filter(|_| thoroughly);
-        for &idx in self.test.steer.iter().chain(also) {
-            if float[idx].is_some() {
-                continue;
+        let horizon = card.score_windows;
+        let of_windows = |rule, scores: &Vec<f32>| clip_score(rule, horizon, scores);
+        let rule = best_rule(&self.clip_rules(candidate), |rule| {
+            self.labelled(&self.test.steer, |idx| of_windows(rule, &windows[idx]))
+        });
+        card.clip_score = (rule != ClipRule::Mean).then(|| rule.to_string());
+        let int8: Vec<Option<f64>> = windows.iter().map(|scores| of_windows(rule, scores)).collect();
+        let mut float = vec![None; clips.len()];
+        for &idx in &tested {
+            if thoroughly || self.test.steer.binary_search(&idx).is_ok() {
+                let scored = self.windows(clips, &[idx], frames, stride);
+                let scores = float_scores(candidate, &trained.weights, &scored, claimed(idx));
+                float[idx] = float_clip_score(rule, horizon, &scores);
             }
-            let scored = self.windows(clips, &[idx], frames, stride);
-            let class = claimed(idx);
-            float[idx] = float_score(candidate, &trained.weights, &scored, class, self.pooling);
         }
         if stop.load(std::sync::atomic::Ordering::Relaxed) {
             return Err(EvaluateError::Interrupted);
@@ -465,7 +586,7 @@ impl Pipeline {
         let normals: Vec<f64> = self
             .normals(&self.train.validation)
             .iter()
-            .filter_map(|&idx| scorer.clip_score(&device[idx], claimed(idx)))
+            .filter_map(|&idx| of_windows(rule, &scorer.window_scores(&device[idx], claimed(idx))))
             .collect();
         let thresholds = Thresholds::of(&normals, THRESHOLD_QUANTILE);
         let classifies = matches!(candidate.task, Task::Classify { .. });
@@ -478,7 +599,13 @@ impl Pipeline {
         card.threshold_rule = chosen.map(|(rule, _)| rule.name().to_string());
         card.threshold_gamma = thresholds.gamma;
         card.threshold_quantile = thresholds.quantile;
-        let model = Model::new(card, quantized.to_tflite(), blob.clone()).map_err(failed)?;
+        let clipped = |label: Label| {
+            let own = tested.iter().filter(|&&idx| self.dataset.clips[idx].label == Some(label));
+            let counts = own.map(|&idx| scorer.clipped(&device[idx]));
+            let [clipped, all] = counts.fold([0; 2], |[a, b], [c, d]| [a + c, b + d]);
+            (all > 0).then(|| clipped as f64 / all as f64)
+        };
+        let (clipped_normal, clipped_anomaly) = (clipped(Label::Normal), clipped(Label::Anomaly));
 
         let examined = |idx: usize| {
             Some(ExaminedClip {
@@ -488,31 +615,25 @@ impl Pipeline {
                 int8: int8[idx]?,
             })
         };
-        let tested: BTreeSet<usize> = self
-            .test
-            .steer
-            .iter()
-            .chain(&self.test.shown)
-            .copied()
-            .collect();
         let judged: Vec<ExaminedClip> = tested.iter().filter_map(|&idx| examined(idx)).collect();
         let examination = Examination {
             too_short: tested.iter().filter(|&&idx| int8[idx].is_none()).count(),
             clips: judged,
-            threshold: model.card.threshold,
+            threshold: card.threshold,
             history: trained.history.clone(),
         };
         let steer = self.labelled(&self.test.steer, |idx| int8[idx]);
         let shown = self.labelled(&self.test.shown, |idx| int8[idx]);
         let accuracy = |clips: &[ClipScore]| {
-            let threshold = model.card.threshold?;
+            let threshold = card.threshold?;
             (!clips.is_empty()).then(|| Confusion::of_clips(clips, threshold).accuracy())
         };
         let (accuracy_int8, test_accuracy_int8) = (accuracy(&steer), accuracy(&shown));
-        let (steer, shown) = (summarise(&steer), summarise(&shown));
-        let float = summarise(&self.labelled(&self.test.steer, |idx| float[idx]));
-        let missing = || failed("too few test clips are long enough for one window".to_string());
-        let scores = Scores {
+        let of_float = self.labelled(&self.test.steer, |idx| float[idx]);
+        let error = auc_difference_error(&of_float, &steer);
+        let (steer, shown, float) = (summarise(&steer), summarise(&shown), summarise(&of_float));
+        let missing = || failed("too few test clips are long enough for one window");
+        let mut scores = Scores {
             auc_int8: steer.auc.ok_or_else(missing)?,
             pauc_int8: steer.pauc.ok_or_else(missing)?,
             auc_float: float.auc.ok_or_else(missing)?,
@@ -523,14 +644,49 @@ impl Pipeline {
             test_accuracy_int8,
             groups: steer.groups,
             epochs: trained.history.len(),
+            clip_rule: rule,
+            int8: None,
             notes: steer.notes,
         };
+        card.int8 = Some(Int8 {
+            pipeline: PIPELINE_VERSION,
+            input_headroom: choice.ranges.input,
+            other_headroom: choice.ranges.others,
+            tail: choice.ranges.tail,
+            kept: choice.kept,
+            auc_lost: scores.auc_float - scores.auc_int8,
+            auc_lost_error: error,
+            clipped_normal,
+            clipped_anomaly,
+        });
+        scores.int8 = card.int8.clone();
+        let model = Model::new(card, quantized.to_tflite(), blob.clone()).map_err(failed)?;
+        let model = model.with_weights(trained.weights.clone());
         let evaluation = Evaluation {
             scores,
             model: Some(model),
         };
         Ok((evaluation, examination))
     }
+}
+
+/// Windows that a candidate learns from.
+#[derive(Debug)]
+struct OwnLessons<'a> {
+    fit: Windows<'a>,
+    validation: Windows<'a>,
+    outliers: Windows<'a>,
+}
+
+/// Windows that show what values tensors take, evenly spread.
+fn calibration_windows<'a>(fit: &Windows<'a>) -> Vec<&'a [f32]> {
+    let step = fit.len().div_ceil(CALIBRATION_WINDOWS).max(1);
+    let indices = (0..fit.len()).step_by(step);
+    indices.map(|idx| fit.window(idx)).collect()
+}
+
+fn failed(message: impl std::fmt::Display) -> EvaluateError {
+    EvaluateError::Failed(message.to_string())
 }
 
 /// Trains the network, or every member of the ensemble from a seed of its own; losses are means over members.
@@ -566,14 +722,13 @@ fn train_all(
     })
 }
 
-/// Clip score of the float network, by the same rule as [`Scorer::clip_score`].
-fn float_score(
+/// Scores of the float network for all windows.
+fn float_scores(
     candidate: &Candidate,
     weights: &Weights,
     windows: &Windows<'_>,
     claimed_class: usize,
-    pooling: Pooling,
-) -> Option<f64> {
+) -> Vec<f64> {
     let inputs: Vec<&[f32]> = (0..windows.len()).map(|idx| windows.window(idx)).collect();
     let mut scores = Vec::with_capacity(inputs.len());
     for batch in inputs.chunks(FLOAT_BATCH) {
@@ -585,5 +740,29 @@ fn float_score(
             });
         }
     }
-    pooling.pool(&scores)
+    scores
+}
+
+/// The rule with the highest AUC on the clips that steer. The first stands unless another is ahead by more than the
+/// standard error of the difference: some clips' luck shall not choose.
+fn best_rule(rules: &[ClipRule], steering: impl Fn(ClipRule) -> Vec<ClipScore>) -> ClipRule {
+    let Some((&first, others)) = rules.split_first() else {
+        return ClipRule::Mean;
+    };
+    if others.is_empty() {
+        return first;
+    }
+    let standing = steering(first);
+    let Some(usual) = summarise(&standing).auc else {
+        return first;
+    };
+    let mut best = (first, usual);
+    for &rule in others {
+        let clips = steering(rule);
+        let error = auc_difference_error(&clips, &standing).unwrap_or(f64::INFINITY);
+        if let Some(auc) = summarise(&clips).auc.filter(|auc| *auc > best.1 && *auc > usual + error) {
+            best = (rule, auc);
+        }
+    }
+    best.0
 }

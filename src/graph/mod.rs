@@ -3,6 +3,9 @@
 mod ensemble;
 pub mod plan;
 pub mod text;
+mod weights;
+
+pub use weights::WeightsError;
 
 /// The shape of one tensor without its batch dimension, NHWC.
 ///

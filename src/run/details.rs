@@ -4,8 +4,8 @@ use std::path::Path;
 
 use super::{RunError, utc_now};
 use crate::{
-    evaluate::{Evaluation, Scores},
-    score::GroupScore,
+    evaluate::{Evaluation, Int8, Scores},
+    score::{ClipRule, GroupScore},
     store::{EvaluationRow, Store},
 };
 
@@ -15,6 +15,12 @@ pub struct Details {
     pub epochs: usize,
     pub groups: Vec<DetailsGroup>,
     pub notes: Vec<String>,
+    /// How the scores of a clip's windows became its score; absent for the mean.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clip_score: Option<String>,
+    /// How the int8 network came out of the float network; absent in evaluations of pipelines up to version 3.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub int8: Option<Int8>,
 }
 
 /// AUC of one machine, section and domain on the clips that steer.
@@ -49,6 +55,8 @@ pub(super) fn evaluation_row(
         epochs: scores.epochs,
         groups: scores.groups.iter().map(group).collect(),
         notes: scores.notes.clone(),
+        clip_score: (scores.clip_rule != ClipRule::Mean).then(|| scores.clip_rule.to_string()),
+        int8: scores.int8.clone(),
     };
     EvaluationRow {
         key,

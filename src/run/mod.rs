@@ -7,6 +7,7 @@ mod book;
 mod details;
 mod objective;
 mod plan;
+mod requantise;
 mod rescore;
 mod settings;
 mod standing;
@@ -23,6 +24,7 @@ use std::{
 pub use details::{Details, DetailsGroup};
 pub use objective::{Objective, UnknownObjective, references};
 pub use plan::{BLOCK, Plan, Trial};
+pub use requantise::{Requantise, Requantised, requantise};
 pub use rescore::{Rescore, RescoreProgress, rescore};
 pub use settings::{DataFacts, LogMelFacts, NamedText, Settings, SettingsError};
 pub use standing::{Merit, Yardstick, mean_merits, stored_estimate};
@@ -84,6 +86,8 @@ pub enum RunError {
         number: usize,
         source: crate::evaluate::ModelError,
     },
+    #[error("trial {number} cannot be quantised again: {message}")]
+    Requantise { number: usize, message: String },
     #[error(
         "trial {number} of the stored run is another network than this program proposes; \
          resume it with version {version}, which began it"

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{Objective, UnknownObjective};
 use crate::{
     audio::{Feature, FeatureSpec},
-    score::{Pooling, ThresholdRule},
+    score::{ClipRule, ThresholdRule},
     search::{SamplerKind, UnknownSampler},
     space::{SearchSpace, SpaceError, Spaces},
     target::{Budget, Target, TargetError},
@@ -41,16 +41,16 @@ pub struct Settings {
     /// How decision thresholds are taken, as [`ThresholdRule`] reads it.
     #[serde(default = "gamma")]
     pub threshold: String,
-    /// How the scores of a clip's windows become its score, as [`crate::score::Pooling`] reads it.
-    #[serde(default = "mean")]
-    pub pool: String,
+    /// How the scores of a clip's windows become its score, as [`ClipRule`] reads it; absent where spaces say.
+    #[serde(default = "mean", rename = "pool")]
+    pub clip_score: Option<String>,
     /// Trials to train in all; resuming may raise it.
     pub trials: usize,
 }
 
-/// Runs that name no pooling were begun before there was another.
-fn mean() -> String {
-    Pooling::Mean.to_string()
+/// Runs that say nothing of it were begun before there was another.
+fn mean() -> Option<String> {
+    Some(ClipRule::Mean.to_string())
 }
 
 /// Runs that name no rule were begun before there was another.
@@ -241,7 +241,7 @@ mod tests {
             epochs: None,
             device: "cpu".to_string(),
             threshold: gamma(),
-            pool: mean(),
+            clip_score: mean(),
             trials: 8,
         }
     }

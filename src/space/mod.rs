@@ -11,6 +11,8 @@ pub use families::Family;
 pub use file::{SpaceError, baselines, builtin, load, parse};
 pub use training::{Recipe, Training};
 
+use nas_kernels::decision::ClipRule;
+
 use crate::{
     audio::{Feature, FeatureSpec, FrontEnd},
     graph::{Graph, Shape},
@@ -46,6 +48,8 @@ pub struct Candidate {
     pub weights_in: Option<WeightMemory>,
     /// Where `graph` is several networks side by side: what they are.
     pub ensemble: Option<Ensemble>,
+    /// How the scores of a clip's windows may become its score; the evaluation takes one of them.
+    pub clip_rules: Vec<ClipRule>,
 }
 
 /// Networks of one shape that are trained each by itself, and whose outputs are averaged.
@@ -147,6 +151,9 @@ pub struct SearchSpace {
     /// Front-end axes first, then the family's own, in the family's order.
     pub axes: Vec<Axis>,
     pub training: Training,
+    /// How the scores of a clip's windows may become its score. An axis that costs no training, so that no genome chooses:
+    /// every network is scored by all of them, and the one that steering clips favour is kept.
+    pub clip_rules: Vec<ClipRule>,
     /// Samples that clips have at least, once [`SearchSpace::for_clips`] was told; windows are no longer than that.
     pub clip_samples: Option<usize>,
     /// The text it was read from, for the record.
@@ -281,6 +288,7 @@ impl SearchSpace {
             task,
             weights_in: weights_in.map(|_| WeightMemory::ALL[values.count(WEIGHTS_IN)]),
             ensemble,
+            clip_rules: self.clip_rules.clone(),
         }
     }
 

@@ -526,6 +526,7 @@ fn autoencoder() -> Candidate {
         graph: b.finish(x),
         task: Task::Reconstruct,
         weights_in: None,
+        clip_rules: Vec::new(),
         ensemble: None,
     }
 }
@@ -554,6 +555,7 @@ fn convolutional_autoencoder() -> Candidate {
         graph: b.finish(x),
         task: Task::Reconstruct,
         weights_in: None,
+        clip_rules: Vec::new(),
         ensemble: None,
     }
 }

@@ -125,6 +125,15 @@ pub unsafe extern "C" fn nas_score(score: *mut f32) -> i32 {
 /// # Safety
 /// No other function of this file runs.
 #[unsafe(no_mangle)]
+pub unsafe extern "C" fn nas_clipped() -> u32 {
+    // SAFETY: one thread, by contract.
+    let detector = unsafe { detector() };
+    detector.as_ref().map_or(0, |detector| detector.stream.clipped())
+}
+
+/// # Safety
+/// No other function of this file runs.
+#[unsafe(no_mangle)]
 pub unsafe extern "C" fn nas_reset() {
     // SAFETY: one thread, by contract.
     if let Some(Detector { stream, last }) = unsafe { detector() } {

@@ -1,0 +1,100 @@
+//! Faint knocks in hum: what int8 loses on faults that lie beyond all normal sound.
+
+use std::sync::atomic::AtomicBool;
+
+use nas::{
+    data,
+    evaluate::{Options, Pipeline, Scorer},
+    features::FeatureStore,
+    quant::{Calibration, QuantizedModel, Ranges, run_float},
+    score::{ThresholdRule, auc, reconstruction_error},
+    space::{self, Spaces},
+    train::Backend,
+    units::Rng,
+};
+
+use crate::sounds;
+
+const SPACE: &str = r#"
+name = "small"
+family = "dense-autoencoder"
+[front_end]
+sample_rate_hz = 16000
+n_mels = [64]
+n_fft = [1024]
+hop_length = [512]
+frames = [3]
+frame_stride = [1]
+[axes]
+depth = [1]
+width = [32]
+shrink = [1.0]
+bottleneck = [8]
+[training]
+epochs = 8
+batch_size = 128
+learning_rate = 0.003
+windows_per_epoch = 4096
+macs_per_epoch = 2.5e9
+"#;
+
+#[test]
+fn int8_finds_the_knocks_that_float_finds() {
+    let folder = tempfile::tempdir().unwrap();
+    sounds::write(folder.path(), sounds::Fault::Knocks, [80, 40], 2.0, 1);
+    let dataset = data::open(folder.path()).unwrap();
+    let options = Options {
+        epochs: None,
+        backend: Backend::Flex,
+        threshold: ThresholdRule::default(),
+    };
+    let pipeline = Pipeline::new(dataset.clone(), FeatureStore::new(None), options).unwrap();
+    let spaces = Spaces::new(vec![space::parse("small", SPACE).unwrap()], 1);
+    let genome = spaces.random(&mut Rng::new(0, 0));
+    let (candidate, training) = (spaces.decode(&genome), spaces.space_of(&genome).training);
+    let stop = AtomicBool::new(false);
+    let weights = pipeline.train(&candidate, &training, 0, &stop).unwrap().weights;
+    let card = pipeline.card(&candidate).unwrap();
+
+    let store = FeatureStore::new(None);
+    let features = store.get_device(&dataset, &candidate.front_end.spec).unwrap();
+    let area = |score: &mut dyn FnMut(&nas::audio::Matrix) -> f64| {
+        let (mut normal, mut anomaly) = (Vec::new(), Vec::new());
+        for (clip, matrix) in dataset.clips.iter().zip(&features.clips) {
+            match (clip.split, clip.label) {
+                (data::Split::Test, Some(data::Label::Normal)) => normal.push(score(matrix)),
+                (data::Split::Test, Some(data::Label::Anomaly)) => anomaly.push(score(matrix)),
+                _ => (),
+            }
+        }
+        auc(&normal, &anomaly).unwrap()
+    };
+    let standardiser = nas::features::Standardiser {
+        mean: card.mean.clone(),
+        std: card.std.clone(),
+    };
+    let frames = candidate.front_end.frames;
+    let float = area(&mut |clip| {
+        let clip = standardiser.apply(clip);
+        let windows: Vec<&[f32]> = clip.values.windows(frames * clip.bands).step_by(clip.bands).collect();
+        let outputs = run_float(&candidate.graph, &weights, &windows);
+        let errors = windows.iter().zip(&outputs).map(|(x, y)| reconstruction_error(x, y));
+        errors.sum::<f64>() / windows.len() as f64
+    });
+    let int8 = |model: &QuantizedModel| {
+        let blob = model.to_blob();
+        let mut scorer = Scorer::with(&card, &blob).unwrap();
+        area(&mut |clip| scorer.clip_score(clip, 0).unwrap())
+    };
+    let (model, choice) = pipeline.quantize(&candidate, &weights).unwrap();
+    let narrow = pipeline.calibration(&candidate, |windows| {
+        let calibration = Calibration::observe(&candidate.graph, &weights, windows).unwrap();
+        calibration.model(Ranges { tail: 1e-3, input: 1.0, others: 1.0 })
+    });
+    let (chosen, narrow) = (int8(&model), int8(&narrow.unwrap()));
+    assert!(float > 0.9, "float {float}: the knocks are not found at all");
+    // Ranges of normal sound alone lose what this is about, so that the set can tell.
+    assert!(float - narrow > 0.03, "float {float}, narrow ranges {narrow}");
+    assert!(float - chosen < 0.02, "float {float}, int8 {chosen}, {choice:?}");
+    assert!(choice.kept.unwrap() > 0.8, "{choice:?}");
+}
