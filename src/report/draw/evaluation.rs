@@ -5,12 +5,14 @@ use plotters::{prelude::DrawingBackend, style::RGBColor};
 use super::{
     WIDTH,
     canvas::*,
+    labels::Rect,
     plot::{Plot, draw_grid, draw_title, fits_across},
 };
 use crate::report::{
     ReportError,
-    examined::{Arithmetic, Examined, Merit},
-    figure::{Axis, Rect},
+    evaluation::{Arithmetic, Examined, Merit},
+    panel::Axis,
+    words::shortened,
 };
 
 /// Width and height in pixels.
@@ -223,7 +225,7 @@ fn draw_axes<DB: DrawingBackend>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::examined::tests::example;
+    use crate::report::evaluation::tests::example;
 
     #[test]
     fn every_panel_is_there() {

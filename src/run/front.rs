@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use super::{Objective, Settings, SettingsError};
 use crate::{
     evaluate::Scores,
+    hardware::{Budget, Cost, CostSource, Estimate, Metric, Target},
     search::pareto_front,
     store::{CostRow, EvaluationRow, RepeatRow, Run, TrialRow},
-    target::{Budget, Cost, CostSource, Estimate, Metric, Target},
 };
 
 /// The figures of merit that objectives are made of.
@@ -198,7 +198,7 @@ pub(super) fn front(points: &[(usize, Vec<f64>)], objectives: &[Objective]) -> V
 #[cfg(test)]
 mod tests {
     use super::{Objective, front};
-    use crate::target::Metric;
+    use crate::hardware::Metric;
 
     #[test]
     fn fronts() {

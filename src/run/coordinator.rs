@@ -4,17 +4,17 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::{
     Merit, Objective, Plan, Progress, RunError, Search, Trial,
-    details::{evaluation_row, scores_of, write_model},
+    front::{front, shares},
     mean_merits,
-    standing::{front, shares},
+    record::{evaluation_row, scores_of, write_model},
     utc_now,
     workers::{Done, Seed, Task},
 };
 use crate::{
     evaluate::{EvaluateError, Scores},
+    hardware::Metric,
     search::{Observed, hypervolume},
     store::{CostRow, Front, Run, Store, TrialOutcome, TrialRow},
-    target::Metric,
 };
 
 /// The coordinator's state: the plan, and what of it is in the store.
