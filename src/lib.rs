@@ -26,6 +26,7 @@
 //! | [`graph`] | the one intermediate representation, and its memory plan |
 //! | [`audio`] | reading, resampling, log-mel and MFCC |
 //! | [`data`] | clip tables of every layout, the synthetic machines |
+//! | [`identity`] | the texts that keys and hashes are made of |
 //! | [`stats`] | rank correlation, the normal distribution |
 //! | [`units`] | quantities as people write them, the random generator |
 
@@ -37,6 +38,7 @@ pub mod evaluate;
 pub mod features;
 pub mod graph;
 pub mod hardware;
+pub mod identity;
 pub mod measure;
 pub mod quant;
 pub mod report;

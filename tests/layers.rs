@@ -14,7 +14,7 @@ const LAYERS: &[&[&str]] = &[
     &["train", "quant", "score"],
     &["features", "space", "hardware"],
     &["graph", "audio", "data"],
-    &["stats", "units"],
+    &["identity", "stats", "units"],
 ];
 
 /// Uses of a neighbour on the same line that are meant.

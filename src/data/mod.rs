@@ -25,7 +25,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::audio::FeatureSpec;
+use crate::{
+    audio::FeatureSpec,
+    identity::{self, Canonical},
+};
 
 pub use divide::{Classes, TestDivision, TrainDivision, divide_test, divide_train};
 pub use folds::{SplitBy, UnknownSplit};
@@ -165,6 +168,44 @@ impl Domain {
             Domain::Source => "source",
             Domain::Target => "target",
         }
+    }
+}
+
+impl Canonical for Source {
+    fn write_canonical(&self, text: &mut String) {
+        match self {
+            Source::Audio(path) => identity::tuple(text, "Audio", &[path]),
+            Source::LogMelBin(path) => identity::tuple(text, "LogMelBin", &[path]),
+            Source::Synthetic(spec) => identity::tuple(text, "Synthetic", &[spec]),
+            Source::StandIn(made) => identity::tuple(text, "StandIn", &[made.as_ref()]),
+        }
+    }
+}
+
+impl Canonical for Split {
+    fn write_canonical(&self, text: &mut String) {
+        text.push_str(match self {
+            Split::Train => "Train",
+            Split::Test => "Test",
+        });
+    }
+}
+
+impl Canonical for Label {
+    fn write_canonical(&self, text: &mut String) {
+        text.push_str(match self {
+            Label::Normal => "Normal",
+            Label::Anomaly => "Anomaly",
+        });
+    }
+}
+
+impl Canonical for Domain {
+    fn write_canonical(&self, text: &mut String) {
+        text.push_str(match self {
+            Domain::Source => "Source",
+            Domain::Target => "Target",
+        });
     }
 }
 

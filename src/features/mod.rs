@@ -4,7 +4,7 @@ mod cache;
 mod stand_in;
 mod store;
 
-use crate::audio::FeatureSpec;
+use crate::{audio::FeatureSpec, identity::Canonical};
 
 pub use crate::audio::Matrix;
 pub use store::{FeatureError, FeatureStore, Progress};
@@ -16,6 +16,15 @@ pub enum Arithmetic {
     Exact,
     /// [`crate::audio::DeviceExtractor`], the code of the firmware: what int8 networks are scored on.
     Device,
+}
+
+impl Canonical for Arithmetic {
+    fn write_canonical(&self, text: &mut String) {
+        text.push_str(match self {
+            Arithmetic::Exact => "Exact",
+            Arithmetic::Device => "Device",
+        });
+    }
 }
 
 /// Features of every clip of a data set for one [`FeatureSpec`], in the order of its clips.
