@@ -2,19 +2,19 @@
 
 use std::path::PathBuf;
 
-use super::{Failure, Global, open};
+use super::{Failure, Global, open, out};
 use crate::{
     audio::{self, Channel},
     bundle::{self, Clip, Parts},
     data::{self, Label, Source, Split},
     evaluate::Model,
+    hardware,
     measure::hops,
     report::{
         self, html,
         json::{CostsView, measurements_of},
     },
     run::Settings,
-    target,
 };
 
 #[derive(Debug, clap::Args)]
@@ -41,7 +41,7 @@ impl Args {
             Failure::plain(format!("trial {}/{number}: {fault}", run.name))
         })?;
         let first = info.targets.first().map(|target| target.name.as_str());
-        let target = target::find(self.target.as_deref().or(first).unwrap_or("m7"))?;
+        let target = hardware::find(self.target.as_deref().or(first).unwrap_or("m7"))?;
         let costs = info
             .targets
             .iter()
@@ -89,8 +89,8 @@ impl Args {
         };
         let manifest = bundle::write(&self.to, &parts)?;
         match global.json {
-            true => print!("{}", report::json::render(&manifest)),
-            false => println!("{}", self.to.display()),
+            true => out::print(report::json::render(&manifest))?,
+            false => out::print(format!("{}\n", self.to.display()))?,
         }
         Ok(())
     }

@@ -1,11 +1,11 @@
 //! `nas requantise`: new int8 models of a run from its float weights, without training.
 
-use super::{Exit, Failure, Global, open, search, setup::Setup};
+use super::{Exit, Failure, Global, open, out, search, setup::Setup};
 use crate::{
     report::{
         self,
         json::{self, FrontDocument},
-        table,
+        text,
     },
     run::{self, Requantise, Settings, requantise},
 };
@@ -61,8 +61,8 @@ impl Args {
         }
         let info = report::load(&store, &made.run)?;
         match global.json {
-            true => print!("{}", json::render(&FrontDocument::new(&info))),
-            false => print!("{}", table::front_tables(&info, super::width())),
+            true => out::print(json::render(&FrontDocument::new(&info)))?,
+            false => out::print(text::front::front_tables(&info, super::width()))?,
         }
         Ok(())
     }

@@ -5,7 +5,7 @@ mod formula;
 pub mod headroom;
 mod model;
 mod pipeline;
-mod rescore;
+mod rules;
 
 use std::sync::atomic::AtomicBool;
 
@@ -13,7 +13,7 @@ pub use folds::Folds;
 pub use formula::Formula;
 pub use model::{Class, FORMAT_VERSION, Int8, Model, ModelCard, ModelError, Scorer};
 pub use pipeline::{Options, PIPELINE_VERSION, Pipeline, PrepareError};
-pub use rescore::{RescoreError, Rescorer, ScoreBy, UnknownScore};
+pub use rules::{RescoreError, Rescorer, ScoreBy, UnknownScore};
 
 use crate::{
     score::{ClipRule, GroupScore},

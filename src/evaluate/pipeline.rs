@@ -16,6 +16,7 @@ use crate::{
     data::{Classes, Dataset, Label, TestDivision, TrainDivision, divide_test, divide_train},
     features::{FeatureError, FeatureStore, Features, Matrix, Standardiser, Windows},
     graph::Weights,
+    identity::Canonical,
     quant::{QuantizedModel, run_float},
     score::{
         ClipRule, ClipScore, Confusion, ThresholdRule, Thresholds, auc_difference_error, clip_score,
@@ -386,9 +387,10 @@ impl Evaluator for Pipeline {
             _ => rules.iter().map(|rule| format!(" {rule}")).collect(),
         };
         let text = format!(
-            "{PIPELINE_VERSION} {} {} {options:?} {} {seed}{rules}",
+            "{PIPELINE_VERSION} {} {} {} {} {seed}{rules}",
             candidate.network_key(),
             self.data_hash,
+            options.canonical(),
             self.options.threshold.name()
         );
         blake3::hash(text.as_bytes()).to_hex()[..32].to_string()

@@ -12,8 +12,8 @@ use rayon::prelude::*;
 
 use super::{
     Merit, RunError, Yardstick,
-    details::{Details, evaluation_row, write_model},
-    standing::front,
+    front::front,
+    record::{Details, evaluation_row, write_model},
 };
 use crate::{
     evaluate::{EvaluateError, Evaluation, Evaluator, Model, Pipeline},

@@ -16,6 +16,7 @@ use nas_kernels::decision::ClipRule;
 use crate::{
     audio::{Feature, FeatureSpec, FrontEnd},
     graph::{Graph, Shape},
+    identity::{self, Canonical},
     units::Rng,
 };
 
@@ -34,6 +35,17 @@ impl Task {
         match self {
             Task::Reconstruct => "reconstruct",
             Task::Classify { .. } => "classify",
+        }
+    }
+}
+
+impl Canonical for Task {
+    fn write_canonical(&self, text: &mut String) {
+        match self {
+            Task::Reconstruct => text.push_str("Reconstruct"),
+            Task::Classify { classes } => {
+                identity::record(text, "Classify", &[("classes", classes)]);
+            }
         }
     }
 }
@@ -101,12 +113,10 @@ impl Candidate {
     }
 
     fn network_text(&self) -> String {
-        format!(
-            "{:?}{:?}{}",
-            self.front_end,
-            self.task,
-            self.graph.canonical()
-        )
+        let mut text = self.front_end.canonical();
+        self.task.write_canonical(&mut text);
+        self.graph.write_canonical(&mut text);
+        text
     }
 }
 
