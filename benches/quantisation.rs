@@ -13,23 +13,27 @@ mod sounds;
 use std::{
     collections::BTreeMap,
     fs,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{Mutex, atomic::AtomicBool},
     time::Instant,
 };
 
 use nas::{
     data::{self, Dataset, Label, Split},
-    evaluate::{EvaluateError, Evaluation, Evaluator, Options, Pipeline, Scorer, Scores, headroom::Choice},
+    evaluate::{
+        EvaluateError, Evaluation, Evaluator, Options, Pipeline, Scorer, Scores, headroom::Choice,
+    },
     features::{FeatureStore, Matrix, Standardiser, Windows},
     graph::Weights,
+    hardware::{self, Budget},
     quant::{Calibration, Interpreter, QuantizedModel, Ranges, run_float},
     run::{self, Objective, Search},
-    score::{ClipScore, ThresholdRule, interval, negative_log_odds, reconstruction_error, summarise},
+    score::{
+        ClipScore, ThresholdRule, interval, negative_log_odds, reconstruction_error, summarise,
+    },
     search::SamplerKind,
     space::{self, Candidate, Spaces, Task, Training},
     store::{NewRun, Store},
-    target::{self, Budget},
     train::Backend,
 };
 
@@ -63,7 +67,9 @@ struct Row {
 
 fn main() {
     let request = request();
-    println!("data,space,network,AUC float,lost before,lost now,louder before,louder now,seconds before,seconds now,input,others,tail,kept");
+    println!(
+        "data,space,network,AUC float,lost before,lost now,louder before,louder now,seconds before,seconds now,input,others,tail,kept"
+    );
     let mut of_data: BTreeMap<String, Vec<Row>> = BTreeMap::new();
     for (data, spaces) in &request.data {
         let (dataset, _folder) = open(data);
@@ -72,7 +78,11 @@ fn main() {
                 let rows = measure(&dataset, space, *seed, &request);
                 for row in &rows {
                     let [before, now] = row.lost;
-                    let Ranges { tail, input, others } = row.choice.ranges;
+                    let Ranges {
+                        tail,
+                        input,
+                        others,
+                    } = row.choice.ranges;
                     println!(
                         "{data},{space},{},{:.4},{before:.4},{now:.4},{:.4},{:.4},{:.3},{:.3},{input},{others},{tail},{:.4}",
                         &row.key[..8],
@@ -84,11 +94,16 @@ fn main() {
                         row.choice.kept.unwrap_or(f64::NAN),
                     );
                 }
-                of_data.entry(format!("{data} {space}")).or_default().extend(rows);
+                of_data
+                    .entry(format!("{data} {space}"))
+                    .or_default()
+                    .extend(rows);
             }
         }
     }
-    println!("\n| data, space | networks | AUC float | lost before: mean, worst | lost now: mean, worst | now less before, 95 % | 6 dB louder, lost before | now | time |");
+    println!(
+        "\n| data, space | networks | AUC float | lost before: mean, worst | lost now: mean, worst | now less before, 95 % | 6 dB louder, lost before | now | time |"
+    );
     println!("|---|--:|--:|---|---|---|--:|--:|--:|");
     for (name, rows) in &of_data {
         let column = |value: &dyn Fn(&Row) -> f64| rows.iter().map(value).collect::<Vec<f64>>();
@@ -121,7 +136,9 @@ fn request() -> Request {
         seeds: vec![0],
         weights: None,
     };
-    let mut arguments = std::env::args().skip(1).filter(|argument| argument != "--bench");
+    let mut arguments = std::env::args()
+        .skip(1)
+        .filter(|argument| argument != "--bench");
     while let Some(argument) = arguments.next() {
         let mut value = || arguments.next().expect("a value behind the option");
         match argument.as_str() {
@@ -154,11 +171,7 @@ fn open(name: &str) -> (Dataset, Option<tempfile::TempDir>) {
         "knocks" => sounds::Fault::Knocks,
         "clicks" => sounds::Fault::Clicks,
         _ => {
-            let dataset = match name.strip_prefix("synthetic:") {
-                Some(machine) => data::synthetic::dataset(machine.parse().expect("a machine")),
-                None => data::open(Path::new(name)).expect("a data set"),
-            };
-            return (dataset, None);
+            return (data::named(name).expect("a data set"), None);
         }
     };
     let folder = tempfile::tempdir().expect("a temporary folder");
@@ -170,19 +183,24 @@ fn open(name: &str) -> (Dataset, Option<tempfile::TempDir>) {
 fn measure(dataset: &Dataset, space: &str, seed: u64, request: &Request) -> Vec<Row> {
     let options = Options {
         epochs: None,
-        backend: if Backend::has_bf16() { "cpu-bf16" } else { "cpu" }.parse().expect("a backend"),
+        backend: Backend::usual(),
         threshold: ThresholdRule::default(),
     };
-    let pipeline = Pipeline::new(dataset.clone(), features(), options).expect("training clips and labels");
+    let pipeline =
+        Pipeline::new(dataset.clone(), features(), options).expect("training clips and labels");
     let mut loaded = space::load(space).expect("a search space");
     if let Some(spec) = &dataset.fixed_features {
-        loaded = loaded.with_fixed_features(spec).expect("a space of log-mel");
+        loaded = loaded
+            .with_fixed_features(spec)
+            .expect("a space of log-mel");
     }
-    let frames = pipeline.shortest_clip_frames(&probe(dataset)).expect("features");
+    let frames = pipeline
+        .shortest_clip_frames(&probe(dataset))
+        .expect("features");
     let samples = (frames - 1) * probe(dataset).hop_length;
     let loaded = loaded.for_clips(samples).expect("windows that fit");
     let spaces = Spaces::new(vec![loaded], pipeline.classes());
-    let target = target::find("m7").expect("a target");
+    let target = hardware::find("m7").expect("a target");
     let budget = Budget {
         ram_bytes: Some(128.0 * 1024.0),
         ..Budget::default()
@@ -233,7 +251,9 @@ fn measure(dataset: &Dataset, space: &str, seed: u64, request: &Request) -> Vec<
 }
 
 fn probe(dataset: &Dataset) -> nas::audio::FeatureSpec {
-    dataset.fixed_features.unwrap_or(nas::audio::FeatureSpec::DCASE)
+    dataset
+        .fixed_features
+        .unwrap_or(nas::audio::FeatureSpec::DCASE)
 }
 
 /// Features are kept between calls.
@@ -264,21 +284,34 @@ impl Evaluator for Paired {
         let key = self.content_key(candidate, training, seed);
         let weights = self.trained(&key, candidate, training, seed, stop)?;
         let begin = Instant::now();
-        let before = self.pipeline.calibration(candidate, |windows| reproducing(candidate, &weights, windows))?;
+        let before = self.pipeline.calibration(candidate, |windows| {
+            reproducing(candidate, &weights, windows)
+        })?;
         let middle = Instant::now();
         let (now, choice) = self.pipeline.quantize(candidate, &weights)?;
         let seconds = [middle - begin, middle.elapsed()].map(|span| span.as_secs_f64());
         let card = self.pipeline.card(candidate)?;
         let aucs = |gain_db: f32| {
             let clips = self.clips(candidate, gain_db);
-            let mut scored = vec![self.scored(&clips, |clip, class| {
-                let standardiser = Standardiser { mean: card.mean.clone(), std: card.std.clone() };
-                float_score(candidate, &weights, &standardiser.apply(clip), class)
-            }, &card)];
+            let mut scored = vec![self.scored(
+                &clips,
+                |clip, class| {
+                    let standardiser = Standardiser {
+                        mean: card.mean.clone(),
+                        std: card.std.clone(),
+                    };
+                    float_score(candidate, &weights, &standardiser.apply(clip), class)
+                },
+                &card,
+            )];
             for model in [&before, &now] {
                 let blob = model.to_blob();
                 let mut scorer = Scorer::with(&card, &blob).expect("a network that runs");
-                scored.push(self.scored(&clips, |clip, class| scorer.clip_score(clip, class), &card));
+                scored.push(self.scored(
+                    &clips,
+                    |clip, class| scorer.clip_score(clip, class),
+                    &card,
+                ));
             }
             let auc = |scores: Vec<ClipScore>| summarise(&scores).auc.expect("both labels");
             scored.into_iter().map(auc).collect::<Vec<f64>>()
@@ -310,12 +343,18 @@ impl Paired {
         seed: u64,
         stop: &AtomicBool,
     ) -> Result<Weights, EvaluateError> {
-        let file = self.weights.as_ref().map(|folder| folder.join(format!("{key}.bin")));
+        let file = self
+            .weights
+            .as_ref()
+            .map(|folder| folder.join(format!("{key}.bin")));
         let kept = file.as_ref().and_then(|file| fs::read(file).ok());
         if let Some(weights) = kept.and_then(|bytes| Weights::from_bytes(&bytes).ok()) {
             return Ok(weights);
         }
-        let weights = self.pipeline.train(candidate, training, seed, stop)?.weights;
+        let weights = self
+            .pipeline
+            .train(candidate, training, seed, stop)?
+            .weights;
         if let Some(file) = file {
             fs::create_dir_all(file.parent().expect("it has a folder")).expect("a folder");
             fs::write(file, weights.to_bytes()).expect("a file");
@@ -326,15 +365,22 @@ impl Paired {
     /// Device features of all clips, so much louder.
     fn clips(&self, candidate: &Candidate, gain_db: f32) -> Vec<Matrix> {
         let spec = &candidate.front_end.spec;
-        let features = features().get_device(self.pipeline.dataset(), spec).expect("features");
+        let features = features()
+            .get_device(self.pipeline.dataset(), spec)
+            .expect("features");
         let mut clips = features.clips.clone();
         // All bands of log-mel are louder; of MFCC the first coefficient, by the root of the bands.
         let (shift, step) = match spec.feature {
             nas::audio::Feature::LogMel => (gain_db, 1),
-            nas::audio::Feature::Mfcc { .. } => (gain_db * (spec.n_mels as f32).sqrt(), spec.bands()),
+            nas::audio::Feature::Mfcc { .. } => {
+                (gain_db * (spec.n_mels as f32).sqrt(), spec.bands())
+            }
         };
         for clip in &mut clips {
-            clip.values.iter_mut().step_by(step).for_each(|value| *value += shift);
+            clip.values
+                .iter_mut()
+                .step_by(step)
+                .for_each(|value| *value += shift);
         }
         clips
     }
@@ -360,32 +406,56 @@ impl Paired {
     }
 }
 
-fn float_score(candidate: &Candidate, weights: &Weights, clip: &Matrix, class: usize) -> Option<f64> {
+fn float_score(
+    candidate: &Candidate,
+    weights: &Weights,
+    clip: &Matrix,
+    class: usize,
+) -> Option<f64> {
     let front_end = candidate.front_end;
-    let windows = Windows::new(vec![clip], vec![0], front_end.frames, front_end.frame_stride);
+    let windows = Windows::new(
+        vec![clip],
+        vec![0],
+        front_end.frames,
+        front_end.frame_stride,
+    );
     let inputs: Vec<&[f32]> = (0..windows.len()).map(|idx| windows.window(idx)).collect();
     let outputs = run_float(&candidate.graph, weights, &inputs);
-    let scores = inputs.iter().zip(&outputs).map(|(input, output)| match candidate.task {
-        Task::Reconstruct => reconstruction_error(input, output),
-        Task::Classify { .. } => negative_log_odds(output, class),
-    });
+    let scores = inputs
+        .iter()
+        .zip(&outputs)
+        .map(|(input, output)| match candidate.task {
+            Task::Reconstruct => reconstruction_error(input, output),
+            Task::Classify { .. } => negative_log_odds(output, class),
+        });
     (!inputs.is_empty()).then(|| scores.sum::<f64>() / inputs.len() as f64)
 }
 
 /// Ranges of normal sound alone: of three that leave out more or less at the ends, those whose int8 outputs are nearest
 /// to the float network's on 64 calibration windows.
 fn reproducing(candidate: &Candidate, weights: &Weights, windows: &[&[f32]]) -> QuantizedModel {
-    let calibration = Calibration::observe(&candidate.graph, weights, windows).expect("finite values");
-    let judged: Vec<&[f32]> = windows.iter().step_by(windows.len().div_ceil(64)).copied().collect();
+    let calibration =
+        Calibration::observe(&candidate.graph, weights, windows).expect("finite values");
+    let judged: Vec<&[f32]> = windows
+        .iter()
+        .step_by(windows.len().div_ceil(64))
+        .copied()
+        .collect();
     let expected = run_float(&candidate.graph, weights, &judged);
     let models = [0.0, 1e-4, 1e-3].map(|tail| {
-        let model = calibration.model(Ranges { tail, input: 1.0, others: 1.0 });
+        let model = calibration.model(Ranges {
+            tail,
+            input: 1.0,
+            others: 1.0,
+        });
         let blob = model.to_blob();
         let mut interpreter = Interpreter::new(&blob).expect("a network that runs");
         let mut error = 0.0;
         for (window, expected) in judged.iter().zip(&expected) {
             let pairs = interpreter.run_float(window).zip(expected);
-            error += pairs.map(|(found, expected)| f64::from(found - expected).powi(2)).sum::<f64>();
+            error += pairs
+                .map(|(found, expected)| f64::from(found - expected).powi(2))
+                .sum::<f64>();
         }
         (error, model)
     });

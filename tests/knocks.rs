@@ -53,11 +53,16 @@ fn int8_finds_the_knocks_that_float_finds() {
     let genome = spaces.random(&mut Rng::new(0, 0));
     let (candidate, training) = (spaces.decode(&genome), spaces.space_of(&genome).training);
     let stop = AtomicBool::new(false);
-    let weights = pipeline.train(&candidate, &training, 0, &stop).unwrap().weights;
+    let weights = pipeline
+        .train(&candidate, &training, 0, &stop)
+        .unwrap()
+        .weights;
     let card = pipeline.card(&candidate).unwrap();
 
     let store = FeatureStore::new(None);
-    let features = store.get_device(&dataset, &candidate.front_end.spec).unwrap();
+    let features = store
+        .get_device(&dataset, &candidate.front_end.spec)
+        .unwrap();
     let area = |score: &mut dyn FnMut(&nas::audio::Matrix) -> f64| {
         let (mut normal, mut anomaly) = (Vec::new(), Vec::new());
         for (clip, matrix) in dataset.clips.iter().zip(&features.clips) {
@@ -76,9 +81,16 @@ fn int8_finds_the_knocks_that_float_finds() {
     let frames = candidate.front_end.frames;
     let float = area(&mut |clip| {
         let clip = standardiser.apply(clip);
-        let windows: Vec<&[f32]> = clip.values.windows(frames * clip.bands).step_by(clip.bands).collect();
+        let windows: Vec<&[f32]> = clip
+            .values
+            .windows(frames * clip.bands)
+            .step_by(clip.bands)
+            .collect();
         let outputs = run_float(&candidate.graph, &weights, &windows);
-        let errors = windows.iter().zip(&outputs).map(|(x, y)| reconstruction_error(x, y));
+        let errors = windows
+            .iter()
+            .zip(&outputs)
+            .map(|(x, y)| reconstruction_error(x, y));
         errors.sum::<f64>() / windows.len() as f64
     });
     let int8 = |model: &QuantizedModel| {
@@ -89,12 +101,25 @@ fn int8_finds_the_knocks_that_float_finds() {
     let (model, choice) = pipeline.quantize(&candidate, &weights).unwrap();
     let narrow = pipeline.calibration(&candidate, |windows| {
         let calibration = Calibration::observe(&candidate.graph, &weights, windows).unwrap();
-        calibration.model(Ranges { tail: 1e-3, input: 1.0, others: 1.0 })
+        calibration.model(Ranges {
+            tail: 1e-3,
+            input: 1.0,
+            others: 1.0,
+        })
     });
     let (chosen, narrow) = (int8(&model), int8(&narrow.unwrap()));
-    assert!(float > 0.9, "float {float}: the knocks are not found at all");
+    assert!(
+        float > 0.9,
+        "float {float}: the knocks are not found at all"
+    );
     // Ranges of normal sound alone lose what this is about, so that the set can tell.
-    assert!(float - narrow > 0.03, "float {float}, narrow ranges {narrow}");
-    assert!(float - chosen < 0.02, "float {float}, int8 {chosen}, {choice:?}");
+    assert!(
+        float - narrow > 0.03,
+        "float {float}, narrow ranges {narrow}"
+    );
+    assert!(
+        float - chosen < 0.02,
+        "float {float}, int8 {chosen}, {choice:?}"
+    );
     assert!(choice.kept.unwrap() > 0.8, "{choice:?}");
 }

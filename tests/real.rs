@@ -198,7 +198,11 @@ fn a_search_may_score_clips_otherwise() {
     assert_eq!(auc(""), auc("--clip-score top10"));
     assert_ne!(auc(""), auc("--clip-score mean"));
     let folder = tool.folder.path().join("bundle");
-    let exported = tool.run(&format!("export top/{} --to {}", best["trial"], folder.display()));
+    let exported = tool.run(&format!(
+        "export top/{} --to {}",
+        best["trial"],
+        folder.display()
+    ));
     assert!(exported.status.success(), "{exported:?}");
     let blob = std::fs::read(folder.join("model.nas")).unwrap();
     let model = nas_kernels::Model::parse(&blob).unwrap();

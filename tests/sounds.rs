@@ -46,7 +46,9 @@ fn hum(seconds: f64, rng: &mut Rng) -> Vec<f64> {
         };
         0.08 * harmonics.iter().enumerate().map(harmonic).sum::<f64>()
     };
-    (0..count).map(|idx| sample(idx) + 0.05 * rng.normal()).collect()
+    (0..count)
+        .map(|idx| sample(idx) + 0.05 * rng.normal())
+        .collect()
 }
 
 fn add(fault: Fault, sound: &mut [f64], rng: &mut Rng) {
@@ -57,7 +59,12 @@ fn add(fault: Fault, sound: &mut [f64], rng: &mut Rng) {
             let mut at = 0.3 * rng.uniform();
             while at < seconds {
                 let length = (0.03 * rate_hz) as usize;
-                for (idx, sample) in sound.iter_mut().skip((at * rate_hz) as usize).take(length).enumerate() {
+                for (idx, sample) in sound
+                    .iter_mut()
+                    .skip((at * rate_hz) as usize)
+                    .take(length)
+                    .enumerate()
+                {
                     let t = idx as f64 / rate_hz;
                     *sample += 0.05 * (-t / 0.006).exp() * (TAU * 2300.0 * t).sin();
                 }
@@ -86,7 +93,8 @@ fn save(path: &Path, sound: &[f64]) {
     let mut file = hound::WavWriter::create(path, spec).expect("a file that can be written");
     for sample in sound {
         let sample = (sample.clamp(-1.0, 1.0) * 32767.0) as i16;
-        file.write_sample(sample).expect("a file that can be written");
+        file.write_sample(sample)
+            .expect("a file that can be written");
     }
     file.finalize().expect("a file that can be written");
 }

@@ -37,9 +37,9 @@ impl Args {
             number.ok_or_else(|| Failure::usage(format!("name a trial, such as {selector}/17")))?;
         let (store, run, info) = open::run(global, selector)?;
         let model = Model::read(&open::model_folder(global, &store, &run, number)?)?;
-        model.deploys_its_rule().map_err(|fault| {
-            Failure::plain(format!("trial {}/{number}: {fault}", run.name))
-        })?;
+        model
+            .deploys_its_rule()
+            .map_err(|fault| Failure::plain(format!("trial {}/{number}: {fault}", run.name)))?;
         let first = info.targets.first().map(|target| target.name.as_str());
         let target = hardware::find(self.target.as_deref().or(first).unwrap_or("m7"))?;
         let costs = info
@@ -51,10 +51,10 @@ impl Args {
                 trial.costs.get(idx).map(CostsView::from)
             });
         let settings = Settings::from_json(&run.settings_json).map_err(Failure::plain)?;
-        let clips = match open::dataset(&settings.data) {
+        let clips = match data::named(&settings.data) {
             Ok(dataset) => example_clips(&dataset.clips, &model),
             Err(failure) => {
-                let why = failure.error;
+                let why = failure;
                 global.note(&format!("no sound goes along: {why}"));
                 Vec::new()
             }

@@ -1,13 +1,15 @@
 //! `nas requantise`: new int8 models of a run from its float weights, without training.
 
-use super::{Exit, Failure, Global, open, out, search, setup::Setup};
+use std::sync::atomic::Ordering;
+
+use super::{Exit, Failure, Global, open, out, search};
 use crate::{
     report::{
         self,
         json::{self, FrontDocument},
         text,
     },
-    run::{self, Requantise, Settings, requantise},
+    run::{self, Requantise, ScoreWith, Settings, Setup, requantise},
 };
 
 #[derive(Debug, clap::Args)]
@@ -25,9 +27,8 @@ impl Args {
         let stop = search::interruption();
         let mut store = open::writable_store(global)?;
         let run = store.find_run(&self.run)?;
-        let settings = Settings::from_json(&run.settings_json).map_err(search::usage)?;
-        let setup = Setup::of(global, &settings, false)?;
-        setup.check_data(&run)?;
+        let settings = Settings::from_json(&run.settings_json)?;
+        let setup = Setup::resume(&run, &settings, ScoreWith::Training, open::features(global))?;
         let folds = setup.folds().filter(|folds| folds.all().count() == 1);
         let folds = folds.ok_or_else(|| {
             Failure::usage(format!(
@@ -35,7 +36,10 @@ impl Args {
                 run.name
             ))
         })?;
-        let name = self.name.clone().unwrap_or_else(|| format!("{}-int8", run.name));
+        let name = self
+            .name
+            .clone()
+            .unwrap_or_else(|| format!("{}-int8", run.name));
         let options = Requantise {
             spaces: &setup.spaces,
             pipeline: folds.last(),
@@ -44,8 +48,11 @@ impl Args {
             stop,
         };
         let Some(made) = requantise(&mut store, &run, &options)? else {
-            return Err(match stop.load(std::sync::atomic::Ordering::Relaxed) {
-                true => Failure::new(Exit::Interrupted, anyhow::anyhow!("interrupted; nothing was recorded")),
+            return Err(match stop.load(Ordering::Relaxed) {
+                true => Failure::new(
+                    Exit::Interrupted,
+                    anyhow::anyhow!("interrupted; nothing was recorded"),
+                ),
                 false => Failure::plain(format!(
                     "run {} has kept no float weights, as runs of older programs have not; search again",
                     run.name

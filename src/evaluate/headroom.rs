@@ -37,19 +37,46 @@ type Step = fn(Ranges) -> Ranges;
 /// What is tried, one stage after the other, each from the best of those before.
 const STAGES: [&[Step]; 3] = [
     &[
-        |ranges| Ranges { input: 1.0, ..ranges },
-        |ranges| Ranges { input: 1.5, ..ranges },
-        |ranges| Ranges { input: 3.0, ..ranges },
-        |ranges| Ranges { input: 4.0, ..ranges },
+        |ranges| Ranges {
+            input: 1.0,
+            ..ranges
+        },
+        |ranges| Ranges {
+            input: 1.5,
+            ..ranges
+        },
+        |ranges| Ranges {
+            input: 3.0,
+            ..ranges
+        },
+        |ranges| Ranges {
+            input: 4.0,
+            ..ranges
+        },
     ],
     &[
-        |ranges| Ranges { others: 1.0, ..ranges },
-        |ranges| Ranges { others: 2.0, ..ranges },
-        |ranges| Ranges { others: 3.0, ..ranges },
+        |ranges| Ranges {
+            others: 1.0,
+            ..ranges
+        },
+        |ranges| Ranges {
+            others: 2.0,
+            ..ranges
+        },
+        |ranges| Ranges {
+            others: 3.0,
+            ..ranges
+        },
     ],
     &[
-        |ranges| Ranges { tail: 1e-4, ..ranges },
-        |ranges| Ranges { tail: 1e-3, ..ranges },
+        |ranges| Ranges {
+            tail: 1e-4,
+            ..ranges
+        },
+        |ranges| Ranges {
+            tail: 1e-3,
+            ..ranges
+        },
     ],
 ];
 
@@ -141,7 +168,10 @@ impl Judge {
         let louder = louder(candidate, sound.standardiser);
         let make_louder = |_: usize, window: &mut [f32]| {
             for frame in window.chunks_exact_mut(bands) {
-                frame.iter_mut().zip(&louder).for_each(|(value, by)| *value += by);
+                frame
+                    .iter_mut()
+                    .zip(&louder)
+                    .for_each(|(value, by)| *value += by);
             }
         };
         let events: Vec<Vec<f32>> = (0..ordinary.len())
@@ -150,9 +180,15 @@ impl Judge {
         let add_event = |idx: usize, window: &mut [f32]| {
             let frames = window.len() / bands;
             let first = idx % frames.saturating_sub(EVENT_FRAMES - 1).max(1);
-            let frames = window.chunks_exact_mut(bands).skip(first).take(EVENT_FRAMES);
+            let frames = window
+                .chunks_exact_mut(bands)
+                .skip(first)
+                .take(EVENT_FRAMES);
             for frame in frames {
-                frame.iter_mut().zip(&events[idx]).for_each(|(value, by)| *value += by);
+                frame
+                    .iter_mut()
+                    .zip(&events[idx])
+                    .for_each(|(value, by)| *value += by);
             }
         };
         let mut unusual = vec![
@@ -196,7 +232,11 @@ impl Judge {
         let centre = mean(&self.ordinary.float);
         let lost = self.unusual.iter().map(|kind| {
             let found = scores(kind);
-            let error = kind.float.iter().zip(&found).map(|(float, int8)| (line.inverse(*int8) - float).abs());
+            let error = kind
+                .float
+                .iter()
+                .zip(&found)
+                .map(|(float, int8)| (line.inverse(*int8) - float).abs());
             let rise = kind.float.iter().map(|float| (float - centre).abs());
             (error.sum::<f64>() / (rise.sum::<f64>() + spread * found.len() as f64)).min(1.0)
         });
@@ -229,10 +269,18 @@ fn event(candidate: &Candidate, standardiser: &Standardiser, number: usize) -> V
     let width = ((EVENT_BANDS * n_mels as f64) as usize).max(1);
     let first = Rng::new(number as u64, 0x6576_656e_7473).below(n_mels - width + 1);
     let mels: Vec<f32> = (0..n_mels)
-        .map(|mel| if (first..first + width).contains(&mel) { 1.0 } else { 0.0 })
+        .map(|mel| {
+            if (first..first + width).contains(&mel) {
+                1.0
+            } else {
+                0.0
+            }
+        })
         .collect();
     let mut frame = standardised(candidate, standardiser, &mels);
-    let strongest = frame.iter().fold(f32::MIN_POSITIVE, |most, value| most.max(value.abs()));
+    let strongest = frame
+        .iter()
+        .fold(f32::MIN_POSITIVE, |most, value| most.max(value.abs()));
     let strength = EVENTS[number % EVENTS.len()] / strongest;
     frame.iter_mut().for_each(|value| *value *= strength);
     frame
@@ -244,7 +292,11 @@ fn standardised(candidate: &Candidate, standardiser: &Standardiser, mels: &[f32]
         Feature::LogMel => mels.to_vec(),
         Feature::Mfcc { coefficients } => (0..coefficients).map(|k| cosine(mels, k)).collect(),
     };
-    features.iter().zip(&standardiser.std).map(|(change, std)| change / std).collect()
+    features
+        .iter()
+        .zip(&standardiser.std)
+        .map(|(change, std)| change / std)
+        .collect()
 }
 
 /// A coefficient of the orthonormal DCT-II.
@@ -272,9 +324,19 @@ fn int8_scores(interpreter: &mut Interpreter<'_>, task: Task, probes: &[Probe]) 
     let [input, output] = interpreter.ends();
     let quantizer = interpreter.input();
     let score = |(window, class): &Probe| {
-        let window: Vec<i8> = window.iter().map(|value| quantizer.quantize(*value)).collect();
+        let window: Vec<i8> = window
+            .iter()
+            .map(|value| quantizer.quantize(*value))
+            .collect();
         let result = interpreter.run(&window);
-        f64::from(window_score(task_of(task), *class, [&window, &[]], &input, result, &output))
+        f64::from(window_score(
+            task_of(task),
+            *class,
+            [&window, &[]],
+            &input,
+            result,
+            &output,
+        ))
     };
     probes.iter().map(score).collect()
 }

@@ -1,11 +1,14 @@
 //! What a candidate is worth: the one long wait of the search, behind a trait with a quick fake beside the real one.
 
+mod examination;
 mod folds;
 mod formula;
 pub mod headroom;
 mod model;
 mod pipeline;
 mod rules;
+mod scored;
+mod window_scores;
 
 use std::sync::atomic::AtomicBool;
 
@@ -14,6 +17,7 @@ pub use formula::Formula;
 pub use model::{Class, FORMAT_VERSION, Int8, Model, ModelCard, ModelError, Scorer};
 pub use pipeline::{Options, PIPELINE_VERSION, Pipeline, PrepareError};
 pub use rules::{RescoreError, Rescorer, ScoreBy, UnknownScore};
+pub use scored::{Scored, Scoring, score_clips, test_scores};
 
 use crate::{
     score::{ClipRule, GroupScore},

@@ -95,7 +95,9 @@ impl Int8 {
 
     /// Whether int8 costs more than some clips' luck explains: two standard errors.
     pub fn is_costly(&self) -> bool {
-        let noise = self.auc_lost_error.map_or(f64::INFINITY, |error| 2.0 * error);
+        let noise = self
+            .auc_lost_error
+            .map_or(f64::INFINITY, |error| 2.0 * error);
         self.auc_lost > noise.max(Self::LEAST_LOSS)
     }
 
@@ -182,7 +184,10 @@ impl ModelCard {
 
     /// How the scores of a clip's windows become its score; the mean where the card names no rule that is known.
     pub fn clip_rule(&self) -> ClipRule {
-        let named = self.clip_score.as_deref().and_then(|name| name.parse().ok());
+        let named = self
+            .clip_score
+            .as_deref()
+            .and_then(|name| name.parse().ok());
         named.unwrap_or(ClipRule::Mean)
     }
 
@@ -275,7 +280,10 @@ impl Model {
     pub fn deploys_its_rule(&self) -> Result<(), String> {
         let rule = self.card.clip_rule();
         let blob = nas_kernels::Model::parse(&self.blob).map_err(|error| error.to_string())?;
-        match blob.decision().is_some_and(|decision| decision.rule == rule) {
+        match blob
+            .decision()
+            .is_some_and(|decision| decision.rule == rule)
+        {
             true => Ok(()),
             false => Err(format!(
                 "its score is the {rule} of its windows, which the firmware of the program that made it did not know; \
@@ -308,7 +316,10 @@ impl Model {
             ("model.json", Some(&card)),
             (WEIGHTS_FILE, weights.as_ref()),
         ];
-        for (name, bytes) in files.into_iter().filter_map(|(name, bytes)| Some((name, bytes?))) {
+        for (name, bytes) in files
+            .into_iter()
+            .filter_map(|(name, bytes)| Some((name, bytes?)))
+        {
             let write = || -> std::io::Result<()> {
                 let mut file = tempfile::NamedTempFile::new_in(folder)?;
                 file.write_all(bytes)?;
@@ -343,10 +354,14 @@ impl Model {
             });
         }
         let weights = match fs::read(folder.join(WEIGHTS_FILE)) {
-            Ok(bytes) => Some(Weights::from_bytes(&bytes).map_err(|fault| ModelError::Network {
-                path: folder.join(WEIGHTS_FILE).display().to_string(),
-                fault: fault.to_string(),
-            })?),
+            Ok(bytes) => {
+                Some(
+                    Weights::from_bytes(&bytes).map_err(|fault| ModelError::Network {
+                        path: folder.join(WEIGHTS_FILE).display().to_string(),
+                        fault: fault.to_string(),
+                    })?,
+                )
+            }
             // Older programs kept none.
             Err(_) => None,
         };
@@ -414,6 +429,11 @@ impl<'a> Scorer<'a> {
             gains,
             offsets,
         })
+    }
+
+    /// The class that a clip should belong to, as [`ModelCard::class_of`].
+    pub fn class_of(&self, clip: &Clip) -> usize {
+        self.card.class_of(clip)
     }
 
     /// The frames of a clip as the network takes them, from features in dB.
@@ -498,6 +518,11 @@ impl<'a> Scorer<'a> {
         let frames = clip.values.chunks_exact(clip.bands);
         let clipped = frames.map(|features| quantizer.quantize(features, &mut row) as usize);
         [clipped.sum(), clip.values.len()]
+    }
+
+    /// Windows that a device looks back at for a score.
+    pub fn horizon(&self) -> u32 {
+        self.card.score_windows
     }
 
     fn quantizer(&self) -> Quantizer<'_> {

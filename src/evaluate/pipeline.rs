@@ -2,14 +2,17 @@
 
 use std::{
     collections::{BTreeSet, VecDeque},
-    sync::{Arc, Mutex, OnceLock, atomic::AtomicBool},
+    sync::{
+        Arc, Mutex, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use super::{
-    Class, EvaluateError, Evaluation, Evaluator, Examination, ExaminedClip, Int8, Model, ModelCard,
-    Scorer, Scores,
+    Class, EvaluateError, Evaluation, Evaluator, Examination, Int8, Model, ModelCard, Scorer,
     headroom::{Choice, Sound, quantize_for_detection},
     model::FORMAT_VERSION,
+    window_scores::WindowScores,
 };
 use crate::{
     audio::{Feature, FeatureSpec, FrontEnd},
@@ -19,8 +22,7 @@ use crate::{
     identity::Canonical,
     quant::{QuantizedModel, run_float},
     score::{
-        ClipRule, ClipScore, Confusion, ThresholdRule, Thresholds, auc_difference_error, clip_score,
-        float_clip_score, negative_log_odds, reconstruction_error, summarise,
+        ClipRule, ThresholdRule, Thresholds, clip_score, negative_log_odds, reconstruction_error,
     },
     space::{Candidate, Task, Training},
     train::{Backend, Lessons, TrainError, TrainOptions, Trained, train},
@@ -54,7 +56,7 @@ pub struct Options {
 /// Trains and scores candidates on one data set.
 #[derive(Debug)]
 pub struct Pipeline {
-    dataset: Dataset,
+    pub(super) dataset: Dataset,
     data_hash: String,
     store: Arc<FeatureStore>,
     options: Options,
@@ -65,7 +67,7 @@ pub struct Pipeline {
     train: TrainDivision,
     /// Known anomalies that autoencoders learn to fail on.
     outliers: Vec<usize>,
-    test: TestDivision,
+    pub(super) test: TestDivision,
     /// Least recently used first.
     prepared: Mutex<VecDeque<(FeatureSpec, Slot)>>,
 }
@@ -361,21 +363,6 @@ impl Pipeline {
     ) -> Result<Examination, EvaluateError> {
         Ok(self.work(candidate, training, seed, stop, true)?.1)
     }
-
-    /// Labelled scores of some clips; those too short for a window are left out.
-    fn labelled(&self, indices: &[usize], score: impl Fn(usize) -> Option<f64>) -> Vec<ClipScore> {
-        let labelled = |&idx: &usize| {
-            let clip = &self.dataset.clips[idx];
-            Some(ClipScore {
-                machine: clip.machine.clone(),
-                section: clip.section.clone(),
-                domain: clip.domain,
-                anomaly: clip.label? == Label::Anomaly,
-                score: score(idx)?,
-            })
-        };
-        indices.iter().filter_map(labelled).collect()
-    }
 }
 
 impl Evaluator for Pipeline {
@@ -408,7 +395,86 @@ impl Evaluator for Pipeline {
 }
 
 impl Pipeline {
-    /// Float weights of a candidate, as [`Evaluator::evaluate`] trains them.
+    /// The evaluation of a candidate, step by step: features, training, quantisation, scores of clips, threshold.
+    ///
+    /// The float network scores the clips that steer, and where `thoroughly` all labelled test clips.
+    fn work(
+        &self,
+        candidate: &Candidate,
+        training: &Training,
+        seed: u64,
+        stop: &AtomicBool,
+        thoroughly: bool,
+    ) -> Result<(Evaluation, Examination), EvaluateError> {
+        self.with_prepared(candidate, |prepared| {
+            let trained = self.train_on(prepared, candidate, training, seed, stop)?;
+            self.assess(prepared, candidate, trained, stop, thoroughly)
+        })
+    }
+
+    /// What comes after training.
+    fn assess(
+        &self,
+        prepared: &Prepared,
+        candidate: &Candidate,
+        trained: Trained,
+        stop: &AtomicBool,
+        thoroughly: bool,
+    ) -> Result<(Evaluation, Examination), EvaluateError> {
+        let Trained { weights, history } = trained;
+        let (quantized, choice) = self.quantize_on(prepared, candidate, &weights)?;
+        let card = self.card_of(candidate, prepared);
+        let blob = quantized.to_blob();
+        let mut scorer = Scorer::with(&card, &blob).map_err(EvaluateError::Failed)?;
+        let windows = self.window_scores(candidate, &weights, &mut scorer, prepared, thoroughly);
+        if stop.load(Ordering::Relaxed) {
+            return Err(EvaluateError::Interrupted);
+        }
+        let rule = self.best_rule(&self.clip_rules(candidate), &windows);
+        let scores = windows.of_clips(rule);
+        let device = &prepared.device.clips;
+        let thresholds = self.thresholds(&mut scorer, rule, device);
+        let mut card = self.with_threshold(card.clone(), candidate.task, &thresholds);
+        card.clip_score = (rule != ClipRule::Mean).then(|| rule.to_string());
+        let mut figures = self.scores(&scores, card.threshold, history.len())?;
+        figures.clip_rule = rule;
+        figures.int8 = Some(Int8 {
+            pipeline: PIPELINE_VERSION,
+            input_headroom: choice.ranges.input,
+            other_headroom: choice.ranges.others,
+            tail: choice.ranges.tail,
+            kept: choice.kept,
+            auc_lost: figures.auc_float - figures.auc_int8,
+            auc_lost_error: self.auc_lost_error(&scores),
+            clipped_normal: self.clipped(&scorer, device, Label::Normal),
+            clipped_anomaly: self.clipped(&scorer, device, Label::Anomaly),
+        });
+        card.int8 = figures.int8.clone();
+        let model = Model::new(card, quantized.to_tflite(), blob.clone());
+        let model = model.map_err(EvaluateError::Failed)?.with_weights(weights);
+        let threshold = model.card.threshold;
+        let evaluation = Evaluation {
+            scores: figures,
+            model: Some(model),
+        };
+        let examination = self.examination(&scores, threshold, history);
+        Ok((evaluation, examination))
+    }
+
+    /// Does something with the features of a candidate's front end.
+    fn with_prepared<T>(
+        &self,
+        candidate: &Candidate,
+        work: impl FnOnce(&Prepared) -> Result<T, EvaluateError>,
+    ) -> Result<T, EvaluateError> {
+        let cell = self.prepare(&candidate.front_end.spec);
+        match cell.get().expect("prepare fills the cell") {
+            Ok(prepared) => work(prepared),
+            Err(message) => Err(EvaluateError::Failed(message.clone())),
+        }
+    }
+
+    /// Trains a candidate as [`Evaluator::evaluate`] does.
     pub fn train(
         &self,
         candidate: &Candidate,
@@ -418,22 +484,6 @@ impl Pipeline {
     ) -> Result<Trained, EvaluateError> {
         self.with_prepared(candidate, |prepared| {
             self.train_on(prepared, candidate, training, seed, stop)
-        })
-    }
-
-    /// Quantises and scores float weights as [`Evaluator::evaluate`] does after training; epochs are not known.
-    pub fn evaluate_weights(
-        &self,
-        candidate: &Candidate,
-        weights: &Weights,
-        stop: &AtomicBool,
-    ) -> Result<Evaluation, EvaluateError> {
-        let trained = Trained {
-            weights: weights.clone(),
-            history: Vec::new(),
-        };
-        self.with_prepared(candidate, |prepared| {
-            Ok(self.judge(candidate, prepared, &trained, stop, false)?.0)
         })
     }
 
@@ -448,6 +498,22 @@ impl Pipeline {
         })
     }
 
+    /// Quantises and scores float weights as [`Evaluator::evaluate`] does after training; epochs are not known.
+    pub fn evaluate_weights(
+        &self,
+        candidate: &Candidate,
+        weights: Weights,
+        stop: &AtomicBool,
+    ) -> Result<Evaluation, EvaluateError> {
+        let trained = Trained {
+            weights,
+            history: Vec::new(),
+        };
+        self.with_prepared(candidate, |prepared| {
+            Ok(self.assess(prepared, candidate, trained, stop, false)?.0)
+        })
+    }
+
     /// Shows the standardised training windows that calibrate int8 ranges.
     pub fn calibration<T>(
         &self,
@@ -455,7 +521,8 @@ impl Pipeline {
         show: impl FnOnce(&[&[f32]]) -> T,
     ) -> Result<T, EvaluateError> {
         self.with_prepared(candidate, |prepared| {
-            Ok(show(&calibration_windows(&self.lessons(candidate, prepared).fit)))
+            let fit = self.lessons(prepared, candidate).fit;
+            Ok(show(&calibration_windows(&fit)))
         })
     }
 
@@ -464,6 +531,7 @@ impl Pipeline {
         self.with_prepared(candidate, |prepared| Ok(self.card_of(candidate, prepared)))
     }
 
+    /// Trains on the windows of the training clips.
     fn train_on(
         &self,
         prepared: &Prepared,
@@ -472,223 +540,138 @@ impl Pipeline {
         seed: u64,
         stop: &AtomicBool,
     ) -> Result<Trained, EvaluateError> {
-        let lessons = self.lessons(candidate, prepared);
+        let own = self.lessons(prepared, candidate);
         let lessons = Lessons {
-            fit: &lessons.fit,
-            validation: &lessons.validation,
-            outliers: Some(&lessons.outliers),
+            fit: &own.fit,
+            validation: &own.validation,
+            outliers: Some(&own.outliers),
         };
         let options = self.train_options(candidate, training);
         train_all(candidate, &lessons, &options, seed, stop).map_err(|error| match error {
             TrainError::Interrupted => EvaluateError::Interrupted,
-            error => failed(error),
+            error => EvaluateError::Failed(error.to_string()),
         })
     }
 
+    /// The windows that a candidate learns from.
+    fn lessons<'a>(&self, prepared: &'a Prepared, candidate: &Candidate) -> OwnLessons<'a> {
+        let clips = &prepared.clips;
+        let FrontEnd {
+            frames,
+            frame_stride,
+            ..
+        } = candidate.front_end;
+        let chosen = |indices| self.learnt_from(candidate.task, indices);
+        let validation = chosen(&self.train.validation);
+        OwnLessons {
+            fit: self.windows(clips, &chosen(&self.train.fit), frames, 1),
+            validation: self.windows(clips, &validation, frames, frame_stride),
+            outliers: self.windows(clips, &self.outliers, frames, 1),
+        }
+    }
+
+    /// The training clips that a network of this task learns from: autoencoders learn normal sound only, also where
+    /// classifiers learn labels.
+    fn learnt_from(&self, task: Task, indices: &[usize]) -> Vec<usize> {
+        match task {
+            Task::Reconstruct => self.normals(indices),
+            Task::Classify { .. } => indices.to_vec(),
+        }
+    }
+
+    /// The int8 network: ranges from windows of the training clips, with headroom by held-out ones.
     fn quantize_on(
         &self,
         prepared: &Prepared,
         candidate: &Candidate,
         weights: &Weights,
     ) -> Result<(QuantizedModel, Choice), EvaluateError> {
-        let windows = self.lessons(candidate, prepared);
+        let windows = self.lessons(prepared, candidate);
         let sound = Sound {
             held_out: &windows.validation,
             outliers: &windows.outliers,
             standardiser: &prepared.standardiser,
         };
         let calibration = calibration_windows(&windows.fit);
-        quantize_for_detection(candidate, weights, &calibration, &sound).map_err(failed)
+        quantize_for_detection(candidate, weights, &calibration, &sound)
+            .map_err(|error| EvaluateError::Failed(error.to_string()))
     }
 
-    /// Windows that a candidate learns from. Autoencoders learn normal sound only, also where classifiers learn labels.
-    fn lessons<'a>(&self, candidate: &Candidate, prepared: &'a Prepared) -> OwnLessons<'a> {
-        let clips = &prepared.clips;
-        let (frames, stride) = (candidate.front_end.frames, candidate.front_end.frame_stride);
-        let chosen = |indices: &[usize]| match candidate.task {
-            Task::Reconstruct => self.normals(indices),
-            Task::Classify { .. } => indices.to_vec(),
-        };
-        OwnLessons {
-            fit: self.windows(clips, &chosen(&self.train.fit), frames, 1),
-            validation: self.windows(clips, &chosen(&self.train.validation), frames, stride),
-            outliers: self.windows(clips, &self.outliers, frames, 1),
-        }
-    }
-
-    fn with_prepared<T>(
+    /// Scores of the windows of labelled test clips, by the int8 network and, of those that are asked for, by the float
+    /// network.
+    fn window_scores(
         &self,
         candidate: &Candidate,
-        work: impl FnOnce(&Prepared) -> Result<T, EvaluateError>,
-    ) -> Result<T, EvaluateError> {
-        let cell = self.prepare(&candidate.front_end.spec);
-        match cell.get().expect("prepare fills the cell") {
-            Ok(prepared) => work(prepared),
-            Err(message) => Err(EvaluateError::Failed(message.clone())),
-        }
-    }
-
-    /// Trains, quantises and scores. The float network scores the clips that steer, and where `thoroughly` all others.
-    fn work(
-        &self,
-        candidate: &Candidate,
-        training: &Training,
-        seed: u64,
-        stop: &AtomicBool,
-        thoroughly: bool,
-    ) -> Result<(Evaluation, Examination), EvaluateError> {
-        self.with_prepared(candidate, |prepared| {
-            let trained = self.train_on(prepared, candidate, training, seed, stop)?;
-            self.judge(candidate, prepared, &trained, stop, thoroughly)
-        })
-    }
-
-    /// Quantises and scores float weights.
-    fn judge(
-        &self,
-        candidate: &Candidate,
+        weights: &Weights,
+        scorer: &mut Scorer<'_>,
         prepared: &Prepared,
-        trained: &Trained,
-        stop: &AtomicBool,
         thoroughly: bool,
-    ) -> Result<(Evaluation, Examination), EvaluateError> {
-        let clips = &prepared.clips;
-        let (frames, stride) = (candidate.front_end.frames, candidate.front_end.frame_stride);
-        let (quantized, choice) = self.quantize_on(prepared, candidate, &trained.weights)?;
-        let mut card = self.card_of(candidate, prepared);
-        let blob = quantized.to_blob();
-
+    ) -> WindowScores {
         let device = &prepared.device.clips;
-        let scoring_card = card.clone();
-        let mut scorer = Scorer::with(&scoring_card, &blob).map_err(failed)?;
-        let claimed = |idx: usize| scoring_card.class_of(&self.dataset.clips[idx]);
-        let tested: BTreeSet<usize> = self.test.steer.iter().chain(&self.test.shown).copied().collect();
-        let mut windows = vec![Vec::new(); clips.len()];
-        for &idx in &tested {
-            windows[idx] = scorer.window_scores(&device[idx], claimed(idx));
+        let mut scores = WindowScores {
+            float: vec![Vec::new(); device.len()],
+            int8: vec![Vec::new(); device.len()],
+            horizon: scorer.horizon(),
+        };
+        let TestDivision { steer, shown, .. } = &self.test;
+        for idx in both(steer, shown) {
+            let class = scorer.class_of(&self.dataset.clips[idx]);
+            scores.int8[idx] = scorer.window_scores(&device[idx], class);
         }
-        let horizon = card.score_windows;
-        let of_windows = |rule, scores: &Vec<f32>| clip_score(rule, horizon, scores);
-        let rule = best_rule(&self.clip_rules(candidate), |rule| {
-            self.labelled(&self.test.steer, |idx| of_windows(rule, &windows[idx]))
-        });
-        card.clip_score = (rule != ClipRule::Mean).then(|| rule.to_string());
-        let int8: Vec<Option<f64>> = windows.iter().map(|scores| of_windows(rule, scores)).collect();
-        let mut float = vec![None; clips.len()];
-        for &idx in &tested {
-            if thoroughly || self.test.steer.binary_search(&idx).is_ok() {
-                let scored = self.windows(clips, &[idx], frames, stride);
-                let scores = float_scores(candidate, &trained.weights, &scored, claimed(idx));
-                float[idx] = float_clip_score(rule, horizon, &scores);
-            }
+        let FrontEnd {
+            frames,
+            frame_stride,
+            ..
+        } = candidate.front_end;
+        for idx in both(steer, if thoroughly { shown } else { &[] }) {
+            let windows = self.windows(&prepared.clips, &[idx], frames, frame_stride);
+            let class = scorer.class_of(&self.dataset.clips[idx]);
+            scores.float[idx] = float_scores(candidate, weights, &windows, class);
         }
-        if stop.load(std::sync::atomic::Ordering::Relaxed) {
-            return Err(EvaluateError::Interrupted);
-        }
+        scores
+    }
+
+    /// Share of the input values of test clips with a label that are cut off at the ends of int8; `None` without clips.
+    fn clipped(&self, scorer: &Scorer<'_>, device: &[Matrix], label: Label) -> Option<f64> {
+        let tested = both(&self.test.steer, &self.test.shown).into_iter();
+        let own = tested.filter(|idx| self.dataset.clips[*idx].label == Some(label));
+        let counts = own.map(|idx| scorer.clipped(&device[idx]));
+        let [clipped, all] = counts.fold([0; 2], |[a, b], [c, d]| [a + c, b + d]);
+        (all > 0).then(|| clipped as f64 / all as f64)
+    }
+
+    /// Decision thresholds by the scores of normal clips that neither trained nor test.
+    fn thresholds(&self, scorer: &mut Scorer<'_>, rule: ClipRule, device: &[Matrix]) -> Thresholds {
         let normals: Vec<f64> = self
             .normals(&self.train.validation)
             .iter()
-            .filter_map(|&idx| of_windows(rule, &scorer.window_scores(&device[idx], claimed(idx))))
-            .collect();
-        let thresholds = Thresholds::of(&normals, THRESHOLD_QUANTILE);
-        let classifies = matches!(candidate.task, Task::Classify { .. });
-        let rule = self
-            .options
-            .threshold
-            .resolved(classifies && self.dataset.supervised);
-        let chosen = thresholds.choose(rule);
-        card.threshold = chosen.map(|(_, threshold)| threshold);
-        card.threshold_rule = chosen.map(|(rule, _)| rule.name().to_string());
-        card.threshold_gamma = thresholds.gamma;
-        card.threshold_quantile = thresholds.quantile;
-        let clipped = |label: Label| {
-            let own = tested.iter().filter(|&&idx| self.dataset.clips[idx].label == Some(label));
-            let counts = own.map(|&idx| scorer.clipped(&device[idx]));
-            let [clipped, all] = counts.fold([0; 2], |[a, b], [c, d]| [a + c, b + d]);
-            (all > 0).then(|| clipped as f64 / all as f64)
-        };
-        let (clipped_normal, clipped_anomaly) = (clipped(Label::Normal), clipped(Label::Anomaly));
-
-        let examined = |idx: usize| {
-            Some(ExaminedClip {
-                anomaly: self.dataset.clips[idx].label? == Label::Anomaly,
-                steers: self.test.steer.binary_search(&idx).is_ok(),
-                float: float[idx]?,
-                int8: int8[idx]?,
+            .filter_map(|&idx| {
+                let class = scorer.class_of(&self.dataset.clips[idx]);
+                let windows = scorer.window_scores(&device[idx], class);
+                clip_score(rule, scorer.horizon(), &windows)
             })
-        };
-        let judged: Vec<ExaminedClip> = tested.iter().filter_map(|&idx| examined(idx)).collect();
-        let examination = Examination {
-            too_short: tested.iter().filter(|&&idx| int8[idx].is_none()).count(),
-            clips: judged,
-            threshold: card.threshold,
-            history: trained.history.clone(),
-        };
-        let steer = self.labelled(&self.test.steer, |idx| int8[idx]);
-        let shown = self.labelled(&self.test.shown, |idx| int8[idx]);
-        let accuracy = |clips: &[ClipScore]| {
-            let threshold = card.threshold?;
-            (!clips.is_empty()).then(|| Confusion::of_clips(clips, threshold).accuracy())
-        };
-        let (accuracy_int8, test_accuracy_int8) = (accuracy(&steer), accuracy(&shown));
-        let of_float = self.labelled(&self.test.steer, |idx| float[idx]);
-        let error = auc_difference_error(&of_float, &steer);
-        let (steer, shown, float) = (summarise(&steer), summarise(&shown), summarise(&of_float));
-        let missing = || failed("too few test clips are long enough for one window");
-        let mut scores = Scores {
-            auc_int8: steer.auc.ok_or_else(missing)?,
-            pauc_int8: steer.pauc.ok_or_else(missing)?,
-            auc_float: float.auc.ok_or_else(missing)?,
-            pauc_float: float.pauc.ok_or_else(missing)?,
-            test_auc_int8: shown.auc,
-            test_pauc_int8: shown.pauc,
-            accuracy_int8,
-            test_accuracy_int8,
-            groups: steer.groups,
-            epochs: trained.history.len(),
-            clip_rule: rule,
-            int8: None,
-            notes: steer.notes,
-        };
-        card.int8 = Some(Int8 {
-            pipeline: PIPELINE_VERSION,
-            input_headroom: choice.ranges.input,
-            other_headroom: choice.ranges.others,
-            tail: choice.ranges.tail,
-            kept: choice.kept,
-            auc_lost: scores.auc_float - scores.auc_int8,
-            auc_lost_error: error,
-            clipped_normal,
-            clipped_anomaly,
-        });
-        scores.int8 = card.int8.clone();
-        let model = Model::new(card, quantized.to_tflite(), blob.clone()).map_err(failed)?;
-        let model = model.with_weights(trained.weights.clone());
-        let evaluation = Evaluation {
-            scores,
-            model: Some(model),
-        };
-        Ok((evaluation, examination))
+            .collect();
+        Thresholds::of(&normals, THRESHOLD_QUANTILE)
+    }
+
+    /// The card with the threshold by the rule that was asked for, and the others beside it.
+    fn with_threshold(&self, card: ModelCard, task: Task, thresholds: &Thresholds) -> ModelCard {
+        let classifies = matches!(task, Task::Classify { .. });
+        let learns_labels = classifies && self.dataset.supervised;
+        let chosen = thresholds.choose(self.options.threshold.resolved(learns_labels));
+        ModelCard {
+            threshold: chosen.map(|(_, threshold)| threshold),
+            threshold_rule: chosen.map(|(rule, _)| rule.name().to_string()),
+            threshold_gamma: thresholds.gamma,
+            threshold_quantile: thresholds.quantile,
+            ..card
+        }
     }
 }
 
-/// Windows that a candidate learns from.
-#[derive(Debug)]
-struct OwnLessons<'a> {
-    fit: Windows<'a>,
-    validation: Windows<'a>,
-    outliers: Windows<'a>,
-}
-
-/// Windows that show what values tensors take, evenly spread.
-fn calibration_windows<'a>(fit: &Windows<'a>) -> Vec<&'a [f32]> {
-    let step = fit.len().div_ceil(CALIBRATION_WINDOWS).max(1);
-    let indices = (0..fit.len()).step_by(step);
-    indices.map(|idx| fit.window(idx)).collect()
-}
-
-fn failed(message: impl std::fmt::Display) -> EvaluateError {
-    EvaluateError::Failed(message.to_string())
+/// Indices of either list, each once.
+pub(super) fn both(first: &[usize], second: &[usize]) -> BTreeSet<usize> {
+    first.iter().chain(second).copied().collect()
 }
 
 /// Trains the network, or every member of the ensemble from a seed of its own; losses are means over members.
@@ -724,6 +707,21 @@ fn train_all(
     })
 }
 
+/// Windows that a candidate learns from.
+#[derive(Debug)]
+struct OwnLessons<'a> {
+    fit: Windows<'a>,
+    validation: Windows<'a>,
+    outliers: Windows<'a>,
+}
+
+/// Windows that show what values tensors take, evenly spread.
+fn calibration_windows<'a>(fit: &Windows<'a>) -> Vec<&'a [f32]> {
+    let step = fit.len().div_ceil(CALIBRATION_WINDOWS).max(1);
+    let indices = (0..fit.len()).step_by(step);
+    indices.map(|idx| fit.window(idx)).collect()
+}
+
 /// Scores of the float network for all windows.
 fn float_scores(
     candidate: &Candidate,
@@ -743,28 +741,4 @@ fn float_scores(
         }
     }
     scores
-}
-
-/// The rule with the highest AUC on the clips that steer. The first stands unless another is ahead by more than the
-/// standard error of the difference: some clips' luck shall not choose.
-fn best_rule(rules: &[ClipRule], steering: impl Fn(ClipRule) -> Vec<ClipScore>) -> ClipRule {
-    let Some((&first, others)) = rules.split_first() else {
-        return ClipRule::Mean;
-    };
-    if others.is_empty() {
-        return first;
-    }
-    let standing = steering(first);
-    let Some(usual) = summarise(&standing).auc else {
-        return first;
-    };
-    let mut best = (first, usual);
-    for &rule in others {
-        let clips = steering(rule);
-        let error = auc_difference_error(&clips, &standing).unwrap_or(f64::INFINITY);
-        if let Some(auc) = summarise(&clips).auc.filter(|auc| *auc > best.1 && *auc > usual + error) {
-            best = (rule, auc);
-        }
-    }
-    best.0
 }

@@ -44,7 +44,12 @@ impl Weights {
             };
             word(&mut bytes, weight.len() as u32);
             word(&mut bytes, bias.len() as u32);
-            bytes.extend(weight.iter().chain(bias).flat_map(|value| value.to_le_bytes()));
+            bytes.extend(
+                weight
+                    .iter()
+                    .chain(bias)
+                    .flat_map(|value| value.to_le_bytes()),
+            );
         }
         let hash = blake3::hash(&bytes);
         bytes.extend(hash.as_bytes());
@@ -89,7 +94,9 @@ fn take_word(rest: &mut &[u8]) -> Result<u32, WeightsError> {
 }
 
 fn take_floats(rest: &mut &[u8], count: u32) -> Result<Vec<f32>, WeightsError> {
-    let bytes = (count as usize).checked_mul(4).ok_or(WeightsError::Damaged)?;
+    let bytes = (count as usize)
+        .checked_mul(4)
+        .ok_or(WeightsError::Damaged)?;
     let (values, behind) = rest.split_at_checked(bytes).ok_or(WeightsError::Damaged)?;
     *rest = behind;
     let values = values.as_chunks::<4>().0.iter();
@@ -105,7 +112,11 @@ mod tests {
             let (weight, bias) = (weight.to_vec(), bias.to_vec());
             Some(OpWeights { weight, bias })
         };
-        Weights(vec![op(&[0.5, -1e-30, f32::MAX], &[2.0]), None, op(&[1.0], &[])])
+        Weights(vec![
+            op(&[0.5, -1e-30, f32::MAX], &[2.0]),
+            None,
+            op(&[1.0], &[]),
+        ])
     }
 
     #[test]
@@ -122,7 +133,10 @@ mod tests {
             let mut bad = good.clone();
             bad[place] ^= 1;
             assert!(Weights::from_bytes(&bad).is_err(), "byte {place}");
-            assert!(Weights::from_bytes(&good[..place]).is_err(), "{place} bytes");
+            assert!(
+                Weights::from_bytes(&good[..place]).is_err(),
+                "{place} bytes"
+            );
         }
         bolero::check!().with_type::<Vec<u8>>().for_each(|bytes| {
             let _ = Weights::from_bytes(bytes);

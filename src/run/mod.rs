@@ -4,7 +4,10 @@
 //! the seed and the recorded trials, and what is recorded already is not done again.
 
 mod coordinator;
+mod dry_run;
+mod experiment;
 mod front;
+mod judge;
 mod objective;
 mod plan;
 mod proposal;
@@ -12,6 +15,7 @@ mod record;
 mod requantise;
 mod rescore;
 mod settings;
+mod setup;
 mod workers;
 
 use std::{
@@ -22,7 +26,10 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
+pub use dry_run::{DryRun, Time, dry_run};
+pub use experiment::{Experiment, ExperimentError, Pace, all_cores, carry_out};
 pub use front::{Merit, Yardstick, mean_merits, stored_estimate};
+pub use judge::{Training, judge, tested_part};
 pub use objective::{Objective, UnknownObjective, references};
 pub use plan::{BLOCK, Plan, Trial};
 pub use proposal::{Proposal, load_proposal};
@@ -30,6 +37,7 @@ pub use record::{Details, DetailsGroup};
 pub use requantise::{Requantise, Requantised, requantise};
 pub use rescore::{Rescore, RescoreProgress, rescore};
 pub use settings::{DataFacts, LogMelFacts, NamedText, Settings, SettingsError};
+pub use setup::{ScoreWith, Setup, SetupError, WindowsOf, folds};
 
 use self::{
     coordinator::Book,

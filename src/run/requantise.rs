@@ -54,7 +54,11 @@ pub fn requantise(
     options: &Requantise<'_>,
 ) -> Result<Option<Requantised>, RunError> {
     let evaluations = store.evaluations(run.id)?;
-    let folder = store.path().parent().unwrap_or(Path::new(".")).to_path_buf();
+    let folder = store
+        .path()
+        .parent()
+        .unwrap_or(Path::new("."))
+        .to_path_buf();
     let rows = store.trials(run.id)?;
     let scored = rows.par_iter().filter_map(|row| match &row.outcome {
         TrialOutcome::Scored { evaluation_key } => Some((row, evaluations.get(evaluation_key)?)),
@@ -64,8 +68,10 @@ pub fn requantise(
         .map(|(row, old)| Ok((row.number, again(&folder, row, old, options)?)))
         .collect::<Result<_, RunError>>()?;
     let without_weights = made.iter().filter(|(_, made)| made.is_none()).count();
-    let mut made: BTreeMap<i64, Remade> =
-        made.into_iter().filter_map(|(number, made)| Some((number, made?))).collect();
+    let mut made: BTreeMap<i64, Remade> = made
+        .into_iter()
+        .filter_map(|(number, made)| Some((number, made?)))
+        .collect();
     if made.is_empty() || options.stop.load(Ordering::Relaxed) {
         return Ok(None);
     }
@@ -85,13 +91,23 @@ pub fn requantise(
     let done = made.len();
     for row in rows {
         let number = row.number;
-        let Some(Remade { key, epochs, evaluation }) = made.remove(&number) else {
+        let Some(Remade {
+            key,
+            epochs,
+            evaluation,
+        }) = made.remove(&number)
+        else {
             if !matches!(row.outcome, TrialOutcome::Scored { .. }) {
                 store.record(new.id, &row, None, &[])?;
             }
             continue;
         };
-        let artefacts = write_model(store, number as usize, format!("{}/{number}", new.name), &evaluation)?;
+        let artefacts = write_model(
+            store,
+            number as usize,
+            format!("{}/{number}", new.name),
+            &evaluation,
+        )?;
         let mut scores = evaluation.scores;
         scores.epochs = epochs;
         let merit = Merit::from(&scores);
@@ -102,9 +118,16 @@ pub fn requantise(
         let fronts: Vec<Front> = fronts
             .map(|(target, points)| (target.name.clone(), front(points, &yardstick.objectives)))
             .collect();
-        let outcome = TrialOutcome::Scored { evaluation_key: key.clone() };
+        let outcome = TrialOutcome::Scored {
+            evaluation_key: key.clone(),
+        };
         let evaluation = evaluation_row(key, &scores, artefacts, 0.0);
-        store.record(new.id, &TrialRow { outcome, ..row }, Some(&evaluation), &fronts)?;
+        store.record(
+            new.id,
+            &TrialRow { outcome, ..row },
+            Some(&evaluation),
+            &fronts,
+        )?;
     }
     store.set_state(new.id, RunState::Finished)?;
     Ok(Some(Requantised {
@@ -141,7 +164,10 @@ fn again(
     let genome = genome.ok_or(RunError::Genome { number })?;
     let candidate = options.spaces.decode(&genome);
     let details: Option<Details> = serde_json::from_str(&old.details_json).ok();
-    match options.pipeline.evaluate_weights(&candidate, &weights, options.stop) {
+    match options
+        .pipeline
+        .evaluate_weights(&candidate, weights, options.stop)
+    {
         Ok(evaluation) => {
             // Other weights than a training of the present pipeline may give, so the key names where they came from.
             let training = options.spaces.space_of(&genome).training;

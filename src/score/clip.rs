@@ -8,7 +8,9 @@ use super::statistics::mean;
 /// The score of a clip from the scores of its windows, as a device gives it that looks back at `horizon` windows, or at
 /// all of the clip's where those are more; `None` without windows.
 pub fn clip_score(rule: ClipRule, horizon: u32, windows: &[f32]) -> Option<f64> {
-    let count = u32::try_from(windows.len()).unwrap_or(u32::MAX).max(horizon);
+    let count = u32::try_from(windows.len())
+        .unwrap_or(u32::MAX)
+        .max(horizon);
     let mut memory = vec![0; rule.memory_words(count)];
     let mut running = RunningScore::new(rule, count, &mut memory)?;
     for score in windows {

@@ -20,7 +20,9 @@ mod window;
 
 pub use clip::{ClipRule, UnknownClipRule, clip_score, float_clip_score};
 pub use curve::{PAUC_MAX_FPR, auc, average_precision, pauc, precision_recall_curve, roc_curve};
-pub use dcase::{Against, DomainFigures, Official, SectionFigures, dcase_sections, official};
+pub use dcase::{
+    Against, DomainFigures, Official, SectionFigures, against, dcase_sections, official,
+};
 pub use decision::{Classification, Confusion, classification};
 pub use gamma::Gamma;
 pub use mahalanobis::{Mahalanobis, ResidualSums};

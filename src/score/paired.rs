@@ -80,14 +80,21 @@ mod tests {
                 second.push((anomaly, score + 0.5 * rng.normal()));
             }
             let of = |scores: &[(bool, f64)], kind: bool| -> Vec<f64> {
-                scores.iter().filter(|(anomaly, _)| *anomaly == kind).map(|(_, score)| *score).collect()
+                scores
+                    .iter()
+                    .filter(|(anomaly, _)| *anomaly == kind)
+                    .map(|(_, score)| *score)
+                    .collect()
             };
             let area = |scores: &[(bool, f64)]| auc(&of(scores, false), &of(scores, true)).unwrap();
             differences.push(area(&first) - area(&second));
             errors.push(auc_difference_error(&clips("a", &first), &clips("a", &second)).unwrap());
         }
         let average = mean(&differences);
-        let squares: f64 = differences.iter().map(|value| (value - average).powi(2)).sum();
+        let squares: f64 = differences
+            .iter()
+            .map(|value| (value - average).powi(2))
+            .sum();
         let deviation = (squares / differences.len() as f64).sqrt();
         let ratio = mean(&errors) / deviation;
         // A deviation of 400 draws is known to one part in 28; three of those.

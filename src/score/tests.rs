@@ -135,9 +135,17 @@ fn a_missing_class_has_no_figure_and_a_broken_score_is_wrong() {
 #[test]
 fn windows_make_a_clips_score() {
     fn check(rule: ClipRule, windows: &[f64], expected: Option<f64>) {
-        assert_eq!(float_clip_score(rule, 1, windows), expected, "{rule} {windows:?}");
+        assert_eq!(
+            float_clip_score(rule, 1, windows),
+            expected,
+            "{rule} {windows:?}"
+        );
         let windows: Vec<f32> = windows.iter().map(|score| *score as f32).collect();
-        assert_eq!(clip_score(rule, 1, &windows), expected, "{rule} {windows:?}");
+        assert_eq!(
+            clip_score(rule, 1, &windows),
+            expected,
+            "{rule} {windows:?}"
+        );
     }
     let windows = [1.0, 5.0, 3.0, 2.0];
     check(ClipRule::Mean, &windows, Some(2.75));
@@ -150,7 +158,11 @@ fn windows_make_a_clips_score() {
     check(ClipRule::Mean, &[], None);
     check(ClipRule::Top(10), &[], None);
     for rule in [ClipRule::Mean, ClipRule::Max, ClipRule::Quantile(10)] {
-        assert!(float_clip_score(rule, 1, &[1.0, f64::NAN]).unwrap().is_nan());
+        assert!(
+            float_clip_score(rule, 1, &[1.0, f64::NAN])
+                .unwrap()
+                .is_nan()
+        );
     }
 }
 

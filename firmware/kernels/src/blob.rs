@@ -670,7 +670,14 @@ impl Decision {
             ClipRule::Ranked(percent) => (4, percent),
         };
         let threshold = threshold.to_bits();
-        to_bytes([task, self.windows, rule, threshold, of_windows, percent.into()])
+        to_bytes([
+            task,
+            self.windows,
+            rule,
+            threshold,
+            of_windows,
+            percent.into(),
+        ])
     }
 
     /// Words of memory that the score of the latest windows needs.
@@ -701,8 +708,9 @@ impl Decision {
                 _ => return Err(BlobError::Decision("its task is unknown")),
             },
             windows,
-            rule: rule_of(of_windows, percent)
-                .ok_or(BlobError::Decision("its rule for windows' scores is unknown"))?,
+            rule: rule_of(of_windows, percent).ok_or(BlobError::Decision(
+                "its rule for windows' scores is unknown",
+            ))?,
             threshold: match rule {
                 0 => Threshold::None,
                 1 => Threshold::Gamma(threshold),

@@ -48,7 +48,11 @@ impl FromStr for ClipRule {
         let rule = match text {
             "mean" => ClipRule::Mean,
             "max" => ClipRule::Max,
-            _ => match (text.strip_prefix("top"), text.strip_prefix("rank"), text.strip_prefix('q')) {
+            _ => match (
+                text.strip_prefix("top"),
+                text.strip_prefix("rank"),
+                text.strip_prefix('q'),
+            ) {
                 (Some(share), _, _) => ClipRule::Top(percent(share)?),
                 (_, Some(factor), _) => ClipRule::Ranked(percent(factor)?),
                 (_, _, Some(quantile)) => ClipRule::Quantile(percent(quantile)?),
@@ -81,7 +85,9 @@ impl ClipRule {
     pub const fn is_sound(self) -> bool {
         match self {
             ClipRule::Mean | ClipRule::Max => true,
-            ClipRule::Quantile(percent) | ClipRule::Ranked(percent) => percent >= 1 && percent <= 99,
+            ClipRule::Quantile(percent) | ClipRule::Ranked(percent) => {
+                percent >= 1 && percent <= 99
+            }
             ClipRule::Top(percent) => percent >= 1 && percent <= 100,
         }
     }
@@ -265,7 +271,10 @@ impl Ranked<'_> {
     /// Takes the place of the newest entry out of the order.
     fn take_out(&mut self) {
         let place = self.newest as u8;
-        if let Some(at) = self.order[..self.filled].iter().position(|known| *known == place) {
+        if let Some(at) = self.order[..self.filled]
+            .iter()
+            .position(|known| *known == place)
+        {
             self.order.copy_within(at + 1..self.filled, at);
             self.filled -= 1;
         }
@@ -394,7 +403,11 @@ mod tests {
             ClipRule::Top(percent) => mean(&latest[..count(percent)]),
             ClipRule::Ranked(percent) => {
                 let weight = |idx: usize| (f64::from(percent) / 100.0).powi(idx as i32);
-                let sum: f64 = latest.iter().enumerate().map(|(idx, v)| weight(idx) * f64::from(*v)).sum();
+                let sum: f64 = latest
+                    .iter()
+                    .enumerate()
+                    .map(|(idx, v)| weight(idx) * f64::from(*v))
+                    .sum();
                 (sum / (0..latest.len()).map(weight).sum::<f64>()) as f32
             }
         })
@@ -428,8 +441,15 @@ mod tests {
                     let expected = by_hand(rule, windows, &scores).unwrap();
                     let found = running.score().unwrap();
                     // Weights by repeated multiplication against powers; the others are exact.
-                    let allowed = if matches!(rule, ClipRule::Ranked(_)) { 1e-5 } else { 0.0 };
-                    assert!((found - expected).abs() <= allowed, "{rule} {windows}: {found} {expected}");
+                    let allowed = if matches!(rule, ClipRule::Ranked(_)) {
+                        1e-5
+                    } else {
+                        0.0
+                    };
+                    assert!(
+                        (found - expected).abs() <= allowed,
+                        "{rule} {windows}: {found} {expected}"
+                    );
                     assert!(running.windows() <= windows.next_multiple_of(group_of(windows)));
                 }
                 running.reset();
@@ -442,10 +462,14 @@ mod tests {
 
     #[test]
     fn rules_have_names_and_bounds() {
-        for name in ["mean", "max", "q1", "q99", "top1", "top100", "rank1", "rank99"] {
+        for name in [
+            "mean", "max", "q1", "q99", "top1", "top100", "rank1", "rank99",
+        ] {
             assert_eq!(name.parse::<ClipRule>().unwrap().to_string(), name);
         }
-        for name in ["", "q0", "q100", "top0", "top101", "rank0", "rank100", "top", "median", "q-1"] {
+        for name in [
+            "", "q0", "q100", "top0", "top101", "rank0", "rank100", "top", "median", "q-1",
+        ] {
             assert_eq!(name.parse::<ClipRule>(), Err(UnknownClipRule), "{name}");
         }
         let mut none = [];

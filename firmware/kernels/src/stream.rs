@@ -4,8 +4,8 @@ use crate::{
     Model,
     blob::{BlobError, Decision},
     bytes::{as_f32, memory_parts},
-    front_end::{Framer, FrontEnd, Quantizer, Spec},
     decision::RunningScore,
+    front_end::{Framer, FrontEnd, Quantizer, Spec},
     score::window_score,
 };
 
@@ -61,7 +61,9 @@ impl<'a> Model<'a> {
 
     /// Bytes that a [`Stream`] needs beside the arena, a multiple of 4; 0 for a model without a front end.
     pub fn stream_bytes(&self) -> usize {
-        let decision = self.decision().map_or(0, |decision| decision.memory_words());
+        let decision = self
+            .decision()
+            .map_or(0, |decision| decision.memory_words());
         self.front_end().map_or(0, |record| {
             memory_bytes(&record.spec(), record.frames as usize) + 4 * decision
         })
@@ -102,8 +104,7 @@ impl<'m, 'a> Stream<'m, 'a> {
             .ok_or(too_small)?;
         let history = record.frames as usize * spec.bands();
         let (scratch, samples, history) =
-            memory_parts(memory, spec.scratch_len(), spec.n_fft, history)
-                .ok_or(too_small)?;
+            memory_parts(memory, spec.scratch_len(), spec.n_fft, history).ok_or(too_small)?;
         let mut stream = Stream {
             model,
             framer: Framer::new(front_end, samples, scratch),
