@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use super::{Exit, Failure, Global, open, out, search};
+use super::{Exit, Failure, Global, exit::interruption, open, out};
 use crate::{
     report::{
         self,
@@ -24,7 +24,7 @@ pub struct Args {
 
 impl Args {
     pub fn run(&self, global: &Global) -> Result<(), Failure> {
-        let stop = search::interruption();
+        let stop = interruption();
         let mut store = open::writable_store(global)?;
         let run = store.find_run(&self.run)?;
         let settings = Settings::from_json(&run.settings_json)?;

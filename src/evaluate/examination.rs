@@ -81,6 +81,7 @@ impl Pipeline {
                 .count(),
             threshold,
             history,
+            int8: None,
         }
     }
 

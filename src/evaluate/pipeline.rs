@@ -457,7 +457,8 @@ impl Pipeline {
             scores: figures,
             model: Some(model),
         };
-        let examination = self.examination(&scores, threshold, history);
+        let mut examination = self.examination(&scores, threshold, history);
+        examination.int8 = evaluation.scores.int8.clone();
         Ok((evaluation, examination))
     }
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    evaluate::{Examination, ExaminedClip},
+    evaluate::{Examination, ExaminedClip, Int8},
     score::{
         Confusion, Interval, auc, average_precision, interval, precision_recall_curve, roc_curve,
     },
@@ -30,6 +30,8 @@ pub struct Part {
     pub too_short: usize,
     /// Training and validation loss per epoch.
     pub history: Vec<[f32; 2]>,
+    /// How the int8 network came out of the float network.
+    pub int8: Option<Int8>,
 }
 
 /// Which of the two networks.
@@ -86,6 +88,7 @@ impl Part {
             clips: examination.clips,
             too_short: examination.too_short,
             history: examination.history,
+            int8: examination.int8,
         }
     }
 
@@ -129,6 +132,8 @@ impl Examined {
                 .copied()
                 .collect(),
             too_short: 0,
+            // Said once, of all clips.
+            int8: None,
             ..part.clone()
         };
         Examined {
@@ -251,6 +256,7 @@ pub(super) mod tests {
                 clips: clips.map(clip).to_vec(),
                 too_short: 0,
                 history: vec![[0.7, 0.8], [0.5, 0.6], [0.4, 0.65]],
+                int8: None,
             }
         };
         Examined {

@@ -1,7 +1,10 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::report::fixture::{measurement, rescored, small_run};
+use crate::{
+    evaluate::Int8,
+    report::fixture::{measurement, rescored, small_run},
+};
 
 #[test]
 fn the_front_is_the_documented_document() {
@@ -122,6 +125,19 @@ fn every_key_is_documented() {
         params: 0,
         figures: Some((&info.scored[0].figures).into()),
         rescored: Some(RescoredView::from(&rescored())),
+        clip_score: Some("top10".to_string()),
+        int8: Some(Int8 {
+            pipeline: 4,
+            input_headroom: 2.0,
+            other_headroom: 1.5,
+            tail: 0.0,
+            kept: Some(1.0),
+            auc_lost: 0.0,
+            auc_lost_error: Some(0.01),
+            clipped_normal: Some(0.0),
+            clipped_anomaly: Some(0.0),
+        }),
+        older_pipeline: false,
         groups: vec![GroupView {
             machine: String::new(),
             section: String::new(),

@@ -2,7 +2,10 @@
 
 use super::grid;
 use crate::{
-    report::json::{CostView, IntervalView, MeasurementView, RescoredView, TrialDocument},
+    report::{
+        json::{CostView, IntervalView, MeasurementView, RescoredView, TrialDocument},
+        quantised,
+    },
     units::{Bytes, Count, Microjoules, Micros},
 };
 
@@ -36,6 +39,15 @@ pub fn trial(trial: &TrialDocument) -> String {
             show(figures.test_auc_int8),
             show(figures.test_accuracy_int8)
         );
+    }
+    if let Some(rule) = &trial.clip_score {
+        text += &format!("a clip's score is the {rule} of its windows' scores\n");
+    }
+    if let Some(int8) = &trial.int8 {
+        text += &format!("{}\n", quantised::line(int8));
+    }
+    if trial.older_pipeline {
+        text += "quantised by an older pipeline: it would score otherwise now (`nas requantise`)\n";
     }
     if let Some(rescored) = &trial.rescored {
         text += &further_seeds(rescored);
