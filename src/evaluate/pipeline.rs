@@ -10,7 +10,8 @@ use std::{
 
 use super::{
     Class, EvaluateError, Evaluation, Evaluator, Examination, Model, ModelCard, Scorer,
-    examination::ClipScores, model::FORMAT_VERSION,
+    examination::{ClipScores, both},
+    model::FORMAT_VERSION,
 };
 use crate::{
     audio::{Feature, FeatureSpec, FrontEnd},
@@ -534,11 +535,6 @@ impl Pipeline {
             ..card
         }
     }
-}
-
-/// Indices of either list, each once.
-pub(super) fn both(first: &[usize], second: &[usize]) -> BTreeSet<usize> {
-    first.iter().chain(second).copied().collect()
 }
 
 /// Trains the network, or every member of the ensemble from a seed of its own; losses are means over members.
