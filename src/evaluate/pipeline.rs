@@ -1,7 +1,7 @@
 //! The real evaluation: features, training, quantisation, int8 scoring.
 
 use std::{
-    collections::{BTreeSet, VecDeque},
+    collections::VecDeque,
     sync::{
         Arc, Mutex, OnceLock,
         atomic::{AtomicBool, Ordering},

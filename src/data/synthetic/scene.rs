@@ -1,7 +1,7 @@
 //! One clip: a machine in its room, heard by a microphone among factory noise.
 
 use super::{
-    ClipSpec, FaultKind, Machine, Noise, SAMPLE_RATE_HZ, bearing,
+    ClipSpec, Machine, Noise, SAMPLE_RATE_HZ, bearing,
     dsp::{
         self, Biquad, Partial, RATE, add, band_noise, convolve, pink_noise, ring, shape, sin_turns,
     },

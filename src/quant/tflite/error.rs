@@ -1,6 +1,6 @@
 //! Why a `.tflite` file cannot be read.
 
-use super::{IDENTIFIER, INT8, SCHEMA_VERSION, slots::Damaged};
+use super::{IDENTIFIER, SCHEMA_VERSION, slots::Damaged};
 use crate::quant::BlobError;
 
 /// Why a file cannot be read.
