@@ -213,7 +213,12 @@ fn with_ears(mut blob: Vec<u8>, candidate: &Candidate) -> Vec<u8> {
         },
         // All entries of a rule by rank, one window in each.
         windows: MOST_ENTRIES,
-        rule: candidate.clip_rules.iter().copied().max().unwrap_or(ClipRule::Mean),
+        rule: candidate
+            .clip_rules
+            .iter()
+            .copied()
+            .max()
+            .unwrap_or(ClipRule::Mean),
         threshold: Threshold::None,
     };
     append_front_end(&mut blob, record, &floats, &tables.ends, &decision);

@@ -63,7 +63,7 @@ pub struct ModelCard {
 }
 
 /// How an int8 network came out of a float network, and what that cost.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Int8 {
     /// Version of the pipeline that quantised it.

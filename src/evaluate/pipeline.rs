@@ -1,7 +1,7 @@
 //! The real evaluation: features, training, quantisation, int8 scoring.
 
 use std::{
-    collections::{BTreeSet, VecDeque},
+    collections::VecDeque,
     sync::{
         Arc, Mutex, OnceLock,
         atomic::{AtomicBool, Ordering},
@@ -10,6 +10,7 @@ use std::{
 
 use super::{
     Class, EvaluateError, Evaluation, Evaluator, Examination, Int8, Model, ModelCard, Scorer,
+    examination::both,
     headroom::{Choice, Sound, quantize_for_detection},
     model::FORMAT_VERSION,
     window_scores::WindowScores,
@@ -668,11 +669,6 @@ impl Pipeline {
             ..card
         }
     }
-}
-
-/// Indices of either list, each once.
-pub(super) fn both(first: &[usize], second: &[usize]) -> BTreeSet<usize> {
-    first.iter().chain(second).copied().collect()
 }
 
 /// Trains the network, or every member of the ensemble from a seed of its own; losses are means over members.

@@ -528,7 +528,9 @@ fn front_end_ram(front_end: &FrontEnd) -> usize {
 /// What the score of the latest windows takes in bytes, by the rule that takes most: which one a clip's score is by is not
 /// known before training. How many windows there are depends on the clips, so that it is the most that a rule ever takes.
 fn decision_ram(clip_rules: &[ClipRule]) -> usize {
-    let words = clip_rules.iter().map(|rule| rule.memory_words(MOST_ENTRIES));
+    let words = clip_rules
+        .iter()
+        .map(|rule| rule.memory_words(MOST_ENTRIES));
     4 * words.max().unwrap_or(0)
 }
 

@@ -12,9 +12,15 @@ use crate::{
 pub fn notes(details: &[(u64, Details)]) -> Vec<String> {
     let count = details.len();
     let mut notes = Vec::new();
-    let int8 = || details.iter().filter_map(|(trial, one)| Some((*trial, one.int8.as_ref()?)));
+    let int8 = || {
+        details
+            .iter()
+            .filter_map(|(trial, one)| Some((*trial, one.int8.as_ref()?)))
+    };
     let costly: Vec<(u64, &Int8)> = int8().filter(|(_, int8)| int8.is_costly()).collect();
-    let worst = costly.iter().max_by(|a, b| a.1.auc_lost.total_cmp(&b.1.auc_lost));
+    let worst = costly
+        .iter()
+        .max_by(|a, b| a.1.auc_lost.total_cmp(&b.1.auc_lost));
     if let Some((trial, worst)) = worst {
         notes.push(format!(
             "int8 costs more AUC than chance explains in {} of {count} networks, most in trial {trial}: {:.3} (docs/quantisation.md)",
@@ -41,7 +47,10 @@ pub fn notes(details: &[(u64, Details)]) -> Vec<String> {
 
 /// Whether a network was quantised by an older pipeline than that of this program.
 pub fn is_older(details: &Details) -> bool {
-    details.int8.as_ref().is_none_or(|int8| int8.pipeline < PIPELINE_VERSION)
+    details
+        .int8
+        .as_ref()
+        .is_none_or(|int8| int8.pipeline < PIPELINE_VERSION)
 }
 
 /// One line on how an int8 network came out of its float network.
@@ -51,12 +60,25 @@ pub fn line(int8: &Int8) -> String {
         share => format!("{share:.2} %"),
     };
     let clipped = |share: Option<f64>| share.map_or("–".to_string(), percent);
-    let noise = int8.auc_lost_error.map_or(String::new(), |error| format!(" ± {error:.4}"));
-    let costly = if int8.is_costly() { ", more than chance explains" } else { "" };
+    let noise = int8
+        .auc_lost_error
+        .map_or(String::new(), |error| format!(" ± {error:.4}"));
+    let costly = if int8.is_costly() {
+        ", more than chance explains"
+    } else {
+        ""
+    };
     let kept = int8.kept.map_or(String::new(), |kept| {
-        format!("; keeps {:.1} % of what float tells apart on disturbed sound", 100.0 * kept)
+        format!(
+            "; keeps {:.1} % of what float tells apart on disturbed sound",
+            100.0 * kept
+        )
     });
-    let few = if int8.is_coarse() { ", for which eight bits are few" } else { "" };
+    let few = if int8.is_coarse() {
+        ", for which eight bits are few"
+    } else {
+        ""
+    };
     format!(
         "int8 costs {:.4}{noise} of AUC{costly}; the input reaches {} times as far as normal sound{kept}{few}; cut off of the \
          input: {} in normal, {} in anomalous test clips",
@@ -103,7 +125,16 @@ mod tests {
                     let Details { epochs, int8, .. } = one;
                     let (groups, notes) = (Vec::new(), Vec::new());
                     let (epochs, int8) = (*epochs, int8.clone());
-                    (idx as u64, Details { epochs, groups, notes, clip_score: None, int8 })
+                    (
+                        idx as u64,
+                        Details {
+                            epochs,
+                            groups,
+                            notes,
+                            clip_score: None,
+                            int8,
+                        },
+                    )
                 })
                 .collect();
             let found = notes(&numbered);
@@ -117,14 +148,28 @@ mod tests {
         check(&[details(0.007, 0.95, now), details(-0.1, 0.95, now)], &[]);
         check(
             &[details(0.02, 0.95, now), details(0.06, 0.5, now)],
-            &["in 2 of 2 networks, most in trial 1: 0.060", "eight bits are few for 1 of 2"],
+            &[
+                "in 2 of 2 networks, most in trial 1: 0.060",
+                "eight bits are few for 1 of 2",
+            ],
         );
         check(
-            &[details(0.0, 1.0, now), details(0.0, 1.0, None), details(0.0, 1.0, Some(PIPELINE_VERSION - 1))],
+            &[
+                details(0.0, 1.0, now),
+                details(0.0, 1.0, None),
+                details(0.0, 1.0, Some(PIPELINE_VERSION - 1)),
+            ],
             &["2 of 3 networks were quantised by an older pipeline"],
         );
         let line = line(&details(0.02, 0.5, now).int8.unwrap());
-        for part in ["0.0200 ± 0.0040", "more than chance", "2 times", "50.0 %", "0 % in normal", "1.23 % in anomalous"] {
+        for part in [
+            "0.0200 ± 0.0040",
+            "more than chance",
+            "2 times",
+            "50.0 %",
+            "0 % in normal",
+            "1.23 % in anomalous",
+        ] {
             assert!(line.contains(part), "{line}");
         }
     }

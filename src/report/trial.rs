@@ -73,7 +73,9 @@ pub fn load_trial(
     let budget = |target: &Target| (target.name.clone(), settings.budget);
     let budgets: Vec<(String, Budget)> = targets.iter().map(budget).collect();
     let files = evaluation.as_ref().and_then(|e| e.artefacts.clone());
-    let clip_score = details.as_ref().and_then(|details| details.clip_score.clone());
+    let clip_score = details
+        .as_ref()
+        .and_then(|details| details.clip_score.clone());
     let int8 = details.as_ref().and_then(|details| details.int8.clone());
     let is_older = files.is_some() && details.as_ref().is_some_and(is_older);
     let groups = details.into_iter().flat_map(|details| details.groups);
