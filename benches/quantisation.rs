@@ -54,7 +54,6 @@ struct Request {
 /// What one network gave.
 #[derive(Debug, Clone)]
 struct Row {
-    space: String,
     key: String,
     /// AUC of the float network, and what int8 loses by ranges of normal sound and by those of detection.
     float: f64,
@@ -210,7 +209,6 @@ fn measure(dataset: &Dataset, space: &str, seed: u64, request: &Request) -> Vec<
     let references = run::references(&spaces, &targets, &budget, &objectives);
     let paired = Paired {
         pipeline,
-        space: space.to_string(),
         weights: request.weights.clone(),
         rows: Mutex::default(),
     };
@@ -264,7 +262,6 @@ fn features() -> FeatureStore {
 /// Trains once and quantises twice.
 struct Paired {
     pipeline: Pipeline,
-    space: String,
     weights: Option<PathBuf>,
     rows: Mutex<Vec<Row>>,
 }
@@ -318,7 +315,6 @@ impl Evaluator for Paired {
         };
         let (plain, louder) = (aucs(0.0), aucs(LOUDER_DB));
         let row = Row {
-            space: self.space.clone(),
             key,
             float: plain[0],
             lost: [plain[0] - plain[1], plain[0] - plain[2]],

@@ -47,7 +47,7 @@ fn hum(seconds: f64, rng: &mut Rng) -> Vec<f64> {
         0.08 * harmonics.iter().enumerate().map(harmonic).sum::<f64>()
     };
     (0..count)
-        .map(|idx| sample(idx) + 0.05 * rng.normal())
+        .map(|idx| sample(idx) + 0.03 * rng.normal())
         .collect()
 }
 
@@ -76,7 +76,7 @@ fn add(fault: Fault, sound: &mut [f64], rng: &mut Rng) {
                 let first = rng.below(sound.len());
                 let length = (0.002 * rate_hz) as usize;
                 for sample in sound.iter_mut().skip(first).take(length) {
-                    *sample += 0.12 * rng.normal();
+                    *sample += 0.05 * rng.normal();
                 }
             }
         }

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Held-out normal windows that judge, evenly spread.
-const ORDINARY: usize = 14;
+const ORDINARY: usize = 10;
 /// How much louder the louder ones are, dB: what a microphone's gain may differ by between laboratory and field.
 const LOUDER_DB: f32 = 6.0;
 /// No band becomes louder by more than this, in its deviations: where a band hardly varies, 6 dB are out of all reach.
