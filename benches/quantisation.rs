@@ -1,9 +1,16 @@
 //! What int8 costs: `quantisation [DATA[=SPACE[,SPACE]] …] [--trials N] [--seeds A,B] [--weights DIR]`.
 //!
 //! Trains the networks that `nas search --sampler random --target m7 --budget-ram 128k` would train, and quantises each
-//! twice: with ranges of normal sound alone, those of three that reproduce the float network's outputs best, as up to
-//! pipeline version 3; and with the ranges that detection needs. Prints AUC over all labelled test clips, float less
-//! int8, as the clips are and 6 dB louder, with the time that either quantisation took; then means over all networks.
+//! by several rules:
+//!
+//! * `before`: ranges of normal sound alone, those of three that reproduce the float network's outputs best, as up to
+//!   pipeline version 3;
+//! * `now`: the ranges that detection needs;
+//! * `extremes`: the smallest and largest values of all calibration windows, as LiteRT's converter takes them;
+//! * `averages`: moving averages of every window's smallest and largest value, as ai-edge-quantizer 0.10 takes them.
+//!
+//! Prints AUC over all labelled test clips, float less int8, as the clips are and 6 dB louder, with the time that the
+//! first two took; then means over all networks. The rules of other tools are computed here, on the same float networks.
 //!
 //! DATA is `knocks`, `clicks`, `synthetic:MACHINE` or a path. `--weights` keeps float weights between calls.
 
@@ -26,7 +33,7 @@ use nas::{
     features::{FeatureStore, Matrix, Standardiser, Windows},
     graph::Weights,
     hardware::{self, Budget},
-    quant::{Calibration, Interpreter, QuantizedModel, Ranges, run_float},
+    quant::{Calibration, Interpreter, QuantizedModel, Ranges, run_float, visit_tensors},
     run::{self, Objective, Search},
     score::{
         ClipScore, ThresholdRule, interval, negative_log_odds, reconstruction_error, summarise,
@@ -55,11 +62,11 @@ struct Request {
 #[derive(Debug, Clone)]
 struct Row {
     key: String,
-    /// AUC of the float network, and what int8 loses by ranges of normal sound and by those of detection.
+    /// AUC of the float network, and what int8 loses by each rule.
     float: f64,
-    lost: [f64; 2],
+    lost: [f64; 4],
     /// The same on louder clips.
-    louder: [f64; 2],
+    louder: [f64; 4],
     seconds: [f64; 2],
     choice: Choice,
 }
@@ -67,7 +74,7 @@ struct Row {
 fn main() {
     let request = request();
     println!(
-        "data,space,network,AUC float,lost before,lost now,louder before,louder now,seconds before,seconds now,input,others,tail,kept"
+        "data,space,network,AUC float,lost before,now,extremes,averages,louder before,now,extremes,averages,seconds before,now,input,others,tail,kept"
     );
     let mut of_data: BTreeMap<String, Vec<Row>> = BTreeMap::new();
     for (data, spaces) in &request.data {
@@ -76,20 +83,22 @@ fn main() {
             for space in spaces {
                 let rows = measure(&dataset, space, *seed, &request);
                 for row in &rows {
-                    let [before, now] = row.lost;
+                    let joined = |values: &[f64]| {
+                        let texts = values.iter().map(|value| format!("{value:.4}"));
+                        texts.collect::<Vec<String>>().join(",")
+                    };
                     let Ranges {
                         tail,
                         input,
                         others,
                     } = row.choice.ranges;
                     println!(
-                        "{data},{space},{},{:.4},{before:.4},{now:.4},{:.4},{:.4},{:.3},{:.3},{input},{others},{tail},{:.4}",
+                        "{data},{space},{},{:.4},{},{},{},{input},{others},{tail},{:.4}",
                         &row.key[..8],
                         row.float,
-                        row.louder[0],
-                        row.louder[1],
-                        row.seconds[0],
-                        row.seconds[1],
+                        joined(&row.lost),
+                        joined(&row.louder),
+                        joined(&row.seconds),
                         row.choice.kept.unwrap_or(f64::NAN),
                     );
                 }
@@ -101,29 +110,35 @@ fn main() {
         }
     }
     println!(
-        "\n| data, space | networks | AUC float | lost before: mean, worst | lost now: mean, worst | now less before, 95 % | 6 dB louder, lost before | now | time |"
+        "\n| data, space | networks | AUC float | before: mean, worst | now: mean, worst | gained, 95 % | extremes | averages | 6 dB louder: before, now | time |"
     );
-    println!("|---|--:|--:|---|---|---|--:|--:|--:|");
+    println!("|---|--:|--:|---|---|--:|--:|--:|---|--:|");
     for (name, rows) in &of_data {
         let column = |value: &dyn Fn(&Row) -> f64| rows.iter().map(value).collect::<Vec<f64>>();
-        let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
-        let worst = |values: &[f64]| values.iter().copied().fold(f64::MIN, f64::max);
-        let lost = [0, 1].map(|idx| column(&|row| row.lost[idx]));
-        let gained = column(&|row| row.lost[0] - row.lost[1]);
-        let gained = interval(&gained).expect("there are rows");
+        let mean = |value: &dyn Fn(&Row) -> f64| {
+            let values = column(value);
+            values.iter().sum::<f64>() / values.len() as f64
+        };
+        let lost = |rule: usize| {
+            let worst = column(&|row| row.lost[rule])
+                .into_iter()
+                .fold(f64::MIN, f64::max);
+            format!("{:.4}, {worst:.3}", mean(&|row| row.lost[rule]))
+        };
+        let gained = interval(&column(&|row| row.lost[0] - row.lost[1])).expect("there are rows");
         println!(
-            "| {name} | {} | {:.3} | {:.4}, {:.3} | {:.4}, {:.3} | {:+.4} ± {:.4} | {:.4} | {:.4} | {:.2} |",
+            "| {name} | {} | {:.3} | {} | {} | {:+.4} ± {:.4} | {} | {} | {:.4}, {:.4} | {:.2} |",
             rows.len(),
-            mean(&column(&|row| row.float)),
-            mean(&lost[0]),
-            worst(&lost[0]),
-            mean(&lost[1]),
-            worst(&lost[1]),
+            mean(&|row| row.float),
+            lost(0),
+            lost(1),
             gained.mean,
             gained.half_width.unwrap_or(f64::NAN),
-            mean(&column(&|row| row.louder[0])),
-            mean(&column(&|row| row.louder[1])),
-            mean(&column(&|row| row.seconds[1])) / mean(&column(&|row| row.seconds[0])),
+            lost(2),
+            lost(3),
+            mean(&|row| row.louder[0]),
+            mean(&|row| row.louder[1]),
+            mean(&|row| row.seconds[1]) / mean(&|row| row.seconds[0]),
         );
     }
 }
@@ -287,6 +302,20 @@ impl Evaluator for Paired {
         let middle = Instant::now();
         let (now, choice) = self.pipeline.quantize(candidate, &weights)?;
         let seconds = [middle - begin, middle.elapsed()].map(|span| span.as_secs_f64());
+        let others = self.pipeline.calibration(candidate, |windows| {
+            let calibration =
+                Calibration::observe(&candidate.graph, &weights, windows).expect("finite values");
+            let plain = Ranges {
+                tail: 0.0,
+                input: 1.0,
+                others: 1.0,
+            };
+            let averages = averages(candidate, &weights, windows);
+            [
+                calibration.model(plain),
+                calibration.model_between(&averages),
+            ]
+        })?;
         let card = self.pipeline.card(candidate)?;
         let aucs = |gain_db: f32| {
             let clips = self.clips(candidate, gain_db);
@@ -301,7 +330,7 @@ impl Evaluator for Paired {
                 },
                 &card,
             )];
-            for model in [&before, &now] {
+            for model in [&before, &now].into_iter().chain(&others) {
                 let blob = model.to_blob();
                 let mut scorer = Scorer::with(&card, &blob).expect("a network that runs");
                 scored.push(self.scored(
@@ -317,8 +346,8 @@ impl Evaluator for Paired {
         let row = Row {
             key,
             float: plain[0],
-            lost: [plain[0] - plain[1], plain[0] - plain[2]],
-            louder: [louder[0] - louder[1], louder[0] - louder[2]],
+            lost: std::array::from_fn(|rule| plain[0] - plain[rule + 1]),
+            louder: std::array::from_fn(|rule| louder[0] - louder[rule + 1]),
             seconds,
             choice,
         };
@@ -457,4 +486,28 @@ fn reproducing(candidate: &Candidate, weights: &Weights, windows: &[&[f32]]) -> 
     });
     let best = models.into_iter().min_by(|a, b| a.0.total_cmp(&b.0));
     best.expect("there are three").1
+}
+
+/// Moving averages of every window's smallest and largest value, per tensor.
+fn averages(candidate: &Candidate, weights: &Weights, windows: &[&[f32]]) -> Vec<[f32; 2]> {
+    /// ai-edge-quantizer's `smoothing_factor`.
+    const KEPT: f32 = 0.95;
+    let mut bounds: Vec<Option<[f32; 2]>> = vec![None; candidate.graph.tensors.len()];
+    for window in windows {
+        visit_tensors(&candidate.graph, weights, &[window], |tensor, values| {
+            let min = values.iter().copied().fold(f32::INFINITY, f32::min);
+            let max = values.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            bounds[tensor] = Some(match bounds[tensor] {
+                None => [min, max],
+                Some([low, high]) => [
+                    KEPT * low + (1.0 - KEPT) * min,
+                    KEPT * high + (1.0 - KEPT) * max,
+                ],
+            });
+        });
+    }
+    bounds
+        .into_iter()
+        .map(|bounds| bounds.unwrap_or([0.0; 2]))
+        .collect()
 }

@@ -13,7 +13,7 @@ use nas::{
     units::Rng,
 };
 
-use crate::sounds;
+use crate::{cli::Tool, sounds};
 
 const SPACE: &str = r#"
 name = "small"
@@ -122,4 +122,57 @@ fn int8_finds_the_knocks_that_float_finds() {
         "float {float}, int8 {chosen}, {choice:?}"
     );
     assert!(choice.kept.unwrap() > 0.8, "{choice:?}");
+}
+
+/// Equal weights give equal models, so that a run quantised anew by the same pipeline is the same again.
+#[test]
+fn a_run_is_quantised_anew_without_training() {
+    let tool = Tool::new();
+    let sounds = tool.folder.path().join("sounds");
+    sounds::write(&sounds, sounds::Fault::Clicks, [24, 12], 1.0, 2);
+    let search = "--space dense-ae --target m7 --budget-ram 128k --trials 2 --epochs 1 --jobs 2 --name a -q --json";
+    let before = tool.json(&format!("search --data {} {search}", sounds.display()));
+    let after = tool.json("requantise a -q --json");
+    assert_eq!(after["run"], "a-int8");
+    assert_eq!(after["notes"], before["notes"]);
+    for (before, after) in before["front"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .zip(after["front"].as_array().unwrap())
+    {
+        for key in ["trial", "auc_int8", "auc_float", "test_auc_int8", "costs"] {
+            assert_eq!(before[key], after[key], "{key}");
+        }
+        let show = |run: &str| tool.json(&format!("show {run}/{} --json", before["trial"]));
+        let (old, new) = (show("a"), show("a-int8"));
+        assert_eq!(old["int8"], new["int8"]);
+        assert_eq!(new["int8"]["pipeline"], nas::evaluate::PIPELINE_VERSION);
+        assert_eq!(
+            (&old["clip_score"], &new["older_pipeline"]),
+            (&new["clip_score"], &false.into())
+        );
+        let model = |run: &str| {
+            let folder = tool
+                .folder
+                .path()
+                .join(run)
+                .join(before["trial"].to_string());
+            std::fs::read(folder.join("model.nas")).unwrap()
+        };
+        assert_eq!(model("a"), model("a-int8"));
+    }
+    // A second time there is such a run already, and without weights there is nothing to make.
+    assert_eq!(tool.run("requantise a").status.code(), Some(2));
+    for trial in before["front"].as_array().unwrap() {
+        let folder = tool
+            .folder
+            .path()
+            .join("a")
+            .join(trial["trial"].to_string());
+        std::fs::remove_file(folder.join("weights.f32")).unwrap();
+    }
+    let left = tool.run("requantise a --name b");
+    let said = String::from_utf8_lossy(&left.stderr);
+    assert!(said.contains("float weights"), "{said}");
 }

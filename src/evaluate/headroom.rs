@@ -32,52 +32,16 @@ const EVENT_FRAMES: usize = 2;
 /// Ranges other than the default must follow float by so much better, that few windows' luck does not choose.
 const MARGIN: f64 = 0.002;
 
-type Step = fn(Ranges) -> Ranges;
-
-/// What is tried, one stage after the other, each from the best of those before.
-const STAGES: [&[Step]; 3] = [
-    &[
-        |ranges| Ranges {
-            input: 1.0,
-            ..ranges
-        },
-        |ranges| Ranges {
-            input: 1.5,
-            ..ranges
-        },
-        |ranges| Ranges {
-            input: 3.0,
-            ..ranges
-        },
-        |ranges| Ranges {
-            input: 4.0,
-            ..ranges
-        },
-    ],
-    &[
-        |ranges| Ranges {
-            others: 1.0,
-            ..ranges
-        },
-        |ranges| Ranges {
-            others: 2.0,
-            ..ranges
-        },
-        |ranges| Ranges {
-            others: 3.0,
-            ..ranges
-        },
-    ],
-    &[
-        |ranges| Ranges {
-            tail: 1e-4,
-            ..ranges
-        },
-        |ranges| Ranges {
-            tail: 1e-3,
-            ..ranges
-        },
-    ],
+/// What is tried beside the default, one line after the other, each from the best of those before: a factor of the input, one
+/// of what follows, and the share of values that is left out.
+const STAGES: [(&[f64], fn(&mut Ranges, f64)); 3] = [
+    (&[1.0, 1.5, 3.0, 4.0], |ranges, factor| {
+        ranges.input = factor as f32
+    }),
+    (&[1.0, 2.0, 3.0], |ranges, factor| {
+        ranges.others = factor as f32
+    }),
+    (&[1e-4, 1e-3], |ranges, share| ranges.tail = share),
 ];
 
 /// The chosen ranges, and how well int8 scores follow float scores with them.
@@ -119,13 +83,11 @@ pub fn quantize_for_detection(
         return Ok(usual);
     };
     let (mut best, mut least) = (usual, kept + MARGIN);
-    for stage in STAGES {
+    for (values, set) in STAGES {
         let from = best.1.ranges;
-        for step in stage {
-            let ranges = step(from);
-            if ranges == from {
-                continue;
-            }
+        for value in values {
+            let mut ranges = from;
+            set(&mut ranges, *value);
             let tried = attempt(ranges)?;
             if let Some(kept) = tried.1.kept.filter(|kept| *kept > least) {
                 (best, least) = (tried, kept);

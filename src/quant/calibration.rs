@@ -71,7 +71,15 @@ impl<'a> Calibration<'a> {
             };
             bounds[op.output] = bounds[op.output].map(|end| end.clamp(ends[0], ends[1]));
         }
-        with_ranges(self.graph, self.weights, &bounds)
+        self.model_between(&bounds)
+    }
+
+    /// The int8 network whose tensors have these smallest and largest values, one pair per tensor of the graph.
+    ///
+    /// # Panics
+    /// Where there are fewer pairs than tensors.
+    pub fn model_between(&self, bounds: &[[f32; 2]]) -> QuantizedModel {
+        with_ranges(self.graph, self.weights, bounds)
     }
 }
 
