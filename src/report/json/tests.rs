@@ -68,5 +68,3 @@ fn the_front_is_the_documented_document() {
     let text = render(&FrontDocument::new(&small_run()));
     assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), expected);
 }
-
-/// `docs/json.md` names every key, so that no key is added in silence.
