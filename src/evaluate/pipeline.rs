@@ -17,8 +17,8 @@ use crate::{
     identity::Canonical,
     quant::{quantize, run_float},
     score::{
-        ClipScore, Confusion, Pooling, ThresholdRule, Thresholds, negative_log_odds,
-        reconstruction_error, summarise,
+        ClipScore, Confusion, Figure, Figures, Measure, Pooling, ThresholdRule, Thresholds,
+        negative_log_odds, reconstruction_error, summarise,
     },
     space::{Candidate, Task, Training},
     train::{Backend, Lessons, TrainError, TrainOptions, Trained, train},
@@ -510,19 +510,27 @@ impl Pipeline {
             let threshold = model.card.threshold?;
             (!clips.is_empty()).then(|| Confusion::of_clips(clips, threshold).accuracy())
         };
-        let (accuracy_int8, test_accuracy_int8) = (accuracy(&steer), accuracy(&shown));
+        let accuracies = (accuracy(&steer), accuracy(&shown));
         let (steer, shown) = (summarise(&steer), summarise(&shown));
         let float = summarise(&self.labelled(&self.test.steer, |idx| float[idx]));
         let missing = || failed("too few test clips are long enough for one window".to_string());
+        let figures = Figures::default()
+            .with(Figure::AUC, steer.auc.ok_or_else(missing)?)
+            .with(
+                Figure::steering(Measure::Pauc),
+                steer.pauc.ok_or_else(missing)?,
+            )
+            .with(Figure::AUC_FLOAT, float.auc.ok_or_else(missing)?)
+            .with(
+                Figure::float(Measure::Pauc),
+                float.pauc.ok_or_else(missing)?,
+            )
+            .with(Figure::test(Measure::Auc), shown.auc)
+            .with(Figure::test(Measure::Pauc), shown.pauc)
+            .with(Figure::steering(Measure::Accuracy), accuracies.0)
+            .with(Figure::test(Measure::Accuracy), accuracies.1);
         let scores = Scores {
-            auc_int8: steer.auc.ok_or_else(missing)?,
-            pauc_int8: steer.pauc.ok_or_else(missing)?,
-            auc_float: float.auc.ok_or_else(missing)?,
-            pauc_float: float.pauc.ok_or_else(missing)?,
-            test_auc_int8: shown.auc,
-            test_pauc_int8: shown.pauc,
-            accuracy_int8,
-            test_accuracy_int8,
+            figures,
             groups: steer.groups,
             epochs: trained.history.len(),
             notes: steer.notes,

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use super::listing::grid;
 use crate::score::{
-    Confusion, Interval, auc, average_precision, interval, precision_recall_curve, roc_curve,
+    Arithmetic, Confusion, Interval, auc, average_precision, interval, precision_recall_curve,
+    roc_curve,
 };
 
 /// One way to split a data set into training and test clips, and what came of it.
@@ -40,13 +41,6 @@ pub struct Judged {
     pub int8: f64,
 }
 
-/// Which of the two networks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Arithmetic {
-    Float,
-    Int8,
-}
-
 /// A figure of merit of decisions or scores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Merit {
@@ -54,17 +48,6 @@ pub enum Merit {
     F1,
     RocAuc,
     AveragePrecision,
-}
-
-impl Arithmetic {
-    pub const BOTH: [Arithmetic; 2] = [Arithmetic::Float, Arithmetic::Int8];
-
-    pub const fn name(self) -> &'static str {
-        match self {
-            Arithmetic::Float => "float",
-            Arithmetic::Int8 => "int8",
-        }
-    }
 }
 
 impl Merit {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Costs, Figures, RejectedTrial, ReportError, RunInfo, ScoredTrial, TargetInfo, TrialCounts,
+    Costs, RejectedTrial, ReportError, RunInfo, ScoredTrial, TargetInfo, TrialCounts,
     json::{
         CostsView, FiguresView, GroupView, OperatorView, RescoredView, RunView, SCHEMA_VERSION,
         TrialDocument, TrialsView, measurements_of,
@@ -12,10 +12,11 @@ use super::{
 };
 use crate::{
     graph::{Function, OpKind},
-    run::{Details, Merit, Settings, Yardstick, stored_estimate},
+    run::{Details, Settings, Yardstick, figures_of, stored_estimate},
+    score::Figure,
     search::hypervolume,
     space::{Candidate, Genome, Spaces, Task},
-    store::{EvaluationRow, Run, Store, TrialOutcome, TrialRow},
+    store::{Run, Store, TrialOutcome, TrialRow},
     target::{self, Budget, Estimate, Target},
 };
 
@@ -68,14 +69,9 @@ fn load_alone(store: &Store, run: &Run) -> Result<RunInfo, ReportError> {
         let Some(evaluation) = evaluation else {
             continue;
         };
-        let own = Figures::from(evaluation);
+        let own = figures_of(evaluation);
         let (figures, seeds) = seeds::figures(own, trainings.get(&row.number));
-        let merit = Merit {
-            auc_int8: figures.auc_int8.unwrap_or(0.0),
-            pauc_int8: figures.pauc_int8.unwrap_or(0.0),
-            accuracy_int8: figures.accuracy_int8,
-        };
-        for (points, point) in points.iter_mut().zip(yardstick.points(row, merit)) {
+        for (points, point) in points.iter_mut().zip(yardstick.points(row, &figures)) {
             points.extend(point.map(|point| (number, point)));
         }
         scored.push(ScoredTrial {
@@ -142,7 +138,7 @@ pub fn load_runs(store: &Store) -> Result<Vec<RunView>, ReportError> {
         let best = info
             .scored
             .iter()
-            .filter_map(|trial| trial.figures.auc_int8);
+            .filter_map(|trial| trial.figures.get(Figure::AUC));
         views.push(RunView {
             run: run.name,
             started: run.created_utc,
@@ -227,7 +223,7 @@ pub fn load_trial(
     let trainings = seeds::trainings(store.repeats(run.id)?, &store.evaluations(run.id)?);
     let further = evaluation
         .as_ref()
-        .and_then(|row| seeds::figures(Figures::from(row), trainings.get(&(number as i64))).1);
+        .and_then(|row| seeds::figures(figures_of(row), trainings.get(&(number as i64))).1);
     let details = evaluation
         .as_ref()
         .and_then(|e| serde_json::from_str::<Details>(&e.details_json).ok());
@@ -280,9 +276,7 @@ pub fn load_trial(
         front_end: candidate.candidate.front_end.into(),
         macs: row.macs as u64,
         params: row.params as u64,
-        figures: evaluation
-            .as_ref()
-            .map(|row| FiguresView::from(&Figures::from(row))),
+        figures: evaluation.as_ref().map(|row| FiguresView(figures_of(row))),
         rescored: further.as_ref().map(RescoredView::from),
         groups: groups
             .map(|group| GroupView {
@@ -383,21 +377,6 @@ fn task_of(name: &str) -> Task {
     match name {
         "reconstruct" => Task::Reconstruct,
         _ => Task::Classify { classes: 0 },
-    }
-}
-
-impl From<&EvaluationRow> for Figures {
-    fn from(row: &EvaluationRow) -> Figures {
-        Figures {
-            auc_int8: row.auc_int8,
-            pauc_int8: row.pauc_int8,
-            auc_float: row.auc_float,
-            pauc_float: row.pauc_float,
-            test_auc_int8: row.test_auc_int8,
-            test_pauc_int8: row.test_pauc_int8,
-            accuracy_int8: row.accuracy_int8,
-            test_accuracy_int8: row.test_accuracy_int8,
-        }
     }
 }
 

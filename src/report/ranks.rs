@@ -1,7 +1,7 @@
 //! How differently targets order the same networks: what is cheap on one may be dear on another.
 
 use super::{RunInfo, ScoredTrial, approach};
-use crate::{stats::kendall_tau, target::Metric};
+use crate::{score::Figure, stats::kendall_tau, target::Metric};
 
 /// The members of all fronts, in their order on every target.
 pub struct Ranks<'a> {
@@ -45,7 +45,7 @@ impl<'a> Ranks<'a> {
         if info.targets.len() < 2 || trials.len() < 2 {
             return None;
         }
-        let auc = |trial: &ScoredTrial| trial.figures.auc_int8.unwrap_or(f64::NEG_INFINITY);
+        let auc = |trial: &ScoredTrial| trial.figures.get(Figure::AUC).unwrap_or(f64::NEG_INFINITY);
         trials.sort_by(|a, b| auc(b).total_cmp(&auc(a)).then(a.trial.cmp(&b.trial)));
         let on_target = |idx: usize| -> Option<Vec<f64>> {
             let latency = |trial: &&ScoredTrial| Some(trial.cost(idx, Metric::Latency)?.value);

@@ -20,12 +20,12 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-pub use details::{Details, DetailsGroup};
+pub use details::{Details, DetailsGroup, figures_of};
 pub use objective::{Objective, UnknownObjective, references};
 pub use plan::{BLOCK, Plan, Trial};
 pub use rescore::{Rescore, RescoreProgress, rescore};
 pub use settings::{DataFacts, LogMelFacts, NamedText, Settings, SettingsError};
-pub use standing::{Merit, Yardstick, mean_merits, stored_estimate};
+pub use standing::{Yardstick, mean_figures, stored_estimate};
 
 use self::{
     book::Book,
@@ -33,6 +33,7 @@ use self::{
 };
 use crate::{
     evaluate::Evaluator,
+    score::Measure,
     search::Sampler,
     space::Spaces,
     store::{Run, RunState, Store, StoreError},
@@ -105,7 +106,7 @@ pub struct Progress {
     pub wanted: usize,
     pub in_flight: usize,
     /// The best so far of the score that leads.
-    pub best: Option<(Objective, f64)>,
+    pub best: Option<(Measure, f64)>,
     /// Per target, as a share of the box between the ideal and the reference point.
     pub hypervolumes: Vec<f64>,
     /// Mean training time of this session's trials.

@@ -6,6 +6,7 @@
 mod curve;
 mod dcase;
 mod decision;
+mod figures;
 mod gamma;
 mod mahalanobis;
 mod operating;
@@ -20,6 +21,7 @@ mod window;
 pub use curve::{PAUC_MAX_FPR, auc, average_precision, pauc, precision_recall_curve, roc_curve};
 pub use dcase::{Against, DomainFigures, Official, SectionFigures, dcase_sections, official};
 pub use decision::{Classification, Confusion, classification};
+pub use figures::{Arithmetic, Figure, Figures, Measure, Part};
 pub use gamma::Gamma;
 pub use mahalanobis::{Mahalanobis, ResidualSums};
 pub use operating::{OperatingPoint, at_recall, operating_point};

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::{CostsView, MeasurementView, RescoredView};
 use crate::{
     audio::{Feature, FrontEnd},
-    report::Figures,
+    score::{Figure, Figures},
 };
 
 /// What `nas show RUN/TRIAL --json` prints.
@@ -47,16 +47,9 @@ pub struct TrialDocument {
     pub files: Vec<String>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct FiguresView {
-    pub auc_int8: Option<f64>,
-    pub pauc_int8: Option<f64>,
-    pub auc_float: Option<f64>,
-    pub test_auc_int8: Option<f64>,
-    pub test_pauc_int8: Option<f64>,
-    pub accuracy_int8: Option<f64>,
-    pub test_accuracy_int8: Option<f64>,
-}
+/// Figures of merit by their keys; null where nobody knows.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct FiguresView(pub Figures);
 
 /// From sound to the windows that the network sees.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -111,16 +104,9 @@ pub struct OperatorView {
     pub params: u64,
 }
 
-impl From<&Figures> for FiguresView {
-    fn from(figures: &Figures) -> FiguresView {
-        FiguresView {
-            auc_int8: figures.auc_int8,
-            pauc_int8: figures.pauc_int8,
-            auc_float: figures.auc_float,
-            test_auc_int8: figures.test_auc_int8,
-            test_pauc_int8: figures.test_pauc_int8,
-            accuracy_int8: figures.accuracy_int8,
-            test_accuracy_int8: figures.test_accuracy_int8,
-        }
+impl Serialize for FiguresView {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let figures = Figure::documented();
+        serializer.collect_map(figures.map(|figure| (figure.key(), self.0.get(figure))))
     }
 }
