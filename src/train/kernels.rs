@@ -140,18 +140,20 @@ multiversion! {
         }
     }
 
-    /// Adds the sums of `x` and of its squares to `sums` and `squares`, both tiled patterns.
-    pub fn column_sums(x: &[f32], sums: &mut [f32], squares: &mut [f32]) {
+    /// Adds the sums of `x - origin` and of its squares to `sums` and `squares`; all but `x` are tiled patterns.
+    pub fn column_sums(x: &[f32], origin: &[f32], sums: &mut [f32], squares: &mut [f32]) {
         let width = sums.len();
-        let squares = &mut squares[..width];
+        let (origin, squares) = (&origin[..width], &mut squares[..width]);
         let rows = x.len() / width;
         for first in (0..width).step_by(PANEL) {
             let (mut sum, mut square) = ([0.0f32; PANEL], [0.0f32; PANEL]);
+            let origin = &origin[first..][..PANEL];
             for row in 0..rows {
                 let x = &x[row * width + first..][..PANEL];
                 for lane in 0..PANEL {
-                    sum[lane] += x[lane];
-                    square[lane] = x[lane].mul_add(x[lane], square[lane]);
+                    let x = x[lane] - origin[lane];
+                    sum[lane] += x;
+                    square[lane] = x.mul_add(x, square[lane]);
                 }
             }
             for lane in 0..PANEL {
@@ -160,6 +162,7 @@ multiversion! {
             }
         }
         for (column, x) in x[rows * width..].iter().enumerate() {
+            let x = x - origin[column];
             sums[column] += x;
             squares[column] += x * x;
         }

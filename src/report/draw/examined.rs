@@ -7,10 +7,13 @@ use super::{
     canvas::*,
     plot::{Plot, draw_grid, draw_title, fits_across},
 };
-use crate::report::{
-    ReportError,
-    examined::{Arithmetic, Examined, Merit},
-    figure::{Axis, Rect},
+use crate::{
+    report::{
+        ReportError,
+        examined::{Examined, Merit},
+        figure::{Axis, Rect},
+    },
+    score::Arithmetic,
 };
 
 /// Width and height in pixels.
