@@ -1,6 +1,6 @@
 //! Clip tables. A data set is rows; every layout on disk and the synthetic generator end in the same rows.
 
-mod dcase;
+mod dcase_names;
 mod divide;
 pub mod fetch;
 mod folder;
@@ -8,16 +8,16 @@ mod folds;
 mod generic;
 mod info;
 mod known;
+mod label_lists;
 mod manifest;
 mod mlperf;
-mod sanity;
+mod notes;
+mod one_machine;
 mod slices;
 mod stand_in;
 pub mod synthetic;
 #[cfg(test)]
 mod tests;
-mod truth;
-mod watch;
 
 use std::{
     collections::BTreeSet,
@@ -460,7 +460,7 @@ fn table(
     }
     let fixed_features = features.map(|_| mlperf::FEATURES);
     let supervised = layout == Layout::UrbanSound8k;
-    notes.extend(sanity::notes(&clips, supervised));
+    notes.extend(notes::notes(&clips, supervised));
     Ok(Dataset {
         name,
         synthetic: false,

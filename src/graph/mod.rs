@@ -1,7 +1,7 @@
 //! The one intermediate representation: operators and tensors of a network, NHWC, batch 1, in execution order.
 
 mod ensemble;
-pub mod plan;
+pub mod memory;
 pub mod text;
 
 use crate::identity::{self, Canonical};

@@ -2,11 +2,11 @@
 
 use super::{Costs, RejectedTrial, RunInfo, ScoredTrial, Seeds, TargetInfo, Training, TrialCounts};
 use crate::{
+    hardware::{Budget, Cost, CostSource, Metric},
     run::Objective,
     score::{Figure, Figures, Measure},
     space::Task,
     store::{CyclesRow, MeasurementRow},
-    target::{Budget, Cost, CostSource, Metric},
     units::Rng,
 };
 

@@ -3,9 +3,9 @@
 use std::{fmt, str::FromStr};
 
 use crate::{
+    hardware::{Budget, Estimate, Metric, Target, estimate},
     score::{Figure, Figures, Measure},
     space::Spaces,
-    target::{Budget, Estimate, Metric, Target, estimate},
     units::Rng,
 };
 

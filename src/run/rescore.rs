@@ -15,8 +15,8 @@ use std::{
 
 use super::{
     Finish, RunError, Yardstick,
-    details::{evaluation_row, scored_figures, write_model},
-    standing::front,
+    front::front,
+    record::{evaluation_row, scored_figures, write_model},
     workers::{Done, Seed, Task, with_workers},
 };
 use crate::{

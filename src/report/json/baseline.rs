@@ -8,7 +8,7 @@ use super::{CostsView, FiguresView, IntervalView, RescoredView, SCHEMA_VERSION, 
 use crate::{
     report::{
         RunInfo, ScoredTrial,
-        examined::{Examined, Merit},
+        evaluation::{Examined, Merit},
     },
     score::{Arithmetic, Figure, Interval, Measure, Official, SectionFigures},
 };

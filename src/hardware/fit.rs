@@ -63,7 +63,7 @@ impl Budget {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::target::CostSource;
+    use crate::hardware::CostSource;
 
     #[test]
     fn the_band_is_one_standard_deviation() {

@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 
-use super::{Label, dcase};
+use super::{Label, dcase_names};
 
 /// What a list says of clips, by machine and file name.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Truth {
-    pub recordings: HashMap<(String, String), dcase::Recording>,
+    pub recordings: HashMap<(String, String), dcase_names::Recording>,
     pub labels: HashMap<(String, String), Label>,
     pub targets: HashMap<(String, String), bool>,
 }
@@ -23,7 +23,7 @@ impl Truth {
                     let stem = labelled
                         .rsplit_once('.')
                         .map_or(&labelled[..], |(stem, _)| stem);
-                    let recording = dcase::parse_name(stem)
+                    let recording = dcase_names::parse_name(stem)
                         .ok_or_else(|| format!("line {line}: `{labelled}` is no name of DCASE"))?;
                     self.recordings
                         .insert((machine.clone(), name.clone()), recording);

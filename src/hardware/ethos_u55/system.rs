@@ -2,8 +2,8 @@
 
 use crate::{
     graph::Shape,
+    hardware::profile::{Npu, Port},
     space::WeightMemory,
-    target::profile::{Npu, Port},
 };
 
 /// What differs between U55-32, -64, -128 and -256.

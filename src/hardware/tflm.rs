@@ -5,7 +5,7 @@
 //! MicroNAS), and for models of one ADD on two of three boards. How what lives on divides between the
 //! model and its operators was not measured: for whole networks it is an estimate.
 
-use crate::graph::{Graph, Op, OpKind, plan};
+use crate::graph::{Graph, Op, OpKind, memory};
 
 /// Tensors and scratch buffers begin at multiples of this.
 const ALIGNMENT: usize = 16;
@@ -48,7 +48,7 @@ struct Buffer {
 
 /// The greedy planner of TFLite Micro: the largest buffer first, each into the lowest gap that fits.
 fn planned_bytes(graph: &Graph) -> usize {
-    let lifetimes = plan::lifetimes(graph);
+    let lifetimes = memory::lifetimes(graph);
     let tensors = graph
         .tensors
         .iter()

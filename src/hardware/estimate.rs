@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     audio::{Feature, FeatureSpec, FrontEnd},
-    graph::{Graph, Op, OpKind, plan},
+    graph::{Graph, Op, OpKind, memory},
     space::{Candidate, WeightMemory},
 };
 
@@ -209,7 +209,7 @@ fn ram_parts_of(
 /// Bytes of activations and what the runtime keeps beside them.
 fn arena_bytes(graph: &Graph, target: &Target) -> usize {
     match target.runtime.arena {
-        ArenaRule::Plan => plan::plan(graph).arena_bytes,
+        ArenaRule::Plan => memory::plan(graph).arena_bytes,
         ArenaRule::Tflm => tflm::arena_bytes(graph),
     }
 }

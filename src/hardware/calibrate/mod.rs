@@ -13,7 +13,7 @@ mod write;
 
 use std::collections::BTreeSet;
 
-pub use power::{EnergyRow, Power, fit_powers, parse_energies};
+pub use power::{EnergyRow, Power, fit_powers, mean_absolute, parse_energies};
 pub use suggest::{Suggestion, next_to_measure};
 pub use table::{Count, Measurement, Measurements, TableError};
 pub use write::calibrated_profile;

@@ -1,6 +1,6 @@
 use super::{solve::non_negative_least_squares, *};
 use crate::{
-    target::{ALIASES, Target, builtin, find},
+    hardware::{ALIASES, Target, builtin, find},
     units::Rng,
 };
 

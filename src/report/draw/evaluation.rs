@@ -5,13 +5,15 @@ use plotters::{prelude::DrawingBackend, style::RGBColor};
 use super::{
     WIDTH,
     canvas::*,
+    labels::Rect,
     plot::{Plot, draw_grid, draw_title, fits_across},
 };
 use crate::{
     report::{
         ReportError,
-        examined::{Examined, Merit},
-        figure::{Axis, Rect},
+        evaluation::{Examined, Merit},
+        panel::Axis,
+        words::shortened,
     },
     score::Arithmetic,
 };
@@ -226,7 +228,7 @@ fn draw_axes<DB: DrawingBackend>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::examined::tests::example;
+    use crate::report::evaluation::tests::example;
 
     #[test]
     fn every_panel_is_there() {

@@ -226,7 +226,7 @@ const FRONT_END_TERMS: [&[Term]; 4] = [
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ArenaRule {
-    /// The plan of [`crate::graph::plan`], exact for this project's runtime.
+    /// The plan of [`crate::graph::memory`], exact for this project's runtime.
     #[default]
     Plan,
     /// TensorFlow Lite Micro with CMSIS-NN on a core with DSP instructions, see [`super::tflm`].

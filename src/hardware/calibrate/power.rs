@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::TableError;
-use crate::target::energy::microjoules;
+use crate::hardware::energy::microjoules;
 
 /// One measured inference.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,6 +24,22 @@ pub struct Power {
     pub errors: Vec<f64>,
     /// The same where each row is predicted from the others of its set.
     pub errors_without_row: Vec<f64>,
+}
+
+impl Power {
+    /// Relative errors over all sets, in sample and without the row that is predicted.
+    pub fn all_errors(powers: &[Power]) -> (Vec<f64>, Vec<f64>) {
+        let errors = powers.iter().flat_map(|power| power.errors.clone());
+        let without = powers
+            .iter()
+            .flat_map(|power| power.errors_without_row.clone());
+        (errors.collect(), without.collect())
+    }
+}
+
+/// The mean of absolute errors; not a number where there are none.
+pub fn mean_absolute(errors: &[f64]) -> f64 {
+    errors.iter().map(|error| error.abs()).sum::<f64>() / errors.len() as f64
 }
 
 /// Reads a table with the columns `set`, `latency_ms` and `energy_uj`; others are for readers.

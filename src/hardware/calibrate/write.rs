@@ -3,7 +3,7 @@
 use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, Value};
 
 use super::{Count, Fit, Measurements};
-use crate::target::TargetError;
+use crate::hardware::TargetError;
 
 /// Least error of a coefficient that only one family of networks carries, so that no prediction tests it.
 const UNTESTED_ERROR: f64 = 0.25;

@@ -4,18 +4,18 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::{
     Objective, Plan, Progress, RunError, Search, Trial,
-    details::{evaluation_row, scored_figures, write_model},
+    front::{front, shares},
     mean_figures,
-    standing::{front, shares},
+    record::{evaluation_row, scored_figures, write_model},
     utc_now,
     workers::{Done, Seed, Task},
 };
 use crate::{
     evaluate::EvaluateError,
+    hardware::Metric,
     score::{Figure, Figures},
     search::{Observed, hypervolume},
     store::{CostRow, Front, Run, Store, TrialOutcome, TrialRow},
-    target::Metric,
 };
 
 /// The coordinator's state: the plan, and what of it is in the store.

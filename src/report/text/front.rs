@@ -2,17 +2,18 @@
 
 use std::collections::BTreeSet;
 
-use comfy_table::{
-    CellAlignment, ContentArrangement, Table, {ContentLineStyle, LineStyle, TableStyle},
-};
+use comfy_table::{CellAlignment, ContentArrangement, Table};
 
-use super::{
-    ReportError, RunInfo, ScoredTrial, TargetInfo, approach, baselines::gains, capitalised,
-    draw::wrapped, measured::MeasuredTable, ranks::Ranks,
-};
+use super::{STYLE, UNKNOWN, measured::MeasuredTable};
 use crate::{
+    hardware::{Cost, CostSource, Metric},
+    report::{
+        ReportError, RunInfo, ScoredTrial, TargetInfo, approach,
+        baselines::gains,
+        ranks::Ranks,
+        words::{capitalised, wrapped},
+    },
     score::{Figure, Measure, Part},
-    target::{Cost, CostSource, Metric},
     units::three_digits,
 };
 
@@ -133,17 +134,8 @@ pub fn front_csv(info: &RunInfo) -> Result<String, ReportError> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// A cell without a figure.
-pub(super) const UNKNOWN: &str = "–";
-
 /// The costs that belong to a target.
 const TARGET_METRICS: [Metric; 4] = [Metric::Ram, Metric::Flash, Metric::Latency, Metric::Energy];
-
-/// No borders, and one line under the header.
-pub(super) const STYLE: TableStyle = TableStyle::new()
-    .header_lines(ContentLineStyle::none())
-    .header_separator(LineStyle::none().fill('─').junction('─'))
-    .content_lines(ContentLineStyle::none());
 
 // Padding between columns, to which the table adds one blank.
 const WIDE_GAP: u16 = 1;
@@ -153,7 +145,7 @@ const NARROW_GAP: u16 = 0;
 const SPACE_CHARACTERS: usize = 17;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Column {
+pub(in crate::report) enum Column {
     Trial,
     Approach,
     Space,
@@ -166,7 +158,7 @@ pub(super) enum Column {
 
 impl Column {
     /// Those of a run: unusual figures where the run is steered by them.
-    pub(super) fn of(info: &RunInfo) -> Vec<Column> {
+    pub(in crate::report) fn of(info: &RunInfo) -> Vec<Column> {
         let figures = Figure::columns(&info.steered_by());
         let mut columns = vec![Column::Trial, Column::Approach, Column::Space];
         columns.extend(figures.into_iter().map(Column::Figure));
@@ -199,7 +191,7 @@ impl Column {
         tests.chain(Column::OPTIONAL).collect()
     }
 
-    pub(super) fn header(self) -> String {
+    pub(in crate::report) fn header(self) -> String {
         let word = match self {
             Column::Figure(figure) => return figure.header(),
             Column::Trial => "trial",
@@ -217,15 +209,15 @@ impl Column {
     }
 
     /// The header in one line, for captions.
-    pub(super) fn name(self) -> String {
+    pub(in crate::report) fn name(self) -> String {
         self.header().replace('\n', " ")
     }
 
-    pub(super) fn is_text(self) -> bool {
+    pub(in crate::report) fn is_text(self) -> bool {
         matches!(self, Column::Approach | Column::Space)
     }
 
-    pub(super) fn cell(self, trial: &ScoredTrial, target_idx: usize) -> String {
+    pub(in crate::report) fn cell(self, trial: &ScoredTrial, target_idx: usize) -> String {
         let share = |value: Option<f64>| match value {
             Some(value) if value.is_finite() => format!("{value:.3}"),
             _ => UNKNOWN.to_string(),
@@ -354,7 +346,7 @@ fn widest_line(text: &str) -> usize {
 }
 
 /// What the numbers of a table are.
-pub(super) fn caption(
+pub(in crate::report) fn caption(
     info: &RunInfo,
     members: &[&ScoredTrial],
     target_idx: usize,

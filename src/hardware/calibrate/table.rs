@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::{
     graph::{Graph, text},
-    target::{Target, Term, Work, cpu_work},
+    hardware::{Target, Term, Work, cpu_work},
 };
 
 /// One measured network.

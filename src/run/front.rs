@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::{Objective, Settings, SettingsError, details::scored_figures};
+use super::{Objective, Settings, SettingsError, record::scored_figures};
 use crate::{
+    hardware::{Budget, Cost, CostSource, Estimate, Metric, Target},
     score::Figures,
     search::pareto_front,
     store::{CostRow, EvaluationRow, RepeatRow, Run, TrialRow},
-    target::{Budget, Cost, CostSource, Estimate, Metric, Target},
 };
 
 /// The mean figures over the further trainings of every trial that has some.
@@ -145,7 +145,7 @@ pub(super) fn front(points: &[(usize, Vec<f64>)], objectives: &[Objective]) -> V
 #[cfg(test)]
 mod tests {
     use super::{Objective, front};
-    use crate::target::Metric;
+    use crate::hardware::Metric;
 
     #[test]
     fn fronts() {

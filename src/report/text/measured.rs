@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::{RunInfo, TargetInfo, listing::grid};
+use super::grid;
 use crate::{
+    hardware::{self, Budget, Cost, Excess, Metric, Target},
     measure::Place,
+    report::{RunInfo, TargetInfo},
     store::MeasurementRow,
-    target::{self, Budget, Cost, Excess, Metric, Target},
     units::{Bytes, Count},
 };
 
@@ -149,7 +150,7 @@ fn estimate_for(info: &RunInfo, row: &MeasurementRow, metric: Metric) -> Option<
 /// A target of that name, where it is a core alone and the core of that place.
 fn target_on_core(name: &str, place: &str) -> Option<Target> {
     let core = Place::of(place).core()?;
-    let target = target::find(name).ok()?;
+    let target = hardware::find(name).ok()?;
     (target.cpu.core == core && target.npu.is_none()).then_some(target)
 }
 
