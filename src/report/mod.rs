@@ -34,7 +34,7 @@ use crate::{
     run::Objective,
     score::{Figure, Figures, Measure},
     space::Task,
-    store::{EvaluationRow, MeasurementRow},
+    store::MeasurementRow,
 };
 
 /// A report that could not be made.
@@ -297,4 +297,3 @@ fn costs_of(estimate: Estimate, target: &Target, budget: &Budget) -> Costs {
         energy_uj: Some(estimate.energy_uj),
     }
 }
-

@@ -123,7 +123,9 @@ fn further_seeds(rescored: &RescoredView) -> String {
         })
     };
     let each = rescored.trainings.iter().map(|training| {
-        let auc = training.figures.and_then(|figures| figures.0.get(Figure::AUC));
+        let auc = training
+            .figures
+            .and_then(|figures| figures.0.get(Figure::AUC));
         auc.map_or("failed".to_string(), |auc| format!("{auc:.4}"))
     });
     let means = told(|figure| {
@@ -141,7 +143,9 @@ fn further_seeds(rescored: &RescoredView) -> String {
 /// The figures of a trial in words, each with its value as `show` has it: first those of the clips that steer.
 fn told(show: impl Fn(Figure) -> Option<String>) -> String {
     let [steering, untouched] = Part::ALL.map(|part| {
-        let own = Figure::TOLD.into_iter().filter(|figure| figure.part == part);
+        let own = Figure::TOLD
+            .into_iter()
+            .filter(|figure| figure.part == part);
         let told = own.filter_map(|figure| Some(format!("{} {}", figure.title(), show(figure)?)));
         told.collect::<Vec<String>>().join(", ")
     });
