@@ -105,6 +105,17 @@ pub enum AudioError {
     Resample(String),
 }
 
+impl AudioError {
+    /// Whether the disk or the system failed, rather than the sound being unusable.
+    pub fn is_of_machine(&self) -> bool {
+        match self {
+            AudioError::Io(_) => true,
+            AudioError::File { error, .. } => error.is_of_machine(),
+            _ => false,
+        }
+    }
+}
+
 impl Audio {
     /// The same sound at a rate; refuses samples that are not finite.
     fn at_rate(&self, sample_rate_hz: u32) -> Result<Cow<'_, Audio>, AudioError> {

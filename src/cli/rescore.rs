@@ -10,7 +10,7 @@ use crate::{
         text,
     },
     run::{Finish, Rescore, Settings, rescore},
-    store::{Run, RunLock, Store},
+    store::{Run, Store},
 };
 
 #[derive(Debug, clap::Args)]
@@ -91,10 +91,10 @@ pub(super) fn train_again(
     options: Options,
     stop: &AtomicBool,
 ) -> Result<(), Failure> {
+    let _lock = store.lock_run(&run.name)?;
     let settings = Settings::from_json(&run.settings_json).map_err(search::usage)?;
     let setup = Setup::of(global, &settings, options.by_formula)?;
     setup.check_data(run)?;
-    let _lock = RunLock::acquire(&global.folder().join(&run.name))?;
     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
     let rescoring = Rescore {
         spaces: &setup.spaces,

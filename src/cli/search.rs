@@ -22,7 +22,7 @@ use crate::{
     score::{Pooling, ThresholdRule},
     search::SamplerKind,
     space,
-    store::{Run, RunLock, Store},
+    store::{Run, Store},
     train::Backend,
     units::Span,
 };
@@ -123,20 +123,21 @@ impl Args {
     /// Begins or resumes the run; `None` after a dry run.
     fn execute(&self, global: &Global) -> Result<Option<(Store, Run, Finish)>, Failure> {
         let stop = interruption();
-        let mut store = None;
+        self.deadline()?;
         let (mut settings, resumed) = match &self.resume {
             None => (self.settings()?, None),
             Some(selector) => {
-                let opened = Store::open(&global.store)?;
-                let run = opened.find_run(selector)?;
-                store = Some(opened);
+                let store = Store::open(&global.store)?;
+                let run = store.find_run(selector)?;
+                // Before features are made, which may take minutes.
+                let lock = store.lock_run(&run.name)?;
                 let mut settings = Settings::from_json(&run.settings_json).map_err(usage)?;
                 settings.trials = self.trials.unwrap_or(settings.trials);
-                (settings, Some(run))
+                (settings, Some((store, run, lock)))
             }
         };
         let setup = match &resumed {
-            Some(run) => {
+            Some((_, run, _)) => {
                 let setup = Setup::of(global, &settings, self.debug_formula)?;
                 setup.check_data(run)?;
                 setup
@@ -149,15 +150,15 @@ impl Args {
             return Ok(None);
         }
 
-        let mut store = match store {
-            Some(store) => store,
-            None => Store::open(&global.store)?,
+        let (mut store, run, _lock) = match resumed {
+            Some(resumed) => resumed,
+            None => {
+                let mut store = Store::open(&global.store)?;
+                let (run, lock) =
+                    store.begin_run(&setup.new_run(&settings, self.name.as_deref()))?;
+                (store, run, lock)
+            }
         };
-        let run = match resumed {
-            Some(run) => run,
-            None => store.create_run(&setup.new_run(&settings, self.name.as_deref()))?,
-        };
-        let _lock = RunLock::acquire(&global.folder().join(&run.name))?;
         let finish = self.search(global, &mut store, &run, &settings, &setup, stop)?;
         Ok(Some((store, run, finish)))
     }
@@ -242,6 +243,16 @@ impl Args {
         })
     }
 
+    /// When no further training begins.
+    fn deadline(&self) -> Result<Option<Instant>, Failure> {
+        let Some(span) = self.time else {
+            return Ok(None);
+        };
+        let deadline = Instant::now().checked_add(span.0);
+        let too_long = || Failure::usage("--time is longer than the clock counts; leave it out");
+        deadline.map(Some).ok_or_else(too_long)
+    }
+
     fn jobs(&self) -> usize {
         let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
         self.jobs.unwrap_or(cores)
@@ -261,7 +272,7 @@ impl Args {
             "run {}: training {} networks, {jobs} at a time",
             run.name, settings.trials
         ));
-        let deadline = self.time.map(|span| Instant::now() + span.0);
+        let deadline = self.deadline()?;
         let sampler = settings.sampler().map_err(usage)?.sampler();
         let search_setup = Search {
             spaces: &setup.spaces,

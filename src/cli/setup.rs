@@ -277,10 +277,10 @@ pub(super) fn folds(global: &Global, settings: &Settings) -> Result<Folds, Failu
         threshold: settings.threshold.parse().map_err(usage)?,
     };
     let pooling = settings.pool.parse().map_err(usage)?;
-    let (store, count) = (Arc::new(open::features(global)), turns.len() + 1);
+    let store = Arc::new(open::features(global));
     let pipeline = |dataset| -> Result<Pipeline, Failure> {
         let pipeline = Pipeline::new(dataset, store.clone(), options)?;
-        Ok(pipeline.pooled(pooling).one_of(count))
+        Ok(pipeline.pooled(pooling))
     };
     let others = turns.into_iter().map(pipeline).collect::<Result<_, _>>()?;
     Ok(Folds::new(others, pipeline(last)?))

@@ -79,9 +79,12 @@ pub struct ExaminedClip {
 pub enum EvaluateError {
     #[error("interrupted")]
     Interrupted,
-    /// What a user reads beside the failed trial.
+    /// The candidate is at fault: what a user reads beside the failed trial.
     #[error("{0}")]
     Failed(String),
+    /// The data or the machine failed, which says nothing about the candidate.
+    #[error("{0}")]
+    Lost(String),
 }
 
 /// Evaluates candidates. Equal candidate, training and seed give equal results, on any thread.

@@ -1,8 +1,8 @@
 //! The real evaluation: features, training, quantisation, int8 scoring.
 
 use std::{
-    collections::{BTreeSet, VecDeque},
-    sync::{Arc, Mutex, OnceLock, atomic::AtomicBool},
+    collections::BTreeSet,
+    sync::{Arc, atomic::AtomicBool},
 };
 
 use super::{
@@ -12,7 +12,7 @@ use super::{
 use crate::{
     audio::{Feature, FeatureSpec, FrontEnd},
     data::{Classes, Dataset, Label, TestDivision, TrainDivision, divide_test, divide_train},
-    features::{FeatureError, FeatureStore, Features, Matrix, Standardiser, Windows},
+    features::{FeatureError, FeatureStore, Features, Matrix, Prepared, Windows},
     graph::Weights,
     identity::Canonical,
     quant::{quantize, run_float},
@@ -30,10 +30,6 @@ const PIPELINE_VERSION: u32 = 4;
 const VALIDATION_SHARE: f64 = 0.15;
 /// Windows that calibrate the int8 ranges, spread evenly over the training clips.
 const CALIBRATION_WINDOWS: usize = 256;
-/// Standardised feature sets that are kept in memory.
-const SPECS_IN_MEMORY: usize = 6;
-/// As many at least, where several pipelines share that number.
-const LEAST_SPECS_IN_MEMORY: usize = 2;
 /// Windows that the float network scores at a time.
 const FLOAT_BATCH: usize = 128;
 /// Quantile of the training scores at which the decision threshold lies, as in the DCASE baselines.
@@ -56,7 +52,6 @@ pub struct Pipeline {
     data_hash: String,
     store: Arc<FeatureStore>,
     options: Options,
-    specs_in_memory: usize,
     /// How the scores of a clip's windows become its score.
     pooling: Pooling,
     classes: Classes,
@@ -64,19 +59,13 @@ pub struct Pipeline {
     /// Known anomalies that autoencoders learn to fail on.
     outliers: Vec<usize>,
     test: TestDivision,
-    /// Least recently used first.
-    prepared: Mutex<VecDeque<(FeatureSpec, Slot)>>,
 }
-
-/// Filled by the first thread that asks; the others wait for it.
-type Slot = Arc<OnceLock<Result<Prepared, String>>>;
 
 /// Features of one front end.
 #[derive(Debug)]
-struct Prepared {
-    standardiser: Standardiser,
+struct FrontEndFeatures {
     /// Standardised with the statistics of the training clips.
-    clips: Vec<Matrix>,
+    prepared: Arc<Prepared>,
     /// As a device computes them, in dB.
     device: Arc<Features>,
 }
@@ -121,34 +110,22 @@ impl Pipeline {
             .filter(|idx| !train.validation.contains(idx))
             .collect();
         let classes = dataset.classes();
-        let prepared = Mutex::new(VecDeque::new());
         Ok(Pipeline {
             dataset,
             data_hash,
             store,
             options,
-            specs_in_memory: SPECS_IN_MEMORY,
             pooling: Pooling::Mean,
             classes,
             train,
             outliers,
             test,
-            prepared,
         })
     }
 
     /// The same where clips are scored by another rule than the mean over their windows.
     pub fn pooled(self, pooling: Pooling) -> Pipeline {
         Pipeline { pooling, ..self }
-    }
-
-    /// The same as one of several, which keep no more in memory together than one alone would.
-    pub fn one_of(self, count: usize) -> Pipeline {
-        let share = SPECS_IN_MEMORY / count.max(1);
-        Pipeline {
-            specs_in_memory: share.max(LEAST_SPECS_IN_MEMORY),
-            ..self
-        }
     }
 
     pub fn dataset(&self) -> &Dataset {
@@ -186,53 +163,18 @@ impl Pipeline {
         Ok(features.clips.iter().map(Matrix::frames).max().unwrap_or(0))
     }
 
-    /// The standardised features for a front end; made once, by the first thread that asks.
-    fn prepare(&self, spec: &FeatureSpec) -> Slot {
-        let cell = {
-            let mut prepared = self
-                .prepared
-                .lock()
-                .expect("no thread panics while it holds this lock");
-            match prepared.iter().position(|(known, _)| known == spec) {
-                Some(idx) => {
-                    let entry = prepared.remove(idx).expect("the position was just found");
-                    prepared.push_back(entry);
-                }
-                None => prepared.push_back((*spec, Arc::default())),
-            }
-            while prepared.len() > self.specs_in_memory {
-                prepared.pop_front();
-            }
-            prepared.back().expect("an entry was just pushed").1.clone()
+    /// The features for a front end.
+    fn features(&self, spec: &FeatureSpec) -> Result<FrontEndFeatures, EvaluateError> {
+        let error = |error: FeatureError| match error {
+            FeatureError::Lost { .. } => EvaluateError::Lost(error.to_string()),
+            _ => EvaluateError::Failed(error.to_string()),
         };
-        cell.get_or_init(|| {
-            let features = self
-                .store
-                .get(&self.dataset, spec)
-                .map_err(|error| error.to_string())?;
-            let fit: Vec<&Matrix> = self
-                .train
-                .fit
-                .iter()
-                .map(|&idx| &features.clips[idx])
-                .collect();
-            let standardiser = Standardiser::fit(&fit);
-            let clips = features
-                .clips
-                .iter()
-                .map(|clip| standardiser.apply(clip))
-                .collect();
-            let device = self
-                .store
-                .get_device(&self.dataset, spec)
-                .map_err(|error| error.to_string())?;
-            Ok(Prepared {
-                standardiser,
-                clips,
-                device,
-            })
-        });
-        cell
+        let (store, dataset) = (&self.store, &self.dataset);
+        let prepared = store.get_standardised(dataset, spec, &self.train.fit);
+        Ok(FrontEndFeatures {
+            prepared: prepared.map_err(error)?,
+            device: store.get_device(dataset, spec).map_err(error)?,
+        })
     }
 
     /// The class that a clip is trained as.
@@ -280,8 +222,9 @@ impl Pipeline {
         }
     }
 
-    fn card(&self, candidate: &Candidate, prepared: &Prepared) -> ModelCard {
+    fn card(&self, candidate: &Candidate, features: &FrontEndFeatures) -> ModelCard {
         let front_end = candidate.front_end;
+        let standardiser = &features.prepared.standardiser;
         let spec = front_end.spec;
         let n_mfcc = match spec.feature {
             Feature::LogMel => None,
@@ -311,15 +254,15 @@ impl Pipeline {
                 Some(_) => "log-mel".to_string(),
                 None => "samples".to_string(),
             },
-            mean: prepared.standardiser.mean.clone(),
-            std: prepared.standardiser.std.clone(),
+            mean: standardiser.mean.clone(),
+            std: standardiser.std.clone(),
             classes,
             threshold: None,
             threshold_rule: None,
             threshold_gamma: None,
             threshold_quantile: None,
             pooling: (self.pooling != Pooling::Mean).then(|| self.pooling.to_string()),
-            score_windows: self.usual_windows(front_end, &prepared.device),
+            score_windows: self.usual_windows(front_end, &features.device),
             synthetic: self.dataset.synthetic,
         }
     }
@@ -403,12 +346,8 @@ impl Pipeline {
         thoroughly: bool,
     ) -> Result<(Evaluation, Examination), EvaluateError> {
         let failed = |message: String| EvaluateError::Failed(message);
-        let cell = self.prepare(&candidate.front_end.spec);
-        let prepared = match cell.get().expect("prepare fills the cell") {
-            Ok(prepared) => prepared,
-            Err(message) => return Err(failed(message.clone())),
-        };
-        let clips = &prepared.clips;
+        let features = self.features(&candidate.front_end.spec)?;
+        let clips = &features.prepared.features.clips;
         let (frames, stride) = (candidate.front_end.frames, candidate.front_end.frame_stride);
 
         // Autoencoders learn normal sound only, also where classifiers learn labels.
@@ -438,10 +377,10 @@ impl Pipeline {
             .collect();
         let quantized = quantize(&candidate.graph, &trained.weights, &calibration)
             .map_err(|error| failed(error.to_string()))?;
-        let mut card = self.card(candidate, prepared);
+        let mut card = self.card(candidate, &features);
         let blob = quantized.to_blob();
 
-        let device = &prepared.device.clips;
+        let device = &features.device.clips;
         let scoring_card = card.clone();
         let mut scorer = Scorer::with(&scoring_card, &blob).map_err(failed)?;
         let mut int8 = vec![None; clips.len()];

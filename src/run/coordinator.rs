@@ -178,6 +178,7 @@ impl<'a> Book<'a> {
         let key = evaluator.content_key(&task.candidate, &task.training, task.seed.value);
         match result {
             Err(EvaluateError::Interrupted) => self.news = None,
+            Err(EvaluateError::Lost(message)) => return Err(RunError::Lost { number, message }),
             Err(EvaluateError::Failed(message)) => {
                 self.seconds.push(seconds);
                 self.note_failed(number);

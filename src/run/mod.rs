@@ -88,6 +88,11 @@ pub enum RunError {
         source: crate::evaluate::ModelError,
     },
     #[error(
+        "trial {number} could not be evaluated, and the fault is not its own: {message}; nothing is stored of it, and \
+         resuming tries it again"
+    )]
+    Lost { number: usize, message: String },
+    #[error(
         "trial {number} of the stored run is another network than this program proposes; \
          resume it with version {version}, which began it"
     )]

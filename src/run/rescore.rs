@@ -287,6 +287,10 @@ impl<'a> Desk<'a> {
         } = done;
         match result {
             Err(EvaluateError::Interrupted) => Ok(None),
+            Err(EvaluateError::Lost(message)) => {
+                let number = task.number;
+                Err(RunError::Lost { number, message })
+            }
             Err(EvaluateError::Failed(message)) => {
                 let repeat = self.note(&task, Err(message.clone()), Figures::CHANCE);
                 self.store

@@ -88,17 +88,22 @@ impl Store {
         &self.path
     }
 
+    /// Locks a run that is to be created, and creates it: nobody can continue it in between.
+    pub fn begin_run(&mut self, run: &NewRun) -> Result<(Run, RunLock), StoreError> {
+        refuse_bad_name(&run.name)?;
+        let lock = self.lock_run(&run.name)?;
+        Ok((self.create_run(run)?, lock))
+    }
+
+    /// The right to add trials to the run of that name, see [`RunLock`].
+    pub fn lock_run(&self, name: &str) -> Result<RunLock, StoreError> {
+        RunLock::acquire(&self.path.with_file_name(name))
+    }
+
     /// Adds a run in the state [`RunState::Running`].
     pub fn create_run(&mut self, run: &NewRun) -> Result<Run, StoreError> {
         let name = &run.name;
-        let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-        let is_good = (1..=100).contains(&name.len())
-            && name.chars().all(is_plain)
-            && name.starts_with(|c: char| c.is_ascii_alphanumeric())
-            && name != "latest";
-        if !is_good {
-            return Err(StoreError::BadRunName { name: name.clone() });
-        }
+        refuse_bad_name(name)?;
         let created = self.write(|transaction| {
             transaction
                 .prepare_cached(
@@ -449,6 +454,21 @@ impl Store {
     ) -> Result<T, StoreError> {
         let attempt = || work(&self.connection.unchecked_transaction()?);
         attempt().map_err(|error| StoreError::from_sqlite(&self.path, error))
+    }
+}
+
+/// A run's name is a folder's name, and no selector.
+fn refuse_bad_name(name: &str) -> Result<(), StoreError> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    let is_good = (1..=100).contains(&name.len())
+        && name.chars().all(is_plain)
+        && name.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && name != "latest";
+    match is_good {
+        true => Ok(()),
+        false => Err(StoreError::BadRunName {
+            name: name.to_string(),
+        }),
     }
 }
 

@@ -24,14 +24,17 @@ macro_rules! multiversion {
                 fn avx512($($arg: $type),*) { portable($($arg),*) }
                 #[target_feature(enable = "avx2,fma")]
                 fn avx2($($arg: $type),*) { portable($($arg),*) }
-                if is_x86_feature_detected!("avx512vl")
+                let has_avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+                if has_avx2
+                    && is_x86_feature_detected!("avx512f")
+                    && is_x86_feature_detected!("avx512vl")
                     && is_x86_feature_detected!("avx512dq")
                     && is_x86_feature_detected!("avx512bw")
                 {
                     // SAFETY: the processor has been asked for these features just above.
                     return unsafe { avx512($($arg),*) };
                 }
-                if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+                if has_avx2 {
                     // SAFETY: the processor has been asked for these features just above.
                     return unsafe { avx2($($arg),*) };
                 }
