@@ -15,6 +15,7 @@ use crate::identity::{self, Canonical};
 pub use device::{DeviceExtractor, DeviceTables};
 pub use extract::{Decibels, Extractor, Padding};
 pub use read::{Channel, decode, read, read_log_mel};
+pub use wav::encode;
 
 /// Mono samples in `[-1, 1]`.
 #[derive(Debug, Clone, PartialEq)]

@@ -3,12 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    ClipScore, Confusion, PAUC_MAX_FPR, auc,
-    curve::areas_without_each,
-    harmonic_mean, pauc,
-    statistics::{mean, student_quantile},
+    ClipScore, Confusion, PAUC_MAX_FPR, auc, curve::areas_without_each, harmonic_mean, pauc,
+    statistics::mean,
 };
-use crate::data::Domain;
+use crate::{data::Domain, stats::student_quantile};
 
 /// Figures of a domain of a section.
 #[derive(Debug, Clone, Copy, PartialEq)]

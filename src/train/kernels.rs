@@ -3,6 +3,11 @@
 //! All of them work on row-major slices; `channels` is the fastest dimension. Vectors over channels come
 //! as [`tiled`] patterns, so that narrow tensors fill whole vector registers.
 
+#![allow(
+    unsafe_code,
+    reason = "a function that needs CPU features may be called once they were found"
+)]
+
 use crate::graph::{Shape, Window};
 
 /// Lanes that the loops keep in registers at once: two AVX-512 vectors.
