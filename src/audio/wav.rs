@@ -6,7 +6,7 @@
 
 use std::io::Cursor;
 
-use super::{Audio, AudioError, Channel, read::Layout};
+use super::{Audio, AudioError, Channel, channel::Layout};
 
 /// Says "until the end of the file" where a program could not know the length.
 const OPEN_ENDED: u32 = u32::MAX;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{Failure, Global, open, out};
+use super::{Failure, Global, out};
 use crate::{
     data::{self, SplitBy, synthetic},
     report::{json, text},
@@ -61,7 +61,7 @@ impl Args {
                 split,
                 stand_ins,
             } => {
-                let mut dataset = open::dataset_split(path, *split)?;
+                let mut dataset = data::named_split(path, *split)?;
                 if *stand_ins {
                     dataset = dataset.with_stand_ins();
                 }
@@ -79,10 +79,10 @@ impl Args {
                         .to_vec(),
                     false => machine.clone(),
                 };
-                let mut all = open::dataset(&format!("synthetic:{}", names[0]))?;
+                let mut all = data::named(&format!("synthetic:{}", names[0]))?;
                 for name in &names[1..] {
                     all.clips
-                        .extend(open::dataset(&format!("synthetic:{name}"))?.clips);
+                        .extend(data::named(&format!("synthetic:{name}"))?.clips);
                 }
                 synthetic::write(&all, to)?;
                 let clips = all.clips.len();

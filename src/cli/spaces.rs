@@ -22,7 +22,7 @@ impl Args {
         if global.json {
             out::print(json::render(&json::lists::spaces_document(&spaces)))?;
         } else if self.space.is_some() {
-            out::print(spaces[0].text)?;
+            out::print(&spaces[0].text)?;
         } else {
             out::print(text::lists::spaces(&spaces))?;
         }

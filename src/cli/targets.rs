@@ -44,7 +44,7 @@ impl Args {
         match (global.json, is_for_people) {
             (true, _) => out::print(json::render(&json::lists::targets_document(&[target])))?,
             (false, true) => out::print(text::lists::target(&target))?,
-            (false, false) => out::print(target.text)?,
+            (false, false) => out::print(&target.text)?,
         }
         Ok(())
     }

@@ -6,7 +6,10 @@ use super::{
     ClipScore, Confusion, PAUC_MAX_FPR, auc, curve::areas_without_each, harmonic_mean, pauc,
     statistics::mean,
 };
-use crate::{data::Domain, stats::student_quantile};
+use crate::{
+    data::{Domain, Layout},
+    stats::student_quantile,
+};
 
 /// Figures of a domain of a section.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -255,6 +258,14 @@ fn jackknife(without_each: Vec<Option<f64>>) -> Option<f64> {
     let centre = mean(&figures);
     let squares: f64 = figures.iter().map(|figure| (figure - centre).powi(2)).sum();
     Some(student_quantile(0.975, n - 1.0) * (squares * (n - 1.0) / n).sqrt())
+}
+
+/// Which anomalies a domain's normal clips are held against, as the year of the data asks.
+pub fn against(layout: Layout) -> Against {
+    match layout {
+        Layout::Dcase2021 => Against::Own,
+        _ => Against::All,
+    }
 }
 
 #[cfg(test)]

@@ -33,8 +33,25 @@ pub use self::{
     },
 };
 
+/// SQLite's name for a database without a file.
+const IN_MEMORY: &str = ":memory:";
 /// How long a call waits for another process to finish writing.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Refuses a name that no run may have: runs are named in paths and on command lines.
+pub fn check_run_name(name: &str) -> Result<(), StoreError> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    let is_good = (1..=100).contains(&name.len())
+        && name.chars().all(is_plain)
+        && name.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && name != "latest";
+    match is_good {
+        true => Ok(()),
+        false => Err(StoreError::BadRunName {
+            name: name.to_string(),
+        }),
+    }
+}
 
 /// An open store.
 #[derive(Debug)]
@@ -76,9 +93,9 @@ impl Store {
         }
     }
 
-    /// A store without a file, for tests.
+    /// A store without a file: it ends with the process, and keeps no models.
     pub fn open_in_memory() -> Result<Store, StoreError> {
-        let path = Path::new(":memory:");
+        let path = Path::new(IN_MEMORY);
         let connection = connect(path, OpenFlags::default(), BUSY_TIMEOUT)?;
         Store::make_ready(connection, path)
     }
@@ -88,22 +105,21 @@ impl Store {
         &self.path
     }
 
-    /// Locks a run that is to be created, and creates it: nobody can continue it in between.
-    pub fn begin_run(&mut self, run: &NewRun) -> Result<(Run, RunLock), StoreError> {
-        refuse_bad_name(&run.name)?;
-        let lock = self.lock_run(&run.name)?;
-        Ok((self.create_run(run)?, lock))
-    }
-
-    /// The right to add trials to the run of that name, see [`RunLock`].
-    pub fn lock_run(&self, name: &str) -> Result<RunLock, StoreError> {
-        RunLock::acquire(&self.path.with_file_name(name))
+    /// The folder of the store, which artefacts lie in; `None` for a store in memory, which keeps no files.
+    pub fn folder(&self) -> Option<&Path> {
+        if self.path == Path::new(IN_MEMORY) {
+            return None;
+        }
+        match self.path.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => Some(folder),
+            _ => Some(Path::new(".")),
+        }
     }
 
     /// Adds a run in the state [`RunState::Running`].
     pub fn create_run(&mut self, run: &NewRun) -> Result<Run, StoreError> {
         let name = &run.name;
-        refuse_bad_name(name)?;
+        check_run_name(name)?;
         let created = self.write(|transaction| {
             transaction
                 .prepare_cached(
@@ -454,21 +470,6 @@ impl Store {
     ) -> Result<T, StoreError> {
         let attempt = || work(&self.connection.unchecked_transaction()?);
         attempt().map_err(|error| StoreError::from_sqlite(&self.path, error))
-    }
-}
-
-/// A run's name is a folder's name, and no selector.
-fn refuse_bad_name(name: &str) -> Result<(), StoreError> {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-    let is_good = (1..=100).contains(&name.len())
-        && name.chars().all(is_plain)
-        && name.starts_with(|c: char| c.is_ascii_alphanumeric())
-        && name != "latest";
-    match is_good {
-        true => Ok(()),
-        false => Err(StoreError::BadRunName {
-            name: name.to_string(),
-        }),
     }
 }
 
