@@ -1,10 +1,10 @@
 //! `nas score`: scores any clips with a found model, by its int8 interpreter.
 
-use std::{fmt::Write, fs, path::PathBuf};
+use std::{fs, path::PathBuf};
 
 use super::{Failure, Global, open, out};
 use crate::{
-    data::{self, Dataset, Label, SplitBy},
+    data::{self, Clip, Dataset, Label, SplitBy},
     evaluate::{Model, ScoreBy, Scored, Scoring, score_clips},
     features::Features,
     report::{dcase_csv, json},

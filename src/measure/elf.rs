@@ -64,17 +64,18 @@ pub(super) fn parse(file: &[u8]) -> Option<(Sections, BTreeMap<String, u32>)> {
     let mut sizes = Sections::default();
     for section in image.sections() {
         let name = section.name().ok()?;
-        let SectionFlags::Elf { sh_flags } = section.flags() else {
+        let SectionFlags::Elf { sh_flags, .. } = section.flags() else {
             return None;
         };
-        let has = |flag: u32| sh_flags & u64::from(flag) != 0;
-        if matches!(name, ".model" | ".input") || !has(elf::SHF_ALLOC) {
+        if matches!(name, ".model" | ".input") || !sh_flags.contains(elf::SHF_ALLOC) {
             continue;
         }
         let bytes = match section.kind() {
             SectionKind::UninitializedData => &mut sizes.bss,
-            _ if has(elf::SHF_WRITE) => &mut sizes.data,
-            _ if has(elf::SHF_EXECINSTR) || name == ".vector_table" => &mut sizes.text,
+            _ if sh_flags.contains(elf::SHF_WRITE) => &mut sizes.data,
+            _ if sh_flags.contains(elf::SHF_EXECINSTR) || name == ".vector_table" => {
+                &mut sizes.text
+            }
             _ => &mut sizes.rodata,
         };
         *bytes += section.size();

@@ -20,7 +20,7 @@ pub enum Objective {
 
 /// A name that no objective has.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not an objective; choose from {}", names())]
+#[error("`{0}` is not an objective; choose from {names}", names = names())]
 pub struct UnknownObjective(String);
 
 fn names() -> String {

@@ -232,7 +232,6 @@ pub fn folds_of(
         threshold: settings.threshold_rule()?,
     };
     let pooling = settings.pooling()?;
-    let count = others.len() + 1;
     let pipeline = |dataset| -> Result<Pipeline, SetupError> {
         let pipeline = Pipeline::new(dataset, store.clone(), options)?;
         Ok(pipeline.pooled(pooling))
