@@ -1,15 +1,18 @@
 //! Trials that were trained again with further seeds.
 
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Serialize, Serializer};
 
-use super::FiguresView;
+use super::{FiguresView, trial::by_figure};
 use crate::{
     report::{Seeds, Training},
     score::{Figure, Interval},
 };
 
 /// Further trainings of a trial.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct RescoredView {
     /// Of the trial's own model, for which it was chosen.
     pub own_auc_int8: Option<f64>,
@@ -37,15 +40,28 @@ impl Serialize for MeansView {
     }
 }
 
+impl JsonSchema for MeansView {
+    fn schema_name() -> Cow<'static, str> {
+        "MeansView".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        by_figure::<Option<IntervalView>>(
+            generator,
+            "Means of figures of merit by their keys; null where nobody knows.",
+        )
+    }
+}
+
 /// A mean over trainings.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
 pub struct IntervalView {
     pub mean: f64,
     /// Of the 95 % interval; null of a single training.
     pub half_width: Option<f64>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct TrainingView {
     /// How far the seed lies from that of the run.
     pub seed_offset: u64,

@@ -1,7 +1,8 @@
 //! One trial.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Serialize, Serializer};
 
 use super::{CostsView, MeasurementView, RescoredView};
@@ -11,7 +12,7 @@ use crate::{
 };
 
 /// What `nas show RUN/TRIAL --json` prints.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct TrialDocument {
     pub schema_version: u32,
     pub run: String,
@@ -52,7 +53,7 @@ pub struct TrialDocument {
 pub struct FiguresView(pub Figures);
 
 /// From sound to the windows that the network sees.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct FrontEndView {
     pub sample_rate_hz: u32,
     pub n_fft: usize,
@@ -82,7 +83,7 @@ impl From<FrontEnd> for FrontEndView {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct GroupView {
     pub machine: String,
     pub section: String,
@@ -94,7 +95,7 @@ pub struct GroupView {
     pub anomalies: usize,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct OperatorView {
     /// TFLite's name.
     pub operator: String,
@@ -109,4 +110,33 @@ impl Serialize for FiguresView {
         let figures = Figure::documented();
         serializer.collect_map(figures.map(|figure| (figure.key(), self.0.get(figure))))
     }
+}
+
+impl JsonSchema for FiguresView {
+    fn schema_name() -> Cow<'static, str> {
+        "FiguresView".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        by_figure::<Option<f64>>(
+            generator,
+            "Figures of merit by their keys; null where nobody knows.",
+        )
+    }
+}
+
+/// The schema of an object with a value for each documented figure.
+pub(super) fn by_figure<T: JsonSchema>(
+    generator: &mut SchemaGenerator,
+    description: &str,
+) -> Schema {
+    let value = generator.subschema_for::<T>();
+    let keys: Vec<String> = Figure::documented().map(Figure::key).collect();
+    let properties: BTreeMap<&String, &Schema> = keys.iter().map(|key| (key, &value)).collect();
+    schemars::json_schema!({
+        "description": description,
+        "type": "object",
+        "properties": properties,
+        "required": keys,
+    })
 }
