@@ -36,7 +36,8 @@ use nas::{
     quant::{Calibration, Interpreter, QuantizedModel, Ranges, run_float, visit_tensors},
     run::{self, Objective, Search},
     score::{
-        ClipScore, ThresholdRule, interval, negative_log_odds, reconstruction_error, summarise,
+        ClipScore, Figure, Measure, ThresholdRule, interval, negative_log_odds,
+        reconstruction_error, summarise,
     },
     search::SamplerKind,
     space::{self, Candidate, Spaces, Task, Training},
@@ -353,7 +354,12 @@ impl Evaluator for Paired {
         };
         self.rows.lock().expect("no thread panicked").push(row);
         Ok(Evaluation {
-            scores: Scores::headline(plain[2], plain[2], plain[0], plain[0]),
+            scores: Scores::headline(
+                [Figure::AUC, Figure::steering(Measure::Pauc)]
+                    .into_iter()
+                    .map(|figure| (figure, plain[2]))
+                    .collect(),
+            ),
             model: None,
         })
     }

@@ -1,6 +1,7 @@
 /* One detector: 16-bit samples in, an anomaly score and a decision out.
  *
- * Call these functions from one thread. The floating-point unit must be enabled, and on a Cortex-M55 so must MVE
+ * Call these functions from anywhere, but one at a time: a call that interrupts another is refused with NAS_ERROR_BUSY
+ * and changes nothing, such as one from an interrupt while a score is being computed. The floating-point unit must be enabled, and on a Cortex-M55 so must MVE
  * (CPACR, coprocessors 10 and 11), before any of them. `nas export` writes the numbers of the model. */
 #ifndef NAS_MODEL_H
 #define NAS_MODEL_H
@@ -35,6 +36,8 @@ extern "C" {
 #define NAS_ERROR_MEMORY (-2)
 /* nas_init() was not called, or failed. */
 #define NAS_ERROR_NOT_READY (-3)
+/* Another of these functions is running; try again when it has returned. */
+#define NAS_ERROR_BUSY (-4)
 
 /* Makes the detector ready, in memory that is its own from then on; 0, or an error.
  * `expected` is the class that the sound should be of: an index of `classes` in manifest.json; 0 for an autoencoder. */
@@ -48,11 +51,11 @@ int32_t nas_score(float *score);
 
 /* Values of the network's input that were cut off at the ends of int8 since nas_init() or nas_reset(): NAS_FRAME_VALUES
  * are made every NAS_HOP_SAMPLES samples. Many are cut off where the microphone is louder than the sound that the network
- * was made for, and for as long as something very unusual is heard. */
+ * was made for, and for as long as something very unusual is heard. 0 before nas_init(), and while another function runs. */
 uint32_t nas_clipped(void);
 
-/* Forgets all samples. */
-void nas_reset(void);
+/* Forgets all samples; 0, or an error. */
+int32_t nas_reset(void);
 
 #ifdef __cplusplus
 }

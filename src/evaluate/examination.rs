@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use super::{EvaluateError, Examination, ExaminedClip, Pipeline, Scores};
 use crate::{
     data::Label,
-    score::{ClipRule, ClipScore, Confusion, auc_difference_error, summarise},
+    score::{
+        ClipRule, ClipScore, Confusion, Figure, Figures, Measure, auc_difference_error, summarise,
+    },
 };
 
 /// Scores of a network, one per clip of the data set; `None` where a clip was not scored or is too short for a window.
@@ -29,28 +31,42 @@ impl Pipeline {
             let threshold = threshold?;
             (!clips.is_empty()).then(|| Confusion::of_clips(clips, threshold).accuracy())
         };
-        let (accuracy_int8, test_accuracy_int8) = (accuracy(&steer), accuracy(&shown));
+        let accuracies = (accuracy(&steer), accuracy(&shown));
         let (steer, shown) = (summarise(&steer), summarise(&shown));
         let float = summarise(&self.labelled(&self.test.steer, &scores.float));
         let missing = || {
             let message = "too few test clips are long enough for one window";
             EvaluateError::Failed(message.to_string())
         };
+        let figures = Figures::default()
+            .with(Figure::AUC, steer.auc.ok_or_else(missing)?)
+            .with(
+                Figure::steering(Measure::Pauc),
+                steer.pauc.ok_or_else(missing)?,
+            )
+            .with(Figure::AUC_FLOAT, float.auc.ok_or_else(missing)?)
+            .with(
+                Figure::float(Measure::Pauc),
+                float.pauc.ok_or_else(missing)?,
+            )
+            .with(Figure::test(Measure::Auc), shown.auc)
+            .with(Figure::test(Measure::Pauc), shown.pauc)
+            .with(Figure::steering(Measure::Accuracy), accuracies.0)
+            .with(Figure::test(Measure::Accuracy), accuracies.1);
         Ok(Scores {
-            auc_int8: steer.auc.ok_or_else(missing)?,
-            pauc_int8: steer.pauc.ok_or_else(missing)?,
-            auc_float: float.auc.ok_or_else(missing)?,
-            pauc_float: float.pauc.ok_or_else(missing)?,
-            test_auc_int8: shown.auc,
-            test_pauc_int8: shown.pauc,
-            accuracy_int8,
-            test_accuracy_int8,
+            figures,
             groups: steer.groups,
             epochs,
             clip_rule: ClipRule::Mean,
             int8: None,
             notes: steer.notes,
         })
+    }
+
+    /// AUC of the float network less that of the int8 network, on the clips that steer.
+    pub(super) fn auc_lost(&self, scores: &Scores) -> f64 {
+        let auc = |figure| scores.figures.get(figure).unwrap_or(f64::NAN);
+        auc(Figure::AUC_FLOAT) - auc(Figure::AUC)
     }
 
     /// The standard error of what int8 loses of AUC on the clips that steer.

@@ -1,11 +1,8 @@
 //! The real evaluation: features, training, quantisation, int8 scoring.
 
-use std::{
-    collections::VecDeque,
-    sync::{
-        Arc, Mutex, OnceLock,
-        atomic::{AtomicBool, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
 };
 
 use super::{
@@ -18,7 +15,7 @@ use super::{
 use crate::{
     audio::{Feature, FeatureSpec, FrontEnd},
     data::{Classes, Dataset, Label, TestDivision, TrainDivision, divide_test, divide_train},
-    features::{FeatureError, FeatureStore, Features, Matrix, Standardiser, Windows},
+    features::{FeatureError, FeatureStore, Features, Matrix, Prepared, Windows},
     graph::Weights,
     identity::Canonical,
     quant::{QuantizedModel, run_float},
@@ -35,10 +32,6 @@ pub const PIPELINE_VERSION: u32 = 4;
 const VALIDATION_SHARE: f64 = 0.15;
 /// Windows that calibrate the int8 ranges, spread evenly over the training clips.
 const CALIBRATION_WINDOWS: usize = 256;
-/// Standardised feature sets that are kept in memory.
-const SPECS_IN_MEMORY: usize = 6;
-/// As many at least, where several pipelines share that number.
-const LEAST_SPECS_IN_MEMORY: usize = 2;
 /// Windows that the float network scores at a time.
 const FLOAT_BATCH: usize = 128;
 /// Quantile of the training scores at which the decision threshold lies, as in the DCASE baselines.
@@ -61,7 +54,6 @@ pub struct Pipeline {
     data_hash: String,
     store: Arc<FeatureStore>,
     options: Options,
-    specs_in_memory: usize,
     /// How the scores of a clip's windows become its score; `None` where candidates say.
     clip_rule: Option<ClipRule>,
     classes: Classes,
@@ -69,21 +61,22 @@ pub struct Pipeline {
     /// Known anomalies that autoencoders learn to fail on.
     outliers: Vec<usize>,
     pub(super) test: TestDivision,
-    /// Least recently used first.
-    prepared: Mutex<VecDeque<(FeatureSpec, Slot)>>,
 }
-
-/// Filled by the first thread that asks; the others wait for it.
-type Slot = Arc<OnceLock<Result<Prepared, String>>>;
 
 /// Features of one front end.
 #[derive(Debug)]
-struct Prepared {
-    standardiser: Standardiser,
+struct FrontEndFeatures {
     /// Standardised with the statistics of the training clips.
-    clips: Vec<Matrix>,
+    exact: Arc<Prepared>,
     /// As a device computes them, in dB.
     device: Arc<Features>,
+}
+
+impl FrontEndFeatures {
+    /// The standardised clips.
+    fn clips(&self) -> &[Matrix] {
+        &self.exact.features.clips
+    }
 }
 
 /// A data set that cannot steer a search.
@@ -126,19 +119,16 @@ impl Pipeline {
             .filter(|idx| !train.validation.contains(idx))
             .collect();
         let classes = dataset.classes();
-        let prepared = Mutex::new(VecDeque::new());
         Ok(Pipeline {
             dataset,
             data_hash,
             store,
             options,
-            specs_in_memory: SPECS_IN_MEMORY,
             clip_rule: None,
             classes,
             train,
             outliers,
             test,
-            prepared,
         })
     }
 
@@ -155,15 +145,6 @@ impl Pipeline {
         match self.clip_rule {
             Some(rule) => vec![rule],
             None => candidate.clip_rules.clone(),
-        }
-    }
-
-    /// The same as one of several, which keep no more in memory together than one alone would.
-    pub fn one_of(self, count: usize) -> Pipeline {
-        let share = SPECS_IN_MEMORY / count.max(1);
-        Pipeline {
-            specs_in_memory: share.max(LEAST_SPECS_IN_MEMORY),
-            ..self
         }
     }
 
@@ -202,53 +183,18 @@ impl Pipeline {
         Ok(features.clips.iter().map(Matrix::frames).max().unwrap_or(0))
     }
 
-    /// The standardised features for a front end; made once, by the first thread that asks.
-    fn prepare(&self, spec: &FeatureSpec) -> Slot {
-        let cell = {
-            let mut prepared = self
-                .prepared
-                .lock()
-                .expect("no thread panics while it holds this lock");
-            match prepared.iter().position(|(known, _)| known == spec) {
-                Some(idx) => {
-                    let entry = prepared.remove(idx).expect("the position was just found");
-                    prepared.push_back(entry);
-                }
-                None => prepared.push_back((*spec, Arc::default())),
-            }
-            while prepared.len() > self.specs_in_memory {
-                prepared.pop_front();
-            }
-            prepared.back().expect("an entry was just pushed").1.clone()
+    /// The features for a front end.
+    fn features(&self, spec: &FeatureSpec) -> Result<FrontEndFeatures, EvaluateError> {
+        let error = |error: FeatureError| match error {
+            FeatureError::Lost { .. } => EvaluateError::Lost(error.to_string()),
+            _ => EvaluateError::Failed(error.to_string()),
         };
-        cell.get_or_init(|| {
-            let features = self
-                .store
-                .get(&self.dataset, spec)
-                .map_err(|error| error.to_string())?;
-            let fit: Vec<&Matrix> = self
-                .train
-                .fit
-                .iter()
-                .map(|&idx| &features.clips[idx])
-                .collect();
-            let standardiser = Standardiser::fit(&fit);
-            let clips = features
-                .clips
-                .iter()
-                .map(|clip| standardiser.apply(clip))
-                .collect();
-            let device = self
-                .store
-                .get_device(&self.dataset, spec)
-                .map_err(|error| error.to_string())?;
-            Ok(Prepared {
-                standardiser,
-                clips,
-                device,
-            })
-        });
-        cell
+        let (store, dataset) = (&self.store, &self.dataset);
+        let exact = store.get_standardised(dataset, spec, &self.train.fit);
+        Ok(FrontEndFeatures {
+            exact: exact.map_err(error)?,
+            device: store.get_device(dataset, spec).map_err(error)?,
+        })
     }
 
     /// The class that a clip is trained as.
@@ -296,8 +242,9 @@ impl Pipeline {
         }
     }
 
-    fn card_of(&self, candidate: &Candidate, prepared: &Prepared) -> ModelCard {
+    fn card_of(&self, candidate: &Candidate, features: &FrontEndFeatures) -> ModelCard {
         let front_end = candidate.front_end;
+        let standardiser = &features.exact.standardiser;
         let spec = front_end.spec;
         let n_mfcc = match spec.feature {
             Feature::LogMel => None,
@@ -327,8 +274,8 @@ impl Pipeline {
                 Some(_) => "log-mel".to_string(),
                 None => "samples".to_string(),
             },
-            mean: prepared.standardiser.mean.clone(),
-            std: prepared.standardiser.std.clone(),
+            mean: standardiser.mean.clone(),
+            std: standardiser.std.clone(),
             classes,
             threshold: None,
             threshold_rule: None,
@@ -336,7 +283,7 @@ impl Pipeline {
             threshold_quantile: None,
             clip_score: None,
             int8: None,
-            score_windows: self.usual_windows(front_end, &prepared.device),
+            score_windows: self.usual_windows(front_end, &features.device),
             synthetic: self.dataset.synthetic,
         }
     }
@@ -368,20 +315,7 @@ impl Pipeline {
 
 impl Evaluator for Pipeline {
     fn content_key(&self, candidate: &Candidate, training: &Training, seed: u64) -> String {
-        let options = self.train_options(candidate, training);
-        let rules = self.clip_rules(candidate);
-        let rules: String = match rules[..] {
-            [] | [ClipRule::Mean] => String::new(),
-            _ => rules.iter().map(|rule| format!(" {rule}")).collect(),
-        };
-        let text = format!(
-            "{PIPELINE_VERSION} {} {} {} {} {seed}{rules}",
-            candidate.network_key(),
-            self.data_hash,
-            options.canonical(),
-            self.options.threshold.name()
-        );
-        blake3::hash(text.as_bytes()).to_hex()[..32].to_string()
+        key_of(&self.content_text(PIPELINE_VERSION, candidate, training, seed))
     }
 
     fn evaluate(
@@ -396,6 +330,29 @@ impl Evaluator for Pipeline {
 }
 
 impl Pipeline {
+    /// What decides how a candidate scores, in words.
+    fn content_text(
+        &self,
+        version: u32,
+        candidate: &Candidate,
+        training: &Training,
+        seed: u64,
+    ) -> String {
+        let options = self.train_options(candidate, training);
+        let rules = self.clip_rules(candidate);
+        let rules: String = match rules[..] {
+            [] | [ClipRule::Mean] => String::new(),
+            _ => rules.iter().map(|rule| format!(" {rule}")).collect(),
+        };
+        format!(
+            "{version} {} {} {} {} {seed}{rules}",
+            candidate.network_key(),
+            self.data_hash,
+            options.canonical(),
+            self.options.threshold.name()
+        )
+    }
+
     /// The evaluation of a candidate, step by step: features, training, quantisation, scores of clips, threshold.
     ///
     /// The float network scores the clips that steer, and where `thoroughly` all labelled test clips.
@@ -407,33 +364,32 @@ impl Pipeline {
         stop: &AtomicBool,
         thoroughly: bool,
     ) -> Result<(Evaluation, Examination), EvaluateError> {
-        self.with_prepared(candidate, |prepared| {
-            let trained = self.train_on(prepared, candidate, training, seed, stop)?;
-            self.assess(prepared, candidate, trained, stop, thoroughly)
-        })
+        let features = &self.features(&candidate.front_end.spec)?;
+        let trained = self.train_on(features, candidate, training, seed, stop)?;
+        self.assess(features, candidate, trained, stop, thoroughly)
     }
 
     /// What comes after training.
     fn assess(
         &self,
-        prepared: &Prepared,
+        features: &FrontEndFeatures,
         candidate: &Candidate,
         trained: Trained,
         stop: &AtomicBool,
         thoroughly: bool,
     ) -> Result<(Evaluation, Examination), EvaluateError> {
         let Trained { weights, history } = trained;
-        let (quantized, choice) = self.quantize_on(prepared, candidate, &weights)?;
-        let card = self.card_of(candidate, prepared);
+        let (quantized, choice) = self.quantize_on(features, candidate, &weights)?;
+        let card = self.card_of(candidate, features);
         let blob = quantized.to_blob();
         let mut scorer = Scorer::with(&card, &blob).map_err(EvaluateError::Failed)?;
-        let windows = self.window_scores(candidate, &weights, &mut scorer, prepared, thoroughly);
+        let windows = self.window_scores(candidate, &weights, &mut scorer, features, thoroughly);
         if stop.load(Ordering::Relaxed) {
             return Err(EvaluateError::Interrupted);
         }
         let rule = self.best_rule(&self.clip_rules(candidate), &windows);
         let scores = windows.of_clips(rule);
-        let device = &prepared.device.clips;
+        let device = &features.device.clips;
         let thresholds = self.thresholds(&mut scorer, rule, device);
         let mut card = self.with_threshold(card.clone(), candidate.task, &thresholds);
         card.clip_score = (rule != ClipRule::Mean).then(|| rule.to_string());
@@ -445,7 +401,7 @@ impl Pipeline {
             other_headroom: choice.ranges.others,
             tail: choice.ranges.tail,
             kept: choice.kept,
-            auc_lost: figures.auc_float - figures.auc_int8,
+            auc_lost: self.auc_lost(&figures),
             auc_lost_error: self.auc_lost_error(&scores),
             clipped_normal: self.clipped(&scorer, device, Label::Normal),
             clipped_anomaly: self.clipped(&scorer, device, Label::Anomaly),
@@ -463,19 +419,6 @@ impl Pipeline {
         Ok((evaluation, examination))
     }
 
-    /// Does something with the features of a candidate's front end.
-    fn with_prepared<T>(
-        &self,
-        candidate: &Candidate,
-        work: impl FnOnce(&Prepared) -> Result<T, EvaluateError>,
-    ) -> Result<T, EvaluateError> {
-        let cell = self.prepare(&candidate.front_end.spec);
-        match cell.get().expect("prepare fills the cell") {
-            Ok(prepared) => work(prepared),
-            Err(message) => Err(EvaluateError::Failed(message.clone())),
-        }
-    }
-
     /// Trains a candidate as [`Evaluator::evaluate`] does.
     pub fn train(
         &self,
@@ -484,9 +427,8 @@ impl Pipeline {
         seed: u64,
         stop: &AtomicBool,
     ) -> Result<Trained, EvaluateError> {
-        self.with_prepared(candidate, |prepared| {
-            self.train_on(prepared, candidate, training, seed, stop)
-        })
+        let features = &self.features(&candidate.front_end.spec)?;
+        self.train_on(features, candidate, training, seed, stop)
     }
 
     /// The int8 network of float weights, with the ranges that detection needs.
@@ -495,9 +437,8 @@ impl Pipeline {
         candidate: &Candidate,
         weights: &Weights,
     ) -> Result<(QuantizedModel, Choice), EvaluateError> {
-        self.with_prepared(candidate, |prepared| {
-            self.quantize_on(prepared, candidate, weights)
-        })
+        let features = &self.features(&candidate.front_end.spec)?;
+        self.quantize_on(features, candidate, weights)
     }
 
     /// Quantises and scores float weights as [`Evaluator::evaluate`] does after training; epochs are not known.
@@ -511,9 +452,8 @@ impl Pipeline {
             weights,
             history: Vec::new(),
         };
-        self.with_prepared(candidate, |prepared| {
-            Ok(self.assess(prepared, candidate, trained, stop, false)?.0)
-        })
+        let features = &self.features(&candidate.front_end.spec)?;
+        Ok(self.assess(features, candidate, trained, stop, false)?.0)
     }
 
     /// Shows the standardised training windows that calibrate int8 ranges.
@@ -522,27 +462,27 @@ impl Pipeline {
         candidate: &Candidate,
         show: impl FnOnce(&[&[f32]]) -> T,
     ) -> Result<T, EvaluateError> {
-        self.with_prepared(candidate, |prepared| {
-            let fit = self.lessons(prepared, candidate).fit;
-            Ok(show(&calibration_windows(&fit)))
-        })
+        let features = &self.features(&candidate.front_end.spec)?;
+        let fit = self.lessons(features, candidate).fit;
+        Ok(show(&calibration_windows(&fit)))
     }
 
     /// What a detector of this candidate needs beside its network; it has no threshold yet.
     pub fn card(&self, candidate: &Candidate) -> Result<ModelCard, EvaluateError> {
-        self.with_prepared(candidate, |prepared| Ok(self.card_of(candidate, prepared)))
+        let features = self.features(&candidate.front_end.spec)?;
+        Ok(self.card_of(candidate, &features))
     }
 
     /// Trains on the windows of the training clips.
     fn train_on(
         &self,
-        prepared: &Prepared,
+        features: &FrontEndFeatures,
         candidate: &Candidate,
         training: &Training,
         seed: u64,
         stop: &AtomicBool,
     ) -> Result<Trained, EvaluateError> {
-        let own = self.lessons(prepared, candidate);
+        let own = self.lessons(features, candidate);
         let lessons = Lessons {
             fit: &own.fit,
             validation: &own.validation,
@@ -556,8 +496,8 @@ impl Pipeline {
     }
 
     /// The windows that a candidate learns from.
-    fn lessons<'a>(&self, prepared: &'a Prepared, candidate: &Candidate) -> OwnLessons<'a> {
-        let clips = &prepared.clips;
+    fn lessons<'a>(&self, features: &'a FrontEndFeatures, candidate: &Candidate) -> OwnLessons<'a> {
+        let clips = features.clips();
         let FrontEnd {
             frames,
             frame_stride,
@@ -584,15 +524,15 @@ impl Pipeline {
     /// The int8 network: ranges from windows of the training clips, with headroom by held-out ones.
     fn quantize_on(
         &self,
-        prepared: &Prepared,
+        features: &FrontEndFeatures,
         candidate: &Candidate,
         weights: &Weights,
     ) -> Result<(QuantizedModel, Choice), EvaluateError> {
-        let windows = self.lessons(prepared, candidate);
+        let windows = self.lessons(features, candidate);
         let sound = Sound {
             held_out: &windows.validation,
             outliers: &windows.outliers,
-            standardiser: &prepared.standardiser,
+            standardiser: &features.exact.standardiser,
         };
         let calibration = calibration_windows(&windows.fit);
         quantize_for_detection(candidate, weights, &calibration, &sound)
@@ -606,10 +546,10 @@ impl Pipeline {
         candidate: &Candidate,
         weights: &Weights,
         scorer: &mut Scorer<'_>,
-        prepared: &Prepared,
+        features: &FrontEndFeatures,
         thoroughly: bool,
     ) -> WindowScores {
-        let device = &prepared.device.clips;
+        let device = &features.device.clips;
         let mut scores = WindowScores {
             float: vec![Vec::new(); device.len()],
             int8: vec![Vec::new(); device.len()],
@@ -626,7 +566,7 @@ impl Pipeline {
             ..
         } = candidate.front_end;
         for idx in both(steer, if thoroughly { shown } else { &[] }) {
-            let windows = self.windows(&prepared.clips, &[idx], frames, frame_stride);
+            let windows = self.windows(features.clips(), &[idx], frames, frame_stride);
             let class = scorer.class_of(&self.dataset.clips[idx]);
             scores.float[idx] = float_scores(candidate, weights, &windows, class);
         }
@@ -669,6 +609,11 @@ impl Pipeline {
             ..card
         }
     }
+}
+
+/// The key of an evaluation in stores.
+fn key_of(text: &str) -> String {
+    blake3::hash(text.as_bytes()).to_hex()[..32].to_string()
 }
 
 /// Trains the network, or every member of the ensemble from a seed of its own; losses are means over members.
@@ -738,4 +683,66 @@ fn float_scores(
         }
     }
     scores
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        data::synthetic,
+        space::{self, Spaces},
+        units::Rng,
+    };
+
+    /// Space and key of evaluations by version 3 of the pipeline, from before its texts were written down.
+    ///
+    /// A later version has other keys, but for no other reason than its number.
+    const GOLDEN: &str = include_str!("../../tests/golden/evaluation_keys.txt");
+
+    #[test]
+    fn keys_are_what_they_were() {
+        let dataset = synthetic::dataset(synthetic::Machine::Valve);
+        let mut found = String::new();
+        let mut line = |space: &str, options: Options, rule: ClipRule| {
+            let store = FeatureStore::new(None);
+            let pipeline = Pipeline::new(dataset.clone(), store, options).unwrap();
+            let pipeline = pipeline.scored_by(rule);
+            let spaces = Spaces::new(vec![space::load(space).unwrap()], 3);
+            let genome = spaces.random(&mut Rng::new(2, 0));
+            let training = spaces.space_of(&genome).training;
+            let candidate = spaces.decode(&genome);
+            let text = |version| pipeline.content_text(version, &candidate, &training, 7);
+            let key = pipeline.content_key(&candidate, &training, 7);
+            assert_eq!(key, key_of(&text(PIPELINE_VERSION)));
+            found += &format!("{space} {}\n", key_of(&text(3)));
+        };
+        let options = Options {
+            epochs: None,
+            backend: Backend::Flex,
+            threshold: ThresholdRule::default(),
+        };
+        for space in ["dense-ae", "conv-ae", "mobilenet-v2", "ds-cnn", "mfcc-mlp"] {
+            line(space, options, ClipRule::Mean);
+        }
+        let epochs = Some(3);
+        line("dense-ae", Options { epochs, ..options }, ClipRule::Mean);
+        for backend in [Backend::FlexBf16, Backend::FlexStock] {
+            line("dense-ae", Options { backend, ..options }, ClipRule::Mean);
+        }
+        for rule in ["gamma", "quantile", "even-odds"] {
+            let threshold = rule.parse().unwrap();
+            line(
+                "ds-cnn",
+                Options {
+                    threshold,
+                    ..options
+                },
+                ClipRule::Mean,
+            );
+        }
+        for rule in ["max", "q95", "top10"] {
+            line("dense-ae", options, rule.parse().unwrap());
+        }
+        assert_eq!(found, GOLDEN);
+    }
 }

@@ -11,7 +11,7 @@ use std::{
 use rayon::prelude::*;
 
 use super::{
-    Merit, RunError, Yardstick,
+    RunError, Yardstick,
     front::front,
     record::{Details, evaluation_row, write_model},
 };
@@ -110,8 +110,8 @@ pub fn requantise(
         )?;
         let mut scores = evaluation.scores;
         scores.epochs = epochs;
-        let merit = Merit::from(&scores);
-        for (points, point) in points.iter_mut().zip(yardstick.points(&row, merit)) {
+        let on_targets = yardstick.points(&row, &scores.figures);
+        for (points, point) in points.iter_mut().zip(on_targets) {
             points.extend(point.map(|point| (number as usize, point)));
         }
         let fronts = yardstick.targets.iter().zip(&points);
@@ -180,6 +180,8 @@ fn again(
             }))
         }
         Err(EvaluateError::Interrupted) => Ok(None),
-        Err(EvaluateError::Failed(message)) => Err(RunError::Requantise { number, message }),
+        Err(EvaluateError::Failed(message) | EvaluateError::Lost(message)) => {
+            Err(RunError::Requantise { number, message })
+        }
     }
 }

@@ -232,14 +232,12 @@ pub fn folds_of(
         threshold: settings.threshold_rule()?,
     };
     let clip_rule = settings.clip_rule()?;
-    let count = others.len() + 1;
     let pipeline = |dataset| -> Result<Pipeline, SetupError> {
         let pipeline = Pipeline::new(dataset, store.clone(), options)?;
-        let pipeline = match clip_rule {
+        Ok(match clip_rule {
             Some(rule) => pipeline.scored_by(rule),
             None => pipeline,
-        };
-        Ok(pipeline.one_of(count))
+        })
     };
     let others = others.into_iter().map(pipeline).collect::<Result<_, _>>()?;
     Ok(Folds::new(others, pipeline(last)?))

@@ -3,10 +3,10 @@
 use super::grid;
 use crate::{
     report::{
-        evaluation::{Arithmetic, Examined, Merit},
+        evaluation::{Examined, Merit},
         quantised,
     },
-    score::{Confusion, Interval},
+    score::{Arithmetic, Confusion, Interval},
 };
 
 /// Figures of merit, float beside int8 for every split; then precision and recall of either kind of clips.
