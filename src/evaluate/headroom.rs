@@ -29,8 +29,8 @@ const EVENTS: [f32; 3] = [3.0, 6.0, 9.0];
 const EVENT_BANDS: f64 = 0.25;
 /// Frames that an event covers.
 const EVENT_FRAMES: usize = 2;
-/// Ranges other than the default must follow float by so much better, that few windows' luck does not choose.
-const MARGIN: f64 = 0.002;
+/// Other ranges must follow float by so much better than those that stand, so that few windows' luck does not choose.
+const MARGIN: f64 = 0.001;
 
 /// What is tried beside the default, one line after the other, each from the best of those before: a factor of the input, one
 /// of what follows, and the share of values that is left out.
@@ -78,19 +78,18 @@ pub fn quantize_for_detection(
         let kept = judge.as_ref().map(|judge| judge.kept(&model)).transpose()?;
         Ok((model, Choice { ranges, kept }))
     };
-    let usual = attempt(Ranges::DEFAULT)?;
-    let Some(kept) = usual.1.kept else {
-        return Ok(usual);
+    let mut best = attempt(Ranges::DEFAULT)?;
+    let Some(mut kept) = best.1.kept else {
+        return Ok(best);
     };
-    let (mut best, mut least) = (usual, kept + MARGIN);
     for (values, set) in STAGES {
         let from = best.1.ranges;
         for value in values {
             let mut ranges = from;
             set(&mut ranges, *value);
             let tried = attempt(ranges)?;
-            if let Some(kept) = tried.1.kept.filter(|kept| *kept > least) {
-                (best, least) = (tried, kept);
+            if let Some(better) = tried.1.kept.filter(|tried| *tried > kept + MARGIN) {
+                (best, kept) = (tried, better);
             }
         }
     }
