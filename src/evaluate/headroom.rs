@@ -343,3 +343,94 @@ fn deviation(values: &[f64]) -> f64 {
     let squares = values.iter().map(|value| (value - mean).powi(2));
     (squares.sum::<f64>() / values.len() as f64).sqrt()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::space::{Spaces, builtin};
+
+    #[test]
+    fn a_change_of_all_bands_is_one_of_the_first_coefficient() {
+        let all = [2.0f32; 40];
+        let first = cosine(&all, 0);
+        // The orthonormal transform keeps the length of a vector; sums of 40 products round in the seventh digit.
+        assert!((first - 2.0 * 40f32.sqrt()).abs() < 1e-5, "{first}");
+        for k in 1..13 {
+            assert!(cosine(&all, k).abs() < 1e-5, "{k}");
+        }
+        let one: Vec<f32> = (0..40)
+            .map(|mel| if mel == 7 { 1.0 } else { 0.0 })
+            .collect();
+        let squares: f32 = (0..40).map(|k| cosine(&one, k).powi(2)).sum();
+        assert!((squares - 1.0).abs() < 1e-5, "{squares}");
+    }
+
+    #[test]
+    fn a_line_takes_scores_back() {
+        let float = [1.0, 2.0, 4.0];
+        let int8 = float.map(|score| 3.0 * score - 1.0);
+        let line = Line::fit(&float, &int8);
+        assert!((line.correlation - 1.0).abs() < 1e-12);
+        assert!((line.inverse(29.0) - 10.0).abs() < 1e-9);
+    }
+
+    /// Without held-out windows the default stands; with some, scores of a network that int8 hardly changes are kept.
+    #[test]
+    fn the_default_stands_where_nothing_judges() {
+        let spaces = Spaces::new(builtin(), 1);
+        let mut rng = Rng::new(4, 0);
+        let candidate = loop {
+            let candidate = spaces.decode(&spaces.random(&mut rng));
+            if candidate.graph.macs() < 60_000 {
+                break candidate;
+            }
+        };
+        let graph = &candidate.graph;
+        let random = |count: usize, rng: &mut Rng| -> Vec<f32> {
+            (0..count)
+                .map(|_| rng.normal() as f32 / (count as f32).sqrt())
+                .collect()
+        };
+        let ops = graph.ops.iter().map(|op| {
+            let [weights, biases] = [graph.op_weight_len(op), graph.op_bias_len(op)];
+            let weight = random(weights, &mut rng);
+            (biases > 0).then(|| crate::graph::OpWeights {
+                weight,
+                bias: vec![0.0; biases],
+            })
+        });
+        let weights = Weights(ops.collect());
+        let bands = candidate.front_end.spec.bands();
+        let clip = crate::features::Matrix {
+            bands,
+            values: (0..bands * 200).map(|_| rng.normal() as f32).collect(),
+        };
+        let frames = candidate.front_end.frames;
+        let all = Windows::new(vec![&clip], vec![0], frames, 1);
+        let none = Windows::new(Vec::new(), Vec::new(), frames, 1);
+        let calibration: Vec<&[f32]> = (0..all.len()).map(|idx| all.window(idx)).collect();
+        let standardiser = Standardiser {
+            mean: vec![0.0; bands],
+            std: vec![1.0; bands],
+        };
+        let choose = |held_out| {
+            let sound = Sound {
+                held_out,
+                outliers: &none,
+                standardiser: &standardiser,
+            };
+            quantize_for_detection(&candidate, &weights, &calibration, &sound)
+                .unwrap()
+                .1
+        };
+        assert_eq!(
+            choose(&none),
+            Choice {
+                ranges: Ranges::DEFAULT,
+                kept: None
+            }
+        );
+        let kept = choose(&all).kept.unwrap();
+        assert!(kept > 0.8, "{kept}");
+    }
+}
