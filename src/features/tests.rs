@@ -306,7 +306,7 @@ fn ready_features_are_taken_as_they_are() {
         .map(|(_, reason)| reason.rsplit(": ").next().unwrap())
         .collect();
     let expected = [
-        "the size is no whole number of frames of 32-bit bands",
+        "the size is not a whole number of frames of 32-bit bands",
         "value 5 is not a finite number",
         "holds no samples",
     ];
