@@ -1,24 +1,27 @@
-//! Public data sets that `nas` reads, for `nas data list`. None of them comes with it.
+//! The public data sets that `nas` reads, for `nas data list`. None of them comes with the program.
 
 /// A public data set, or the built-in one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KnownDataset {
+    /// The name under which the set was published.
     pub name: &'static str,
-    /// Machines and what is recorded of them.
+    /// Machines or classes, and what is recorded of them.
     pub holds: &'static str,
     /// Where to get it.
     pub address: &'static str,
+    /// The licence of the recordings.
     pub licence: &'static str,
-    /// Roughly, unpacked.
+    /// Approximate size, unpacked unless it says packed.
     pub size: &'static str,
 }
 
-/// The built-in set, then the public ones by year. Sizes of 16 kHz, 16-bit mono sets follow from clips times duration.
+/// The built-in set, then the public ones by year. For sets of 16 kHz, 16-bit mono, the size is computed from number
+/// and length of the clips.
 pub const KNOWN_DATASETS: &[KnownDataset] = &[
     KnownDataset {
         name: "synthetic",
         holds: "machine sounds made by the built-in generator in the manner of DCASE 2022; scores on it say \
-                nothing of real machines",
+                nothing about real machines",
         address: "built in: --data synthetic, or nas data synth --to DIR",
         licence: "the project's own",
         size: "none; made on demand",
@@ -55,7 +58,7 @@ pub const KNOWN_DATASETS: &[KnownDataset] = &[
     },
     KnownDataset {
         name: "ESC-50",
-        holds: "2,000 clips of 5 s of fifty environmental sounds in five folds, 44.1 kHz; no anomalies, so that \
+        holds: "2,000 clips of 5 s of fifty environmental sounds in five folds, 44.1 kHz; no anomalies, so \
                 stand-ins steer",
         address: "GitHub karolpiczak/ESC-50",
         licence: "CC BY-NC, the ESC-10 subset CC BY",
