@@ -1,4 +1,4 @@
-//! What can be fetched: `catalogue.csv` pins every file by record, name and, where it is known, MD5 sum.
+//! The files that can be fetched. `catalogue.csv` pins each by record, name and, where it is known, MD5 sum.
 
 use std::{path::Path, sync::LazyLock};
 
@@ -7,15 +7,18 @@ use super::{FetchError, Options, http::Client};
 /// A data set that can be fetched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fetchable {
+    /// The name on the command line.
     pub name: &'static str,
+    /// The licence of the recordings.
     pub licence: &'static str,
-    /// Fetched unless the user names parts.
+    /// The part that is fetched when the user names none.
     pub default_part: &'static str,
-    /// What its makers ask for, besides the licence.
+    /// What its makers ask for in addition to the licence.
     pub terms: &'static str,
 }
 
-/// All of them. Sums were published with the records and collected by soundata and mila-iqia/datasets.
+/// All data sets that can be fetched. The MD5 sums were published with the records; soundata and mila-iqia/datasets
+/// collected them.
 pub const FETCHABLE: &[Fetchable] = &[
     Fetchable {
         name: "dcase2020",
@@ -70,27 +73,32 @@ pub const FETCHABLE: &[Fetchable] = &[
 /// One file of a data set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Archive {
+    /// The data set that it belongs to.
     pub set: &'static str,
+    /// The part of the set, such as `dev`.
     pub part: String,
-    /// Empty where the file belongs to no machine.
+    /// The machine that it belongs to; empty where it belongs to none.
     pub machine: String,
+    /// Where it lies.
     pub source: Source,
+    /// The file's name.
     pub file: String,
-    /// Lower-case hexadecimal; where it is not pinned, the record is asked.
+    /// MD5 sum in lower-case hexadecimal digits; `None` where the record is asked for it.
     pub md5: Option<&'static str>,
-    /// The folder that it is unpacked into, below the user's.
+    /// The folder that it is unpacked into, relative to the user's folder.
     pub into: String,
 }
 
 /// Where a file lies.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
-    /// A record of Zenodo; a published record never changes.
+    /// The number of a record of Zenodo; a published record never changes.
     Zenodo(u64),
+    /// An address on another server.
     Url(String),
 }
 
-/// What a record says of a file.
+/// What a record says about a file.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Published {
     pub bytes: Option<u64>,
@@ -100,8 +108,10 @@ pub(super) struct Published {
 static CATALOGUE: LazyLock<Vec<Archive>> =
     LazyLock::new(|| parse(include_str!("catalogue.csv")).expect("the shipped catalogue is valid"));
 
-/// The files of a data set, of some machines and parts; none named stands for all machines and the default part, and
-/// `all` for all parts.
+/// The files of some machines and parts of a data set. No machine means all machines; no part means the default part,
+/// and `all` means all parts.
+///
+/// Fails where set, machine or part is unknown.
 pub fn select(
     set: &str,
     machines: &[String],
@@ -147,7 +157,7 @@ pub fn select(
 }
 
 impl Archive {
-    /// Where the file is downloaded from.
+    /// The address that the file is downloaded from.
     pub fn address(&self, mirror: Option<&str>) -> String {
         match &self.source {
             Source::Zenodo(record) => {
@@ -161,7 +171,7 @@ impl Archive {
         }
     }
 
-    /// Asks the record for size and sum. A record that does not answer says nothing, where the sum is pinned.
+    /// Asks the record for size and sum. Where the sum is pinned, a record that does not answer is no error.
     pub(super) fn published(
         &self,
         client: &Client,
@@ -206,7 +216,7 @@ pub(super) fn read_record(text: &str, file: &str) -> Published {
     }
 }
 
-/// Reads the catalogue; the error says in which line it breaks.
+/// Reads the catalogue. The error names the line that is wrong.
 pub(super) fn parse(text: &'static str) -> Result<Vec<Archive>, String> {
     let mut archives = Vec::new();
     for (idx, line) in text.lines().enumerate().skip(1) {
@@ -216,10 +226,10 @@ pub(super) fn parse(text: &'static str) -> Result<Vec<Archive>, String> {
             return Err(wrong("needs seven columns"));
         };
         if !FETCHABLE.iter().any(|known| known.name == set) {
-            return Err(wrong("names no set of the list"));
+            return Err(wrong("names an unknown set"));
         }
         if !(md5.is_empty() || is_md5(md5)) {
-            return Err(wrong("has a sum that is no MD5"));
+            return Err(wrong("has a sum that is not MD5"));
         }
         let source = match source.parse() {
             Ok(record) => Source::Zenodo(record),
