@@ -517,7 +517,7 @@ impl GraphBuilder {
         self.push(OpKind::DepthwiseConv2d(window), vec![x], shape, style)
     }
 
-    /// Fully connected over the whole tensor; a tensor that is no vector is first reshaped to one.
+    /// Fully connected over the whole tensor; a tensor that is not a vector is reshaped first.
     pub fn dense(&mut self, x: TensorId, features: usize, style: Style) -> TensorId {
         let x = self.reshape(x, Shape::vector(self.shape(x).len()));
         self.push(
