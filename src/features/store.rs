@@ -1,4 +1,4 @@
-//! The store of features: in memory for the front ends used last, on disk for all.
+//! The store of features: the latest front ends are in memory, all of them on disk.
 
 use std::{
     collections::HashMap,
@@ -24,55 +24,69 @@ use crate::{
     identity::Canonical,
 };
 
-/// Called with the number of clips done and of all clips, from several threads.
+/// Called from several threads, with the number of clips done and the number of all clips.
 pub type Progress<'a> = &'a (dyn Fn(usize, usize) + Sync);
 
-/// Loads features of data sets, from memory or the cache on disk where they are.
+/// Loads the features of data sets from memory or from the cache on disk, and extracts those that are in neither.
 ///
-/// A file is taken to stay as it is while the store lives; between runs, its size and time of change
-/// tell whether its content must be hashed again.
+/// The store assumes that files do not change while it lives. Between runs, a file's size and time of change tell
+/// whether its content must be hashed again.
 #[derive(Debug)]
 pub struct FeatureStore {
-    /// Which channel of a recording is heard.
+    /// The channel of a recording that is used.
     pub channel: Channel,
-    /// Features beyond this are dropped from memory, those not asked for the longest first; those
+    /// Most bytes of features in memory. Beyond this, features that were not asked for the longest are dropped; those
     /// asked for last always stay.
     pub memory_bytes: u64,
-    /// Synthetic sound is kept up to this, since making it takes thirty times as long as its features.
+    /// Most bytes of synthetic sound in memory. It is kept because making it takes thirty times as long as its
+    /// features.
     pub sound_bytes: u64,
-    /// Of the features on disk, those not asked for the longest are removed beyond this.
+    /// Most bytes of features on disk. Beyond this, those that were not asked for the longest are removed.
     pub disk_bytes: u64,
-    /// Threads that extract; they are no part of any pool, so that callers may be.
+    /// Number of threads that extract. They belong to no pool, so callers may run in one.
     pub threads: usize,
     cache_dir: Option<PathBuf>,
     state: Mutex<State>,
     sounds: Mutex<Sounds>,
 }
 
-/// Features that cannot be had.
+/// Why features cannot be had.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FeatureError {
+    /// The front end is impossible.
     #[error("front end of {spec}: {error}")]
     Spec {
+        /// The front end.
         spec: FeatureSpec,
+        /// What is wrong with it.
         error: AudioError,
     },
+    /// The data set holds ready features of another front end.
     #[error(
-        "data set `{dataset}` holds ready features ({fixed}), so no others ({wanted}) can be made"
+        "data set `{dataset}` holds ready features ({fixed}), so others ({wanted}) cannot be made"
     )]
     Fixed {
+        /// The data set.
         dataset: String,
+        /// The front end of its features.
         fixed: FeatureSpec,
+        /// The front end that was asked for.
         wanted: FeatureSpec,
     },
+    /// The data set holds ready features, and nothing says which front end made them; holds its name.
     #[error("nothing says which front end made the ready features of data set `{0}`")]
     FrontEndUnknown(String),
+    /// The data set has no clips; holds its name.
     #[error("data set `{0}` has no clips")]
     NoClips(String),
+    /// No clip of the data set can be read.
     #[error("none of the {clips} clips of data set `{dataset}` can be used; the first: {reason}")]
     NoneReadable {
+        /// The data set.
         dataset: String,
+        /// How many clips it has.
         clips: usize,
+        /// Why the first cannot be read.
         reason: String,
     },
 }
@@ -85,14 +99,14 @@ struct State {
     problem: Option<String>,
 }
 
-/// A data set that features were asked for; it is named by its position.
+/// A data set whose features were asked for; its position is its name here.
 #[derive(Debug)]
 struct Table {
     dataset: Dataset,
     content: Option<blake3::Hash>,
 }
 
-/// Rendered clips, by data set and position in it.
+/// Rendered clips, by data set and position in the data set.
 #[derive(Debug, Default)]
 struct Sounds {
     clips: HashMap<(usize, usize), Arc<Audio>>,
@@ -102,7 +116,7 @@ struct Sounds {
 #[derive(Debug)]
 struct Slot {
     key: Key,
-    /// Locked while being extracted: whoever asks meanwhile waits for the result.
+    /// The lock is held while features are extracted; others who ask for them wait for the result.
     features: Arc<Mutex<Option<Arc<Features>>>>,
     bytes: u64,
 }
@@ -115,7 +129,7 @@ struct Key {
     channel: Channel,
 }
 
-/// One of the two ways to features.
+/// One of the two extractors.
 enum AnyExtractor {
     Exact(Extractor),
     Device(DeviceExtractor),
@@ -138,11 +152,14 @@ impl AnyExtractor {
 }
 
 impl FeatureStore {
+    /// The usual [`FeatureStore::memory_bytes`]: 2 GiB.
     pub const MEMORY_BYTES: u64 = 2 << 30;
+    /// The usual [`FeatureStore::sound_bytes`]: 512 MiB.
     pub const SOUND_BYTES: u64 = 512 << 20;
+    /// The usual [`FeatureStore::disk_bytes`]: 16 GiB.
     pub const DISK_BYTES: u64 = 16 << 30;
 
-    /// Without a folder for the cache, features live as long as the store.
+    /// A store with the usual limits. Without a folder for the cache, features live as long as the store.
     pub fn new(cache_dir: Option<PathBuf>) -> FeatureStore {
         FeatureStore {
             channel: Channel::default(),
@@ -156,7 +173,9 @@ impl FeatureStore {
         }
     }
 
-    /// Features for `spec`; extracted at the first call, shared afterwards.
+    /// Features for `spec`. The first call extracts them, later calls share them.
+    ///
+    /// Fails where the front end is impossible or does not fit the data set, or no clip can be read.
     pub fn get(
         &self,
         dataset: &Dataset,
@@ -165,8 +184,8 @@ impl FeatureStore {
         self.get_with_progress(dataset, spec, &|_, _| {})
     }
 
-    /// As [`FeatureStore::get`], computed as a device does. Ready features have no sound to compute from: they are what
-    /// they are.
+    /// As [`FeatureStore::get`], but computed as a device does. Ready features stay as they are, since there is no
+    /// sound to compute from.
     pub fn get_device(
         &self,
         dataset: &Dataset,
@@ -179,7 +198,8 @@ impl FeatureStore {
         self.get_any(dataset, spec, arithmetic, &|_, _| {})
     }
 
-    /// As [`FeatureStore::get`]; `progress` hears of every clip extracted, and of none found ready.
+    /// As [`FeatureStore::get`]; `progress` is told about every clip that is extracted, and never about clips that are
+    /// ready.
     pub fn get_with_progress(
         &self,
         dataset: &Dataset,
@@ -224,7 +244,7 @@ impl FeatureStore {
         Ok(features)
     }
 
-    /// What a data set is: the content of its clips, and every column of its table.
+    /// A hash of the data set: of the content of its clips and every column of its table.
     ///
     /// A clip that cannot be read counts with its error.
     pub fn dataset_hash(&self, dataset: &Dataset) -> String {
@@ -240,7 +260,8 @@ impl FeatureStore {
         hasher.finalize().to_string()
     }
 
-    /// Why the cache on disk could not be written, where that happened: slower, but not wrong.
+    /// Why the cache on disk could not be written, where that happened. The features are right all the same, but must
+    /// be extracted again.
     pub fn cache_problem(&self) -> Option<String> {
         lock(&self.state).problem.clone()
     }
@@ -327,7 +348,7 @@ impl FeatureStore {
         }
     }
 
-    /// The samples of a clip that has some.
+    /// The samples of a clip. Ready features have none, which is an error.
     fn audio(&self, source: &Source) -> Result<Audio, AudioError> {
         match source {
             Source::Audio(path) => audio::read(path, self.channel),
@@ -344,7 +365,7 @@ impl FeatureStore {
         }
     }
 
-    /// The ready features of a stand-in.
+    /// The features of a stand-in that is made from ready features.
     fn changed_log_mel(&self, made: &StandIn, spec: &FeatureSpec) -> Result<Matrix, AudioError> {
         let read = |source: &Source| match source {
             Source::LogMelBin(path) => audio::read_log_mel(path, spec.bands()),
@@ -364,7 +385,7 @@ impl FeatureStore {
         ))
     }
 
-    /// A synthetic clip, made at its first use.
+    /// A synthetic clip, which is made when it is first used.
     fn sound(&self, place: (usize, usize), spec: &ClipSpec) -> Arc<Audio> {
         if let Some(sound) = lock(&self.sounds).clips.get(&place) {
             return sound.clone();
@@ -379,7 +400,7 @@ impl FeatureStore {
         sound
     }
 
-    /// One hash over all that features come from: names and content of the clips, in their order.
+    /// One hash over everything that features come from: names and contents of the clips, in their order.
     fn content_hash(&self, dataset: &Dataset, table: usize) -> blake3::Hash {
         if let Some(hash) = lock(&self.state).tables[table].content {
             return hash;
@@ -434,7 +455,7 @@ impl FeatureStore {
 }
 
 impl State {
-    /// The slot of `key`, made the most recently used one.
+    /// The slot of `key`, which becomes the most recently used one.
     fn slot(&mut self, key: Key) -> Arc<Mutex<Option<Arc<Features>>>> {
         let slot = match self.slots.iter().position(|slot| slot.key == key) {
             Some(idx) => self.slots.remove(idx),
@@ -449,14 +470,14 @@ impl State {
         features
     }
 
-    /// Notes the size of what a slot now holds, and drops others until all fit.
+    /// Notes the size of a slot that was filled, and drops others until all fit.
     fn account(&mut self, key: Key, bytes: u64, limit: u64) {
         for slot in self.slots.iter_mut().filter(|slot| slot.key == key) {
             slot.bytes = bytes;
         }
         let mut total: u64 = self.slots.iter().map(|slot| slot.bytes).sum();
         self.slots.retain(|slot| {
-            // Nothing is gained by dropping a slot that is still being filled.
+            // Dropping a slot that is still being filled would gain nothing.
             let dropped = total > limit && slot.key != key && slot.bytes > 0;
             total -= if dropped { slot.bytes } else { 0 };
             !dropped
@@ -464,7 +485,7 @@ impl State {
     }
 }
 
-/// The hash of what is done and of the content it is done to.
+/// The hash of a change and of the content that is changed.
 fn hash_stand_in(made: &StandIn, known: &ContentHashes) -> blake3::Hash {
     let content = |source: &Source| match source {
         Source::Audio(path) | Source::LogMelBin(path) => hash_file(path, known).1,
@@ -472,7 +493,7 @@ fn hash_stand_in(made: &StandIn, known: &ContentHashes) -> blake3::Hash {
     };
     let mut hasher = blake3::Hasher::new();
     hasher.update(content(&made.of).as_bytes());
-    // Paths are no content: the same data elsewhere has the same hash.
+    // Paths are not content: the same data in another place has the same hash.
     let change = match &made.change {
         Change::Mix { with, level_db } => {
             hasher.update(content(with).as_bytes());
@@ -484,7 +505,7 @@ fn hash_stand_in(made: &StandIn, known: &ContentHashes) -> blake3::Hash {
     hasher.finalize()
 }
 
-/// The hash of a file's content, and its stamp where that is worth remembering.
+/// The hash of a file's content, and its stamp where that is new and can be remembered.
 fn hash_file(path: &Path, known: &ContentHashes) -> (Option<Stamp>, blake3::Hash) {
     let stamp = Stamp::of(path);
     if let Some(hash) = stamp.as_ref().and_then(|stamp| known.get(stamp)) {
@@ -504,10 +525,10 @@ fn hash_file(path: &Path, known: &ContentHashes) -> (Option<Stamp>, blake3::Hash
     }
 }
 
-/// Calls `f` for every item, on threads of its own; results keep the order of the items.
+/// Calls `f` for every item on new threads; results keep the order of the items.
 ///
-/// Not rayon: a thread of a pool that waits here would take up other work of its pool, and that work
-/// could wait for the very features that are being extracted.
+/// This does not use rayon. A thread of a pool that waits here would take up other work of its pool, and that work
+/// could wait for the features that are being extracted.
 fn parallel_map<T: Sync, R: Send>(
     items: &[T],
     threads: usize,
@@ -545,7 +566,7 @@ fn size_bytes(features: &Features) -> u64 {
     4 * values as u64 + 64 * features.clips.len() as u64
 }
 
-/// A thread that panicked while holding a lock left the state as good as it was.
+/// A thread that panicked while it held a lock left the state intact.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
