@@ -17,7 +17,7 @@ use std::{
 
 use md5::{Digest, Md5};
 
-pub use catalogue::{Archive, FETCHABLE, Fetchable, Source, select};
+pub use catalogue::{Archive, Fetchable, KNOWN_DATASETS, KnownDataset, Source, select};
 
 /// How files are downloaded and kept.
 #[derive(Debug, Clone, PartialEq)]
