@@ -32,12 +32,15 @@ impl Canonical for Channel {
 /// The layout of samples that a header states, checked to be possible.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Layout {
+    /// Samples per second.
     pub sample_rate_hz: u32,
+    /// Channels in the recording, 1 to 8.
     pub channels: usize,
     channel: Channel,
 }
 
 impl Layout {
+    /// Checks what a header states: rate, number of channels, and whether the wanted channel exists.
     pub fn new(
         sample_rate_hz: u32,
         channels: usize,

@@ -9,9 +9,13 @@ use super::{Domain, Label, Split};
 pub(super) struct Recording {
     /// `id_04` of 2020, or `00` of later sections.
     pub section: String,
+    /// `None` where the name does not say it.
     pub domain: Option<Domain>,
+    /// `None` where the name does not say it.
     pub split: Option<Split>,
+    /// `None` where the name does not say it.
     pub label: Option<Label>,
+    /// Names and values of further attributes.
     pub attributes: Vec<(String, String)>,
 }
 

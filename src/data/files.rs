@@ -16,15 +16,19 @@ const MAX_ENTRIES: usize = 1_000_000;
 
 /// A file below the opened folder.
 pub(super) struct File {
+    /// Path of the file, for reading it.
     pub path: PathBuf,
     /// Path from the opened folder, with `/`.
     pub name: String,
+    /// Size in bytes.
     pub size: u64,
 }
 
 /// A clip whose split may still be undecided.
 pub(super) struct Row {
+    /// The clip; its own split holds only where `split` is set.
     pub clip: Clip,
+    /// `None` where nothing says the split.
     pub split: Option<Split>,
 }
 

@@ -10,8 +10,11 @@ use super::{
 
 /// What the folders say about some files.
 pub(super) struct Guess {
+    /// How the folders are understood.
     pub layout: Layout,
+    /// One row per recording.
     pub rows: Vec<Row>,
+    /// A sentence for [`super::Dataset::notes`].
     pub note: String,
 }
 

@@ -7,8 +7,11 @@ use super::{Label, dcase_names};
 /// What the lists say about clips, by machine and file name.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Truth {
+    /// What the labelled names in `eval_data_list_*.csv` say.
     pub recordings: HashMap<(String, String), dcase_names::Recording>,
+    /// Labels of recordings.
     pub labels: HashMap<(String, String), Label>,
+    /// Whether a recording is of the target domain.
     pub targets: HashMap<(String, String), bool>,
 }
 

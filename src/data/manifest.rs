@@ -79,14 +79,21 @@ pub enum ManifestError {
 /// One line of a manifest.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Row {
+    /// Line in the file, from 1 on.
     pub line: u64,
     /// Path from the manifest's folder, without `.` and unneeded `..`.
     pub file: String,
+    /// Whether the clip trains or tests.
     pub split: Split,
+    /// `None` where the column is empty.
     pub label: Option<Label>,
+    /// `default` where the column is empty.
     pub machine: String,
+    /// `default` where the column is empty.
     pub section: String,
+    /// The source domain where the column is empty.
     pub domain: Domain,
+    /// Names and values of all further columns that are not empty.
     pub attributes: Vec<(String, String)>,
 }
 

@@ -195,6 +195,7 @@ impl ContentHashes {
         }
     }
 
+    /// Writes the lines, sorted.
     pub fn write(&self, path: &Path) -> io::Result<()> {
         let mut lines: Vec<String> = self
             .known
@@ -211,10 +212,12 @@ impl ContentHashes {
         replace(path, |file| file.write_all(lines.concat().as_bytes()))
     }
 
+    /// The hash that belongs to a stamp.
     pub fn get(&self, stamp: &Stamp) -> Option<blake3::Hash> {
         self.known.get(stamp).copied()
     }
 
+    /// Notes the hash of a file.
     pub fn insert(&mut self, stamp: Stamp, hash: blake3::Hash) {
         self.known.insert(stamp, hash);
     }

@@ -50,12 +50,14 @@ mod rs {
     use super::{Board, MeasureError, no_probe};
     use crate::measure::{Image, Region};
 
+    /// A board behind the only debug probe.
     pub struct Probe {
         session: Session,
         chip: String,
     }
 
     impl Probe {
+        /// Attaches to the chip; fails where there is not exactly one probe, or the chip does not answer.
         pub fn open(chip: &str) -> Result<Probe, MeasureError> {
             let probes = Lister::new().list_all();
             let [only] = &probes[..] else {

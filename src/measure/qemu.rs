@@ -30,6 +30,7 @@ pub struct Qemu {
 }
 
 impl Qemu {
+    /// An emulated board; fails where QEMU is not installed, or does not emulate the board.
     pub fn new(board: &BoardKind) -> Result<Qemu, MeasureError> {
         let missing = MeasureError::Missing {
             name: PROGRAM,

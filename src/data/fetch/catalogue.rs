@@ -1,4 +1,5 @@
-//! The files that can be fetched. `catalogue.csv` pins each by record, name and, where it is known, MD5 sum.
+//! The public data sets that `nas` reads, and the files that can be fetched. `catalogue.csv` pins each file by record,
+//! name and, where it is known, MD5 sum.
 
 use std::{path::Path, sync::LazyLock};
 
@@ -204,7 +205,9 @@ pub enum Source {
 /// What a record says about a file.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Published {
+    /// Size of the file in bytes.
     pub bytes: Option<u64>,
+    /// MD5 sum in lower-case hexadecimal digits.
     pub md5: Option<String>,
 }
 
@@ -331,7 +334,7 @@ pub(super) fn parse(text: &'static str) -> Result<Vec<Archive>, String> {
             return Err(wrong("needs seven columns"));
         };
         if !KnownDataset::fetchable().any(|(_, known)| known.name == set) {
-            return Err(wrong("names no set of the list"));
+            return Err(wrong("names an unknown set"));
         }
         if !(md5.is_empty() || is_md5(md5)) {
             return Err(wrong("has a sum that is not MD5"));

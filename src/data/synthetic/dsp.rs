@@ -13,6 +13,7 @@ pub(super) const RATE: f64 = SAMPLE_RATE_HZ as f64;
 pub(super) struct Partial {
     /// Periods in one turn of the shaft.
     pub order: f64,
+    /// Peak amplitude.
     pub amplitude: f64,
     /// In turns, `[0, 1)`.
     pub phase: f64,
@@ -26,6 +27,7 @@ pub(super) struct Biquad {
 }
 
 impl Biquad {
+    /// Passes what lies below `hz` and damps what lies above.
     pub fn low_pass(hz: f64) -> Self {
         let (cos, alpha) = prewarp(hz, std::f64::consts::FRAC_1_SQRT_2);
         let b = 1.0 - cos;
@@ -35,6 +37,7 @@ impl Biquad {
         )
     }
 
+    /// Passes what lies above `hz` and damps what lies below.
     pub fn high_pass(hz: f64) -> Self {
         let (cos, alpha) = prewarp(hz, std::f64::consts::FRAC_1_SQRT_2);
         let b = 1.0 + cos;
@@ -54,6 +57,7 @@ impl Biquad {
         )
     }
 
+    /// Filters a signal in place.
     pub fn run(self, signal: &mut [f32]) {
         let ([b0, b1, b2], [a1, a2]) = (self.b, self.a);
         let (mut s1, mut s2) = (0.0, 0.0);

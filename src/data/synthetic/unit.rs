@@ -5,9 +5,11 @@ use crate::units::Rng;
 
 /// What a machine model needs for a clip.
 pub(super) struct Scene<'a> {
+    /// What the clip is to be.
     pub spec: &'a ClipSpec,
     /// How many samples to make.
     pub samples: usize,
+    /// Which unit of the machine.
     pub section: usize,
     /// Speed of this clip as a multiple of the unit's usual speed.
     pub speed: f64,
