@@ -1,4 +1,4 @@
-//! The front end against librosa, and the readers against good, other and hostile files.
+//! Tests the front end against librosa, and the readers with good, damaged and hostile files.
 
 use std::{f64::consts::TAU, path::PathBuf};
 
@@ -76,8 +76,8 @@ fn features_are_those_of_librosa() {
             let expected: Vec<f32> = words[1..].iter().map(|w| w.parse().unwrap()).collect();
             let found = &matrix.values[frame * matrix.bands..][..matrix.bands];
             for (found, expected) in found.iter().zip(&expected) {
-                // librosa sums mel power in 32 bits, we in 64, and both store 32: 1e-5 dB for the
-                // sums, two units in the last place for MFCC, which are up to 1765 large.
+                // librosa sums mel power in 32 bits, we in 64, and both store 32. The sums allow 1e-5 dB; MFCC, which
+                // are up to 1765 large, allow two units in the last place.
                 let allowed = 1e-5 + 2.0 * f64::from(f32::EPSILON) * f64::from(expected.abs());
                 let difference = (f64::from(*found) - f64::from(*expected)).abs();
                 assert!(difference <= allowed, "{found} instead of {expected}");
@@ -155,8 +155,8 @@ fn device_features_are_close_to_librosa_s() {
                 feature: Feature::Mfcc { coefficients },
                 ..spec
             };
-            // Where every band is about equally loud, 32 bits leave some 1e-6 of its power, and a decibel value of up
-            // to 100 its own rounding of 7.6e-6; short transforms have bands of one weak bin. MFCC add up all bands.
+            // Where every band is about equally loud, 32 bits keep some 1e-6 of its power. A decibel value of up to 100
+            // has a rounding of its own of 7.6e-6. Short transforms have bands of one weak bin. MFCC add up all bands.
             let (largest, _) = distance_from_librosa(&spec, &noise);
             assert!(largest < 1e-4, "{spec}: {largest} dB");
             let (largest, _) = distance_from_librosa(&mfcc, &noise);
@@ -313,7 +313,7 @@ fn every_sample_format_is_read() {
         let last = usize::from(channels) - 1;
         let audio = decode(file.get_ref(), Channel::Index(last)).unwrap();
         assert_eq!((audio.samples.len(), audio.sample_rate_hz), (5, 44_100));
-        // hound's writer was handed values cut to a whole step.
+        // hound's writer was given values that are cut to a whole step.
         let step = if format == hound::SampleFormat::Int {
             1.0 / full_scale
         } else {
@@ -467,7 +467,7 @@ fn a_sine_stays_a_sine() {
         let expected_length = (samples * to as usize).div_ceil(from as usize);
         assert_eq!(resampled.samples.len(), expected_length);
         let expected = sine(frequency_hz, expected_length, to);
-        // The ends know only one side of the sound: a block of the filter is left out there.
+        // The ends know only one side of the sound, so a block of the filter is left out there.
         let inner = 0.1 * f64::from(to);
         let inner = inner as usize..expected_length - inner as usize;
         let power = |values: &mut dyn Iterator<Item = f32>| -> f64 {
@@ -607,7 +607,7 @@ fn flac_is_read_by_channel() {
     assert!(decode(FLAC, Channel::Index(2)).is_err());
 }
 
-/// Any file that decodes gives finite samples, and no more than its bytes can stand for.
+/// Any file that decodes gives finite samples, and no more of them than its bytes can stand for.
 fn decode_hostile(bytes: &[u8]) {
     for channel in [Channel::Mean, Channel::Index(0)] {
         if let Ok(audio) = decode(bytes, channel) {

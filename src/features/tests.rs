@@ -150,7 +150,7 @@ fn the_disk_keeps_what_was_of_use_last() {
             .filter(is_features)
             .count()
     };
-    // Each store starts without memory; the times of change of files are told apart by their ticks.
+    // Each store starts with empty memory. Ticks of the clock separate the times of change of the files.
     let extracted = |disk_bytes: u64, n_mels: usize| {
         std::thread::sleep(std::time::Duration::from_millis(20));
         let mut store = FeatureStore::new(Some(cache_dir.clone()));
@@ -162,7 +162,7 @@ fn the_disk_keeps_what_was_of_use_last() {
         [8, 9, 10, 8].map(|n_mels| extracted(plenty, n_mels)),
         [2, 2, 2, 0]
     );
-    // Room for two of the four: the one of use again stays, besides the new one.
+    // Room for two of the four: the one that was used again stays, and so does the new one.
     let size = |path: PathBuf| path.metadata().unwrap().len();
     let each = std::fs::read_dir(&cache_dir)
         .unwrap()
@@ -208,7 +208,7 @@ fn the_cache_survives_the_store_and_follows_the_content() {
     assert_eq!(other.clips[1], first.clips[1]);
     assert_ne!(fresh().dataset_hash(&data), hash);
 
-    // Damaged cache files are as good as none.
+    // Damaged cache files count as absent.
     for file in std::fs::read_dir(cache.path()).unwrap() {
         std::fs::write(file.unwrap().path(), "damaged").unwrap();
     }
@@ -306,7 +306,7 @@ fn ready_features_are_taken_as_they_are() {
         .map(|(_, reason)| reason.rsplit(": ").next().unwrap())
         .collect();
     let expected = [
-        "the size is no whole number of frames of 32-bit bands",
+        "the size is not a whole number of frames of 32-bit bands",
         "value 5 is not a finite number",
         "holds no samples",
     ];

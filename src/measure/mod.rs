@@ -1,7 +1,9 @@
 //! Runs a model as firmware, in an emulator or on a board, and says what was seen.
 //!
-//! A [`Bench`] builds the image of a [`Place`] once and then measures any number of models on it. A
-//! [`Measurement`] is what was seen, never an estimate. Nothing here knows samplers, training or stores.
+//! A [`Bench`] builds the image of a [`Place`] once and then measures any number of models on it. A [`Measurement`]
+//! holds what was seen, never an estimate, except for cycles that say so.
+//!
+//! This module knows no samplers, training or stores.
 
 mod counter;
 mod cycles;
@@ -32,77 +34,129 @@ use crate::{
     quant::BlobError,
 };
 
-/// Where a model runs.
+/// Where a model is run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
     /// QEMU's `mps2-an500`.
     QemuM7,
     /// QEMU's `mps3-an547`.
     QemuM55,
-    /// A board behind a debug probe, by the name of its chip.
-    Probe { chip: String },
+    /// A board behind a debug probe.
+    Probe {
+        /// The name of its chip, such as `STM32H743ZITx`.
+        chip: String,
+    },
 }
 
-/// What was seen when a model ran.
+/// What was seen when a model was run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Measurement {
+    /// The name of the place ([`Place::name`]).
     pub on: String,
-    /// Whether the outputs were those of the host, bit for bit.
+    /// Whether the outputs were the host's, bit for bit.
     pub outputs_match: bool,
-    /// Of the slowest inference; only an emulator counts them.
+    /// Instructions of the slowest inference; only an emulator counts them.
     pub instructions: Option<u64>,
-    /// Cycles of the slowest inference: measured on a board, estimated from what an emulator executed.
+    /// Cycles of the slowest inference: measured on a board, or estimated from the instructions that an emulator
+    /// executed.
     pub cycles: Option<(u64, CostSource)>,
-    /// Instructions of the slowest hop: front end, and the inference where a window is complete.
+    /// Instructions of the slowest hop: the front end, and an inference where a window is complete.
     pub hop_instructions: Option<u64>,
-    /// Bytes of the arena up to the last one that was written, in whole steps of 16.
+    /// Bytes of the arena up to the last byte that was written, in whole steps of 16.
     pub arena_bytes: u64,
-    /// Samples, scratch and features of the front end, where the model has one.
+    /// Bytes for samples, scratch and features of the front end; `None` where the model has none.
     pub front_end_bytes: Option<u64>,
-    /// Most bytes of stack in use at once, from the reset on.
+    /// Most bytes of stack in use at once since the reset.
     pub stack_bytes: u64,
+    /// Bytes of the linked image, without the model.
     pub image: Sections,
     /// Bytes of the blob: weights, tables, structure.
     pub model_bytes: u64,
 }
 
-/// A model that could not be measured.
+/// Why a model could not be measured.
 #[derive(Debug, thiserror::Error)]
 pub enum MeasureError {
+    /// A program is not installed.
     #[error("{name} is not installed; {remedy}")]
     Missing {
+        /// The program.
         name: &'static str,
+        /// How to install it.
         remedy: &'static str,
     },
+    /// No compiler on this machine builds for the core.
     #[error(
-        "no Rust compiler of this machine builds for {target}; run `rustup target add {target}`, or on Debian \
+        "no Rust compiler on this machine builds for {target}; run `rustup target add {target}`, or on Debian \
          `apt-get install rustc-web rust-web-src lld-22`"
     )]
-    NoToolchain { target: &'static str },
-    #[error("there is no firmware for the chip `{chip}`; there is for {known}")]
-    UnknownChip { chip: String, known: String },
+    NoToolchain {
+        /// Rust's name of the instruction set.
+        target: &'static str,
+    },
+    /// There is no firmware for the chip, or no emulator of the board.
+    #[error("there is no firmware for the chip `{chip}`; there is firmware for {known}")]
+    UnknownChip {
+        /// The chip or board.
+        chip: String,
+        /// What there is firmware for, for the message.
+        known: String,
+    },
+    /// A file could not be used, or a program not be started.
     #[error("cannot use {path}: {source}")]
     Io {
+        /// The file, folder or program.
         path: PathBuf,
+        /// The system's error.
         source: std::io::Error,
     },
+    /// The firmware, or the plugin that counts, does not build.
     #[error("the firmware for {board} does not build:\n{log}")]
-    Build { board: &'static str, log: String },
+    Build {
+        /// What was built.
+        board: &'static str,
+        /// What the compiler said.
+        log: String,
+    },
+    /// A file is not what the measurement needs: an image or counts.
     #[error("{path} is not an image that can be run: {problem}")]
     Image {
+        /// The file.
         path: PathBuf,
+        /// What is wrong with it.
         problem: &'static str,
     },
+    /// The host's interpreter refuses the model.
     #[error("the host cannot run the model: {0}")]
     Blob(#[from] BlobError),
+    /// The firmware refuses the model or its inputs.
     #[error("the firmware refuses: {message} ({name})")]
-    Refused { name: String, message: String },
+    Refused {
+        /// The firmware's name of the error.
+        name: String,
+        /// What it means.
+        message: String,
+    },
+    /// The run took too long.
     #[error("{on} gave no result within {seconds} s")]
-    Timeout { on: String, seconds: u64 },
+    Timeout {
+        /// Where it ran.
+        on: String,
+        /// The limit.
+        seconds: u64,
+    },
+    /// The run ended, and printed nothing that is a result.
     #[error("{on} ended without a result: {said}")]
-    NoResult { on: String, said: String },
+    NoResult {
+        /// Where it ran.
+        on: String,
+        /// What it printed.
+        said: String,
+    },
+    /// Cycles could not be estimated.
     #[error(transparent)]
     Cycles(#[from] CyclesError),
+    /// The debug probe or its board does not work; holds the reason.
     #[error("{0}")]
     Probe(String),
 }
@@ -115,10 +169,12 @@ pub trait Board {
     fn run(&mut self, timeout: Duration) -> Result<String, MeasureError>;
 }
 
-/// Bytes at an address.
+/// Bytes for an address in the board's memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Region<'a> {
+    /// The first byte's address.
     pub address: u32,
+    /// The bytes.
     pub bytes: &'a [u8],
 }
 
@@ -129,19 +185,21 @@ pub struct Bench {
     board: Box<dyn Board>,
     tick: Option<Tick>,
     timeout: Duration,
-    /// The emulated board and the folder of its plugin, where cycles are to be estimated.
+    /// The emulated board and the folder of its plugin, where cycles are estimated.
     counter: Option<(&'static BoardKind, PathBuf)>,
 }
 
-/// How an emulator counts: instructions take a fixed time, and SysTick measures it.
+/// How an emulator counts: each instruction takes a fixed time, and SysTick measures it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tick {
+    /// Frequency of SysTick in Hz.
     pub systick_hz: u64,
+    /// Virtual time of one instruction in nanoseconds.
     pub instruction_ns: u64,
 }
 
 impl Place {
-    /// What measurements call it.
+    /// The name in measurements and on the command line: `qemu-m7`, `qemu-m55` or the chip.
     pub fn name(&self) -> &str {
         match self {
             Place::QemuM7 => "qemu-m7",
@@ -150,7 +208,7 @@ impl Place {
         }
     }
 
-    /// The place of a measurement's name.
+    /// The place with this name; every unknown name is a chip.
     pub fn of(name: &str) -> Place {
         match name {
             "qemu-m7" => Place::QemuM7,
@@ -161,12 +219,14 @@ impl Place {
         }
     }
 
-    /// `None` for a chip that there is no firmware for.
+    /// The core at this place; `None` for a chip without firmware.
     pub fn core(&self) -> Option<Core> {
         Some(self.board().ok()?.core)
     }
 
     /// The board whose image runs here.
+    ///
+    /// Fails for a chip without firmware.
     pub fn board(&self) -> Result<&'static BoardKind, MeasureError> {
         let named = |name| BOARDS.iter().find(|board| board.name == name);
         let found = match self {
@@ -188,12 +248,12 @@ impl Place {
 }
 
 impl Measurement {
-    /// All that lies in flash: code, constants, initial values, the model.
+    /// Bytes in flash: code, constants, initial values, the model.
     pub fn flash_bytes(&self) -> u64 {
         self.image.text + self.image.rodata + self.image.data + self.model_bytes
     }
 
-    /// All that lies in RAM: static data, arena, front end, stack.
+    /// Bytes in RAM: static data, arena, front end, stack.
     pub fn ram_bytes(&self) -> u64 {
         let front_end = self.front_end_bytes.unwrap_or(0);
         self.image.data + self.image.bss + self.arena_bytes + front_end + self.stack_bytes
@@ -201,9 +261,9 @@ impl Measurement {
 }
 
 impl Bench {
-    /// Builds the image where `folder` does not hold it yet, and makes the board ready.
+    /// Builds the image where `folder` does not hold it yet, and prepares the board.
     ///
-    /// `note` is told what takes long.
+    /// `note` is told about steps that take long. Fails where the compiler, the emulator or the probe is missing.
     pub fn open(
         place: &Place,
         folder: &Path,
@@ -223,7 +283,7 @@ impl Bench {
         })
     }
 
-    /// An emulated board with an image that is built of sources in a folder, and stays there.
+    /// An emulated board with an image that is built from the sources in a folder, and stays there.
     pub fn of_sources(
         kind: &'static BoardKind,
         sources: &Path,
@@ -234,7 +294,7 @@ impl Bench {
         Bench::of_image(kind, firmware::build_in_place(kind, sources)?, timeout)
     }
 
-    /// An emulated board with an image that was built for it.
+    /// An emulated board with an image that was already built for it.
     pub fn of_image(
         kind: &'static BoardKind,
         image: Image,
@@ -244,7 +304,7 @@ impl Bench {
         Ok(Bench::with(kind.name, image, board, kind.tick(), timeout))
     }
 
-    /// A bench of parts that were made elsewhere.
+    /// A bench from parts that were made elsewhere.
     pub fn with(
         on: &str,
         image: Image,
@@ -262,8 +322,9 @@ impl Bench {
         }
     }
 
-    /// Runs a model: its network on tensors that reach every corner, and where it has a front end also the whole
-    /// detector on noise.
+    /// Runs a model: its network on random tensors, and where it has a front end, also the whole detector on noise.
+    ///
+    /// Fails where the model cannot be run, or the board gives no result.
     pub fn measure(&mut self, blob: &[u8]) -> Result<Measurement, MeasureError> {
         let model = Model::parse(blob)?;
         let tensors = Inputs::random_tensors(TENSORS, model.input().len());
@@ -271,7 +332,7 @@ impl Bench {
         let stream = match model.front_end() {
             None => None,
             Some(front_end) => {
-                // Two windows and a hop.
+                // Enough for two windows and one more hop.
                 let hops = front_end.frames + front_end.frame_stride + 1;
                 let spec = front_end.spec();
                 let noise = Inputs::noise(spec.n_fft + hops as usize * spec.hop_length);
@@ -299,7 +360,7 @@ impl Bench {
         })
     }
 
-    /// Cycles that LLVM expects of the instructions of one inference; `None` on a board, and without LLVM.
+    /// Cycles that LLVM expects for the instructions of one inference; `None` on a board, or without LLVM.
     fn scheduled_cycles(&self, blob: &[u8]) -> Result<Option<(u64, CostSource)>, MeasureError> {
         let Some((kind, folder)) = &self.counter else {
             return Ok(None);
@@ -312,7 +373,7 @@ impl Bench {
         }
     }
 
-    /// Whether a model makes of inputs what is expected.
+    /// Whether a model's outputs have the expected hash.
     pub fn reproduces(
         &mut self,
         blob: &[u8],
@@ -349,11 +410,11 @@ impl Bench {
     }
 }
 
-/// Inputs that every network is run on; the slowest counts.
+/// How many inputs every network is run on; the slowest counts.
 const TENSORS: usize = 3;
 
 impl Tick {
-    /// Instructions in so many periods of SysTick, rounded: a period is shorter than an instruction or two.
+    /// Instructions in a number of SysTick periods, rounded; a period is shorter than an instruction or two.
     fn instructions(self, ticks: u64) -> u64 {
         let ns = u128::from(ticks) * 1_000_000_000 / u128::from(self.systick_hz);
         let per = u128::from(self.instruction_ns);
@@ -361,7 +422,7 @@ impl Tick {
     }
 }
 
-/// The line that the firmware prints.
+/// The line of JSON that the firmware prints.
 #[derive(Debug, Deserialize)]
 struct Report {
     outputs_match: Option<bool>,
@@ -390,7 +451,7 @@ impl Report {
     }
 }
 
-/// The line that it prints where it will not run.
+/// The line of JSON that the firmware prints when it refuses.
 #[derive(Debug, Deserialize)]
 struct Refusal {
     error: String,

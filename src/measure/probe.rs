@@ -2,28 +2,28 @@
 
 use super::{Board, MeasureError};
 
-/// What a user who is not root needs to reach a probe.
+/// What a user who is not root needs for access to a probe.
 #[cfg(any(feature = "probe", test))]
 const UDEV_RULE: &str = r#"SUBSYSTEM=="usb", ATTRS{idVendor}=="0483", MODE="0660", TAG+="uaccess"
 SUBSYSTEM=="usb", ATTRS{idVendor}=="1366", MODE="0660", TAG+="uaccess"
 SUBSYSTEM=="usb", ATTRS{product}=="*CMSIS-DAP*", MODE="0660", TAG+="uaccess""#;
 
-/// The board that the only probe of this machine is connected to.
+/// The board that is connected to the only probe of this machine.
 #[cfg(not(feature = "probe"))]
 pub fn open(_chip: &str) -> Result<Box<dyn Board>, MeasureError> {
     Err(MeasureError::Probe(
-        "this build reaches no boards; `cargo install --path . --features probe` makes one that does"
+        "this build cannot reach boards; `cargo install --path . --features probe` makes one that can"
             .to_string(),
     ))
 }
 
-/// The board that the only probe of this machine is connected to.
+/// The board that is connected to the only probe of this machine.
 #[cfg(feature = "probe")]
 pub fn open(chip: &str) -> Result<Box<dyn Board>, MeasureError> {
     Ok(Box::new(rs::Probe::open(chip)?))
 }
 
-/// What to do where no probe is found.
+/// What to do when no probe is found.
 #[cfg(any(feature = "probe", test))]
 fn no_probe() -> MeasureError {
     MeasureError::Probe(format!(
@@ -50,12 +50,14 @@ mod rs {
     use super::{Board, MeasureError, no_probe};
     use crate::measure::{Image, Region};
 
+    /// A board behind the only debug probe.
     pub struct Probe {
         session: Session,
         chip: String,
     }
 
     impl Probe {
+        /// Attaches to the chip; fails where there is not exactly one probe, or the chip does not answer.
         pub fn open(chip: &str) -> Result<Probe, MeasureError> {
             let probes = Lister::new().list_all();
             let [only] = &probes[..] else {
@@ -126,7 +128,7 @@ mod rs {
         }
     }
 
-    /// Does what the program asks of the host, and lets it go on; true where it ended.
+    /// Does what the program asks of the host and lets it continue; true where the program has ended.
     fn serve(
         core: &mut Core<'_>,
         command: SemihostingCommand,
@@ -140,7 +142,7 @@ mod rs {
                 printed.extend(bytes);
                 request.write_status(core, 0)
             }),
-            // The firmware asks nothing else.
+            // The firmware asks for nothing else.
             _ => Ok(()),
         };
         served

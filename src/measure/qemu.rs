@@ -1,4 +1,4 @@
-//! QEMU: exact memory, exact instruction counts, no cycles.
+//! Runs images in QEMU: exact memory, exact instruction counts, no cycles.
 
 use std::{
     ffi::OsString,
@@ -24,12 +24,13 @@ const PROGRAM: &str = "qemu-system-arm";
 pub struct Qemu {
     program: PathBuf,
     machine: &'static str,
-    /// What was loaded; its files lie in the folder.
+    /// Arguments for what was loaded; the files lie in `folder`.
     loaded: Vec<OsString>,
     folder: TempDir,
 }
 
 impl Qemu {
+    /// An emulated board; fails where QEMU is not installed, or does not emulate the board.
     pub fn new(board: &BoardKind) -> Result<Qemu, MeasureError> {
         let missing = MeasureError::Missing {
             name: PROGRAM,
@@ -71,12 +72,12 @@ impl Board for Qemu {
 }
 
 impl Qemu {
-    /// Where its files lie, and others may until it is gone.
+    /// The folder of its files. Others may put files there; it goes away with this value.
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
 
-    /// Runs with more arguments.
+    /// Runs with additional arguments.
     pub fn run_with(
         &self,
         arguments: &[OsString],
@@ -99,7 +100,7 @@ impl Qemu {
             .spawn()
             .map_err(io_error(&self.program))?;
         let began = Instant::now();
-        // The program prints one line, which fits the pipes.
+        // The program prints one line, which fits into the pipes.
         loop {
             match child.try_wait().map_err(io_error(&self.program))? {
                 Some(_) => break,

@@ -116,7 +116,7 @@ fn what_goes_wrong_is_said() {
     let chip = "STM32F407VG".to_string();
     let error = Place::Probe { chip }.board().unwrap_err().to_string();
     assert!(
-        error.contains("`STM32F407VG`; there is for STM32H743"),
+        error.contains("`STM32F407VG`; there is firmware for STM32H743"),
         "{error}"
     );
     let other = Image {

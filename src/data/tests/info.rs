@@ -26,7 +26,7 @@ fn a_description_names_formats_and_faults() {
     let dataset = open(root.path()).unwrap();
     let info = describe(&dataset);
     let long = dataset.at_least(1.0);
-    // The broken one stays, to be named where it is read.
+    // The broken clip stays, so it is named where it is read.
     let names: Vec<&str> = long.clips.iter().map(|clip| clip.file_name()).collect();
     let stay =
         ["00000000", "00000001", "00000000", "00000009"].map(|n| format!("normal_id_00_{n}.wav"));

@@ -15,7 +15,7 @@ use tempfile::TempDir;
 
 use super::*;
 
-/// Test data that is too large or too little ours to lie in the project; `None` where it is missing.
+/// Test data that is too large for the project, or belongs to others; `None` where it is missing.
 fn shared_data(relative: &str) -> Option<PathBuf> {
     let root = env::var_os("NAS_SHARED").map_or(
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared"),
@@ -68,14 +68,14 @@ fn summary(dataset: &Dataset) -> String {
     lines.join("\n")
 }
 
-/// Compares the summary or the error, with `ROOT` for the path of what was opened.
+/// Compares the summary or the error; `ROOT` stands for the opened path.
 fn check_path(path: &Path, expected: &str) {
     let shown = match open(path) {
         Ok(dataset) => summary(&dataset),
         Err(error) => format!("error: {error}"),
     };
     let shown = shown.replace(&*path.to_string_lossy(), "ROOT");
-    // Where the opened folder is a machine's, a temporary folder's name is the machine's.
+    // Where a machine's folder was opened, the machine has the name of the temporary folder.
     let name = path.file_name().unwrap().to_string_lossy();
     let shown = match name.starts_with(".tmp") {
         true => shown.replace(&*name, "ROOT"),

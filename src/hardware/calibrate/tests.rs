@@ -270,7 +270,7 @@ fn tables_name_what_is_wrong_with_them() {
     );
     check(
         "name,family,source,cycles,network\nn,f,s,4,8x8x1; cnov\n",
-        "row 2: `cnov` is no operator",
+        "row 2: `cnov` is not an operator",
     );
     check(
         "# a note\nname,family,source,latency_ms,clock_mhz,op\nn,f,s,2,100,3\n",
