@@ -27,12 +27,12 @@ use std::{
 
 pub use dry_run::{DryRun, Time, dry_run};
 pub use experiment::{Experiment, ExperimentError, Pace, all_cores, carry_out};
-pub use front::{Merit, Yardstick, mean_merits, stored_estimate};
+pub use front::{Yardstick, mean_figures, stored_estimate};
 pub use judge::{Training, judge, tested_part};
 pub use objective::{Objective, UnknownObjective, references};
 pub use plan::{BLOCK, Plan, Trial};
 pub use proposal::{Proposal, load_proposal};
-pub use record::{Details, DetailsGroup};
+pub use record::{Details, DetailsGroup, figures_of};
 pub use rescore::{Rescore, RescoreProgress, rescore};
 pub use settings::{DataFacts, LogMelFacts, NamedText, Settings, SettingsError};
 pub use setup::{ScoreWith, Setup, SetupError, WindowsOf, folds};
@@ -44,6 +44,7 @@ use self::{
 use crate::{
     evaluate::Evaluator,
     hardware::{Budget, Target},
+    score::Measure,
     search::Sampler,
     space::Spaces,
     store::{Run, RunState, Store, StoreError},
@@ -95,6 +96,11 @@ pub enum RunError {
         source: crate::evaluate::ModelError,
     },
     #[error(
+        "trial {number} could not be evaluated, and the fault is not its own: {message}; nothing is stored of it, and \
+         resuming tries it again"
+    )]
+    Lost { number: usize, message: String },
+    #[error(
         "trial {number} of the stored run is another network than this program proposes; \
          resume it with version {version}, which began it"
     )]
@@ -115,7 +121,7 @@ pub struct Progress {
     pub wanted: usize,
     pub in_flight: usize,
     /// The best so far of the score that leads.
-    pub best: Option<(Objective, f64)>,
+    pub best: Option<(Measure, f64)>,
     /// Per target, as a share of the box between the ideal and the reference point.
     pub hypervolumes: Vec<f64>,
     /// Mean training time of this session's trials.

@@ -120,7 +120,7 @@ fn every_key_is_documented() {
         },
         macs: 0,
         params: 0,
-        figures: Some((&info.scored[0].figures).into()),
+        figures: Some(FiguresView(info.scored[0].figures)),
         rescored: Some(RescoredView::from(&rescored())),
         groups: vec![GroupView {
             machine: String::new(),

@@ -1,14 +1,15 @@
 //! One trial.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
-use schemars::JsonSchema;
-use serde::Serialize;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Serialize, Serializer};
+use serde_json::Value;
 
 use super::{CostsView, MeasurementView, RescoredView};
 use crate::{
     audio::{Feature, FrontEnd},
-    report::Figures,
+    score::{Figure, Figures},
 };
 
 /// What `nas show RUN/TRIAL --json` prints.
@@ -48,15 +49,26 @@ pub struct TrialDocument {
     pub files: Vec<String>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
-pub struct FiguresView {
-    pub auc_int8: Option<f64>,
-    pub pauc_int8: Option<f64>,
-    pub auc_float: Option<f64>,
-    pub test_auc_int8: Option<f64>,
-    pub test_pauc_int8: Option<f64>,
-    pub accuracy_int8: Option<f64>,
-    pub test_accuracy_int8: Option<f64>,
+/// Figures of merit by their keys; null where nobody knows.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct FiguresView(pub Figures);
+
+impl JsonSchema for FiguresView {
+    fn schema_name() -> Cow<'static, str> {
+        "FiguresView".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        by_figure(generator.subschema_for::<Option<f64>>())
+    }
+}
+
+/// An object with a value of one kind for every figure of merit.
+pub(super) fn by_figure(value: Schema) -> Schema {
+    let properties = Figure::documented().map(|figure| (figure.key(), value.clone().to_value()));
+    let properties: serde_json::Map<String, Value> = properties.collect();
+    let required: Vec<&String> = properties.keys().collect();
+    json_schema!({ "type": "object", "required": required, "properties": properties })
 }
 
 /// From sound to the windows that the network sees.
@@ -112,16 +124,9 @@ pub struct OperatorView {
     pub params: u64,
 }
 
-impl From<&Figures> for FiguresView {
-    fn from(figures: &Figures) -> FiguresView {
-        FiguresView {
-            auc_int8: figures.auc_int8,
-            pauc_int8: figures.pauc_int8,
-            auc_float: figures.auc_float,
-            test_auc_int8: figures.test_auc_int8,
-            test_pauc_int8: figures.test_pauc_int8,
-            accuracy_int8: figures.accuracy_int8,
-            test_accuracy_int8: figures.test_accuracy_int8,
-        }
+impl Serialize for FiguresView {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let figures = Figure::documented();
+        serializer.collect_map(figures.map(|figure| (figure.key(), self.0.get(figure))))
     }
 }
