@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 
 use argmin::{
-    core::{CostFunction, Error, Executor, Gradient, State as _},
+    core::{CostFunction, Error, Executor, Gradient},
     solver::{linesearch::MoreThuenteLineSearch, quasinewton::LBFGS},
 };
 
