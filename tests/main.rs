@@ -12,4 +12,5 @@ mod oracle;
 mod quantisation;
 mod real;
 mod rescore;
+mod stores;
 mod tflite;

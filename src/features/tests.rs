@@ -378,3 +378,40 @@ fn standardised_bands_have_mean_0_and_deviation_1() {
     }
     assert_eq!(standardiser.std[2], 0.1);
 }
+
+/// A disk that comes and goes: what was there when the data set was opened is no clip to leave out.
+#[test]
+fn a_file_that_is_gone_is_an_error_until_it_is_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let cache = tempfile::tempdir().unwrap();
+    let data = wav_dataset(folder.path(), 3);
+    let store = FeatureStore::new(Some(cache.path().to_path_buf()));
+    let hash = store.dataset_hash(&data);
+    let (there, away) = (folder.path().join("1.wav"), folder.path().join("away"));
+    std::fs::rename(&there, &away).unwrap();
+    for _ in 0..2 {
+        let error = store.get_standardised(&data, &SPEC, &[0, 2]).unwrap_err();
+        assert!(matches!(error, FeatureError::Lost { .. }), "{error}");
+        assert!(error.to_string().contains("1.wav"), "{error}");
+    }
+    std::fs::rename(&away, &there).unwrap();
+    let prepared = store.get_standardised(&data, &SPEC, &[0, 2]).unwrap();
+    assert!(prepared.features.skipped.is_empty());
+    assert_eq!(store.dataset_hash(&data), hash);
+}
+
+#[test]
+fn standardised_features_count_as_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = wav_dataset(folder.path(), 3);
+    let mut store = FeatureStore::new(None);
+    store.memory_bytes = 0;
+    let first = store.get_standardised(&data, &SPEC, &[0]).unwrap();
+    let again = store.get_standardised(&data, &SPEC, &[0]).unwrap();
+    assert!(Arc::ptr_eq(&first, &again), "the latest stays");
+    let other = store.get_standardised(&data, &SPEC, &[1]).unwrap();
+    assert_ne!(other.standardiser, first.standardiser);
+    let anew = store.get_standardised(&data, &SPEC, &[0]).unwrap();
+    assert!(!Arc::ptr_eq(&first, &anew), "others are dropped");
+    assert_eq!(anew.features, first.features);
+}

@@ -316,3 +316,103 @@ impl<'a> Book<'a> {
             .map(|excess| excess.to_string())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::atomic::{AtomicBool, AtomicUsize, Ordering},
+        time::Duration,
+    };
+
+    use super::super::{Finish, Objective, RunError, Search, search};
+    use crate::{
+        evaluate::{EvaluateError, Evaluation, Evaluator, Formula},
+        hardware::{self, Budget},
+        search::Random,
+        space::{self, Candidate, Spaces, Training},
+        store::{NewRun, Store},
+    };
+
+    /// A formula on a machine whose disk fails at the fourth evaluation, once.
+    struct Failing {
+        evaluations: AtomicUsize,
+    }
+
+    const FORMULA: Formula = Formula {
+        pause: Duration::ZERO,
+    };
+
+    impl Evaluator for Failing {
+        fn content_key(&self, candidate: &Candidate, training: &Training, seed: u64) -> String {
+            FORMULA.content_key(candidate, training, seed)
+        }
+
+        fn evaluate(
+            &self,
+            candidate: &Candidate,
+            training: &Training,
+            seed: u64,
+            stop: &AtomicBool,
+        ) -> Result<Evaluation, EvaluateError> {
+            match self.evaluations.fetch_add(1, Ordering::Relaxed) {
+                3 => Err(EvaluateError::Lost("the disk is gone".to_string())),
+                _ => FORMULA.evaluate(candidate, training, seed, stop),
+            }
+        }
+    }
+
+    #[test]
+    fn a_fault_of_the_machine_is_tried_again() {
+        let spaces = Spaces::new(vec![space::load("dense-ae").unwrap()], 3);
+        let targets = [hardware::find("m7").unwrap()];
+        let mut store = Store::open_in_memory().unwrap();
+        let run = NewRun {
+            name: "a".to_string(),
+            created_utc: String::new(),
+            seed: 0,
+            version: String::new(),
+            data_name: String::new(),
+            data_hash: String::new(),
+            synthetic: true,
+            settings_json: String::new(),
+            reference_json: String::new(),
+        };
+        let run = store.create_run(&run).unwrap();
+        let evaluator = Failing {
+            evaluations: AtomicUsize::new(0),
+        };
+        let once = |store: &mut Store| {
+            let stop = AtomicBool::new(false);
+            let setup = Search {
+                spaces: &spaces,
+                targets: &targets,
+                budget: &Budget::default(),
+                objectives: &[Objective::AUC],
+                references: &[vec![0.5]],
+                sampler: &Random,
+                evaluator: &evaluator,
+                seed: 0,
+                trials: 8,
+                deadline: None,
+                jobs: 1,
+                stop: &stop,
+            };
+            search(store, &run, &setup, &mut |_| ())
+        };
+        let error = once(&mut store).unwrap_err();
+        assert!(matches!(error, RunError::Lost { .. }), "{error}");
+        assert!(error.to_string().contains("the disk is gone"), "{error}");
+        let before = store.trials(run.id).unwrap();
+        assert_eq!(before.len(), 3);
+        assert_eq!(once(&mut store).unwrap(), Finish::Done);
+        let after = store.trials(run.id).unwrap();
+        assert_eq!(after.len(), 8);
+        // What is stored is what the formula says: no trial has failed by the disk.
+        let failed = store.counts(run.id).unwrap().failed;
+        let expected = after.iter().filter(|trial| {
+            let message = format!("{:?}", trial.outcome);
+            message.contains("one time in 32")
+        });
+        assert_eq!(failed as usize, expected.count());
+    }
+}

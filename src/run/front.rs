@@ -144,8 +144,50 @@ pub(super) fn front(points: &[(usize, Vec<f64>)], objectives: &[Objective]) -> V
 
 #[cfg(test)]
 mod tests {
-    use super::{Objective, front};
-    use crate::hardware::Metric;
+    use std::collections::BTreeMap;
+
+    use super::{Objective, front, mean_figures};
+    use crate::{
+        hardware::Metric,
+        score::{Figure, Figures, Measure},
+        store::{EvaluationRow, RepeatRow, ScoreRow},
+    };
+
+    #[test]
+    fn a_training_that_failed_counts_as_chance() {
+        let repeat = |number, seed, outcome: Result<&str, &str>| RepeatRow {
+            number,
+            seed,
+            outcome: outcome.map(str::to_string).map_err(str::to_string),
+        };
+        let score = |metric: &str| ScoreRow {
+            metric: metric.to_string(),
+            part: "steer".to_string(),
+            value: 0.75,
+        };
+        let evaluation = EvaluationRow {
+            key: "e".to_string(),
+            scores: vec![score("auc_int8"), score("pauc_int8")],
+            details_json: String::new(),
+            artefacts: None,
+            seconds: 1.0,
+            created_utc: String::new(),
+        };
+        let evaluations = BTreeMap::from([("e".to_string(), evaluation)]);
+        let repeats = [
+            repeat(1, 1, Ok("e")),
+            repeat(2, 1, Ok("e")),
+            repeat(2, 2, Err("diverged")),
+            repeat(3, 1, Err("diverged")),
+        ];
+        let means = mean_figures(&repeats, &evaluations);
+        let auc = |number: i64| means[&number].get(Figure::AUC);
+        assert_eq!([auc(1), auc(2), auc(3)], [0.75, 0.625, 0.5].map(Some));
+        // A figure that the others lack is no mean.
+        let accuracy = Figure::steering(Measure::Accuracy);
+        assert_eq!(means[&2].get(accuracy), None);
+        assert_eq!(means[&3], Figures::CHANCE);
+    }
 
     #[test]
     fn fronts() {
