@@ -9,8 +9,8 @@ use argmin::{
 
 /// Least squares over `x >= 0`: rows `a` with `a . x` as near to the targets as possible.
 ///
-/// L-BFGS over `x = z^2`, on columns scaled to length one. From a start inside, it cannot get stuck where
-/// a coefficient is wrongly zero: there the objective falls with `z` in every direction.
+/// L-BFGS over `x = z^2`, on columns scaled to length one. It starts inside, so it cannot get stuck where a
+/// coefficient is wrongly zero: there the objective falls with `z` in every direction.
 pub fn non_negative_least_squares(rows: &[&[f64]], targets: &[f64]) -> Vec<f64> {
     let len = rows.first().map_or(0, |row| row.len());
     let length = |column: usize| {
@@ -23,7 +23,7 @@ pub fn non_negative_least_squares(rows: &[&[f64]], targets: &[f64]) -> Vec<f64> 
             length => length,
         })
         .collect();
-    // The objective is kept as a quadratic form: a fit of many rows costs no more than one of few.
+    // The objective is a quadratic form, so a fit of many rows costs no more than a fit of few.
     let start = vec![1.0; len];
     let mut squares = Squares {
         gram: vec![vec![0.0; len]; len],
@@ -44,8 +44,8 @@ pub fn non_negative_least_squares(rows: &[&[f64]], targets: &[f64]) -> Vec<f64> 
         .with_tolerance_grad(1e-11)
         .and_then(|solver| solver.with_tolerance_cost(1e-16))
         .expect("the tolerances are not negative");
-    // At the limit of the arithmetic a line search finds nothing better, and may search on for ever; the
-    // best point is the answer then too, so it does not matter how the run ended.
+    // At the limit of the arithmetic a line search finds nothing better and may search for ever. The best point is
+    // the answer then too, so the way the run ended does not matter.
     let _ = Executor::new(&squares, solver)
         .configure(|state| state.param(start))
         .run();
@@ -59,10 +59,10 @@ pub fn non_negative_least_squares(rows: &[&[f64]], targets: &[f64]) -> Vec<f64> 
         .collect()
 }
 
-/// Convex problems of a few coefficients take some hundred evaluations.
+/// Convex problems of a few coefficients take a few hundred evaluations.
 const MAX_EVALUATIONS: usize = 5000;
 
-/// Scaled coefficients below this are zero: targets are near one, and so are coefficients that matter.
+/// Scaled coefficients below this are zero: targets and coefficients that matter are near one.
 const NEGLIGIBLE: f64 = 1e-6;
 
 /// `x' G x / 2 - s' x` for `x = z^2`: half the sum of squared residuals, up to a constant.
@@ -70,7 +70,7 @@ struct Squares {
     gram: Vec<Vec<f64>>,
     slope: Vec<f64>,
     evaluations: Cell<usize>,
-    /// The lowest cost so far, and where.
+    /// The lowest cost so far, and its point.
     best: RefCell<(f64, Vec<f64>)>,
 }
 
@@ -124,7 +124,10 @@ impl Gradient for &Squares {
     }
 }
 
-/// The inverse of a symmetric positive definite matrix by Gauss and Jordan; or the first column that depends on those before.
+/// The inverse of a symmetric positive definite matrix (Gauss-Jordan).
+///
+/// # Errors
+/// The first column that depends on the columns before it.
 pub fn inverse(matrix: &[Vec<f64>]) -> Result<Vec<Vec<f64>>, usize> {
     let len = matrix.len();
     let mut left: Vec<Vec<f64>> = matrix.to_vec();
@@ -151,5 +154,6 @@ pub fn inverse(matrix: &[Vec<f64>]) -> Result<Vec<Vec<f64>>, usize> {
     Ok(right)
 }
 
-/// A column whose square, with its projection on the columns before taken away, falls by this much depends on them.
+/// A column depends on the columns before it when taking away its projection on them shrinks its square by this
+/// factor.
 const DEPENDENT: f64 = 1e-9;

@@ -1,4 +1,4 @@
-//! One pass of the NPU: what an operator of the graph becomes.
+//! One pass of the NPU; operators of the graph become passes.
 
 use crate::graph::Shape;
 
@@ -23,7 +23,7 @@ pub enum Format {
     Brick,
 }
 
-/// What the choice of a block depends on.
+/// The properties of a pass that the choice of a block depends on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Layer {
     pub kind: Kind,
@@ -31,7 +31,7 @@ pub struct Layer {
     pub output: Shape,
     pub kernel: [usize; 2],
     pub stride: [usize; 2],
-    /// Each input pixel is read this many times in height and in width: 1 or 2.
+    /// How often each input pixel is read in height and in width: 1 or 2.
     pub upscale: usize,
 }
 
@@ -51,7 +51,7 @@ impl Layer {
         matches!(self.kind, Kind::Convolution | Kind::Depthwise | Kind::Dense)
     }
 
-    /// Each output channel depends on one input channel alone.
+    /// Whether each output channel depends on one input channel alone.
     pub fn is_per_channel(&self) -> bool {
         !matches!(self.kind, Kind::Convolution | Kind::Dense)
     }
@@ -79,7 +79,7 @@ impl Layer {
 
     /// Whether the kernel's taps are traversed before the input channels.
     ///
-    /// Whichever wastes fewer multipliers: channels in steps of 32, or of 8 with four taps at once.
+    /// The choice wastes fewer multipliers: channels in steps of 32, or of 8 with four taps at once.
     pub fn is_part_kernel(&self) -> bool {
         if !matches!(self.kind, Kind::Convolution | Kind::Dense) {
             return false;

@@ -1,4 +1,4 @@
-//! The four accelerators and the memories beside them, as plain numbers.
+//! The four accelerators, and the memories beside them, as plain numbers.
 
 use crate::{
     graph::Shape,
@@ -12,19 +12,19 @@ use crate::{
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub struct Accelerator {
     pub macs: usize,
-    /// Outputs that are computed at once.
+    /// Outputs computed at once.
     pub micro_block: Shape,
-    /// KiB of internal memory that blocks of inputs and accumulators share.
+    /// KiB of internal memory, shared by blocks of inputs and accumulators.
     pub banks: usize,
-    /// Banks at the end that nothing may use.
+    /// Banks at the end that must stay free.
     pub reserved_banks: usize,
-    /// Banks are given to int8 inputs and to 32-bit accumulators in such portions.
+    /// Banks are given to int8 inputs, and to 32-bit accumulators, in portions of this size.
     pub input_granule: usize,
     pub accumulator_granule: usize,
-    /// Thousandths of a cycle per output element and per output element of ADD.
+    /// Thousandths of a cycle per output element, and per output element of ADD.
     pub output_millicycles: usize,
     pub add_millicycles: usize,
-    /// Cycles of a SOFTMAX over 12 classes, as Vela 5.2 prints them where constants lie in SRAM.
+    /// Cycles of a SOFTMAX over 12 classes, as Vela 5.2 prints them with constants in SRAM.
     pub softmax_cycles: usize,
 }
 
@@ -85,7 +85,7 @@ pub struct Memory {
     pub write_latency: f64,
 }
 
-/// Equal for systems on which every pass costs the same, without what its weights wait for.
+/// Equal for systems on which every pass costs the same, apart from waiting for its weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SystemKey([u64; 6]);
 
@@ -94,11 +94,11 @@ pub struct SystemKey([u64; 6]);
 pub struct System {
     pub key: SystemKey,
     pub accelerator: &'static Accelerator,
-    /// Where activations and staged weights lie.
+    /// The memory of activations and staged weights.
     pub sram: Memory,
-    /// Where weights lie before anything is staged.
+    /// The memory of weights before staging.
     pub storage: Memory,
-    /// Weights lie outside of SRAM, so that staging them may pay.
+    /// Whether weights lie outside of SRAM, so that staging them may pay.
     pub staging: bool,
 }
 
@@ -129,7 +129,7 @@ impl System {
         }
     }
 
-    /// Cycles to copy from where weights lie into SRAM.
+    /// Cycles to copy bytes from the weight memory into SRAM.
     pub fn copy_cycles(&self, bytes: usize) -> i64 {
         let read = cycles(bytes, self.storage.bandwidth) + self.storage.read_latency as i64;
         let write = cycles(bytes, self.sram.bandwidth) + self.storage.write_latency as i64;

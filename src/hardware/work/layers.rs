@@ -1,4 +1,4 @@
-//! Work by layer: multiply-accumulates, outputs, taps. What tables of others' measurements count.
+//! Work by layer, as tables of other people's measurements count it: multiply-accumulates, outputs, taps.
 
 use super::Term;
 use crate::graph::{Graph, Op, OpKind};

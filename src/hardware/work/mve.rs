@@ -1,4 +1,4 @@
-//! Loops of the kernels for Cortex-M55, `firmware/kernels/src/ops/mve`.
+//! Work of the kernels for Cortex-M55, `firmware/kernels/src/ops/mve`.
 
 use std::ops::Range;
 
@@ -51,7 +51,7 @@ fn fully_connected(
     rounds_away: bool,
     add: &mut impl FnMut(Term, usize),
 ) {
-    // The last rows are computed again where outputs are no multiple.
+    // The last rows are computed twice where the outputs are not a multiple.
     let rows = outputs.div_ceil(ROWS);
     let blocks = (outputs / ROWS).div_ceil(BLOCKS) + usize::from(!outputs.is_multiple_of(ROWS));
     add(Term::FullyConnectedLayer, 1);
@@ -96,10 +96,10 @@ fn convolution(sliding: &Sliding, rounds_away: bool, add: &mut impl FnMut(Term, 
     add(Term::ConvWindowStep, blocks * gathered.steps);
 }
 
-/// What it takes to gather the windows of a layer, `rows` rows of the kernel at once.
+/// The steps to gather the windows of a layer, `rows` kernel rows at a time.
 #[derive(Debug, Clone, Copy, Default)]
 struct Gathered {
-    /// One by one: at borders, at the ends of rows, at the end.
+    /// Windows gathered one by one: at borders, at the ends of rows, at the end.
     windows: usize,
     rows: usize,
     steps: usize,
