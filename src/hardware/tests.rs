@@ -383,11 +383,7 @@ fn a_day_of_inferences_costs_active_and_idle_energy() {
         ..target.clone()
     };
     let message = energy::period_energy_uj(&estimate, &silent, 1e6).unwrap_err();
-    assert!(
-        message
-            .to_string()
-            .contains("has no idle power")
-    );
+    assert!(message.to_string().contains("has no idle power"));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What a file holds, before anything is made of it: tables, tensors, options, all bounded.
+//! The contents of a file before they are understood: tables, tensors, options, all bounded.
 
 use super::{
     IDENTIFIER, INT8, INT32, SCHEMA_VERSION,
@@ -11,12 +11,12 @@ use crate::{
     quant::QuantParams,
 };
 
-/// More operators than any network for a microcontroller has; the memory plan takes time with the square of them.
+/// More operators than any network for a microcontroller has; the time of the memory plan grows with their square.
 pub(super) const MAX_OPERATORS: usize = 1024;
 pub(super) const MAX_TENSORS: usize = 1 << 14;
-/// Elements of one tensor, and of all tensors together.
+/// Most elements of one tensor, and of all tensors together.
 pub(super) const MAX_ELEMENTS: usize = 1 << 24;
-/// Weights of all operators together; several may share one buffer of the file.
+/// Most weights of all operators together; several may share one buffer of the file.
 pub(super) const MAX_WEIGHTS: usize = 1 << 26;
 
 /// The tables of a file.
@@ -41,7 +41,7 @@ pub(super) struct FileTensor<'a> {
     pub(super) is_sparse: bool,
 }
 
-/// What an operator is.
+/// The kind of an operator.
 pub(super) struct Code {
     pub(super) builtin: i32,
     pub(super) name: String,
@@ -123,7 +123,7 @@ impl<'a> File<'a> {
             .ok()
             .and_then(|index| self.codes.get(index))
             .ok_or(ReadError::Damaged("operator codes"))?;
-        // The first field is what the code was before there were more than 127 operators.
+        // The first field held the code while there were at most 127 operators.
         let old = i32::from(code.i8(0, 0).map_err(damaged)?);
         let builtin = old.max(code.i32(3, 0).map_err(damaged)?);
         let custom = code.bytes(1).map_err(damaged)?;
@@ -137,7 +137,7 @@ impl<'a> File<'a> {
 }
 
 impl File<'_> {
-    /// What is wrong with the tensor that is the input or the output.
+    /// Why a tensor cannot be the input or the output.
     pub(super) fn border_error(&self, index: i32, Problem(problem): Problem) -> ReadError {
         let index = usize::try_from(index).unwrap_or(usize::MAX);
         ReadError::Tensor {
@@ -163,9 +163,9 @@ impl<'a> FileTensor<'a> {
         let buffer = tensor.i32(2, 0)?;
         let data = match usize::try_from(buffer).ok().map(|idx| buffers.get(idx)) {
             Some(Some(buffer)) => buffer.bytes(0)?,
-            // Files whose tensors have no constants may leave out the buffers altogether.
+            // Files without constants may leave out the buffers altogether.
             Some(None) if buffer == 0 => &[],
-            _ => return Err(format!("lies in buffer {buffer}, which is not there").into()),
+            _ => return Err(format!("is in buffer {buffer}, which does not exist").into()),
         };
         let quantization = tensor.table(4)?;
         let empty = Elements::EMPTY;
@@ -189,7 +189,7 @@ impl<'a> FileTensor<'a> {
         })
     }
 
-    /// Height, width and channels; lengths that are not there are one, and so must the batch be.
+    /// Height, width and channels; missing dimensions are one, and the batch must be one.
     pub(super) fn shape(&self) -> Result<Shape, Problem> {
         let mut lengths = [1; 4];
         let refused = || Problem(format!("has the shape {:?}", self.dims));
@@ -204,7 +204,7 @@ impl<'a> FileTensor<'a> {
             }
         }
         let [batch, height, width, channels] = lengths;
-        // Three lengths of 2^24 do not fit 64 bits.
+        // A product of three lengths of 2^24 does not fit 64 bits.
         let area = height * width;
         if batch != 1 || area > MAX_ELEMENTS || area * channels > MAX_ELEMENTS {
             return Err(refused());
@@ -212,7 +212,7 @@ impl<'a> FileTensor<'a> {
         Ok(Shape::new(height, width, channels))
     }
 
-    /// The one scale and zero point of an int8 activation.
+    /// The single scale and zero point of an int8 activation.
     pub(super) fn params(&self) -> Result<QuantParams, Problem> {
         if self.kind != INT8 {
             let kind = type_name(self.kind);
@@ -230,11 +230,11 @@ impl<'a> FileTensor<'a> {
                     zero_point: zero_point as i32,
                 })
             }
-            (scales, _) => Err(format!("has {scales} scales, and one is needed").into()),
+            (scales, _) => Err(format!("has {scales} scales, but must have one").into()),
         }
     }
 
-    /// The integers of a constant such as a shape.
+    /// The integers of a constant, for example a shape.
     pub(super) fn integers(&self) -> Result<Vec<i32>, Problem> {
         if self.kind != INT32 || self.data.is_empty() || self.data.len() > 64 {
             return Err("has no constant shape, size or axes of int32".into());
@@ -244,7 +244,7 @@ impl<'a> FileTensor<'a> {
     }
 }
 
-/// The options of an operator; all have their defaults where the table is left out.
+/// The options of an operator; each has its default where the table is missing.
 pub(super) struct Options<'a>(pub Option<Table<'a>>);
 
 impl Options<'_> {
@@ -315,7 +315,7 @@ pub(super) fn type_name(kind: i8) -> String {
     }
 }
 
-/// Bytes as people can read them, at most a line.
+/// Bytes as readable text, at most a line.
 pub(super) fn text(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(&bytes[..bytes.len().min(80)]);
     text.chars().filter(|c| !c.is_control()).collect()
