@@ -20,7 +20,7 @@ pub const AXES: &[AxisRule] = &[
 ];
 
 pub fn build(values: &Values<'_>, input: Shape) -> Graph {
-    // Each stage halves the image, and the decoder doubles it back: both sides must be divisible.
+    // Each stage halves the image and the decoder doubles it again, so both sides must be divisible.
     let halvings = input
         .height
         .trailing_zeros()

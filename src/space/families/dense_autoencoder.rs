@@ -22,7 +22,7 @@ pub fn build(values: &Values<'_>, input: Shape) -> Graph {
     let widths: Vec<usize> = (0..values.count("depth"))
         .map(|layer| multiple_of_8(width * shrink.powi(layer as i32)))
         .collect();
-    // A bottleneck wider than its neighbours would be none.
+    // A bottleneck wider than its neighbours would not be one.
     let bottleneck = values.count("bottleneck").min(widths[widths.len() - 1]);
 
     let mut net = GraphBuilder::new(input);

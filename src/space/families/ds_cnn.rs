@@ -16,7 +16,7 @@ pub const AXES: &[AxisRule] = &[
     whole("blocks", 1, 8),
     whole("stem_kernel_time", 1, 16),
     whole("stem_kernel_freq", 1, 16),
-    // Larger strides would leave the NPU.
+    // An NPU does not take larger strides.
     whole("stem_stride_freq", 1, 3),
     KERNEL,
     DROPOUT,

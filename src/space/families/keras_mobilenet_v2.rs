@@ -14,7 +14,7 @@ pub const AXES: &[AxisRule] = &[
     real("alpha", 0.1, 2.0),
 ];
 
-/// Expansion, channels, blocks and stride of the first block of every stage.
+/// Expansion, channels, blocks and stride of the first block, for every stage.
 const STAGES: [(usize, f64, usize, usize); 7] = [
     (1, 16.0, 1, 1),
     (6, 24.0, 2, 2),
@@ -51,7 +51,7 @@ pub fn build(values: &Values<'_>, input: Shape, classes: usize) -> Graph {
     net.finish(x)
 }
 
-/// The nearest multiple of 8 that is not below nine tenths, as Keras rounds channels.
+/// The nearest multiple of 8 that is at least nine tenths of `channels`, as Keras rounds.
 fn divisible_by_8(channels: f64) -> usize {
     let rounded = (((channels + 4.0) / 8.0) as usize).max(1) * 8;
     match (rounded as f64) < 0.9 * channels {
