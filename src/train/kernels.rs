@@ -1,16 +1,16 @@
-//! The inner loops of training, compiled for AVX-512, AVX2 and the baseline, and chosen while running.
+//! The inner loops of training, compiled for AVX-512, AVX2 and the baseline; the best one is chosen at run time.
 //!
-//! All of them work on row-major slices; `channels` is the fastest dimension. Vectors over channels come
-//! as [`tiled`] patterns, so that narrow tensors fill whole vector registers.
+//! All of them work on row-major slices; `channels` is the fastest dimension. Vectors over channels are [`tiled`]
+//! patterns, so narrow tensors fill whole vector registers.
 
 use crate::graph::{Shape, Window};
 
-/// Lanes that the loops keep in registers at once: two AVX-512 vectors.
+/// Lanes that the loops keep in registers: two AVX-512 vectors.
 const PANEL: usize = 32;
-/// Channels of a depthwise convolution that are computed together: one AVX-512 vector.
+/// Channels of a depthwise convolution computed together: one AVX-512 vector.
 const LANES: usize = 16;
 
-/// Defines a function three times and calls the best version that the processor can run.
+/// Defines a function three times, and calls the best version that the processor can run.
 macro_rules! multiversion {
     ($($(#[$doc:meta])* pub fn $name:ident($($arg:ident: $type:ty),* $(,)?) $body:block)*) => {$(
         $(#[$doc])*
@@ -41,7 +41,7 @@ macro_rules! multiversion {
     )*};
 }
 
-/// A row-major operand of a matrix product, possibly read as its transpose.
+/// A row-major operand of a matrix product; it may be read as its transpose.
 #[derive(Clone, Copy)]
 pub struct Operand<'a> {
     pub(super) values: &'a [f32],
@@ -125,7 +125,7 @@ pub fn folded(tiles: &[f32], channels: usize) -> Vec<f32> {
 
 #[inline(always)]
 fn clamped(value: f32, [low, high]: [f32; 2]) -> f32 {
-    // Unlike `max` and `min`, comparisons keep NaN, so that divergence shows in the loss.
+    // Unlike `max` and `min`, comparisons keep NaN, so divergence shows in the loss.
     let value = if value < low { low } else { value };
     if value > high { high } else { value }
 }
@@ -309,7 +309,7 @@ multiversion! {
     }
 }
 
-/// A sliding window over one image that has been padded with zeros.
+/// A sliding window over one image padded with zeros.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Geometry {
     pub kernel: [usize; 2],

@@ -1,4 +1,5 @@
-//! What the fused operators compute, by burn's own: for other devices, and as the reference in tests.
+//! The computations of the fused operators with burn's own operators: for other devices, and as the reference in
+//! tests.
 
 use burn::tensor::{
     Tensor, activation,
@@ -12,7 +13,7 @@ use super::{
 };
 use crate::graph::{Shape, Window};
 
-/// `[batch, h * w * c]` to NCHW, as burn's own operators want it.
+/// Turns `[batch, h * w * c]` into NCHW for burn's own operators.
 fn channels_first(x: Tensor<2>, [height, width, channels]: [usize; 3]) -> Tensor<4> {
     let batch = x.dims()[0];
     x.reshape([batch, height, width, channels])

@@ -1,4 +1,5 @@
-//! Batch norm or bias, and activation: applied by the operator that reads a value, and taken back through its gradient.
+//! Batch norm or bias, and activation. The operator that reads a value applies them, and takes gradients back through
+//! them.
 
 use std::sync::{Arc, Mutex};
 
@@ -10,19 +11,19 @@ use crate::train::kernels::{self, folded, tiled};
 /// Added to the variance in batch norm, as Keras does.
 pub const EPSILON: f64 = 1e-3;
 
-/// Mean and biased variance per channel of an operator's raw output in the present batch.
+/// Mean and biased variance of each channel of an operator's raw output in the current batch.
 pub type Moments = Arc<Mutex<[Vec<f32>; 2]>>;
 
-/// What an operator does with its raw output: batch norm or bias, then the activation's bounds.
+/// What follows an operator's raw output: batch norm or bias, then the activation's bounds.
 #[derive(Debug, Clone)]
 pub struct Epilogue {
     pub channels: usize,
-    /// Set where a batch norm stands here.
+    /// Set where there is a batch norm.
     pub moments: Option<Moments>,
     pub bounds: [f32; 2],
 }
 
-/// An epilogue as numbers: `clamp(x * scale + shift)`, tiled patterns.
+/// An epilogue as numbers: `clamp(x * scale + shift)`, as tiled patterns.
 #[derive(Debug, Clone)]
 pub struct Affine {
     pub scale: Vec<f32>,
@@ -77,10 +78,10 @@ pub fn reciprocal_deviation(variance: f32) -> f32 {
     (1.0 / (f64::from(variance) + EPSILON).sqrt()) as f32
 }
 
-/// Backward of an epilogue, in two passes: sums over the batch, then the gradient through batch statistics.
+/// Backward pass of an epilogue, in two parts: sums over the batch, then the gradient through batch statistics.
 pub struct EpilogueSums<'a> {
     affine: Option<&'a Affine>,
-    /// Of the gradient, and of the gradient times the raw value; tiled patterns.
+    /// Sums of the gradient, and of the gradient times the raw value; tiled patterns.
     pub sums: Vec<f32>,
     pub products: Vec<f32>,
 }
@@ -95,7 +96,7 @@ impl<'a> EpilogueSums<'a> {
         }
     }
 
-    /// Takes a block's gradient through the activation, and sums it.
+    /// Takes a block's gradient through the activation, and adds it to the sums.
     pub fn add(&mut self, x: &[f32], gradient: Option<&mut [f32]>) {
         if let (Some(affine), Some(gradient)) = (self.affine, gradient) {
             let (sums, products) = (&mut self.sums, &mut self.products);
@@ -104,7 +105,7 @@ impl<'a> EpilogueSums<'a> {
         }
     }
 
-    /// Takes the whole gradient through the batch norm; gradients of scale and shift.
+    /// Takes the whole gradient through the batch norm; returns the gradients of scale and shift.
     pub fn finish(self, x: &[f32], gradient: Option<&mut [f32]>) -> Option<(Vec<f32>, Vec<f32>)> {
         let affine = self.affine?;
         let channels = affine.channels;
@@ -165,7 +166,7 @@ impl ColumnSums {
         }
     }
 
-    /// Mean and biased variance per channel.
+    /// Mean and biased variance of each channel.
     pub fn moments(&self) -> [Vec<f32>; 2] {
         let [sums, squares] = &self.totals;
         let rows = self.rows as f64;

@@ -1,4 +1,4 @@
-//! Buffers, and the tensors of burn's `flex` back end as slices.
+//! Buffers, and tensors of burn's `flex` back end as slices.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -20,7 +20,7 @@ pub enum Products {
 }
 
 impl Products {
-    /// Those of bfloat16; `None` where the processor has no instructions for them.
+    /// Products with bfloat16; `None` where the processor has no instructions for it.
     pub fn brain() -> Option<Products> {
         #[cfg(target_arch = "x86_64")]
         if bf16::is_supported() {
@@ -41,7 +41,7 @@ impl Products {
     }
 }
 
-/// Buffers that live as long as the training, so that no step allocates or touches fresh pages.
+/// Buffers that live as long as the training, so no step allocates or touches fresh pages.
 #[derive(Debug, Default)]
 pub struct Workspace {
     /// Outputs and gradients; one can be reused when nobody else holds it.
@@ -75,7 +75,7 @@ impl Workspace {
         }
     }
 
-    /// Gives a tensor away and remembers it for later.
+    /// Gives a tensor away, and remembers it for reuse.
     pub fn share(&mut self, tensor: FlexTensor) -> FlexTensor {
         self.tensors.push(tensor.clone());
         tensor
@@ -111,7 +111,7 @@ pub fn values(tensor: &FlexTensor) -> &[f32] {
         .expect("tensors of a network are contiguous f32")
 }
 
-/// Locks; a panic elsewhere cannot leave these values half written in a way that matters here.
+/// Locks. A panic elsewhere cannot leave these values half written in a way that matters here.
 pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
