@@ -1,4 +1,4 @@
-//! What a search minimises, and the reference values that make objectives comparable.
+//! The quantities that a search minimises, and the reference values that make them comparable.
 
 use std::{fmt, str::FromStr};
 
@@ -9,7 +9,7 @@ use crate::{
     units::Rng,
 };
 
-/// One thing that a search minimises.
+/// One quantity that a search minimises.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Objective {
     /// 1 - AUC of the int8 model.
@@ -21,7 +21,7 @@ pub enum Objective {
     Cost(Metric),
 }
 
-/// A name that no objective has.
+/// A name that no objective has; it holds the name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "`{0}` is not an objective; choose from auc, pauc, accuracy, latency, ram, flash, energy, macs"
@@ -29,12 +29,14 @@ pub enum Objective {
 pub struct UnknownObjective(String);
 
 impl Objective {
+    /// The objectives of a search unless the user chooses others.
     pub const DEFAULT: [Objective; 3] = [
         Objective::Auc,
         Objective::Cost(Metric::Latency),
         Objective::Cost(Metric::Ram),
     ];
 
+    /// The word on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Objective::Auc => "auc",
@@ -62,7 +64,7 @@ impl Objective {
         }
     }
 
-    /// The word for it in sentences.
+    /// The word in sentences.
     pub fn title(self) -> &'static str {
         match self {
             Objective::Auc => "AUC",
@@ -72,11 +74,12 @@ impl Objective {
         }
     }
 
+    /// Whether it is a cost, and known without training.
     pub const fn is_cost(self) -> bool {
         matches!(self, Objective::Cost(_))
     }
 
-    /// The score that networks are ranked by where one is asked for: the first of these, or AUC.
+    /// The score that ranks networks: the first score among these, or AUC.
     pub fn leading(objectives: &[Objective]) -> Objective {
         let mut scores = objectives.iter().filter(|objective| !objective.is_cost());
         scores.next().copied().unwrap_or(Objective::Auc)
@@ -110,7 +113,7 @@ impl FromStr for Objective {
     }
 }
 
-/// Random networks whose largest costs stand in for budgets that were not given.
+/// Number of random networks whose largest costs replace missing budgets.
 const SAMPLE: usize = 1000;
 
 /// Per target, the reference value of each objective: 0.5 for AUC and accuracy, the budget for a cost, and without a
