@@ -139,7 +139,7 @@ fn failures_have_their_exit_codes() {
     check("search --battery 1000mWh", 2, "needs --period");
     check("search --device tpu", 2, "no device of this build");
     check("search --target u55 --target u55", 2, "given twice");
-    check("score latest --data synthetic", 2, "name a trial");
+    check("score latest --data synthetic", 2, "give a trial");
     check(
         "search --debug-formula --budget-ram 1k -q",
         3,
