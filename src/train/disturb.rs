@@ -7,8 +7,11 @@ use crate::{space::Recipe, units::Rng};
 /// Windows and their targets, row by row.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Batch {
+    /// Number of windows.
     pub size: usize,
+    /// The windows, `size` rows.
     pub inputs: Vec<f32>,
+    /// The targets, `size` rows: sounds of an autoencoder, or probabilities of classes.
     pub targets: Vec<f32>,
 }
 

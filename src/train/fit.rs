@@ -38,6 +38,7 @@ pub struct Fit {
 }
 
 impl Fit {
+    /// A network with initial weights.
     pub fn new(graph: &Graph, task: Task, options: &TrainOptions, seed: u64) -> Fit {
         let device = options.backend.device().autodiff();
         let products = options.backend.products();

@@ -44,6 +44,7 @@ pub fn to_tflite(op: &Op, [rows, columns]: [usize; 2], weight: &[f32]) -> Vec<f3
     }
 }
 
+/// Turns TFLite's `[out, in]` into `[in, out]`; depthwise weights are equal in both.
 pub fn from_tflite(op: &Op, [rows, columns]: [usize; 2], weight: &[f32]) -> Vec<f32> {
     match op.kind {
         OpKind::DepthwiseConv2d(_) => weight.to_vec(),

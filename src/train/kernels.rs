@@ -44,14 +44,20 @@ macro_rules! multiversion {
 /// A row-major operand of a matrix product; it may be read as its transpose.
 #[derive(Clone, Copy)]
 pub struct Operand<'a> {
+    /// The values, row by row.
     pub(super) values: &'a [f32],
+    /// Number of rows.
     pub(super) rows: usize,
+    /// Number of columns.
     pub(super) columns: usize,
+    /// Values from one row to the next.
     pub(super) row_stride: isize,
+    /// Values from one column to the next.
     pub(super) column_stride: isize,
 }
 
 impl<'a> Operand<'a> {
+    /// A row-major operand of `rows x columns` values.
     pub fn new(values: &'a [f32], rows: usize, columns: usize) -> Self {
         assert_eq!(values.len(), rows * columns);
         Operand {
@@ -63,6 +69,7 @@ impl<'a> Operand<'a> {
         }
     }
 
+    /// The transpose, without copying.
     pub fn transposed(self) -> Self {
         Operand {
             values: self.values,
@@ -312,9 +319,13 @@ multiversion! {
 /// A sliding window over one image padded with zeros.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Geometry {
+    /// Height and width of the kernel.
     pub kernel: [usize; 2],
+    /// Stride in height and width.
     pub stride: [usize; 2],
+    /// Height and width of the output.
     pub output: [usize; 2],
+    /// Channels of the input.
     pub channels: usize,
     /// Height and width with padding.
     padded: [usize; 2],
@@ -355,6 +366,7 @@ impl Geometry {
         [self.input[0], self.input[1], self.channels]
     }
 
+    /// Values of the padded image.
     pub fn padded_len(&self) -> usize {
         self.padded[0] * self.padded[1] * self.channels
     }
@@ -364,6 +376,7 @@ impl Geometry {
         self.kernel == [1, 1] && self.stride == [1, 1]
     }
 
+    /// Values of an input row.
     pub fn row_len(&self) -> usize {
         self.input[1] * self.channels
     }

@@ -26,6 +26,7 @@ fn channels_last(x: Tensor<4>) -> Tensor<2> {
         .reshape([batch, height * width * channels])
 }
 
+/// An average pool with burn's own operators.
 pub fn average_pool(x: Tensor<2>, window: Window, input: Shape, output: [usize; 2]) -> Tensor<2> {
     let batch = x.dims()[0];
     if output == [1, 1] && window.kernel == [input.height, input.width] {
@@ -89,6 +90,7 @@ pub fn operator(
     }
 }
 
+/// A loss with burn's own operators, `[1, 1]`.
 pub fn loss(output: Tensor<2>, target: Tensor<2>, loss: Loss) -> Tensor<2> {
     let batch = output.dims()[0] as f32;
     match loss {

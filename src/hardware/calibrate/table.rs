@@ -221,6 +221,7 @@ pub(super) fn row_views<'a>(
     records.iter().enumerate().map(view).collect()
 }
 
+/// Checks that the header has a column.
 pub(super) fn require_column(
     header: &csv::StringRecord,
     file: &str,
@@ -264,6 +265,7 @@ pub(super) struct Row<'a> {
 }
 
 impl Row<'_> {
+    /// The text of a column; an error where it is empty.
     pub(super) fn text(&self, column: &'static str) -> Result<String, TableError> {
         match self.cells.get(column) {
             Some(text) if !text.is_empty() => Ok(text.to_string()),
@@ -271,6 +273,7 @@ impl Row<'_> {
         }
     }
 
+    /// The error of an empty column in this row.
     pub(super) fn empty(&self, column: &'static str) -> TableError {
         TableError::Empty {
             file: self.file.to_string(),

@@ -11,7 +11,9 @@ use crate::graph::Shape;
 /// Sizes of one block of outputs, and of the inputs that it needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Block {
+    /// Inputs that the block of outputs needs.
     pub input: Shape,
+    /// Outputs computed together.
     pub output: Shape,
 }
 

@@ -19,11 +19,14 @@ const BIAS_FETCH: f64 = 256.0;
 /// The place of a pass among the slices of its layer; it overlaps with the slices before and after it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place {
+    /// Whether no slice comes before it.
     pub is_first: bool,
+    /// Whether no slice comes after it.
     pub is_last: bool,
 }
 
 impl Place {
+    /// A pass in one slice.
     pub const ALONE: Place = Place {
         is_first: true,
         is_last: true,

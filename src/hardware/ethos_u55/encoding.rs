@@ -33,17 +33,21 @@ pub struct Encoded {
 /// Bytes of one slice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Range {
+    /// Bytes of biases and scales.
     pub biases: usize,
+    /// Bytes of weights.
     pub weights: usize,
 }
 
 impl Range {
+    /// Bytes of both.
     pub fn total(&self) -> usize {
         self.biases + self.weights
     }
 }
 
 impl Encoded {
+    /// The encoded size, from stored weights per output channel and their coding.
     pub fn new(stored_per_channel: usize, accelerator: &Accelerator, coding: Coding) -> Encoded {
         Encoded {
             stored_per_channel,
@@ -52,6 +56,7 @@ impl Encoded {
         }
     }
 
+    /// The size of a slice of this many output channels.
     pub fn range(&self, channels: usize) -> Range {
         let stored = self.stored_per_channel * channels.next_multiple_of(self.channel_step);
         let bits = stored as f64 * self.coding.bits + self.coding.header_bits;

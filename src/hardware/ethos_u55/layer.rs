@@ -26,10 +26,15 @@ pub enum Format {
 /// The properties of a pass that the choice of a block depends on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Layer {
+    /// The unit that it runs on.
     pub kind: Kind,
+    /// Shape of the input; one of two equal inputs of an addition.
     pub input: Shape,
+    /// Shape of the output.
     pub output: Shape,
+    /// Height and width of the kernel.
     pub kernel: [usize; 2],
+    /// Stride in height and width.
     pub stride: [usize; 2],
     /// How often each input pixel is read in height and in width: 1 or 2.
     pub upscale: usize,
@@ -38,8 +43,11 @@ pub struct Layer {
 /// A pass with the formats of its feature maps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Pass {
+    /// The pass itself.
     pub layer: Layer,
+    /// Format of the input in memory.
     pub input_format: Format,
+    /// Format of the output in memory.
     pub output_format: Format,
 }
 
@@ -47,6 +55,7 @@ pub struct Pass {
 pub const SUB_KERNEL: usize = 8;
 
 impl Layer {
+    /// Whether it has weights.
     pub fn has_weights(&self) -> bool {
         matches!(self.kind, Kind::Convolution | Kind::Depthwise | Kind::Dense)
     }
@@ -67,6 +76,7 @@ impl Layer {
         parts(height).flat_map(move |h| parts(width).map(move |w| h * w))
     }
 
+    /// Number of parts of the kernel.
     pub fn sub_kernel_count(&self) -> usize {
         self.kernel[0].div_ceil(SUB_KERNEL) * self.kernel[1].div_ceil(SUB_KERNEL)
     }

@@ -10,6 +10,7 @@ use crate::graph::{Graph, OpKind, Shape, TensorId, Window};
 
 /// The passes of a network in execution order, and the feature maps between them.
 pub struct Passes {
+    /// The passes, in execution order.
     pub list: Vec<Scheduled>,
     maps: Vec<Map>,
     output: usize,
@@ -17,6 +18,7 @@ pub struct Passes {
 
 /// A pass with its place in memory.
 pub struct Scheduled {
+    /// The pass, or an operator without one.
     pub step: Step,
     /// Set when the weights are staged.
     pub buffer: Buffer,
@@ -27,7 +29,9 @@ pub struct Scheduled {
 /// One step of the schedule: a pass, or an operator without one (on the CPU, or SOFTMAX).
 #[derive(Debug, Clone, Copy)]
 pub struct Step {
+    /// Index into the operators of the graph.
     pub op_idx: usize,
+    /// The pass; `None` for an operator without one.
     pub pass: Option<Pass>,
 }
 
@@ -49,6 +53,7 @@ const NO_MAP: usize = usize::MAX;
 const ALIGNMENT: usize = 16;
 
 impl Passes {
+    /// The passes of a graph.
     pub fn of(graph: &Graph) -> Passes {
         let mut passes = Passes {
             list: Vec::with_capacity(graph.ops.len() + 4),

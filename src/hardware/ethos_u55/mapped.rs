@@ -17,6 +17,7 @@ use super::{
 /// A pass with its block.
 #[derive(Debug, Clone, Copy)]
 pub struct Mapped {
+    /// The block of outputs that it is computed in.
     pub block: Block,
     /// Cycles of the multipliers and the output stage.
     pub compute: i64,
@@ -26,6 +27,7 @@ pub struct Mapped {
     pub fetched_input: usize,
     /// How often all weights are fetched.
     pub weight_fetches: usize,
+    /// Weights per output channel, with the zeros that fill blocks.
     pub stored_per_channel: usize,
     /// The coding of weights before training.
     pub untrained: Coding,

@@ -17,13 +17,17 @@ use super::{
 pub struct PassCost {
     /// Cycles of the multipliers and the output stage, and of the copies that they wait for.
     pub compute: i64,
+    /// Cycles of the SRAM port.
     pub sram: i64,
+    /// Cycles of the weight memory.
     pub storage: i64,
     /// Cycles during which weights of the next pass can be copied.
     pub slack: i64,
+    /// SRAM of its staged weights.
     pub buffer: Buffer,
     /// Bytes of encoded weights and biases.
     pub encoded: usize,
+    /// Number of slices.
     pub slices: usize,
 }
 

@@ -11,6 +11,7 @@ use crate::{
 /// Source: tables of Vela's Regor core, `ethosu/regor/architecture/ethosu55/ethos_u55.cpp` (Apache-2.0).
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub struct Accelerator {
+    /// Multiply-accumulates per cycle.
     pub macs: usize,
     /// Outputs computed at once.
     pub micro_block: Shape,
@@ -80,8 +81,11 @@ const ACCELERATORS: [Accelerator; 4] = [
 pub struct Memory {
     /// Bytes per cycle.
     pub bandwidth: f64,
+    /// Longest burst in bytes.
     pub burst: usize,
+    /// Cycles until the first byte is read.
     pub read_latency: f64,
+    /// Cycles until the first byte is written.
     pub write_latency: f64,
 }
 
@@ -92,7 +96,9 @@ pub struct SystemKey([u64; 6]);
 /// An accelerator with its memories.
 #[derive(Debug, Clone, Copy)]
 pub struct System {
+    /// A key for caches.
     pub key: SystemKey,
+    /// The accelerator.
     pub accelerator: &'static Accelerator,
     /// The memory of activations and staged weights.
     pub sram: Memory,
@@ -103,6 +109,7 @@ pub struct System {
 }
 
 impl System {
+    /// The system of a target's NPU.
     pub fn of(npu: &Npu) -> System {
         let macs = npu.macs_per_cycle.value;
         let accelerator = ACCELERATORS

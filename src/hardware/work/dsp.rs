@@ -16,6 +16,7 @@ const LANES: usize = 4;
 const GROUP: usize = 3;
 const DEPTHWISE_TAPS: usize = 66;
 
+/// Adds the work of one operator.
 pub fn add_op(graph: &Graph, op: &Op, add: &mut impl FnMut(Term, usize)) {
     let (input, output) = (graph.op_input(op), graph.op_output(op));
     match op.kind {

@@ -20,6 +20,7 @@ const BLOCKS: usize = 16;
 /// Most taps of a depthwise window.
 const DEPTHWISE_TAPS: usize = 64;
 
+/// Adds the work of one operator.
 pub fn add_op(graph: &Graph, op: &Op, add: &mut impl FnMut(Term, usize)) {
     let (input, output) = (graph.op_input(op), graph.op_output(op));
     // A ReLU leaves nothing below the zero point, where halves would round the other way.

@@ -13,6 +13,7 @@ use crate::{
 
 /// More operators than any network for a microcontroller has; the time of the memory plan grows with their square.
 pub(super) const MAX_OPERATORS: usize = 1024;
+/// More tensors than any network for a microcontroller has.
 pub(super) const MAX_TENSORS: usize = 1 << 14;
 /// Most elements of one tensor, and of all tensors together.
 pub(super) const MAX_ELEMENTS: usize = 1 << 24;
@@ -21,33 +22,48 @@ pub(super) const MAX_WEIGHTS: usize = 1 << 26;
 
 /// The tables of a file.
 pub(super) struct File<'a> {
+    /// Operator codes.
     pub(super) codes: Vec<Table<'a>>,
+    /// Tensors of the only subgraph.
     pub(super) tensors: Vec<FileTensor<'a>>,
+    /// Operators of the only subgraph, in execution order.
     pub(super) operators: Vec<Table<'a>>,
+    /// Indices of the input tensors, one to four.
     pub(super) inputs: Vec<i32>,
+    /// Index of the output tensor.
     pub(super) outputs: Vec<i32>,
 }
 
+/// One tensor of a file.
 pub(super) struct FileTensor<'a> {
+    /// Its name, any bytes.
     pub(super) name: &'a [u8],
+    /// Its element type, by `TensorType` of the schema.
     pub(super) kind: i8,
     /// At most eight.
     pub(super) dims: Vec<i32>,
     /// Empty where the tensor is not constant.
     pub(super) data: &'a [u8],
+    /// Scales, one or one per channel.
     pub(super) scales: Elements<'a>,
+    /// Zero points.
     pub(super) zero_points: Elements<'a>,
+    /// The dimension that scales belong to.
     pub(super) axis: i32,
+    /// Whether the constant is stored sparsely.
     pub(super) is_sparse: bool,
 }
 
 /// The kind of an operator.
 pub(super) struct Code {
+    /// Its code in `BuiltinOperator`.
     pub(super) builtin: i32,
+    /// Its name, for messages.
     pub(super) name: String,
 }
 
 impl<'a> File<'a> {
+    /// Reads the tables of a file.
     pub(super) fn open(bytes: &'a [u8]) -> Result<File<'a>, ReadError> {
         let (model, identifier) = slots::root(bytes).map_err(|_| match bytes.get(4..8) {
             Some(letters) if letters == IDENTIFIER.as_bytes() => ReadError::Damaged("root"),
@@ -116,6 +132,7 @@ impl<'a> File<'a> {
         })
     }
 
+    /// The kind of an operator.
     pub(super) fn code(&self, operator: usize) -> Result<Code, ReadError> {
         let damaged = |_| ReadError::Damaged("operator codes");
         let index = self.operators[operator].i32(0, 0).map_err(damaged)?;
@@ -152,6 +169,7 @@ impl File<'_> {
 }
 
 impl<'a> FileTensor<'a> {
+    /// Reads one tensor.
     pub(super) fn open(
         tensor: &Table<'a>,
         buffers: &[Table<'a>],
@@ -248,15 +266,18 @@ impl<'a> FileTensor<'a> {
 pub(super) struct Options<'a>(pub Option<Table<'a>>);
 
 impl Options<'_> {
+    /// An int8 option; `default` where it is missing.
     pub(super) fn i8(&self, field: usize, default: i8) -> Result<i8, Damaged> {
         self.0.map_or(Ok(default), |table| table.i8(field, default))
     }
 
+    /// An int32 option; `default` where it is missing.
     pub(super) fn i32(&self, field: usize, default: i32) -> Result<i32, Damaged> {
         self.0
             .map_or(Ok(default), |table| table.i32(field, default))
     }
 
+    /// A float option; `default` where it is missing.
     pub(super) fn f32(&self, field: usize, default: f32) -> Result<f32, Damaged> {
         self.0
             .map_or(Ok(default), |table| table.f32(field, default))
@@ -281,6 +302,7 @@ impl Options<'_> {
         })
     }
 
+    /// Checks that the dilation is one.
     pub(super) fn no_dilation(&self, fields: [usize; 2]) -> Result<(), Problem> {
         let dilation = [self.i32(fields[1], 1)?, self.i32(fields[0], 1)?];
         if dilation != [1, 1] {
@@ -289,6 +311,7 @@ impl Options<'_> {
         Ok(())
     }
 
+    /// The activation, from this field.
     pub(super) fn activation(&self, field: usize) -> Result<Activation, Problem> {
         match self.i8(field, 0)? {
             0 => Ok(Activation::None),
@@ -301,6 +324,7 @@ impl Options<'_> {
     }
 }
 
+/// The name of an element type, for messages.
 pub(super) fn type_name(kind: i8) -> String {
     match kind {
         0 => "float32".to_string(),

@@ -14,6 +14,7 @@ use crate::{
 };
 
 impl Reader<'_, '_> {
+    /// CONV_2D.
     pub(super) fn convolution(
         &mut self,
         inputs: &[i32],
@@ -85,6 +86,7 @@ impl Reader<'_, '_> {
         })
     }
 
+    /// FULLY_CONNECTED.
     pub(super) fn fully_connected(
         &mut self,
         inputs: &[i32],
@@ -118,6 +120,7 @@ impl Reader<'_, '_> {
         })
     }
 
+    /// PAD.
     pub(super) fn pad(&mut self, inputs: &[i32], output: i32) -> Result<ReadOp, Problem> {
         let input = self.input(inputs[0])?;
         let paddings = self.second(inputs)?.integers()?;
@@ -157,6 +160,7 @@ impl Reader<'_, '_> {
         Ok(op)
     }
 
+    /// RESIZE_NEAREST_NEIGHBOR by whole factors.
     pub(super) fn resize(
         &mut self,
         inputs: &[i32],
@@ -223,6 +227,7 @@ impl Reader<'_, '_> {
         Ok(())
     }
 
+    /// Checks that the output has the window's size.
     pub(super) fn check_window(&self, window: &Window, op: &ReadOp) -> Result<(), Problem> {
         let (from, to) = (self.shape(op.inputs[0]), self.shape(op.output));
         if window.output(from) != Some([to.height, to.width]) {
@@ -231,6 +236,7 @@ impl Reader<'_, '_> {
         Ok(())
     }
 
+    /// Checks that there are as many output channels as kernels.
     pub(super) fn check_channels(&self, op: &ReadOp, channels: usize) -> Result<(), Problem> {
         let found = self.shape(op.output).channels;
         if found != channels {
@@ -239,6 +245,7 @@ impl Reader<'_, '_> {
         Ok(())
     }
 
+    /// Checks that input and output have one scale, and as many channels except for PAD.
     pub(super) fn same_scale(&self, op: &ReadOp) -> Result<(), Problem> {
         let (from, to) = (self.params[op.inputs[0]], self.params[op.output]);
         if from != to {
@@ -252,6 +259,7 @@ impl Reader<'_, '_> {
         Ok(())
     }
 
+    /// Checks scales and shapes of a function of one element.
     pub(super) fn check_lookup(&self, function: Function, op: &ReadOp) -> Result<(), Problem> {
         let (from, to) = (self.params[op.inputs[0]], self.params[op.output]);
         if function == Function::Relu6 && from != to {

@@ -39,15 +39,21 @@ pub fn read(file: &[u8]) -> Result<QuantizedModel, ReadError> {
 
 /// The model read so far.
 pub(super) struct Reader<'f, 'a> {
+    /// The file.
     pub(super) file: &'f File<'a>,
     /// The graph's tensor for each tensor of the file that is written so far.
     pub(super) ids: Vec<Option<TensorId>>,
+    /// The graph.
     pub(super) graph: Graph,
+    /// Scale and zero point of each tensor of the graph.
     pub(super) params: Vec<QuantParams>,
+    /// Weights of each operator of the graph.
     pub(super) ops: Vec<Option<QuantizedOp>>,
     /// The file's operator for each operator of the graph.
     pub(super) sources: Vec<(usize, String)>,
+    /// Elements of all tensors of the graph, rounded up to whole alignments.
     pub(super) elements: usize,
+    /// Weights of all operators in bytes.
     pub(super) weights: usize,
 }
 
@@ -252,6 +258,7 @@ impl<'f, 'a> Reader<'f, 'a> {
         })
     }
 
+    /// A tensor of the file.
     pub(super) fn tensor(&self, index: i32) -> Result<&'f FileTensor<'a>, Problem> {
         usize::try_from(index)
             .ok()
@@ -267,10 +274,12 @@ impl<'f, 'a> Reader<'f, 'a> {
         }
     }
 
+    /// Shape of a tensor of the graph.
     pub(super) fn shape(&self, id: TensorId) -> Shape {
         self.graph.tensors[id]
     }
 
+    /// The graph's tensor for a tensor of the file; `None` where it is not written.
     pub(super) fn known(&self, index: i32) -> Option<TensorId> {
         *self.ids.get(usize::try_from(index).ok()?)?
     }
@@ -297,6 +306,7 @@ impl<'f, 'a> Reader<'f, 'a> {
         }
     }
 
+    /// Shape, scale and zero point that the file gives a tensor.
     pub(super) fn declared(&self, index: i32) -> Result<(Shape, QuantParams), Problem> {
         let tensor = self.tensor(index)?;
         let described = |Problem(problem)| Problem(format!("has tensor {index}, which {problem}"));
@@ -320,6 +330,7 @@ impl<'f, 'a> Reader<'f, 'a> {
         Ok(id)
     }
 
+    /// Makes a tensor of the graph stand for a tensor of the file.
     pub(super) fn rename(&mut self, index: i32, id: Option<TensorId>) -> Result<(), Problem> {
         let slot = usize::try_from(index)
             .ok()
@@ -334,10 +345,15 @@ impl<'f, 'a> Reader<'f, 'a> {
 
 /// An operator of the file, with the graph's tensors.
 pub(super) struct ReadOp {
+    /// What it does.
     pub(super) kind: OpKind,
+    /// The tensors that it reads.
     pub(super) inputs: Vec<TensorId>,
+    /// The tensor that it writes.
     pub(super) output: TensorId,
+    /// Its activation.
     pub(super) activation: Activation,
+    /// Its weights; `None` where it has none.
     pub(super) weights: Option<QuantizedOp>,
 }
 

@@ -17,6 +17,7 @@ pub struct Elements<'a> {
     file: &'a [u8],
     /// Place of the first element.
     at: usize,
+    /// Number of elements.
     pub len: usize,
 }
 
@@ -31,6 +32,7 @@ pub fn root(file: &[u8]) -> Result<(Table<'_>, &[u8]), Damaged> {
 }
 
 impl<'a> Table<'a> {
+    /// A table; `None` where it is missing.
     pub fn table(&self, field: usize) -> Result<Option<Table<'a>>, Damaged> {
         self.offset(field, 4)?
             .map(|at| table_at(self.file, follow(self.file, at)?))
@@ -55,6 +57,7 @@ impl<'a> Table<'a> {
         })
     }
 
+    /// A vector of tables; empty where it is missing.
     pub fn tables(&self, field: usize) -> Result<Vec<Table<'a>>, Damaged> {
         let offsets = self.elements(field, 4)?;
         (0..offsets.len)
@@ -62,19 +65,23 @@ impl<'a> Table<'a> {
             .collect()
     }
 
+    /// A vector of bytes; empty where it is missing.
     pub fn bytes(&self, field: usize) -> Result<&'a [u8], Damaged> {
         let Elements { file, at, len } = self.elements(field, 1)?;
         Ok(&file[at..at + len])
     }
 
+    /// An int8; `default` where it is missing.
     pub fn i8(&self, field: usize, default: i8) -> Result<i8, Damaged> {
         self.scalar(field, default, i8::from_le_bytes)
     }
 
+    /// An int32; `default` where it is missing.
     pub fn i32(&self, field: usize, default: i32) -> Result<i32, Damaged> {
         self.scalar(field, default, i32::from_le_bytes)
     }
 
+    /// A float; `default` where it is missing.
     pub fn f32(&self, field: usize, default: f32) -> Result<f32, Damaged> {
         self.scalar(field, default, f32::from_le_bytes)
     }
@@ -112,20 +119,24 @@ impl<'a> Table<'a> {
 }
 
 impl<'a> Elements<'a> {
+    /// No elements.
     pub const EMPTY: Elements<'static> = Elements {
         file: &[],
         at: 0,
         len: 0,
     };
 
+    /// The elements as int32.
     pub fn i32s(&self) -> impl Iterator<Item = i32> + use<'a> {
         self.read(i32::from_le_bytes)
     }
 
+    /// The elements as int64.
     pub fn i64s(&self) -> impl Iterator<Item = i64> + use<'a> {
         self.read(i64::from_le_bytes)
     }
 
+    /// The elements as floats.
     pub fn f32s(&self) -> impl Iterator<Item = f32> + use<'a> {
         self.read(f32::from_le_bytes)
     }

@@ -6,6 +6,7 @@ use super::{
 };
 use crate::graph::{Graph, GraphBuilder, Padding, Shape, Style, Window};
 
+/// The axes, in the order of genes.
 pub const AXES: &[AxisRule] = &[
     N_MELS,
     N_FFT,
@@ -22,6 +23,7 @@ pub const AXES: &[AxisRule] = &[
     DROPOUT,
 ];
 
+/// The network for these values; `input` is `frames x bands x 1`.
 pub fn build(values: &Values<'_>, input: Shape, classes: usize) -> Graph {
     let channels = values.count("channels");
     let stem = Window {

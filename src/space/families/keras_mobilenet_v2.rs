@@ -5,6 +5,7 @@ use super::{
 };
 use crate::graph::{Activation, Graph, GraphBuilder, Shape, Style, Window};
 
+/// The axes, in the order of genes.
 pub const AXES: &[AxisRule] = &[
     N_MELS,
     N_FFT,
@@ -32,6 +33,7 @@ const RELU6: Style = Style {
     ..Style::BATCH_NORM_RELU
 };
 
+/// The network for these values; `input` is `frames x bands x 1`.
 pub fn build(values: &Values<'_>, input: Shape, classes: usize) -> Graph {
     let alpha = values.real("alpha");
     let mut net = GraphBuilder::new(input);

@@ -30,6 +30,7 @@ pub enum Family {
 /// The values that an axis may have.
 #[derive(Debug, Clone, Copy)]
 pub struct AxisRule {
+    /// Name of the axis.
     pub name: &'static str,
     min: f64,
     max: f64,

@@ -17,24 +17,30 @@ pub type Moments = Arc<Mutex<[Vec<f32>; 2]>>;
 /// What follows an operator's raw output: batch norm or bias, then the activation's bounds.
 #[derive(Debug, Clone)]
 pub struct Epilogue {
+    /// Channels of the raw output.
     pub channels: usize,
     /// Set where there is a batch norm.
     pub moments: Option<Moments>,
+    /// Lower and upper bound of the activation; infinite where it has none.
     pub bounds: [f32; 2],
 }
 
 /// An epilogue as numbers: `clamp(x * scale + shift)`, as tiled patterns.
 #[derive(Debug, Clone)]
 pub struct Affine {
+    /// Factors, a tiled pattern.
     pub scale: Vec<f32>,
+    /// Offsets, a tiled pattern.
     pub shift: Vec<f32>,
     bounds: [f32; 2],
+    /// Channels of the raw output.
     pub channels: usize,
     /// Mean and reciprocal standard deviation, where there is a batch norm.
     normal: Option<[Vec<f32>; 2]>,
 }
 
 impl Affine {
+    /// The numbers of an epilogue, for the moments of the current batch.
     pub fn new(epilogue: &Epilogue, scale: &FlexTensor, shift: &FlexTensor) -> Affine {
         let shift = values(shift);
         let (scale, shift, normal) = match &epilogue.moments {
@@ -68,6 +74,7 @@ impl Affine {
         self.normal.is_none() && self.bounds == [f32::NEG_INFINITY, f32::INFINITY]
     }
 
+    /// Writes the activated values of `x` to `out`.
     pub fn apply(&self, x: &[f32], out: &mut [f32]) {
         kernels::affine(x, &self.scale, &self.shift, self.bounds, out);
     }
@@ -83,10 +90,12 @@ pub struct EpilogueSums<'a> {
     affine: Option<&'a Affine>,
     /// Sums of the gradient, and of the gradient times the raw value; tiled patterns.
     pub sums: Vec<f32>,
+    /// See `sums`.
     pub products: Vec<f32>,
 }
 
 impl<'a> EpilogueSums<'a> {
+    /// Sums of zero.
     pub fn new(affine: Option<&'a Affine>) -> Self {
         let width = affine.map_or(0, |affine| affine.scale.len());
         EpilogueSums {
@@ -141,6 +150,7 @@ pub struct ColumnSums {
 }
 
 impl ColumnSums {
+    /// Sums of zero.
     pub fn new(channels: usize) -> ColumnSums {
         let tiles = tiled(&vec![0.0; channels]);
         ColumnSums {
@@ -151,6 +161,7 @@ impl ColumnSums {
         }
     }
 
+    /// Adds the rows of a block.
     pub fn add(&mut self, block: &[f32]) {
         self.rows += block.len() / self.channels;
         let [sums, squares] = &mut self.tiles;

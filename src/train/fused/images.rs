@@ -39,6 +39,7 @@ pub fn crop(geometry: &Geometry, image: &[f32], x: &mut [f32]) {
     }
 }
 
+/// Repeats each pixel of an image by whole factors.
 pub fn upsample(
     [_, width, channels]: [usize; 3],
     [fy, fx]: [usize; 2],
@@ -65,6 +66,7 @@ pub fn upsample(
     }
 }
 
+/// Backward pass of [`upsample`]: sums the gradients of the copies.
 pub fn upsample_backward(
     [_, width, channels]: [usize; 3],
     [fy, fx]: [usize; 2],

@@ -64,6 +64,7 @@ pub enum Kernel {
 /// One fused node.
 #[derive(Debug)]
 pub struct Node {
+    /// The computation.
     pub kernel: Kernel,
     /// The input's epilogue; `None` where the input is a plain tensor.
     pub epilogue: Option<Epilogue>,
@@ -71,9 +72,11 @@ pub struct Node {
     pub output_len: usize,
     /// Where to store the moments of the output, and its number of channels.
     pub record: Option<(usize, Moments)>,
+    /// The buffers of the training.
     pub workspace: Arc<Mutex<Workspace>>,
 }
 
+/// The fused operators of a back end.
 #[backend_extension(Autodiff, Flex)]
 pub trait Fused: burn::backend::Backend {
     /// `x`: `[batch, in]`; `scale` and `shift` of its epilogue: `[channels]`, or anything where it has none.

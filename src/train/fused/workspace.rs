@@ -46,15 +46,22 @@ impl Products {
 pub struct Workspace {
     /// Outputs and gradients; one can be reused when nobody else holds it.
     tensors: Vec<FlexTensor>,
+    /// How matrix products are computed.
     pub products: Products,
+    /// Inputs with their epilogue applied.
     pub input: Vec<f32>,
+    /// A padded image.
     pub image: Vec<f32>,
+    /// The gradient of a padded image.
     pub image_gradient: Vec<f32>,
+    /// Windows as rows of a matrix.
     pub columns: Vec<f32>,
+    /// The gradient of `columns`.
     pub column_gradient: Vec<f32>,
 }
 
 impl Workspace {
+    /// Empty buffers.
     pub fn new(products: Products) -> Workspace {
         Workspace {
             products,
@@ -82,21 +89,25 @@ impl Workspace {
     }
 }
 
+/// Sets a buffer to `len` zeros.
 pub fn clear(buffer: &mut Vec<f32>, len: usize) {
     buffer.clear();
     buffer.resize(len, 0.0);
 }
 
+/// A tensor of values with two dimensions.
 pub fn flex(values: Vec<f32>, shape: [usize; 2]) -> FlexTensor {
     let layout = Layout::contiguous(TensorShape::from(shape));
     FlexTensor::new(Bytes::from_elems(values), layout, DType::F32)
 }
 
+/// A tensor of values with one dimension.
 pub fn vector(values: Vec<f32>) -> FlexTensor {
     let layout = Layout::contiguous(TensorShape::from([values.len()]));
     FlexTensor::new(Bytes::from_elems(values), layout, DType::F32)
 }
 
+/// The tensor with its values in row-major order.
 pub fn contiguous(tensor: FlexTensor) -> FlexTensor {
     if tensor.is_contiguous() && tensor.layout().start_offset() == 0 {
         tensor
@@ -105,6 +116,7 @@ pub fn contiguous(tensor: FlexTensor) -> FlexTensor {
     }
 }
 
+/// The values of a contiguous tensor.
 pub fn values(tensor: &FlexTensor) -> &[f32] {
     tensor
         .as_slice()
