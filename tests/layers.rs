@@ -35,8 +35,8 @@ const DOORS: &[(&str, &str)] = &[
     ("flatbuffers", "quant"),
     ("sha2", "bundle"),
     ("probe_rs", "measure"),
-    // Sound is read in `audio`; `data` looks at headers and writes the synthetic set.
-    ("hound", "data"),
+    // Sound is read and written in `audio`; `data` looks at headers.
+    ("hound", "audio data"),
     ("claxon", "audio data"),
     ("rubato", "audio"),
     ("toml", "space hardware report"),
@@ -45,6 +45,9 @@ const DOORS: &[(&str, &str)] = &[
     ("zip", "data"),
     ("tar", "data"),
     ("flate2", "data"),
+    ("statrs", "stats score"),
+    ("object", "measure"),
+    ("strsim", "hardware"),
     ("toml_edit", "hardware"),
     ("argmin", "hardware"),
 ];

@@ -17,6 +17,7 @@ pub use channel::Channel;
 pub use device::{DeviceExtractor, DeviceTables};
 pub use extract::{Decibels, Extractor, Padding};
 pub use read::{decode, read, read_log_mel};
+pub use wav::encode;
 
 /// Mono samples in `[-1, 1]`.
 #[derive(Debug, Clone, PartialEq)]
@@ -105,6 +106,17 @@ pub enum AudioError {
     NotFinite { position: usize },
     #[error("cannot change the sample rate: {0}")]
     Resample(String),
+}
+
+impl AudioError {
+    /// Whether the disk or the system failed, rather than the sound being unusable.
+    pub fn is_of_machine(&self) -> bool {
+        match self {
+            AudioError::Io(_) => true,
+            AudioError::File { error, .. } => error.is_of_machine(),
+            _ => false,
+        }
+    }
 }
 
 impl Audio {

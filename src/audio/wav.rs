@@ -1,8 +1,10 @@
-//! WAV: integer PCM of 8 to 32 bits and float, in plain or extensible headers.
+//! WAV: integer PCM of 8 to 32 bits and float, in plain or extensible headers; written as 16 bits by hound.
 //!
-//! Written here and not taken from hound, whose reader gives one sample at a time (longer than the
+//! Reading is our own and not hound's, whose reader gives one sample at a time (longer than the
 //! features of the clip take), does not skip the pad byte after a chunk of odd length, and refuses
 //! the open-ended lengths that programs write into a pipe.
+
+use std::io::Cursor;
 
 use super::{Audio, AudioError, Channel, channel::Layout};
 
@@ -23,6 +25,23 @@ enum Encoding {
     Signed32,
     Float32,
     Float64,
+}
+
+/// Sound as a WAV file of one channel and 16 bits.
+pub fn encode(samples: &[i16], sample_rate_hz: u32) -> Result<Vec<u8>, hound::Error> {
+    let format = hound::WavSpec {
+        channels: 1,
+        sample_rate: sample_rate_hz,
+        bits_per_sample: 16,
+        sample_format: hound::SampleFormat::Int,
+    };
+    let mut file = Cursor::new(Vec::new());
+    let mut writer = hound::WavWriter::new(&mut file, format)?;
+    for sample in samples {
+        writer.write_sample(*sample)?;
+    }
+    writer.finalize()?;
+    Ok(file.into_inner())
 }
 
 /// Decodes a file that starts with `RIFF....WAVE`.

@@ -21,6 +21,7 @@ pub use manifest::{Golden, GoldenClip, Manifest};
 pub use verify::{EmulatedView, Verdict, VerdictDocument, verify};
 
 use crate::{
+    audio,
     evaluate::Model,
     hardware::Core,
     measure::{self, BOARDS, BoardKind, Inputs, MeasureError},
@@ -90,6 +91,8 @@ pub enum BundleError {
     Model(String),
     #[error("Vela does not compile the network: {0}")]
     Vela(String),
+    #[error("the golden sound cannot be written or read: {0}")]
+    Sound(String),
     #[error(transparent)]
     Measure(#[from] MeasureError),
 }
@@ -151,7 +154,8 @@ fn files(parts: &Parts<'_>) -> Result<BTreeMap<String, Vec<u8>>, BundleError> {
         }
     }
     for clip in &parts.clips {
-        let wav = wav(&clip.samples, model.card.sample_rate_hz);
+        let wav = audio::encode(&clip.samples, model.card.sample_rate_hz);
+        let wav = wav.map_err(|error| BundleError::Sound(error.to_string()))?;
         files.insert(format!("golden/{}.wav", clip.label), wav);
     }
     files.insert("report.html".to_string(), parts.report.clone().into_bytes());
@@ -236,23 +240,6 @@ fn boards(core: Core) -> impl Iterator<Item = &'static BoardKind> {
 fn sha256(bytes: &[u8]) -> String {
     let digest = Sha256::digest(bytes);
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// What [`wav`] writes before the samples.
-const WAV_HEADER_BYTES: usize = 44;
-
-/// 16-bit mono.
-fn wav(samples: &[i16], sample_rate_hz: u32) -> Vec<u8> {
-    let data = 2 * samples.len() as u32;
-    let mut bytes = b"RIFF".to_vec();
-    bytes.extend((36 + data).to_le_bytes());
-    bytes.extend(b"WAVEfmt \x10\0\0\0\x01\0\x01\0");
-    bytes.extend(sample_rate_hz.to_le_bytes());
-    bytes.extend((2 * sample_rate_hz).to_le_bytes());
-    bytes.extend(b"\x02\0\x10\0data");
-    bytes.extend(data.to_le_bytes());
-    bytes.extend(samples.iter().flat_map(|sample| sample.to_le_bytes()));
-    bytes
 }
 
 fn io_error(path: &Path) -> impl FnOnce(std::io::Error) -> BundleError {

@@ -11,6 +11,7 @@ use super::{
     sha256,
 };
 use crate::{
+    audio::{self, Channel},
     hardware::Core,
     measure::{self, Inputs, MeasureError},
     report::json::{self, Document},
@@ -117,7 +118,7 @@ pub fn verify(
     let mut host = hash == golden_outputs && format!("{hash:016x}") == index.golden.outputs_hash;
     let mut golden = vec![(inputs, golden_outputs)];
     for clip in &index.golden.clips {
-        let samples = samples(&content(&clip.file)?);
+        let samples = samples(&content(&clip.file)?)?;
         let hops = measure::hops(&blob, 0, &samples).map_err(MeasureError::from)?;
         let last = hops.last();
         host &= last.and_then(|hop| hop.score) == clip.score;
@@ -160,11 +161,12 @@ fn run(
     Ok(true)
 }
 
-/// The samples of a WAV file of [`super::write`].
-fn samples(wav: &[u8]) -> Vec<i16> {
-    let data = wav.get(super::WAV_HEADER_BYTES..).unwrap_or_default();
-    let samples = data.as_chunks().0.iter();
-    samples.map(|bytes| i16::from_le_bytes(*bytes)).collect()
+/// The samples of a WAV file of [`super::write`], as they were.
+fn samples(wav: &[u8]) -> Result<Vec<i16>, BundleError> {
+    let sound = audio::decode(wav, Channel::default());
+    let sound = sound.map_err(|error| BundleError::Sound(error.to_string()))?;
+    let whole = |sample: &f32| (sample * 32768.0) as i16;
+    Ok(sound.samples.iter().map(whole).collect())
 }
 
 fn read(folder: &Path) -> Result<Index, BundleError> {

@@ -1,10 +1,10 @@
 //! `nas score`: scores any clips with the int8 interpreter of a found model.
 
-use std::{fmt::Write, fs, path::PathBuf};
+use std::{fs, path::PathBuf};
 
 use super::{Failure, Global, open, out};
 use crate::{
-    data::{self, Dataset, Label, SplitBy},
+    data::{self, Clip, Dataset, Label, SplitBy},
     evaluate::{Model, ScoreBy, Scored, Scoring, score_clips},
     features::Features,
     report::{dcase_csv, json},
@@ -178,19 +178,29 @@ impl Args {
     }
 
     fn print(&self, global: &Global, dataset: &Dataset, scored: &Scored) -> Result<(), Failure> {
-        let mut table = "file,score,anomalous,label,machine,section,domain\n".to_string();
-        for (clip, score) in &scored.clips {
-            let anomalous = scored
-                .threshold
-                .map_or("", |threshold| if *score > threshold { "1" } else { "0" });
-            let (machine, section, domain) = (&clip.machine, &clip.section, clip.domain.name());
-            let label = clip.label.map_or("", Label::name);
-            let _ = writeln!(
-                table,
-                "{},{score:.6},{anomalous},{label},{machine},{section},{domain}",
-                quoted(&clip.name)
-            );
-        }
+        let header = [
+            "file",
+            "score",
+            "anomalous",
+            "label",
+            "machine",
+            "section",
+            "domain",
+        ];
+        let row = |(clip, score): &(&Clip, f64)| {
+            let anomalous = |threshold| if *score > threshold { "1" } else { "0" };
+            [
+                clip.name.clone(),
+                format!("{score:.6}"),
+                scored.threshold.map_or("", anomalous).to_string(),
+                clip.label.map_or("", Label::name).to_string(),
+                clip.machine.clone(),
+                clip.section.clone(),
+                clip.domain.name().to_string(),
+            ]
+        };
+        let rows = scored.clips.iter().map(row);
+        let table = dcase_csv::csv_text([header.map(String::from)].into_iter().chain(rows));
         out::print(table)?;
         let synthetic = if dataset.synthetic {
             " (synthetic)"
@@ -250,13 +260,5 @@ fn share(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(share) if (0.0..=1.0).contains(&share) => Ok(share),
         _ => Err("give a share from 0 to 1, for example 0.95".to_string()),
-    }
-}
-
-/// A csv field, quoted where it must be.
-fn quoted(text: &str) -> String {
-    match text.contains([',', '"', '\n', '\r']) {
-        true => format!("\"{}\"", text.replace('"', "\"\"")),
-        false => text.to_string(),
     }
 }

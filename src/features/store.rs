@@ -1,18 +1,19 @@
 //! The store of features: in memory for the front ends used last, on disk for all.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
     thread,
 };
 
 use super::{
-    Arithmetic, Features, Matrix,
+    Arithmetic, Features, Matrix, Standardiser,
     cache::{self, ContentHashes, Stamp},
+    lru::{Lru, lock},
     stand_in::{change_audio, change_log_mel},
 };
 use crate::{
@@ -35,8 +36,8 @@ pub type Progress<'a> = &'a (dyn Fn(usize, usize) + Sync);
 pub struct FeatureStore {
     /// Which channel of a recording is heard.
     pub channel: Channel,
-    /// Features beyond this are dropped from memory, those not asked for the longest first; those
-    /// asked for last always stay.
+    /// Features beyond this are dropped from memory, standardised ones and others alike, those not asked for the longest
+    /// first; those asked for last always stay.
     pub memory_bytes: u64,
     /// Synthetic sound is kept up to this, since making it takes thirty times as long as its features.
     pub sound_bytes: u64,
@@ -46,7 +47,16 @@ pub struct FeatureStore {
     pub threads: usize,
     cache_dir: Option<PathBuf>,
     state: Mutex<State>,
+    kept: Lru<Key, Arc<Prepared>>,
     sounds: Mutex<Sounds>,
+}
+
+/// Features, and what they were standardised by.
+#[derive(Debug)]
+pub struct Prepared {
+    pub features: Arc<Features>,
+    /// [`Standardiser::none`] where the features are as extracted.
+    pub standardiser: Standardiser,
 }
 
 /// Features that cannot be had.
@@ -69,6 +79,13 @@ pub enum FeatureError {
     FrontEndUnknown(String),
     #[error("data set `{0}` has no clips")]
     NoClips(String),
+    /// Not the fault of a front end: the file was there when the data set was opened.
+    #[error("clip `{clip}` of data set `{dataset}` cannot be read any more: {reason}")]
+    Lost {
+        dataset: String,
+        clip: String,
+        reason: String,
+    },
     #[error("none of the {clips} clips of data set `{dataset}` can be used; the first: {reason}")]
     NoneReadable {
         dataset: String,
@@ -79,8 +96,6 @@ pub enum FeatureError {
 
 #[derive(Debug, Default)]
 struct State {
-    /// Least recently used first.
-    slots: Vec<Slot>,
     tables: Vec<Table>,
     problem: Option<String>,
 }
@@ -89,7 +104,15 @@ struct State {
 #[derive(Debug)]
 struct Table {
     dataset: Dataset,
-    content: Option<blake3::Hash>,
+    content: Option<Content>,
+}
+
+/// What the clips of a data set were found to hold.
+#[derive(Debug, Clone)]
+struct Content {
+    hash: blake3::Hash,
+    /// Clips whose files could not be read then, by position.
+    unread: Arc<BTreeSet<usize>>,
 }
 
 /// Rendered clips, by data set and position in it.
@@ -99,20 +122,14 @@ struct Sounds {
     bytes: u64,
 }
 
-#[derive(Debug)]
-struct Slot {
-    key: Key,
-    /// Locked while being extracted: whoever asks meanwhile waits for the result.
-    features: Arc<Mutex<Option<Arc<Features>>>>,
-    bytes: u64,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Key {
     table: usize,
     spec: FeatureSpec,
     arithmetic: Arithmetic,
     channel: Channel,
+    /// Clips whose mean and deviation standardise all; `None` where the features are as extracted.
+    standardised_on: Option<Arc<[usize]>>,
 }
 
 /// One of the two ways to features.
@@ -152,6 +169,7 @@ impl FeatureStore {
             threads: thread::available_parallelism().map_or(1, usize::from),
             cache_dir,
             state: Mutex::default(),
+            kept: Lru::default(),
             sounds: Mutex::default(),
         }
     }
@@ -189,6 +207,36 @@ impl FeatureStore {
         self.get_any(dataset, spec, Arithmetic::Exact, progress)
     }
 
+    /// Exact features, standardised by the mean and deviation of some clips.
+    pub fn get_standardised(
+        &self,
+        dataset: &Dataset,
+        spec: &FeatureSpec,
+        on: &[usize],
+    ) -> Result<Arc<Prepared>, FeatureError> {
+        let key = Key {
+            standardised_on: Some(on.into()),
+            ..self.key(dataset, spec, Arithmetic::Exact)?
+        };
+        self.kept.get(&key, self.memory_bytes, || {
+            let raw = self.get(dataset, spec)?;
+            let own: Vec<&Matrix> = on.iter().map(|&idx| &raw.clips[idx]).collect();
+            let standardiser = Standardiser::fit(&own);
+            let clips = raw.clips.iter().map(|clip| standardiser.apply(clip));
+            let features = Features {
+                spec: raw.spec,
+                clips: clips.collect(),
+                skipped: raw.skipped.clone(),
+            };
+            let bytes = size_bytes(&features);
+            let prepared = Prepared {
+                features: Arc::new(features),
+                standardiser,
+            };
+            Ok((Arc::new(prepared), bytes))
+        })
+    }
+
     fn get_any(
         &self,
         dataset: &Dataset,
@@ -196,6 +244,26 @@ impl FeatureStore {
         arithmetic: Arithmetic,
         progress: Progress,
     ) -> Result<Arc<Features>, FeatureError> {
+        let key = self.key(dataset, spec, arithmetic)?;
+        let prepared = self.kept.get(&key, self.memory_bytes, || {
+            let features = self.load(dataset, spec, &key, progress)?;
+            let bytes = size_bytes(&features);
+            let prepared = Prepared {
+                features: Arc::new(features),
+                standardiser: Standardiser::none(spec.bands()),
+            };
+            Ok((Arc::new(prepared), bytes))
+        })?;
+        Ok(prepared.features.clone())
+    }
+
+    /// What some features are kept under, as extracted; refuses those that the data set cannot have.
+    fn key(
+        &self,
+        dataset: &Dataset,
+        spec: &FeatureSpec,
+        arithmetic: Arithmetic,
+    ) -> Result<Key, FeatureError> {
         if let Some(fixed) = dataset.fixed_features.filter(|fixed| fixed != spec) {
             return Err(FeatureError::Fixed {
                 dataset: dataset.name.clone(),
@@ -206,22 +274,13 @@ impl FeatureStore {
         if dataset.clips.is_empty() {
             return Err(FeatureError::NoClips(dataset.name.clone()));
         }
-        let key = Key {
+        Ok(Key {
             table: self.table(dataset),
             spec: *spec,
             arithmetic,
             channel: self.channel,
-        };
-        let slot = lock(&self.state).slot(key);
-        let mut in_slot = lock(&slot);
-        if let Some(features) = &*in_slot {
-            return Ok(features.clone());
-        }
-        let features = Arc::new(self.load(dataset, spec, &key, progress)?);
-        *in_slot = Some(features.clone());
-        drop(in_slot);
-        lock(&self.state).account(key, size_bytes(&features), self.memory_bytes);
-        Ok(features)
+            standardised_on: None,
+        })
     }
 
     /// What a data set is: the content of its clips, and every column of its table.
@@ -229,7 +288,7 @@ impl FeatureStore {
     /// A clip that cannot be read counts with its error.
     pub fn dataset_hash(&self, dataset: &Dataset) -> String {
         let mut hasher = blake3::Hasher::new();
-        hasher.update(self.content_hash(dataset, self.table(dataset)).as_bytes());
+        hasher.update(self.content(dataset, self.table(dataset)).hash.as_bytes());
         for clip in &dataset.clips {
             let columns = (
                 (clip.split, clip.label, &clip.machine),
@@ -258,7 +317,7 @@ impl FeatureStore {
             return self.extract(dataset, key, &extractor, progress);
         };
         let mut hasher = blake3::Hasher::new();
-        hasher.update(self.content_hash(dataset, key.table).as_bytes());
+        hasher.update(self.content(dataset, key.table).hash.as_bytes());
         let way = (self.channel, cache::VERSION, key.arithmetic);
         hasher.update(format!("{} {}", spec.canonical(), way.canonical()).as_bytes());
         let content_key = hasher.finalize();
@@ -299,6 +358,19 @@ impl FeatureStore {
             progress(done.fetch_add(1, Ordering::Relaxed) + 1, total);
             matrix
         });
+        let content = lock(&self.state).tables[table].content.clone();
+        for ((idx, clip), result) in dataset.clips.iter().enumerate().zip(&results) {
+            let was_read = content.as_ref().is_some_and(|c| !c.unread.contains(&idx));
+            if let (true, Err(error)) = (was_read, result)
+                && error.is_of_machine()
+            {
+                return Err(FeatureError::Lost {
+                    dataset: dataset.name.clone(),
+                    clip: clip.name.clone(),
+                    reason: error.to_string(),
+                });
+            }
+        }
         let mut skipped = Vec::new();
         let clips = results
             .into_iter()
@@ -380,34 +452,38 @@ impl FeatureStore {
     }
 
     /// One hash over all that features come from: names and content of the clips, in their order.
-    fn content_hash(&self, dataset: &Dataset, table: usize) -> blake3::Hash {
-        if let Some(hash) = lock(&self.state).tables[table].content {
-            return hash;
+    fn content(&self, dataset: &Dataset, table: usize) -> Content {
+        if let Some(content) = &lock(&self.state).tables[table].content {
+            return content.clone();
         }
         let list = self.cache_dir.as_ref().map(|dir| dir.join("contents.txt"));
         let mut known = list.as_deref().map(ContentHashes::read).unwrap_or_default();
         let hashes = parallel_map(&dataset.clips, self.threads, |_, clip| match &clip.source {
             Source::Audio(path) | Source::LogMelBin(path) => hash_file(path, &known),
-            Source::Synthetic(spec) => (None, blake3::hash(spec.canonical().as_bytes())),
-            Source::StandIn(made) => (None, hash_stand_in(made, &known)),
+            Source::Synthetic(spec) => Hashed::of_text(&spec.canonical()),
+            Source::StandIn(made) => hash_stand_in(made, &known),
         });
         let mut hasher = blake3::Hasher::new();
         hasher.update(dataset.fixed_features.canonical().as_bytes());
-        let mut changed = false;
-        for ((fresh, hash), clip) in hashes.into_iter().zip(&dataset.clips) {
+        let (mut changed, mut unread) = (false, BTreeSet::new());
+        for ((idx, clip), found) in dataset.clips.iter().enumerate().zip(hashes) {
             hasher.update(clip.name.canonical().as_bytes());
-            hasher.update(hash.as_bytes());
-            if let Some(stamp) = fresh {
-                known.insert(stamp, hash);
+            hasher.update(found.hash.as_bytes());
+            unread.extend((!found.is_read).then_some(idx));
+            if let Some(stamp) = found.fresh {
+                known.insert(stamp, found.hash);
                 changed = true;
             }
         }
         if let Some(list) = list.filter(|_| changed) {
             self.note_problem(&list, known.write(&list));
         }
-        let hash = hasher.finalize();
-        lock(&self.state).tables[table].content = Some(hash);
-        hash
+        let content = Content {
+            hash: hasher.finalize(),
+            unread: Arc::new(unread),
+        };
+        lock(&self.state).tables[table].content = Some(content.clone());
+        content
     }
 
     fn table(&self, dataset: &Dataset) -> usize {
@@ -433,62 +509,63 @@ impl FeatureStore {
     }
 }
 
-impl State {
-    /// The slot of `key`, made the most recently used one.
-    fn slot(&mut self, key: Key) -> Arc<Mutex<Option<Arc<Features>>>> {
-        let slot = match self.slots.iter().position(|slot| slot.key == key) {
-            Some(idx) => self.slots.remove(idx),
-            None => Slot {
-                key,
-                features: Arc::default(),
-                bytes: 0,
-            },
-        };
-        let features = slot.features.clone();
-        self.slots.push(slot);
-        features
-    }
+/// The hash of what a clip comes from.
+struct Hashed {
+    hash: blake3::Hash,
+    /// The file's stamp, where the hash is worth remembering.
+    fresh: Option<Stamp>,
+    /// Whether all files could be read; where not, the hash is that of the error.
+    is_read: bool,
+}
 
-    /// Notes the size of what a slot now holds, and drops others until all fit.
-    fn account(&mut self, key: Key, bytes: u64, limit: u64) {
-        for slot in self.slots.iter_mut().filter(|slot| slot.key == key) {
-            slot.bytes = bytes;
+impl Hashed {
+    fn of_text(text: &str) -> Hashed {
+        Hashed {
+            hash: blake3::hash(text.as_bytes()),
+            fresh: None,
+            is_read: true,
         }
-        let mut total: u64 = self.slots.iter().map(|slot| slot.bytes).sum();
-        self.slots.retain(|slot| {
-            // Nothing is gained by dropping a slot that is still being filled.
-            let dropped = total > limit && slot.key != key && slot.bytes > 0;
-            total -= if dropped { slot.bytes } else { 0 };
-            !dropped
-        });
     }
 }
 
 /// The hash of what is done and of the content it is done to.
-fn hash_stand_in(made: &StandIn, known: &ContentHashes) -> blake3::Hash {
+fn hash_stand_in(made: &StandIn, known: &ContentHashes) -> Hashed {
     let content = |source: &Source| match source {
-        Source::Audio(path) | Source::LogMelBin(path) => hash_file(path, known).1,
-        other => blake3::hash(other.canonical().as_bytes()),
+        Source::Audio(path) | Source::LogMelBin(path) => hash_file(path, known),
+        other => Hashed::of_text(&other.canonical()),
     };
     let mut hasher = blake3::Hasher::new();
-    hasher.update(content(&made.of).as_bytes());
+    let of = content(&made.of);
+    hasher.update(of.hash.as_bytes());
+    let mut is_read = of.is_read;
     // Paths are no content: the same data elsewhere has the same hash.
     let change = match &made.change {
         Change::Mix { with, level_db } => {
-            hasher.update(content(with).as_bytes());
+            let with = content(with);
+            hasher.update(with.hash.as_bytes());
+            is_read &= with.is_read;
             format!("mix {level_db}")
         }
         change => change.canonical(),
     };
     hasher.update(change.as_bytes());
-    hasher.finalize()
+    Hashed {
+        hash: hasher.finalize(),
+        fresh: None,
+        is_read,
+    }
 }
 
 /// The hash of a file's content, and its stamp where that is worth remembering.
-fn hash_file(path: &Path, known: &ContentHashes) -> (Option<Stamp>, blake3::Hash) {
+fn hash_file(path: &Path, known: &ContentHashes) -> Hashed {
     let stamp = Stamp::of(path);
+    let found = |hash, fresh, is_read| Hashed {
+        hash,
+        fresh,
+        is_read,
+    };
     if let Some(hash) = stamp.as_ref().and_then(|stamp| known.get(stamp)) {
-        return (None, hash);
+        return found(hash, None, true);
     }
     let mut hasher = blake3::Hasher::new();
     let result = path
@@ -499,8 +576,8 @@ fn hash_file(path: &Path, known: &ContentHashes) -> (Option<Stamp>, blake3::Hash
         })
         .and_then(|file| hasher.update_reader(file).map(|hasher| hasher.finalize()));
     match result {
-        Ok(hash) => (stamp, hash),
-        Err(error) => (None, blake3::hash(error.to_string().as_bytes())),
+        Ok(hash) => found(hash, stamp, true),
+        Err(error) => found(blake3::hash(error.to_string().as_bytes()), None, false),
     }
 }
 
@@ -524,17 +601,16 @@ fn parallel_map<T: Sync, R: Send>(
         results
     };
     let mut results: Vec<(usize, R)> = thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads.clamp(1, items.len().max(1)))
-            .map(|_| scope.spawn(work))
-            .collect();
-        workers
-            .into_iter()
-            .flat_map(|worker| {
-                worker
-                    .join()
-                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-            })
-            .collect()
+        // A machine that has no further threads has at least this one.
+        let spawn = |_| thread::Builder::new().spawn_scoped(scope, work).ok();
+        let helpers = 1..threads.clamp(1, items.len().max(1));
+        let helpers: Vec<_> = helpers.filter_map(spawn).collect();
+        let mut results = work();
+        for helper in helpers {
+            let joined = helper.join();
+            results.extend(joined.unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        }
+        results
     });
     results.sort_by_key(|(idx, _)| *idx);
     results.into_iter().map(|(_, result)| result).collect()
@@ -543,9 +619,4 @@ fn parallel_map<T: Sync, R: Send>(
 fn size_bytes(features: &Features) -> u64 {
     let values: usize = features.clips.iter().map(|clip| clip.values.len()).sum();
     4 * values as u64 + 64 * features.clips.len() as u64
-}
-
-/// A thread that panicked while holding a lock left the state as good as it was.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

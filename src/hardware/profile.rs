@@ -472,23 +472,8 @@ fn with_suggestion(message: &str) -> String {
 /// The known word with the fewest edits (Levenshtein), if those are at most half of its letters.
 pub(super) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     known
-        .map(|candidate| (edits(word, candidate), candidate))
+        .map(|candidate| (strsim::levenshtein(word, candidate), candidate))
         .filter(|(edits, candidate)| 2 * edits <= candidate.chars().count())
         .min_by_key(|(edits, _)| *edits)
         .map(|(_, candidate)| candidate)
-}
-
-fn edits(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (a_idx, a_char) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = a_idx + 1;
-        for (b_idx, &b_char) in b.iter().enumerate() {
-            let replace = diagonal + usize::from(a_char != b_char);
-            diagonal = row[b_idx + 1];
-            row[b_idx + 1] = replace.min(row[b_idx] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
 }

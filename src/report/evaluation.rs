@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use crate::{
     evaluate::{Examination, ExaminedClip},
     score::{
-        Confusion, Interval, auc, average_precision, interval, precision_recall_curve, roc_curve,
+        Arithmetic, Confusion, Interval, auc, average_precision, interval, precision_recall_curve,
+        roc_curve,
     },
 };
 
@@ -32,13 +33,6 @@ pub struct Part {
     pub history: Vec<[f32; 2]>,
 }
 
-/// Which of the two networks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Arithmetic {
-    Float,
-    Int8,
-}
-
 /// A figure of merit of decisions or scores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Merit {
@@ -46,17 +40,6 @@ pub enum Merit {
     F1,
     RocAuc,
     AveragePrecision,
-}
-
-impl Arithmetic {
-    pub const BOTH: [Arithmetic; 2] = [Arithmetic::Float, Arithmetic::Int8];
-
-    pub const fn name(self) -> &'static str {
-        match self {
-            Arithmetic::Float => "float",
-            Arithmetic::Int8 => "int8",
-        }
-    }
 }
 
 impl Merit {

@@ -3,16 +3,17 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::{
-    Merit, Objective, Plan, Progress, RunError, Search, Trial,
+    Objective, Plan, Progress, RunError, Search, Trial,
     front::{front, shares},
-    mean_merits,
-    record::{evaluation_row, scores_of, write_model},
+    mean_figures,
+    record::{evaluation_row, scored_figures, write_model},
     utc_now,
     workers::{Done, Seed, Task},
 };
 use crate::{
-    evaluate::{EvaluateError, Scores},
+    evaluate::EvaluateError,
     hardware::Metric,
+    score::{Figure, Figures},
     search::{Observed, hypervolume},
     store::{CostRow, Front, Run, Store, TrialOutcome, TrialRow},
 };
@@ -23,8 +24,8 @@ pub(super) struct Book<'a> {
     run: &'a Run,
     pub search: &'a Search<'a>,
     plan: Plan,
-    /// Mean merits of trials that were trained again; fronts are of these.
-    rescored: BTreeMap<i64, Merit>,
+    /// Mean figures of trials that were trained again; fronts use these.
+    rescored: BTreeMap<i64, Figures>,
     /// Rows from an earlier session that this session has not reached yet.
     recorded: BTreeMap<i64, TrialRow>,
     /// Trials that wait for training.
@@ -49,7 +50,7 @@ impl<'a> Book<'a> {
         search: &'a Search<'a>,
     ) -> Result<Book<'a>, RunError> {
         let rows = store.trials(run.id)?;
-        let rescored = mean_merits(&store.repeats(run.id)?, &store.evaluations(run.id)?);
+        let rescored = mean_figures(&store.repeats(run.id)?, &store.evaluations(run.id)?);
         Ok(Book {
             rescored,
             store,
@@ -116,8 +117,8 @@ impl<'a> Book<'a> {
             TrialOutcome::Failed { .. } => self.note_failed(number),
             TrialOutcome::Scored { evaluation_key } => {
                 let evaluation = self.store.evaluation(evaluation_key)?;
-                match evaluation.as_ref().and_then(scores_of) {
-                    Some(scores) => self.note_scored(number, &scores),
+                match evaluation.as_ref().and_then(scored_figures) {
+                    Some(figures) => self.note_scored(number, &figures),
                     None => self.note_failed(number),
                 }
             }
@@ -135,10 +136,10 @@ impl<'a> Book<'a> {
         let Some(evaluation) = self.store.evaluation(&key)? else {
             return Ok(false);
         };
-        let Some(scores) = scores_of(&evaluation) else {
+        let Some(figures) = scored_figures(&evaluation) else {
             return Ok(false);
         };
-        self.note_scored(number, &scores);
+        self.note_scored(number, &figures);
         let row = self.row(
             number,
             TrialOutcome::Scored {
@@ -149,7 +150,7 @@ impl<'a> Book<'a> {
         self.store.record(self.run.id, &row, None, &self.fronts())?;
         self.news = Some(format!(
             "trial {number}: AUC {:.3}, known from another run",
-            scores.auc_int8
+            figures.get(Figure::AUC).unwrap_or_default()
         ));
         Ok(true)
     }
@@ -177,6 +178,7 @@ impl<'a> Book<'a> {
         let key = evaluator.content_key(&task.candidate, &task.training, task.seed.value);
         match result {
             Err(EvaluateError::Interrupted) => self.news = None,
+            Err(EvaluateError::Lost(message)) => return Err(RunError::Lost { number, message }),
             Err(EvaluateError::Failed(message)) => {
                 self.seconds.push(seconds);
                 self.note_failed(number);
@@ -189,7 +191,7 @@ impl<'a> Book<'a> {
                 let folder = format!("{}/{number}", self.run.name);
                 let artefacts = write_model(self.store, number, folder, &evaluation)?;
                 let scores = &evaluation.scores;
-                self.note_scored(number, scores);
+                self.note_scored(number, &scores.figures);
                 let space = &self
                     .search
                     .spaces
@@ -197,7 +199,7 @@ impl<'a> Book<'a> {
                     .name;
                 self.news = Some(format!(
                     "trial {number}: {space}, AUC {:.3}",
-                    scores.auc_int8
+                    scores.figures.get(Figure::AUC).unwrap_or_default()
                 ));
                 let row = self.row(
                     number,
@@ -219,23 +221,22 @@ impl<'a> Book<'a> {
         self.plan.trials[number].result = Some(Observed::Failed);
     }
 
-    fn note_scored(&mut self, number: usize, scores: &Scores) {
+    fn note_scored(&mut self, number: usize, figures: &Figures) {
         self.scored += 1;
         let search = self.search;
-        let merit = Merit::from(scores);
-        let score = merit.score(Objective::leading(search.objectives));
+        let score = figures.steering(Objective::leading(search.objectives));
         self.best = self.best.into_iter().chain(score).reduce(f64::max);
         let trial = &mut self.plan.trials[number];
         let macs = trial.candidate.graph.macs();
-        let mean = self.rescored.get(&(number as i64)).copied();
+        let mean = self.rescored.get(&(number as i64));
         let mut steering = None;
         let on_targets = trial.estimates.iter().zip(search.references);
         for (idx, (estimate, references)) in on_targets.enumerate() {
-            let shares = |merit| shares(search.objectives, references, merit, estimate, macs);
+            let shares = |figures| shares(search.objectives, references, figures, estimate, macs);
             if trial.excess[idx].is_none() {
-                self.points[idx].push((number, shares(mean.unwrap_or(merit))));
+                self.points[idx].push((number, shares(mean.unwrap_or(figures))));
             }
-            steering.get_or_insert_with(|| shares(merit));
+            steering.get_or_insert_with(|| shares(figures));
         }
         // The sampler sees the first target and the trial's own training: proposals must not depend on repeated
         // trainings.

@@ -2,84 +2,31 @@
 
 use std::collections::BTreeMap;
 
-use super::{Objective, Settings, SettingsError};
+use super::{Objective, Settings, SettingsError, record::scored_figures};
 use crate::{
-    evaluate::Scores,
     hardware::{Budget, Cost, CostSource, Estimate, Metric, Target},
+    score::Figures,
     search::pareto_front,
     store::{CostRow, EvaluationRow, RepeatRow, Run, TrialRow},
 };
 
-/// The figures of merit that objectives are made of.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Merit {
-    pub auc_int8: f64,
-    pub pauc_int8: f64,
-    pub accuracy_int8: Option<f64>,
-}
-
-impl From<&Scores> for Merit {
-    fn from(scores: &Scores) -> Merit {
-        Merit {
-            auc_int8: scores.auc_int8,
-            pauc_int8: scores.pauc_int8,
-            accuracy_int8: scores.accuracy_int8,
-        }
-    }
-}
-
-impl Merit {
-    /// That of a stored evaluation; `None` where it has no figures.
-    pub fn of(row: &EvaluationRow) -> Option<Merit> {
-        Some(Merit {
-            auc_int8: row.auc_int8?,
-            pauc_int8: row.pauc_int8?,
-            accuracy_int8: row.accuracy_int8,
-        })
-    }
-
-    /// The score of that name; `None` of a cost, and of an accuracy without decisions.
-    pub fn score(&self, objective: Objective) -> Option<f64> {
-        match objective {
-            Objective::Auc => Some(self.auc_int8),
-            Objective::Pauc => Some(self.pauc_int8),
-            Objective::Accuracy => self.accuracy_int8,
-            Objective::Cost(_) => None,
-        }
-    }
-
-    /// `None` of nothing.
-    pub fn mean(merits: &[Merit]) -> Option<Merit> {
-        let mean = |figure: fn(&Merit) -> f64| {
-            merits.iter().map(figure).sum::<f64>() / merits.len() as f64
-        };
-        let decided = merits.iter().all(|merit| merit.accuracy_int8.is_some());
-        (!merits.is_empty()).then(|| Merit {
-            auc_int8: mean(|merit| merit.auc_int8),
-            pauc_int8: mean(|merit| merit.pauc_int8),
-            accuracy_int8: decided.then(|| mean(|merit| merit.accuracy_int8.unwrap_or_default())),
-        })
-    }
-}
-
-/// The mean merit over the further trainings of every trial that has some.
-pub fn mean_merits(
+/// The mean figures of every trial with further trainings, over those trainings.
+///
+/// A failed training counts as chance: with that seed there is no detector.
+pub fn mean_figures(
     repeats: &[RepeatRow],
     evaluations: &BTreeMap<String, EvaluationRow>,
-) -> BTreeMap<i64, Merit> {
-    let mut merits: BTreeMap<i64, Vec<Merit>> = BTreeMap::new();
+) -> BTreeMap<i64, Figures> {
+    let mut figures: BTreeMap<i64, Vec<Figures>> = BTreeMap::new();
     for repeat in repeats {
-        let evaluation = repeat
-            .outcome
-            .as_ref()
-            .ok()
-            .and_then(|key| evaluations.get(key));
-        if let Some(merit) = evaluation.and_then(Merit::of) {
-            merits.entry(repeat.number).or_default().push(merit);
-        }
+        let training = match &repeat.outcome {
+            Ok(key) => evaluations.get(key).and_then(scored_figures),
+            Err(_) => Some(Figures::CHANCE),
+        };
+        figures.entry(repeat.number).or_default().extend(training);
     }
-    let mean = |(number, merits): (i64, Vec<Merit>)| Some((number, Merit::mean(&merits)?));
-    merits.into_iter().filter_map(mean).collect()
+    let mean = |(number, figures): (i64, Vec<Figures>)| Some((number, Figures::mean(&figures)?));
+    figures.into_iter().filter_map(mean).collect()
 }
 
 /// The settings by which a run compares its trials.
@@ -112,12 +59,12 @@ impl Yardstick {
 
     /// The objectives of a stored trial as shares of their references, per target; `None` on a target that it does
     /// not fit.
-    pub fn points(&self, row: &TrialRow, merit: Merit) -> Vec<Option<Vec<f64>>> {
+    pub fn points(&self, row: &TrialRow, figures: &Figures) -> Vec<Option<Vec<f64>>> {
         let macs = row.macs as u64;
         let on_target = |(target, references): (&Target, &Vec<f64>)| {
             let estimate = stored_estimate(row, &target.name)?;
             let fits = self.budget.excess(target, &estimate, macs).is_none();
-            fits.then(|| shares(&self.objectives, references, merit, &estimate, macs))
+            fits.then(|| shares(&self.objectives, references, figures, &estimate, macs))
         };
         self.targets
             .iter()
@@ -155,12 +102,12 @@ pub fn stored_estimate(row: &TrialRow, target: &str) -> Option<Estimate> {
 pub(super) fn shares(
     objectives: &[Objective],
     references: &[f64],
-    merit: Merit,
+    figures: &Figures,
     estimate: &Estimate,
     macs: u64,
 ) -> Vec<f64> {
     let share = |(objective, reference): (&Objective, &f64)| {
-        objective.value(merit, estimate, macs) / reference
+        objective.value(figures, estimate, macs) / reference
     };
     objectives.iter().zip(references).map(share).collect()
 }
@@ -173,7 +120,7 @@ pub(super) fn known_shares(
     macs: u64,
 ) -> Vec<Option<f64>> {
     let share = |(objective, reference): (&Objective, &f64)| match objective {
-        Objective::Auc | Objective::Pauc | Objective::Accuracy => None,
+        Objective::Score(_) => None,
         Objective::Cost(metric) => Some(metric.value(estimate, macs) / reference),
     };
     objectives.iter().zip(references).map(share).collect()
@@ -209,7 +156,7 @@ mod tests {
 
     #[test]
     fn fronts() {
-        let objectives = [Objective::Auc, Objective::Cost(Metric::Latency)];
+        let objectives = [Objective::AUC, Objective::Cost(Metric::Latency)];
         let check = |points: &[[f64; 2]], expected: &[i64]| {
             let points: Vec<_> = points.iter().map(|p| p.to_vec()).enumerate().collect();
             assert_eq!(front(&points, &objectives), expected, "{points:?}");

@@ -29,12 +29,12 @@ use std::{
 
 pub use dry_run::{DryRun, Time, dry_run};
 pub use experiment::{Experiment, ExperimentError, Pace, all_cores, carry_out};
-pub use front::{Merit, Yardstick, mean_merits, stored_estimate};
+pub use front::{Yardstick, mean_figures, stored_estimate};
 pub use judge::{Training, judge, tested_part};
 pub use objective::{Objective, UnknownObjective, references};
 pub use plan::{BLOCK, Plan, Trial};
 pub use proposal::{Proposal, load_proposal};
-pub use record::{Details, DetailsGroup};
+pub use record::{Details, DetailsGroup, figures_of};
 pub use rescore::{Rescore, RescoreProgress, rescore};
 pub use settings::{DataFacts, LogMelFacts, NamedText, Settings, SettingsError};
 pub use setup::{ScoreWith, Setup, SetupError, WindowsOf, folds};
@@ -46,6 +46,7 @@ use self::{
 use crate::{
     evaluate::Evaluator,
     hardware::{Budget, Target},
+    score::Measure,
     search::Sampler,
     space::Spaces,
     store::{Run, RunState, Store, StoreError},
@@ -109,6 +110,17 @@ pub enum RunError {
         /// The error of the model's files.
         source: crate::evaluate::ModelError,
     },
+    /// A trial could not be evaluated because the data or the machine failed, for example a full disk.
+    #[error(
+        "trial {number} could not be evaluated, but its network is not the reason: {message}; nothing is stored of it, \
+         and resuming tries it again"
+    )]
+    Lost {
+        /// Number of the trial.
+        number: usize,
+        /// What went wrong.
+        message: String,
+    },
     /// The stored run was begun by a version that plans other trials.
     #[error(
         "trial {number} of the stored run is not the network that this program proposes; \
@@ -145,7 +157,7 @@ pub struct Progress {
     /// Trials in training.
     pub in_flight: usize,
     /// The best value so far of the leading score.
-    pub best: Option<(Objective, f64)>,
+    pub best: Option<(Measure, f64)>,
     /// The hypervolume on each target, as a share of the box between the ideal and the reference point.
     pub hypervolumes: Vec<f64>,
     /// Mean training time of this session's trials, in seconds.

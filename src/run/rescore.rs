@@ -14,13 +14,14 @@ use std::{
 };
 
 use super::{
-    Finish, Merit, RunError, Yardstick,
+    Finish, RunError, Yardstick,
     front::front,
-    record::{evaluation_row, write_model},
+    record::{evaluation_row, scored_figures, write_model},
     workers::{Done, Seed, Task, with_workers},
 };
 use crate::{
     evaluate::{EvaluateError, Evaluator},
+    score::{Figure, Figures},
     space::Spaces,
     store::{Front, RepeatRow, Run, Store, TrialOutcome, TrialRow},
 };
@@ -149,10 +150,10 @@ struct Desk<'a> {
     run: &'a Run,
     rescore: &'a Rescore<'a>,
     yardstick: Yardstick,
-    /// By number: the row, and the merit of its own training.
-    trials: BTreeMap<i64, (TrialRow, Merit)>,
-    /// By number and offset of the seed; `None` where a training failed.
-    repeats: BTreeMap<(i64, u64), Option<Merit>>,
+    /// The row of each trial and the figures of its own training, by number.
+    trials: BTreeMap<i64, (TrialRow, Figures)>,
+    /// The figures of further trainings, by number and offset of the seed; a failed training counts as chance.
+    repeats: BTreeMap<(i64, u64), Figures>,
 }
 
 impl<'a> Desk<'a> {
@@ -162,17 +163,20 @@ impl<'a> Desk<'a> {
         rescore: &'a Rescore<'a>,
     ) -> Result<Desk<'a>, RunError> {
         let evaluations = store.evaluations(run.id)?;
-        let merit = |key: &String| evaluations.get(key).and_then(Merit::of);
+        let figures = |key: &String| evaluations.get(key).and_then(scored_figures);
         let trials = store.trials(run.id)?.into_iter().filter_map(|row| {
             let TrialOutcome::Scored { evaluation_key } = &row.outcome else {
                 return None;
             };
-            let merit = merit(evaluation_key)?;
-            Some((row.number, (row, merit)))
+            let figures = figures(evaluation_key)?;
+            Some((row.number, (row, figures)))
         });
-        let repeats = store.repeats(run.id)?.into_iter().map(|repeat| {
-            let merit = repeat.outcome.as_ref().ok().and_then(merit);
-            ((repeat.number, repeat.seed as u64), merit)
+        let repeats = store.repeats(run.id)?.into_iter().filter_map(|repeat| {
+            let figures = match &repeat.outcome {
+                Ok(key) => figures(key)?,
+                Err(_) => Figures::CHANCE,
+            };
+            Some(((repeat.number, repeat.seed as u64), figures))
         });
         let (trials, repeats) = (trials.collect(), repeats.collect());
         Ok(Desk {
@@ -191,21 +195,21 @@ impl<'a> Desk<'a> {
     }
 
     /// The mean over a trial's further trainings where they count and exist; else the trial's own training.
-    fn merit(&self, number: i64, own: Merit, counted: &BTreeSet<i64>) -> Merit {
+    fn figures(&self, number: i64, own: Figures, counted: &BTreeSet<i64>) -> Figures {
         if !counted.contains(&number) {
             return own;
         }
         let repeats = self.repeats.range((number, 0)..=(number, u64::MAX));
-        let merits: Vec<Merit> = repeats.filter_map(|(_, merit)| *merit).collect();
-        Merit::mean(&merits).unwrap_or(own)
+        let figures: Vec<Figures> = repeats.map(|(_, figures)| *figures).collect();
+        Figures::mean(&figures).unwrap_or(own)
     }
 
     /// Number and objectives of every scored trial that fits, per target.
     fn points(&self, counted: &BTreeSet<i64>) -> Vec<Vec<(usize, Vec<f64>)>> {
         let mut points = vec![Vec::new(); self.yardstick.targets.len()];
         for (number, (row, own)) in &self.trials {
-            let merit = self.merit(*number, *own, counted);
-            let on_targets = self.yardstick.points(row, merit);
+            let figures = self.figures(*number, *own, counted);
+            let on_targets = self.yardstick.points(row, &figures);
             for (points, point) in points.iter_mut().zip(on_targets) {
                 points.extend(point.map(|point| (*number as usize, point)));
             }
@@ -270,13 +274,14 @@ impl<'a> Desk<'a> {
     /// Uses an evaluation from elsewhere in the store, if there is one; returns a sentence about it.
     fn reuse(&mut self, task: &Task) -> Result<Option<String>, RunError> {
         let key = self.key(task);
-        let Some(merit) = self.store.evaluation(&key)?.as_ref().and_then(Merit::of) else {
+        let stored = self.store.evaluation(&key)?;
+        let Some(figures) = stored.as_ref().and_then(scored_figures) else {
             return Ok(None);
         };
-        let repeat = self.note(task, Ok(key), Some(merit));
+        let repeat = self.note(task, Ok(key), figures);
         self.store
             .record_repeat(self.run.id, &repeat, None, &self.fronts())?;
-        Ok(Some(format!("{}, known", words(task, merit))))
+        Ok(Some(format!("{}, known", words(task, &figures))))
     }
 
     /// Records one training in one transaction; returns a sentence about it, and `None` where it was interrupted.
@@ -288,8 +293,12 @@ impl<'a> Desk<'a> {
         } = done;
         match result {
             Err(EvaluateError::Interrupted) => Ok(None),
+            Err(EvaluateError::Lost(message)) => {
+                let number = task.number;
+                Err(RunError::Lost { number, message })
+            }
             Err(EvaluateError::Failed(message)) => {
-                let repeat = self.note(&task, Err(message.clone()), None);
+                let repeat = self.note(&task, Err(message.clone()), Figures::CHANCE);
                 self.store
                     .record_repeat(self.run.id, &repeat, None, &self.fronts())?;
                 let (number, offset) = (task.number, task.seed.offset);
@@ -303,11 +312,11 @@ impl<'a> Desk<'a> {
                 let artefacts = write_model(self.store, number, folder, &evaluation)?;
                 let key = self.key(&task);
                 let row = evaluation_row(key.clone(), &evaluation.scores, artefacts, seconds);
-                let merit = Merit::from(&evaluation.scores);
-                let repeat = self.note(&task, Ok(key), Some(merit));
+                let figures = evaluation.scores.figures;
+                let repeat = self.note(&task, Ok(key), figures);
                 self.store
                     .record_repeat(self.run.id, &repeat, Some(&row), &self.fronts())?;
-                Ok(Some(words(&task, merit)))
+                Ok(Some(words(&task, &figures)))
             }
         }
     }
@@ -316,10 +325,10 @@ impl<'a> Desk<'a> {
         &mut self,
         task: &Task,
         outcome: Result<String, String>,
-        merit: Option<Merit>,
+        figures: Figures,
     ) -> RepeatRow {
         let (number, offset) = (task.number as i64, task.seed.offset);
-        self.repeats.insert((number, offset), merit);
+        self.repeats.insert((number, offset), figures);
         RepeatRow {
             number,
             seed: offset as i64,
@@ -340,7 +349,8 @@ impl<'a> Desk<'a> {
     }
 }
 
-fn words(task: &Task, merit: Merit) -> String {
-    let (number, offset, auc) = (task.number, task.seed.offset, merit.auc_int8);
+fn words(task: &Task, figures: &Figures) -> String {
+    let (number, offset) = (task.number, task.seed.offset);
+    let auc = figures.get(Figure::AUC).unwrap_or_default();
     format!("trial {number}, seed +{offset}: AUC {auc:.3}")
 }

@@ -244,10 +244,9 @@ pub fn folds_of(
         threshold: settings.threshold_rule()?,
     };
     let pooling = settings.pooling()?;
-    let count = others.len() + 1;
     let pipeline = |dataset| -> Result<Pipeline, SetupError> {
         let pipeline = Pipeline::new(dataset, store.clone(), options)?;
-        Ok(pipeline.pooled(pooling).one_of(count))
+        Ok(pipeline.pooled(pooling))
     };
     let others = others.into_iter().map(pipeline).collect::<Result<_, _>>()?;
     Ok(Folds::new(others, pipeline(last)?))

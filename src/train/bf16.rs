@@ -4,6 +4,10 @@
 //! Operands are packed into panels of 16 columns (of 16 rows for the left one). Two neighbours along the inner
 //! dimension share a word, as VDPBF16PS takes them. A tile of 8 x 32 sums stays in registers over the whole inner
 //! dimension.
+#![expect(
+    unsafe_code,
+    reason = "vector instructions take pointers, and functions that need CPU features may be called once they were found"
+)]
 
 use std::arch::x86_64::{
     __m512, __m512bh, __m512i, _mm512_add_ps, _mm512_cvtne2ps_pbh, _mm512_dpbf16_ps,

@@ -3,6 +3,11 @@
 //! All of them work on row-major slices; `channels` is the fastest dimension. Vectors over channels are [`tiled`]
 //! patterns, so narrow tensors fill whole vector registers.
 
+#![allow(
+    unsafe_code,
+    reason = "a function that needs CPU features may be called once they were found"
+)]
+
 use crate::graph::{Shape, Window};
 
 /// Lanes that the loops keep in registers: two AVX-512 vectors.
@@ -24,14 +29,17 @@ macro_rules! multiversion {
                 fn avx512($($arg: $type),*) { portable($($arg),*) }
                 #[target_feature(enable = "avx2,fma")]
                 fn avx2($($arg: $type),*) { portable($($arg),*) }
-                if is_x86_feature_detected!("avx512vl")
+                let has_avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+                if has_avx2
+                    && is_x86_feature_detected!("avx512f")
+                    && is_x86_feature_detected!("avx512vl")
                     && is_x86_feature_detected!("avx512dq")
                     && is_x86_feature_detected!("avx512bw")
                 {
                     // SAFETY: the processor has been asked for these features just above.
                     return unsafe { avx512($($arg),*) };
                 }
-                if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+                if has_avx2 {
                     // SAFETY: the processor has been asked for these features just above.
                     return unsafe { avx2($($arg),*) };
                 }
@@ -147,18 +155,20 @@ multiversion! {
         }
     }
 
-    /// Adds the sums of `x` and of its squares to `sums` and `squares`, both tiled patterns.
-    pub fn column_sums(x: &[f32], sums: &mut [f32], squares: &mut [f32]) {
+    /// Adds the sums of `x - origin` and of its squares to `sums` and `squares`; all but `x` are tiled patterns.
+    pub fn column_sums(x: &[f32], origin: &[f32], sums: &mut [f32], squares: &mut [f32]) {
         let width = sums.len();
-        let squares = &mut squares[..width];
+        let (origin, squares) = (&origin[..width], &mut squares[..width]);
         let rows = x.len() / width;
         for first in (0..width).step_by(PANEL) {
             let (mut sum, mut square) = ([0.0f32; PANEL], [0.0f32; PANEL]);
+            let origin = &origin[first..][..PANEL];
             for row in 0..rows {
                 let x = &x[row * width + first..][..PANEL];
                 for lane in 0..PANEL {
-                    sum[lane] += x[lane];
-                    square[lane] = x[lane].mul_add(x[lane], square[lane]);
+                    let x = x[lane] - origin[lane];
+                    sum[lane] += x;
+                    square[lane] = x.mul_add(x, square[lane]);
                 }
             }
             for lane in 0..PANEL {
@@ -167,6 +177,7 @@ multiversion! {
             }
         }
         for (column, x) in x[rows * width..].iter().enumerate() {
+            let x = x - origin[column];
             sums[column] += x;
             squares[column] += x * x;
         }

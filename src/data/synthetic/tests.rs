@@ -276,5 +276,12 @@ fn sounds_are_what_they_were() {
         (machine.name(), hasher.finalize().to_hex()[..16].to_string())
     });
     let found = found.each_ref().map(|(name, hash)| (*name, hash.as_str()));
-    assert_eq!(found, GOLDEN_SOUNDS);
+    let expected = [
+        ("fan", "528110a01eb48fae"),
+        ("bearing", "5a36dfff599b288b"),
+        ("valve", "cf90cde523f877c0"),
+        ("gearbox", "eca6f5729bf1e337"),
+        ("slider", "76061549bcd4d39d"),
+    ];
+    assert_eq!(found, expected);
 }

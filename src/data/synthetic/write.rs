@@ -8,7 +8,10 @@ use std::{
 use rayon::prelude::*;
 
 use super::{SAMPLE_RATE_HZ, render};
-use crate::data::{Clip, Dataset, Source};
+use crate::{
+    audio,
+    data::{Clip, Dataset, Source},
+};
 
 /// A set that could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -19,8 +22,6 @@ pub enum WriteError {
     NotSynthetic(String),
     #[error("cannot write `{path}`: {source}")]
     Io { path: PathBuf, source: io::Error },
-    #[error("cannot write `{path}`: {source}")]
-    Wav { path: PathBuf, source: hound::Error },
     #[error("cannot write `{path}`: {source}")]
     Csv { path: PathBuf, source: csv::Error },
 }
@@ -67,23 +68,15 @@ fn write_wav(clip: &Clip, dir: &Path) -> Result<(), WriteError> {
         return Err(WriteError::NotSynthetic(clip.name.clone()));
     };
     let path = dir.join(&clip.name);
-    let format = hound::WavSpec {
-        channels: 1,
-        sample_rate: SAMPLE_RATE_HZ,
-        bits_per_sample: 16,
-        sample_format: hound::SampleFormat::Int,
-    };
-    let to_file = || {
-        let mut writer = hound::WavWriter::create(&path, format)?;
-        for sample in render(spec).samples {
-            writer.write_sample((f64::from(sample) * 32768.0).round() as i16)?;
-        }
-        writer.finalize()
-    };
-    to_file().map_err(|source| WriteError::Wav {
-        path: path.clone(),
-        source,
-    })
+    let samples: Vec<i16> = render(spec)
+        .samples
+        .iter()
+        .map(|sample| (f64::from(*sample) * 32768.0).round() as i16)
+        .collect();
+    audio::encode(&samples, SAMPLE_RATE_HZ)
+        .map_err(io::Error::other)
+        .and_then(|bytes| fs::write(&path, bytes))
+        .map_err(|source| io_error(&path, source))
 }
 
 /// Columns `file_name,d1p,d1v,d2p,d2v,...`; rows with fewer attributes end in empty fields.

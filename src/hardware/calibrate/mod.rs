@@ -114,6 +114,9 @@ pub enum CalibrateError {
         /// The share of its cycles that they explain.
         percent: f64,
     },
+    /// The search for the coefficients did not reach an optimum; it holds the way it ended.
+    #[error("the fit did not settle ({0}); leave out terms that are rare in the measurements")]
+    Unsettled(String),
 }
 
 /// A fit needs this many networks more than coefficients.
@@ -181,21 +184,19 @@ pub fn calibrate(
     }
     let system = System::new(measurements, groups, &held)?;
     let all: Vec<usize> = (0..measurements.len()).collect();
-    let coefficients = system.solve(&all);
     let inverse = system.inverse(groups)?;
+    let coefficients = system.solve(&all)?;
     let standard_errors = system.standard_errors(&coefficients, &inverse);
     refuse_what_is_not_carried(groups, &coefficients, &standard_errors)?;
 
-    let fold = |is_out: &dyn Fn(usize) -> bool| -> (Vec<f64>, Vec<bool>) {
+    let fold = |is_out: &dyn Fn(usize) -> bool| -> Result<(Vec<f64>, Vec<bool>), CalibrateError> {
         let kept: Vec<usize> = all.iter().copied().filter(|&row| !is_out(row)).collect();
         let carried = |column| {
             let share = |&row: &usize| system.share(row, column, &coefficients);
             kept.iter().any(|row| share(row) >= CARRIED_SHARE)
         };
-        (
-            system.solve(&kept),
-            (0..groups.len()).map(carried).collect(),
-        )
+        let carried = (0..groups.len()).map(carried).collect();
+        Ok((system.solve(&kept)?, carried))
     };
     // A prediction of a fold; `None` where the fold does not determine a term that the row needs.
     let predict = |row: usize, (fitted, carried): &(Vec<f64>, Vec<bool>)| {
@@ -205,21 +206,20 @@ pub fn calibrate(
     };
     let families: BTreeSet<&str> = measurements.iter().map(|m| m.family.as_str()).collect();
     let mut is_tested = vec![true; groups.len()];
-    let mut rows: Vec<FitRow> = measurements
-        .iter()
-        .enumerate()
-        .map(|(row, measurement)| FitRow {
+    let mut rows = Vec::with_capacity(measurements.len());
+    for (row, measurement) in measurements.iter().enumerate() {
+        rows.push(FitRow {
             name: measurement.name.clone(),
             family: measurement.family.clone(),
             measured: measurement.count,
             predicted: system.predict(row, &coefficients),
-            without_row: predict(row, &fold(&|other| other == row)),
+            without_row: predict(row, &fold(&|other| other == row)?),
             without_family: None,
-        })
-        .collect();
+        });
+    }
     for &family in &families {
         let is_out = |row: usize| measurements[row].family == family;
-        let fold = fold(&is_out);
+        let fold = fold(&is_out)?;
         for (tested, &carried) in is_tested.iter_mut().zip(&fold.1) {
             *tested &= carried;
         }
@@ -364,10 +364,10 @@ impl System {
     }
 
     /// Non-negative coefficients of least relative squares over some rows.
-    fn solve(&self, rows: &[usize]) -> Vec<f64> {
+    fn solve(&self, rows: &[usize]) -> Result<Vec<f64>, CalibrateError> {
         let columns: Vec<&[f64]> = rows.iter().map(|&row| &self.columns[row][..]).collect();
         let targets: Vec<f64> = rows.iter().map(|&row| self.targets[row]).collect();
-        solve::non_negative_least_squares(&columns, &targets)
+        solve::non_negative_least_squares(&columns, &targets).map_err(CalibrateError::Unsettled)
     }
 
     /// Cycles of a row with these coefficients, and with those that are kept.

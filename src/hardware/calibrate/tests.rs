@@ -76,7 +76,7 @@ fn the_solver_agrees_with_coordinate_descent() {
         }
         let rows: Vec<&[f64]> = rows.iter().map(|row| &row[..]).collect();
         let (found, expected) = (
-            non_negative_least_squares(&rows, &targets),
+            non_negative_least_squares(&rows, &targets).unwrap(),
             coordinate_descent(&rows, &targets),
         );
         let cost = |x: &[f64]| -> f64 {

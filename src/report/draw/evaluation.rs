@@ -8,11 +8,14 @@ use super::{
     labels::Rect,
     plot::{Plot, draw_grid, draw_title, fits_across},
 };
-use crate::report::{
-    ReportError,
-    evaluation::{Arithmetic, Examined, Merit},
-    panel::Axis,
-    words::shortened,
+use crate::{
+    report::{
+        ReportError,
+        evaluation::{Examined, Merit},
+        panel::Axis,
+        words::shortened,
+    },
+    score::Arithmetic,
 };
 
 /// Width and height in pixels.

@@ -2,8 +2,8 @@
 
 use super::grid;
 use crate::{
-    report::evaluation::{Arithmetic, Examined, Merit},
-    score::{Confusion, Interval},
+    report::evaluation::{Examined, Merit},
+    score::{Arithmetic, Confusion, Interval},
 };
 
 /// Figures of merit, float beside int8 for every split; then precision and recall of either kind of clips.

@@ -3,6 +3,7 @@
 use super::grid;
 use crate::{
     report::json::{CostView, IntervalView, MeasurementView, RescoredView, TrialDocument},
+    score::{Figure, Measure, Part},
     units::{Bytes, Count, Microjoules, Micros},
 };
 
@@ -26,16 +27,8 @@ pub fn trial(trial: &TrialDocument) -> String {
     );
     if let Some(figures) = &trial.figures {
         let show = |auc: Option<f64>| auc.map_or("–".to_string(), |auc| format!("{auc:.4}"));
-        text += &format!(
-            "AUC int8 {}, pAUC int8 {}, accuracy int8 {}, AUC float {}; untouched clips: AUC int8 {}, accuracy int8 {}\
-             {synthetic}\n",
-            show(figures.auc_int8),
-            show(figures.pauc_int8),
-            show(figures.accuracy_int8),
-            show(figures.auc_float),
-            show(figures.test_auc_int8),
-            show(figures.test_accuracy_int8)
-        );
+        let figures = told(|figure| Some(show(figures.0.get(figure))));
+        text += &format!("{figures}{synthetic}\n");
     }
     if let Some(rescored) = &trial.rescored {
         text += &further_seeds(rescored);
@@ -130,20 +123,33 @@ fn further_seeds(rescored: &RescoredView) -> String {
         })
     };
     let each = rescored.trainings.iter().map(|training| {
-        let auc = training.figures.and_then(|figures| figures.auc_int8);
+        let auc = training
+            .figures
+            .and_then(|figures| figures.0.get(Figure::AUC));
         auc.map_or("failed".to_string(), |auc| format!("{auc:.4}"))
     });
+    let means = told(|figure| {
+        // The sentence is long enough without it.
+        let is_told = figure.measure != Measure::Pauc;
+        is_told.then(|| show(rescored.means.get(figure)))
+    });
     format!(
-        "{} further seeds: AUC int8 {}, accuracy int8 {}, AUC float {}; untouched clips: AUC int8 {}, accuracy int8 {} \
-         (means ± half of their 95 % interval)\n  AUC int8 of each: {}\n",
+        "{} further seeds: {means} (means ± half of their 95 % interval)\n  AUC int8 of each: {}\n",
         rescored.trainings.len(),
-        show(rescored.auc_int8),
-        show(rescored.accuracy_int8),
-        show(rescored.auc_float),
-        show(rescored.test_auc_int8),
-        show(rescored.test_accuracy_int8),
         each.collect::<Vec<String>>().join(", ")
     )
+}
+
+/// The figures of a trial in words, each with its value as `show` has it: first those of the clips that steer.
+fn told(show: impl Fn(Figure) -> Option<String>) -> String {
+    let [steering, untouched] = Part::ALL.map(|part| {
+        let own = Figure::TOLD
+            .into_iter()
+            .filter(|figure| figure.part == part);
+        let told = own.filter_map(|figure| Some(format!("{} {}", figure.title(), show(figure)?)));
+        told.collect::<Vec<String>>().join(", ")
+    });
+    format!("{steering}; untouched clips: {untouched}")
 }
 
 /// A value, its band and its source.

@@ -142,9 +142,14 @@ impl<'a> EpilogueSums<'a> {
 }
 
 /// Sums for the moments of an output: f32 within a block, f64 over blocks.
+///
+/// Values count from the first row: far from zero, the difference of large squares would leave nothing of the
+/// variance.
 pub struct ColumnSums {
     channels: usize,
     rows: usize,
+    /// The first row, as a tiled pattern.
+    origin: Vec<f32>,
     totals: [Vec<f64>; 2],
     tiles: [Vec<f32>; 2],
 }
@@ -156,6 +161,7 @@ impl ColumnSums {
         ColumnSums {
             channels,
             rows: 0,
+            origin: tiles.clone(),
             totals: [vec![0.0; channels], vec![0.0; channels]],
             tiles: [tiles.clone(), tiles],
         }
@@ -163,11 +169,14 @@ impl ColumnSums {
 
     /// Adds the rows of a block.
     pub fn add(&mut self, block: &[f32]) {
+        if let (0, Some(first)) = (self.rows, block.get(..self.channels)) {
+            self.origin = tiled(first);
+        }
         self.rows += block.len() / self.channels;
         let [sums, squares] = &mut self.tiles;
         sums.fill(0.0);
         squares.fill(0.0);
-        kernels::column_sums(block, sums, squares);
+        kernels::column_sums(block, &self.origin, sums, squares);
         for (totals, tiles) in self.totals.iter_mut().zip(&self.tiles) {
             for tile in tiles.chunks_exact(self.channels) {
                 for (total, value) in totals.iter_mut().zip(tile) {
@@ -181,11 +190,45 @@ impl ColumnSums {
     pub fn moments(&self) -> [Vec<f32>; 2] {
         let [sums, squares] = &self.totals;
         let rows = self.rows as f64;
-        let mean = sums.iter().map(|sum| (sum / rows) as f32).collect();
+        let mean = sums.iter().zip(&self.origin);
+        let mean = mean.map(|(sum, origin)| (f64::from(*origin) + sum / rows) as f32);
         let variance = sums.iter().zip(squares).map(|(sum, square)| {
             let mean = sum / rows;
             (square / rows - mean * mean).max(0.0) as f32
         });
-        [mean, variance.collect()]
+        [mean.collect(), variance.collect()]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::units::Rng;
+
+    #[test]
+    fn a_large_mean_leaves_the_variance() {
+        for channels in [1, 3, 32, 40] {
+            let mut rng = Rng::new(channels as u64, 0);
+            let rows = 700;
+            let value = |_| 1000.0 + 0.05 * rng.normal() as f32;
+            let values: Vec<f32> = (0..rows * channels).map(value).collect();
+            let mut sums = ColumnSums::new(channels);
+            // Blocks of 100 rows.
+            values
+                .chunks(100 * channels)
+                .for_each(|block| sums.add(block));
+            let [means, variances] = sums.moments();
+            for channel in 0..channels {
+                let column = values.iter().skip(channel).step_by(channels);
+                let column: Vec<f64> = column.map(|value| f64::from(*value)).collect();
+                let mean = column.iter().sum::<f64>() / rows as f64;
+                let squares = column.iter().map(|value| (value - mean).powi(2));
+                let variance = squares.sum::<f64>() / rows as f64;
+                assert!((f64::from(means[channel]) - mean).abs() < 1e-4);
+                // Sums of 100 values of 24 bits each.
+                let found = f64::from(variances[channel]);
+                assert!((found / variance - 1.0).abs() < 1e-4, "{found} {variance}");
+            }
+        }
     }
 }

@@ -391,7 +391,8 @@ fn backward(
     ) {
         // The usual end of an autoencoder: the gradient is ready, only a bias may need its sum.
         if affine.is_some() {
-            kernels::column_sums(values(saved), &mut sums.sums, &mut sums.products);
+            let zeros = vec![0.0; sums.sums.len()];
+            kernels::column_sums(values(saved), &zeros, &mut sums.sums, &mut sums.products);
         }
         let affine = affine.map(|affine| (Vec::new(), folded(&sums.sums, affine.channels)));
         let x = wanted.then(|| saved.clone());
