@@ -361,7 +361,7 @@ fn a_profile_is_fitted_and_never_overwritten() {
     }
     let (code, errors) = failure(&tool.run(&format!("{fit} --to {}", mine.display())));
     assert_eq!(code, Some(2));
-    assert!(errors.contains("is not overwritten"), "{errors}");
+    assert!(errors.contains("already exists"), "{errors}");
 
     // What a search left is costed for the table, and the front says what to measure next.
     tool.text(&format!("{FORMULA} --name first --budget-ram 64k"));
