@@ -139,7 +139,7 @@ fn failures_have_their_exit_codes() {
     check("search --battery 1000mWh", 2, "needs --period");
     check("search --device tpu", 2, "no device of this build");
     check("search --target u55 --target u55", 2, "given twice");
-    check("score latest --data synthetic", 2, "name a trial");
+    check("score latest --data synthetic", 2, "give a trial");
     check(
         "search --debug-formula --budget-ram 1k -q",
         3,
@@ -361,7 +361,7 @@ fn a_profile_is_fitted_and_never_overwritten() {
     }
     let (code, errors) = failure(&tool.run(&format!("{fit} --to {}", mine.display())));
     assert_eq!(code, Some(2));
-    assert!(errors.contains("is not overwritten"), "{errors}");
+    assert!(errors.contains("already exists"), "{errors}");
 
     // What a search left is costed for the table, and the front says what to measure next.
     tool.text(&format!("{FORMULA} --name first --budget-ram 64k"));

@@ -175,7 +175,7 @@ fn a_network_that_vela_left_to_the_core_is_refused() {
     let error = npu_blob(&network().to_tflite()).unwrap_err().to_string();
     assert_eq!(
         error,
-        "operator 0 (RESHAPE) was left to the core; the NPU runs whole networks alone"
+        "operator 0 (RESHAPE) was left to the core; the NPU runs only whole networks"
     );
 }
 

@@ -204,5 +204,5 @@ fn a_search_may_pool_otherwise() {
         folder.display()
     ));
     let errors = String::from_utf8_lossy(&refused.stderr);
-    assert!(errors.contains("pools windows by their mean"), "{errors}");
+    assert!(errors.contains("can only pool by the mean"), "{errors}");
 }

@@ -1,4 +1,4 @@
-//! `nas judge`: every labelled test clip judged by a found network, float and int8.
+//! `nas judge`: judges every labelled test clip with a found network, float and int8.
 
 use std::fs;
 
@@ -17,10 +17,10 @@ use crate::{
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// A trained trial, such as latest/17
+    /// A trained trial, for example latest/17
     #[arg(value_name = "RUN/TRIAL")]
     trial: String,
-    /// Train it by this many seeds, the first of them its own
+    /// Train it with this many seeds; the first is its own
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1000))]
     seeds: u64,
 }

@@ -1,4 +1,4 @@
-//! `nas measure`: runs found models as firmware, in an emulator or on a board, and keeps what was seen.
+//! `nas measure`: runs found models as firmware, in an emulator or on a board, and stores the results.
 
 use std::time::Duration;
 
@@ -17,19 +17,19 @@ use crate::{
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// A trial of a run, such as latest/17; a run with --front
+    /// A trial of a run, for example latest/17; a run with --front
     #[arg(value_name = "RUN[/TRIAL]")]
     what: String,
     /// Measure all members of the run's fronts
     #[arg(long)]
     front: bool,
-    /// Where: an emulated core, or a board behind a debug probe
+    /// Where to run: an emulated core, or a board behind a debug probe
     #[arg(long, value_enum)]
     on: On,
-    /// The board's chip, such as STM32H743ZITx
+    /// The board's chip, for example STM32H743ZITx
     #[arg(long, required_if_eq("on", "probe"))]
     chip: Option<String>,
-    /// Give up on a model that has not ended by then
+    /// Give up on a model after this time
     #[arg(long, value_name = "TIME", default_value = "60s")]
     timeout: Span,
 }
@@ -73,7 +73,7 @@ impl Args {
         match rows.iter().filter(|row| !row.outputs_match).count() {
             0 => Ok(()),
             different => Err(Failure::plain(format!(
-                "{different} of {} models computed other outputs than on the host",
+                "{different} of {} models gave other outputs than on the host",
                 rows.len()
             ))),
         }
@@ -93,7 +93,7 @@ impl Args {
                 "`--front` measures a whole run; write `nas measure {selector} --front`"
             ))),
             (None, false) => Err(Failure::usage(format!(
-                "name a trial, such as {selector}/17, or add `--front`"
+                "give a trial, for example {selector}/17, or add `--front`"
             ))),
             (None, true) => {
                 let fronts = store.fronts(run.id)?.into_iter();
@@ -113,7 +113,7 @@ impl Args {
     }
 }
 
-/// A bench whose images lie beside the store.
+/// A bench whose images are stored beside the store.
 pub fn open_bench(global: &Global, place: &Place, timeout: Duration) -> Result<Bench, Failure> {
     let folder = global.folder().join("cache/firmware");
     let note = |text: &str| global.note(text);

@@ -1,4 +1,4 @@
-//! `nas show`: all that is known of a run, or of one of its trials.
+//! `nas show`: everything that is known of a run, or of one of its trials.
 
 use super::{Failure, Global, open, out};
 use crate::report::{

@@ -1,4 +1,4 @@
-//! `nas verify`: runs an exported folder against its own golden vectors.
+//! `nas verify`: runs an exported folder against its golden vectors.
 
 use std::path::PathBuf;
 
@@ -14,7 +14,7 @@ pub struct Args {
     /// A folder that `nas export` wrote
     #[arg(value_name = "DIR")]
     folder: PathBuf,
-    /// Only on the host: build no firmware, start no emulator
+    /// Check only on the host: build no firmware, start no emulator
     #[arg(long)]
     host: bool,
     /// Give up on the emulator after this time
@@ -33,7 +33,7 @@ impl Args {
         match verdict.is_good() {
             true => Ok(()),
             false => Err(Failure::plain(format!(
-                "{} is not what was exported",
+                "{} differs from what was exported",
                 self.folder.display()
             ))),
         }

@@ -89,7 +89,7 @@ fn targets_are_found_by_name_and_by_path() {
     check("m55", "400 MHz");
     check(
         "m555",
-        "no target `m555` (did you mean `m55`?); known are m7, m55, u55",
+        "no target `m555` (did you mean `m55`?); known targets are m7, m55, u55",
     );
     check("", "no target ``;");
     check("./absent.toml", "cannot read the profile ./absent.toml");
@@ -383,11 +383,7 @@ fn a_day_of_inferences_costs_active_and_idle_energy() {
         ..target.clone()
     };
     let message = energy::period_energy_uj(&estimate, &silent, 1e6).unwrap_err();
-    assert!(
-        message
-            .to_string()
-            .contains("says nothing about idle power")
-    );
+    assert!(message.to_string().contains("has no idle power"));
 }
 
 #[test]

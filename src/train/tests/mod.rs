@@ -1,4 +1,4 @@
-//! The network against burn's own operators, finite differences and a plain executor.
+//! Compares the network with burn's own operators, finite differences and a plain executor.
 
 mod products;
 mod training;
@@ -32,7 +32,7 @@ fn valid(kernel: [usize; 2], stride: [usize; 2]) -> Window {
     }
 }
 
-/// One graph per operator and trait of the intermediate representation.
+/// One graph per operator and per property of the intermediate representation.
 fn graphs() -> Vec<(&'static str, Graph, Loss)> {
     let build = |input, body: &dyn Fn(&mut GraphBuilder) -> usize| {
         let mut builder = GraphBuilder::new(input);
@@ -165,7 +165,7 @@ fn pass() -> Pass<'static> {
     }
 }
 
-/// Two values are equal within what f32 sums in different orders differ by.
+/// Checks that two values differ by no more than f32 sums in different orders do.
 fn close(ours: &[f32], theirs: &[f32], what: &str) {
     assert_eq!(ours.len(), theirs.len(), "{what}");
     let scale = theirs
@@ -282,7 +282,7 @@ fn folded_weights_compute_what_was_trained() {
     }
 }
 
-/// The plainest executor of a graph with folded weights.
+/// The simplest executor of a graph with folded weights.
 fn execute(graph: &Graph, weights: &Weights, x: &[f32]) -> Vec<f32> {
     let mut tensors: Vec<Vec<f32>> = graph
         .tensors

@@ -119,7 +119,7 @@ fn training_lowers_the_loss() {
     }
 }
 
-/// Held-out clips of wrong classes are told the worse the more is learnt.
+/// Held-out clips of wrong classes score worse the more is learnt.
 #[test]
 fn patience_keeps_the_best_epoch_and_none_the_last() {
     let (clips, task) = (toy(30, 1), Task::Classify { classes: 3 });
@@ -323,7 +323,7 @@ fn auc(normal: &[f32], anomalous: &[f32]) -> f64 {
     wins.sum::<f64>() / (normal.len() * anomalous.len()) as f64
 }
 
-/// ToyCar clips, 200 frames of 128 bands each: the mean and deviation of the training clips standardise all.
+/// ToyCar clips, 200 frames of 128 bands each; the mean and deviation of the training clips standardise all of them.
 struct ToyCar {
     training: Vec<Matrix>,
     held_out: Vec<Matrix>,
