@@ -9,6 +9,18 @@ use std::{
 use serde_json::Value;
 use tempfile::TempDir;
 
+crate::tests! {
+    a_search_is_listed_shown_and_drawn,
+    failures_have_their_exit_codes,
+    a_damaged_store_is_named,
+    results_do_not_depend_on_jobs,
+    killed_at_any_moment_a_resumed_run_ends_the_same,
+    resuming_goes_on_towards_a_larger_number,
+    a_network_is_costed_and_explained,
+    a_battery_limits_a_search,
+    a_profile_is_fitted_and_never_overwritten,
+}
+
 /// A store of its own, and `nas` with it.
 pub struct Tool {
     pub folder: TempDir,
@@ -61,7 +73,6 @@ fn failure(output: &Output) -> (Option<i32>, String) {
 
 const FORMULA: &str = "search --debug-formula --target u55 --trials 24 -q";
 
-#[test]
 fn a_search_is_listed_shown_and_drawn() {
     let tool = Tool::new();
     let document = tool.json(&format!("{FORMULA} --name first --budget-ram 64k --json"));
@@ -118,7 +129,6 @@ fn a_search_is_listed_shown_and_drawn() {
     }
 }
 
-#[test]
 fn failures_have_their_exit_codes() {
     let tool = Tool::new();
     let check = |arguments: &str, code: i32, said: &str| {
@@ -154,7 +164,6 @@ fn failures_have_their_exit_codes() {
     check("show one/a", 2, "not the number of a trial");
 }
 
-#[test]
 fn a_damaged_store_is_named() {
     let tool = Tool::new();
     fs::write(
@@ -169,7 +178,6 @@ fn a_damaged_store_is_named() {
     }
 }
 
-#[test]
 fn results_do_not_depend_on_jobs() {
     let run = |jobs: usize| {
         let tool = Tool::new();
@@ -185,7 +193,6 @@ fn results_do_not_depend_on_jobs() {
     assert_eq!(one, run(8));
 }
 
-#[test]
 fn killed_at_any_moment_a_resumed_run_ends_the_same() {
     let whole = Tool::new();
     let expected = whole.json(&format!("{FORMULA} --name run --jobs 2 --json"));
@@ -217,7 +224,6 @@ fn killed_at_any_moment_a_resumed_run_ends_the_same() {
     assert_eq!(trials(&tool.store()), trials(&whole.store()));
 }
 
-#[test]
 fn resuming_goes_on_towards_a_larger_number() {
     let whole = Tool::new();
     let expected = whole.json(&format!("{FORMULA} --name run --json"));
@@ -238,7 +244,6 @@ fn trials(store: &Path) -> Vec<String> {
     rows.collect::<Result<_, _>>().unwrap()
 }
 
-#[test]
 fn a_network_is_costed_and_explained() {
     let tool = Tool::new();
     let front = tool.json(&format!("{FORMULA} --name first --budget-ram 64k --json"));
@@ -296,7 +301,6 @@ fn a_network_is_costed_and_explained() {
     assert!(errors.contains("not a .tflite file"), "{errors}");
 }
 
-#[test]
 fn a_battery_limits_a_search() {
     let tool = Tool::new();
     let search = "search --debug-formula --target m7 --trials 24 --period 100ms --battery 1000mWh";
@@ -334,7 +338,6 @@ fn a_battery_limits_a_search() {
     assert!(explained.contains("mean power"), "{explained}");
 }
 
-#[test]
 fn a_profile_is_fitted_and_never_overwritten() {
     let tool = Tool::new();
     let table = concat!(

@@ -2,6 +2,12 @@
 
 use std::{fs, path::Path};
 
+crate::tests! {
+    modules_only_look_down,
+    heavy_dependencies_have_one_door,
+    what_is_for_tests_alone_is_left_out,
+}
+
 /// The modules of the crate, top first. Each line may use only the lines below it.
 const LAYERS: &[&[&str]] = &[
     &["cli"],
@@ -45,7 +51,6 @@ const DOORS: &[(&str, &str)] = &[
     ("argmin", "target"),
 ];
 
-#[test]
 fn modules_only_look_down() {
     let mut faults = Vec::new();
     for (path, module, text) in sources() {
@@ -65,7 +70,6 @@ fn modules_only_look_down() {
     assert!(faults.is_empty(), "\n{}", faults.join("\n"));
 }
 
-#[test]
 fn heavy_dependencies_have_one_door() {
     let mut faults = Vec::new();
     for (path, module, text) in sources() {
@@ -107,13 +111,43 @@ fn sources() -> Vec<(String, String, String)> {
                 || inside.ends_with("fixture.rs");
             if inside.ends_with(".rs") && !is_test && module != "main" && module != "lib" {
                 let text = fs::read_to_string(&path).unwrap();
-                let product = text.split("#[cfg(test)]").next().unwrap().to_string();
-                found.push((inside, module, product));
+                found.push((inside, module, product(&text)));
             }
         }
     }
     assert!(found.len() > 20, "the source folder was not found");
     found
+}
+
+/// The text without what is compiled for tests alone: after `#[cfg(test)]` an item that ends with its line or, as rustfmt
+/// sets it, with a bracket under its beginning.
+fn product(text: &str) -> String {
+    let mut kept = String::new();
+    let mut lines = text.lines();
+    while let Some(line) = lines.next() {
+        let Some(indent) = line.strip_suffix("#[cfg(test)]") else {
+            kept += line;
+            kept += "\n";
+            continue;
+        };
+        for line in lines.by_ref() {
+            let is_closed = line == format!("{indent}}}") || line == format!("{indent}}});");
+            let begins = line.starts_with(indent) && !line[indent.len()..].starts_with([' ', '#', '}']);
+            if is_closed || (begins && (line.ends_with(';') || line.ends_with('}'))) {
+                break;
+            }
+        }
+    }
+    kept
+}
+
+fn what_is_for_tests_alone_is_left_out() {
+    let check = |text: &str, expected: &str| assert_eq!(product(text), expected);
+    check("a\n#[cfg(test)]\nmod tests;\nb\n", "a\nb\n");
+    check("a\n#[cfg(test)]\nmod tests {\n    x;\n}\nb\n", "a\nb\n");
+    check("    #[cfg(test)]\n    pub fn f() {\n        x;\n    }\n    g();\n", "    g();\n");
+    check("    #[cfg(test)]\n    const X: u8 = 1;\n    g();\n", "    g();\n");
+    check("#[cfg(test)]\n#[path = \"x\"]\nmod tests;\nb\n", "b\n");
 }
 
 /// The names that follow `crate::` anywhere in the text.

@@ -1,13 +1,42 @@
+//! All tests that use the program or the library from outside, by the harness of [`runner`].
+
 mod bundle;
 mod cli;
+mod costs;
 mod data;
 mod detectors;
 mod firmware;
+mod hygiene;
 mod layers;
+mod made;
 mod networks;
 mod npu;
 mod oracle;
+mod package;
 mod quantisation;
 mod real;
 mod rescore;
+mod runner;
+mod searches;
 mod tflite;
+
+fn main() -> std::process::ExitCode {
+    runner::run(&[
+        bundle::TESTS,
+        cli::TESTS,
+        costs::TESTS,
+        data::TESTS,
+        detectors::TESTS,
+        firmware::TESTS,
+        hygiene::TESTS,
+        layers::TESTS,
+        npu::TESTS,
+        oracle::TESTS,
+        package::TESTS,
+        quantisation::TESTS,
+        real::TESTS,
+        rescore::TESTS,
+        searches::TESTS,
+        tflite::TESTS,
+    ])
+}

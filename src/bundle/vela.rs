@@ -130,7 +130,8 @@ fn summary(folder: &Path) -> Option<BTreeMap<String, String>> {
 }
 
 /// On the path, or in the virtual environment of the working folder.
-fn find() -> Option<PathBuf> {
+/// The program: on the path, or of the `.venv` of the working directory.
+pub fn find() -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     env::split_paths(&path)
         .chain([PathBuf::from(".venv/bin")])

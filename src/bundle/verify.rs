@@ -1,6 +1,6 @@
 //! Runs a bundle against its own golden vectors.
 
-use std::{collections::BTreeMap, fs, path::Path, time::Duration};
+use std::{collections::BTreeMap, fs, path::Path};
 
 use serde::Deserialize;
 
@@ -10,7 +10,7 @@ use super::{
     sha256,
 };
 use crate::{
-    measure::{self, Inputs, MeasureError},
+    measure::{self, Inputs, Limit, MeasureError},
     target::Core,
 };
 
@@ -42,11 +42,11 @@ struct Index {
 }
 
 /// Checks hashes, then runs the golden vectors on the host and, in QEMU, on the firmware built of the bundle's own
-/// sources.
+/// sources, of which `instructions` are allowed to each run.
 pub fn verify(
     folder: &Path,
     emulate: bool,
-    timeout: Duration,
+    instructions: u64,
     note: &dyn Fn(&str),
 ) -> Result<Verdict, BundleError> {
     let index = read(folder)?;
@@ -83,7 +83,7 @@ pub fn verify(
     let mut emulated = Vec::new();
     for core in [Core::CortexM7, Core::CortexM55] {
         if emulate && core_name(core) == index.core {
-            let result = run(folder, core, &blob, &golden, timeout, note);
+            let result = run(folder, core, &blob, &golden, instructions, note);
             let result = result.map_err(|error| error.to_string());
             emulated.push((core_name(core).to_string(), result));
         }
@@ -100,12 +100,13 @@ fn run(
     core: Core,
     blob: &[u8],
     golden: &[(Inputs, u64)],
-    timeout: Duration,
+    instructions: u64,
     note: &dyn Fn(&str),
 ) -> Result<bool, MeasureError> {
     let board = boards(core).find(|board| board.machine.is_some());
     let board = board.expect("every core has an emulated board");
-    let mut bench = measure::Bench::of_sources(board, &folder.join("firmware"), timeout, note)?;
+    let limit = Limit::instructions(instructions);
+    let mut bench = measure::Bench::of_sources(board, &folder.join("firmware"), limit, note)?;
     for (inputs, expected_hash) in golden {
         if !bench.reproduces(blob, inputs, *expected_hash)? {
             return Ok(false);

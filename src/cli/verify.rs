@@ -4,11 +4,11 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use super::{Failure, Global};
+use super::{Failure, Global, measure::INSTRUCTIONS};
 use crate::{
     bundle::{self, Verdict},
     report::json::{SCHEMA_VERSION, render},
-    units::Span,
+    units::Count,
 };
 
 #[derive(Debug, clap::Args)]
@@ -19,15 +19,15 @@ pub struct Args {
     /// Only on the host: build no firmware, start no emulator
     #[arg(long)]
     host: bool,
-    /// Give up on the emulator after this time
-    #[arg(long, value_name = "TIME", default_value = "60s")]
-    timeout: Span,
+    /// Give up on the emulator after so many instructions
+    #[arg(long, value_name = "COUNT", default_value = INSTRUCTIONS)]
+    limit: Count,
 }
 
 impl Args {
     pub fn run(&self, global: &Global) -> Result<(), Failure> {
         let note = |text: &str| global.note(text);
-        let verdict = bundle::verify(&self.folder, !self.host, self.timeout.0, &note)?;
+        let verdict = bundle::verify(&self.folder, !self.host, self.limit.0, &note)?;
         match global.json {
             true => print!("{}", render(&document(&verdict))),
             false => print!("{}", text(&verdict)),

@@ -40,7 +40,7 @@ use self::{
 use super::kernels::{self, Geometry, Operand, folded};
 
 /// Values of the larger side of an operator that are worked on at once: half of a common L2 cache.
-const BLOCK_LEN: usize = 64 * 1024;
+pub(super) const BLOCK_LEN: usize = 64 * 1024;
 
 /// What a fused node computes from its input, once the input's epilogue has been applied.
 #[derive(Debug, Clone)]
