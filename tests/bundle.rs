@@ -6,13 +6,13 @@ use std::{
     process::{Command, Output},
 };
 
-use nas::{measure::Toolchain, target::Core};
+use nas::{hardware::Core, measure::Toolchain};
 use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::cli::Tool;
 
-crate::tests! {
+tests! {
     a_reconstruction_model_runs_alone_on_a_cortex_m7: [RustForM7, ArmGcc, Qemu],
     a_classification_model_runs_alone_on_a_cortex_m55: [RustForM55, ArmGcc, Qemu, Vela],
 }

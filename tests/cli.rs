@@ -9,7 +9,7 @@ use std::{
 use serde_json::Value;
 use tempfile::TempDir;
 
-crate::tests! {
+tests! {
     a_search_is_listed_shown_and_drawn,
     failures_have_their_exit_codes,
     a_damaged_store_is_named,

@@ -4,9 +4,9 @@ use std::{collections::HashMap, fs, path::PathBuf, process::Command};
 
 use nas::{
     graph::{GraphBuilder, Padding, Shape, Style, Window},
+    hardware::{find, npu_plan, tflm},
     quant::{QuantizedModel, quantize},
     space::{Spaces, WeightMemory, builtin},
-    target::{find, npu_plan, tflm},
     units::Rng,
 };
 
@@ -15,7 +15,7 @@ use crate::{
     runner::{project, python, shared},
 };
 
-crate::tests! {
+tests! {
     npu_costs_of_candidates_lie_near_vela: [Oracles],
     npu_costs_of_foreign_networks_lie_near_vela: [Shared("data/tflite")],
     arenas_of_measured_layers_are_exact_to_the_byte: [Shared("data/hardware/single_ops_m4_m33.csv")],

@@ -16,7 +16,7 @@ use nas::{
 
 use crate::{cli::Tool, runner::shared};
 
-crate::tests! {
+tests! {
     every_shared_recording_is_read_and_labelled_right: [Shared("data/audio")],
     the_official_test_of_mlperf_is_read_from_its_list: [Shared("data/audio/toycar-ad01")],
     urban_sounds_are_split_by_folds_recordings_or_at_random: [Shared("data/audio/us8k-subset")],

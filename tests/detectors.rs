@@ -18,7 +18,7 @@ use proptest::prelude::*;
 
 use crate::networks::random_weights;
 
-crate::tests! {
+tests! {
     a_stream_is_a_scored_clip,
     damaged_detectors_never_panic,
 }

@@ -5,13 +5,13 @@ use std::{collections::BTreeSet, path::PathBuf, process::Command};
 use nas::{
     audio::{Audio, DeviceExtractor, FeatureSpec, FrontEnd},
     graph::{GraphBuilder, Shape, Style},
+    hardware::{self, Core},
     measure::{
         self, BOARDS, Bench, BoardKind, Image, Inputs, Kernels, Limit, MeasureError, Place,
         Toolchain, find_program,
     },
     quant::{Interpreter, append_front_end, quantize},
     space::{self, Candidate, Spaces, builtin},
-    target::{self, Core},
     units::Rng,
 };
 use nas_kernels::{
@@ -23,7 +23,7 @@ use nas_kernels::{
 
 use crate::networks::random_weights;
 
-crate::tests! {
+tests! {
     a_cortex_m7_computes_what_the_host_computes: [RustForM7, Qemu],
     a_cortex_m55_computes_what_the_host_computes: [RustForM55, Qemu],
     a_cortex_m7_hears_what_the_host_hears: [RustForM7, Qemu],
@@ -128,7 +128,7 @@ fn a_cortex_m55_takes_the_memory_that_was_estimated() {
 /// A whole detector of every space: front end, network, stack, code.
 fn takes_the_memory_that_was_estimated(place: Place, target: &str) {
     let mut bench = bench(place);
-    let target = target::find(target).unwrap();
+    let target = hardware::find(target).unwrap();
     for space in builtin() {
         let name = space.name.clone();
         let alone = Spaces::new(vec![space], 6);
@@ -152,9 +152,9 @@ fn takes_the_memory_that_was_estimated(place: Place, target: &str) {
             }
         };
         let front_end = Some(&candidate.front_end);
-        let ram = target::ram_parts(front_end, &candidate.graph, &target);
-        let flash = target::flash_parts(front_end, &candidate.graph, &target);
-        let estimate = target::estimate(&candidate, &target);
+        let ram = hardware::ram_parts(front_end, &candidate.graph, &target);
+        let flash = hardware::flash_parts(front_end, &candidate.graph, &target);
+        let estimate = hardware::estimate(&candidate, &target);
         assert_eq!(ram.arena, seen.arena_bytes as f64, "{name}: arena");
         let heard = seen.front_end_bytes.expect("there is a front end");
         assert_eq!(ram.front_end, heard as f64, "{name}: front end");

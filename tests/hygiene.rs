@@ -8,7 +8,7 @@ use std::{
 
 use crate::runner::{CRATES, project};
 
-crate::tests! {
+tests! {
     licences_are_permissive,
     licences_of_all_features_are_permissive: [Crates],
     duplicate_dependencies_are_known,

@@ -2,10 +2,11 @@
 
 use std::{fs, path::Path};
 
-crate::tests! {
+tests! {
     modules_only_look_down,
     heavy_dependencies_have_one_door,
     what_is_for_tests_alone_is_left_out,
+    output_has_one_door,
 }
 
 /// The modules of the crate, top first. Each line may use only the lines below it.
@@ -18,13 +19,13 @@ const LAYERS: &[&[&str]] = &[
     &["search"],
     &["evaluate", "measure"],
     &["train", "quant", "score"],
-    &["features", "space", "target"],
+    &["features", "space", "hardware"],
     &["graph", "audio", "data"],
-    &["stats", "units"],
+    &["identity", "stats", "units"],
 ];
 
 /// Uses of a neighbour on the same line that are meant.
-const NEIGHBOURS: &[(&str, &str)] = &[("target", "space"), ("data", "audio")];
+const NEIGHBOURS: &[(&str, &str)] = &[("hardware", "space"), ("data", "audio")];
 
 /// A heavy dependency, and the only module that may name it.
 const DOORS: &[(&str, &str)] = &[
@@ -41,14 +42,14 @@ const DOORS: &[(&str, &str)] = &[
     ("hound", "data"),
     ("claxon", "audio data"),
     ("rubato", "audio"),
-    ("toml", "space target report"),
+    ("toml", "space hardware report"),
     // Downloads are unpacked and transferred in `data/fetch`.
     ("ureq", "data"),
     ("zip", "data"),
     ("tar", "data"),
     ("flate2", "data"),
-    ("toml_edit", "target"),
-    ("argmin", "target"),
+    ("toml_edit", "hardware"),
+    ("argmin", "hardware"),
 ];
 
 fn modules_only_look_down() {
@@ -80,6 +81,16 @@ fn heavy_dependencies_have_one_door() {
             }
         }
     }
+    assert!(faults.is_empty(), "\n{}", faults.join("\n"));
+}
+
+fn output_has_one_door() {
+    let printing = ["print!(", "println!(", "eprint!(", "eprintln!(", "dbg!("];
+    let faults: Vec<String> = sources()
+        .into_iter()
+        .filter(|(_, _, text)| printing.iter().any(|word| text.contains(word)))
+        .map(|(path, ..)| format!("{path}: only `cli::out` writes to stdout and stderr"))
+        .collect();
     assert!(faults.is_empty(), "\n{}", faults.join("\n"));
 }
 
@@ -132,7 +143,8 @@ fn product(text: &str) -> String {
         };
         for line in lines.by_ref() {
             let is_closed = line == format!("{indent}}}") || line == format!("{indent}}});");
-            let begins = line.starts_with(indent) && !line[indent.len()..].starts_with([' ', '#', '}']);
+            let begins =
+                line.starts_with(indent) && !line[indent.len()..].starts_with([' ', '#', '}']);
             if is_closed || (begins && (line.ends_with(';') || line.ends_with('}'))) {
                 break;
             }
@@ -145,8 +157,14 @@ fn what_is_for_tests_alone_is_left_out() {
     let check = |text: &str, expected: &str| assert_eq!(product(text), expected);
     check("a\n#[cfg(test)]\nmod tests;\nb\n", "a\nb\n");
     check("a\n#[cfg(test)]\nmod tests {\n    x;\n}\nb\n", "a\nb\n");
-    check("    #[cfg(test)]\n    pub fn f() {\n        x;\n    }\n    g();\n", "    g();\n");
-    check("    #[cfg(test)]\n    const X: u8 = 1;\n    g();\n", "    g();\n");
+    check(
+        "    #[cfg(test)]\n    pub fn f() {\n        x;\n    }\n    g();\n",
+        "    g();\n",
+    );
+    check(
+        "    #[cfg(test)]\n    const X: u8 = 1;\n    g();\n",
+        "    g();\n",
+    );
     check("#[cfg(test)]\n#[path = \"x\"]\nmod tests;\nb\n", "b\n");
 }
 

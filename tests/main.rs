@@ -1,5 +1,8 @@
 //! All tests that use the program or the library from outside, by the harness of [`runner`].
 
+#[macro_use]
+mod runner;
+
 mod bundle;
 mod cli;
 mod costs;
@@ -7,6 +10,7 @@ mod data;
 mod detectors;
 mod firmware;
 mod hygiene;
+mod identity;
 mod layers;
 mod made;
 mod networks;
@@ -16,7 +20,6 @@ mod package;
 mod quantisation;
 mod real;
 mod rescore;
-mod runner;
 mod searches;
 mod tflite;
 
@@ -29,6 +32,7 @@ fn main() -> std::process::ExitCode {
         detectors::TESTS,
         firmware::TESTS,
         hygiene::TESTS,
+        identity::TESTS,
         layers::TESTS,
         npu::TESTS,
         oracle::TESTS,

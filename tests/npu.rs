@@ -3,9 +3,9 @@
 use nas::{
     bundle::vela,
     graph::{GraphBuilder, Shape, Style},
+    hardware::Core,
     measure::{BOARDS, Bench, Inputs, Kernels, MeasureError},
     quant::{QuantizedModel, npu_blob, quantize},
-    target::Core,
     units::Rng,
 };
 use nas_kernels::npu::{
@@ -18,7 +18,7 @@ use crate::{
     networks::random_weights,
 };
 
-crate::tests! {
+tests! {
     the_driver_writes_what_arms_driver_writes: [Vela],
     what_the_npu_does_not_do_has_a_name: [Vela],
     a_network_that_vela_left_to_the_core_is_refused,

@@ -14,7 +14,7 @@ use crate::{
     runner::{project, python},
 };
 
-crate::tests! {
+tests! {
     tflm_gives_our_outputs_for_random_networks: [Oracles],
     tflm_gives_our_outputs_for_networks_as_files_bring_them: [Oracles],
     tflm_gives_our_outputs_for_candidates_of_every_space: [Oracles],

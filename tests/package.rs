@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use crate::runner::project;
 
-crate::tests! {
+tests! {
     the_packaged_crate_builds_and_runs,
 }
 

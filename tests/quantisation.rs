@@ -15,7 +15,7 @@ use proptest::prelude::*;
 
 use crate::networks::{random_graph, random_weights};
 
-crate::tests! {
+tests! {
     interpreter_equals_the_reference,
     float_executor_equals_the_reference,
     any_bytes_are_refused,

@@ -12,7 +12,7 @@ use nas::{
 
 use crate::{cli::Tool, runner::shared};
 
-crate::tests! {
+tests! {
     toycar_gives_a_small_good_autoencoder: [Shared("data/audio/toycar-ad01")],
     one_car_is_watched_and_the_others_are_outliers: [Shared("data/audio/toycar-ad01")],
     the_published_perceptron_is_judged_by_folds_and_at_random: [Shared("data/audio/us8k-subset")],

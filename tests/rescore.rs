@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::cli::Tool;
 
-crate::tests! {
+tests! {
     lucky_trials_fall_off_the_front,
     a_killed_rescore_ends_as_one_that_was_not,
 }

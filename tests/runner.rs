@@ -13,11 +13,11 @@ use std::{
 use libtest_mimic::{Arguments, Conclusion, Trial};
 use nas::{
     bundle::vela,
+    hardware::Core,
     measure::{Toolchain, find_program},
-    target::Core,
 };
 
-/// A test of the list that [`tests!`](crate::tests) makes.
+/// A test of the list that `tests!` makes.
 pub struct Test {
     /// Module and function, as `cli::failures_have_their_exit_codes`.
     pub name: &'static str,
@@ -28,7 +28,6 @@ pub struct Test {
 /// Lists the tests of a module as `TESTS`, each with what it needs: `tests! { a_test, other_test: [Qemu] }`.
 ///
 /// A function that is not listed is never used, which the compiler warns about.
-#[macro_export]
 macro_rules! tests {
     ($($name:ident $(: [$($need:expr),+ $(,)?])?),+ $(,)?) => {
         pub const TESTS: &[$crate::runner::Test] = &[$({
@@ -44,7 +43,6 @@ macro_rules! tests {
 }
 
 /// Prints figures that are worth a look; shown with `cargo test -- --nocapture`.
-#[macro_export]
 macro_rules! say {
     ($($part:tt)+) => {
         if $crate::runner::is_shown() {

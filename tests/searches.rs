@@ -4,7 +4,7 @@ use std::fs;
 
 use crate::{cli::Tool, made};
 
-crate::tests! {
+tests! {
     autoencoders_and_classifiers_of_machine_ids_compete,
     a_tiny_set_is_searched_and_called_too_small,
     ready_features_are_refused_to_baselines_that_have_others,

@@ -16,7 +16,7 @@ use crate::{
     runner::{python, shared},
 };
 
-crate::tests! {
+tests! {
     foreign_files_give_the_outputs_of_tflm: [Shared("data/tflite"), Oracles],
     what_is_written_again_is_what_was_read: [Shared("data/tflite")],
     models_come_back_as_they_were_written,

@@ -5,8 +5,8 @@ mod info;
 mod layouts;
 mod manifests;
 mod names;
+mod one_machine;
 mod stand_ins;
-mod watch;
 
 use std::{fs, path::Path, path::PathBuf};
 

@@ -197,9 +197,8 @@ fn fused_operators_agree_with_burns_own() {
 /// Sums across blocks are compared on three of the graphs: dense, convolution, depthwise convolution.
 #[test]
 fn fused_operators_agree_with_burns_own_over_several_blocks() {
-    let is_compared = |name: &str| {
-        ["dense", "residual block", "convolutional autoencoder"].contains(&name)
-    };
+    let is_compared =
+        |name: &str| ["dense", "residual block", "convolutional autoencoder"].contains(&name);
     for (name, graph, loss) in graphs() {
         if is_compared(name) {
             agrees(name, &graph, loss, several_blocks(&graph));
