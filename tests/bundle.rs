@@ -117,7 +117,12 @@ fn runs_alone(space: &str, target: &str, core: Core, place: &str) {
         assert!(verdict("anomaly") && !verdict("normal"), "{clips:?}");
     }
 
-    let verified = tool.json(&format!("verify {} --json", bundle.display()));
+    let verified = tool
+        .command(&format!("verify {} --json", bundle.display()))
+        .env("CARGO_TARGET_DIR", shared_folder("bundle"))
+        .output()
+        .unwrap();
+    let verified: Value = serde_json::from_slice(&verified.stdout).unwrap();
     assert_eq!(verified["good"], true, "{verified}");
     assert_eq!(verified["emulated"][0]["outputs_match"], true, "{verified}");
     if core == Core::CortexM55 {

@@ -201,25 +201,31 @@ fn killed_at_any_moment_a_resumed_run_ends_the_same() {
     // The first start may be killed before the run exists; it is begun again then.
     let begin = format!("{FORMULA} --name run --jobs 2");
     let resume = "search --debug-formula --resume run --jobs 2 -q";
-    let mut kills = 0;
-    for round in 0..20u64 {
+    // Before anything is recorded, and then after every twelfth of what will be.
+    let recorded = trials(&whole.store()).len();
+    let mut cut_short = 0;
+    for twelfth in 0..12 {
         let begun = tool.run("show run -q").status.success();
         let mut child = tool
             .command(if begun { resume } else { &begin })
             .spawn()
             .unwrap();
-        // Moments spread over starting, planning and training: nothing here depends on exact times.
-        std::thread::sleep(std::time::Duration::from_millis(20 + (round * 37) % 150));
-        if child.try_wait().unwrap().is_none() {
-            kills += 1;
+        while child.try_wait().unwrap().is_none() {
+            if twelfth == 0 || count(&tool.store()) >= recorded * twelfth / 12 {
+                child.kill().unwrap();
+                child.wait().unwrap();
+            }
+            std::thread::sleep(std::time::Duration::from_millis(1));
         }
-        child.kill().unwrap();
-        child.wait().unwrap();
+        cut_short += usize::from((1..recorded).contains(&count(&tool.store())));
     }
+    assert!(
+        cut_short > 0,
+        "every round was over before it could be killed"
+    );
     let begun = tool.run("show run -q").status.success();
     let last = if begun { resume } else { &begin };
     let resumed = tool.json(&format!("{last} --json"));
-    assert!(kills > 0, "no round was killed in time");
     assert_eq!(resumed, expected);
     assert_eq!(trials(&tool.store()), trials(&whole.store()));
 }
@@ -231,6 +237,16 @@ fn resuming_goes_on_towards_a_larger_number() {
     tool.json("search --debug-formula --target u55 --trials 5 -q --name run --json");
     let resumed = tool.json("search --debug-formula --resume --trials 24 -q --json");
     assert_eq!(resumed, expected);
+}
+
+/// How many trials are recorded; none before there is a store.
+fn count(store: &Path) -> usize {
+    let count = || -> rusqlite::Result<u32> {
+        let read_only = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
+        let connection = rusqlite::Connection::open_with_flags(store, read_only)?;
+        connection.query_row("SELECT count(*) FROM trials", [], |row| row.get(0))
+    };
+    count().unwrap_or(0) as usize
 }
 
 /// Everything that is recorded of the trials except times, as any SQLite client reads it.

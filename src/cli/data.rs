@@ -54,7 +54,10 @@ impl Args {
                 true => out::print(json::render(&json::lists::known_datasets_document(
                     data::KNOWN_DATASETS,
                 )))?,
-                false => out::print(text::lists::known_datasets(data::KNOWN_DATASETS))?,
+                false => out::print(text::lists::known_datasets(
+                    data::KNOWN_DATASETS,
+                    super::width(),
+                ))?,
             },
             Command::Info {
                 path,

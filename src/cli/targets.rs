@@ -36,14 +36,14 @@ impl Args {
                 true => out::print(json::render(&json::lists::targets_document(
                     hardware::builtin(),
                 )))?,
-                false => out::print(text::lists::targets(hardware::builtin()))?,
+                false => out::print(text::lists::targets(hardware::builtin(), super::width()))?,
             }
             return Ok(());
         };
         let target = hardware::find(name)?;
         match (global.json, is_for_people) {
             (true, _) => out::print(json::render(&json::lists::targets_document(&[target])))?,
-            (false, true) => out::print(text::lists::target(&target))?,
+            (false, true) => out::print(text::lists::target(&target, super::width()))?,
             (false, false) => out::print(&target.text)?,
         }
         Ok(())
