@@ -8,6 +8,7 @@ mod cli;
 mod costs;
 mod data;
 mod detectors;
+mod documents;
 mod firmware;
 mod hygiene;
 mod identity;
@@ -30,6 +31,7 @@ fn main() -> std::process::ExitCode {
         costs::TESTS,
         data::TESTS,
         detectors::TESTS,
+        documents::TESTS,
         firmware::TESTS,
         hygiene::TESTS,
         identity::TESTS,
