@@ -349,6 +349,18 @@ mod tests {
         }
 
         #[test]
+        fn a_number_and_a_unit_are_their_product(number in 1u32..1000, space in " {0,1}") {
+            for (unit, factor) in [("", 1), ("k", 1024), ("M", 1024 * 1024), ("MiB", 1024 * 1024)] {
+                let bytes: Bytes = format!("{number}{space}{unit}").parse().unwrap();
+                assert_eq!(bytes.0, u64::from(number) * factor);
+            }
+            for (unit, factor) in [("us", 1.0), ("ms", 1e3), ("s", 1e6)] {
+                let time: Micros = format!("{number}{space}{unit}").parse().unwrap();
+                assert_eq!(time.0, f64::from(number) * factor);
+            }
+        }
+
+        #[test]
         fn bytes_survive_printing(kib in 1u64..1000) {
             let bytes = Bytes(kib * 1024);
             assert_eq!(bytes.to_string().parse::<Bytes>().unwrap(), bytes);

@@ -11,6 +11,13 @@ use serde_json::Value;
 
 use crate::cli::Tool;
 
+tests! {
+    stores_of_version_1_go_on,
+    stores_of_version_2_go_on,
+    stores_of_version_3_go_on,
+    stores_of_version_4_go_on,
+}
+
 /// Trials of the run after ten more, as the program of version 4 planned them.
 const TRIALS: &str = include_str!("golden/stores/trials.txt");
 
@@ -76,22 +83,18 @@ fn check(version: usize, expected: &str, on_fronts: i64) {
     assert_eq!(trials(&tool), TRIALS, "{version}");
 }
 
-#[test]
 fn stores_of_version_1_go_on() {
     check(1, EARLY, 5);
 }
 
-#[test]
 fn stores_of_version_2_go_on() {
     check(2, EARLY, 5);
 }
 
-#[test]
 fn stores_of_version_3_go_on() {
     check(3, RESCORED, 6);
 }
 
-#[test]
 fn stores_of_version_4_go_on() {
     check(4, RESCORED, 6);
 }

@@ -321,7 +321,12 @@ impl Evaluator for LookedUp<'_> {
         let auc = self.networks[&key];
         self.order.lock().expect("no thread panicked").push(key);
         Ok(Evaluation {
-            scores: Scores::headline(auc, auc, auc, auc),
+            scores: Scores::headline(
+                Figure::ALL
+                    .into_iter()
+                    .map(|figure| (figure, auc))
+                    .collect(),
+            ),
             model: None,
         })
     }

@@ -1,6 +1,6 @@
 //! Tests the front end against librosa, and the readers with good, damaged and hostile files.
 
-use std::{f64::consts::TAU, path::PathBuf};
+use std::f64::consts::TAU;
 
 use proptest::prelude::*;
 
@@ -13,21 +13,6 @@ const DCASE: FeatureSpec = FeatureSpec {
     n_mels: 128,
     feature: Feature::LogMel,
 };
-
-fn shared_data(relative: &str) -> Option<PathBuf> {
-    let root = std::env::var_os("NAS_SHARED").map_or_else(
-        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared")),
-        PathBuf::from,
-    );
-    let path = root.join("data").join(relative);
-    if path.exists() {
-        return Some(path);
-    }
-    let required = std::env::var("NAS_REQUIRE_TOOLS").is_ok_and(|value| value == "1");
-    assert!(!required, "{} is missing", path.display());
-    println!("skipped: {} is missing", path.display());
-    None
-}
 
 fn largest_difference(left: &[f32], right: &[f32]) -> f64 {
     assert_eq!(left.len(), right.len());
@@ -165,28 +150,30 @@ fn device_features_are_close_to_librosa_s() {
     }
 }
 
+/// Of clips of every built-in machine; recordings are compared in `tests/real.rs`.
 #[test]
-fn device_features_of_recordings_are_close_to_librosa_s() {
-    let Some(folder) = shared_data("audio/dcase20-dev-36/dev_data") else {
-        return;
-    };
+fn device_features_of_machines_are_close_to_librosa_s() {
+    use crate::data::{Source, synthetic};
     let mfcc = FeatureSpec {
         feature: Feature::Mfcc { coefficients: 13 },
         ..DCASE
     };
     let mut worst = [(0f64, 0f64); 2];
-    for machine in std::fs::read_dir(folder).unwrap() {
-        for clip in std::fs::read_dir(machine.unwrap().path().join("test")).unwrap() {
-            let audio = read(&clip.unwrap().path(), Channel::default()).unwrap();
+    for machine in synthetic::Machine::ALL {
+        let dataset = synthetic::dataset(machine);
+        for clip in dataset.clips.iter().step_by(dataset.clips.len() / 4) {
+            let Source::Synthetic(clip) = &clip.source else {
+                panic!("{clip:?}");
+            };
+            let audio = synthetic::render(clip);
             for (worst, spec) in worst.iter_mut().zip([DCASE, mfcc]) {
                 let (largest, rms) = distance_from_librosa(&spec, &audio);
                 *worst = (worst.0.max(largest), worst.1.max(rms));
             }
         }
     }
-    println!("largest and rms distance in dB, log-mel and MFCC: {worst:?}");
     // A transform in 32 bits adds noise some 140 dB below the loudest bin; a band 80 dB below it changes by 1e-6 of its
-    // power squared root, and the quietest bands of these clips lie there. A step of an int8 input is about 0.05 dB.
+    // power squared root, and the quietest bands lie there. A step of an int8 input is about 0.05 dB.
     assert!(worst[0].0 < 5e-3 && worst[0].1 < 5e-5, "{worst:?}");
     assert!(worst[1].0 < 5e-3 && worst[1].1 < 5e-5, "{worst:?}");
 }
@@ -238,39 +225,6 @@ proptest! {
             prop_assert_eq!(extractor.extract(&audio).unwrap().values, cut);
         }
     }
-}
-
-#[test]
-fn toycar_features_are_those_of_mlperf_tiny() {
-    let (Some(clips), Some(bins)) = (
-        shared_data("audio/dcase20-dev-36/dev_data/ToyCar/test"),
-        shared_data("audio/toycar-ad01/bins"),
-    ) else {
-        return;
-    };
-    let mut compared = 0;
-    for entry in std::fs::read_dir(clips).unwrap() {
-        let path = entry.unwrap().path();
-        let name = path.file_stem().unwrap().to_str().unwrap();
-        let stored = std::fs::read(bins.join(format!("{name}_hist_librosa.bin"))).unwrap();
-        let stored: Vec<f32> = stored
-            .as_chunks::<4>()
-            .0
-            .iter()
-            .map(|b| f32::from_le_bytes(*b))
-            .collect();
-        let audio = read(&path, Channel::default()).unwrap();
-        for padding in [Padding::Zero, Padding::Reflect] {
-            let extractor = Extractor::with(&DCASE, padding, Decibels::Offset).unwrap();
-            let matrix = extractor.extract(&audio).unwrap();
-            let central = &matrix.values[50 * 128..250 * 128];
-            let difference = largest_difference(central, &stored);
-            println!("{name} {padding:?}: {difference:e} dB");
-            assert!(difference < 1e-5, "{name}: {difference}");
-        }
-        compared += 1;
-    }
-    assert_eq!(compared, 6);
 }
 
 /// A WAV file of raw samples.
@@ -432,26 +386,6 @@ fn errors_name_the_file() {
         let message = read(&path, Channel::default()).unwrap_err().to_string();
         assert!(message.starts_with(path.to_str().unwrap()) && message.contains(reason));
     }
-}
-
-#[test]
-fn flac_is_its_wav() {
-    let (Some(flacs), Some(wavs)) = (
-        shared_data("audio/flac-samples"),
-        shared_data("audio/dcase23-dev-28/dev_data/valve/train"),
-    ) else {
-        return;
-    };
-    let mut compared = 0;
-    for entry in std::fs::read_dir(flacs).unwrap() {
-        let flac = entry.unwrap().path();
-        let name = flac.file_name().unwrap();
-        let wav = wavs.join(name).with_extension("wav");
-        let left = read(&flac, Channel::default()).unwrap();
-        assert_eq!(left, read(&wav, Channel::default()).unwrap());
-        compared += 1;
-    }
-    assert_eq!(compared, 2);
 }
 
 #[test]

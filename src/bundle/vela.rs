@@ -137,7 +137,7 @@ fn summary(folder: &Path) -> Option<BTreeMap<String, String>> {
 }
 
 /// Finds Vela on the path or in `.venv` of the working folder.
-fn find() -> Option<PathBuf> {
+pub fn find() -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     env::split_paths(&path)
         .chain([PathBuf::from(".venv/bin")])

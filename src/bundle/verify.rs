@@ -1,6 +1,6 @@
 //! Runs a bundle against its own golden vectors.
 
-use std::{collections::BTreeMap, fs, path::Path, time::Duration};
+use std::{collections::BTreeMap, fs, path::Path};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -13,7 +13,7 @@ use super::{
 use crate::{
     audio::{self, Channel},
     hardware::Core,
-    measure::{self, Inputs, MeasureError},
+    measure::{self, Inputs, Limit, MeasureError},
     report::json::{self, Document},
 };
 
@@ -96,11 +96,11 @@ struct Index {
 /// Checks hashes, runs the golden vectors on the host, and with `emulate` also in QEMU, on firmware built from the
 /// bundle's own sources.
 ///
-/// `note` is told about steps that take long. Fails where the bundle cannot be read or its model cannot be run.
+/// Each run in QEMU may take `instructions`. `note` is told about steps that take long. Fails where the bundle cannot be read or its model cannot be run.
 pub fn verify(
     folder: &Path,
     emulate: bool,
-    timeout: Duration,
+    instructions: u64,
     note: &dyn Fn(&str),
 ) -> Result<Verdict, BundleError> {
     let index = read(folder)?;
@@ -137,7 +137,7 @@ pub fn verify(
     let mut emulated = Vec::new();
     for core in [Core::CortexM7, Core::CortexM55] {
         if emulate && core_name(core) == index.core {
-            let result = run(folder, core, &blob, &golden, timeout, note);
+            let result = run(folder, core, &blob, &golden, instructions, note);
             let result = result.map_err(|error| error.to_string());
             emulated.push((core_name(core).to_string(), result));
         }
@@ -154,12 +154,13 @@ fn run(
     core: Core,
     blob: &[u8],
     golden: &[(Inputs, u64)],
-    timeout: Duration,
+    instructions: u64,
     note: &dyn Fn(&str),
 ) -> Result<bool, MeasureError> {
     let board = boards(core).find(|board| board.machine.is_some());
     let board = board.expect("every core has an emulated board");
-    let mut bench = measure::Bench::of_sources(board, &folder.join("firmware"), timeout, note)?;
+    let limit = Limit::instructions(instructions);
+    let mut bench = measure::Bench::of_sources(board, &folder.join("firmware"), limit, note)?;
     for (inputs, expected_hash) in golden {
         if !bench.reproduces(blob, inputs, *expected_hash)? {
             return Ok(false);

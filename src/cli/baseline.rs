@@ -251,8 +251,10 @@ impl Args {
         let folds: Vec<(String, SplitBy)> = dataset.folds().iter().map(of_fold).collect();
         let in_turn = ("official folds".to_string(), folds);
         let alone = |split: SplitBy| {
-            let name = split.to_string();
-            (format!("{name} split"), vec![(name, split)])
+            (
+                super::judge::split_name(split),
+                vec![(split.to_string(), split)],
+            )
         };
         let splits = match self.common.split {
             SplitBy::EachFold => vec![in_turn],

@@ -60,7 +60,10 @@ impl Args {
                 true => out::print(json::render(&KnownDatasetsDocument::new(
                     data::KNOWN_DATASETS,
                 )))?,
-                false => out::print(text::lists::known_datasets(data::KNOWN_DATASETS))?,
+                false => out::print(text::lists::known_datasets(
+                    data::KNOWN_DATASETS,
+                    super::width(),
+                ))?,
             },
             Command::Info {
                 path,

@@ -35,7 +35,7 @@ impl Args {
         let model = open::model_folder(global, &store, &run, number)?;
         let split = match settings.split_by()? {
             SplitBy::EachFold => "official folds".to_string(),
-            split => format!("{split} split"),
+            split => split_name(split),
         };
         let (stop, mut parts) = (interruption(), Vec::new());
         for offset in 0..self.seeds {
@@ -75,5 +75,13 @@ impl Args {
             global.note(&format!("wrote {}", file.display()));
         }
         Ok(())
+    }
+}
+
+/// What people read: the split that a data set comes with, or else the automatic one, is the default.
+pub fn split_name(split: SplitBy) -> String {
+    match split {
+        SplitBy::Official => "default split".to_string(),
+        split => format!("{split} split"),
     }
 }

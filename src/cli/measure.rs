@@ -1,18 +1,16 @@
 //! `nas measure`: runs found models as firmware, in an emulator or on a board, and stores the results.
 
-use std::time::Duration;
-
 use clap::ValueEnum;
 
 use super::{Exit, Failure, Global, open, out};
 use crate::{
     evaluate::Model,
     hardware::CostSource,
-    measure::{Bench, Measurement, Place},
+    measure::{Bench, Limit, Measurement, Place},
     report::{self, json::MeasuredDocument, text::measured::MeasuredTable},
     run::utc_now,
     store::{CyclesRow, MeasurementRow, Run, Store},
-    units::Span,
+    units::{Count, Span},
 };
 
 #[derive(Debug, clap::Args)]
@@ -29,10 +27,16 @@ pub struct Args {
     /// The board's chip, for example STM32H743ZITx
     #[arg(long, required_if_eq("on", "probe"))]
     chip: Option<String>,
-    /// Give up on a model after this time
+    /// In an emulator, give up on a model that has not ended after so many instructions
+    #[arg(long, value_name = "COUNT", default_value = INSTRUCTIONS)]
+    limit: Count,
+    /// On a board, give up on a model that has not ended by then
     #[arg(long, value_name = "TIME", default_value = "60s")]
     timeout: Span,
 }
+
+/// Instructions after which an emulated model is given up: many times what the largest that fits a board takes.
+pub const INSTRUCTIONS: &str = "20G";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum On {
@@ -54,7 +58,11 @@ impl Args {
                 chip: chip.clone().unwrap_or_default(),
             },
         };
-        let mut bench = open_bench(global, &place, self.timeout.0)?;
+        let limit = Limit {
+            instructions: self.limit.0,
+            time: self.timeout.0,
+        };
+        let mut bench = open_bench(global, &place, limit)?;
         let mut rows = Vec::new();
         for number in numbers {
             let model = Model::read(&open::model_folder(global, &store, &run, number)?)?;
@@ -113,11 +121,11 @@ impl Args {
     }
 }
 
-/// A bench whose images are stored beside the store.
-pub fn open_bench(global: &Global, place: &Place, timeout: Duration) -> Result<Bench, Failure> {
+/// A bench whose images lie beside the store.
+pub fn open_bench(global: &Global, place: &Place, limit: Limit) -> Result<Bench, Failure> {
     let folder = global.folder().join("cache/firmware");
     let note = |text: &str| global.note(text);
-    Ok(Bench::open(place, &folder, timeout, &note)?)
+    Ok(Bench::open(place, &folder, limit, &note)?)
 }
 
 fn row(number: u64, seen: Measurement) -> MeasurementRow {

@@ -52,6 +52,9 @@ stdout carries data, stderr messages.
 
 Exit codes: 0 ok, 1 failure, 2 usage, 3 nothing fits the budget, 5 store locked or damaged, 130 interrupted.";
 
+/// Where `--help` lists the options of every command.
+const GLOBAL: &str = "Global options";
+
 /// Options that every command has.
 #[derive(Debug, clap::Args)]
 pub struct Global {
@@ -59,18 +62,19 @@ pub struct Global {
     #[arg(
         long,
         global = true,
+        help_heading = GLOBAL,
         value_name = "PATH",
         default_value = "runs/nas.sqlite"
     )]
     store: PathBuf,
     /// Print a JSON document (docs/json.md) instead of text
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = GLOBAL)]
     json: bool,
-    /// Print less: no progress, no notes
-    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    /// Say less: no progress, no notes
+    #[arg(short, long, global = true, help_heading = GLOBAL, conflicts_with = "verbose")]
     quiet: bool,
-    /// Print more: a line for every trial
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    /// Say more; twice for every trial
+    #[arg(short, long, global = true, help_heading = GLOBAL, action = clap::ArgAction::Count)]
     verbose: u8,
 }
 
@@ -174,10 +178,11 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Columns of the terminal; 120 where there is none.
+/// Columns that a table may take: what `COLUMNS` says, else those of the terminal; 120 where there is none.
 fn width() -> usize {
     let columns = std::env::var("COLUMNS")
         .ok()
         .and_then(|columns| columns.parse().ok());
-    columns.unwrap_or(120)
+    let terminal = || terminal_size::terminal_size().map(|(width, _)| usize::from(width.0));
+    columns.or_else(terminal).unwrap_or(120)
 }

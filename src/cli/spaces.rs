@@ -27,7 +27,7 @@ impl Args {
         } else if self.space.is_some() {
             out::print(&spaces[0].text)?;
         } else {
-            out::print(text::lists::spaces(&spaces))?;
+            out::print(text::lists::spaces(&spaces, super::width()))?;
         }
         Ok(())
     }

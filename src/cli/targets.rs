@@ -37,14 +37,14 @@ impl Args {
         let Some(name) = name else {
             match global.json {
                 true => out::print(json::render(&TargetsDocument::new(hardware::builtin())))?,
-                false => out::print(text::lists::targets(hardware::builtin()))?,
+                false => out::print(text::lists::targets(hardware::builtin(), super::width()))?,
             }
             return Ok(());
         };
         let target = hardware::find(name)?;
         match (global.json, is_for_people) {
             (true, _) => out::print(json::render(&TargetsDocument::new(&[target])))?,
-            (false, true) => out::print(text::lists::target(&target))?,
+            (false, true) => out::print(text::lists::target(&target, super::width()))?,
             (false, false) => out::print(&target.text)?,
         }
         Ok(())

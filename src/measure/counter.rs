@@ -5,13 +5,12 @@ use std::{
     fs::{self, File},
     path::{Path, PathBuf},
     process::Command,
-    time::Duration,
 };
 
 use nas_kernels::Model;
 
 use super::{
-    Board, BoardKind, Image, Inputs, MeasureError, Report, firmware, io_error, qemu::Qemu,
+    Board, BoardKind, Image, Inputs, Limit, MeasureError, Report, firmware, io_error, qemu::Qemu,
     toolchain,
 };
 
@@ -43,15 +42,17 @@ pub fn count(
     image: &Image,
     blob: &[u8],
     folder: &Path,
-    timeout: Duration,
+    limit: Limit,
 ) -> Result<Counted, MeasureError> {
     let plugin = build_plugin(folder)?;
     let inputs = Inputs::random_tensors(1, Model::parse(blob)?.input().len());
     let input = inputs.to_bytes(inputs.expected_hash(blob)?);
-    let regions = [
+    let wraps = limit.wraps(board.tick());
+    let mut regions = vec![
         image.region("__model_start", blob)?,
         image.region("__input_start", &input)?,
     ];
+    regions.extend(image.region("__limit", &wraps));
     let mut qemu = Qemu::new(board)?;
     qemu.load(image, &regions)?;
     let out = qemu.folder().join("counts");
@@ -64,8 +65,8 @@ pub fn count(
         stop?,
         out.display()
     );
-    let printed = qemu.run_with(&["-plugin".into(), argument.into()], timeout)?;
-    let report = Report::read(board.name, &printed)?;
+    let printed = qemu.run_with(&["-plugin".into(), argument.into()])?;
+    let report = Report::read(board.name, limit, &printed)?;
     Ok(Counted {
         executed: read_counts(&out)?,
         outputs_match: report.outputs_match == Some(true),

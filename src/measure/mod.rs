@@ -131,21 +131,11 @@ pub enum MeasureError {
     Blob(#[from] BlobError),
     /// The firmware refuses the model or its inputs.
     #[error("the firmware refuses: {message} ({name})")]
-    Refused {
-        /// The firmware's name of the error.
-        name: String,
-        /// What it means.
-        message: String,
-    },
-    /// The run took too long.
-    #[error("{on} gave no result within {seconds} s")]
-    Timeout {
-        /// Where it ran.
-        on: String,
-        /// The limit.
-        seconds: u64,
-    },
-    /// The run ended, and printed nothing that is a result.
+    Refused { name: String, message: String },
+    #[error("{on} gave no result within {seconds} s; allow more with `--timeout`")]
+    Timeout { on: String, seconds: u64 },
+    #[error("{on} gave no result within {instructions} instructions; allow more with `--limit`")]
+    Limit { on: String, instructions: u64 },
     #[error("{on} ended without a result: {said}")]
     NoResult {
         /// Where it ran.
@@ -166,7 +156,19 @@ pub trait Board {
     /// Puts an image into memory, and bytes beside it at their addresses.
     fn load(&mut self, image: &Image, regions: &[Region<'_>]) -> Result<(), MeasureError>;
     /// Runs what was loaded until it ends, and reads what it printed.
-    fn run(&mut self, timeout: Duration) -> Result<String, MeasureError>;
+    fn run(&mut self, limit: Limit) -> Result<String, MeasureError>;
+}
+
+/// When a run that has not ended is given up.
+///
+/// An emulator counts instructions, so that the same model passes or not however busy the machine is; a board behind a
+/// probe runs in real time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limit {
+    /// In an emulator; the firmware looks once in about ten million instructions.
+    pub instructions: u64,
+    /// On a board.
+    pub time: Duration,
 }
 
 /// Bytes for an address in the board's memory.
@@ -184,8 +186,8 @@ pub struct Bench {
     image: Image,
     board: Box<dyn Board>,
     tick: Option<Tick>,
-    timeout: Duration,
-    /// The emulated board and the folder of its plugin, where cycles are estimated.
+    limit: Limit,
+    /// The emulated board and the folder of its plugin, where cycles are to be estimated.
     counter: Option<(&'static BoardKind, PathBuf)>,
 }
 
@@ -267,7 +269,7 @@ impl Bench {
     pub fn open(
         place: &Place,
         folder: &Path,
-        timeout: Duration,
+        limit: Limit,
         note: &dyn Fn(&str),
     ) -> Result<Bench, MeasureError> {
         let kind = place.board()?;
@@ -276,7 +278,7 @@ impl Bench {
             Place::Probe { chip } => probe::open(chip)?,
         };
         let image = build(kind, Kernels::OfCore, folder, note)?;
-        let bench = Bench::with(place.name(), image, board, kind.tick(), timeout);
+        let bench = Bench::with(place.name(), image, board, kind.tick(), limit);
         Ok(Bench {
             counter: kind.machine.map(|_| (kind, folder.to_path_buf())),
             ..bench
@@ -287,21 +289,21 @@ impl Bench {
     pub fn of_sources(
         kind: &'static BoardKind,
         sources: &Path,
-        timeout: Duration,
+        limit: Limit,
         note: &dyn Fn(&str),
     ) -> Result<Bench, MeasureError> {
         note(&format!("building the firmware for {}", kind.name));
-        Bench::of_image(kind, firmware::build_in_place(kind, sources)?, timeout)
+        Bench::of_image(kind, firmware::build_in_place(kind, sources)?, limit)
     }
 
     /// An emulated board with an image that was already built for it.
     pub fn of_image(
         kind: &'static BoardKind,
         image: Image,
-        timeout: Duration,
+        limit: Limit,
     ) -> Result<Bench, MeasureError> {
         let board = Box::new(qemu::Qemu::new(kind)?);
-        Ok(Bench::with(kind.name, image, board, kind.tick(), timeout))
+        Ok(Bench::with(kind.name, image, board, kind.tick(), limit))
     }
 
     /// A bench from parts that were made elsewhere.
@@ -310,14 +312,14 @@ impl Bench {
         image: Image,
         board: Box<dyn Board>,
         tick: Option<Tick>,
-        timeout: Duration,
+        limit: Limit,
     ) -> Bench {
         Bench {
             on: on.to_string(),
             image,
             board,
             tick,
-            timeout,
+            limit,
             counter: None,
         }
     }
@@ -365,7 +367,7 @@ impl Bench {
         let Some((kind, folder)) = &self.counter else {
             return Ok(None);
         };
-        let counted = count(kind, &self.image, blob, folder, self.timeout)?;
+        let counted = count(kind, &self.image, blob, folder, self.limit)?;
         match cycles(&self.image.path, kind.core, &counted.executed) {
             Ok(profile) => Ok(Some((profile.cycles.round() as u64, CostSource::Estimated))),
             Err(CyclesError::Missing { .. }) => Ok(None),
@@ -391,13 +393,18 @@ impl Bench {
         expected_hash: u64,
     ) -> Result<Report, MeasureError> {
         let input = inputs.to_bytes(expected_hash);
-        let regions = [
+        let wraps = self.limit.wraps(self.tick);
+        let mut regions = vec![
             self.image.region("__model_start", blob)?,
             self.image.region("__input_start", &input)?,
         ];
+        // Images for chips, and those of older exports, look at no limit.
+        if self.tick.is_some() {
+            regions.extend(self.image.region("__limit", &wraps));
+        }
         self.board.load(&self.image, &regions)?;
-        let printed = self.board.run(self.timeout)?;
-        Report::read(&self.on, &printed)
+        let printed = self.board.run(self.limit)?;
+        Report::read(&self.on, self.limit, &printed)
     }
 
     /// Instructions or cycles of the slowest inference or hop.
@@ -422,7 +429,30 @@ impl Tick {
     }
 }
 
-/// The line of JSON that the firmware prints.
+/// Periods of SysTick between two of its interrupts, as `firmware/app` sets it.
+const WRAP_TICKS: u128 = 1 << 24;
+
+impl Limit {
+    /// For an emulator alone.
+    pub const fn instructions(instructions: u64) -> Limit {
+        Limit {
+            instructions,
+            time: Duration::MAX,
+        }
+    }
+
+    /// What the firmware compares: wraps of SysTick, rounded up and never 0, which would be no limit.
+    fn wraps(self, tick: Option<Tick>) -> [u8; 4] {
+        let wraps = tick.map_or(0, |tick| {
+            let ns = u128::from(self.instructions) * u128::from(tick.instruction_ns);
+            let ticks = ns * u128::from(tick.systick_hz) / 1_000_000_000;
+            ticks.div_ceil(WRAP_TICKS).clamp(1, u128::from(u32::MAX)) as u32
+        });
+        wraps.to_le_bytes()
+    }
+}
+
+/// The line that the firmware prints.
 #[derive(Debug, Deserialize)]
 struct Report {
     outputs_match: Option<bool>,
@@ -434,7 +464,7 @@ struct Report {
 }
 
 impl Report {
-    fn read(on: &str, printed: &str) -> Result<Report, MeasureError> {
+    fn read(on: &str, limit: Limit, printed: &str) -> Result<Report, MeasureError> {
         let no_result = || MeasureError::NoResult {
             on: on.to_string(),
             said: printed.trim().to_string(),
@@ -442,9 +472,15 @@ impl Report {
         let is_json = |line: &&str| line.starts_with('{');
         let line = printed.lines().find(is_json).ok_or_else(no_result)?;
         if let Ok(Refusal { error, message }) = serde_json::from_str(line) {
-            return Err(MeasureError::Refused {
-                name: error,
-                message,
+            return Err(match error.as_str() {
+                "limit" => MeasureError::Limit {
+                    on: on.to_string(),
+                    instructions: limit.instructions,
+                },
+                _ => MeasureError::Refused {
+                    name: error,
+                    message,
+                },
             });
         }
         serde_json::from_str(line).map_err(|_| no_result())

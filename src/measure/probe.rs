@@ -48,7 +48,7 @@ mod rs {
     };
 
     use super::{Board, MeasureError, no_probe};
-    use crate::measure::{Image, Region};
+    use crate::measure::{Image, Limit, Region};
 
     /// A board behind the only debug probe.
     pub struct Probe {
@@ -96,12 +96,12 @@ mod rs {
                 .map_err(failed("the flash cannot be written"))
         }
 
-        fn run(&mut self, timeout: Duration) -> Result<String, MeasureError> {
+        fn run(&mut self, limit: Limit) -> Result<String, MeasureError> {
             let mut core = self.session.core(0).map_err(failed("the core is lost"))?;
             core.reset().map_err(failed("the chip cannot be reset"))?;
-            let deadline = Instant::now() + timeout;
+            let began = Instant::now();
             let mut printed = Vec::new();
-            while Instant::now() < deadline {
+            while began.elapsed() < limit.time {
                 let status = core.status().map_err(failed("the core is lost"))?;
                 match status {
                     CoreStatus::Halted(HaltReason::Breakpoint(BreakpointCause::Semihosting(
@@ -123,7 +123,7 @@ mod rs {
             let _ = core.halt(Duration::from_secs(1));
             Err(MeasureError::Timeout {
                 on: self.chip.clone(),
-                seconds: timeout.as_secs(),
+                seconds: limit.time.as_secs(),
             })
         }
     }

@@ -58,35 +58,6 @@ fn a_description_names_formats_and_faults() {
 }
 
 #[test]
-fn real_headers_are_read() {
-    fn check(relative: &str, expected: (Encoding, u32, usize, f64)) {
-        if let Some(path) = shared_data(relative) {
-            let info = describe(&open(&path).unwrap());
-            let [format] = &info.formats[..] else {
-                panic!("{:?}", info.formats);
-            };
-            let found = (
-                format.encoding,
-                format.channels,
-                format.clips,
-                format.longest_s,
-            );
-            assert_eq!(found, expected, "{relative}");
-        }
-    }
-    check(
-        "dcase20-dev-36/dev_data",
-        (Encoding::WavInteger, 1, 36, 11.0),
-    );
-    check("flac-samples", (Encoding::Flac, 1, 2, 10.0));
-    check(
-        "mimii-0dB-8ch-originals",
-        (Encoding::WavInteger, 8, 2, 10.0),
-    );
-    check("toycar-ad01", (Encoding::LogMelBin, 1, 436, 6.4));
-}
-
-#[test]
 fn a_written_synthetic_set_reads_as_it_was() {
     let mut dataset = synthetic::dataset(synthetic::Machine::Fan);
     // Every hundredth clip covers both splits and domains, and a fault.

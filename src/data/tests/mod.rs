@@ -6,33 +6,13 @@ mod layouts;
 mod manifests;
 mod names;
 mod one_machine;
-mod real;
 mod stand_ins;
 
-use std::{env, fs, path::Path, path::PathBuf};
+use std::{fs, path::Path, path::PathBuf};
 
 use tempfile::TempDir;
 
 use super::*;
-
-/// Test data that is too large for the project, or belongs to others; `None` where it is missing.
-fn shared_data(relative: &str) -> Option<PathBuf> {
-    let root = env::var_os("NAS_SHARED").map_or(
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared"),
-        PathBuf::from,
-    );
-    let path = root.join("data/audio").join(relative);
-    if path.exists() {
-        return Some(path);
-    }
-    assert!(
-        env::var("NAS_REQUIRE_TOOLS").as_deref() != Ok("1"),
-        "{} is missing",
-        path.display()
-    );
-    println!("skipped: {} is missing", path.display());
-    None
-}
 
 /// A folder with these files, each of 512 bytes; one named `path=text` holds that text.
 fn tree(files: &[&str]) -> TempDir {

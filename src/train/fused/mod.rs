@@ -39,7 +39,7 @@ use self::{
 use super::kernels::{self, Geometry, Operand, folded};
 
 /// Values of an operator's larger side in one block: half of a common L2 cache.
-const BLOCK_LEN: usize = 64 * 1024;
+pub(super) const BLOCK_LEN: usize = 64 * 1024;
 
 /// What a fused node computes from its input after the input's epilogue.
 #[derive(Debug, Clone)]
