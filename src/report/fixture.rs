@@ -1,6 +1,6 @@
 //! Invented runs for the tests of this module.
 
-use super::{Costs, RejectedTrial, RunInfo, ScoredTrial, Seeds, TargetInfo, Training, TrialCounts};
+use super::{Costs, RejectedTrial, RunInfo, ScoredTrial, TargetInfo, TrialCounts};
 use crate::{
     hardware::{Budget, Cost, CostSource, Metric},
     run::Objective,
