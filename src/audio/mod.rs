@@ -33,6 +33,7 @@ pub struct Audio {
 
 /// What one frame of features holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum Feature {
     /// Log-mel power in dB: `10 log10(max(mel, 2.2e-16))`.
     LogMel,
@@ -80,6 +81,7 @@ pub struct Matrix {
 
 /// Why sound could not be read, or not be turned into features.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum AudioError {
     /// A file could not be read or decoded.
     #[error("{}: {error}", path.display())]

@@ -77,6 +77,7 @@ pub struct Clip {
 
 /// Why a bundle could not be written or read.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum BundleError {
     /// The folder holds something already.
     #[error("{0} is not empty; name another folder")]
