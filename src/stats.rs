@@ -1,9 +1,14 @@
-//! Figures of numbers that several modules need.
+//! Statistics that several modules need. This module knows no other module.
 
 use statrs::function::{beta::beta_reg, erf::erfc};
 
 /// Kendall's tau-b of two figures of the same things: 1 where both rank them alike, -1 where they rank them the other way
 /// round. Pairs that tie in one figure count half. `None` where lengths disagree or a figure is the same for all.
+/// Kendall's tau-b of two lists of figures for the same things.
+///
+/// It is 1 where both rank the things alike, and -1 where they rank them the other way round. A pair that ties in one
+/// figure counts only for the other. `None` where the lengths differ, a figure is NaN, or all things have the same
+/// figure.
 pub fn kendall_tau(a: &[f64], b: &[f64]) -> Option<f64> {
     if a.len() != b.len() {
         return None;
@@ -22,7 +27,7 @@ pub fn kendall_tau(a: &[f64], b: &[f64]) -> Option<f64> {
     (pairs > 0.0).then(|| agreement as f64 / pairs)
 }
 
-/// The share of a normal distribution below `x` standard deviations.
+/// The share of a normal distribution below `x` standard deviations, to 1.5e-7 (Abramowitz and Stegun 7.1.26).
 pub fn normal_cdf(x: f64) -> f64 {
     0.5 * erfc(-x / std::f64::consts::SQRT_2)
 }

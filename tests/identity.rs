@@ -10,12 +10,15 @@ use nas::{
     units::Rng,
 };
 
+tests! {
+    keys_and_hashes_are_what_they_were,
+}
+
 /// A line per key or hash: what it is of, and its value.
 ///
 /// They were written by the program before its canonical texts were written down, and never change.
 const GOLDEN: &str = include_str!("golden/identity.txt");
 
-#[test]
 fn keys_and_hashes_are_what_they_were() {
     let found = [networks(), data_sets(), caches()].concat();
     let found: String = found.iter().map(|line| format!("{line}\n")).collect();

@@ -15,6 +15,11 @@ use nas::{
 
 use crate::{cli::Tool, sounds};
 
+tests! {
+    int8_finds_the_knocks_that_float_finds,
+    a_run_is_quantised_anew_without_training,
+}
+
 const SPACE: &str = r#"
 name = "small"
 family = "dense-autoencoder"
@@ -38,7 +43,6 @@ windows_per_epoch = 4096
 macs_per_epoch = 2.5e9
 "#;
 
-#[test]
 fn int8_finds_the_knocks_that_float_finds() {
     let folder = tempfile::tempdir().unwrap();
     sounds::write(folder.path(), sounds::Fault::Knocks, [80, 40], 2.0, 1);
@@ -125,7 +129,6 @@ fn int8_finds_the_knocks_that_float_finds() {
 }
 
 /// Equal weights give equal models, so that a run quantised anew by the same pipeline is the same again.
-#[test]
 fn a_run_is_quantised_anew_without_training() {
     let tool = Tool::new();
     let sounds = tool.folder.path().join("sounds");

@@ -1,14 +1,14 @@
-//! WAV: integer PCM of 8 to 32 bits and float, in plain or extensible headers; written as 16 bits by hound.
+//! Reads WAV: integer PCM of 8 to 32 bits and float, in plain or extensible headers.
 //!
-//! Reading is our own and not hound's, whose reader gives one sample at a time (longer than the
-//! features of the clip take), does not skip the pad byte after a chunk of odd length, and refuses
-//! the open-ended lengths that programs write into a pipe.
+//! This is not hound's reader, for three reasons. hound returns one sample at a time, which takes longer than the
+//! features of the clip. It does not skip the pad byte after a chunk of odd length. It refuses the open-ended lengths
+//! that programs write into a pipe.
 
 use std::io::Cursor;
 
 use super::{Audio, AudioError, Channel, channel::Layout};
 
-/// Says "until the end of the file" where a program could not know the length.
+/// A length that means "until the end of the file"; programs write it where they cannot know the length.
 const OPEN_ENDED: u32 = u32::MAX;
 
 const TAG_PCM: u16 = 1;
@@ -131,7 +131,7 @@ fn samples(data: &[u8], layout: Layout, encoding: Encoding) -> Result<Audio, Aud
     })
 }
 
-/// `None` where the data are no whole number of moments.
+/// Decodes and mixes all moments; `None` where the data are not a whole number of moments.
 fn mix<const BYTES: usize>(
     data: &[u8],
     layout: Layout,

@@ -89,6 +89,7 @@ pub struct ExaminedClip {
 
 /// A candidate that could not be evaluated; a broken data set is found before the search starts.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum EvaluateError {
     #[error("interrupted")]
     Interrupted,

@@ -81,6 +81,7 @@ impl FrontEndFeatures {
 
 /// A data set that cannot steer a search.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum PrepareError {
     #[error("{0} has no normal training clips: there is nothing to learn from")]
     NoTraining(String),

@@ -1,4 +1,4 @@
-//! The store of features: in memory for the front ends used last, on disk for all.
+//! The store of features: the latest front ends are in memory, all of them on disk.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -25,25 +25,26 @@ use crate::{
     identity::Canonical,
 };
 
-/// Called with the number of clips done and of all clips, from several threads.
+/// Called from several threads, with the number of clips done and the number of all clips.
 pub type Progress<'a> = &'a (dyn Fn(usize, usize) + Sync);
 
-/// Loads features of data sets, from memory or the cache on disk where they are.
+/// Loads the features of data sets from memory or from the cache on disk, and extracts those that are in neither.
 ///
-/// A file is taken to stay as it is while the store lives; between runs, its size and time of change
-/// tell whether its content must be hashed again.
+/// The store assumes that files do not change while it lives. Between runs, a file's size and time of change tell
+/// whether its content must be hashed again.
 #[derive(Debug)]
 pub struct FeatureStore {
-    /// Which channel of a recording is heard.
+    /// The channel of a recording that is used.
     pub channel: Channel,
-    /// Features beyond this are dropped from memory, standardised ones and others alike, those not asked for the longest
-    /// first; those asked for last always stay.
+    /// Most bytes of features in memory. Beyond this, features that were not asked for the longest are dropped; those
+    /// asked for last always stay.
     pub memory_bytes: u64,
-    /// Synthetic sound is kept up to this, since making it takes thirty times as long as its features.
+    /// Most bytes of synthetic sound in memory. It is kept because making it takes thirty times as long as its
+    /// features.
     pub sound_bytes: u64,
-    /// Of the features on disk, those not asked for the longest are removed beyond this.
+    /// Most bytes of features on disk. Beyond this, those that were not asked for the longest are removed.
     pub disk_bytes: u64,
-    /// Threads that extract; they are no part of any pool, so that callers may be.
+    /// Number of threads that extract. They belong to no pool, so callers may run in one.
     pub threads: usize,
     cache_dir: Option<PathBuf>,
     state: Mutex<State>,
@@ -60,23 +61,34 @@ pub struct Prepared {
 }
 
 /// Features that cannot be had.
+/// Why features cannot be had.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum FeatureError {
+    /// The front end is impossible.
     #[error("front end of {spec}: {error}")]
     Spec {
+        /// The front end.
         spec: FeatureSpec,
+        /// What is wrong with it.
         error: AudioError,
     },
+    /// The data set holds ready features of another front end.
     #[error(
-        "data set `{dataset}` holds ready features ({fixed}), so no others ({wanted}) can be made"
+        "data set `{dataset}` holds ready features ({fixed}), so others ({wanted}) cannot be made"
     )]
     Fixed {
+        /// The data set.
         dataset: String,
+        /// The front end of its features.
         fixed: FeatureSpec,
+        /// The front end that was asked for.
         wanted: FeatureSpec,
     },
+    /// The data set holds ready features, and nothing says which front end made them; holds its name.
     #[error("nothing says which front end made the ready features of data set `{0}`")]
     FrontEndUnknown(String),
+    /// The data set has no clips; holds its name.
     #[error("data set `{0}` has no clips")]
     NoClips(String),
     /// Not the fault of a front end: the file was there when the data set was opened.
@@ -86,10 +98,14 @@ pub enum FeatureError {
         clip: String,
         reason: String,
     },
+    /// No clip of the data set can be read.
     #[error("none of the {clips} clips of data set `{dataset}` can be used; the first: {reason}")]
     NoneReadable {
+        /// The data set.
         dataset: String,
+        /// How many clips it has.
         clips: usize,
+        /// Why the first cannot be read.
         reason: String,
     },
 }
@@ -100,7 +116,7 @@ struct State {
     problem: Option<String>,
 }
 
-/// A data set that features were asked for; it is named by its position.
+/// A data set whose features were asked for; its position is its name here.
 #[derive(Debug)]
 struct Table {
     dataset: Dataset,
@@ -115,7 +131,7 @@ struct Content {
     unread: Arc<BTreeSet<usize>>,
 }
 
-/// Rendered clips, by data set and position in it.
+/// Rendered clips, by data set and position in the data set.
 #[derive(Debug, Default)]
 struct Sounds {
     clips: HashMap<(usize, usize), Arc<Audio>>,
@@ -132,7 +148,7 @@ struct Key {
     standardised_on: Option<Arc<[usize]>>,
 }
 
-/// One of the two ways to features.
+/// One of the two extractors.
 enum AnyExtractor {
     Exact(Extractor),
     Device(DeviceExtractor),
@@ -155,11 +171,14 @@ impl AnyExtractor {
 }
 
 impl FeatureStore {
+    /// The usual [`FeatureStore::memory_bytes`]: 2 GiB.
     pub const MEMORY_BYTES: u64 = 2 << 30;
+    /// The usual [`FeatureStore::sound_bytes`]: 512 MiB.
     pub const SOUND_BYTES: u64 = 512 << 20;
+    /// The usual [`FeatureStore::disk_bytes`]: 16 GiB.
     pub const DISK_BYTES: u64 = 16 << 30;
 
-    /// Without a folder for the cache, features live as long as the store.
+    /// A store with the usual limits. Without a folder for the cache, features live as long as the store.
     pub fn new(cache_dir: Option<PathBuf>) -> FeatureStore {
         FeatureStore {
             channel: Channel::default(),
@@ -174,7 +193,9 @@ impl FeatureStore {
         }
     }
 
-    /// Features for `spec`; extracted at the first call, shared afterwards.
+    /// Features for `spec`. The first call extracts them, later calls share them.
+    ///
+    /// Fails where the front end is impossible or does not fit the data set, or no clip can be read.
     pub fn get(
         &self,
         dataset: &Dataset,
@@ -183,8 +204,8 @@ impl FeatureStore {
         self.get_with_progress(dataset, spec, &|_, _| {})
     }
 
-    /// As [`FeatureStore::get`], computed as a device does. Ready features have no sound to compute from: they are what
-    /// they are.
+    /// As [`FeatureStore::get`], but computed as a device does. Ready features stay as they are, since there is no
+    /// sound to compute from.
     pub fn get_device(
         &self,
         dataset: &Dataset,
@@ -197,7 +218,8 @@ impl FeatureStore {
         self.get_any(dataset, spec, arithmetic, &|_, _| {})
     }
 
-    /// As [`FeatureStore::get`]; `progress` hears of every clip extracted, and of none found ready.
+    /// As [`FeatureStore::get`]; `progress` is told about every clip that is extracted, and never about clips that are
+    /// ready.
     pub fn get_with_progress(
         &self,
         dataset: &Dataset,
@@ -283,7 +305,7 @@ impl FeatureStore {
         })
     }
 
-    /// What a data set is: the content of its clips, and every column of its table.
+    /// A hash of the data set: of the content of its clips and every column of its table.
     ///
     /// A clip that cannot be read counts with its error.
     pub fn dataset_hash(&self, dataset: &Dataset) -> String {
@@ -299,7 +321,8 @@ impl FeatureStore {
         hasher.finalize().to_string()
     }
 
-    /// Why the cache on disk could not be written, where that happened: slower, but not wrong.
+    /// Why the cache on disk could not be written, where that happened. The features are right all the same, but must
+    /// be extracted again.
     pub fn cache_problem(&self) -> Option<String> {
         lock(&self.state).problem.clone()
     }
@@ -399,7 +422,7 @@ impl FeatureStore {
         }
     }
 
-    /// The samples of a clip that has some.
+    /// The samples of a clip. Ready features have none, which is an error.
     fn audio(&self, source: &Source) -> Result<Audio, AudioError> {
         match source {
             Source::Audio(path) => audio::read(path, self.channel),
@@ -416,7 +439,7 @@ impl FeatureStore {
         }
     }
 
-    /// The ready features of a stand-in.
+    /// The features of a stand-in that is made from ready features.
     fn changed_log_mel(&self, made: &StandIn, spec: &FeatureSpec) -> Result<Matrix, AudioError> {
         let read = |source: &Source| match source {
             Source::LogMelBin(path) => audio::read_log_mel(path, spec.bands()),
@@ -436,7 +459,7 @@ impl FeatureStore {
         ))
     }
 
-    /// A synthetic clip, made at its first use.
+    /// A synthetic clip, which is made when it is first used.
     fn sound(&self, place: (usize, usize), spec: &ClipSpec) -> Arc<Audio> {
         if let Some(sound) = lock(&self.sounds).clips.get(&place) {
             return sound.clone();
@@ -581,10 +604,10 @@ fn hash_file(path: &Path, known: &ContentHashes) -> Hashed {
     }
 }
 
-/// Calls `f` for every item, on threads of its own; results keep the order of the items.
+/// Calls `f` for every item on new threads; results keep the order of the items.
 ///
-/// Not rayon: a thread of a pool that waits here would take up other work of its pool, and that work
-/// could wait for the very features that are being extracted.
+/// This does not use rayon. A thread of a pool that waits here would take up other work of its pool, and that work
+/// could wait for the features that are being extracted.
 fn parallel_map<T: Sync, R: Send>(
     items: &[T],
     threads: usize,

@@ -1,4 +1,4 @@
-//! As much of ELF as a measurement needs: sizes of sections, and addresses of the linker's symbols.
+//! Reads what a measurement needs from an ELF file: sizes of sections and addresses of the linker's symbols.
 
 use std::{
     collections::BTreeMap,
@@ -16,23 +16,29 @@ use super::{MeasureError, Region, io_error};
 /// A linked image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Image {
+    /// The ELF file.
     pub path: PathBuf,
+    /// Its sizes.
     pub sections: Sections,
-    /// Symbols of the linker scripts: names that begin with `__`.
+    /// Symbols of the linker scripts, whose names begin with `__`, with their addresses.
     pub(super) symbols: BTreeMap<String, u32>,
 }
 
-/// Bytes of an image by what they are; the model is not among them.
+/// Bytes of an image by their use; the model is not included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Sections {
     /// Vector table and code.
     pub text: u64,
+    /// Constants.
     pub rodata: u64,
+    /// Initial values of variables, which lie in flash and in RAM.
     pub data: u64,
+    /// Variables that start as zero, and reserved memory.
     pub bss: u64,
 }
 
 impl Image {
+    /// Reads an image; fails where the file is not a whole 32-bit little-endian ELF file.
     pub fn read(path: &Path) -> Result<Image, MeasureError> {
         let bytes = fs::read(path).map_err(io_error(path))?;
         let (sections, symbols) = parse(&bytes).ok_or(MeasureError::Image {
@@ -46,7 +52,9 @@ impl Image {
         })
     }
 
-    /// Bytes to lie where a symbol of the linker script points.
+    /// Bytes for the place that a symbol of the linker script names.
+    ///
+    /// Fails where the image has no such symbol.
     pub fn region<'a>(&self, symbol: &str, bytes: &'a [u8]) -> Result<Region<'a>, MeasureError> {
         match self.symbols.get(symbol) {
             Some(&address) => Ok(Region { address, bytes }),

@@ -134,7 +134,7 @@ fn observe(
             *min = min.min(*value);
             *max = max.max(*value);
         }
-        // A NaN passes minimum and maximum unseen; among the bits of absolute values it is the largest.
+        // Minimum and maximum do not see a NaN; among the bits of absolute values it is the largest.
         let largest = values
             .iter()
             .fold(0, |largest: u32, value| largest.max(value.abs().to_bits()));

@@ -197,17 +197,19 @@ impl Examined {
         pooled
     }
 
-    /// `official folds: 5 trainings, 803 test clips`.
+    /// `official folds: trained 5 times, 803 test clips`.
     pub fn headline(&self) -> String {
-        let plural = if self.parts.len() == 1 { "" } else { "s" };
+        let trained = match self.parts.len() {
+            1 => "trained once".to_string(),
+            times => format!("trained {times} times"),
+        };
         let short = match self.too_short() {
             0 => String::new(),
             count => format!("; {count} more are shorter than a window"),
         };
         format!(
-            "{}: {} training{plural}, {} test clips{short}",
+            "{}: {trained}, {} test clips{short}",
             self.split,
-            self.parts.len(),
             self.clips()
         )
     }

@@ -40,6 +40,7 @@ use crate::{
 
 /// A report that could not be made.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ReportError {
     #[error(transparent)]
     Store(#[from] crate::store::StoreError),

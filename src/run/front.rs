@@ -1,4 +1,4 @@
-//! What trials are worth beside each other: their objectives as shares of reference values, and the fronts of those.
+//! The value of trials compared with each other: objectives as shares of reference values, and their fronts.
 
 use std::collections::BTreeMap;
 
@@ -10,9 +10,9 @@ use crate::{
     store::{CostRow, EvaluationRow, RepeatRow, Run, TrialRow},
 };
 
-/// The mean figures over the further trainings of every trial that has some.
+/// The mean figures of every trial with further trainings, over those trainings.
 ///
-/// A training that failed counts as chance: whoever gets that seed gets no detector.
+/// A failed training counts as chance: with that seed there is no detector.
 pub fn mean_figures(
     repeats: &[RepeatRow],
     evaluations: &BTreeMap<String, EvaluationRow>,
@@ -29,17 +29,24 @@ pub fn mean_figures(
     figures.into_iter().filter_map(mean).collect()
 }
 
-/// What a run measures its trials by.
+/// The settings by which a run compares its trials.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Yardstick {
+    /// The targets; the sampler saw only the first.
     pub targets: Vec<Target>,
+    /// Limits of a candidate's costs on every target.
     pub budget: Budget,
+    /// The quantities to minimise.
     pub objectives: Vec<Objective>,
-    /// Per target, the reference value of each objective.
+    /// The reference value of each objective, per target.
     pub references: Vec<Vec<f64>>,
 }
 
 impl Yardstick {
+    /// The settings of a stored run.
+    ///
+    /// # Errors
+    /// [`SettingsError`] where the settings cannot be read.
     pub fn of(run: &Run) -> Result<Yardstick, SettingsError> {
         let settings = Settings::from_json(&run.settings_json)?;
         Ok(Yardstick {
@@ -50,8 +57,8 @@ impl Yardstick {
         })
     }
 
-    /// Per target, the objectives of a stored trial as shares of their references; `None` on a target that it does not
-    /// fit.
+    /// The objectives of a stored trial as shares of their references, per target; `None` on a target that it does
+    /// not fit.
     pub fn points(&self, row: &TrialRow, figures: &Figures) -> Vec<Option<Vec<f64>>> {
         let macs = row.macs as u64;
         let on_target = |(target, references): (&Target, &Vec<f64>)| {
@@ -67,7 +74,7 @@ impl Yardstick {
     }
 }
 
-/// The estimate that was stored with a trial; `None` where a cost is missing.
+/// The stored estimate of a trial; `None` where a cost is missing.
 pub fn stored_estimate(row: &TrialRow, target: &str) -> Option<Estimate> {
     let cost = |metric: Metric| {
         let is_it = |cost: &&CostRow| {
@@ -105,7 +112,7 @@ pub(super) fn shares(
     objectives.iter().zip(references).map(share).collect()
 }
 
-/// [`shares`] of a network that is not trained: `None` where only training can tell.
+/// [`shares`] of a network before training; `None` where only training can tell.
 pub(super) fn known_shares(
     objectives: &[Objective],
     references: &[f64],
@@ -119,10 +126,10 @@ pub(super) fn known_shares(
     objectives.iter().zip(references).map(share).collect()
 }
 
-/// Numbers of the trials that no other dominates, ascending; of equal ones the earliest.
+/// Numbers of the trials that no other trial dominates, ascending; of equal trials the first.
 ///
-/// `points` are objectives as shares of their references. A network that tells anomalies no better than chance
-/// is worth nothing however cheap it is: it is on the front only where no network does better.
+/// `points` are objectives as shares of their references. A network that is no better than chance has no value
+/// however cheap it is: it is on the front only where no network is better.
 pub(super) fn front(points: &[(usize, Vec<f64>)], objectives: &[Objective]) -> Vec<i64> {
     let is_useful = |point: &Vec<f64>| {
         let mut pairs = objectives.iter().zip(point);
@@ -133,7 +140,7 @@ pub(super) fn front(points: &[(usize, Vec<f64>)], objectives: &[Objective]) -> V
         .iter()
         .filter(|(_, point)| is_useful(point) || !any_useful)
         .collect();
-    // Trials are recorded in the order they finish, which differs from machine to machine.
+    // Trials are recorded in the order in which they finish, which differs between machines.
     points.sort_by_key(|(number, _)| *number);
     let objectives: Vec<&[f64]> = points.iter().map(|(_, point)| point.as_slice()).collect();
     pareto_front(&objectives)
@@ -144,8 +151,50 @@ pub(super) fn front(points: &[(usize, Vec<f64>)], objectives: &[Objective]) -> V
 
 #[cfg(test)]
 mod tests {
-    use super::{Objective, front};
-    use crate::hardware::Metric;
+    use std::collections::BTreeMap;
+
+    use super::{Objective, front, mean_figures};
+    use crate::{
+        hardware::Metric,
+        score::{Figure, Figures, Measure},
+        store::{EvaluationRow, RepeatRow, ScoreRow},
+    };
+
+    #[test]
+    fn a_training_that_failed_counts_as_chance() {
+        let repeat = |number, seed, outcome: Result<&str, &str>| RepeatRow {
+            number,
+            seed,
+            outcome: outcome.map(str::to_string).map_err(str::to_string),
+        };
+        let score = |metric: &str| ScoreRow {
+            metric: metric.to_string(),
+            part: "steer".to_string(),
+            value: 0.75,
+        };
+        let evaluation = EvaluationRow {
+            key: "e".to_string(),
+            scores: vec![score("auc_int8"), score("pauc_int8")],
+            details_json: String::new(),
+            artefacts: None,
+            seconds: 1.0,
+            created_utc: String::new(),
+        };
+        let evaluations = BTreeMap::from([("e".to_string(), evaluation)]);
+        let repeats = [
+            repeat(1, 1, Ok("e")),
+            repeat(2, 1, Ok("e")),
+            repeat(2, 2, Err("diverged")),
+            repeat(3, 1, Err("diverged")),
+        ];
+        let means = mean_figures(&repeats, &evaluations);
+        let auc = |number: i64| means[&number].get(Figure::AUC);
+        assert_eq!([auc(1), auc(2), auc(3)], [0.75, 0.625, 0.5].map(Some));
+        // A figure that the others lack is no mean.
+        let accuracy = Figure::steering(Measure::Accuracy);
+        assert_eq!(means[&2].get(accuracy), None);
+        assert_eq!(means[&3], Figures::CHANCE);
+    }
 
     #[test]
     fn fronts() {
@@ -156,7 +205,7 @@ mod tests {
         };
         check(&[], &[]);
         check(&[[0.2, 0.9], [0.8, 0.1], [0.8, 0.2]], &[0, 1]);
-        // Equal ones: the earliest.
+        // Of equal points, the first.
         check(&[[0.2, 0.9], [0.2, 0.9]], &[0]);
         // Chance or worse is on no front, ...
         check(&[[0.2, 0.9], [1.0, 0.1], [1.2, 0.05]], &[0]);

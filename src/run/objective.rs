@@ -1,4 +1,4 @@
-//! What a search minimises, and the reference values that make objectives comparable.
+//! The quantities that a search minimises, and the reference values that make them comparable.
 
 use std::{fmt, str::FromStr};
 
@@ -9,16 +9,16 @@ use crate::{
     units::Rng,
 };
 
-/// One thing that a search minimises.
+/// One quantity that a search minimises.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Objective {
-    /// What the int8 model lacks of a perfect score: 1 - AUC, or the share of clips that it decides wrongly.
+    /// The distance of the int8 model from a perfect score: 1 - AUC, or the share of clips that it decides wrongly.
     Score(Measure),
-    /// What the network costs.
+    /// A cost of the network.
     Cost(Metric),
 }
 
-/// A name that no objective has.
+/// A name that no objective has; it holds the name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not an objective; choose from {names}", names = names())]
 pub struct UnknownObjective(String);
@@ -31,9 +31,10 @@ fn names() -> String {
 }
 
 impl Objective {
-    /// That of the search unless the user says otherwise.
+    /// 1 - AUC of the int8 model.
     pub const AUC: Objective = Objective::Score(Measure::Auc);
 
+    /// The objectives of a search unless the user chooses others.
     pub const DEFAULT: [Objective; 3] = [
         Objective::AUC,
         Objective::Cost(Metric::Latency),
@@ -46,6 +47,7 @@ impl Objective {
         scores.chain(Metric::ALL.into_iter().map(Objective::Cost))
     }
 
+    /// The word on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Objective::Score(measure) => measure.name(),
@@ -69,6 +71,7 @@ impl Objective {
         }
     }
 
+    /// Whether it is a cost, and known without training.
     pub const fn is_cost(self) -> bool {
         matches!(self, Objective::Cost(_))
     }
@@ -81,7 +84,7 @@ impl Objective {
         })
     }
 
-    /// The score that networks are ranked by where one is asked for: the first of these, or AUC.
+    /// The score that ranks networks: the first score among these, or AUC.
     pub fn leading(objectives: &[Objective]) -> Measure {
         Objective::measures(objectives)
             .next()
@@ -113,11 +116,11 @@ impl FromStr for Objective {
     }
 }
 
-/// Random networks whose largest costs stand in for budgets that were not given.
+/// Number of random networks whose largest costs replace missing budgets.
 const SAMPLE: usize = 1000;
 
-/// Per target, the reference value of each objective: chance for a score, the budget for a cost, and without a
-/// budget the largest cost among random networks that fit the target.
+/// The reference value of each objective, per target: chance for a score, and the budget for a cost. Without a budget
+/// it is the largest cost among random networks that fit the target.
 pub fn references(
     spaces: &Spaces,
     targets: &[Target],

@@ -1,4 +1,4 @@
-//! What is stored of an evaluation, and how it is read back.
+//! Turns evaluations into rows of the store, and back.
 
 use super::{RunError, utc_now};
 use crate::{
@@ -7,11 +7,14 @@ use crate::{
     store::{EvaluationRow, ScoreRow, Store},
 };
 
-/// What is stored of an evaluation besides its headline numbers.
+/// The details of an evaluation that are stored beside its scores.
 #[derive(Debug, serde::Serialize, serde::Deserialize)]
 pub struct Details {
+    /// Epochs of the training.
     pub epochs: usize,
+    /// Scores of the groups of clips.
     pub groups: Vec<DetailsGroup>,
+    /// Sentences for the reader, for example about missing scores.
     pub notes: Vec<String>,
     /// How the scores of a clip's windows became its score; absent for the mean.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -21,16 +24,22 @@ pub struct Details {
     pub int8: Option<Int8>,
 }
 
-/// AUC of one machine, section and domain on the clips that steer.
+/// AUC of one machine, section and domain, on the clips that steer the search.
 #[derive(Debug, serde::Serialize, serde::Deserialize)]
 pub struct DetailsGroup {
+    /// Name of the machine.
     pub machine: String,
+    /// Name of the section.
     pub section: String,
     /// `source`, `target`, or absent for both together.
     pub domain: Option<String>,
+    /// Area under the ROC curve, 0 to 1; absent where one kind of clips is missing.
     pub auc: Option<f64>,
+    /// Partial area under the ROC curve, 0 to 1; absent where one kind of clips is missing.
     pub pauc: Option<f64>,
+    /// Number of normal clips.
     pub normals: usize,
+    /// Number of anomalous clips.
     pub anomalies: usize,
 }
 
@@ -77,13 +86,13 @@ fn score_rows(figures: &Figures) -> Vec<ScoreRow> {
     rows
 }
 
-/// The figures of merit of a stored evaluation; those that this program does not know are left out.
+/// The figures of merit of a stored evaluation, without those that this program does not know.
 pub fn figures_of(row: &EvaluationRow) -> Figures {
     let known = |score: &ScoreRow| Some((Figure::named(&score.metric, &score.part)?, score.value));
     row.scores.iter().filter_map(known).collect()
 }
 
-/// As [`figures_of`]; `None` where those are missing that every trained network has.
+/// Like [`figures_of`]; `None` without the figures that every trained network has.
 pub(super) fn scored_figures(row: &EvaluationRow) -> Option<Figures> {
     let figures = figures_of(row);
     let needed = [Measure::Auc, Measure::Pauc];
@@ -91,7 +100,8 @@ pub(super) fn scored_figures(row: &EvaluationRow) -> Option<Figures> {
     needed.iter().all(is_known).then_some(figures)
 }
 
-/// Writes the model of an evaluation, if there is one, into a folder beside the store; its name in rows.
+/// Writes the model of an evaluation, if it has one, into a folder beside the store; returns the folder's name for
+/// rows.
 pub(super) fn write_model(
     store: &Store,
     number: usize,

@@ -1,8 +1,8 @@
-//! Training the best trials of a run again with other seeds, so that lucky ones fall off its fronts.
+//! Trains the best trials of a run again with other seeds, so that lucky ones fall off its fronts.
 //!
-//! A trial that was chosen out of many for its score owes part of it to luck. Once it was trained again, it counts with
-//! the mean over its further trainings, without the one that it was chosen by. Where that takes a trial off a front,
-//! others come onto it, and are trained again too, until every member of every front was.
+//! A trial that was chosen out of many for its score owes part of the score to luck. Once it is trained again, it
+//! counts with the mean over its further trainings, without the one that it was chosen by. Where that takes a trial
+//! off a front, others come onto it. They are trained again too, until every member of every front was.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -28,36 +28,42 @@ use crate::{
 
 /// Everything that determines which trials are trained again, and how to carry it out.
 pub struct Rescore<'a> {
+    /// The spaces of the run.
     pub spaces: &'a Spaces,
+    /// Gives a candidate its scores.
     pub evaluator: &'a dyn Evaluator,
     /// Offsets from the run's seed; 0 is the training that the trial was chosen by.
     pub seeds: std::ops::Range<u64>,
-    /// Trials off the front are trained again too where an AUC that is higher by this would put them on it.
+    /// A trial off the front is also trained again if an AUC higher by this would put it on the front.
     pub near: f64,
-    /// Trainings at the same time, one thread each.
+    /// Number of trainings at the same time, one thread each.
     pub jobs: usize,
-    /// Set from outside to end it; what is recorded stays.
+    /// The caller sets it to end the work; recorded trainings stay.
     pub stop: &'a AtomicBool,
 }
 
-/// Where rescoring stands.
+/// The state of rescoring.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RescoreProgress {
-    /// Counted from 1; who takes part in a round follows from the rounds before.
+    /// The round, from 1; its trials follow from the rounds before.
     pub round: usize,
-    /// Trials that take part in this round and did not before.
+    /// Trials that are new in this round.
     pub trials: usize,
+    /// Trainings of this round that are recorded.
     pub done: usize,
     /// Trainings of this round.
     pub wanted: usize,
-    /// The training that was recorded last, in words.
+    /// A sentence about the last recorded training.
     pub news: String,
 }
 
-/// Trains the members of a run's fronts, and those near them, with further seeds, and records fronts of the means.
+/// Trains the members of a run's fronts, and trials near them, with further seeds, and records fronts of the means.
 ///
-/// Ends with [`Finish::Done`] or [`Finish::Interrupted`]; called again it goes on where it ended, and what it does in all
-/// is the same.
+/// Ends with [`Finish::Done`] or [`Finish::Interrupted`]. Called again, it goes on where it ended, with the same
+/// result as without the interruption.
+///
+/// # Errors
+/// [`RunError`] where the store or the run's settings cannot be used.
 pub fn rescore(
     store: &mut Store,
     run: &Run,
@@ -79,8 +85,8 @@ fn coordinate(
     results: &mpsc::Receiver<Done>,
     observer: &mut dyn FnMut(&RescoreProgress),
 ) -> Result<Finish, RunError> {
-    // Rounds are played again from the first one on, with what is recorded already, so that an interruption in the
-    // middle of a round changes nothing.
+    // Rounds are played again from the first one with the recorded trainings, so an interruption in the middle of a
+    // round changes nothing.
     let mut counted = BTreeSet::new();
     let mut round = 0;
     loop {
@@ -91,7 +97,7 @@ fn coordinate(
             if all.is_subset(&counted) {
                 return Ok(Finish::Done);
             }
-            // Trials that were rescored by other rules earlier are on the recorded fronts with their means too.
+            // Trials that were rescored earlier by other rules are on the recorded fronts with their means too.
             counted.extend(all);
             continue;
         }
@@ -144,9 +150,9 @@ struct Desk<'a> {
     run: &'a Run,
     rescore: &'a Rescore<'a>,
     yardstick: Yardstick,
-    /// By number: the row, and the figures of its own training.
+    /// The row of each trial and the figures of its own training, by number.
     trials: BTreeMap<i64, (TrialRow, Figures)>,
-    /// By number and offset of the seed. A training that failed counts as chance.
+    /// The figures of further trainings, by number and offset of the seed; a failed training counts as chance.
     repeats: BTreeMap<(i64, u64), Figures>,
 }
 
@@ -188,7 +194,7 @@ impl<'a> Desk<'a> {
         self.repeats.keys().map(|(number, _)| *number).collect()
     }
 
-    /// The mean over the further trainings of a trial where those count and there are some; else that of its own.
+    /// The mean over a trial's further trainings where they count and exist; else the trial's own training.
     fn figures(&self, number: i64, own: Figures, counted: &BTreeSet<i64>) -> Figures {
         if !counted.contains(&number) {
             return own;
@@ -198,7 +204,7 @@ impl<'a> Desk<'a> {
         Figures::mean(&figures).unwrap_or(own)
     }
 
-    /// Per target, number and objectives of every scored trial that fits it.
+    /// Number and objectives of every scored trial that fits, per target.
     fn points(&self, counted: &BTreeSet<i64>) -> Vec<Vec<(usize, Vec<f64>)>> {
         let mut points = vec![Vec::new(); self.yardstick.targets.len()];
         for (number, (row, own)) in &self.trials {
@@ -211,7 +217,7 @@ impl<'a> Desk<'a> {
         points
     }
 
-    /// The members of all fronts, and the trials that are near one.
+    /// The members of all fronts, and the trials near one.
     fn contenders(&self, counted: &BTreeSet<i64>) -> BTreeSet<i64> {
         let objectives = &self.yardstick.objectives;
         let mut contenders = BTreeSet::new();
@@ -234,7 +240,7 @@ impl<'a> Desk<'a> {
         contenders
     }
 
-    /// The trainings that some trials lack, by trial and seed.
+    /// The trainings that these trials lack, by trial and seed.
     fn missing(&self, wanted: &BTreeSet<i64>) -> Result<VecDeque<Task>, RunError> {
         let mut tasks = VecDeque::new();
         for number in wanted {
@@ -265,7 +271,7 @@ impl<'a> Desk<'a> {
         evaluator.content_key(&task.candidate, &task.training, task.seed.value)
     }
 
-    /// Takes the evaluation from elsewhere in the store where it is there; what happened, in words.
+    /// Uses an evaluation from elsewhere in the store, if there is one; returns a sentence about it.
     fn reuse(&mut self, task: &Task) -> Result<Option<String>, RunError> {
         let key = self.key(task);
         let stored = self.store.evaluation(&key)?;
@@ -278,7 +284,7 @@ impl<'a> Desk<'a> {
         Ok(Some(format!("{}, known", words(task, &figures))))
     }
 
-    /// Writes one training down, in one transaction; what happened, in words, and `None` where it was interrupted.
+    /// Records one training in one transaction; returns a sentence about it, and `None` where it was interrupted.
     fn record(&mut self, done: Done) -> Result<Option<String>, RunError> {
         let Done {
             task,
@@ -330,7 +336,7 @@ impl<'a> Desk<'a> {
         }
     }
 
-    /// The front of each target, of means where there are some.
+    /// The front of each target, with means where there are some.
     fn fronts(&self) -> Vec<Front> {
         let points = self.points(&self.rescored());
         let fronts = self.yardstick.targets.iter().zip(&points);

@@ -6,6 +6,7 @@ use std::fmt;
 
 /// What is computed from the scores or the decisions of clips: a share from 0 to 1, of which more is better.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum Measure {
     /// Area under the ROC curve, see [`super::summarise`].
     Auc,

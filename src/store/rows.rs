@@ -44,6 +44,7 @@ pub struct Run {
 
 /// How far a run is, as far as its coordinator could still say; one that was killed stays `Running`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum RunState {
     Running,
     Interrupted,

@@ -1,4 +1,4 @@
-//! Writes a synthetic set as DCASE2022 lays it out: 16-bit wav files and one attributes table a section.
+//! Writes a synthetic set in DCASE2022's layout: 16-bit wav files and one attributes table per section.
 
 use std::{
     fs, io,
@@ -13,22 +13,32 @@ use crate::{
     data::{Clip, Dataset, Source},
 };
 
-/// A set that could not be written.
+/// Why a set could not be written.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum WriteError {
+    /// The folder holds something already.
     #[error("`{0}` is not empty; name a new or an empty folder")]
     NotEmpty(PathBuf),
+    /// The clip comes from no generator; holds its name.
     #[error("clip `{0}` is not synthetic; only synthetic sets can be written")]
     NotSynthetic(String),
+    /// A folder could not be made or read.
     #[error("cannot write `{path}`: {source}")]
-    Io { path: PathBuf, source: io::Error },
+    Io {
+        /// The folder.
+        path: PathBuf,
+        /// The system's error.
+        source: io::Error,
+    },
+    /// A recording could not be written.
     #[error("cannot write `{path}`: {source}")]
     Csv { path: PathBuf, source: csv::Error },
 }
 
 /// Renders every clip to `dir/<clip name>` and adds `dir/<machine>/attributes_NN.csv`.
 ///
-/// Refuses a folder that holds anything, so that nothing is ever overwritten.
+/// It refuses a folder that holds anything, so it never overwrites a file.
 pub fn write(dataset: &Dataset, dir: &Path) -> Result<(), WriteError> {
     fs::create_dir_all(dir).map_err(|source| io_error(dir, source))?;
     let mut entries = fs::read_dir(dir).map_err(|source| io_error(dir, source))?;
@@ -79,7 +89,7 @@ fn write_wav(clip: &Clip, dir: &Path) -> Result<(), WriteError> {
         .map_err(|source| io_error(&path, source))
 }
 
-/// Columns `file_name,d1p,d1v,d2p,d2v,...`; rows with fewer attributes end in empty fields.
+/// Writes the columns `file_name,d1p,d1v,d2p,d2v,...`. Rows with fewer attributes end in empty fields.
 fn write_attributes<'a>(
     clips: impl Iterator<Item = &'a Clip> + Clone,
     path: &Path,

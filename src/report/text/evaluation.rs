@@ -98,7 +98,7 @@ mod tests {
     #[test]
     fn decisions_and_scores_become_tables() {
         let expected = "\
-official folds: 2 trainings, 8 test clips
+official folds: trained 2 times, 8 test clips
                    official folds  official folds
                    float           int8
 ──────────────────────────────────────────────────

@@ -1,5 +1,7 @@
 //! One trial: axes, scores, costs, operators.
 
+use std::path::Path;
+
 use super::grid;
 use crate::{
     report::{
@@ -10,8 +12,8 @@ use crate::{
     units::{Bytes, Count, Microjoules, Micros},
 };
 
-/// All that is known of one trial.
-pub fn trial(trial: &TrialDocument) -> String {
+/// All that is known of one trial, whose files lie below `folder`.
+pub fn trial(trial: &TrialDocument, folder: &Path) -> String {
     let synthetic = if trial.synthetic { " (synthetic)" } else { "" };
     let mut text = format!(
         "{}/{}: {} of space {}, {}, on {}{synthetic}\n",
@@ -29,9 +31,8 @@ pub fn trial(trial: &TrialDocument) -> String {
         Count(trial.params)
     );
     if let Some(figures) = &trial.figures {
-        let show = |auc: Option<f64>| auc.map_or("–".to_string(), |auc| format!("{auc:.4}"));
-        let figures = told(|figure| Some(show(figures.0.get(figure))));
-        text += &format!("{figures}{synthetic}\n");
+        let told = told(|figure| Some(format!("{:.4}", figures.0.get(figure)?)));
+        text += &format!("{told}{synthetic}\n");
     }
     if let Some(rule) = &trial.clip_score {
         text += &format!("a clip's score is the {rule} of its windows' scores\n");
@@ -46,14 +47,17 @@ pub fn trial(trial: &TrialDocument) -> String {
         text += &further_seeds(rescored);
     }
     for group in &trial.groups {
-        let domain = group.domain.as_deref().unwrap_or("");
-        let auc = group
-            .auc_int8
-            .map_or("–".to_string(), |auc| format!("{auc:.4}"));
-        text += &format!(
-            "  {} {} {domain}: AUC {auc}\n",
-            group.machine, group.section
-        );
+        // Where a section has clips of one label alone there is no figure.
+        if let Some(auc) = group.auc_int8 {
+            let domain = group
+                .domain
+                .as_deref()
+                .map_or(String::new(), |domain| format!(" {domain}"));
+            text += &format!(
+                "  {} {}{domain}: AUC {auc:.4}\n",
+                group.machine, group.section
+            );
+        }
     }
     for (budget, share) in &trial.excess {
         text += &format!("over budget: {budget} by {:.0} %\n", 100.0 * share);
@@ -89,12 +93,45 @@ pub fn trial(trial: &TrialDocument) -> String {
             operator.params.to_string(),
         ]
     });
-    text += &grid(&["operator", "output", "MACs", "params"], rows.collect());
+    let members = trial
+        .axes
+        .get("members")
+        .and_then(|members| members.parse().ok());
+    let members = members.unwrap_or(1);
+    text += &grid(
+        &["operator", "output", "MACs", "params"],
+        grouped(members, rows.collect()),
+    );
     text += "\n";
     for file in &trial.files {
-        text += &format!("file: {file}\n");
+        text += &format!("file: {}\n", folder.join(file).display());
     }
     text
+}
+
+/// Rows of operators in which the members of an ensemble, which have one shape, stand once.
+///
+/// The second and every further member is followed by the sum of what there is so far.
+fn grouped(members: usize, rows: Vec<Vec<String>>) -> Vec<Vec<String>> {
+    let length = (rows.len() + 1) / members.max(1) - 1;
+    if members < 2 || rows.len() + 1 != members * (length + 1) {
+        return rows;
+    }
+    let heading = |text: String| {
+        let mut row = vec![String::new(); rows[0].len()];
+        row[0] = text;
+        row
+    };
+    let indented = |row: &Vec<String>| {
+        let mut row = row.clone();
+        row[0] = format!("  {}", row[0]);
+        row
+    };
+    let mut shown = vec![heading(format!("{members} members, each:"))];
+    shown.extend(rows[..length].iter().map(indented));
+    shown.push(heading(format!("{} sums:", members - 1)));
+    shown.extend(rows.last().map(indented));
+    shown
 }
 
 /// What was seen at one place.
@@ -152,7 +189,8 @@ fn further_seeds(rescored: &RescoredView) -> String {
     )
 }
 
-/// The figures of a trial in words, each with its value as `show` has it: first those of the clips that steer.
+/// The figures of a trial in words: first those on the clips that steer. `show` gives a value, and `None` leaves the
+/// figure out.
 fn told(show: impl Fn(Figure) -> Option<String>) -> String {
     let [steering, untouched] = Part::ALL.map(|part| {
         let own = Figure::TOLD
@@ -161,7 +199,10 @@ fn told(show: impl Fn(Figure) -> Option<String>) -> String {
         let told = own.filter_map(|figure| Some(format!("{} {}", figure.title(), show(figure)?)));
         told.collect::<Vec<String>>().join(", ")
     });
-    format!("{steering}; untouched clips: {untouched}")
+    match untouched.is_empty() {
+        true => steering,
+        false => format!("{steering}; untouched clips: {untouched}"),
+    }
 }
 
 /// A value, its band and its source.
@@ -178,5 +219,27 @@ fn band<T: Copy + PartialEq>(view: Option<CostView<T>>, show: impl Fn(T) -> Stri
                 view.source
             )
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn members_of_an_ensemble_stand_once() {
+        let check = |members: usize, names: &str, expected: &str| {
+            let row = |name: char| vec![name.to_string()];
+            let shown: Vec<String> = grouped(members, names.chars().map(row).collect())
+                .into_iter()
+                .map(|row| row[0].clone())
+                .collect();
+            assert_eq!(shown.join("|"), expected);
+        };
+        check(3, "abcabc+abc+", "3 members, each:|  a|  b|  c|2 sums:|  +");
+        check(2, "aa+", "2 members, each:|  a|1 sums:|  +");
+        check(1, "abc", "a|b|c");
+        check(2, "ab", "a|b");
+        check(1, "", "");
     }
 }

@@ -1,4 +1,5 @@
-//! Batch norm or bias, and activation: applied by the operator that reads a value, and taken back through its gradient.
+//! Batch norm or bias, and activation. The operator that reads a value applies them, and takes gradients back through
+//! them.
 
 use std::sync::{Arc, Mutex};
 
@@ -10,30 +11,36 @@ use crate::train::kernels::{self, folded, tiled};
 /// Added to the variance in batch norm, as Keras does.
 pub const EPSILON: f64 = 1e-3;
 
-/// Mean and biased variance per channel of an operator's raw output in the present batch.
+/// Mean and biased variance of each channel of an operator's raw output in the current batch.
 pub type Moments = Arc<Mutex<[Vec<f32>; 2]>>;
 
-/// What an operator does with its raw output: batch norm or bias, then the activation's bounds.
+/// What follows an operator's raw output: batch norm or bias, then the activation's bounds.
 #[derive(Debug, Clone)]
 pub struct Epilogue {
+    /// Channels of the raw output.
     pub channels: usize,
-    /// Set where a batch norm stands here.
+    /// Set where there is a batch norm.
     pub moments: Option<Moments>,
+    /// Lower and upper bound of the activation; infinite where it has none.
     pub bounds: [f32; 2],
 }
 
-/// An epilogue as numbers: `clamp(x * scale + shift)`, tiled patterns.
+/// An epilogue as numbers: `clamp(x * scale + shift)`, as tiled patterns.
 #[derive(Debug, Clone)]
 pub struct Affine {
+    /// Factors, a tiled pattern.
     pub scale: Vec<f32>,
+    /// Offsets, a tiled pattern.
     pub shift: Vec<f32>,
     bounds: [f32; 2],
+    /// Channels of the raw output.
     pub channels: usize,
     /// Mean and reciprocal standard deviation, where there is a batch norm.
     normal: Option<[Vec<f32>; 2]>,
 }
 
 impl Affine {
+    /// The numbers of an epilogue, for the moments of the current batch.
     pub fn new(epilogue: &Epilogue, scale: &FlexTensor, shift: &FlexTensor) -> Affine {
         let shift = values(shift);
         let (scale, shift, normal) = match &epilogue.moments {
@@ -67,6 +74,7 @@ impl Affine {
         self.normal.is_none() && self.bounds == [f32::NEG_INFINITY, f32::INFINITY]
     }
 
+    /// Writes the activated values of `x` to `out`.
     pub fn apply(&self, x: &[f32], out: &mut [f32]) {
         kernels::affine(x, &self.scale, &self.shift, self.bounds, out);
     }
@@ -77,15 +85,17 @@ pub fn reciprocal_deviation(variance: f32) -> f32 {
     (1.0 / (f64::from(variance) + EPSILON).sqrt()) as f32
 }
 
-/// Backward of an epilogue, in two passes: sums over the batch, then the gradient through batch statistics.
+/// Backward pass of an epilogue, in two parts: sums over the batch, then the gradient through batch statistics.
 pub struct EpilogueSums<'a> {
     affine: Option<&'a Affine>,
-    /// Of the gradient, and of the gradient times the raw value; tiled patterns.
+    /// Sums of the gradient, and of the gradient times the raw value; tiled patterns.
     pub sums: Vec<f32>,
+    /// See `sums`.
     pub products: Vec<f32>,
 }
 
 impl<'a> EpilogueSums<'a> {
+    /// Sums of zero.
     pub fn new(affine: Option<&'a Affine>) -> Self {
         let width = affine.map_or(0, |affine| affine.scale.len());
         EpilogueSums {
@@ -95,7 +105,7 @@ impl<'a> EpilogueSums<'a> {
         }
     }
 
-    /// Takes a block's gradient through the activation, and sums it.
+    /// Takes a block's gradient through the activation, and adds it to the sums.
     pub fn add(&mut self, x: &[f32], gradient: Option<&mut [f32]>) {
         if let (Some(affine), Some(gradient)) = (self.affine, gradient) {
             let (sums, products) = (&mut self.sums, &mut self.products);
@@ -104,7 +114,7 @@ impl<'a> EpilogueSums<'a> {
         }
     }
 
-    /// Takes the whole gradient through the batch norm; gradients of scale and shift.
+    /// Takes the whole gradient through the batch norm; returns the gradients of scale and shift.
     pub fn finish(self, x: &[f32], gradient: Option<&mut [f32]>) -> Option<(Vec<f32>, Vec<f32>)> {
         let affine = self.affine?;
         let channels = affine.channels;
@@ -133,8 +143,8 @@ impl<'a> EpilogueSums<'a> {
 
 /// Sums for the moments of an output: f32 within a block, f64 over blocks.
 ///
-/// Values are counted from the first row on: the difference of large squares of values far from zero would leave
-/// nothing of their variance.
+/// Values count from the first row: far from zero, the difference of large squares would leave nothing of the
+/// variance.
 pub struct ColumnSums {
     channels: usize,
     rows: usize,
@@ -145,6 +155,7 @@ pub struct ColumnSums {
 }
 
 impl ColumnSums {
+    /// Sums of zero.
     pub fn new(channels: usize) -> ColumnSums {
         let tiles = tiled(&vec![0.0; channels]);
         ColumnSums {
@@ -156,6 +167,7 @@ impl ColumnSums {
         }
     }
 
+    /// Adds the rows of a block.
     pub fn add(&mut self, block: &[f32]) {
         if let (0, Some(first)) = (self.rows, block.get(..self.channels)) {
             self.origin = tiled(first);
@@ -174,7 +186,7 @@ impl ColumnSums {
         }
     }
 
-    /// Mean and biased variance per channel.
+    /// Mean and biased variance of each channel.
     pub fn moments(&self) -> [Vec<f32>; 2] {
         let [sums, squares] = &self.totals;
         let rows = self.rows as f64;
