@@ -418,6 +418,10 @@ impl Model {
             let known = name.parse::<ClipRule>();
             known.map_err(|error| error.to_string())?;
         }
+        if let Some(name) = &self.card.threshold_rule {
+            let known = name.parse::<ThresholdRule>();
+            known.map_err(|error| error.to_string())?;
+        }
         let front_end = self.card.front_end();
         let bands = front_end.spec.bands();
         if self.card.mean.len() != bands || self.card.std.len() != bands {

@@ -165,11 +165,9 @@ fn measurement(seen: &MeasurementView) -> String {
 }
 
 fn further_seeds(rescored: &RescoredView) -> String {
-    let show = |interval: Option<IntervalView>| {
-        interval.map_or("–".to_string(), |interval| match interval.half_width {
-            Some(half_width) => format!("{:.4} ± {half_width:.4}", interval.mean),
-            None => format!("{:.4}", interval.mean),
-        })
+    let show = |interval: IntervalView| match interval.half_width {
+        Some(half_width) => format!("{:.4} ± {half_width:.4}", interval.mean),
+        None => format!("{:.4}", interval.mean),
     };
     let each = rescored.trainings.iter().map(|training| {
         let auc = training
@@ -179,8 +177,8 @@ fn further_seeds(rescored: &RescoredView) -> String {
     });
     let means = told(|figure| {
         // The sentence is long enough without it.
-        let is_told = figure.measure != Measure::Pauc;
-        is_told.then(|| show(rescored.means.get(figure)))
+        let mean = rescored.means.get(figure);
+        mean.filter(|_| figure.measure != Measure::Pauc).map(show)
     });
     format!(
         "{} further seeds: {means} (means ± half of their 95 % interval)\n  AUC int8 of each: {}\n",
