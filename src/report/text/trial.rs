@@ -4,7 +4,10 @@ use std::path::Path;
 
 use super::grid;
 use crate::{
-    report::json::{CostView, IntervalView, MeasurementView, RescoredView, TrialDocument},
+    report::{
+        json::{CostView, IntervalView, MeasurementView, RescoredView, TrialDocument},
+        quantised,
+    },
     score::{Figure, Measure, Part},
     units::{Bytes, Count, Microjoules, Micros},
 };
@@ -30,6 +33,15 @@ pub fn trial(trial: &TrialDocument, folder: &Path) -> String {
     if let Some(figures) = &trial.figures {
         let told = told(|figure| Some(format!("{:.4}", figures.0.get(figure)?)));
         text += &format!("{told}{synthetic}\n");
+    }
+    if let Some(rule) = &trial.clip_score {
+        text += &format!("a clip's score is the {rule} of its windows' scores\n");
+    }
+    if let Some(int8) = &trial.int8 {
+        text += &format!("{}\n", quantised::line(int8));
+    }
+    if trial.older_pipeline {
+        text += "quantised by an older pipeline: it would score otherwise now (`nas requantise`)\n";
     }
     if let Some(rescored) = &trial.rescored {
         text += &further_seeds(rescored);
