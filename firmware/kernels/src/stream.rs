@@ -4,14 +4,14 @@ use crate::{
     Model,
     blob::{BlobError, Decision, Threshold},
     bytes::{as_f32, memory_parts},
-    front_end::{Framer, FrontEnd, Quantizer, Spec},
+    front_end::{Framer, FrontEnd, Quantizer, Spec, Statistics, statistics::Pool},
     score::{MeanScore, window_score},
 };
 
 /// A detector that hears: front end, network, score and decision.
 ///
 /// Every hop of samples makes one frame of features. When `frames` of them are there, and from then on every
-/// `frame_stride` frames, the network sees the latest `frames` and scores them.
+/// `frame_stride` frames, the network sees the latest `frames`, or their statistics, and scores them.
 #[derive(Debug)]
 pub struct Stream<'m, 'a> {
     model: &'m Model<'a>,
@@ -20,8 +20,11 @@ pub struct Stream<'m, 'a> {
     decision: Decision,
     class: usize,
     arena: &'m mut [i8],
-    /// The latest frames as the network takes them; `row` is where the next one goes, in place of the oldest.
+    /// The latest frames as the network takes them; `row` is where the next one goes, in place of the oldest. With a
+    /// pool, the vector of statistics that the network saw last.
     history: &'m mut [i8],
+    /// The latest frames, where the network sees their statistics.
+    pool: Option<Pool<'m>>,
     frames: usize,
     frame_stride: usize,
     row: usize,
@@ -51,7 +54,7 @@ impl<'a> Model<'a> {
         let (floats, ends) = self.front_end_tables();
         let floats = as_f32(floats).ok_or(BlobError::NotAligned)?;
         let (floats, quantizer) = floats.split_at(spec.table_lengths().floats());
-        let (gains, offsets) = quantizer.split_at(spec.bands());
+        let (gains, offsets) = quantizer.split_at(quantizer.len() / 2);
         // The model was parsed, so its front end is sound.
         let front_end = FrontEnd::new(spec, floats, ends).ok_or(BlobError::NoFrontEnd)?;
         Ok((front_end, Quantizer { gains, offsets }))
@@ -60,15 +63,31 @@ impl<'a> Model<'a> {
     /// Bytes that a [`Stream`] needs beside the arena, a multiple of 4; 0 for a model without a front end.
     pub fn stream_bytes(&self) -> usize {
         self.front_end().map_or(0, |record| {
-            memory_bytes(&record.spec(), record.frames as usize)
+            memory_bytes(
+                &record.spec(),
+                record.frames as usize,
+                self.statistics().as_ref(),
+            )
         })
     }
 }
 
-/// Bytes that a [`Stream`] needs beside the arena: samples of one frame, scratch, and the int8 frames of a window.
-pub const fn memory_bytes(spec: &Spec, frames: usize) -> usize {
-    let history = frames * spec.bands();
-    4 * spec.scratch_len() + 2 * spec.n_fft + history.next_multiple_of(4)
+/// Bytes that a [`Stream`] needs beside the arena: samples of one frame, scratch, and the int8 frames of a window, or
+/// the 16-bit frames that statistics are of and the int8 vector of those.
+pub const fn memory_bytes(spec: &Spec, frames: usize, statistics: Option<&Statistics>) -> usize {
+    let (shorts, history) = buffers(spec, frames, statistics);
+    4 * spec.scratch_len() + 2 * shorts + history.next_multiple_of(4)
+}
+
+/// 16-bit numbers, samples first, and int8 numbers of a stream.
+const fn buffers(spec: &Spec, frames: usize, statistics: Option<&Statistics>) -> (usize, usize) {
+    match statistics {
+        None => (spec.n_fft, frames * spec.bands()),
+        Some(which) => (
+            spec.n_fft + which.buffer_len(frames).next_multiple_of(2),
+            which.features(),
+        ),
+    }
 }
 
 impl<'m, 'a> Stream<'m, 'a> {
@@ -92,10 +111,11 @@ impl<'m, 'a> Stream<'m, 'a> {
         let (front_end, quantizer) = model.front_end_and_quantizer()?;
         let spec = *front_end.spec();
         let (needed, found) = (model.stream_bytes(), 4 * memory.len());
-        let history = record.frames as usize * spec.bands();
-        let (scratch, samples, history) =
-            memory_parts(memory, spec.scratch_len(), spec.n_fft, history)
-                .ok_or(BlobError::MemoryTooSmall { needed, found })?;
+        let (frames, statistics) = (record.frames as usize, model.statistics());
+        let (shorts, history) = buffers(&spec, frames, statistics.as_ref());
+        let (scratch, shorts, history) = memory_parts(memory, spec.scratch_len(), shorts, history)
+            .ok_or(BlobError::MemoryTooSmall { needed, found })?;
+        let (samples, kept) = shorts.split_at_mut(spec.n_fft);
         let mut stream = Stream {
             model,
             framer: Framer::new(front_end, samples, scratch),
@@ -104,7 +124,11 @@ impl<'m, 'a> Stream<'m, 'a> {
             class,
             arena,
             history,
-            frames: record.frames as usize,
+            pool: statistics.map(|which| {
+                let length = which.buffer_len(frames);
+                Pool::new(which, frames, &mut kept[..length])
+            }),
+            frames,
             frame_stride: record.frame_stride as usize,
             row: 0,
             missing: 0,
@@ -119,6 +143,9 @@ impl<'m, 'a> Stream<'m, 'a> {
     pub fn reset(&mut self) {
         self.framer.reset();
         self.mean.reset();
+        if let Some(pool) = &mut self.pool {
+            pool.reset();
+        }
         self.row = 0;
         self.missing = self.frames;
         self.window_score = None;
@@ -133,12 +160,17 @@ impl<'m, 'a> Stream<'m, 'a> {
     /// ```
     pub fn next(&mut self, heard: &mut &[i16]) -> Option<Hop> {
         let features = self.framer.next(heard)?;
-        let bands = features.len();
-        let row = &mut self.history[self.row * bands..][..bands];
-        self.quantizer.quantize(features, row);
-        self.row = (self.row + 1) % self.frames;
+        match &mut self.pool {
+            Some(pool) => pool.push(features),
+            None => {
+                let bands = features.len();
+                let row = &mut self.history[self.row * bands..][..bands];
+                self.quantizer.quantize(features, row);
+                self.row = (self.row + 1) % self.frames;
+            }
+        }
         self.missing -= 1;
-        let window_score = (self.missing == 0).then(|| self.score_window(bands));
+        let window_score = (self.missing == 0).then(|| self.score_window());
         let score = self.mean.mean();
         Some(Hop {
             window_score,
@@ -156,7 +188,7 @@ impl<'m, 'a> Stream<'m, 'a> {
         last
     }
 
-    /// The latest frames, int8 as the network takes them: the older piece first.
+    /// The latest frames, int8 as the network takes them: the older piece first; or the last vector of statistics.
     pub fn window(&self) -> [&[i8]; 2] {
         let bands = self.history.len() / self.frames;
         let (newer, older) = self.history.split_at(self.row * bands);
@@ -183,7 +215,13 @@ impl<'m, 'a> Stream<'m, 'a> {
         self.mean.windows()
     }
 
-    fn score_window(&mut self, bands: usize) -> f32 {
+    fn score_window(&mut self) -> f32 {
+        if let Some(pool) = &mut self.pool {
+            let (quantizer, vector) = (self.quantizer, &mut *self.history);
+            pool.each(|place, value| vector[place] = quantizer.quantize_one(place, value));
+        }
+        // A vector of statistics is whole: its row stays 0.
+        let bands = self.history.len() / self.frames;
         let (newer, older) = self.history.split_at(self.row * bands);
         let input = &mut self.arena[self.model.input().range()];
         let (first, second) = input.split_at_mut(older.len());
@@ -195,6 +233,7 @@ impl<'m, 'a> Stream<'m, 'a> {
         let score = window_score(
             self.decision.task,
             self.class,
+            self.model.centres(),
             [older, newer],
             &self.model.input(),
             &self.arena[self.model.output().range()],

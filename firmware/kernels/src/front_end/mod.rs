@@ -11,8 +11,10 @@ mod framer;
 pub(crate) mod log;
 #[cfg(all(feature = "mve", target_arch = "arm"))]
 mod mve;
+pub mod statistics;
 
 pub use framer::Framer;
+pub use statistics::Statistics;
 
 use fft::{Block, Twiddles};
 
@@ -69,7 +71,7 @@ pub struct FrontEnd<'t> {
 
 /// Turns features in decibels into the int8 numbers of a network: `value * gain + offset`, rounded.
 ///
-/// Standardisation and the scale of the input are folded into gain and offset, one of each per band.
+/// Standardisation and the scale of the input are folded into gain and offset, one of each per band or statistic.
 #[derive(Debug, Clone, Copy)]
 pub struct Quantizer<'t> {
     pub gains: &'t [f32],
@@ -261,11 +263,21 @@ impl Quantizer<'_> {
     pub fn quantize(&self, features: &[f32], output: &mut [i8]) {
         let gains = self.gains.iter().zip(self.offsets);
         for ((output, feature), (gain, offset)) in output.iter_mut().zip(features).zip(gains) {
-            // Positive where it is not saturated, so that cutting off rounds.
-            let shifted = (feature * gain + offset + 128.5).clamp(0.0, 255.0);
-            *output = (shifted as i32 - 128) as i8;
+            *output = quantize(*feature, *gain, *offset);
         }
     }
+
+    /// One feature by its place.
+    pub fn quantize_one(&self, place: usize, feature: f32) -> i8 {
+        quantize(feature, self.gains[place], self.offsets[place])
+    }
+}
+
+#[inline(always)]
+fn quantize(feature: f32, gain: f32, offset: f32) -> i8 {
+    // Positive where it is not saturated, so that cutting off rounds.
+    let shifted = (feature * gain + offset + 128.5).clamp(0.0, 255.0);
+    (shifted as i32 - 128) as i8
 }
 
 /// Whether the ends rise to the number of bins.
