@@ -72,6 +72,7 @@ fn candidate(graph: Graph) -> Candidate {
             spec,
             frames: 32,
             frame_stride: 4,
+            statistics: None,
         },
         graph,
         task: Task::Reconstruct,

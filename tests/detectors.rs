@@ -63,6 +63,7 @@ fn detector(feature: Feature, classes: usize, score_windows: u32) -> Model {
         },
         frames: FRAMES,
         frame_stride: FRAME_STRIDE,
+        statistics: None,
         scored_on: "samples".to_string(),
         pooling: None,
         mean: (0..bands)
@@ -81,6 +82,7 @@ fn detector(feature: Feature, classes: usize, score_windows: u32) -> Model {
         threshold_quantile: Some(1.0),
         score_windows,
         synthetic: true,
+        distance: None,
     };
     Model::new(card, network.to_tflite(), network.to_blob()).unwrap()
 }

@@ -9,7 +9,7 @@ use nas::{
         self, BOARDS, Bench, BoardKind, Image, Inputs, Kernels, MeasureError, Place, Toolchain,
         find_program,
     },
-    quant::{Interpreter, append_front_end, quantize},
+    quant::{Hearing, Interpreter, append_front_end, quantize},
     space::{self, Candidate, Spaces, builtin},
     target::{self, Core},
     units::Rng,
@@ -200,21 +200,56 @@ fn with_ears(mut blob: Vec<u8>, candidate: &Candidate) -> Vec<u8> {
         spec,
         frames,
         frame_stride,
+        statistics,
     } = candidate.front_end;
     let tables = spec.device_tables().unwrap();
-    let bands = spec.bands();
-    let floats = [tables.floats, vec![1.0; bands], vec![0.0; bands]].concat();
+    let features = candidate.front_end.features();
+    let floats = [tables.floats, vec![1.0; features], vec![0.0; features]].concat();
     let record = record(&spec, frames, frame_stride);
     let decision = Decision {
         task: match candidate.task {
             space::Task::Reconstruct => Task::Reconstruct,
             space::Task::Classify { .. } => Task::Classify,
+            space::Task::Distance(_) => Task::Distance,
         },
         windows: 100,
         threshold: Threshold::None,
     };
-    append_front_end(&mut blob, record, &floats, &tables.ends, &decision);
+    let centres = match candidate.task {
+        space::Task::Distance(how) => Some(centres(&how, candidate)),
+        _ => None,
+    };
+    let hearing = Hearing {
+        front_end: record,
+        floats: &floats,
+        ends: &tables.ends,
+        statistics,
+        decision,
+        centres: centres.as_deref(),
+    };
+    append_front_end(&mut blob, &hearing);
     blob
+}
+
+/// As many points as a fit can have, all at the origin.
+fn centres(how: &space::Fit, candidate: &Candidate) -> Vec<u8> {
+    let dimensions = candidate.graph.output_shape().len() / how.blocks();
+    let count = how.most_points();
+    let mut section: Vec<u8> = [dimensions, count]
+        .into_iter()
+        .flat_map(|word| (word as u32).to_le_bytes())
+        .collect();
+    for idx in 0..count {
+        let centre = blob::Centre {
+            class: (idx % how.sections) as u32,
+            block: (idx % how.blocks()) as u32,
+            weight: 1.0,
+            offset: 0.0,
+        };
+        section.extend(centre.to_bytes());
+    }
+    section.resize(section.len() + 2 * count * dimensions, 0);
+    section
 }
 
 /// The front end as the blob has it.
@@ -244,7 +279,7 @@ fn hears_what_the_host_hears(place: Place) {
             .measure(&blob)
             .unwrap_or_else(|error| panic!("{spec}: {error}"));
         assert!(seen.outputs_match, "{spec}: {seen:?}");
-        let promised = memory_bytes(&spec.on_device(), FRAMES);
+        let promised = memory_bytes(&spec.on_device(), FRAMES, None);
         assert_eq!(seen.front_end_bytes, Some(promised as u64), "{spec}");
     }
 }
@@ -296,7 +331,15 @@ fn detector(spec: &FeatureSpec) -> Vec<u8> {
         windows: 100,
         threshold: Threshold::Quantile(1.0),
     };
-    append_front_end(&mut blob, record, &floats, &tables.ends, &decision);
+    let hearing = Hearing {
+        front_end: record,
+        floats: &floats,
+        ends: &tables.ends,
+        statistics: None,
+        decision,
+        centres: None,
+    };
+    append_front_end(&mut blob, &hearing);
     blob
 }
 

@@ -11,7 +11,7 @@ const LAYERS: &[&[&str]] = &[
     &["store"],
     &["search"],
     &["evaluate", "measure"],
-    &["train", "quant", "score"],
+    &["train", "fit", "quant", "score"],
     &["features", "space", "target"],
     &["graph", "audio", "data"],
     &["stats", "units"],

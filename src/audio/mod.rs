@@ -6,6 +6,7 @@ mod flac;
 mod mel;
 mod read;
 mod resample;
+mod statistics;
 mod wav;
 
 use std::{borrow::Cow, fmt, path::PathBuf};
@@ -13,6 +14,7 @@ use std::{borrow::Cow, fmt, path::PathBuf};
 pub use device::{DeviceExtractor, DeviceTables};
 pub use extract::{Decibels, Extractor, Padding};
 pub use read::{Channel, decode, read, read_log_mel};
+pub use statistics::{FULL_RANKING, MAX_POOLED_FRAMES, StatisticKind, Statistics};
 
 /// Mono samples in `[-1, 1]`.
 #[derive(Debug, Clone, PartialEq)]
@@ -48,6 +50,8 @@ pub struct FrontEnd {
     pub frames: usize,
     /// Frames from one window to the next, when scoring.
     pub frame_stride: usize,
+    /// What of a window's frames the network sees; the frames themselves where it is `None`.
+    pub statistics: Option<Statistics>,
 }
 
 /// The features of one clip: `frames` rows of `bands` values, row-major.
@@ -127,6 +131,60 @@ impl Audio {
         match self.samples.iter().position(|sample| !sample.is_finite()) {
             Some(position) => Err(AudioError::NotFinite { position }),
             None => Ok(()),
+        }
+    }
+}
+
+impl FrontEnd {
+    /// Rows and columns of what the network sees: frames by bands, or kinds of statistics by groups of bands.
+    pub fn window(&self) -> [usize; 2] {
+        match self.statistics {
+            None => [self.frames, self.spec.bands()],
+            Some(statistics) => [statistics.count(), statistics.groups],
+        }
+    }
+
+    /// Numbers that are standardised each by itself: bands, or statistics.
+    pub fn features(&self) -> usize {
+        let statistics = self.statistics.map(|statistics| statistics.features());
+        statistics.unwrap_or(self.spec.bands())
+    }
+
+    /// Rows of [`FrontEnd::rows`] in one window, and from one window to the next.
+    pub fn rows_per_window(&self) -> [usize; 2] {
+        match self.statistics {
+            None => [self.frames, self.frame_stride],
+            Some(_) => [1, 1],
+        }
+    }
+
+    /// What windows are cut from: the frames of a clip, or a row of statistics for each of its windows.
+    pub fn rows<'c>(&self, clip: &'c Matrix) -> Cow<'c, Matrix> {
+        match self.statistics {
+            None => Cow::Borrowed(clip),
+            Some(which) => Cow::Owned(statistics::pool(
+                clip,
+                which,
+                self.frames,
+                self.frame_stride,
+            )),
+        }
+    }
+
+    /// A text that is equal for equal front ends, for content keys.
+    pub fn canonical(&self) -> String {
+        let FrontEnd {
+            spec,
+            frames,
+            frame_stride,
+            statistics,
+        } = self;
+        // Front ends were written so before there were statistics.
+        let frames =
+            format!("FrontEnd {{ spec: {spec:?}, frames: {frames}, frame_stride: {frame_stride} }}");
+        match statistics {
+            None => frames,
+            Some(statistics) => format!("{frames}{statistics:?}"),
         }
     }
 }

@@ -20,7 +20,7 @@ use crate::{
     run::{self, Finish, Objective, Search, Settings, search},
     score::{Pooling, ThresholdRule},
     search::SamplerKind,
-    space,
+    space::{self, SearchSpace},
     store::{Run, RunLock, Store},
     target::{self, Target},
     train::Backend,
@@ -62,7 +62,8 @@ pub struct Args {
     targets: Vec<String>,
     #[command(flatten)]
     budget: super::budget::Args,
-    /// Networks to train in all; resuming continues towards it. Those over budget do not count [default: 72]
+    /// Networks to train in all; resuming continues towards it. Those over budget do not count, nor do detectors that
+    /// are fitted in closed form [default: 72]
     #[arg(long, value_name = "N")]
     trials: Option<usize>,
     /// Begin no training after this long, such as 10m
@@ -163,7 +164,7 @@ impl Args {
     }
 
     fn settings(&self) -> Result<Settings, Failure> {
-        let spaces = match self.spaces.is_empty() {
+        let mut spaces = match self.spaces.is_empty() {
             true => space::builtin(),
             false => self
                 .spaces
@@ -171,6 +172,12 @@ impl Args {
                 .map(|name| space::load(name))
                 .collect::<Result<_, _>>()?,
         };
+        if !self.published {
+            // What every front is held against.
+            let known = |reference: &SearchSpace| spaces.iter().any(|own| own.name == reference.name);
+            let (_, missing): (Vec<_>, Vec<_>) = space::references().into_iter().partition(known);
+            spaces.extend(missing);
+        }
         let named = |name: &String, text: &String| run::NamedText {
             name: name.clone(),
             text: text.clone(),
@@ -379,6 +386,9 @@ fn conclude(global: &Global, store: &Store, run: &Run, finish: Finish) -> Result
     }
     for picture in &pictures {
         global.note(&format!("wrote {}", picture.display()));
+    }
+    if let Some(sentence) = report::baselines::unbeaten(&info) {
+        global.note(&sentence);
     }
     match finish {
         Finish::Interrupted => Err(Failure::new(

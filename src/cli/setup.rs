@@ -205,8 +205,10 @@ impl Setup {
     ) -> Result<(), Failure> {
         let budget = settings.budget;
         let mut rng = Rng::new(settings.seed, 0x0064_7279_5f72_756e);
+        let trained = self.spaces.trained();
+        let spaces = if trained.is_empty() { &self.spaces } else { &trained };
         let genomes: Vec<_> = (0..DRY_RUN_SAMPLE)
-            .map(|_| self.spaces.random(&mut rng))
+            .map(|_| spaces.random(&mut rng))
             .collect();
         let fits = |genome: &&space::Genome| {
             let candidate = self.spaces.decode(genome);
@@ -217,7 +219,7 @@ impl Setup {
         };
         let fitting: Vec<_> = genomes.iter().filter(fits).collect();
         let share = fitting.len() as f64 / genomes.len() as f64;
-        let size = Count::from(self.spaces.size());
+        let size = Count::from(spaces.size());
         println!("size of the spaces: {size} genomes");
         println!(
             "share that fits the budget: {:.1} % of {DRY_RUN_SAMPLE} drawn at random",

@@ -1,5 +1,6 @@
 //! What a candidate is worth: the one long wait of the search, behind a trait with a quick fake beside the real one.
 
+mod closed_form;
 mod folds;
 mod formula;
 mod model;
@@ -10,7 +11,10 @@ use std::sync::atomic::AtomicBool;
 
 pub use folds::Folds;
 pub use formula::Formula;
-pub use model::{Class, FORMAT_VERSION, Model, ModelCard, ModelError, Scorer};
+pub use model::{
+    Aim, Class, Distance, DistancePoint, FORMAT_VERSION, Model, ModelCard, ModelError, Scorer,
+    StatisticsCard,
+};
 pub use pipeline::{Options, Pipeline, PrepareError};
 pub use rescore::{RescoreError, Rescorer, ScoreBy, UnknownScore};
 

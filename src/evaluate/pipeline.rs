@@ -6,20 +6,23 @@ use std::{
 };
 
 use super::{
-    Class, EvaluateError, Evaluation, Evaluator, Examination, ExaminedClip, Model, ModelCard,
-    Scorer, Scores, model::FORMAT_VERSION,
+    Class, Distance, EvaluateError, Evaluation, Evaluator, Examination, ExaminedClip, Model,
+    ModelCard, Scorer, Scores, StatisticsCard,
+    closed_form::{ClosedForm, closed_form},
+    model::FORMAT_VERSION,
 };
 use crate::{
     audio::{Feature, FeatureSpec, FrontEnd},
-    data::{Classes, Dataset, Label, TestDivision, TrainDivision, divide_test, divide_train},
+    data::{Classes, Dataset, Domain, Label, TestDivision, TrainDivision, divide_test, divide_train},
     features::{FeatureError, FeatureStore, Features, Matrix, Standardiser, Windows},
+    fit::{self, Point, Samples},
     graph::Weights,
-    quant::{quantize, run_float},
+    quant::{QuantizedModel, quantize, run_float},
     score::{
         ClipScore, Confusion, Pooling, ThresholdRule, Thresholds, negative_log_odds,
         reconstruction_error, summarise,
     },
-    space::{Candidate, Task, Training},
+    space::{Candidate, Fit, Task, Training},
     train::{Backend, Lessons, TrainError, TrainOptions, Trained, train},
 };
 
@@ -64,13 +67,13 @@ pub struct Pipeline {
     outliers: Vec<usize>,
     test: TestDivision,
     /// Least recently used first.
-    prepared: Mutex<VecDeque<(FeatureSpec, Slot)>>,
+    prepared: Mutex<VecDeque<(FrontEnd, Slot)>>,
 }
 
 /// Filled by the first thread that asks; the others wait for it.
 type Slot = Arc<OnceLock<Result<Prepared, String>>>;
 
-/// Features of one front end.
+/// What windows are cut from, for one front end: features, or rows of their statistics.
 #[derive(Debug)]
 struct Prepared {
     standardiser: Standardiser,
@@ -78,6 +81,20 @@ struct Prepared {
     clips: Vec<Matrix>,
     /// As a device computes them, in dB.
     device: Arc<Features>,
+}
+
+/// A detector before it is scored.
+struct Made {
+    weights: Weights,
+    quantized: QuantizedModel,
+    /// Where the score is a distance: what from, in float and as deployed.
+    points: Vec<Point>,
+    distance: Option<Distance>,
+    /// Training and validation loss per epoch; none where nothing was trained.
+    history: Vec<[f32; 2]>,
+    /// Scores of training clips out of sample; those of the clips held out, where it is `None`.
+    out_of_sample: Option<Vec<f64>>,
+    notes: Vec<String>,
 }
 
 /// A data set that cannot steer a search.
@@ -186,18 +203,27 @@ impl Pipeline {
     }
 
     /// The standardised features for a front end; made once, by the first thread that asks.
-    fn prepare(&self, spec: &FeatureSpec) -> Slot {
+    fn prepare(&self, front_end: &FrontEnd) -> Slot {
+        // Frames are the same whatever windows are cut from them.
+        let key = match front_end.statistics {
+            Some(_) => *front_end,
+            None => FrontEnd {
+                frames: 0,
+                frame_stride: 0,
+                ..*front_end
+            },
+        };
         let cell = {
             let mut prepared = self
                 .prepared
                 .lock()
                 .expect("no thread panics while it holds this lock");
-            match prepared.iter().position(|(known, _)| known == spec) {
+            match prepared.iter().position(|(known, _)| *known == key) {
                 Some(idx) => {
                     let entry = prepared.remove(idx).expect("the position was just found");
                     prepared.push_back(entry);
                 }
-                None => prepared.push_back((*spec, Arc::default())),
+                None => prepared.push_back((key, Arc::default())),
             }
             while prepared.len() > self.specs_in_memory {
                 prepared.pop_front();
@@ -205,33 +231,46 @@ impl Pipeline {
             prepared.back().expect("an entry was just pushed").1.clone()
         };
         cell.get_or_init(|| {
-            let features = self
-                .store
-                .get(&self.dataset, spec)
-                .map_err(|error| error.to_string())?;
-            let fit: Vec<&Matrix> = self
-                .train
-                .fit
-                .iter()
-                .map(|&idx| &features.clips[idx])
-                .collect();
-            let standardiser = Standardiser::fit(&fit);
-            let clips = features
-                .clips
-                .iter()
-                .map(|clip| standardiser.apply(clip))
-                .collect();
-            let device = self
-                .store
-                .get_device(&self.dataset, spec)
-                .map_err(|error| error.to_string())?;
-            Ok(Prepared {
-                standardiser,
-                clips,
-                device,
-            })
+            let made = match front_end.statistics {
+                None => self.prepare_frames(&front_end.spec),
+                Some(_) => self.prepare_statistics(front_end),
+            };
+            made.map_err(|error| error.to_string())
         });
         cell
+    }
+
+    fn prepare_frames(&self, spec: &FeatureSpec) -> Result<Prepared, FeatureError> {
+        let features = self.store.get(&self.dataset, spec)?;
+        let standardiser = Standardiser::fit(&self.fitting(&features.clips));
+        Ok(Prepared {
+            clips: apply(&standardiser, &features.clips),
+            standardiser,
+            device: self.store.get_device(&self.dataset, spec)?,
+        })
+    }
+
+    /// Statistics are those of a device for all purposes: they are whole numbers, and its features are a few millionths
+    /// of a dB off.
+    fn prepare_statistics(&self, front_end: &FrontEnd) -> Result<Prepared, FeatureError> {
+        let device = self.store.get_device(&self.dataset, &front_end.spec)?;
+        let rows = device.clips.iter().map(|clip| front_end.rows(clip).into_owned());
+        let rows = Features {
+            spec: front_end.spec,
+            clips: rows.collect(),
+            skipped: device.skipped.clone(),
+        };
+        let standardiser = Standardiser::fit_statistics(&self.fitting(&rows.clips));
+        Ok(Prepared {
+            clips: apply(&standardiser, &rows.clips),
+            standardiser,
+            device: Arc::new(rows),
+        })
+    }
+
+    /// The clips that standardisation is fitted to.
+    fn fitting<'c>(&self, clips: &'c [Matrix]) -> Vec<&'c Matrix> {
+        self.train.fit.iter().map(|&idx| &clips[idx]).collect()
     }
 
     /// The class that a clip is trained as.
@@ -288,7 +327,7 @@ impl Pipeline {
         };
         let classes = match candidate.task {
             Task::Reconstruct => Vec::new(),
-            Task::Classify { .. } => {
+            Task::Classify { .. } | Task::Distance(_) => {
                 let class = |(machine, section): &(String, String)| Class {
                     machine: machine.clone(),
                     section: section.clone(),
@@ -306,6 +345,11 @@ impl Pipeline {
             n_mfcc,
             frames: front_end.frames,
             frame_stride: front_end.frame_stride,
+            statistics: front_end.statistics.map(|statistics| StatisticsCard {
+                groups: statistics.groups,
+                kinds: statistics.kinds,
+                ranking: statistics.ranking,
+            }),
             scored_on: match self.dataset.fixed_features {
                 Some(_) => "log-mel".to_string(),
                 None => "samples".to_string(),
@@ -320,14 +364,16 @@ impl Pipeline {
             pooling: (self.pooling != Pooling::Mean).then(|| self.pooling.to_string()),
             score_windows: self.usual_windows(front_end, &prepared.device),
             synthetic: self.dataset.synthetic,
+            distance: None,
         }
     }
 
     /// Windows of the training clip of median length.
     fn usual_windows(&self, front_end: FrontEnd, features: &Features) -> u32 {
+        let [rows, stride] = front_end.rows_per_window();
         let windows = |&idx: &usize| {
-            let frames = features.clips[idx].frames().checked_sub(front_end.frames)?;
-            Some(1 + frames / front_end.frame_stride)
+            let further = features.clips[idx].frames().checked_sub(rows)?;
+            Some(1 + further / stride)
         };
         let mut counts: Vec<usize> = self.train.fit.iter().filter_map(windows).collect();
         counts.sort_unstable();
@@ -401,43 +447,22 @@ impl Pipeline {
         thoroughly: bool,
     ) -> Result<(Evaluation, Examination), EvaluateError> {
         let failed = |message: String| EvaluateError::Failed(message);
-        let cell = self.prepare(&candidate.front_end.spec);
+        let cell = self.prepare(&candidate.front_end);
         let prepared = match cell.get().expect("prepare fills the cell") {
             Ok(prepared) => prepared,
             Err(message) => return Err(failed(message.clone())),
         };
+        let made = match candidate.task {
+            Task::Distance(how) => self.fit(candidate, &how, prepared),
+            _ => self.train(candidate, training, prepared, seed, stop),
+        }?;
         let clips = &prepared.clips;
-        let (frames, stride) = (candidate.front_end.frames, candidate.front_end.frame_stride);
-
-        // Autoencoders learn normal sound only, also where classifiers learn labels.
-        let chosen = |indices: &[usize]| match candidate.task {
-            Task::Reconstruct => self.normals(indices),
-            Task::Classify { .. } => indices.to_vec(),
+        let [frames, stride] = candidate.front_end.rows_per_window();
+        let mut card = ModelCard {
+            distance: made.distance.clone(),
+            ..self.card(candidate, prepared)
         };
-        let fit = self.windows(clips, &chosen(&self.train.fit), frames, 1);
-        let validation = self.windows(clips, &chosen(&self.train.validation), frames, stride);
-        let outliers = self.windows(clips, &self.outliers, frames, 1);
-        let lessons = Lessons {
-            fit: &fit,
-            validation: &validation,
-            outliers: Some(&outliers),
-        };
-        let options = self.train_options(candidate, training);
-        let trained = train_all(candidate, &lessons, &options, seed, stop);
-        let trained = trained.map_err(|error| match error {
-            TrainError::Interrupted => EvaluateError::Interrupted,
-            error => failed(error.to_string()),
-        })?;
-
-        let step = fit.len().div_ceil(CALIBRATION_WINDOWS).max(1);
-        let calibration: Vec<&[f32]> = (0..fit.len())
-            .step_by(step)
-            .map(|idx| fit.window(idx))
-            .collect();
-        let quantized = quantize(&candidate.graph, &trained.weights, &calibration)
-            .map_err(|error| failed(error.to_string()))?;
-        let mut card = self.card(candidate, prepared);
-        let blob = quantized.to_blob();
+        let blob = made.quantized.to_blob();
 
         let device = &prepared.device.clips;
         let scoring_card = card.clone();
@@ -447,7 +472,7 @@ impl Pipeline {
         let claimed = |idx: usize| scoring_card.class_of(&self.dataset.clips[idx]);
         for &idx in self.test.steer.iter().chain(&self.test.shown) {
             if int8[idx].is_none() {
-                int8[idx] = scorer.clip_score(&device[idx], claimed(idx));
+                int8[idx] = scorer.score_of_rows(&device[idx], claimed(idx));
             }
         }
         let also = self.test.shown.iter().filter(|_| thoroughly);
@@ -457,16 +482,20 @@ impl Pipeline {
             }
             let scored = self.windows(clips, &[idx], frames, stride);
             let class = claimed(idx);
-            float[idx] = float_score(candidate, &trained.weights, &scored, class, self.pooling);
+            float[idx] = float_score(candidate, &made, &scored, class, self.pooling);
         }
         if stop.load(std::sync::atomic::Ordering::Relaxed) {
             return Err(EvaluateError::Interrupted);
         }
-        let normals: Vec<f64> = self
-            .normals(&self.train.validation)
-            .iter()
-            .filter_map(|&idx| scorer.clip_score(&device[idx], claimed(idx)))
-            .collect();
+        let held_out = |scorer: &mut Scorer<'_>| {
+            let normals = self.normals(&self.train.validation).into_iter();
+            let score = |idx: usize| scorer.score_of_rows(&device[idx], claimed(idx));
+            normals.filter_map(score).collect()
+        };
+        let normals: Vec<f64> = match made.out_of_sample {
+            Some(scores) => scores,
+            None => held_out(&mut scorer),
+        };
         let thresholds = Thresholds::of(&normals, THRESHOLD_QUANTILE);
         let classifies = matches!(candidate.task, Task::Classify { .. });
         let rule = self
@@ -478,7 +507,7 @@ impl Pipeline {
         card.threshold_rule = chosen.map(|(rule, _)| rule.name().to_string());
         card.threshold_gamma = thresholds.gamma;
         card.threshold_quantile = thresholds.quantile;
-        let model = Model::new(card, quantized.to_tflite(), blob.clone()).map_err(failed)?;
+        let model = Model::new(card, made.quantized.to_tflite(), blob.clone()).map_err(failed)?;
 
         let examined = |idx: usize| {
             Some(ExaminedClip {
@@ -500,7 +529,7 @@ impl Pipeline {
             too_short: tested.iter().filter(|&&idx| int8[idx].is_none()).count(),
             clips: judged,
             threshold: model.card.threshold,
-            history: trained.history.clone(),
+            history: made.history.clone(),
         };
         let steer = self.labelled(&self.test.steer, |idx| int8[idx]);
         let shown = self.labelled(&self.test.shown, |idx| int8[idx]);
@@ -522,8 +551,8 @@ impl Pipeline {
             accuracy_int8,
             test_accuracy_int8,
             groups: steer.groups,
-            epochs: trained.history.len(),
-            notes: steer.notes,
+            epochs: made.history.len(),
+            notes: [steer.notes, made.notes].concat(),
         };
         let evaluation = Evaluation {
             scores,
@@ -531,6 +560,111 @@ impl Pipeline {
         };
         Ok((evaluation, examination))
     }
+}
+
+impl Pipeline {
+    /// Trains and quantises a network.
+    fn train(
+        &self,
+        candidate: &Candidate,
+        training: &Training,
+        prepared: &Prepared,
+        seed: u64,
+        stop: &AtomicBool,
+    ) -> Result<Made, EvaluateError> {
+        let clips = &prepared.clips;
+        let [frames, stride] = candidate.front_end.rows_per_window();
+        // Autoencoders learn normal sound only, also where classifiers learn labels.
+        let chosen = |indices: &[usize]| match candidate.task {
+            Task::Reconstruct => self.normals(indices),
+            _ => indices.to_vec(),
+        };
+        let fit = self.windows(clips, &chosen(&self.train.fit), frames, 1);
+        let validation = self.windows(clips, &chosen(&self.train.validation), frames, stride);
+        let outliers = self.windows(clips, &self.outliers, frames, 1);
+        let lessons = Lessons {
+            fit: &fit,
+            validation: &validation,
+            outliers: Some(&outliers),
+        };
+        let options = self.train_options(candidate, training);
+        let trained = train_all(candidate, &lessons, &options, seed, stop);
+        let trained = trained.map_err(|error| match error {
+            TrainError::Interrupted => EvaluateError::Interrupted,
+            error => EvaluateError::Failed(error.to_string()),
+        })?;
+        let step = fit.len().div_ceil(CALIBRATION_WINDOWS).max(1);
+        let calibration: Vec<&[f32]> = (0..fit.len())
+            .step_by(step)
+            .map(|idx| fit.window(idx))
+            .collect();
+        let quantized = quantize(&candidate.graph, &trained.weights, &calibration)
+            .map_err(|error| EvaluateError::Failed(error.to_string()))?;
+        Ok(Made {
+            weights: trained.weights,
+            quantized,
+            points: Vec::new(),
+            distance: None,
+            history: trained.history,
+            out_of_sample: None,
+            notes: Vec::new(),
+        })
+    }
+
+    /// Fits a detector in closed form to all normal training clips, those held out from training too: scores out of
+    /// sample need no clips of their own.
+    fn fit(
+        &self,
+        candidate: &Candidate,
+        how: &Fit,
+        prepared: &Prepared,
+    ) -> Result<Made, EvaluateError> {
+        let mut indices = self.normals(&[&self.train.fit[..], &self.train.validation].concat());
+        indices.sort_unstable();
+        indices.dedup();
+        let front_end = candidate.front_end;
+        // Windows that share more than half of their frames say little twice.
+        let step = (front_end.frames / 2).div_ceil(front_end.frame_stride).max(1);
+        let mut samples = Samples {
+            vectors: Vec::new(),
+            classes: Vec::new(),
+            domains: Vec::new(),
+            clips: Vec::new(),
+            std: &prepared.standardiser.std,
+        };
+        for idx in indices {
+            let clip = &prepared.clips[idx];
+            for row in clip.values.chunks_exact(clip.bands).step_by(step) {
+                samples.vectors.push(row);
+                samples.classes.push(self.class_of(idx) as u32);
+                let is_target = self.dataset.clips[idx].domain == Domain::Target;
+                samples.domains.push(u32::from(is_target));
+                samples.clips.push(idx as u32);
+            }
+        }
+        let made = closed_form(how, &candidate.graph, self.classes(), &samples);
+        let ClosedForm {
+            weights,
+            points,
+            quantized,
+            distance,
+            out_of_sample,
+            notes,
+        } = made.map_err(|error| EvaluateError::Failed(error.to_string()))?;
+        Ok(Made {
+            weights,
+            quantized,
+            points,
+            distance: Some(distance),
+            history: Vec::new(),
+            out_of_sample: Some(out_of_sample),
+            notes,
+        })
+    }
+}
+
+fn apply(standardiser: &Standardiser, clips: &[Matrix]) -> Vec<Matrix> {
+    clips.iter().map(|clip| standardiser.apply(clip)).collect()
 }
 
 /// Trains the network, or every member of the ensemble from a seed of its own; losses are means over members.
@@ -569,7 +703,7 @@ fn train_all(
 /// Clip score of the float network, by the same rule as [`Scorer::clip_score`].
 fn float_score(
     candidate: &Candidate,
-    weights: &Weights,
+    made: &Made,
     windows: &Windows<'_>,
     claimed_class: usize,
     pooling: Pooling,
@@ -577,11 +711,12 @@ fn float_score(
     let inputs: Vec<&[f32]> = (0..windows.len()).map(|idx| windows.window(idx)).collect();
     let mut scores = Vec::with_capacity(inputs.len());
     for batch in inputs.chunks(FLOAT_BATCH) {
-        let outputs = run_float(&candidate.graph, weights, batch);
+        let outputs = run_float(&candidate.graph, &made.weights, batch);
         for (input, output) in batch.iter().zip(&outputs) {
             scores.push(match candidate.task {
                 Task::Reconstruct => reconstruction_error(input, output),
                 Task::Classify { .. } => negative_log_odds(output, claimed_class),
+                Task::Distance(_) => fit::distance(&made.points, claimed_class, output),
             });
         }
     }

@@ -3,7 +3,7 @@
 use super::{Costs, Figures, ReportError, RunInfo, ScoredTrial, load::costs_of, seeds};
 use crate::{
     run::{Objective, Settings},
-    space,
+    space::{self, Task},
     store::{Run, Store, TrialOutcome},
     target::{Budget, Metric, Target, estimate},
 };
@@ -70,6 +70,40 @@ pub(super) fn is_published(settings: &Settings) -> bool {
     let known = space::baselines();
     let mut own = settings.spaces.iter();
     own.all(|space| known.iter().any(|known| known.name == space.name))
+}
+
+/// The reference detectors among a run's own trials.
+pub(super) fn references(info: &RunInfo) -> Vec<ScoredTrial> {
+    let known = space::references();
+    let is_reference = |trial: &&ScoredTrial| known.iter().any(|one| one.name == trial.space);
+    info.scored.iter().filter(is_reference).cloned().collect()
+}
+
+/// Which trial to take where no network is better than what was fitted in closed form, in a sentence; `None` where one
+/// is, or nothing was fitted or trained.
+pub fn unbeaten(info: &RunInfo) -> Option<String> {
+    let merit = info.merit();
+    let known = space::references();
+    let score = |trial: &ScoredTrial| trial.figures.of(merit).filter(|score| score.is_finite());
+    let best = |of: &dyn Fn(&ScoredTrial) -> bool| {
+        let scored = info.scored.iter().filter(|trial| of(trial));
+        let scored = scored.filter_map(|trial| Some((trial, score(trial)?)));
+        // The first of equals.
+        scored.reduce(|best, next| if next.1 > best.1 { next } else { best })
+    };
+    let is_fit = |trial: &ScoredTrial| matches!(trial.task, Task::Distance(_));
+    let (_, network) = best(&|trial| !is_fit(trial))?;
+    let (reference, theirs) = best(&|trial| known.iter().any(|one| one.name == trial.space))?;
+    if network > theirs {
+        return None;
+    }
+    let (fit, own) = best(&is_fit).unwrap_or((reference, theirs));
+    let word = merit.title();
+    Some(format!(
+        "no network is better than the reference detector {}, whose {word} is {theirs:.3}: the best has {network:.3}; \
+         take trial {}, {} with {own:.3}",
+        reference.space, fit.trial, fit.space
+    ))
 }
 
 /// A sentence per baseline: the fastest member of the front that is at least as good, and how much cheaper it is.

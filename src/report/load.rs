@@ -1,6 +1,6 @@
 //! From the store to the plain facts that reports show.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     Costs, Figures, RejectedTrial, ReportError, RunInfo, ScoredTrial, TargetInfo, TrialCounts,
@@ -14,7 +14,7 @@ use crate::{
     graph::{Function, OpKind},
     run::{Details, Merit, Settings, Yardstick, stored_estimate},
     search::hypervolume,
-    space::{Candidate, Genome, Spaces, Task},
+    space::{Candidate, Covariance, Fit, Genome, Spaces, Task},
     store::{EvaluationRow, Run, Store, TrialOutcome, TrialRow},
     target::{self, Budget, Estimate, Target},
 };
@@ -22,10 +22,11 @@ use crate::{
 /// All that figures and tables show of a run.
 pub fn load(store: &Store, run: &Run) -> Result<RunInfo, ReportError> {
     let settings = Settings::from_json(&run.settings_json)?;
-    Ok(RunInfo {
-        baselines: super::baselines::load(store, run, &settings.targets()?, &settings.budget)?,
-        ..load_alone(store, run)?
-    })
+    let mut info = load_alone(store, run)?;
+    let references = super::baselines::references(&info);
+    info.baselines = super::baselines::load(store, run, &settings.targets()?, &settings.budget)?;
+    info.baselines.extend(references);
+    Ok(info)
 }
 
 /// As [`load`], without the baselines, for which every run of the store is looked at.
@@ -90,6 +91,8 @@ fn load_alone(store: &Store, run: &Run) -> Result<RunInfo, ReportError> {
         });
     }
 
+    let is_fit = |trial: &&ScoredTrial| matches!(trial.task, Task::Distance(_));
+    let fitted = scored.iter().filter(is_fit).count() as u64;
     let target_info = |(idx, target): (usize, &target::Target)| TargetInfo {
         name: target.name.clone(),
         budget: *budget,
@@ -106,8 +109,22 @@ fn load_alone(store: &Store, run: &Run) -> Result<RunInfo, ReportError> {
             .zip(references[idx].iter().copied())
             .collect(),
     };
+    // What there is to say of hundreds of fits matters where they are of use.
+    let of_front: BTreeSet<i64> = fronts.values().flatten().copied().collect();
+    let matters = |row: &&TrialRow| row.task != "distance" || of_front.contains(&row.number);
+    let keys: BTreeSet<&String> = rows
+        .iter()
+        .filter(matters)
+        .filter_map(|row| match &row.outcome {
+            TrialOutcome::Scored { evaluation_key } => Some(evaluation_key),
+            _ => None,
+        })
+        .collect();
     let mut notes = Vec::new();
-    for evaluation in evaluations.values() {
+    for (key, evaluation) in &evaluations {
+        if !keys.contains(key) {
+            continue;
+        }
         if let Ok(details) = serde_json::from_str::<Details>(&evaluation.details_json) {
             notes.extend(details.notes);
         }
@@ -120,7 +137,8 @@ fn load_alone(store: &Store, run: &Run) -> Result<RunInfo, ReportError> {
         synthetic: run.synthetic,
         published: super::baselines::is_published(&Settings::from_json(&run.settings_json)?),
         counts: TrialCounts {
-            scored: counts.scored,
+            scored: counts.scored - fitted,
+            fitted,
             rejected: counts.rejected,
             failed: counts.failed,
         },
@@ -158,6 +176,7 @@ pub fn load_runs(store: &Store) -> Result<Vec<RunView>, ReportError> {
             seed: settings.seed,
             trials: TrialsView {
                 scored: info.counts.scored,
+                fitted: info.counts.fitted,
                 rejected: info.counts.rejected,
                 failed: info.counts.failed,
             },
@@ -382,6 +401,14 @@ pub(super) fn operator_name(kind: &OpKind) -> String {
 fn task_of(name: &str) -> Task {
     match name {
         "reconstruct" => Task::Reconstruct,
+        "distance" => Task::Distance(Fit {
+            covariance: Covariance::LedoitWolf,
+            shared: true,
+            standardised: true,
+            points: 1,
+            per_domain: false,
+            sections: 1,
+        }),
         _ => Task::Classify { classes: 0 },
     }
 }

@@ -8,7 +8,7 @@ use super::{
     mean_merits,
     standing::{front, shares},
     utc_now,
-    workers::{Done, Seed, Task},
+    workers::{Done, Seed, Task, evaluate_all},
 };
 use crate::{
     evaluate::{EvaluateError, Scores},
@@ -37,6 +37,7 @@ pub(super) struct Book<'a> {
     pub scored: usize,
     rejected: usize,
     pub failed: usize,
+    pub fitted: usize,
     best: Option<f64>,
     seconds: Vec<f64>,
     pub news: Option<String>,
@@ -64,6 +65,7 @@ impl<'a> Book<'a> {
             scored: 0,
             rejected: 0,
             failed: 0,
+            fitted: 0,
             best: None,
             seconds: Vec::new(),
             news: None,
@@ -72,6 +74,44 @@ impl<'a> Book<'a> {
 
     pub fn may_plan(&self) -> bool {
         self.planned < self.search.trials && self.plan.ready()
+    }
+
+    /// Plans a round of fits, and does it: takes over what is recorded or known, fits the rest.
+    pub fn fit_round(
+        &mut self,
+        round: usize,
+        observer: &mut dyn FnMut(&Progress),
+    ) -> Result<(), RunError> {
+        let mut tasks = Vec::new();
+        for number in self.plan.extend_fits(self.search, round) {
+            match self.recorded.remove(&(number as i64)) {
+                Some(row) => self.take_over(number, &row)?,
+                None if self.reuse(number)? => self.news = None,
+                None => tasks.push(self.task(number)),
+            }
+        }
+        let Search {
+            evaluator,
+            stop,
+            jobs,
+            ..
+        } = *self.search;
+        // A few at a time, so that what is done is recorded soon.
+        let mut tasks = tasks.into_iter().peekable();
+        while tasks.peek().is_some() {
+            let some: Vec<Task> = tasks.by_ref().take(8 * jobs.max(1)).collect();
+            for done in evaluate_all(evaluator, stop, jobs, some) {
+                self.record(done)?;
+            }
+            self.news = None;
+            observer(&self.progress());
+        }
+        Ok(())
+    }
+
+    fn is_fitted(&self, number: usize) -> bool {
+        let trial = &self.plan.trials[number];
+        self.search.spaces.is_fitted(&trial.genome)
     }
 
     /// Plans a block: records what is over budget, takes over what is recorded, queues the rest.
@@ -178,14 +218,14 @@ impl<'a> Book<'a> {
         match result {
             Err(EvaluateError::Interrupted) => self.news = None,
             Err(EvaluateError::Failed(message)) => {
-                self.seconds.push(seconds);
+                self.note_seconds(number, seconds);
                 self.note_failed(number);
                 self.news = Some(format!("trial {number}: failed: {message}"));
                 let row = self.row(number, TrialOutcome::Failed { message }, seconds);
                 self.store.record(self.run.id, &row, None, &self.fronts())?;
             }
             Ok(evaluation) => {
-                self.seconds.push(seconds);
+                self.note_seconds(number, seconds);
                 let folder = format!("{}/{number}", self.run.name);
                 let artefacts = write_model(self.store, number, folder, &evaluation)?;
                 let scores = &evaluation.scores;
@@ -214,13 +254,26 @@ impl<'a> Book<'a> {
         Ok(())
     }
 
+    /// Only trainings say how long trainings take.
+    fn note_seconds(&mut self, number: usize, seconds: f64) {
+        if !self.is_fitted(number) {
+            self.seconds.push(seconds);
+        }
+    }
+
     fn note_failed(&mut self, number: usize) {
-        self.failed += 1;
+        match self.is_fitted(number) {
+            true => self.fitted += 1,
+            false => self.failed += 1,
+        }
         self.plan.trials[number].result = Some(Observed::Failed);
     }
 
     fn note_scored(&mut self, number: usize, scores: &Scores) {
-        self.scored += 1;
+        match self.is_fitted(number) {
+            true => self.fitted += 1,
+            false => self.scored += 1,
+        }
         let search = self.search;
         let merit = Merit::from(scores);
         let score = merit.score(Objective::leading(search.objectives));
@@ -296,6 +349,7 @@ impl<'a> Book<'a> {
             scored: self.scored,
             rejected: self.rejected,
             failed: self.failed,
+            fitted: self.fitted,
             wanted: self.search.trials,
             in_flight: self.in_flight,
             best: self

@@ -29,6 +29,7 @@ pub use standing::{Merit, Yardstick, mean_merits, stored_estimate};
 
 use self::{
     book::Book,
+    plan::FIT_ROUNDS,
     workers::{Done, Task, with_workers},
 };
 use crate::{
@@ -51,7 +52,7 @@ pub struct Search<'a> {
     pub sampler: &'a dyn Sampler,
     pub evaluator: &'a dyn Evaluator,
     pub seed: u64,
-    /// Candidates to train in all; those over budget do not count.
+    /// Candidates to train in all; those over budget do not count, nor does what is fitted in closed form.
     pub trials: usize,
     /// No training begins after this.
     pub deadline: Option<Instant>,
@@ -101,6 +102,8 @@ pub struct Progress {
     pub scored: usize,
     pub rejected: usize,
     pub failed: usize,
+    /// Detectors that were fitted in closed form.
+    pub fitted: usize,
     /// Trials to train in all.
     pub wanted: usize,
     pub in_flight: usize,
@@ -152,6 +155,11 @@ fn coordinate(
             .is_some_and(|deadline| Instant::now() >= deadline);
         (search.stop.load(Ordering::Relaxed), late)
     };
+    for round in 0..FIT_ROUNDS {
+        if ending() == (false, false) {
+            book.fit_round(round, observer)?;
+        }
+    }
     loop {
         while ending() == (false, false) && book.may_plan() {
             book.plan_block()?;
@@ -186,10 +194,12 @@ fn coordinate(
     let trained = book.scored + book.failed;
     Ok(match ending() {
         _ if trained >= search.trials => Finish::Done,
+        // Nothing but fits was asked for.
+        (false, false) if book.fitted > 0 && search.spaces.trained().is_empty() => Finish::Done,
         (true, _) => Finish::Interrupted,
         (_, true) => Finish::TimeUp,
         _ => match book.nearest_miss() {
-            Some(message) if book.planned == 0 => Finish::NothingFits(message),
+            Some(message) if book.planned == 0 && book.fitted == 0 => Finish::NothingFits(message),
             _ => Finish::Exhausted,
         },
     })

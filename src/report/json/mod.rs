@@ -59,6 +59,8 @@ pub struct FrontDocument {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct TrialsView {
     pub scored: u64,
+    /// Detectors that were fitted in closed form instead of trained.
+    pub fitted: u64,
     pub rejected: u64,
     pub failed: u64,
 }
@@ -209,6 +211,7 @@ pub const fn task_name(task: Task) -> &'static str {
     match task {
         Task::Reconstruct => "reconstruct",
         Task::Classify { .. } => "classify",
+        Task::Distance(_) => "distance",
     }
 }
 
@@ -216,6 +219,7 @@ impl From<TrialCounts> for TrialsView {
     fn from(counts: TrialCounts) -> TrialsView {
         TrialsView {
             scored: counts.scored,
+            fitted: counts.fitted,
             rejected: counts.rejected,
             failed: counts.failed,
         }

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{CostsView, MeasurementView, RescoredView};
 use crate::{
-    audio::{Feature, FrontEnd},
+    audio::{FULL_RANKING, Feature, FrontEnd},
     report::Figures,
 };
 
@@ -69,6 +69,19 @@ pub struct FrontEndView {
     pub mfcc: Option<usize>,
     pub frames: usize,
     pub frame_stride: usize,
+    /// Where the network sees statistics of a window's frames: which, and of how many groups of bands.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub statistics: Option<StatisticsView>,
+}
+
+/// Pooled statistics.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct StatisticsView {
+    /// `mean+maximum`.
+    pub kinds: String,
+    pub groups: usize,
+    /// Weight of a rank relative to the next louder one.
+    pub ranking: f64,
 }
 
 impl From<FrontEnd> for FrontEndView {
@@ -85,6 +98,11 @@ impl From<FrontEnd> for FrontEndView {
             },
             frames: front_end.frames,
             frame_stride: front_end.frame_stride,
+            statistics: front_end.statistics.map(|which| StatisticsView {
+                kinds: show_statistics(which.kinds),
+                groups: which.groups,
+                ranking: f64::from(which.ranking) / f64::from(FULL_RANKING),
+            }),
         }
     }
 }
