@@ -11,6 +11,8 @@ mod wav;
 
 use std::{borrow::Cow, fmt, path::PathBuf};
 
+use crate::identity::{self, Canonical};
+
 pub use device::{DeviceExtractor, DeviceTables};
 pub use extract::{Decibels, Extractor, Padding};
 pub use read::{Channel, decode, read, read_log_mel};
@@ -170,23 +172,6 @@ impl FrontEnd {
             )),
         }
     }
-
-    /// A text that is equal for equal front ends, for content keys.
-    pub fn canonical(&self) -> String {
-        let FrontEnd {
-            spec,
-            frames,
-            frame_stride,
-            statistics,
-        } = self;
-        // Front ends were written so before there were statistics.
-        let frames =
-            format!("FrontEnd {{ spec: {spec:?}, frames: {frames}, frame_stride: {frame_stride} }}");
-        match statistics {
-            None => frames,
-            Some(statistics) => format!("{frames}{statistics:?}"),
-        }
-    }
 }
 
 impl Matrix {
@@ -237,6 +222,71 @@ impl FeatureSpec {
     /// Features of one clip; [`Extractor`] does the same for many clips with one preparation.
     pub fn extract(&self, audio: &Audio) -> Result<Matrix, AudioError> {
         Extractor::new(self)?.extract(audio)
+    }
+}
+
+impl Canonical for Feature {
+    fn write_canonical(&self, text: &mut String) {
+        match self {
+            Feature::LogMel => text.push_str("LogMel"),
+            Feature::Mfcc { coefficients } => {
+                identity::record(text, "Mfcc", &[("coefficients", coefficients)]);
+            }
+        }
+    }
+}
+
+impl Canonical for FeatureSpec {
+    fn write_canonical(&self, text: &mut String) {
+        let FeatureSpec {
+            sample_rate_hz,
+            n_fft,
+            hop_length,
+            n_mels,
+            feature,
+        } = self;
+        let fields: [(&str, &dyn Canonical); 5] = [
+            ("sample_rate_hz", sample_rate_hz),
+            ("n_fft", n_fft),
+            ("hop_length", hop_length),
+            ("n_mels", n_mels),
+            ("feature", feature),
+        ];
+        identity::record(text, "FeatureSpec", &fields);
+    }
+}
+
+impl Canonical for FrontEnd {
+    fn write_canonical(&self, text: &mut String) {
+        let FrontEnd {
+            spec,
+            frames,
+            frame_stride,
+            statistics,
+        } = self;
+        let fields: [(&str, &dyn Canonical); 3] = [
+            ("spec", spec),
+            ("frames", frames),
+            ("frame_stride", frame_stride),
+        ];
+        identity::record(text, "FrontEnd", &fields);
+        // Written only where there are some, since front ends had none once.
+        if let Some(statistics) = statistics {
+            statistics.write_canonical(text);
+        }
+    }
+}
+
+impl Canonical for Statistics {
+    fn write_canonical(&self, text: &mut String) {
+        let Statistics {
+            groups,
+            kinds,
+            ranking,
+        } = self;
+        let fields: [(&str, &dyn Canonical); 3] =
+            [("groups", groups), ("kinds", kinds), ("ranking", ranking)];
+        identity::record(text, "Statistics", &fields);
     }
 }
 

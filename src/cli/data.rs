@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use super::{Failure, Global, open};
+use super::{Failure, Global, out};
 use crate::{
     data::{self, SplitBy, synthetic},
-    report::{json, listing},
+    report::{json, text},
 };
 
 #[derive(Debug, clap::Args)]
@@ -51,25 +51,24 @@ impl Args {
     pub fn run(&self, global: &Global) -> Result<(), Failure> {
         match &self.command {
             Command::List => match global.json {
-                true => print!(
-                    "{}",
-                    json::render(&listing::known_datasets_document(data::KNOWN_DATASETS))
-                ),
-                false => print!("{}", listing::known_datasets(data::KNOWN_DATASETS)),
+                true => out::print(json::render(&json::lists::known_datasets_document(
+                    data::KNOWN_DATASETS,
+                )))?,
+                false => out::print(text::lists::known_datasets(data::KNOWN_DATASETS))?,
             },
             Command::Info {
                 path,
                 split,
                 stand_ins,
             } => {
-                let mut dataset = open::dataset_split(path, *split)?;
+                let mut dataset = data::named_split(path, *split)?;
                 if *stand_ins {
                     dataset = dataset.with_stand_ins();
                 }
                 let info = data::describe(&dataset);
                 match global.json {
-                    true => print!("{}", json::render(&listing::dataset_document(&info))),
-                    false => print!("{}", listing::dataset(&info)),
+                    true => out::print(json::render(&json::lists::dataset_document(&info)))?,
+                    false => out::print(text::lists::dataset(&info))?,
                 }
             }
             Command::Fetch(args) => args.run(global)?,
@@ -80,10 +79,10 @@ impl Args {
                         .to_vec(),
                     false => machine.clone(),
                 };
-                let mut all = open::dataset(&format!("synthetic:{}", names[0]))?;
+                let mut all = data::named(&format!("synthetic:{}", names[0]))?;
                 for name in &names[1..] {
                     all.clips
-                        .extend(open::dataset(&format!("synthetic:{name}"))?.clips);
+                        .extend(data::named(&format!("synthetic:{name}"))?.clips);
                 }
                 synthetic::write(&all, to)?;
                 let clips = all.clips.len();

@@ -1,6 +1,6 @@
 //! Clip tables. A data set is rows; every layout on disk and the synthetic generator end in the same rows.
 
-mod dcase;
+mod dcase_names;
 mod divide;
 pub mod fetch;
 mod folder;
@@ -8,16 +8,17 @@ mod folds;
 mod generic;
 mod info;
 mod known;
+mod label_lists;
 mod manifest;
 mod mlperf;
-mod sanity;
+mod named;
+mod notes;
+mod one_machine;
 mod slices;
 mod stand_in;
 pub mod synthetic;
 #[cfg(test)]
 mod tests;
-mod truth;
-mod watch;
 
 use std::{
     collections::BTreeSet,
@@ -25,13 +26,17 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::audio::FeatureSpec;
+use crate::{
+    audio::FeatureSpec,
+    identity::{self, Canonical},
+};
 
 pub use divide::{Classes, TestDivision, TrainDivision, divide_test, divide_train};
 pub use folds::{SplitBy, UnknownSplit};
 pub use info::{ClipCount, Encoding, FormatCount, Info, describe};
 pub use known::{KNOWN_DATASETS, KnownDataset};
 pub use manifest::ManifestError;
+pub use named::{lasting_name, named, named_clips, named_split};
 pub use stand_in::{Change, StandIn, SteerBy, UnknownSteering};
 
 /// A table of clips.
@@ -168,6 +173,44 @@ impl Domain {
     }
 }
 
+impl Canonical for Source {
+    fn write_canonical(&self, text: &mut String) {
+        match self {
+            Source::Audio(path) => identity::tuple(text, "Audio", &[path]),
+            Source::LogMelBin(path) => identity::tuple(text, "LogMelBin", &[path]),
+            Source::Synthetic(spec) => identity::tuple(text, "Synthetic", &[spec]),
+            Source::StandIn(made) => identity::tuple(text, "StandIn", &[made.as_ref()]),
+        }
+    }
+}
+
+impl Canonical for Split {
+    fn write_canonical(&self, text: &mut String) {
+        text.push_str(match self {
+            Split::Train => "Train",
+            Split::Test => "Test",
+        });
+    }
+}
+
+impl Canonical for Label {
+    fn write_canonical(&self, text: &mut String) {
+        text.push_str(match self {
+            Label::Normal => "Normal",
+            Label::Anomaly => "Anomaly",
+        });
+    }
+}
+
+impl Canonical for Domain {
+    fn write_canonical(&self, text: &mut String) {
+        text.push_str(match self {
+            Domain::Source => "Source",
+            Domain::Target => "Target",
+        });
+    }
+}
+
 /// Why a data set cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum DataError {
@@ -175,6 +218,11 @@ pub enum DataError {
         "`{}` does not exist; give a folder in a DCASE layout, a folder of MLPerf Tiny features, or a csv manifest", path.display()
     )]
     Missing { path: PathBuf },
+    #[error(
+        "there is no synthetic machine `{name}`; there are {}",
+        synthetic::Machine::ALL.map(synthetic::Machine::name).join(", ")
+    )]
+    NoSyntheticMachine { name: String },
     #[error("`{}` cannot be read: {source}", path.display())]
     Read { path: PathBuf, source: io::Error },
     #[error(
@@ -419,7 +467,7 @@ fn table(
     }
     let fixed_features = features.map(|_| mlperf::FEATURES);
     let supervised = layout == Layout::UrbanSound8k;
-    notes.extend(sanity::notes(&clips, supervised));
+    notes.extend(notes::notes(&clips, supervised));
     Ok(Dataset {
         name,
         synthetic: false,

@@ -1,11 +1,13 @@
 //! What a candidate is worth: the one long wait of the search, behind a trait with a quick fake beside the real one.
 
 mod closed_form;
+mod examination;
 mod folds;
 mod formula;
 mod model;
 mod pipeline;
-mod rescore;
+mod rules;
+mod scored;
 
 use std::sync::atomic::AtomicBool;
 
@@ -16,7 +18,8 @@ pub use model::{
     StatisticsCard,
 };
 pub use pipeline::{Options, Pipeline, PrepareError};
-pub use rescore::{RescoreError, Rescorer, ScoreBy, UnknownScore};
+pub use rules::{RescoreError, Rescorer, ScoreBy, UnknownScore};
+pub use scored::{Scored, Scoring, score_clips, test_scores};
 
 use crate::{
     score::GroupScore,

@@ -434,6 +434,11 @@ impl<'a> Scorer<'a> {
         self.centres.as_ref().map(read).transpose()
     }
 
+    /// The class that a clip should belong to, as [`ModelCard::class_of`].
+    pub fn class_of(&self, clip: &Clip) -> usize {
+        self.card.class_of(clip)
+    }
+
     /// The frames of a clip as the network takes them, from features in dB; with statistics those of each window.
     pub fn quantize(&self, clip: &Matrix) -> Vec<i8> {
         self.quantize_rows(&self.front_end.rows(clip))

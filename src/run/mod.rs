@@ -3,13 +3,18 @@
 //! A search is a fold over its store. Starting and resuming are the same code: the plan is made again from
 //! the seed and the recorded trials, and what is recorded already is not done again.
 
-mod book;
-mod details;
+mod coordinator;
+mod dry_run;
+mod experiment;
+mod front;
+mod judge;
 mod objective;
 mod plan;
+mod proposal;
+mod record;
 mod rescore;
 mod settings;
-mod standing;
+mod setup;
 mod workers;
 
 use std::{
@@ -20,24 +25,29 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-pub use details::{Details, DetailsGroup};
+pub use dry_run::{DryRun, Time, dry_run};
+pub use experiment::{Experiment, ExperimentError, Pace, all_cores, carry_out};
+pub use front::{Merit, Yardstick, mean_merits, stored_estimate};
+pub use judge::{Training, judge, tested_part};
 pub use objective::{Objective, UnknownObjective, references};
 pub use plan::{BLOCK, Plan, Trial};
+pub use proposal::{Proposal, load_proposal};
+pub use record::{Details, DetailsGroup};
 pub use rescore::{Rescore, RescoreProgress, rescore};
 pub use settings::{DataFacts, LogMelFacts, NamedText, Settings, SettingsError};
-pub use standing::{Merit, Yardstick, mean_merits, stored_estimate};
+pub use setup::{ScoreWith, Setup, SetupError, WindowsOf, folds};
 
 use self::{
-    book::Book,
+    coordinator::Book,
     plan::FIT_ROUNDS,
     workers::{Done, Task, with_workers},
 };
 use crate::{
     evaluate::Evaluator,
+    hardware::{Budget, Target},
     search::Sampler,
     space::Spaces,
     store::{Run, RunState, Store, StoreError},
-    target::{Budget, Target},
 };
 
 /// Everything that determines a search, and how to carry it out.

@@ -80,6 +80,14 @@ pub fn references() -> Vec<SearchSpace> {
     ])
 }
 
+/// These spaces, and behind them the [`references`] that are not among them.
+pub fn with_references(mut spaces: Vec<SearchSpace>) -> Vec<SearchSpace> {
+    let known = |reference: &SearchSpace| spaces.iter().any(|own| own.name == reference.name);
+    let (_, missing): (Vec<_>, Vec<_>) = references().into_iter().partition(known);
+    spaces.extend(missing);
+    spaces
+}
+
 /// Published networks with their training: spaces of one network each.
 pub fn baselines() -> Vec<SearchSpace> {
     read_shipped(&shipped![

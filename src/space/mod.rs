@@ -9,7 +9,9 @@ mod training;
 
 use families::AxisRule;
 pub use families::Family;
-pub use file::{SpaceError, baselines, builtin, load, parse, references};
+pub use file::{
+    SpaceError, baselines, builtin, load, parse, references, with_references,
+};
 pub use training::{Recipe, Training};
 
 use crate::{
@@ -17,6 +19,7 @@ use crate::{
         FULL_RANKING, Feature, FeatureSpec, FrontEnd, MAX_POOLED_FRAMES, StatisticKind, Statistics,
     },
     graph::{Graph, Shape},
+    identity::{self, Canonical},
     units::Rng,
 };
 
@@ -101,6 +104,40 @@ impl Task {
     }
 }
 
+impl Canonical for Task {
+    fn write_canonical(&self, text: &mut String) {
+        match self {
+            Task::Reconstruct => text.push_str("Reconstruct"),
+            Task::Classify { classes } => {
+                identity::record(text, "Classify", &[("classes", classes)]);
+            }
+            Task::Distance(fit) => fit.write_canonical(text),
+        }
+    }
+}
+
+impl Canonical for Fit {
+    fn write_canonical(&self, text: &mut String) {
+        let Fit {
+            covariance,
+            shared,
+            standardised,
+            points,
+            per_domain,
+            sections,
+        } = self;
+        let fields: [(&str, &dyn Canonical); 6] = [
+            ("covariance", &covariance.name()),
+            ("shared", shared),
+            ("standardised", standardised),
+            ("points", points),
+            ("per_domain", per_domain),
+            ("sections", sections),
+        ];
+        identity::record(text, "Distance", &fields);
+    }
+}
+
 /// One network with its audio front end: what is costed, trained and exported.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Candidate {
@@ -162,12 +199,10 @@ impl Candidate {
     }
 
     fn network_text(&self) -> String {
-        format!(
-            "{}{:?}{}",
-            self.front_end.canonical(),
-            self.task,
-            self.graph.canonical()
-        )
+        let mut text = self.front_end.canonical();
+        self.task.write_canonical(&mut text);
+        self.graph.write_canonical(&mut text);
+        text
     }
 }
 

@@ -27,6 +27,7 @@ use self::{
 use crate::{
     features::Windows,
     graph::{Graph, OpKind, Weights},
+    identity::{self, Canonical},
     space::{Recipe, Task},
     units::Rng,
 };
@@ -91,6 +92,28 @@ impl FromStr for Backend {
 }
 
 impl Backend {
+    /// What trains unless the user says otherwise: rounding the operands of products changes no score by more than
+    /// another seed does (docs/training.md).
+    pub fn usual() -> Backend {
+        match Backend::has_bf16() {
+            true => Backend::FlexBf16,
+            false => Backend::Flex,
+        }
+    }
+
+    /// The name by which [`Backend::from_str`] knows it; `cpu-stock` has no such name, being for tests.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Backend::Flex => "cpu",
+            Backend::FlexBf16 => "cpu-bf16",
+            Backend::FlexStock => "cpu-stock",
+            #[cfg(feature = "wgpu")]
+            Backend::Wgpu => "wgpu",
+            #[cfg(feature = "cuda")]
+            Backend::Cuda => "cuda",
+        }
+    }
+
     /// Whether this processor multiplies bfloat16.
     pub fn has_bf16() -> bool {
         Products::brain().is_some()
@@ -113,6 +136,44 @@ impl Backend {
             #[cfg(feature = "cuda")]
             Backend::Cuda => Device::cuda(0),
         }
+    }
+}
+
+impl Canonical for Backend {
+    fn write_canonical(&self, text: &mut String) {
+        text.push_str(match self {
+            Backend::Flex => "Flex",
+            Backend::FlexBf16 => "FlexBf16",
+            Backend::FlexStock => "FlexStock",
+            #[cfg(feature = "wgpu")]
+            Backend::Wgpu => "Wgpu",
+            #[cfg(feature = "cuda")]
+            Backend::Cuda => "Cuda",
+        });
+    }
+}
+
+impl Canonical for TrainOptions {
+    fn write_canonical(&self, text: &mut String) {
+        let TrainOptions {
+            epochs,
+            batch_size,
+            learning_rate,
+            windows_per_epoch,
+            patience,
+            recipe,
+            backend,
+        } = self;
+        let fields: [(&str, &dyn Canonical); 7] = [
+            ("epochs", epochs),
+            ("batch_size", batch_size),
+            ("learning_rate", learning_rate),
+            ("windows_per_epoch", windows_per_epoch),
+            ("patience", patience),
+            ("recipe", recipe),
+            ("backend", backend),
+        ];
+        identity::record(text, "TrainOptions", &fields);
     }
 }
 
