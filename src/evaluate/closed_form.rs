@@ -43,7 +43,6 @@ const REACH: f64 = 24.0;
 pub(super) fn closed_form(
     how: &Fit,
     graph: &Graph,
-    classes: usize,
     samples: &Samples<'_>,
 ) -> Result<ClosedForm, ClosedFormError> {
     let Fitted {
@@ -51,7 +50,7 @@ pub(super) fn closed_form(
         points,
         out_of_sample,
         shrinkage,
-    } = fit(how, graph, classes, samples)?;
+    } = fit(how, graph, samples)?;
     let scores: Vec<f64> = out_of_sample.iter().map(|(_, score)| *score).collect();
     let usual = scores.iter().sum::<f64>() / scores.len().max(1) as f64;
     // Few clips tell little of what is usual; a whitened vector has a mean square of one.
@@ -106,7 +105,11 @@ fn allowed_input(weights: &Weights, outputs: usize) -> f64 {
         let blocks = layer.bias.len() / outputs.max(1);
         let length = layer.weight.len() / blocks.max(1);
         let gain = |block: &[f32]| block.iter().map(|w| f64::from(*w).powi(2)).sum::<f64>();
-        layer.weight.chunks(length.max(1)).map(gain).fold(0.0, f64::max)
+        layer
+            .weight
+            .chunks(length.max(1))
+            .map(gain)
+            .fold(0.0, f64::max)
     });
     // A step of `s` has a variance of s^2 / 12; the score is a mean over the outputs.
     let step = (12.0 * INPUT_NOISE * outputs as f64 / largest.max(f64::MIN_POSITIVE)).sqrt();

@@ -370,7 +370,9 @@ impl Model {
             ));
         }
         let bands = front_end.spec.bands();
-        let fault = front_end.statistics.and_then(|which| which.fault(bands, front_end.frames));
+        let fault = front_end
+            .statistics
+            .and_then(|which| which.fault(bands, front_end.frames));
         if let Some(fault) = fault {
             return Err(fault.to_string());
         }
@@ -516,13 +518,23 @@ impl<'a> Scorer<'a> {
         let frames = self.quantize_rows(rows);
         let outputs = self.interpreter.lengths().1;
         let section = self.centres.take();
-        let centres = section.as_deref().and_then(|section| Centres::read(section, outputs).ok());
+        let centres = section
+            .as_deref()
+            .and_then(|section| Centres::read(section, outputs).ok());
         let scores = self
             .windows(&frames)
             .map(|window| {
                 let result = self.interpreter.run(window);
                 let window = [window, &[]];
-                window_score(task, class, centres.as_ref(), window, &input, result, &output)
+                window_score(
+                    task,
+                    class,
+                    centres.as_ref(),
+                    window,
+                    &input,
+                    result,
+                    &output,
+                )
             })
             .collect();
         self.centres = section;

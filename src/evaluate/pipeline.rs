@@ -17,7 +17,9 @@ use super::{
 };
 use crate::{
     audio::{Feature, FeatureSpec, FrontEnd},
-    data::{Classes, Dataset, Domain, Label, TestDivision, TrainDivision, divide_test, divide_train},
+    data::{
+        Classes, Dataset, Domain, Label, TestDivision, TrainDivision, divide_test, divide_train,
+    },
     features::{FeatureError, FeatureStore, Features, Matrix, Standardiser, Windows},
     fit::{self, Point, Samples},
     graph::Weights,
@@ -256,7 +258,10 @@ impl Pipeline {
     /// of a dB off.
     fn prepare_statistics(&self, front_end: &FrontEnd) -> Result<Prepared, FeatureError> {
         let device = self.store.get_device(&self.dataset, &front_end.spec)?;
-        let rows = device.clips.iter().map(|clip| front_end.rows(clip).into_owned());
+        let rows = device
+            .clips
+            .iter()
+            .map(|clip| front_end.rows(clip).into_owned());
         let rows = Features {
             spec: front_end.spec,
             clips: rows.collect(),
@@ -537,7 +542,9 @@ impl Pipeline {
         indices.dedup();
         let front_end = candidate.front_end;
         // Windows that share more than half of their frames say little twice.
-        let step = (front_end.frames / 2).div_ceil(front_end.frame_stride).max(1);
+        let step = (front_end.frames / 2)
+            .div_ceil(front_end.frame_stride)
+            .max(1);
         let mut samples = Samples {
             vectors: Vec::new(),
             classes: Vec::new(),
@@ -555,7 +562,7 @@ impl Pipeline {
                 samples.clips.push(idx as u32);
             }
         }
-        let made = closed_form(how, &candidate.graph, self.classes(), &samples);
+        let made = closed_form(how, &candidate.graph, &samples);
         let ClosedForm {
             weights,
             points,

@@ -84,7 +84,10 @@ impl Estimate {
     pub fn whitening(&self) -> Square {
         if self.kind == Covariance::Diagonal {
             let least = self.least_variance();
-            let deviation = self.sample.diagonal().map(|variance| variance.max(least).sqrt());
+            let deviation = self
+                .sample
+                .diagonal()
+                .map(|variance| variance.max(least).sqrt());
             let factors: Vec<f64> = deviation.zip(&self.units).map(|(s, u)| u / s).collect();
             return Square::of_diagonal(&factors);
         }
@@ -101,7 +104,13 @@ impl Estimate {
     fn shrunk(&self, factor: f64) -> Square {
         let shrinkage = self.shrinkage.max(LEAST_SHRINKAGE);
         let target = self.target.max(f64::MIN_POSITIVE);
-        self.sample.shrunk((1.0 - shrinkage) * factor, shrinkage * target)
+        self.sample
+            .shrunk((1.0 - shrinkage) * factor, shrinkage * target)
+    }
+
+    #[cfg(test)]
+    pub fn keep_guess_of(&mut self, other: &Estimate) {
+        (self.shrinkage, self.target) = (other.shrinkage, other.target);
     }
 
     fn least_variance(&self) -> f64 {
@@ -115,7 +124,8 @@ impl Estimate {
         }
         let count = self.count as f64;
         let factor = count / (count - 1.0);
-        let variances = (self.kind == Covariance::Diagonal).then(|| self.sample.diagonal().collect());
+        let variances =
+            (self.kind == Covariance::Diagonal).then(|| self.sample.diagonal().collect());
         let inverse_factor = match variances {
             Some(_) => Square::zero(0),
             None => self.shrunk(factor).inverse_factor(),
@@ -133,12 +143,17 @@ impl Estimate {
 impl Without {
     /// The mean squared distance of a vector, by the covariance and the mean without it; `of` vectors have that mean.
     pub fn distance(&self, residual: &[f64], of: f64) -> f64 {
-        let scaled: Vec<f64> = residual.iter().zip(&self.units).map(|(r, u)| r * u).collect();
+        let scaled: Vec<f64> = residual
+            .iter()
+            .zip(&self.units)
+            .map(|(r, u)| r * u)
+            .collect();
         let away = of / (of - 1.0);
         let removed = away / (self.count - 1.0);
         let sum = match &self.variances {
             Some(variances) => {
-                let least = variances.iter().sum::<f64>() / variances.len() as f64 * LEAST_SHRINKAGE;
+                let least =
+                    variances.iter().sum::<f64>() / variances.len() as f64 * LEAST_SHRINKAGE;
                 let least = least.max(f64::MIN_POSITIVE);
                 let one = |(value, variance): (&f64, &f64)| {
                     let square = value * value;
@@ -203,7 +218,9 @@ fn low_rank(sample: &Square) -> Square {
             let axis = &mut rest[0];
             for known in known {
                 let shared: f64 = axis.iter().zip(&*known).map(|(a, b)| a * b).sum();
-                axis.iter_mut().zip(known).for_each(|(a, k)| *a -= shared * *k);
+                axis.iter_mut()
+                    .zip(known)
+                    .for_each(|(a, k)| *a -= shared * *k);
             }
             let length = squared(axis).sqrt().max(f64::MIN_POSITIVE);
             axis.iter_mut().for_each(|value| *value /= length);

@@ -86,7 +86,11 @@ impl Square {
                     true => &current[..column],
                     false => &above[column * size..][..column],
                 };
-                let known: f64 = known.iter().zip(&current[..column]).map(|(a, b)| a * b).sum();
+                let known: f64 = known
+                    .iter()
+                    .zip(&current[..column])
+                    .map(|(a, b)| a * b)
+                    .sum();
                 let rest = self.row(row)[column] - known;
                 current[column] = match row == column {
                     true => rest.max(least).sqrt(),

@@ -69,22 +69,20 @@ pub const MOSTLY_GUESSED: f64 = 0.9;
 /// Parts that clips are divided into where no formula leaves out one.
 const FOLDS: u32 = 5;
 
-/// Fits a detector whose graph is one layer, as the family `pooled-gaussian` builds it, of `classes` sections.
-pub fn fit(
-    how: &Fit,
-    graph: &Graph,
-    classes: usize,
-    samples: &Samples<'_>,
-) -> Result<Fitted, FitError> {
+/// Fits a detector whose graph is one layer, as the family `pooled-gaussian` builds it.
+///
+/// # Errors
+/// Where there are fewer than two vectors.
+pub fn fit(how: &Fit, graph: &Graph, samples: &Samples<'_>) -> Result<Fitted, FitError> {
     let count = samples.vectors.len();
     if count < 2 {
         return Err(FitError::TooFew(count));
     }
     let all: Vec<usize> = (0..count).collect();
-    let detector = Detector::of(how, classes, samples, &all);
+    let detector = Detector::of(how, samples, &all);
     let scores = match detector.left_out(samples) {
         Some(scores) => scores,
-        None => left_out_by_folds(how, classes, samples),
+        None => left_out_by_folds(how, samples),
     };
     Ok(Fitted {
         weights: detector.weights(graph),
@@ -95,7 +93,7 @@ pub fn fit(
 }
 
 /// The distance of a whitened vector from the nearest point of its class; from the nearest of all, where no point is of
-/// that class. As the device's [`nas_kernels::score::Centres::distance`].
+/// that class. What `nas_kernels::score::Centres` does in whole numbers.
 pub fn distance(points: &[Point], class: usize, whitened: &[f32]) -> f64 {
     let is_own = |point: &&Point| point.class as usize == class;
     let any = !points.iter().any(|point| is_own(&point));
@@ -145,7 +143,7 @@ struct Place {
 
 impl Detector {
     /// Fits the given vectors.
-    fn of(how: &Fit, classes: usize, samples: &Samples<'_>, chosen: &[usize]) -> Detector {
+    fn of(how: &Fit, samples: &Samples<'_>, chosen: &[usize]) -> Detector {
         let vector = |idx: usize| samples.vectors[idx];
         let (mut places, own) = means(how, samples, chosen);
         let residuals: Vec<Vec<f64>> = chosen
@@ -166,7 +164,7 @@ impl Detector {
         let every: Vec<usize> = (0..chosen.len()).collect();
         let blocks = match how.shared {
             true => vec![block(&every, everywhere)],
-            false => (0..classes as u32)
+            false => (0..how.sections as u32)
                 .map(|class| {
                     let mine = |idx: &usize| samples.classes[chosen[*idx]] == class;
                     let mine: Vec<usize> = every.iter().copied().filter(mine).collect();
@@ -205,14 +203,20 @@ impl Detector {
             .collect();
         let mut by_class: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
         for (place, &idx) in chosen.iter().enumerate() {
-            by_class.entry(samples.classes[idx]).or_default().push(place);
+            by_class
+                .entry(samples.classes[idx])
+                .or_default()
+                .push(place);
         }
         self.places.clear();
         for (class, members) in by_class {
             let vectors: Vec<&[f64]> = members.iter().map(|&idx| &whitened[idx][..]).collect();
             for centroid in points::centroids(&vectors, count) {
                 // Back to where vectors are: the mean of its members.
-                let of = centroid.members.iter().map(|&idx| samples.vectors[chosen[members[idx]]]);
+                let of = centroid
+                    .members
+                    .iter()
+                    .map(|&idx| samples.vectors[chosen[members[idx]]]);
                 self.places.push(Place {
                     class,
                     block: 0,
@@ -231,7 +235,10 @@ impl Detector {
     /// of rank one, so that its inverse follows by Sherman's and Morrison's formula. Shrinkage and target stand.
     fn left_out(&self, samples: &Samples<'_>) -> Option<Vec<Option<f64>>> {
         let clips: std::collections::BTreeSet<u32> = samples.clips.iter().copied().collect();
-        let is_mean = self.places.iter().all(|place| place.count > 0 && place.weight == 1.0);
+        let is_mean = self
+            .places
+            .iter()
+            .all(|place| place.count > 0 && place.weight == 1.0);
         if clips.len() < samples.vectors.len() || !is_mean || self.own.is_empty() {
             return None;
         }
@@ -250,14 +257,20 @@ impl Detector {
             let own = without[place.block].distance(&residual, count);
             // Another domain's mean may be nearer; it does not depend on this vector but by the covariance.
             let block = &self.blocks[place.block];
-            let others = self.places.iter().enumerate().filter(|(other, known)| {
-                *other != self.own[idx] && known.class == place.class
-            });
+            let others = self
+                .places
+                .iter()
+                .enumerate()
+                .filter(|(other, known)| *other != self.own[idx] && known.class == place.class);
             let whitened = |at: &[f64]| {
                 let away = difference(samples.vectors[idx], at);
                 squared(&block.whitening.times(&away)) / away.len() as f64
             };
-            Some(others.map(|(_, known)| whitened(&known.at)).fold(own, f64::min))
+            Some(
+                others
+                    .map(|(_, known)| whitened(&known.at))
+                    .fold(own, f64::min),
+            )
         };
         Some(self.own.iter().enumerate().map(score).collect())
     }
@@ -286,7 +299,12 @@ impl Detector {
     fn points(&self) -> Vec<Point> {
         let point = |place: &Place| {
             let block = &self.blocks[place.block];
-            let away: Vec<f64> = place.at.iter().zip(&block.origin).map(|(a, o)| a - o).collect();
+            let away: Vec<f64> = place
+                .at
+                .iter()
+                .zip(&block.origin)
+                .map(|(a, o)| a - o)
+                .collect();
             let whitened = block.whitening.times(&away);
             Point {
                 class: place.class,
@@ -306,7 +324,10 @@ impl Detector {
     /// The score of a vector.
     fn score(&self, vector: &[f32], class: u32) -> f64 {
         let any = !self.places.iter().any(|place| place.class == class);
-        let near = self.places.iter().filter(|place| any || place.class == class);
+        let near = self
+            .places
+            .iter()
+            .filter(|place| any || place.class == class);
         let from = |place: &Place| {
             let away = difference(vector, &place.at);
             let whitened = self.blocks[place.block].whitening.times(&away);
@@ -317,6 +338,13 @@ impl Detector {
 }
 
 impl Block {
+    /// The same with the share and the target of another one's shrinkage.
+    #[cfg(test)]
+    fn keep_guess_of(&mut self, other: &Block) {
+        self.estimate.keep_guess_of(&other.estimate);
+        self.whitening = self.estimate.whitening();
+    }
+
     fn whiten(&self, vector: &[f32]) -> Vec<f64> {
         self.whitening.times(&difference(vector, &self.origin))
     }
@@ -325,7 +353,11 @@ impl Block {
 /// Means of sections, or where both are known of their domains, and which of them every chosen vector is of.
 fn means(how: &Fit, samples: &Samples<'_>, chosen: &[usize]) -> (Vec<Place>, Vec<usize>) {
     let key = |idx: usize| {
-        let domain = if how.per_domain { samples.domains[idx] } else { 0 };
+        let domain = if how.per_domain {
+            samples.domains[idx]
+        } else {
+            0
+        };
         (samples.classes[idx], domain)
     };
     let mut groups: BTreeMap<(u32, u32), Vec<usize>> = BTreeMap::new();
@@ -349,7 +381,7 @@ fn means(how: &Fit, samples: &Samples<'_>, chosen: &[usize]) -> (Vec<Place>, Vec
 }
 
 /// Scores of all vectors, each by a fit without a fifth of the clips, its own among them.
-fn left_out_by_folds(how: &Fit, classes: usize, samples: &Samples<'_>) -> Vec<Option<f64>> {
+fn left_out_by_folds(how: &Fit, samples: &Samples<'_>) -> Vec<Option<f64>> {
     let mut numbers: Vec<u32> = samples.clips.clone();
     numbers.sort_unstable();
     numbers.dedup();
@@ -364,7 +396,7 @@ fn left_out_by_folds(how: &Fit, classes: usize, samples: &Samples<'_>) -> Vec<Op
         if kept.len() < 2 || left.is_empty() {
             continue;
         }
-        let detector = Detector::of(how, classes, samples, &kept);
+        let detector = Detector::of(how, samples, &kept);
         for idx in left {
             scores[idx] = Some(detector.score(samples.vectors[idx], samples.classes[idx]));
         }
@@ -400,7 +432,9 @@ fn mean<'v>(vectors: impl Iterator<Item = &'v [f32]>) -> Vec<f64> {
 
 fn difference(vector: &[f32], from: &[f64]) -> Vec<f64> {
     let pairs = vector.iter().zip(from);
-    pairs.map(|(value, from)| f64::from(*value) - from).collect()
+    pairs
+        .map(|(value, from)| f64::from(*value) - from)
+        .collect()
 }
 
 fn squared(vector: &[f64]) -> f64 {

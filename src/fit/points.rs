@@ -21,7 +21,10 @@ pub fn centroids(vectors: &[&[f64]], count: usize) -> Vec<Centroid> {
     let mut centres = far_apart(vectors, count);
     let mut members = nearest(vectors, &centres);
     for _ in 0..STEPS {
-        centres = members.iter().map(|members| mean(vectors, members)).collect();
+        centres = members
+            .iter()
+            .map(|members| mean(vectors, members))
+            .collect();
         let next = nearest(vectors, &centres);
         if next == members {
             break;
@@ -33,11 +36,24 @@ pub fn centroids(vectors: &[&[f64]], count: usize) -> Vec<Centroid> {
         // A mean of few lies nearer to them than to others.
         sum / (members.len() as f64 - 1.0).max(1.0)
     };
-    let centres: Vec<Vec<f64>> = members.iter().map(|members| mean(vectors, members)).collect();
-    let widths: Vec<f64> = members.iter().zip(&centres).map(|(m, c)| width(m, c)).collect();
-    let of_many = members.iter().zip(&widths).filter(|(members, _)| members.len() > 1);
+    let centres: Vec<Vec<f64>> = members
+        .iter()
+        .map(|members| mean(vectors, members))
+        .collect();
+    let widths: Vec<f64> = members
+        .iter()
+        .zip(&centres)
+        .map(|(m, c)| width(m, c))
+        .collect();
+    let of_many = members
+        .iter()
+        .zip(&widths)
+        .filter(|(members, _)| members.len() > 1);
     let (sum, many) = of_many.fold((0.0, 0.0), |(sum, many), (members, width)| {
-        (sum + width * members.len() as f64, many + members.len() as f64)
+        (
+            sum + width * members.len() as f64,
+            many + members.len() as f64,
+        )
     });
     let usual = sum / f64::max(many, 1.0);
     let weight = |(members, width): (Vec<usize>, f64)| Centroid {
@@ -53,7 +69,9 @@ pub fn centroids(vectors: &[&[f64]], count: usize) -> Vec<Centroid> {
 /// The vector nearest to the origin, then each time the one that is farthest from all before.
 fn far_apart(vectors: &[&[f64]], count: usize) -> Vec<Vec<f64>> {
     let length = |vector: &[f64]| vector.iter().map(|value| value * value).sum::<f64>();
-    let first = vectors.iter().min_by(|a, b| length(a).total_cmp(&length(b)));
+    let first = vectors
+        .iter()
+        .min_by(|a, b| length(a).total_cmp(&length(b)));
     let mut centres: Vec<Vec<f64>> = first.iter().map(|vector| vector.to_vec()).collect();
     let mut gaps = vec![f64::INFINITY; vectors.len()];
     while let Some(last) = centres.last().filter(|_| centres.len() < count) {
@@ -86,7 +104,9 @@ fn nearest(vectors: &[&[f64]], centres: &[Vec<f64>]) -> Vec<Vec<usize>> {
 fn mean(vectors: &[&[f64]], members: &[usize]) -> Vec<f64> {
     let mut sum = vec![0.0; vectors[members[0]].len()];
     for &idx in members {
-        sum.iter_mut().zip(vectors[idx]).for_each(|(sum, value)| *sum += value);
+        sum.iter_mut()
+            .zip(vectors[idx])
+            .for_each(|(sum, value)| *sum += value);
     }
     sum.iter_mut().for_each(|sum| *sum /= members.len() as f64);
     sum

@@ -308,7 +308,8 @@ fn estimate_parts(
     if let Some(front_end) = front_end {
         time.add_front_end(front_end);
     }
-    time.work[Term::DctMac as usize] += STEPS_PER_COORDINATE * (points.count * points.dimensions) as f64;
+    time.work[Term::DctMac as usize] +=
+        STEPS_PER_COORDINATE * (points.count * points.dimensions) as f64;
     for (op_idx, op) in graph.ops.iter().enumerate() {
         time.add_op(graph, op, on_npu(&npu_plan, op_idx), target);
     }

@@ -160,7 +160,9 @@ pub fn quantize_within(
     ranges: &[[f32; 2]],
 ) -> Result<QuantizedModel, QuantizeError> {
     let finite = |range: &[f32; 2]| range.iter().all(|end| end.is_finite());
-    if let Some(tensor) = (0..graph.tensors.len()).find(|&tensor| !ranges.get(tensor).is_some_and(finite)) {
+    if let Some(tensor) =
+        (0..graph.tensors.len()).find(|&tensor| !ranges.get(tensor).is_some_and(finite))
+    {
         return Err(QuantizeError::NotFinite { tensor });
     }
     check_weights(graph, weights)?;

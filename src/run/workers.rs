@@ -92,7 +92,9 @@ pub(super) fn evaluate_all(
             scope.spawn(|| {
                 while let Some(task) = tasks.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let result = evaluated(evaluator, stop, task.clone());
-                    done.lock().unwrap_or_else(PoisonError::into_inner).push(result);
+                    done.lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .push(result);
                 }
             });
         }

@@ -9,9 +9,7 @@ mod training;
 
 use families::AxisRule;
 pub use families::Family;
-pub use file::{
-    SpaceError, baselines, builtin, load, parse, references, with_references,
-};
+pub use file::{SpaceError, baselines, builtin, load, parse, references, with_references};
 pub use training::{Recipe, Training};
 
 use crate::{
@@ -515,7 +513,12 @@ impl Spaces {
 
     fn only(&self, keep: impl Fn(&SearchSpace) -> bool) -> Spaces {
         Spaces {
-            spaces: self.spaces.iter().filter(|space| keep(space)).cloned().collect(),
+            spaces: self
+                .spaces
+                .iter()
+                .filter(|space| keep(space))
+                .cloned()
+                .collect(),
             classes: self.classes,
         }
     }

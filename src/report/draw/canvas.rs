@@ -215,7 +215,10 @@ impl<DB: DrawingBackend> Canvas<'_, DB> {
         half: f64,
         paint: Paint,
     ) -> Result<(), ReportError> {
-        let corners = [self.pixel([x - half, y - half]), self.pixel([x + half, y + half])];
+        let corners = [
+            self.pixel([x - half, y - half]),
+            self.pixel([x + half, y + half]),
+        ];
         drawn(self.area.draw(&Rectangle::new(corners, paint.filled())))
     }
 

@@ -412,7 +412,11 @@ fn draw_legend<DB: DrawingBackend>(
     let mut y = cell.top + 26.0;
     let mut tasks = vec![Task::Reconstruct, Task::Classify { classes: 2 }];
     let fitted = info.scored.iter().map(|trial| trial.task);
-    tasks.extend(fitted.filter(|task| matches!(task, Task::Distance(_))).next());
+    tasks.extend(
+        fitted
+            .filter(|task| matches!(task, Task::Distance(_)))
+            .next(),
+    );
     for task in tasks.iter().copied() {
         let name = approach(task);
         draw_marker(canvas, task, true, [sign, y])?;
