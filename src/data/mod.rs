@@ -3,6 +3,7 @@
 mod dcase_names;
 mod divide;
 pub mod fetch;
+mod files;
 mod folder;
 mod folds;
 mod generic;

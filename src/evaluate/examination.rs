@@ -1,6 +1,8 @@
 //! From the scores of clips to figures of merit, and to the account of every test clip.
 
-use super::{EvaluateError, Examination, ExaminedClip, Pipeline, Scores, pipeline::both};
+use std::collections::BTreeSet;
+
+use super::{EvaluateError, Examination, ExaminedClip, Pipeline, Scores};
 use crate::{
     data::Label,
     score::{ClipScore, Confusion, summarise},
@@ -90,4 +92,9 @@ impl Pipeline {
         };
         indices.iter().filter_map(labelled).collect()
     }
+}
+
+/// Indices of either list, each once.
+pub(super) fn both(first: &[usize], second: &[usize]) -> BTreeSet<usize> {
+    first.iter().chain(second).copied().collect()
 }

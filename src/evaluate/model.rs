@@ -431,9 +431,10 @@ impl<'a> Scorer<'a> {
 
     fn read_centres(&self) -> Result<Option<Centres<'_>>, BlobError> {
         let (_, outputs) = self.interpreter.lengths();
-        let read = |section: &Vec<u8>| Centres::read(section, outputs);
-        // The borrow is of the section alone.
-        self.centres.as_ref().map(read).transpose()
+        match &self.centres {
+            Some(section) => Centres::read(section, outputs).map(Some),
+            None => Ok(None),
+        }
     }
 
     /// The class that a clip should belong to, as [`ModelCard::class_of`].

@@ -1,7 +1,7 @@
 //! The real evaluation: features, training, quantisation, int8 scoring.
 
 use std::{
-    collections::{BTreeSet, VecDeque},
+    collections::VecDeque,
     sync::{
         Arc, Mutex, OnceLock,
         atomic::{AtomicBool, Ordering},
@@ -12,7 +12,7 @@ use super::{
     Class, Distance, EvaluateError, Evaluation, Evaluator, Examination, Model, ModelCard, Scorer,
     StatisticsCard,
     closed_form::{ClosedForm, closed_form},
-    examination::ClipScores,
+    examination::{ClipScores, both},
     model::FORMAT_VERSION,
 };
 use crate::{
@@ -664,11 +664,6 @@ impl Pipeline {
             ..card
         }
     }
-}
-
-/// Indices of either list, each once.
-pub(super) fn both(first: &[usize], second: &[usize]) -> BTreeSet<usize> {
-    first.iter().chain(second).copied().collect()
 }
 
 fn apply(standardiser: &Standardiser, clips: &[Matrix]) -> Vec<Matrix> {

@@ -12,8 +12,8 @@ use crate::{
     hardware::Target,
     run::{Details, Merit, Settings, Yardstick, stored_estimate},
     search::hypervolume,
-    space::Task,
-    store::{Run, Store, TrialOutcome},
+    space::{Covariance, Fit, Task},
+    store::{Run, Store, TrialOutcome, TrialRow},
 };
 
 /// All that figures and tables show of a run.

@@ -218,6 +218,8 @@ pub enum TrainError {
     Class { class: u32, classes: usize },
     #[error("operator {op} is a {kind:?}, which cannot be trained")]
     Operator { op: usize, kind: OpKind },
+    #[error("a distance is fitted in closed form and not trained")]
+    Distance,
     #[error("the loss became {loss} in epoch {epoch}")]
     Diverged { epoch: usize, loss: f32 },
 }
@@ -396,6 +398,9 @@ fn check(graph: &Graph, task: Task, lessons: &Lessons<'_>) -> Result<(), TrainEr
         return Err(TrainError::NoWindows {
             frames: lessons.fit.frames,
         });
+    }
+    if let Task::Distance(_) = task {
+        return Err(TrainError::Distance);
     }
     for windows in sets
         .into_iter()

@@ -117,6 +117,7 @@ fn every_key_is_documented() {
             mfcc: None,
             frames: 5,
             frame_stride: 1,
+            statistics: None,
         },
         macs: 0,
         params: 0,

@@ -8,6 +8,7 @@ use super::{CostsView, MeasurementView, RescoredView};
 use crate::{
     audio::{FULL_RANKING, Feature, FrontEnd},
     report::Figures,
+    space::show_statistics,
 };
 
 /// What `nas show RUN/TRIAL --json` prints.
