@@ -5,7 +5,13 @@ use std::path::PathBuf;
 use super::{Failure, Global, out};
 use crate::{
     data::{self, SplitBy, synthetic},
-    report::{json, text},
+    report::{
+        json::{
+            self,
+            lists::{DatasetDocument, KnownDatasetsDocument},
+        },
+        text,
+    },
 };
 
 #[derive(Debug, clap::Args)]
@@ -51,7 +57,7 @@ impl Args {
     pub fn run(&self, global: &Global) -> Result<(), Failure> {
         match &self.command {
             Command::List => match global.json {
-                true => out::print(json::render(&json::lists::known_datasets_document(
+                true => out::print(json::render(&KnownDatasetsDocument::new(
                     data::KNOWN_DATASETS,
                 )))?,
                 false => out::print(text::lists::known_datasets(data::KNOWN_DATASETS))?,
@@ -67,7 +73,7 @@ impl Args {
                 }
                 let info = data::describe(&dataset);
                 match global.json {
-                    true => out::print(json::render(&json::lists::dataset_document(&info)))?,
+                    true => out::print(json::render(&DatasetDocument::new(&info)))?,
                     false => out::print(text::lists::dataset(&info))?,
                 }
             }

@@ -31,6 +31,8 @@ pub(super) enum ClosedFormError {
 
 /// Share of a normal score that rounding the input to int8 may add.
 const INPUT_NOISE: f64 = 0.01;
+/// Times the range that adds so much, from which on rounding is remarked on: it adds a tenth.
+const COARSE: f64 = 3.2;
 /// The input's range reaches so many times as far as normal sound does.
 const HEADROOM: f64 = 1.5;
 /// The input's range in standard deviations, where rounding allows: beyond it all is equally unusual.
@@ -75,7 +77,7 @@ pub(super) fn closed_form(
             100.0 * shrinkage
         ));
     }
-    if wanted > allowed {
+    if wanted > allowed * COARSE {
         notes.push(
             "eight bits are coarse for its input: some statistics hardly vary apart from each other; fewer groups of \
              bands, or a covariance that is shrunk more, lose less"

@@ -106,6 +106,18 @@ pub fn unbeaten(info: &RunInfo) -> Option<String> {
     ))
 }
 
+/// The best fit of a run that trained nothing.
+pub fn only_fit(info: &RunInfo) -> Option<&ScoredTrial> {
+    let merit = info.merit();
+    if info.counts.scored > 0 {
+        return None;
+    }
+    let scored = info.scored.iter();
+    let scored = scored.filter_map(|trial| Some((trial, trial.figures.of(merit)?)));
+    let best = scored.reduce(|best, next| if next.1 > best.1 { next } else { best });
+    best.map(|(trial, _)| trial)
+}
+
 /// A sentence per baseline: the fastest member of the front that is at least as good, and how much cheaper it is.
 pub fn gains(info: &RunInfo, target_idx: usize) -> Vec<String> {
     let merit = info.merit();
@@ -151,5 +163,9 @@ pub fn gains(info: &RunInfo, target_idx: usize) -> Vec<String> {
             factors.join(", ")
         ))
     };
-    info.baselines.iter().filter_map(sentence).collect()
+    // What references cost is beside the point.
+    let references = space::references();
+    let is_reference = |one: &&ScoredTrial| references.iter().any(|known| known.name == one.space);
+    let published = info.baselines.iter().filter(|one| !is_reference(one));
+    published.filter_map(sentence).collect()
 }

@@ -30,7 +30,7 @@ const CHUNK: usize = 16;
 /// Rounds of fits: random ones, and twice those that lie around the front of all before.
 pub const FIT_ROUNDS: usize = 3;
 /// Fits of a round.
-const FITS: [usize; FIT_ROUNDS] = [192, 64, 64];
+const FITS: [usize; FIT_ROUNDS] = [128, 48, 48];
 /// Genomes that a round of fits draws at most, for each fit.
 const DRAWS_PER_FIT: usize = 8;
 

@@ -1,7 +1,7 @@
 //! Pooled statistics: what the bands do over time, as one vector per window of frames.
 //!
-//! A frame's bands are averaged in groups of neighbours and kept as whole numbers of 1/128 dB, so that sums are exact and
-//! neither their order nor an endless stream changes anything. Host and device run this code.
+//! A frame's bands are averaged in groups of neighbours, and the averages kept as whole numbers of 1/128 dB, so that sums
+//! over frames are exact and neither their order nor an endless stream changes anything. Host and device run this code.
 
 /// Which statistics, and of how many groups of bands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -127,11 +127,8 @@ impl<'m> Pool<'m> {
         for group in 0..groups {
             let end = (group + 1) * features.len() / groups;
             let bands = &features[first..end];
-            let sum: i32 = bands.iter().map(|band| steps(*band)).sum();
-            // Halves are rounded up.
-            let count = bands.len() as i32;
-            let mean = (2 * sum + count).div_euclid(2 * count);
-            self.buffer[group * self.frames + self.next] = mean as i16;
+            let sum: f32 = bands.iter().sum();
+            self.buffer[group * self.frames + self.next] = steps(sum / bands.len() as f32);
             first = end;
         }
         self.next = (self.next + 1) % self.frames;
@@ -145,14 +142,8 @@ impl<'m> Pool<'m> {
         let (rows, sorted) = self.buffer.split_at_mut(groups * self.frames);
         let frames = self.frames as f32 * STEPS_PER_DB;
         for (group, row) in rows.chunks_exact(self.frames).enumerate() {
-            let (mut sum, mut squares) = (0i64, 0i64);
-            let mut maximum = i16::MIN;
-            for value in row {
-                let value = i64::from(*value);
-                sum += value;
-                squares += value * value;
-                maximum = maximum.max(value as i16);
-            }
+            // At most 2^13 values of 15 bits.
+            let sum: i32 = row.iter().map(|value| i32::from(*value)).sum();
             let mut place = group;
             for kind in Kind::ALL {
                 if !self.statistics.has(kind) {
@@ -161,10 +152,14 @@ impl<'m> Pool<'m> {
                 let value = match kind {
                     Kind::Mean => sum as f32 / frames,
                     Kind::Deviation => {
-                        let variance = self.frames as i64 * squares - sum * sum;
+                        let squares: i64 = row.iter().map(|value| square(*value)).sum();
+                        let variance = self.frames as i64 * squares - i64::from(sum).pow(2);
                         (variance as u64).isqrt() as f32 / frames
                     }
-                    Kind::Maximum => f32::from(maximum) / STEPS_PER_DB,
+                    Kind::Maximum => {
+                        let maximum = row.iter().copied().max().unwrap_or(0);
+                        f32::from(maximum) / STEPS_PER_DB
+                    }
                     Kind::Ranked => {
                         sorted.copy_from_slice(row);
                         sort_descending(sorted);
@@ -179,11 +174,15 @@ impl<'m> Pool<'m> {
     }
 }
 
-/// Rounds decibels to steps, and saturates.
-fn steps(decibels: f32) -> i32 {
+/// Rounds decibels to steps, halves up, and saturates.
+fn steps(decibels: f32) -> i16 {
     // Positive where it is not saturated, so that cutting off rounds.
     let shifted = (decibels * STEPS_PER_DB + 32_768.5).clamp(0.0, 65_535.0);
-    shifted as i32 - 32_768
+    (shifted as i32 - 32_768) as i16
+}
+
+fn square(value: i16) -> i64 {
+    i64::from(i32::from(value) * i32::from(value))
 }
 
 /// The sum of absolute differences from one frame to the next; the oldest frame lies at `oldest`.
