@@ -78,6 +78,7 @@ fn candidate(graph: Graph) -> Candidate {
         task: Task::Reconstruct,
         weights_in: None,
         ensemble: None,
+        head: None,
     }
 }
 

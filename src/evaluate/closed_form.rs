@@ -3,7 +3,7 @@
 use super::Distance;
 use crate::{
     fit::{FitError, Fitted, MOSTLY_GUESSED, Point, Samples, fit},
-    graph::{Graph, Weights},
+    graph::{Graph, GraphBuilder, OpWeights, Shape, Style, Weights},
     quant::{QuantizeError, QuantizedModel, quantize_within},
     space::Fit,
 };
@@ -92,6 +92,69 @@ pub(super) fn closed_form(
         out_of_sample: scores,
         notes,
     })
+}
+
+/// A layer that whitens what a network has learnt to see, and the points that normal sound lies near.
+#[derive(Debug)]
+pub(super) struct HeadLayer {
+    pub layer: OpWeights,
+    pub points: Vec<Point>,
+    /// How far the layer's output reaches where it is not cut off.
+    pub reach: f32,
+}
+
+/// Fits the layer to vectors that the network gives for windows of normal sound, one class each.
+pub(super) fn head_layer(
+    how: &Fit,
+    vectors: &[Vec<f32>],
+    classes: Vec<u32>,
+    clips: Vec<u32>,
+) -> Result<HeadLayer, FitError> {
+    let size = vectors.first().map_or(0, Vec::len);
+    let deviation: Vec<f32> = (0..size).map(|idx| deviation(vectors, idx)).collect();
+    let scaled: Vec<Vec<f32>> = vectors
+        .iter()
+        .map(|vector| vector.iter().zip(&deviation).map(|(v, d)| v / d).collect())
+        .collect();
+    let samples = Samples {
+        vectors: scaled.iter().map(Vec::as_slice).collect(),
+        domains: vec![0; classes.len()],
+        classes,
+        clips,
+        std: &vec![1.0; size],
+    };
+    let mut net = GraphBuilder::new(Shape::vector(size));
+    let whitened = net.dense(0, size, Style::LINEAR);
+    let Fitted {
+        weights,
+        points,
+        out_of_sample,
+        ..
+    } = fit(how, &net.finish(whitened), &samples)?;
+    let layer = weights.0.into_iter().flatten().next();
+    let mut layer = layer.expect("a dense layer has weights");
+    for row in layer.weight.chunks_exact_mut(size) {
+        row.iter_mut().zip(&deviation).for_each(|(w, d)| *w /= d);
+    }
+    let usual = out_of_sample.iter().map(|(_, score)| score).sum::<f64>();
+    let usual = usual / out_of_sample.len().max(1) as f64;
+    Ok(HeadLayer {
+        layer,
+        points,
+        reach: (REACH * usual.max(1.0).sqrt()) as f32,
+    })
+}
+
+/// The standard deviation of a number over vectors; 1 where it does not vary, as the embedding of a dead unit.
+fn deviation(vectors: &[Vec<f32>], idx: usize) -> f32 {
+    let count = vectors.len().max(1) as f64;
+    let mean = vectors.iter().map(|v| f64::from(v[idx])).sum::<f64>() / count;
+    let square = |vector: &Vec<f32>| (f64::from(vector[idx]) - mean).powi(2);
+    let deviation = (vectors.iter().map(square).sum::<f64>() / count).sqrt();
+    match deviation > 1e-6 {
+        true => deviation as f32,
+        false => 1.0,
+    }
 }
 
 /// The largest standardised statistic.

@@ -11,7 +11,7 @@ use std::{
 use super::{
     Class, Distance, EvaluateError, Evaluation, Evaluator, Examination, Model, ModelCard, Scorer,
     StatisticsCard,
-    closed_form::{ClosedForm, closed_form},
+    closed_form::{ClosedForm, HeadLayer, closed_form, head_layer},
     examination::{ClipScores, both},
     model::FORMAT_VERSION,
 };
@@ -24,7 +24,7 @@ use crate::{
     fit::{self, Point, Samples},
     graph::Weights,
     identity::Canonical,
-    quant::{QuantizedModel, quantize, run_float},
+    quant::{QuantParams, QuantizedModel, quantize, run_float},
     score::{Pooling, ThresholdRule, Thresholds, negative_log_odds, reconstruction_error},
     space::{Candidate, Fit, Task, Training},
     train::{Backend, Lessons, TrainError, TrainOptions, Trained, train},
@@ -447,6 +447,9 @@ impl Pipeline {
             Err(message) => return Err(EvaluateError::Failed(message.clone())),
         };
         let made = match candidate.task {
+            Task::Distance(how) if candidate.head.is_some() => {
+                self.headed(candidate, &how, training, seed, stop, prepared)?
+            }
             Task::Distance(how) => self.fit(candidate, &how, prepared)?,
             Task::Reconstruct | Task::Classify { .. } => {
                 self.trained(candidate, training, seed, stop, prepared)?
@@ -495,6 +498,52 @@ impl Pipeline {
             weights,
             points: Vec::new(),
             distance: None,
+            history,
+            out_of_sample: None,
+            notes: Vec::new(),
+        })
+    }
+
+    /// A network that was trained, and got a last layer that was fitted to what it sees in normal training windows.
+    fn headed(
+        &self,
+        candidate: &Candidate,
+        how: &Fit,
+        training: &Training,
+        seed: u64,
+        stop: &AtomicBool,
+        prepared: &Prepared,
+    ) -> Result<Made, EvaluateError> {
+        let body = candidate.without_head();
+        let Trained { weights, history } = self.train(&body, training, seed, stop, prepared)?;
+        let mut weights = weights.under_head(&candidate.graph);
+        let [rows, stride] = candidate.front_end.rows_per_window();
+        let normals = self.normals(&self.train.fit);
+        // Windows that share more than half of their frames say little twice.
+        let windows = self.windows(&prepared.clips, &normals, rows, stride.max(rows / 2));
+        let inputs: Vec<&[f32]> = (0..windows.len()).map(|idx| windows.window(idx)).collect();
+        let seen = run_float(&candidate.graph.without_last(), &weights, &inputs);
+        let classes = (0..windows.len()).map(|idx| windows.class(idx)).collect();
+        let clips = windows.index.iter().map(|(clip, _)| *clip).collect();
+        let HeadLayer {
+            layer,
+            points,
+            reach,
+        } = head_layer(how, &seen, classes, clips)
+            .map_err(|error| EvaluateError::Failed(error.to_string()))?;
+        weights.0.push(Some(layer));
+        let mut quantized = self.quantize(candidate, &weights, prepared)?;
+        // Normal windows do not show how far anomalies lie.
+        let output = &mut quantized.tensors[candidate.graph.output];
+        let wide = QuantParams::from_range(-reach, reach);
+        if wide.scale > output.scale {
+            *output = wide;
+        }
+        Ok(Made {
+            distance: Some(Distance::quantized(&points, quantized.output())),
+            quantized,
+            weights,
+            points,
             history,
             out_of_sample: None,
             notes: Vec::new(),

@@ -1,6 +1,7 @@
 //! The one intermediate representation: operators and tensors of a network, NHWC, batch 1, in execution order.
 
 mod ensemble;
+mod head;
 pub mod memory;
 pub mod text;
 

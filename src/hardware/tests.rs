@@ -528,6 +528,7 @@ fn autoencoder() -> Candidate {
         task: Task::Reconstruct,
         weights_in: None,
         ensemble: None,
+        head: None,
     }
 }
 
@@ -557,6 +558,7 @@ fn convolutional_autoencoder() -> Candidate {
         task: Task::Reconstruct,
         weights_in: None,
         ensemble: None,
+        head: None,
     }
 }
 

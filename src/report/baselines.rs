@@ -79,6 +79,22 @@ pub(super) fn references(info: &RunInfo) -> Vec<ScoredTrial> {
     info.scored.iter().filter(is_reference).cloned().collect()
 }
 
+/// A line per reference detector of a run, for what is shown beside one trial; empty where the run has none.
+pub fn reference_lines(info: &RunInfo) -> String {
+    let show = |auc: Option<f64>| auc.map_or("–".to_string(), |auc| format!("{auc:.3}"));
+    let line = |trial: ScoredTrial| {
+        let figures = &trial.figures;
+        format!(
+            "reference {} (trial {}): AUC int8 {}, untouched {}\n",
+            trial.space,
+            trial.trial,
+            show(figures.auc_int8),
+            show(figures.test_auc_int8)
+        )
+    };
+    references(info).into_iter().map(line).collect()
+}
+
 /// Which trial to take where no network is better than what was fitted in closed form, in a sentence; `None` where one
 /// is, or nothing was fitted or trained.
 pub fn unbeaten(info: &RunInfo) -> Option<String> {

@@ -329,7 +329,7 @@ impl<'a> Book<'a> {
             genome: self.search.spaces.encode(&trial.genome),
             key: trial.key.clone(),
             space: self.search.spaces.space_of(&trial.genome).name.clone(),
-            task: trial.candidate.task.name().to_string(),
+            task: trial.candidate.approach().name().to_string(),
             macs: trial.candidate.graph.macs() as i64,
             params: trial.candidate.graph.params() as i64,
             outcome,

@@ -146,6 +146,17 @@ pub struct Candidate {
     pub weights_in: Option<WeightMemory>,
     /// Where `graph` is several networks side by side: what they are.
     pub ensemble: Option<Ensemble>,
+    /// Where `graph` is a network whose last layer was replaced or added in closed form: what was trained.
+    pub head: Option<Head>,
+}
+
+/// A network that is trained before it gets a head.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Head {
+    /// The network as it is trained.
+    pub body: Graph,
+    /// What it is trained to do.
+    pub task: Task,
 }
 
 /// Networks of one shape that are trained each by itself, and whose outputs are averaged.
@@ -179,9 +190,58 @@ impl WeightMemory {
 impl Candidate {
     /// What is trained, and how often.
     pub fn members(&self) -> (&Graph, usize) {
-        match &self.ensemble {
-            None => (&self.graph, 1),
-            Some(ensemble) => (&ensemble.member, ensemble.members),
+        match (&self.ensemble, &self.head) {
+            (None, None) => (&self.graph, 1),
+            (None, Some(head)) => (&head.body, 1),
+            (Some(ensemble), _) => (&ensemble.member, ensemble.members),
+        }
+    }
+
+    /// The same with a score that is a distance: of an autoencoder's mean residual per band, or of a classifier's
+    /// embedding. A network that cannot have such a head stays as it is.
+    fn with_head(self, classes: usize) -> Candidate {
+        let graph = match self.task {
+            Task::Reconstruct => Some(self.graph.with_residual_head()),
+            Task::Classify { .. } => self.graph.with_embedding_head(),
+            Task::Distance(_) => None,
+        };
+        let Some(graph) = graph else {
+            return self;
+        };
+        let fit = Fit {
+            covariance: Covariance::LedoitWolf,
+            shared: true,
+            standardised: true,
+            points: 1,
+            per_domain: false,
+            sections: classes.max(1),
+        };
+        Candidate {
+            head: Some(Head {
+                body: self.graph,
+                task: self.task,
+            }),
+            graph,
+            task: Task::Distance(fit),
+            ..self
+        }
+    }
+
+    /// What kind of network it is: what it was trained to do, also where a head scores by a distance.
+    pub fn approach(&self) -> Task {
+        self.head.as_ref().map_or(self.task, |head| head.task)
+    }
+
+    /// The network as it is trained, where it gets a head.
+    pub fn without_head(&self) -> Candidate {
+        match &self.head {
+            None => self.clone(),
+            Some(head) => Candidate {
+                graph: head.body.clone(),
+                task: head.task,
+                head: None,
+                ..self.clone()
+            },
         }
     }
 
@@ -199,6 +259,10 @@ impl Candidate {
     fn network_text(&self) -> String {
         let mut text = self.front_end.canonical();
         self.task.write_canonical(&mut text);
+        // The body follows from the graph and what it is trained to do.
+        if let Some(head) = &self.head {
+            head.task.write_canonical(&mut text);
+        }
         self.graph.write_canonical(&mut text);
         text
     }
@@ -219,6 +283,8 @@ pub struct Axis {
 const WEIGHTS_IN: &str = "weights_in";
 /// The axis that says how many networks share a decision; a classifier's space may leave it out.
 const MEMBERS: &str = "members";
+/// The axis of what a network's score is: 0 as it was trained, 1 a distance in what it has learnt to see.
+const HEAD: &str = "head";
 /// The axes of pooled statistics: groups of bands, which statistics, and the weight of a rank relative to the one before.
 const GROUPS: &str = "groups";
 const STATISTICS: &str = "statistics";
@@ -395,12 +461,18 @@ impl SearchSpace {
             ),
         };
         let weights_in = self.axes.iter().position(|axis| axis.name == WEIGHTS_IN);
-        Candidate {
+        let candidate = Candidate {
             front_end,
             graph,
             task: self.family.task(&values, classes),
             weights_in: weights_in.map(|_| WeightMemory::ALL[values.count(WEIGHTS_IN)]),
             ensemble,
+            head: None,
+        };
+        let wants_head = self.axis(HEAD).is_some_and(|_| values.count(HEAD) == 1);
+        match wants_head && candidate.ensemble.is_none() {
+            true => candidate.with_head(classes),
+            false => candidate,
         }
     }
 

@@ -2,9 +2,25 @@
 
 use super::grid;
 use crate::{
-    report::json::{CostView, IntervalView, MeasurementView, RescoredView, TrialDocument},
+    report::json::{
+        CostView, FrontEndView, IntervalView, MeasurementView, RescoredView, TrialDocument,
+    },
     units::{Bytes, Count, Microjoules, Micros},
 };
+
+/// What a decision hears, and how often there is one.
+fn hearing(front_end: &FrontEndView) -> String {
+    let hop_s = front_end.hop_length as f64 / f64::from(front_end.sample_rate_hz);
+    let [window, delay] = [front_end.frames, front_end.frame_stride].map(|n| n as f64 * hop_s);
+    let seen = match &front_end.statistics {
+        None => String::new(),
+        Some(which) => format!(
+            ", seen as {} of {} groups of bands",
+            which.kinds, which.groups
+        ),
+    };
+    format!("hears {window:.2} s at a time, decides every {delay:.2} s{seen}\n")
+}
 
 /// All that is known of one trial.
 pub fn trial(trial: &TrialDocument) -> String {
@@ -24,6 +40,7 @@ pub fn trial(trial: &TrialDocument) -> String {
         Count(trial.macs),
         Count(trial.params)
     );
+    text += &hearing(&trial.front_end);
     if let Some(figures) = &trial.figures {
         let show = |auc: Option<f64>| auc.map_or("–".to_string(), |auc| format!("{auc:.4}"));
         text += &format!(

@@ -9,7 +9,7 @@ mod mobilenet_v2;
 mod pooled_gaussian;
 mod pooled_mlp;
 
-use super::{GROUPS, MEMBERS, RANKING, STATISTICS, Task, Values};
+use super::{GROUPS, HEAD, MEMBERS, RANKING, STATISTICS, Task, Values};
 use crate::{
     audio::MAX_POOLED_FRAMES,
     graph::{Graph, Shape},
@@ -83,6 +83,7 @@ const GROUPS_RULE: AxisRule = whole(GROUPS, 1, 256);
 /// The sum of what is computed: 1 mean, 2 deviation, 4 maximum, 8 ranking-weighted mean, 16 mean difference.
 const STATISTICS_RULE: AxisRule = whole(STATISTICS, 1, 31);
 const RANKING_RULE: AxisRule = real(RANKING, 0.0, 1.0);
+const HEAD_RULE: AxisRule = whole(HEAD, 0, 1);
 /// The stage between frames and a network of vectors.
 const STAGE: [AxisRule; 3] = [GROUPS_RULE, STATISTICS_RULE, RANKING_RULE];
 
@@ -167,13 +168,14 @@ impl Family {
         self == Family::PooledGaussian
     }
 
-    /// Axes that a space may leave out: ensembles of classifiers, and statistics before a network of vectors. Those of
-    /// one list come together.
+    /// Axes that a space may leave out: ensembles of classifiers, statistics before a network of vectors, heads. Those
+    /// of one list come together.
     pub fn optional(self) -> &'static [&'static [AxisRule]] {
         match self {
-            Family::DenseAutoencoder => &[&STAGE],
-            Family::ConvAutoencoder | Family::PooledGaussian => &[],
-            _ => &[&[MEMBERS_RULE]],
+            Family::DenseAutoencoder => &[&STAGE, &[HEAD_RULE]],
+            Family::ConvAutoencoder => &[&[HEAD_RULE]],
+            Family::PooledGaussian => &[],
+            _ => &[&[MEMBERS_RULE], &[HEAD_RULE]],
         }
     }
 
