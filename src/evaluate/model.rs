@@ -131,6 +131,7 @@ pub struct Model {
 
 /// A stored model that cannot be used.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ModelError {
     #[error("cannot read {path}: {source}")]
     Read {

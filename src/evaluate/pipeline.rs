@@ -1,11 +1,8 @@
 //! The real evaluation: features, training, quantisation, int8 scoring.
 
-use std::{
-    collections::VecDeque,
-    sync::{
-        Arc, Mutex, OnceLock,
-        atomic::{AtomicBool, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
 };
 
 use super::{
@@ -20,7 +17,7 @@ use crate::{
     data::{
         Classes, Dataset, Domain, Label, TestDivision, TrainDivision, divide_test, divide_train,
     },
-    features::{FeatureError, FeatureStore, Features, Matrix, Standardiser, Windows},
+    features::{FeatureError, FeatureStore, Features, Matrix, Prepared, Standardiser, Windows},
     fit::{self, Point, Samples},
     graph::Weights,
     identity::Canonical,
@@ -31,15 +28,11 @@ use crate::{
 };
 
 /// Raised whenever the same inputs would give other results, so that shared evaluations are not mixed.
-const PIPELINE_VERSION: u32 = 3;
+const PIPELINE_VERSION: u32 = 4;
 /// Share of the training normals that is held out for early stopping.
 const VALIDATION_SHARE: f64 = 0.15;
 /// Windows that calibrate the int8 ranges, spread evenly over the training clips.
 const CALIBRATION_WINDOWS: usize = 256;
-/// Standardised feature sets that are kept in memory.
-const SPECS_IN_MEMORY: usize = 6;
-/// As many at least, where several pipelines share that number.
-const LEAST_SPECS_IN_MEMORY: usize = 2;
 /// Windows that the float network scores at a time.
 const FLOAT_BATCH: usize = 128;
 /// Quantile of the training scores at which the decision threshold lies, as in the DCASE baselines.
@@ -62,7 +55,6 @@ pub struct Pipeline {
     data_hash: String,
     store: Arc<FeatureStore>,
     options: Options,
-    specs_in_memory: usize,
     /// How the scores of a clip's windows become its score.
     pooling: Pooling,
     classes: Classes,
@@ -70,21 +62,22 @@ pub struct Pipeline {
     /// Known anomalies that autoencoders learn to fail on.
     outliers: Vec<usize>,
     pub(super) test: TestDivision,
-    /// Least recently used first.
-    prepared: Mutex<VecDeque<(FrontEnd, Slot)>>,
 }
-
-/// Filled by the first thread that asks; the others wait for it.
-type Slot = Arc<OnceLock<Result<Prepared, String>>>;
 
 /// What windows are cut from, for one front end: features, or rows of their statistics.
 #[derive(Debug)]
-struct Prepared {
-    standardiser: Standardiser,
+struct FrontEndFeatures {
     /// Standardised with the statistics of the training clips.
-    clips: Vec<Matrix>,
+    exact: Arc<Prepared>,
     /// As a device computes them, in dB.
     device: Arc<Features>,
+}
+
+impl FrontEndFeatures {
+    /// The standardised clips.
+    fn clips(&self) -> &[Matrix] {
+        &self.exact.features.clips
+    }
 }
 
 /// A detector before it is scored.
@@ -103,6 +96,7 @@ struct Made {
 
 /// A data set that cannot steer a search.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum PrepareError {
     #[error("{0} has no normal training clips: there is nothing to learn from")]
     NoTraining(String),
@@ -141,34 +135,22 @@ impl Pipeline {
             .filter(|idx| !train.validation.contains(idx))
             .collect();
         let classes = dataset.classes();
-        let prepared = Mutex::new(VecDeque::new());
         Ok(Pipeline {
             dataset,
             data_hash,
             store,
             options,
-            specs_in_memory: SPECS_IN_MEMORY,
             pooling: Pooling::Mean,
             classes,
             train,
             outliers,
             test,
-            prepared,
         })
     }
 
     /// The same where clips are scored by another rule than the mean over their windows.
     pub fn pooled(self, pooling: Pooling) -> Pipeline {
         Pipeline { pooling, ..self }
-    }
-
-    /// The same as one of several, which keep no more in memory together than one alone would.
-    pub fn one_of(self, count: usize) -> Pipeline {
-        let share = SPECS_IN_MEMORY / count.max(1);
-        Pipeline {
-            specs_in_memory: share.max(LEAST_SPECS_IN_MEMORY),
-            ..self
-        }
     }
 
     pub fn dataset(&self) -> &Dataset {
@@ -206,58 +188,27 @@ impl Pipeline {
         Ok(features.clips.iter().map(Matrix::frames).max().unwrap_or(0))
     }
 
-    /// The standardised features for a front end; made once, by the first thread that asks.
-    fn prepare(&self, front_end: &FrontEnd) -> Slot {
-        // Frames are the same whatever windows are cut from them.
-        let key = match front_end.statistics {
-            Some(_) => *front_end,
-            None => FrontEnd {
-                frames: 0,
-                frame_stride: 0,
-                ..*front_end
-            },
+    /// The features for a front end.
+    fn features(&self, front_end: &FrontEnd) -> Result<FrontEndFeatures, EvaluateError> {
+        let error = |error: FeatureError| match error {
+            FeatureError::Lost { .. } => EvaluateError::Lost(error.to_string()),
+            _ => EvaluateError::Failed(error.to_string()),
         };
-        let cell = {
-            let mut prepared = self
-                .prepared
-                .lock()
-                .expect("no thread panics while it holds this lock");
-            match prepared.iter().position(|(known, _)| *known == key) {
-                Some(idx) => {
-                    let entry = prepared.remove(idx).expect("the position was just found");
-                    prepared.push_back(entry);
-                }
-                None => prepared.push_back((key, Arc::default())),
-            }
-            while prepared.len() > self.specs_in_memory {
-                prepared.pop_front();
-            }
-            prepared.back().expect("an entry was just pushed").1.clone()
-        };
-        cell.get_or_init(|| {
-            let made = match front_end.statistics {
-                None => self.prepare_frames(&front_end.spec),
-                Some(_) => self.prepare_statistics(front_end),
-            };
-            made.map_err(|error| error.to_string())
-        });
-        cell
-    }
-
-    fn prepare_frames(&self, spec: &FeatureSpec) -> Result<Prepared, FeatureError> {
-        let features = self.store.get(&self.dataset, spec)?;
-        let standardiser = Standardiser::fit(&self.fitting(&features.clips));
-        Ok(Prepared {
-            clips: apply(&standardiser, &features.clips),
-            standardiser,
-            device: self.store.get_device(&self.dataset, spec)?,
+        let (store, dataset, spec) = (&self.store, &self.dataset, &front_end.spec);
+        let device = store.get_device(dataset, spec).map_err(error)?;
+        if front_end.statistics.is_some() {
+            return Ok(self.statistics(front_end, &device));
+        }
+        let exact = store.get_standardised(dataset, spec, &self.train.fit);
+        Ok(FrontEndFeatures {
+            exact: exact.map_err(error)?,
+            device,
         })
     }
 
     /// Statistics are those of a device for all purposes: they are whole numbers, and its features are a few millionths
     /// of a dB off.
-    fn prepare_statistics(&self, front_end: &FrontEnd) -> Result<Prepared, FeatureError> {
-        let device = self.store.get_device(&self.dataset, &front_end.spec)?;
+    fn statistics(&self, front_end: &FrontEnd, device: &Features) -> FrontEndFeatures {
         let rows = device
             .clips
             .iter()
@@ -267,17 +218,20 @@ impl Pipeline {
             clips: rows.collect(),
             skipped: device.skipped.clone(),
         };
-        let standardiser = Standardiser::fit_statistics(&self.fitting(&rows.clips));
-        Ok(Prepared {
-            clips: apply(&standardiser, &rows.clips),
-            standardiser,
+        let fitting: Vec<&Matrix> = self.train.fit.iter().map(|&idx| &rows.clips[idx]).collect();
+        let standardiser = Standardiser::fit_statistics(&fitting);
+        let clips = rows.clips.iter().map(|clip| standardiser.apply(clip));
+        let features = Features {
+            clips: clips.collect(),
+            ..rows.clone()
+        };
+        FrontEndFeatures {
+            exact: Arc::new(Prepared {
+                features: Arc::new(features),
+                standardiser,
+            }),
             device: Arc::new(rows),
-        })
-    }
-
-    /// The clips that standardisation is fitted to.
-    fn fitting<'c>(&self, clips: &'c [Matrix]) -> Vec<&'c Matrix> {
-        self.train.fit.iter().map(|&idx| &clips[idx]).collect()
+        }
     }
 
     /// The class that a clip is trained as.
@@ -325,8 +279,9 @@ impl Pipeline {
         }
     }
 
-    fn card(&self, candidate: &Candidate, prepared: &Prepared) -> ModelCard {
+    fn card(&self, candidate: &Candidate, features: &FrontEndFeatures) -> ModelCard {
         let front_end = candidate.front_end;
+        let standardiser = &features.exact.standardiser;
         let spec = front_end.spec;
         let n_mfcc = match spec.feature {
             Feature::LogMel => None,
@@ -361,15 +316,15 @@ impl Pipeline {
                 Some(_) => "log-mel".to_string(),
                 None => "samples".to_string(),
             },
-            mean: prepared.standardiser.mean.clone(),
-            std: prepared.standardiser.std.clone(),
+            mean: standardiser.mean.clone(),
+            std: standardiser.std.clone(),
             classes,
             threshold: None,
             threshold_rule: None,
             threshold_gamma: None,
             threshold_quantile: None,
             pooling: (self.pooling != Pooling::Mean).then(|| self.pooling.to_string()),
-            score_windows: self.usual_windows(front_end, &prepared.device),
+            score_windows: self.usual_windows(front_end, &features.device),
             synthetic: self.dataset.synthetic,
             distance: None,
         }
@@ -403,19 +358,7 @@ impl Pipeline {
 
 impl Evaluator for Pipeline {
     fn content_key(&self, candidate: &Candidate, training: &Training, seed: u64) -> String {
-        let options = self.train_options(candidate, training);
-        let pooling = match self.pooling {
-            Pooling::Mean => String::new(),
-            other => format!(" {other}"),
-        };
-        let text = format!(
-            "{PIPELINE_VERSION} {} {} {} {} {seed}{pooling}",
-            candidate.network_key(),
-            self.data_hash,
-            options.canonical(),
-            self.options.threshold.name()
-        );
-        blake3::hash(text.as_bytes()).to_hex()[..32].to_string()
+        key_of(&self.content_text(PIPELINE_VERSION, candidate, training, seed))
     }
 
     fn evaluate(
@@ -430,6 +373,28 @@ impl Evaluator for Pipeline {
 }
 
 impl Pipeline {
+    /// What decides how a candidate scores, in words.
+    fn content_text(
+        &self,
+        version: u32,
+        candidate: &Candidate,
+        training: &Training,
+        seed: u64,
+    ) -> String {
+        let options = self.train_options(candidate, training);
+        let pooling = match self.pooling {
+            Pooling::Mean => String::new(),
+            other => format!(" {other}"),
+        };
+        format!(
+            "{version} {} {} {} {} {seed}{pooling}",
+            candidate.network_key(),
+            self.data_hash,
+            options.canonical(),
+            self.options.threshold.name()
+        )
+    }
+
     /// The evaluation of a candidate, step by step: features, training, quantisation, scores of clips, threshold.
     ///
     /// The float network scores the clips that steer, and where `thoroughly` all labelled test clips.
@@ -441,33 +406,29 @@ impl Pipeline {
         stop: &AtomicBool,
         thoroughly: bool,
     ) -> Result<(Evaluation, Examination), EvaluateError> {
-        let cell = self.prepare(&candidate.front_end);
-        let prepared = match cell.get().expect("prepare fills the cell") {
-            Ok(prepared) => prepared,
-            Err(message) => return Err(EvaluateError::Failed(message.clone())),
-        };
+        let features = self.features(&candidate.front_end)?;
         let made = match candidate.task {
             Task::Distance(how) if candidate.head.is_some() => {
-                self.headed(candidate, &how, training, seed, stop, prepared)?
+                self.headed(candidate, &how, training, seed, stop, &features)?
             }
-            Task::Distance(how) => self.fit(candidate, &how, prepared)?,
+            Task::Distance(how) => self.fit(candidate, &how, &features)?,
             Task::Reconstruct | Task::Classify { .. } => {
-                self.trained(candidate, training, seed, stop, prepared)?
+                self.trained(candidate, training, seed, stop, &features)?
             }
         };
         let card = ModelCard {
             distance: made.distance.clone(),
-            ..self.card(candidate, prepared)
+            ..self.card(candidate, &features)
         };
         let blob = made.quantized.to_blob();
         let mut scorer = Scorer::with(&card, &blob).map_err(EvaluateError::Failed)?;
-        let scores = self.clip_scores(candidate, &made, &mut scorer, prepared, thoroughly);
+        let scores = self.clip_scores(candidate, &made, &mut scorer, &features, thoroughly);
         if stop.load(Ordering::Relaxed) {
             return Err(EvaluateError::Interrupted);
         }
         let thresholds = match &made.out_of_sample {
             Some(scores) => Thresholds::of(scores, THRESHOLD_QUANTILE),
-            None => self.thresholds(&mut scorer, &prepared.device.clips),
+            None => self.thresholds(&mut scorer, &features.device.clips),
         };
         let card = self.with_threshold(card.clone(), candidate.task, &thresholds);
         let model = Model::new(card, made.quantized.to_tflite(), blob.clone());
@@ -490,11 +451,11 @@ impl Pipeline {
         training: &Training,
         seed: u64,
         stop: &AtomicBool,
-        prepared: &Prepared,
+        features: &FrontEndFeatures,
     ) -> Result<Made, EvaluateError> {
-        let Trained { weights, history } = self.train(candidate, training, seed, stop, prepared)?;
+        let Trained { weights, history } = self.train(candidate, training, seed, stop, features)?;
         Ok(Made {
-            quantized: self.quantize(candidate, &weights, prepared)?,
+            quantized: self.quantize(candidate, &weights, features)?,
             weights,
             points: Vec::new(),
             distance: None,
@@ -512,15 +473,15 @@ impl Pipeline {
         training: &Training,
         seed: u64,
         stop: &AtomicBool,
-        prepared: &Prepared,
+        features: &FrontEndFeatures,
     ) -> Result<Made, EvaluateError> {
         let body = candidate.without_head();
-        let Trained { weights, history } = self.train(&body, training, seed, stop, prepared)?;
+        let Trained { weights, history } = self.train(&body, training, seed, stop, features)?;
         let mut weights = weights.under_head(&candidate.graph);
         let [rows, stride] = candidate.front_end.rows_per_window();
         let normals = self.normals(&self.train.fit);
         // Windows that share more than half of their frames say little twice.
-        let windows = self.windows(&prepared.clips, &normals, rows, stride.max(rows / 2));
+        let windows = self.windows(features.clips(), &normals, rows, stride.max(rows / 2));
         let inputs: Vec<&[f32]> = (0..windows.len()).map(|idx| windows.window(idx)).collect();
         let seen = run_float(&candidate.graph.without_last(), &weights, &inputs);
         let classes = (0..windows.len()).map(|idx| windows.class(idx)).collect();
@@ -532,7 +493,7 @@ impl Pipeline {
         } = head_layer(how, &seen, classes, clips)
             .map_err(|error| EvaluateError::Failed(error.to_string()))?;
         weights.0.push(Some(layer));
-        let mut quantized = self.quantize(candidate, &weights, prepared)?;
+        let mut quantized = self.quantize(candidate, &weights, features)?;
         // Normal windows do not show how far anomalies lie.
         let output = &mut quantized.tensors[candidate.graph.output];
         let wide = QuantParams::from_range(-reach, reach);
@@ -557,9 +518,9 @@ impl Pipeline {
         training: &Training,
         seed: u64,
         stop: &AtomicBool,
-        prepared: &Prepared,
+        features: &FrontEndFeatures,
     ) -> Result<Trained, EvaluateError> {
-        let clips = &prepared.clips;
+        let clips = features.clips();
         let [rows, stride] = candidate.front_end.rows_per_window();
         let chosen = |indices| self.learnt_from(candidate.task, indices);
         let fit = self.windows(clips, &chosen(&self.train.fit), rows, 1);
@@ -584,7 +545,7 @@ impl Pipeline {
         &self,
         candidate: &Candidate,
         how: &Fit,
-        prepared: &Prepared,
+        features: &FrontEndFeatures,
     ) -> Result<Made, EvaluateError> {
         let mut indices = self.normals(&[&self.train.fit[..], &self.train.validation].concat());
         indices.sort_unstable();
@@ -599,10 +560,10 @@ impl Pipeline {
             classes: Vec::new(),
             domains: Vec::new(),
             clips: Vec::new(),
-            std: &prepared.standardiser.std,
+            std: &features.exact.standardiser.std,
         };
         for idx in indices {
-            let clip = &prepared.clips[idx];
+            let clip = &features.clips()[idx];
             for row in clip.values.chunks_exact(clip.bands).step_by(step) {
                 samples.vectors.push(row);
                 samples.classes.push(self.class_of(idx) as u32);
@@ -645,11 +606,11 @@ impl Pipeline {
         &self,
         candidate: &Candidate,
         weights: &Weights,
-        prepared: &Prepared,
+        features: &FrontEndFeatures,
     ) -> Result<QuantizedModel, EvaluateError> {
         let learnt = self.learnt_from(candidate.task, &self.train.fit);
         let [rows, _] = candidate.front_end.rows_per_window();
-        let fit = self.windows(&prepared.clips, &learnt, rows, 1);
+        let fit = self.windows(features.clips(), &learnt, rows, 1);
         let step = fit.len().div_ceil(CALIBRATION_WINDOWS).max(1);
         let calibration: Vec<&[f32]> = (0..fit.len())
             .step_by(step)
@@ -665,10 +626,10 @@ impl Pipeline {
         candidate: &Candidate,
         made: &Made,
         scorer: &mut Scorer<'_>,
-        prepared: &Prepared,
+        features: &FrontEndFeatures,
         thoroughly: bool,
     ) -> ClipScores {
-        let device = &prepared.device.clips;
+        let device = &features.device.clips;
         let mut scores = ClipScores {
             float: vec![None; device.len()],
             int8: vec![None; device.len()],
@@ -680,7 +641,7 @@ impl Pipeline {
         }
         let [rows, stride] = candidate.front_end.rows_per_window();
         for idx in both(steer, if thoroughly { shown } else { &[] }) {
-            let windows = self.windows(&prepared.clips, &[idx], rows, stride);
+            let windows = self.windows(features.clips(), &[idx], rows, stride);
             let class = scorer.class_of(&self.dataset.clips[idx]);
             scores.float[idx] = float_score(candidate, made, &windows, class, self.pooling);
         }
@@ -715,8 +676,9 @@ impl Pipeline {
     }
 }
 
-fn apply(standardiser: &Standardiser, clips: &[Matrix]) -> Vec<Matrix> {
-    clips.iter().map(|clip| standardiser.apply(clip)).collect()
+/// The key of an evaluation in stores.
+fn key_of(text: &str) -> String {
+    blake3::hash(text.as_bytes()).to_hex()[..32].to_string()
 }
 
 /// Trains the network, or every member of the ensemble from a seed of its own; losses are means over members.
@@ -773,4 +735,66 @@ fn float_score(
         }
     }
     pooling.pool(&scores)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        data::synthetic,
+        space::{self, Spaces},
+        units::Rng,
+    };
+
+    /// Space and key of evaluations by version 3 of the pipeline, from before its texts were written down.
+    ///
+    /// A later version has other keys, but for no other reason than its number.
+    const GOLDEN: &str = include_str!("../../tests/golden/evaluation_keys.txt");
+
+    #[test]
+    fn keys_are_what_they_were() {
+        let dataset = synthetic::dataset(synthetic::Machine::Valve);
+        let mut found = String::new();
+        let mut line = |space: &str, options: Options, pooling: Pooling| {
+            let store = FeatureStore::new(None);
+            let pipeline = Pipeline::new(dataset.clone(), store, options).unwrap();
+            let pipeline = pipeline.pooled(pooling);
+            let spaces = Spaces::new(vec![space::load(space).unwrap()], 3);
+            let genome = spaces.random(&mut Rng::new(2, 0));
+            let training = spaces.space_of(&genome).training;
+            let candidate = spaces.decode(&genome);
+            let text = |version| pipeline.content_text(version, &candidate, &training, 7);
+            let key = pipeline.content_key(&candidate, &training, 7);
+            assert_eq!(key, key_of(&text(PIPELINE_VERSION)));
+            found += &format!("{space} {}\n", key_of(&text(3)));
+        };
+        let options = Options {
+            epochs: None,
+            backend: Backend::Flex,
+            threshold: ThresholdRule::default(),
+        };
+        for space in ["dense-ae", "conv-ae", "mobilenet-v2", "ds-cnn", "mfcc-mlp"] {
+            line(space, options, Pooling::Mean);
+        }
+        let epochs = Some(3);
+        line("dense-ae", Options { epochs, ..options }, Pooling::Mean);
+        for backend in [Backend::FlexBf16, Backend::FlexStock] {
+            line("dense-ae", Options { backend, ..options }, Pooling::Mean);
+        }
+        for rule in ["gamma", "quantile", "even-odds"] {
+            let threshold = rule.parse().unwrap();
+            line(
+                "ds-cnn",
+                Options {
+                    threshold,
+                    ..options
+                },
+                Pooling::Mean,
+            );
+        }
+        for pooling in ["max", "q95", "top10"] {
+            line("dense-ae", options, pooling.parse().unwrap());
+        }
+        assert_eq!(found, GOLDEN);
+    }
 }

@@ -11,6 +11,7 @@ use crate::{
 
 /// What of a model tells how anomalous a clip is.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub enum ScoreBy {
     /// Reconstruction error, or log-odds against the claimed section, pooled over the windows.
     Windows(Pooling),
@@ -41,6 +42,7 @@ impl FromStr for ScoreBy {
 
 /// A rule that does not suit a model or its training clips.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum RescoreError {
     #[error("the model cannot be run: {0}")]
     Model(String),
