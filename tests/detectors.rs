@@ -21,6 +21,8 @@ use proptest::prelude::*;
 use crate::networks::random_weights;
 
 tests! {
+    version_2_hears_what_it_heard,
+    unknown_sections_are_skipped_unless_required,
     a_stream_is_a_scored_clip,
     damaged_detectors_never_panic,
 }
@@ -356,7 +358,6 @@ proptest! {
 }
 
 /// A detector that a build of format version 2 wrote, and what that build heard in 96 samples.
-#[test]
 fn version_2_hears_what_it_heard() {
     let blob = include_bytes!("golden/detector_v2.nas");
     let samples: Vec<i16> = (0..96i32)
@@ -381,7 +382,6 @@ fn version_2_hears_what_it_heard() {
     assert_eq!(output, [-36, -7, -47, -1, -29, -10, -46, 2]);
 }
 
-#[test]
 fn unknown_sections_are_skipped_unless_required() {
     let good = detector(KINDS[0], 10).blob;
     let check = |tag: &[u8; 4], required: bool, expected: Result<(), &str>| {

@@ -4,6 +4,7 @@ use super::{Costs, ReportError, RunInfo, ScoredTrial, costs_of, seeds};
 use crate::{
     hardware::{Budget, Metric, Target, estimate},
     run::{Settings, figures_of},
+    score::{Figure, Measure},
     space::{self, Task},
     store::{Run, Store, TrialOutcome},
 };
