@@ -1,6 +1,9 @@
 //! The coordinator of a search: the plan, and the part of it that is in the store.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::atomic::Ordering,
+};
 
 use super::{
     Objective, Plan, Progress, RunError, Search, Trial,
@@ -99,7 +102,7 @@ impl<'a> Book<'a> {
         } = *self.search;
         // A few at a time, so that what is done is recorded soon.
         let mut tasks = tasks.into_iter().peekable();
-        while tasks.peek().is_some() {
+        while tasks.peek().is_some() && !stop.load(Ordering::Relaxed) {
             let some: Vec<Task> = tasks.by_ref().take(8 * jobs.max(1)).collect();
             for done in evaluate_all(evaluator, stop, jobs, some) {
                 self.record(done)?;
