@@ -35,7 +35,6 @@ pub struct Audio {
 
 /// What one frame of features holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[non_exhaustive]
 pub enum Feature {
     /// Log-mel power in dB: `10 log10(max(mel, 2.2e-16))`.
     LogMel,

@@ -115,6 +115,7 @@ pub enum BundleError {
     /// Vela fails, or writes no summary; holds its message.
     #[error("Vela does not compile the network: {0}")]
     Vela(String),
+    /// The golden sound could not be written as WAV or read back; holds the reason.
     #[error("the golden sound cannot be written or read: {0}")]
     Sound(String),
     /// The model could not be run, or firmware not be built.

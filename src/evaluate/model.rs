@@ -22,16 +22,23 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModelCard {
+    /// [`FORMAT_VERSION`] of the program that wrote the card.
     pub format_version: u32,
     /// `reconstruct`, `classify` or `distance`.
     pub task: String,
+    /// Sample rate of the sound, in hertz.
     pub sample_rate_hz: u32,
+    /// Length of a frame in samples.
     pub n_fft: usize,
+    /// Samples from one frame to the next.
     pub hop_length: usize,
+    /// Number of mel bands.
     pub n_mels: usize,
     /// Number of MFCC coefficients; absent for log-mel.
     pub n_mfcc: Option<usize>,
+    /// Feature frames in one window.
     pub frames: usize,
+    /// Frames from one window to the next.
     pub frame_stride: usize,
     /// Where the network sees statistics of a window's frames instead of the frames: which.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -41,6 +48,7 @@ pub struct ModelCard {
     pub scored_on: String,
     /// Mean of each band, or of each statistic, over the training clips, dB. The int8 input is `(feature - mean) / std`, quantised.
     pub mean: Vec<f32>,
+    /// Standard deviation of each band over the training clips, dB.
     pub std: Vec<f32>,
     /// The classes of a classifier in the order of its outputs, or the sections that a distance knows; empty for
     /// autoencoders.
@@ -115,13 +123,16 @@ pub enum Aim {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Class {
+    /// Name of the machine, or `anomaly` and `normal` where labels are learnt.
     pub machine: String,
+    /// Name of the section; may be empty.
     pub section: String,
 }
 
 /// A detector as it is stored and exported.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Model {
+    /// Everything that a detector needs beside its network.
     pub card: ModelCard,
     /// Full-integer int8 TFLite.
     pub tflite: Vec<u8>,
@@ -133,30 +144,53 @@ pub struct Model {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ModelError {
+    /// A file of the model could not be read.
     #[error("cannot read {path}: {source}")]
     Read {
+        /// The file.
         path: String,
+        /// The system's error.
         source: std::io::Error,
     },
+    /// A file of the model could not be written.
     #[error("cannot write {path}: {source}")]
     Write {
+        /// The folder of the model.
         path: String,
+        /// The system's error.
         source: std::io::Error,
     },
+    /// `model.json` is not JSON, or a key is missing, unknown or of the wrong type.
     #[error("{path} is not a model card: {source}")]
     Card {
+        /// The file.
         path: String,
+        /// The parser's error.
         source: serde_json::Error,
     },
+    /// The card was written in another format version.
     #[error("{path} has format version {found}; this program reads version {FORMAT_VERSION}")]
-    Version { path: String, found: u32 },
+    Version {
+        /// The file.
+        path: String,
+        /// The version that the card names.
+        found: u32,
+    },
+    /// The network is damaged, or does not suit its card.
     #[error("{path}: {fault}")]
-    Network { path: String, fault: String },
+    Network {
+        /// The file of the card.
+        path: String,
+        /// What is wrong.
+        fault: String,
+    },
 }
 
+/// Version of the card; raised when an older program could not read it.
 pub const FORMAT_VERSION: u32 = 2;
 
 impl ModelCard {
+    /// How sound becomes the windows that the network sees.
     pub fn front_end(&self) -> FrontEnd {
         let feature = match self.n_mfcc {
             Some(coefficients) => Feature::Mfcc { coefficients },
@@ -180,12 +214,20 @@ impl ModelCard {
         }
     }
 
+<<<<<<< HEAD
     /// What the network makes of its input.
     pub fn aim(&self) -> Aim {
         match (&self.distance, self.classes.len()) {
             (Some(_), _) => Aim::Distance,
             (None, 0) => Aim::Reconstruct,
             (None, classes) => Aim::Classify { classes },
+=======
+    /// An autoencoder without classes, otherwise a classifier.
+    pub fn task(&self) -> Task {
+        match self.classes.len() {
+            0 => Task::Reconstruct,
+            classes => Task::Classify { classes },
+>>>>>>> main
         }
     }
 

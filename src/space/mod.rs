@@ -25,7 +25,6 @@ use crate::{
 
 /// The task that a network is trained for; it decides how the network scores a clip.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
 pub enum Task {
     /// Reconstructs its input; the anomaly score is the mean squared error.
     Reconstruct,

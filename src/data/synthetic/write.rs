@@ -33,7 +33,12 @@ pub enum WriteError {
     },
     /// A recording could not be written.
     #[error("cannot write `{path}`: {source}")]
-    Csv { path: PathBuf, source: csv::Error },
+    Csv {
+        /// The file that could not be written.
+        path: PathBuf,
+        /// The writer's error.
+        source: csv::Error,
+    },
 }
 
 /// Renders every clip to `dir/<clip name>` and adds `dir/<machine>/attributes_NN.csv`.
