@@ -214,20 +214,12 @@ impl ModelCard {
         }
     }
 
-<<<<<<< HEAD
     /// What the network makes of its input.
     pub fn aim(&self) -> Aim {
         match (&self.distance, self.classes.len()) {
             (Some(_), _) => Aim::Distance,
             (None, 0) => Aim::Reconstruct,
             (None, classes) => Aim::Classify { classes },
-=======
-    /// An autoencoder without classes, otherwise a classifier.
-    pub fn task(&self) -> Task {
-        match self.classes.len() {
-            0 => Task::Reconstruct,
-            classes => Task::Classify { classes },
->>>>>>> main
         }
     }
 

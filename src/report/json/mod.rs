@@ -74,12 +74,9 @@ pub struct FrontDocument {
 pub struct TrialsView {
     /// Trained and scored.
     pub scored: u64,
-<<<<<<< HEAD
     /// Detectors that were fitted in closed form instead of trained.
     pub fitted: u64,
-=======
     /// Over budget, never trained.
->>>>>>> main
     pub rejected: u64,
     /// Could not be evaluated.
     pub failed: u64,
