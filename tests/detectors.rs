@@ -116,7 +116,8 @@ fn detector(kind: Kind, score_windows: u32) -> Model {
             ranking: which.ranking,
         }),
         scored_on: "samples".to_string(),
-        pooling: None,
+        clip_score: None,
+        int8: None,
         mean: (0..bands)
             .map(|band| column(band).sum::<f32>() / column(band).count() as f32)
             .collect(),
@@ -173,20 +174,34 @@ const KINDS: [Kind; 5] = [
     Kind::Statistics(2),
 ];
 
+/// How windows' scores become one.
+const RULES: [&str; 5] = ["mean", "max", "q80", "top30", "rank70"];
+
+/// The same detector with another rule.
+fn with_rule(model: &Model, rule: &str) -> Model {
+    let card = ModelCard {
+        clip_score: Some(rule.to_string()),
+        ..model.card.clone()
+    };
+    let network = nas::quant::QuantizedModel::from_tflite(&model.tflite).unwrap();
+    Model::new(card, model.tflite.clone(), network.to_blob()).unwrap()
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Samples in pieces of any length give the features, scores and decisions that the host gives a whole clip.
     fn a_stream_is_a_scored_clip(
         kind in 0usize..5,
+        rule in 0usize..5,
         seed in 0u64..1 << 40,
         length in 600usize..5000,
         pieces in proptest::collection::vec(0usize..700, 1..20),
     ) {
         let mut rng = Rng::new(seed, 0);
         let mut samples = noise(length, &mut rng);
-        // The score is a mean over all windows of the clip.
-        let model = detector(KINDS[kind], length as u32);
+        // The score is of all windows of the clip.
+        let model = with_rule(&detector(KINDS[kind], length as u32), RULES[rule]);
         let clip = features(&model.card.front_end().spec, &samples);
         let mut scorer = Scorer::new(&model).unwrap();
         let frames = scorer.quantize(&clip);
@@ -222,6 +237,12 @@ proptest! {
         prop_assert!(!seen.is_empty());
         prop_assert_eq!(last.score.map(f64::from), score);
         prop_assert_eq!(last.anomaly, score.map(|score| score > model.card.threshold.unwrap()));
+        // The last frame of the stream may belong to no window of the clip.
+        let [clipped, _] = scorer.clipped(&clip);
+        prop_assert_eq!(clipped as u32, with_stream(&model.blob, |stream| {
+            stream.push(&samples);
+            stream.clipped()
+        }).unwrap());
     }
 }
 

@@ -1,10 +1,9 @@
 //! From a fit in closed form to an int8 detector: the ranges that a whitening layer needs, and what there is to say.
 
-use super::Distance;
 use crate::{
     fit::{FitError, Fitted, MOSTLY_GUESSED, Point, Samples, fit},
     graph::{Graph, GraphBuilder, OpWeights, Shape, Style, Weights},
-    quant::{QuantizeError, QuantizedModel, quantize_within},
+    quant::{QuantizeError, QuantizedModel, Ranges, quantize_within},
     space::Fit,
 };
 
@@ -14,7 +13,8 @@ pub(super) struct ClosedForm {
     pub weights: Weights,
     pub points: Vec<Point>,
     pub quantized: QuantizedModel,
-    pub distance: Distance,
+    /// How far the ranges reach beyond normal sound.
+    pub ranges: Ranges,
     /// Scores of the fitted clips, each by a fit without it.
     pub out_of_sample: Vec<f64>,
     pub notes: Vec<String>,
@@ -85,7 +85,11 @@ pub(super) fn closed_form(
         );
     }
     Ok(ClosedForm {
-        distance: Distance::quantized(&points, quantized.output()),
+        ranges: Ranges {
+            input: input / farthest as f32,
+            others: REACH as f32,
+            tail: 0.0,
+        },
         weights,
         points,
         quantized,

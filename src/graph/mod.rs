@@ -6,6 +6,9 @@ mod ensemble;
 mod head;
 pub mod memory;
 pub mod text;
+mod weights;
+
+pub use weights::WeightsError;
 
 use crate::identity::{self, Canonical};
 

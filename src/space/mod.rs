@@ -14,6 +14,8 @@ pub use families::Family;
 pub use file::{SpaceError, baselines, builtin, load, parse, references, with_references};
 pub use training::{Recipe, Training};
 
+use nas_kernels::decision::ClipRule;
+
 use crate::{
     audio::{
         FULL_RANKING, Feature, FeatureSpec, FrontEnd, MAX_POOLED_FRAMES, StatisticKind, Statistics,
@@ -156,6 +158,8 @@ pub struct Candidate {
     pub ensemble: Option<Ensemble>,
     /// Where `graph` is a network whose last layer was replaced or added in closed form: what was trained.
     pub head: Option<Head>,
+    /// How the scores of a clip's windows may become its score; the evaluation takes one of them.
+    pub clip_rules: Vec<ClipRule>,
 }
 
 /// A network that is trained before it gets a head.
@@ -355,6 +359,9 @@ pub struct SearchSpace {
     pub axes: Vec<Axis>,
     /// How its networks are trained.
     pub training: Training,
+    /// How the scores of a clip's windows may become its score. An axis that costs no training, so that no genome chooses:
+    /// every network is scored by all of them, and the one that steering clips favour is kept.
+    pub clip_rules: Vec<ClipRule>,
     /// Samples of the shortest clip, once [`SearchSpace::for_clips`] has set it; no window is longer.
     pub clip_samples: Option<usize>,
     /// The text of the file; it is stored with results.
@@ -486,6 +493,7 @@ impl SearchSpace {
             task: self.family.task(&values, classes),
             weights_in: weights_in.map(|_| WeightMemory::ALL[values.count(WEIGHTS_IN)]),
             ensemble,
+            clip_rules: self.clip_rules.clone(),
             head: None,
         };
         let wants_head = self.axis(HEAD).is_some_and(|_| values.count(HEAD) == 1);

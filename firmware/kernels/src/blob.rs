@@ -17,7 +17,7 @@
 //! |---|---|
 //! | `FRNT` | front end ([`FrontEndRecord`], 32 bytes); its tables (f32, at a multiple of 16): those of [`TableLengths`], gains and offsets of the bands; ends (u16) |
 //! | `STAT` | pooled statistics ([`Statistics`], 16 bytes), where the network sees those instead of frames; gains and offsets of the front end are then of them |
-//! | `DECI` | decision ([`Decision`], 16 bytes) |
+//! | `DECI` | decision ([`Decision`], 24 bytes; 16 where windows' scores are averaged) |
 //! | `DIST` | points that sound is normal near ([`Centres`](crate::score::Centres)), where the score is a distance |
 //!
 //! A section with a tag that a build does not know is skipped, unless it is marked as required. Version 2, which is still
@@ -33,6 +33,7 @@ pub(crate) use sections::Sections;
 pub use sections::{DECISION, DISTANCE, FRONT_END, SECTION_BYTES, STATISTICS, Section};
 
 use crate::{
+    decision::ClipRule,
     front_end::{Spec, Statistics},
     ops::{AddScales, Clamp, SoftmaxScale},
 };
@@ -50,7 +51,9 @@ pub const SECTIONS_AT: usize = 52;
 pub const TENSOR_BYTES: usize = 24;
 pub const OP_BYTES: usize = 64;
 pub const FRONT_END_BYTES: usize = 32;
-pub const DECISION_BYTES: usize = 16;
+pub const DECISION_BYTES: usize = 24;
+/// Of a decision that names no rule for windows' scores: their mean.
+pub const LEAST_DECISION_BYTES: usize = 16;
 pub const STATISTICS_BYTES: usize = 16;
 pub const CENTRE_BYTES: usize = 16;
 /// Largest whole factor of [`Kind::Upsample`]; up to 40, TFLite's float arithmetic finds the same source pixel as whole division.
@@ -180,8 +183,10 @@ pub struct FrontEndRecord {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Decision {
     pub task: Task,
-    /// Windows that the score is a mean over.
+    /// Windows that the score is of.
     pub windows: u32,
+    /// How their scores become one.
+    pub rule: ClipRule,
     pub threshold: Threshold,
 }
 
@@ -685,17 +690,41 @@ impl Decision {
             Threshold::Quantile(threshold) => (2, threshold),
             Threshold::EvenOdds => (3, 0.0),
         };
-        to_bytes([task, self.windows, rule, threshold.to_bits()])
+        let (of_windows, percent) = match self.rule {
+            ClipRule::Mean => (0, 0),
+            ClipRule::Max => (1, 0),
+            ClipRule::Quantile(percent) => (2, percent),
+            ClipRule::Top(percent) => (3, percent),
+            ClipRule::Ranked(percent) => (4, percent),
+        };
+        let threshold = threshold.to_bits();
+        to_bytes([
+            task,
+            self.windows,
+            rule,
+            threshold,
+            of_windows,
+            percent.into(),
+        ])
+    }
+
+    /// Words of memory that the score of the latest windows needs.
+    pub const fn memory_words(&self) -> usize {
+        self.rule.memory_words(self.windows)
     }
 
     /// Reads the first bytes of the decision's section.
     pub fn from_bytes(section: &[u8]) -> Result<Decision, BlobError> {
-        let record = section.first_chunk::<DECISION_BYTES>();
+        let record = section.first_chunk::<LEAST_DECISION_BYTES>();
         let record = record.ok_or(BlobError::Decision("it is too short"))?;
         let [task, windows, rule, threshold] = from_bytes(record);
+        let [of_windows, percent] = match section.get(LEAST_DECISION_BYTES..DECISION_BYTES) {
+            Some(further) => from_bytes(further),
+            None => [0; 2],
+        };
         let threshold = f32::from_bits(threshold);
         if windows == 0 {
-            return Err(BlobError::Decision("its score is a mean over no windows"));
+            return Err(BlobError::Decision("its score is of no windows"));
         }
         if !threshold.is_finite() {
             return Err(BlobError::Decision("its threshold is not a number"));
@@ -708,6 +737,9 @@ impl Decision {
                 _ => return Err(BlobError::Decision("its task is unknown")),
             },
             windows,
+            rule: rule_of(of_windows, percent).ok_or(BlobError::Decision(
+                "its rule for windows' scores is unknown",
+            ))?,
             threshold: match rule {
                 0 => Threshold::None,
                 1 => Threshold::Gamma(threshold),
@@ -717,6 +749,19 @@ impl Decision {
             },
         })
     }
+}
+
+fn rule_of(kind: u32, percent: u32) -> Option<ClipRule> {
+    let percent = u8::try_from(percent).ok()?;
+    let rule = match kind {
+        0 => ClipRule::Mean,
+        1 => ClipRule::Max,
+        2 => ClipRule::Quantile(percent),
+        3 => ClipRule::Top(percent),
+        4 => ClipRule::Ranked(percent),
+        _ => return None,
+    };
+    rule.is_sound().then_some(rule)
 }
 
 impl Statistics {

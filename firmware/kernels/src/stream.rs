@@ -2,10 +2,11 @@
 
 use crate::{
     Model,
-    blob::{BlobError, Decision, Threshold},
+    blob::{BlobError, Decision},
     bytes::{as_f32, memory_parts},
+    decision::RunningScore,
     front_end::{Framer, FrontEnd, Quantizer, Spec, Statistics, statistics::Pool},
-    score::{MeanScore, window_score},
+    score::window_score,
 };
 
 /// A detector that hears: front end, network, score and decision.
@@ -31,7 +32,8 @@ pub struct Stream<'m, 'a> {
     /// Frames to come before the next window is complete.
     missing: usize,
     window_score: Option<f32>,
-    mean: MeanScore,
+    latest: RunningScore<'m>,
+    clipped: u32,
 }
 
 /// What one more frame brought.
@@ -39,7 +41,7 @@ pub struct Stream<'m, 'a> {
 pub struct Hop {
     /// The score of the window that this frame completed; `None` between windows.
     pub window_score: Option<f32>,
-    /// The mean over the latest windows; `None` before the first.
+    /// The score of the latest windows; `None` before the first.
     pub score: Option<f32>,
     /// Whether the score is above the threshold; `None` before the first window, and for a model without a threshold.
     pub anomaly: Option<bool>,
@@ -62,17 +64,17 @@ impl<'a> Model<'a> {
 
     /// Bytes that a [`Stream`] needs beside the arena, a multiple of 4; 0 for a model without a front end.
     pub fn stream_bytes(&self) -> usize {
+        let decision = self
+            .decision()
+            .map_or(0, |decision| decision.memory_words());
         self.front_end().map_or(0, |record| {
-            memory_bytes(
-                &record.spec(),
-                record.frames as usize,
-                self.statistics().as_ref(),
-            )
+            let frames = record.frames as usize;
+            memory_bytes(&record.spec(), frames, self.statistics().as_ref()) + 4 * decision
         })
     }
 }
 
-/// Bytes that a [`Stream`] needs beside the arena: samples of one frame, scratch, and the int8 frames of a window, or
+/// Bytes that a [`Stream`] needs beside the arena and the decision: samples of one frame, scratch, and the int8 frames of a window, or
 /// the 16-bit frames that statistics are of and the int8 vector of those.
 pub const fn memory_bytes(spec: &Spec, frames: usize, statistics: Option<&Statistics>) -> usize {
     let (shorts, history) = buffers(spec, frames, statistics);
@@ -111,10 +113,14 @@ impl<'m, 'a> Stream<'m, 'a> {
         let (front_end, quantizer) = model.front_end_and_quantizer()?;
         let spec = *front_end.spec();
         let (needed, found) = (model.stream_bytes(), 4 * memory.len());
+        let too_small = BlobError::MemoryTooSmall { needed, found };
+        let (for_decision, memory) = memory
+            .split_at_mut_checked(decision.memory_words())
+            .ok_or(too_small)?;
         let (frames, statistics) = (record.frames as usize, model.statistics());
         let (shorts, history) = buffers(&spec, frames, statistics.as_ref());
-        let (scratch, shorts, history) = memory_parts(memory, spec.scratch_len(), shorts, history)
-            .ok_or(BlobError::MemoryTooSmall { needed, found })?;
+        let (scratch, shorts, history) =
+            memory_parts(memory, spec.scratch_len(), shorts, history).ok_or(too_small)?;
         let (samples, kept) = shorts.split_at_mut(spec.n_fft);
         let mut stream = Stream {
             model,
@@ -133,7 +139,9 @@ impl<'m, 'a> Stream<'m, 'a> {
             row: 0,
             missing: 0,
             window_score: None,
-            mean: MeanScore::new(decision.windows),
+            latest: RunningScore::new(decision.rule, decision.windows, for_decision)
+                .ok_or(too_small)?,
+            clipped: 0,
         };
         stream.reset();
         Ok(stream)
@@ -142,7 +150,8 @@ impl<'m, 'a> Stream<'m, 'a> {
     /// Forgets all that was heard.
     pub fn reset(&mut self) {
         self.framer.reset();
-        self.mean.reset();
+        self.latest.reset();
+        self.clipped = 0;
         if let Some(pool) = &mut self.pool {
             pool.reset();
         }
@@ -165,13 +174,14 @@ impl<'m, 'a> Stream<'m, 'a> {
             None => {
                 let bands = features.len();
                 let row = &mut self.history[self.row * bands..][..bands];
-                self.quantizer.quantize(features, row);
+                let clipped = self.quantizer.quantize(features, row);
+                self.clipped = self.clipped.saturating_add(clipped);
                 self.row = (self.row + 1) % self.frames;
             }
         }
         self.missing -= 1;
         let window_score = (self.missing == 0).then(|| self.score_window());
-        let score = self.mean.mean();
+        let score = self.latest.score();
         Some(Hop {
             window_score,
             score,
@@ -205,20 +215,32 @@ impl<'m, 'a> Stream<'m, 'a> {
         self.window_score
     }
 
-    /// The mean over the latest windows; `None` before the first.
+    /// The score of the latest windows; `None` before the first.
     pub fn score(&self) -> Option<f32> {
-        self.mean.mean()
+        self.latest.score()
     }
 
-    /// Windows that the score is a mean of.
+    /// Windows that the score is of.
     pub fn windows(&self) -> u32 {
-        self.mean.windows()
+        self.latest.windows()
+    }
+
+    /// Values of the network's input that were cut off at the ends of int8 since the start or the last reset: many where
+    /// a microphone is louder than the sound that the network was made for.
+    pub fn clipped(&self) -> u32 {
+        self.clipped
     }
 
     fn score_window(&mut self) -> f32 {
         if let Some(pool) = &mut self.pool {
             let (quantizer, vector) = (self.quantizer, &mut *self.history);
-            pool.each(|place, value| vector[place] = quantizer.quantize_one(place, value));
+            let mut clipped = 0;
+            pool.each(|place, value| {
+                let (quantized, is_clipped) = quantizer.quantize_one(place, value);
+                vector[place] = quantized;
+                clipped += u32::from(is_clipped);
+            });
+            self.clipped = self.clipped.saturating_add(clipped);
         }
         // A vector of statistics is whole: its row stays 0.
         let bands = self.history.len() / self.frames;
@@ -240,19 +262,8 @@ impl<'m, 'a> Stream<'m, 'a> {
             &self.model.output(),
         );
         self.window_score = Some(score);
-        self.mean.push(score);
+        self.latest.push(score);
         self.missing = self.frame_stride;
         score
-    }
-}
-
-impl Decision {
-    /// Whether a score is above the threshold; `None` where there is none.
-    pub fn is_anomaly(&self, score: f32) -> Option<bool> {
-        match self.threshold {
-            Threshold::None => None,
-            Threshold::Gamma(threshold) | Threshold::Quantile(threshold) => Some(score > threshold),
-            Threshold::EvenOdds => Some(score > 0.0),
-        }
     }
 }

@@ -1,6 +1,6 @@
 //! What a blob holds beside its network, by name: every part is a section with a tag and a length.
 
-use super::{BlobError, Header, Parts, from_bytes, to_bytes};
+use super::{BlobError, Header, LEAST_DECISION_BYTES, Parts, from_bytes, to_bytes};
 
 pub const SECTION_BYTES: usize = 16;
 
@@ -70,9 +70,11 @@ impl<'a> Sections<'a> {
                     offset => blob.get(offset as usize..).map(Some).ok_or(()),
                 };
                 let outside = "it lies outside the blob";
+                let decision = from(decision).map_err(|()| BlobError::Decision(outside))?;
                 Ok(Sections {
                     front_end: from(front_end).map_err(|()| BlobError::FrontEnd(outside))?,
-                    decision: from(decision).map_err(|()| BlobError::Decision(outside))?,
+                    // Its decisions had no more.
+                    decision: decision.map(|rest| &rest[..rest.len().min(LEAST_DECISION_BYTES)]),
                     ..Sections::default()
                 })
             }

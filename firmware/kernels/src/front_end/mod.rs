@@ -259,25 +259,39 @@ impl<'t> FrontEnd<'t> {
 }
 
 impl Quantizer<'_> {
-    /// Rounds halves up and saturates.
-    pub fn quantize(&self, features: &[f32], output: &mut [i8]) {
+    /// Rounds halves up and saturates; says how many values were cut off at either end.
+    pub fn quantize(&self, features: &[f32], output: &mut [i8]) -> u32 {
+        let mut clipped = 0;
         let gains = self.gains.iter().zip(self.offsets);
         for ((output, feature), (gain, offset)) in output.iter_mut().zip(features).zip(gains) {
-            *output = quantize(*feature, *gain, *offset);
+            let shifted = shifted(*feature, *gain, *offset);
+            *output = rounded(shifted);
+            clipped += u32::from(is_clipped(shifted));
         }
+        clipped
     }
 
-    /// One feature by its place.
-    pub fn quantize_one(&self, place: usize, feature: f32) -> i8 {
-        quantize(feature, self.gains[place], self.offsets[place])
+    /// One feature by its place, and whether it was cut off.
+    pub fn quantize_one(&self, place: usize, feature: f32) -> (i8, bool) {
+        let shifted = shifted(feature, self.gains[place], self.offsets[place]);
+        (rounded(shifted), is_clipped(shifted))
     }
 }
 
+/// Positive where it is not saturated, so that cutting off rounds.
 #[inline(always)]
-fn quantize(feature: f32, gain: f32, offset: f32) -> i8 {
-    // Positive where it is not saturated, so that cutting off rounds.
-    let shifted = (feature * gain + offset + 128.5).clamp(0.0, 255.0);
-    (shifted as i32 - 128) as i8
+fn shifted(feature: f32, gain: f32, offset: f32) -> f32 {
+    feature * gain + offset + 128.5
+}
+
+#[inline(always)]
+fn rounded(shifted: f32) -> i8 {
+    (shifted.clamp(0.0, 255.0) as i32 - 128) as i8
+}
+
+#[inline(always)]
+fn is_clipped(shifted: f32) -> bool {
+    !(0.0..256.0).contains(&shifted)
 }
 
 /// Whether the ends rise to the number of bins.
