@@ -1,5 +1,6 @@
 //! What a candidate is worth: the one long wait of the search, behind a trait with a quick fake beside the real one.
 
+mod closed_form;
 mod examination;
 mod folds;
 mod formula;
@@ -14,7 +15,10 @@ use std::sync::atomic::AtomicBool;
 
 pub use folds::Folds;
 pub use formula::Formula;
-pub use model::{Class, FORMAT_VERSION, Int8, Model, ModelCard, ModelError, Scorer};
+pub use model::{
+    Aim, Class, Distance, DistancePoint, FORMAT_VERSION, Int8, Model, ModelCard, ModelError,
+    Scorer, StatisticsCard,
+};
 pub use pipeline::{Options, PIPELINE_VERSION, Pipeline, PrepareError};
 pub use rules::{RescoreError, Rescorer, ScoreBy, UnknownScore};
 pub use scored::{Scored, Scoring, score_clips, test_scores};
