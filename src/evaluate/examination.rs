@@ -1,4 +1,4 @@
-//! From the scores of clips to figures of merit, and to the account of every test clip.
+//! Makes figures of merit, and a record of every test clip, from the scores of clips.
 
 use std::collections::BTreeSet;
 

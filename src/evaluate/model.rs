@@ -1,4 +1,4 @@
-//! A finished detector: front end, standardisation, int8 network and decision, as one thing that scores clips.
+//! A finished detector that scores clips: front end, standardisation, int8 network and decision.
 
 use std::{fs, io::Write, path::Path};
 
@@ -40,8 +40,8 @@ pub struct ModelCard {
     pub frames: usize,
     /// Frames from one window to the next.
     pub frame_stride: usize,
-    /// What the int8 network was scored on: `samples`, from which the device's code computed features, or `log-mel`,
-    /// ready features that the data set came with.
+    /// What the int8 network was scored on: `samples` (the device's code made features of them) or `log-mel` (the data
+    /// set came with features).
     pub scored_on: String,
     /// Mean of each band over the training clips, dB. The int8 input is `(feature - mean) / std`, quantised.
     pub mean: Vec<f32>,
@@ -49,7 +49,7 @@ pub struct ModelCard {
     pub std: Vec<f32>,
     /// The classes of a classifier in the order of its outputs; empty for autoencoders.
     pub classes: Vec<Class>,
-    /// A clip with a higher int8 score is called anomalous: one of the two below.
+    /// A clip with a higher int8 score is called anomalous; absent where there is no threshold.
     pub threshold: Option<f64>,
     /// `gamma`, `quantile` or `even-odds`; absent without a threshold.
     pub threshold_rule: Option<String>,
@@ -57,13 +57,13 @@ pub struct ModelCard {
     pub threshold_gamma: Option<f64>,
     /// 90th percentile of those scores.
     pub threshold_quantile: Option<f64>,
-    /// Windows that a device's score is a mean over: those of a clip.
+    /// Number of windows in the mean that is a device's score: those of a usual clip.
     pub score_windows: u32,
-    /// How the scores of a clip's windows became its score, as [`Pooling`] reads it; absent for the mean, which is all
-    /// that a device computes.
+    /// How the scores of a clip's windows became its score, as [`Pooling`] reads it; absent for the mean. A device
+    /// computes only the mean.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pooling: Option<String>,
-    /// Trained on sound of the built-in generator.
+    /// Whether it was trained on sound of the built-in generator.
     pub synthetic: bool,
 }
 
@@ -164,13 +164,13 @@ impl ModelCard {
         }
     }
 
-    /// How the scores of a clip's windows become its score; the mean where the card names none that is known.
+    /// How the scores of a clip's windows become its score; the mean where the card names no known way.
     pub fn pooling(&self) -> Pooling {
         let named = self.pooling.as_deref().and_then(|name| name.parse().ok());
         named.unwrap_or(Pooling::Mean)
     }
 
-    /// Gain and offset per band that take a feature in dB to the network's int8 input: standardisation and scale in one.
+    /// Gain and offset per band. They take a feature in dB to the network's int8 input: standardisation and scale.
     fn gains(&self, input: QuantParams) -> (Vec<f32>, Vec<f32>) {
         let gain = |std: &f32| 1.0 / (f64::from(*std) * f64::from(input.scale));
         let offset =
@@ -196,7 +196,7 @@ impl ModelCard {
             task,
             windows: self.score_windows.max(1),
             threshold: match self.threshold.map(|threshold| threshold as f32) {
-                // A threshold for pooled scores is none for the mean that a device computes.
+                // A threshold for otherwise pooled scores does not suit the mean that a device computes.
                 _ if self.pooling() != Pooling::Mean => Threshold::None,
                 Some(threshold) if !threshold.is_finite() => Threshold::None,
                 Some(_) if rule == Some(ThresholdRule::EvenOdds) => Threshold::EvenOdds,
@@ -209,8 +209,8 @@ impl ModelCard {
         }
     }
 
-    /// The class that a clip claims to be of; the last one where it is of none, as the DCASE baseline does. A classifier
-    /// of labels has the classes `anomaly` and, last, `normal`, which every clip claims to be.
+    /// The class that a clip claims; the last one where it claims none, as in the DCASE baseline. A classifier of
+    /// labels has the classes `anomaly` and, last, `normal`: every clip claims to be normal.
     pub fn class_of(&self, clip: &Clip) -> usize {
         let same = |class: &Class| class.machine == clip.machine && class.section == clip.section;
         let last = self.classes.len().saturating_sub(1);
@@ -219,7 +219,10 @@ impl ModelCard {
 }
 
 impl Model {
-    /// A detector out of a network: `blob` holds the network alone, and gets front end and decision as the card says.
+    /// Makes a detector of a network. `blob` holds the network alone; front end and decision are added from the card.
+    ///
+    /// # Errors
+    /// Where the blob cannot be read, or card and network do not fit together.
     pub fn new(card: ModelCard, tflite: Vec<u8>, mut blob: Vec<u8>) -> Result<Model, String> {
         let front_end = card.front_end();
         let spec = front_end.spec;
@@ -245,7 +248,7 @@ impl Model {
         Ok(model)
     }
 
-    /// Writes `model.tflite`, `model.nas` and `model.json` into a folder; each appears whole or not at all.
+    /// Writes `model.tflite`, `model.nas` and `model.json` into a folder. Each file appears whole or not at all.
     pub fn write(&self, folder: &Path) -> Result<(), ModelError> {
         let card = serde_json::to_vec_pretty(&self.card).expect("a card has only plain fields");
         let fail = |source| ModelError::Write {
@@ -302,7 +305,7 @@ impl Model {
         Ok(model)
     }
 
-    /// Whether card and network fit together.
+    /// Fails where card and network do not fit together.
     fn check(&self) -> Result<(), String> {
         if let Some(name) = &self.card.pooling {
             let known = name.parse::<Pooling>();
@@ -329,7 +332,7 @@ impl Model {
     }
 }
 
-/// Scores clips with a model's int8 network, by the code that a device runs; one per thread.
+/// Scores clips with a model's int8 network, by the code that a device runs. Every thread has its own.
 #[derive(Debug)]
 pub struct Scorer<'a> {
     card: &'a ModelCard,
@@ -339,12 +342,15 @@ pub struct Scorer<'a> {
 }
 
 impl<'a> Scorer<'a> {
-    /// The blob's fault where it cannot be run.
+    /// A scorer of the model's clips.
+    ///
+    /// # Errors
+    /// Where the network cannot be run.
     pub fn new(model: &'a Model) -> Result<Scorer<'a>, String> {
         Scorer::with(&model.card, &model.blob)
     }
 
-    /// The same for a network that has no front end yet.
+    /// As [`Scorer::new`], for a network that has no front end yet.
     pub fn with(card: &'a ModelCard, blob: &'a [u8]) -> Result<Scorer<'a>, String> {
         let interpreter = Interpreter::new(blob).map_err(|error| error.to_string())?;
         let (gains, offsets) = card.gains(interpreter.input());
@@ -361,7 +367,7 @@ impl<'a> Scorer<'a> {
         self.card.class_of(clip)
     }
 
-    /// The frames of a clip as the network takes them, from features in dB.
+    /// Makes the network's int8 frames of a clip's features in dB.
     pub fn quantize(&self, clip: &Matrix) -> Vec<i8> {
         let quantizer = Quantizer {
             gains: &self.gains,
@@ -375,7 +381,7 @@ impl<'a> Scorer<'a> {
         frames
     }
 
-    /// The windows that the device would see in quantised frames.
+    /// The windows that a device would see in these quantised frames.
     pub fn windows<'f>(
         &self,
         frames: &'f [i8],
@@ -393,7 +399,7 @@ impl<'a> Scorer<'a> {
         self.interpreter.run(window)
     }
 
-    /// What the int8 network gives for each window of a clip, dequantised.
+    /// Outputs of the int8 network, dequantised, one per window of a clip.
     pub fn outputs(&mut self, clip: &Matrix) -> Vec<Vec<f32>> {
         let params = self.interpreter.output();
         let frames = self.quantize(clip);
@@ -403,7 +409,7 @@ impl<'a> Scorer<'a> {
             .collect()
     }
 
-    /// What an autoencoder leaves unexplained of each window: its int8 input less its output, dequantised.
+    /// Residuals of an autoencoder, one per window: its int8 input less its output, dequantised.
     pub fn residuals(&mut self, clip: &Matrix) -> Vec<Vec<f32>> {
         let (input, output) = (self.interpreter.input(), self.interpreter.output());
         let frames = self.quantize(clip);
@@ -420,7 +426,7 @@ impl<'a> Scorer<'a> {
             .collect()
     }
 
-    /// Anomaly scores of all windows of a clip of the device's features in dB; higher is more anomalous.
+    /// Anomaly scores of a clip's windows, from the device's features in dB; higher is more anomalous.
     pub fn window_scores(&mut self, clip: &Matrix, class: usize) -> Vec<f32> {
         let task = self.card.decision().task;
         let [input, output] = self.interpreter.ends();
@@ -433,8 +439,8 @@ impl<'a> Scorer<'a> {
             .collect()
     }
 
-    /// The clip's anomaly score: the mean over its windows by the device's own sum, or as the card says. `None` where it
-    /// is shorter than one window.
+    /// The clip's anomaly score: the mean over its windows by the device's own sum, or as the card says. `None` where
+    /// the clip is shorter than one window.
     pub fn clip_score(&mut self, clip: &Matrix, class: usize) -> Option<f64> {
         let scores = self.window_scores(clip, class);
         let pooling = self.card.pooling();

@@ -22,23 +22,23 @@ use crate::{
     train::{Backend, Lessons, TrainError, TrainOptions, Trained, train},
 };
 
-/// Raised whenever the same inputs would give other results, so that shared evaluations are not mixed.
+/// Raised whenever the same inputs would give other results. Stored evaluations of two versions are never mixed.
 const PIPELINE_VERSION: u32 = 4;
-/// Share of the training normals that is held out for early stopping.
+/// Share of the normal training clips that is held out for early stopping.
 const VALIDATION_SHARE: f64 = 0.15;
-/// Windows that calibrate the int8 ranges, spread evenly over the training clips.
+/// Number of windows that calibrate the int8 ranges, spread evenly over the training clips.
 const CALIBRATION_WINDOWS: usize = 256;
-/// Windows that the float network scores at a time.
+/// Number of windows that the float network scores at a time.
 const FLOAT_BATCH: usize = 128;
-/// Quantile of the training scores at which the decision threshold lies, as in the DCASE baselines.
+/// The decision threshold is this quantile of the training scores, as in the DCASE baselines.
 const THRESHOLD_QUANTILE: f64 = 0.9;
 
-/// What the user may say about evaluation.
+/// What the user can choose about evaluation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Options {
-    /// Epochs for every candidate, instead of what its space says.
+    /// Number of epochs for every candidate; `None` for what its space says.
     pub epochs: Option<usize>,
-    /// Where candidates are trained.
+    /// The device on which candidates are trained.
     pub backend: Backend,
     /// How the threshold follows from the scores of normal clips.
     pub threshold: ThresholdRule,
@@ -133,7 +133,7 @@ impl Pipeline {
         })
     }
 
-    /// The same where clips are scored by another rule than the mean over their windows.
+    /// The same pipeline with another rule than the mean over a clip's windows.
     pub fn pooled(self, pooling: Pooling) -> Pipeline {
         Pipeline { pooling, ..self }
     }
@@ -153,12 +153,12 @@ impl Pipeline {
         self.classes.names.len()
     }
 
-    /// What a user should know about the division of the test clips.
+    /// What a user should know about the division of the test clips, a sentence each.
     pub fn notes(&self) -> Vec<String> {
         self.test.note.iter().cloned().collect()
     }
 
-    /// Frames that nine of ten clips have at a hop length; the few shorter ones shall not decide which windows there are.
+    /// Number of frames that nine of ten clips have. The few shorter ones do not decide which windows there are.
     ///
     /// A clip that is shorter than a window neither trains nor counts.
     pub fn shortest_clip_frames(&self, spec: &FeatureSpec) -> Result<usize, FeatureError> {
@@ -169,7 +169,7 @@ impl Pipeline {
         Ok(frames.get(frames.len() / 10).copied().unwrap_or(0))
     }
 
-    /// Frames of the longest clip at a hop length.
+    /// Number of frames of the longest clip.
     pub fn longest_clip_frames(&self, spec: &FeatureSpec) -> Result<usize, FeatureError> {
         let features = self.store.get(&self.dataset, spec)?;
         Ok(features.clips.iter().map(Matrix::frames).max().unwrap_or(0))
@@ -196,7 +196,7 @@ impl Pipeline {
         class.map_or(self.classes().saturating_sub(1), |class| class as usize)
     }
 
-    /// Those of some training clips that are not labelled anomalous.
+    /// The clips among `indices` that are not labelled anomalous.
     fn normals(&self, indices: &[usize]) -> Vec<usize> {
         let is_normal = |idx: &usize| self.dataset.clips[*idx].label != Some(Label::Anomaly);
         indices.iter().copied().filter(is_normal).collect()
@@ -279,7 +279,7 @@ impl Pipeline {
         }
     }
 
-    /// Windows of the training clip of median length.
+    /// Number of windows of the training clip of median length.
     fn usual_windows(&self, front_end: FrontEnd, features: &Features) -> u32 {
         let windows = |&idx: &usize| {
             let frames = features.clips[idx].frames().checked_sub(front_end.frames)?;
@@ -292,7 +292,7 @@ impl Pipeline {
             .map_or(1, |count| *count as u32)
     }
 
-    /// Trains a candidate as [`Evaluator::evaluate`] does, and scores all labelled test clips by it.
+    /// Trains a candidate as [`Evaluator::evaluate`] does, and scores all labelled test clips with it.
     pub fn examine(
         &self,
         candidate: &Candidate,
@@ -321,7 +321,7 @@ impl Evaluator for Pipeline {
 }
 
 impl Pipeline {
-    /// What decides how a candidate scores, in words.
+    /// All that decides how a candidate scores, as text.
     fn content_text(
         &self,
         version: u32,
@@ -343,9 +343,9 @@ impl Pipeline {
         )
     }
 
-    /// The evaluation of a candidate, step by step: features, training, quantisation, scores of clips, threshold.
+    /// Evaluates a candidate step by step: features, training, quantisation, scores of clips, threshold.
     ///
-    /// The float network scores the clips that steer, and where `thoroughly` all labelled test clips.
+    /// The float network scores the clips that steer, or all labelled test clips with `thoroughly`.
     fn work(
         &self,
         candidate: &Candidate,
@@ -409,7 +409,7 @@ impl Pipeline {
         })
     }
 
-    /// The training clips that a network of this task learns from: autoencoders learn normal sound only, also where
+    /// The training clips that a network of this task learns from. Autoencoders learn normal sound only, even where
     /// classifiers learn labels.
     fn learnt_from(&self, task: Task, indices: &[usize]) -> Vec<usize> {
         match task {
@@ -418,7 +418,7 @@ impl Pipeline {
         }
     }
 
-    /// The int8 network, its ranges taken from windows of the training clips.
+    /// Quantises the network; windows of the training clips give its ranges.
     fn quantize(
         &self,
         candidate: &Candidate,
@@ -436,7 +436,7 @@ impl Pipeline {
             .map_err(|error| EvaluateError::Failed(error.to_string()))
     }
 
-    /// Scores of the labelled test clips, by the int8 network and, of those that are asked for, by the float network.
+    /// Scores the labelled test clips with the int8 network, and some of them with the float network.
     fn clip_scores(
         &self,
         candidate: &Candidate,
@@ -469,7 +469,7 @@ impl Pipeline {
         scores
     }
 
-    /// Decision thresholds by the scores of normal clips that neither trained nor test.
+    /// Decision thresholds from the scores of normal clips that neither train nor test.
     fn thresholds(&self, scorer: &mut Scorer<'_>, device: &[Matrix]) -> Thresholds {
         let normals: Vec<f64> = self
             .normals(&self.train.validation)
@@ -482,7 +482,7 @@ impl Pipeline {
         Thresholds::of(&normals, THRESHOLD_QUANTILE)
     }
 
-    /// The card with the threshold by the rule that was asked for, and the others beside it.
+    /// The card with the threshold of the chosen rule, and the others beside it.
     fn with_threshold(&self, card: ModelCard, task: Task, thresholds: &Thresholds) -> ModelCard {
         let classifies = matches!(task, Task::Classify { .. });
         let learns_labels = classifies && self.dataset.supervised;
@@ -502,7 +502,7 @@ fn key_of(text: &str) -> String {
     blake3::hash(text.as_bytes()).to_hex()[..32].to_string()
 }
 
-/// Trains the network, or every member of the ensemble from a seed of its own; losses are means over members.
+/// Trains the network, or every member of an ensemble with its own seed. Losses are means over the members.
 fn train_all(
     candidate: &Candidate,
     lessons: &Lessons<'_>,
@@ -510,7 +510,7 @@ fn train_all(
     seed: u64,
     stop: &AtomicBool,
 ) -> Result<Trained, TrainError> {
-    // Far apart, so that no member has the seed that another run would give to its own.
+    // Far apart: no member may get the seed that another run gives to its own members.
     const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
     let (member, members) = candidate.members();
     let seeds = (0..members as u64).map(|idx| seed.wrapping_add(idx.wrapping_mul(STEP)));
@@ -566,9 +566,9 @@ mod tests {
         units::Rng,
     };
 
-    /// Space and key of evaluations by version 3 of the pipeline, from before its texts were written down.
+    /// Spaces and keys of evaluations by version 3 of the pipeline, from before the key's text was written down.
     ///
-    /// A later version has other keys, but for no other reason than its number.
+    /// The keys of a later version differ only because of its number.
     const GOLDEN: &str = include_str!("../../tests/golden/evaluation_keys.txt");
 
     #[test]
