@@ -1,4 +1,4 @@
-//! From the scores of a clip's windows to the score of the clip.
+//! Makes the score of a clip from the scores of its windows.
 
 use std::{fmt, str::FromStr};
 
@@ -7,17 +7,17 @@ use super::statistics::{mean, quantile};
 /// How the scores of a clip's windows become the score of the clip.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Pooling {
-    /// The DCASE baselines' choice.
+    /// The mean over the windows, as in the DCASE baselines.
     Mean,
     /// The score of the most anomalous window.
     Max,
-    /// A quantile in `[0, 1]`, interpolated linearly; less nervous than the maximum.
+    /// A quantile in `[0, 1]`, interpolated linearly; a single window moves it less than the maximum.
     Quantile(f64),
     /// The mean of the highest share of the windows, in `(0, 1]`; at least one window.
     TopMean(f64),
 }
 
-/// A pooling that nobody knows.
+/// An unknown pooling; holds what the user wrote.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` pools no windows; there are mean, max, q1 to q99 and top1 to top100")]
 pub struct UnknownPooling(String);
@@ -57,7 +57,7 @@ impl fmt::Display for Pooling {
 }
 
 impl Pooling {
-    /// The score of a clip; `None` without windows, not a number where one window's score is not.
+    /// The score of a clip; `None` without windows, and not a number where a window's score is not a number.
     pub fn pool(self, windows: &[f64]) -> Option<f64> {
         if windows.is_empty() {
             return None;
