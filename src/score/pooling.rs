@@ -19,7 +19,7 @@ pub enum Pooling {
 
 /// An unknown pooling; holds what the user wrote.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` pools no windows; there are mean, max, q1 to q99 and top1 to top100")]
+#[error("`{0}` is no way to pool windows; there are mean, max, q1 to q99 and top1 to top100")]
 pub struct UnknownPooling(String);
 
 impl FromStr for Pooling {

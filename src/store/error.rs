@@ -54,7 +54,7 @@ pub enum StoreError {
     },
     /// A store of an older schema was opened for reading only.
     #[error(
-        "the store `{path}` has the old version {found}, and only writing to it brings it to {known}; open it writable once"
+        "the store `{path}` has the old version {found}, this program reads version {known}; open it for writing once"
     )]
     OlderVersion {
         /// The file of the store.
