@@ -125,7 +125,7 @@ fn load_alone(store: &Store, run: &Run) -> Result<RunInfo, ReportError> {
     })
 }
 
-/// Reads one line per run, in the order of the store.
+/// Reads one line per run, oldest first.
 pub fn load_runs(store: &Store) -> Result<Vec<RunView>, ReportError> {
     let mut views = Vec::new();
     for run in store.runs()? {

@@ -1,4 +1,4 @@
-//! What a network's output says of a window, and what the windows together say of a sound.
+//! Scores of a window from a network's output, and their mean over windows.
 
 use crate::{
     blob::{Task, Tensor},
@@ -8,9 +8,9 @@ use crate::{
 /// Bounds of [`log_odds_against`]: the logarithm of the machine epsilon of f64, as in the DCASE baselines.
 const LARGEST_LOG_ODDS: f32 = 36.043_65;
 
-/// The anomaly score of one window; higher is more anomalous. `class` is the one that the sound should belong to.
+/// The anomaly score of one window; higher is more anomalous. `class` is the class that the sound should have.
 ///
-/// The window is what the network saw, possibly in two pieces.
+/// `window` is the network's input, possibly in two pieces.
 pub fn window_score(
     task: Task,
     class: usize,
@@ -27,7 +27,7 @@ pub fn window_score(
 
 /// The mean squared difference of a window and its reconstruction, both dequantised.
 ///
-/// Sums of products are exact, and three of them are joined in 64 bits, so the order of additions does not matter.
+/// Sums of products are exact, and three of them are joined in 64 bits: the order of additions does not matter.
 pub fn reconstruction_error(
     window: [&[i8]; 2],
     input: &Tensor,
@@ -43,7 +43,7 @@ pub fn reconstruction_error(
     let [seen, both, made] = sums.map(|sum| sum as f64);
     let (input, output) = (f64::from(input.scale), f64::from(output.scale));
     let sum = seen * (input * input) - both * (2.0 * input * output) + made * (output * output);
-    // Rounding can leave a little less than nothing.
+    // Rounding can leave a little less than zero.
     (sum.max(0.0) / result.len() as f64) as f32
 }
 
@@ -89,9 +89,9 @@ const SLOTS: usize = 16;
 
 /// The mean over the latest windows' scores.
 ///
-/// Scores are added exactly, as whole numbers, so neither their order nor an endless stream changes anything. Windows
-/// are counted in 16 slots of equal length, and the oldest slot is dropped when a new one is begun: the mean is over
-/// at least 15/16 of the length asked for, once there are that many, and at most over it, rounded up to whole slots.
+/// Scores are added exactly, as whole numbers: neither their order nor an endless stream changes anything. Windows are
+/// counted in 16 slots of equal length, and a new slot replaces the oldest one. Once there are enough windows, the mean
+/// is over at least 15/16 of the wanted length, and at most over that length rounded up to whole slots.
 #[derive(Debug, Clone)]
 pub struct MeanScore {
     slots: [i64; SLOTS],
@@ -101,13 +101,13 @@ pub struct MeanScore {
     full_slots: u32,
 }
 
-/// Scores are whole multiples of its reciprocal.
+/// Scores are whole multiples of the reciprocal of this.
 const UNITS: f32 = (1u64 << 32) as f32;
-/// No score is further from zero, so that sums over 2^20 windows fit.
+/// No score counts as further from zero: sums over 2^20 windows fit.
 const LARGEST_SCORE: f32 = 1024.0;
 
 impl MeanScore {
-    /// The mean over the given number of windows; 1 and 2^20 windows are the bounds.
+    /// The mean over a number of windows, 1 to 2^20.
     pub fn new(windows: u32) -> MeanScore {
         MeanScore {
             slots: [0; SLOTS],
@@ -118,11 +118,13 @@ impl MeanScore {
         }
     }
 
+    /// Forgets all scores.
     pub fn reset(&mut self) {
         self.slots = [0; SLOTS];
         (self.slot, self.in_slot, self.full_slots) = (0, 0, 0);
     }
 
+    /// Adds the score of one more window.
     pub fn push(&mut self, score: f32) {
         if self.in_slot == self.slot_windows {
             self.slot = (self.slot + 1) % SLOTS;
@@ -135,12 +137,12 @@ impl MeanScore {
         self.in_slot += 1;
     }
 
-    /// Windows that the mean is over.
+    /// Number of windows in the mean.
     pub fn windows(&self) -> u32 {
         self.full_slots * self.slot_windows + self.in_slot
     }
 
-    /// `None` before the first window.
+    /// The mean of the scores; `None` before the first window.
     pub fn mean(&self) -> Option<f32> {
         let windows = self.windows();
         let sum: i64 = self.slots.iter().sum();

@@ -1,4 +1,4 @@
-//! Samples in, an anomaly score and a decision out.
+//! Takes samples; gives an anomaly score and a decision.
 
 use crate::{
     Model,
@@ -8,10 +8,10 @@ use crate::{
     score::{MeanScore, window_score},
 };
 
-/// A detector that hears: front end, network, score and decision.
+/// A detector of sound: front end, network, score and decision.
 ///
-/// Every hop of samples makes one frame of features. When `frames` of them are there, and from then on every
-/// `frame_stride` frames, the network sees the latest `frames` and scores them.
+/// Every hop of samples makes one frame of features. The first window is complete after `frames` frames, and a new one
+/// after every further `frame_stride` frames. The network sees the latest `frames`, and they get a score.
 #[derive(Debug)]
 pub struct Stream<'m, 'a> {
     model: &'m Model<'a>,
@@ -20,18 +20,18 @@ pub struct Stream<'m, 'a> {
     decision: Decision,
     class: usize,
     arena: &'m mut [i8],
-    /// The latest frames as the network takes them; `row` is where the next one goes, in place of the oldest.
+    /// The latest frames in int8. The next one goes to `row`, in place of the oldest.
     history: &'m mut [i8],
     frames: usize,
     frame_stride: usize,
     row: usize,
-    /// Frames to come before the next window is complete.
+    /// Number of frames until the next window is complete.
     missing: usize,
     window_score: Option<f32>,
     mean: MeanScore,
 }
 
-/// What one more frame brought.
+/// The result of one more frame.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Hop {
     /// The score of the window that this frame completed; `None` between windows.
@@ -43,16 +43,16 @@ pub struct Hop {
 }
 
 impl<'a> Model<'a> {
-    /// What turns samples into features, and features into the network's input.
+    /// The front end, which makes features of samples, and the quantizer, which makes the network's input of those.
     ///
-    /// The model must lie at an address that is a multiple of 4.
+    /// The address of the model must be a multiple of 4.
     pub fn front_end_and_quantizer(&self) -> Result<(FrontEnd<'a>, Quantizer<'a>), BlobError> {
         let spec = self.front_end().ok_or(BlobError::NoFrontEnd)?.spec();
         let (floats, ends) = self.front_end_tables();
         let floats = as_f32(floats).ok_or(BlobError::NotAligned)?;
         let (floats, quantizer) = floats.split_at(spec.table_lengths().floats());
         let (gains, offsets) = quantizer.split_at(spec.bands());
-        // The model was parsed, so its front end is sound.
+        // The model was parsed: its front end is sound.
         let front_end = FrontEnd::new(spec, floats, ends).ok_or(BlobError::NoFrontEnd)?;
         Ok((front_end, Quantizer { gains, offsets }))
     }
@@ -72,10 +72,10 @@ pub const fn memory_bytes(spec: &Spec, frames: usize) -> usize {
 }
 
 impl<'m, 'a> Stream<'m, 'a> {
-    /// A stream that has heard nothing yet.
+    /// A stream without samples so far.
     ///
-    /// `class` is what the sound should be, for classifiers: an index of the network's outputs. `memory` holds at least
-    /// [`Model::stream_bytes`]. The model must lie at an address that is a multiple of 4.
+    /// For classifiers, `class` is what the sound should be: an index of the network's outputs. `memory` holds at least
+    /// [`Model::stream_bytes`]. The address of the model must be a multiple of 4.
     pub fn new(
         model: &'m Model<'a>,
         class: usize,
@@ -115,7 +115,7 @@ impl<'m, 'a> Stream<'m, 'a> {
         Ok(stream)
     }
 
-    /// Forgets all that was heard.
+    /// Forgets all samples and scores.
     pub fn reset(&mut self) {
         self.framer.reset();
         self.mean.reset();
@@ -124,8 +124,8 @@ impl<'m, 'a> Stream<'m, 'a> {
         self.window_score = None;
     }
 
-    /// Takes samples off the front of `heard` until a frame is complete, and says what it brought; `None` when all
-    /// samples were taken before.
+    /// Takes samples off the front of `heard` until a frame is complete, and returns its result. `None` when the
+    /// samples end before.
     ///
     /// ```ignore
     /// let mut heard = &samples[..];
@@ -147,7 +147,7 @@ impl<'m, 'a> Stream<'m, 'a> {
         })
     }
 
-    /// Takes all samples, and says what the last complete frame brought, if there was one.
+    /// Takes all samples, and returns the result of the last complete frame; `None` where no frame was completed.
     pub fn push(&mut self, mut samples: &[i16]) -> Option<Hop> {
         let mut last = None;
         while let Some(hop) = self.next(&mut samples) {
@@ -156,14 +156,14 @@ impl<'m, 'a> Stream<'m, 'a> {
         last
     }
 
-    /// The latest frames, int8 as the network takes them: the older piece first.
+    /// The latest frames in int8, the older piece first.
     pub fn window(&self) -> [&[i8]; 2] {
         let bands = self.history.len() / self.frames;
         let (newer, older) = self.history.split_at(self.row * bands);
         [older, newer]
     }
 
-    /// What the network made of the last window.
+    /// The network's output for the last window.
     pub fn output(&self) -> &[i8] {
         &self.arena[self.model.output().range()]
     }
@@ -178,7 +178,7 @@ impl<'m, 'a> Stream<'m, 'a> {
         self.mean.mean()
     }
 
-    /// Windows that the score is a mean of.
+    /// Number of windows in the mean that is the score.
     pub fn windows(&self) -> u32 {
         self.mean.windows()
     }

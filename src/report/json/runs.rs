@@ -10,7 +10,7 @@ use super::{SCHEMA_VERSION, TrialsView};
 pub struct RunsDocument {
     /// Version of the schema that the document follows.
     pub schema_version: u32,
-    /// The runs, newest first.
+    /// The runs, oldest first.
     pub runs: Vec<RunView>,
 }
 
