@@ -77,6 +77,7 @@ pub struct Clip {
 
 /// Why a bundle could not be written or read.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum BundleError {
     /// The folder holds something already.
     #[error("{0} is not empty; name another folder")]
@@ -235,6 +236,7 @@ fn header(blob: &[u8], parts: &Parts<'_>) -> Result<String, BundleError> {
         ),
         ("NAS_SAMPLE_RATE_HZ", card.sample_rate_hz as usize),
         ("NAS_HOP_SAMPLES", card.hop_length),
+        ("NAS_FRAME_VALUES", card.front_end().spec.bands()),
         ("NAS_CLASSES", card.classes.len()),
     ];
     let mut text = include_str!("../../firmware/c/nas_model.h").to_string();

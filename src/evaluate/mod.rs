@@ -5,22 +5,24 @@
 mod examination;
 mod folds;
 mod formula;
+pub mod headroom;
 mod model;
 mod pipeline;
 mod rules;
 mod scored;
+mod window_scores;
 
 use std::sync::atomic::AtomicBool;
 
 pub use folds::Folds;
 pub use formula::Formula;
-pub use model::{Class, FORMAT_VERSION, Model, ModelCard, ModelError, Scorer};
-pub use pipeline::{Options, Pipeline, PrepareError};
+pub use model::{Class, FORMAT_VERSION, Int8, Model, ModelCard, ModelError, Scorer};
+pub use pipeline::{Options, PIPELINE_VERSION, Pipeline, PrepareError};
 pub use rules::{RescoreError, Rescorer, ScoreBy, UnknownScore};
 pub use scored::{Scored, Scoring, score_clips, test_scores};
 
 use crate::{
-    score::{Figures, GroupScore},
+    score::{ClipRule, Figures, GroupScore},
     space::{Candidate, Training},
 };
 
@@ -33,6 +35,10 @@ pub struct Scores {
     pub groups: Vec<GroupScore>,
     /// Number of epochs until early stopping, or all.
     pub epochs: usize,
+    /// How the scores of a clip's windows became its score.
+    pub clip_rule: ClipRule,
+    /// How the int8 network differs from the float network; `None` where there is none, or by an older pipeline.
+    pub int8: Option<Int8>,
     /// What a reader must know, a sentence each: for example, a group has no anomalous clips.
     pub notes: Vec<String>,
 }
@@ -44,6 +50,8 @@ impl Scores {
             figures,
             groups: Vec::new(),
             epochs: 0,
+            clip_rule: ClipRule::Mean,
+            int8: None,
             notes: Vec::new(),
         }
     }
@@ -69,6 +77,8 @@ pub struct Examination {
     pub threshold: Option<f64>,
     /// Training and validation loss per epoch.
     pub history: Vec<[f32; 2]>,
+    /// How the int8 network came out of the float network, and what that costs on the clips that steer.
+    pub int8: Option<Int8>,
 }
 
 /// Anomaly scores of one labelled test clip.
@@ -86,6 +96,7 @@ pub struct ExaminedClip {
 
 /// A candidate that could not be evaluated; a broken data set is found before the search starts.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum EvaluateError {
     /// The evaluation was stopped before it ended.
     #[error("interrupted")]

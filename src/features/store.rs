@@ -64,6 +64,7 @@ pub struct Prepared {
 /// Features that cannot be had.
 /// Why features cannot be had.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum FeatureError {
     /// The front end is impossible.
     #[error("front end of {spec}: {error}")]

@@ -5,6 +5,9 @@
 mod ensemble;
 pub mod memory;
 pub mod text;
+mod weights;
+
+pub use weights::WeightsError;
 
 use crate::identity::{self, Canonical};
 
@@ -125,6 +128,7 @@ impl Window {
 
 /// What an operator computes; the names are TFLite's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum OpKind {
     /// Convolution over all channels.
     Conv2d(Window),

@@ -76,6 +76,7 @@ pub struct Measurement {
 
 /// Why a model could not be measured.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum MeasureError {
     /// A program is not installed.
     #[error("{name} is not installed; {remedy}")]

@@ -17,6 +17,7 @@ mod load;
 pub mod memory;
 pub mod network;
 pub mod panel;
+pub mod quantised;
 pub mod ranks;
 mod seeds;
 pub mod text;
@@ -41,6 +42,7 @@ use crate::{
 
 /// A report that could not be made.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ReportError {
     /// The store could not be read.
     #[error(transparent)]

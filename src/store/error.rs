@@ -9,6 +9,7 @@ use rusqlite::{Error as Sqlite, ErrorCode};
 
 /// A store that cannot do what was asked.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum StoreError {
     /// Another program kept the store locked for too long.
     #[error("the store `{path}` is locked by another program; wait for it to end, then try again")]

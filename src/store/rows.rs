@@ -61,6 +61,7 @@ pub struct Run {
 
 /// How far a run is. The coordinator says so: where it was killed, the run stays `Running`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum RunState {
     /// A coordinator works on it, or was killed.
     Running,

@@ -82,11 +82,18 @@ pub fn memory_parts(
     Some((of_floats, of_shorts, of_bytes))
 }
 
+/// The first words as words, and the others as bytes.
+pub fn split_words(memory: &mut [u32], words: usize) -> (&mut [u32], &mut [u8]) {
+    let (words, rest) = memory.split_at_mut(words);
+    (words, of_words(rest))
+}
+
 /// A number for which every bit pattern is valid. It is at most as large as a word, and needs no stricter alignment.
 trait Plain: Copy {}
 impl Plain for f32 {}
 impl Plain for i16 {}
 impl Plain for i8 {}
+impl Plain for u8 {}
 
 #[expect(
     unsafe_code,

@@ -2,9 +2,9 @@
 //!
 //! A model is data: a [`Model`] reads a blob once and checks everything in it. A [`Session`] puts it into an arena
 //! and runs it; after that nothing can fail. A [`Stream`] does the same from samples: [`front_end`] makes features of
-//! them, and [`score`] judges the network's outputs. [`ops`] holds the operators as free functions on slices; their
-//! arithmetic is that of TensorFlow Lite for Microcontrollers, bit for bit. [`blob`] is the format. [`npu`] drives an
-//! Ethos-U55, for networks that Vela compiled.
+//! them, [`score`] judges the network's outputs, and [`decision`] makes one score of many windows' scores. [`ops`] holds
+//! the operators as free functions on slices; their arithmetic is that of TensorFlow Lite for Microcontrollers, bit for
+//! bit. [`blob`] is the format. [`npu`] drives an Ethos-U55, for networks that Vela compiled.
 //!
 //! The crate has no dependencies and needs no allocator. It may not know std (apart from the feature `std`), alloc or
 //! types of the host.
@@ -13,6 +13,7 @@
 
 pub mod blob;
 mod bytes;
+pub mod decision;
 pub mod front_end;
 mod gate;
 mod model;

@@ -15,6 +15,7 @@ use crate::{
 
 /// Why a set could not be written.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum WriteError {
     /// The folder holds something already.
     #[error("`{0}` is not empty; name a new or an empty folder")]

@@ -47,10 +47,7 @@ impl JsonSchema for MeansView {
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        by_figure::<Option<IntervalView>>(
-            generator,
-            "Means of figures of merit by their keys; null where they are unknown.",
-        )
+        by_figure::<Option<IntervalView>>(generator)
     }
 }
 
