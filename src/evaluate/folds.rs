@@ -92,7 +92,7 @@ fn mean(scores: &[Scores]) -> Scores {
         figures: Figures::mean(&figures).unwrap_or_default(),
         groups: mean_groups(scores.iter().flat_map(|one| &one.groups)),
         epochs: (epochs as f64 / scores.len() as f64).round() as usize,
-        // Those of the model that is kept.
+        // These are of the model that is kept.
         clip_rule: scores.last().map_or(ClipRule::Mean, |one| one.clip_rule),
         int8: scores.last().and_then(|one| one.int8.clone()),
         notes,

@@ -77,7 +77,7 @@ pub struct Examination {
     pub threshold: Option<f64>,
     /// Training and validation loss per epoch.
     pub history: Vec<[f32; 2]>,
-    /// How the int8 network came out of the float network, and what that costs on the clips that steer.
+    /// How the int8 network differs from the float network, on the clips that steer.
     pub int8: Option<Int8>,
 }
 

@@ -70,38 +70,38 @@ pub struct ModelCard {
     pub synthetic: bool,
 }
 
-/// How an int8 network came out of a float network, and what that cost.
+/// How an int8 network was made of a float network, and what that cost.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Int8 {
     /// Version of the pipeline that quantised it.
     pub pipeline: u32,
-    /// How much further the input's range reaches than normal training sound, a factor.
+    /// Factor by which the input's range reaches further than normal training sound.
     pub input_headroom: f32,
-    /// The same for all tensors behind the input.
+    /// The same factor for all tensors behind the input.
     pub other_headroom: f32,
-    /// Share of the values of normal sound that these factors leave out at either end.
+    /// Share of the values of normal sound that the ranges leave out at either end, before the factors.
     pub tail: f64,
-    /// Share of what float scores tell apart that int8 scores tell apart, 0 to 1, on sound outside of training and test;
-    /// absent where nothing could judge, and the headroom is the usual one.
+    /// Share of what float scores tell apart that int8 scores tell apart, 0 to 1, on sound outside of training and
+    /// test. Absent where nothing could judge; the headroom is then the usual one.
     pub kept: Option<f64>,
-    /// AUC of the float network less that of the int8 network on the clips that steer.
+    /// AUC of the float network less the AUC of the int8 network, on the clips that steer.
     pub auc_lost: f64,
     /// Standard error of that difference; absent where a section lacks clips of one kind.
     pub auc_lost_error: Option<f64>,
-    /// Share of input values that are cut off at the ends of int8, over all normal test clips, 0 to 1.
+    /// Share of input values that the ends of int8 cut off, over all normal test clips, 0 to 1.
     pub clipped_normal: Option<f64>,
-    /// The same over all anomalous test clips.
+    /// The same share over all anomalous test clips.
     pub clipped_anomaly: Option<f64>,
 }
 
 impl Int8 {
-    /// A loss below this is none that anybody would mind.
+    /// A smaller loss of AUC does not matter.
     const LEAST_LOSS: f64 = 0.005;
-    /// Where int8 scores keep less than this, eight bits are few.
+    /// Where int8 scores keep less than this share, eight bits are few.
     const LEAST_KEPT: f64 = 0.9;
 
-    /// Whether int8 costs more than some clips' luck explains: two standard errors.
+    /// Whether int8 costs more AUC than chance explains: more than two standard errors.
     pub fn is_costly(&self) -> bool {
         let noise = self
             .auc_lost_error
@@ -109,7 +109,7 @@ impl Int8 {
         self.auc_lost > noise.max(Self::LEAST_LOSS)
     }
 
-    /// Whether int8 scores follow float scores too little on disturbed sound.
+    /// Whether int8 scores follow float scores badly on disturbed sound.
     pub fn is_coarse(&self) -> bool {
         self.kept.is_some_and(|kept| kept < Self::LEAST_KEPT)
     }
@@ -134,7 +134,7 @@ pub struct Model {
     pub tflite: Vec<u8>,
     /// The same network for `nas-kernels`.
     pub blob: Vec<u8>,
-    /// The float network that it came from; `None` where that was not kept.
+    /// The float network from which it was made; `None` where that was not kept.
     pub weights: Option<Weights>,
 }
 
@@ -186,7 +186,7 @@ pub enum ModelError {
 
 /// Version of the card; raised when an older program could not read it.
 pub const FORMAT_VERSION: u32 = 2;
-/// The file of a model's float weights, see [`Weights::to_bytes`].
+/// Name of the file with a model's float weights, see [`Weights::to_bytes`].
 const WEIGHTS_FILE: &str = "weights.f32";
 
 impl ModelCard {
@@ -324,7 +324,7 @@ impl Model {
         {
             true => Ok(()),
             false => Err(format!(
-                "its score is the {rule} of its windows, which the firmware of the program that made it did not know; \
+                "its score is the {rule} of its windows, and the program that made it did not know that rule; \
                  `nas requantise` makes its int8 model anew"
             )),
         }
@@ -400,7 +400,7 @@ impl Model {
                     })?,
                 )
             }
-            // Older programs kept none.
+            // Older programs kept no float weights.
             Err(_) => None,
         };
         let model = Model {
@@ -557,7 +557,7 @@ impl<'a> Scorer<'a> {
         clip_score(self.card.clip_rule(), self.card.score_windows, &scores)
     }
 
-    /// How many input values of a clip are cut off at the ends of int8, and how many there are.
+    /// How many input values of a clip the ends of int8 cut off, and how many there are.
     pub fn clipped(&self, clip: &Matrix) -> [usize; 2] {
         let quantizer = self.quantizer();
         let mut row = vec![0; clip.bands];
@@ -566,7 +566,7 @@ impl<'a> Scorer<'a> {
         [clipped.sum(), clip.values.len()]
     }
 
-    /// Windows that a device looks back at for a score.
+    /// Number of latest windows in a device's score.
     pub fn horizon(&self) -> u32 {
         self.card.score_windows
     }

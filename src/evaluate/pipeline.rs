@@ -55,7 +55,7 @@ pub struct Pipeline {
     data_hash: String,
     store: Arc<FeatureStore>,
     options: Options,
-    /// How the scores of a clip's windows become its score; `None` where candidates say.
+    /// How the scores of a clip's windows become its score; `None` where every candidate has its own rules.
     clip_rule: Option<ClipRule>,
     classes: Classes,
     train: TrainDivision,
@@ -377,7 +377,7 @@ impl Pipeline {
         self.assess(features, candidate, trained, stop, thoroughly)
     }
 
-    /// What comes after training.
+    /// All that follows training.
     fn assess(
         &self,
         features: &FrontEndFeatures,
@@ -449,7 +449,8 @@ impl Pipeline {
         self.quantize_on(features, candidate, weights)
     }
 
-    /// Quantises and scores float weights as [`Evaluator::evaluate`] does after training; epochs are not known.
+    /// Quantises and scores float weights as [`Evaluator::evaluate`] does after training; the number of epochs is
+    /// unknown.
     pub fn evaluate_weights(
         &self,
         candidate: &Candidate,
@@ -464,7 +465,7 @@ impl Pipeline {
         Ok(self.assess(features, candidate, trained, stop, false)?.0)
     }
 
-    /// Shows the standardised training windows that calibrate int8 ranges.
+    /// Calls `show` with the standardised training windows that calibrate int8 ranges.
     pub fn calibration<T>(
         &self,
         candidate: &Candidate,
@@ -475,7 +476,7 @@ impl Pipeline {
         Ok(show(&calibration_windows(&fit)))
     }
 
-    /// What a detector of this candidate needs beside its network; it has no threshold yet.
+    /// All that a detector of this candidate needs beside its network; there is no threshold yet.
     pub fn card(&self, candidate: &Candidate) -> Result<ModelCard, EvaluateError> {
         let features = self.features(&candidate.front_end.spec)?;
         Ok(self.card_of(candidate, &features))
@@ -664,7 +665,7 @@ struct OwnLessons<'a> {
     outliers: Windows<'a>,
 }
 
-/// Windows that show what values tensors take, evenly spread.
+/// Windows that show the values of tensors, evenly spread.
 fn calibration_windows<'a>(fit: &Windows<'a>) -> Vec<&'a [f32]> {
     let step = fit.len().div_ceil(CALIBRATION_WINDOWS).max(1);
     let indices = (0..fit.len()).step_by(step);

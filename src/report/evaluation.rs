@@ -33,7 +33,7 @@ pub struct Part {
     pub too_short: usize,
     /// Training and validation loss per epoch.
     pub history: Vec<[f32; 2]>,
-    /// How the int8 network came out of the float network.
+    /// How the int8 network differs from the float network.
     pub int8: Option<Int8>,
 }
 
@@ -124,7 +124,7 @@ impl Examined {
                 .copied()
                 .collect(),
             too_short: 0,
-            // Said once, of all clips.
+            // It is said once, for all clips.
             int8: None,
             ..part.clone()
         };

@@ -18,8 +18,8 @@
 //! | `FRNT` | front end ([`FrontEndRecord`], 32 bytes); its tables (f32, at a multiple of 16): those of [`TableLengths`], gains and offsets of the bands; ends (u16) |
 //! | `DECI` | decision ([`Decision`], 24 bytes; 16 where windows' scores are averaged) |
 //!
-//! A section with a tag that a build does not know is skipped, unless it is marked as required. Version 2, which is still
-//! read, had no sections: bytes 52..60 were the offsets of front end and decision, 0 where there was none.
+//! A build skips a section with an unknown tag, unless it is marked as required. Version 2, which is still read, had no
+//! sections: bytes 52..60 were the offsets of front end and decision, 0 where there was none.
 //!
 //! [`TableLengths`]: crate::front_end::TableLengths
 
@@ -237,7 +237,7 @@ pub struct Decision {
     pub task: Task,
     /// Number of windows that the score covers.
     pub windows: u32,
-    /// How their scores become one.
+    /// How the scores of windows become one score.
     pub rule: ClipRule,
     /// A sound with a higher score is an anomaly.
     pub threshold: Threshold,
@@ -802,7 +802,7 @@ impl Decision {
         ])
     }
 
-    /// Words of memory that the score of the latest windows needs.
+    /// Number of 32-bit words of memory that the score of the latest windows needs.
     pub const fn memory_words(&self) -> usize {
         self.rule.memory_words(self.windows)
     }

@@ -196,8 +196,8 @@ impl<'m, 'a> Stream<'m, 'a> {
         self.latest.windows()
     }
 
-    /// Values of the network's input that were cut off at the ends of int8 since the start or the last reset: many where
-    /// a microphone is louder than the sound that the network was made for.
+    /// Number of values of the network's input that the ends of int8 cut off since the start or the last reset. There
+    /// are many where a microphone is louder than the sound that the network was made for.
     pub fn clipped(&self) -> u32 {
         self.clipped
     }

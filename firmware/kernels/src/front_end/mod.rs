@@ -264,7 +264,7 @@ impl<'t> FrontEnd<'t> {
 }
 
 impl Quantizer<'_> {
-    /// Rounds halves up and saturates; says how many values were cut off at either end.
+    /// Rounds halves up and saturates; returns how many values were cut off.
     pub fn quantize(&self, features: &[f32], output: &mut [i8]) -> u32 {
         let mut clipped = 0;
         let gains = self.gains.iter().zip(self.offsets);
