@@ -1,0 +1,51 @@
+//! Runs networks that Vela compiled and compares their outputs with those of another program.
+//!
+//! `cargo run --example compare DIR`: for each `NAME_vela.tflite` in the folder, `NAME.in` holds the inputs of some
+//! runs one behind the other, `NAME.out` the outputs.
+
+use std::{env, error::Error, fs, path::Path, process::ExitCode};
+
+use ethos_u55::vela::{Job, Model};
+
+fn main() -> Result<ExitCode, Box<dyn Error>> {
+    let folder = env::args().nth(1).ok_or("a folder, please")?;
+    let mut names: Vec<_> = fs::read_dir(folder)?.collect::<Result<_, _>>()?;
+    names.sort_by_key(|entry| entry.path());
+    let (mut all, mut equal) = (0, 0);
+    for path in names.iter().map(fs::DirEntry::path) {
+        let Some(stem) = path.to_str().and_then(|name| name.strip_suffix("_vela.tflite")) else {
+            continue;
+        };
+        all += 1;
+        match compare(&path, stem) {
+            Ok(()) => equal += 1,
+            Err(error) => println!("{stem}: {error}"),
+        }
+    }
+    println!("{equal} of {all} equal");
+    Ok(ExitCode::from(u8::from(equal < all)))
+}
+
+fn compare(path: &Path, stem: &str) -> Result<(), Box<dyn Error>> {
+    let file = fs::read(path)?;
+    let model = Model::read(&file)?;
+    let job: &Job = model.job().ok_or("not one operator on the NPU alone")?;
+    let inputs = fs::read(format!("{stem}.in"))?;
+    let expected = fs::read(format!("{stem}.out"))?;
+    let mut inputs = inputs.as_slice();
+    let mut outputs = Vec::new();
+    while !inputs.is_empty() {
+        let mut given = Vec::new();
+        for tensor in &job.inputs {
+            let (input, rest) = inputs.split_at_checked(tensor.bytes()).ok_or("short input")?;
+            given.push(input);
+            inputs = rest;
+        }
+        outputs.extend(job.run(&given)?.concat());
+    }
+    let wrong = outputs.iter().zip(&expected).filter(|(a, b)| a != b).count();
+    match wrong {
+        0 if outputs.len() == expected.len() => Ok(()),
+        _ => Err(format!("{wrong} of {} outputs differ", expected.len()).into()),
+    }
+}

@@ -1,0 +1,182 @@
+//! Convolutions: sums of products, then a scale per output channel.
+
+use super::{Finish, input, taps};
+use crate::{
+    accelerator::Accelerator,
+    error::Problem,
+    memory::Memory,
+    operation::{Constants, Kernel, Window},
+    scale::{CHANNEL_BYTES, Channel},
+    weights::{Order, Traversal, decode},
+};
+
+/// What a convolution reads.
+pub struct Reader<'r, 'a> {
+    pub kernel: &'r Kernel,
+    pub window: &'r Window,
+    pub constants: &'r Constants,
+    pub accelerator: &'r Accelerator,
+    pub memory: &'r Memory<'a>,
+}
+
+/// Outputs, and the sum that is the furthest from zero.
+type Sums = (Vec<i32>, i64);
+
+impl Reader<'_, '_> {
+    /// Outputs of a convolution over all input channels.
+    pub fn convolution(&self, traversal: Traversal, finish: &Finish) -> Result<Sums, Problem> {
+        let weights = self.weights(traversal)?;
+        let channels = self.channels()?;
+        let input = input(self.kernel, self.window, self.memory)?;
+        match self.kernel.ifm.bytes {
+            1 => {
+                let narrow: Vec<i16> = input.iter().map(|&value| value as i16).collect();
+                Ok(self.sums(&narrow, &weights, &channels, dot, finish))
+            }
+            _ => Ok(self.sums(&input, &weights, &channels, wide_dot, finish)),
+        }
+    }
+
+    fn sums<T: Copy + Default>(
+        &self,
+        input: &[T],
+        weights: &[i16],
+        channels: &[Channel],
+        dot: impl Fn(&[T], &[i16]) -> i64,
+        finish: &Finish,
+    ) -> Sums {
+        let depth = self.kernel.ifm.shape.depth;
+        let [height, width] = self.window.size;
+        // The inputs under the kernel, as weights lie; padding stays zero.
+        let mut patch = vec![T::default(); height * width * depth];
+        let mut values = Vec::with_capacity(self.kernel.ofm.shape.elements());
+        let mut furthest = 0_i64;
+        for pixel in self.pixels() {
+            if self.window.has_padding() {
+                patch.fill(T::default());
+            }
+            for ([row, column], from) in taps(self.window, pixel) {
+                let to = (row * width + column) * depth;
+                let inputs = &input[from * depth..(from + 1) * depth];
+                patch[to..to + depth].copy_from_slice(inputs);
+            }
+            for (weights, channel) in weights.chunks_exact(patch.len()).zip(channels) {
+                let sum = dot(&patch, weights).wrapping_add(channel.bias);
+                furthest = further(furthest, sum);
+                values.push(finish.output(sum, channel.scale));
+            }
+        }
+        (values, furthest)
+    }
+
+    /// Outputs of a convolution of each channel for itself.
+    pub fn depthwise(&self, finish: &Finish) -> Result<Sums, Problem> {
+        let weights = self.weights(Traversal::Depthwise)?;
+        let channels = self.channels()?;
+        let input = input(self.kernel, self.window, self.memory)?;
+        let depth = self.kernel.ifm.shape.depth;
+        let [height, width] = self.window.size;
+        // Channels last, as inputs lie.
+        let mut by_tap = vec![0_i32; weights.len()];
+        for (channel, taps) in weights.chunks_exact(height * width).enumerate() {
+            for (tap, &weight) in taps.iter().enumerate() {
+                by_tap[tap * depth + channel] = i32::from(weight);
+            }
+        }
+        let mut values = Vec::with_capacity(self.kernel.ofm.shape.elements());
+        let mut furthest = 0_i64;
+        let mut sums = vec![0_i64; depth];
+        for pixel in self.pixels() {
+            sums.fill(0);
+            for ([row, column], from) in taps(self.window, pixel) {
+                let tap = (row * width + column) * depth;
+                let inputs = &input[from * depth..(from + 1) * depth];
+                let products = inputs.iter().zip(&by_tap[tap..tap + depth]);
+                for (sum, (input, weight)) in sums.iter_mut().zip(products) {
+                    // Below 2^17 times below 2^8.
+                    *sum += i64::from(input * weight);
+                }
+            }
+            for (&sum, channel) in sums.iter().zip(&channels) {
+                let sum = sum.wrapping_add(channel.bias);
+                furthest = further(furthest, sum);
+                values.push(finish.output(sum, channel.scale));
+            }
+        }
+        Ok((values, furthest))
+    }
+
+    /// Rows, then columns of the output.
+    fn pixels(&self) -> impl Iterator<Item = [usize; 2]> + use<> {
+        let shape = self.kernel.ofm.shape;
+        (0..shape.height).flat_map(move |y| (0..shape.width).map(move |x| [y, x]))
+    }
+
+    /// Weights `[output, y, x, input]`.
+    fn weights(&self, traversal: Traversal) -> Result<Vec<i16>, Problem> {
+        let span = self.constants.weights;
+        let stream = self
+            .memory
+            .read("the stream of weights", span.region, span.start, span.bytes)?;
+        let order = order(self.kernel, self.window, traversal, self.accelerator);
+        let weights = decode(stream).and_then(|weights| order.restore(&weights));
+        weights.map_err(Problem::Weights)
+    }
+
+    fn channels(&self) -> Result<Vec<Channel>, Problem> {
+        let span = self.constants.scales;
+        let bytes = CHANNEL_BYTES * self.kernel.ofm.shape.depth;
+        let bytes = self
+            .memory
+            .read("the scales", span.region, span.start, bytes)?;
+        Ok(bytes.as_chunks().0.iter().map(Channel::read).collect())
+    }
+}
+
+/// The order of a kernel's weights.
+pub fn order(
+    kernel: &Kernel,
+    window: &Window,
+    traversal: Traversal,
+    accelerator: &Accelerator,
+) -> Order {
+    Order {
+        traversal,
+        kernel: window.size,
+        dilation: window.dilation,
+        inputs: kernel.ifm.shape.depth,
+        outputs: kernel.ofm.shape.depth,
+        block_outputs: kernel.block.depth,
+        micro_outputs: accelerator.micro_block.depth,
+        has_wide_inputs: kernel.ifm.bytes == 2,
+    }
+}
+
+fn further(furthest: i64, sum: i64) -> i64 {
+    if sum.unsigned_abs() > furthest.unsigned_abs() {
+        sum
+    } else {
+        furthest
+    }
+}
+
+/// Sum of products of inputs of nine bits and weights of nine: 2^15 of them fit into 32 bits.
+fn dot(inputs: &[i16], weights: &[i16]) -> i64 {
+    const CHUNK: usize = 1 << 14;
+    let chunks = inputs.chunks(CHUNK).zip(weights.chunks(CHUNK));
+    let sums = chunks.map(|(inputs, weights)| {
+        let products = inputs.iter().zip(weights);
+        products
+            .map(|(&input, &weight)| i32::from(input) * i32::from(weight))
+            .fold(0_i32, i32::wrapping_add)
+    });
+    sums.map(i64::from).sum()
+}
+
+/// The same for inputs of more bits.
+fn wide_dot(inputs: &[i32], weights: &[i16]) -> i64 {
+    let products = inputs.iter().zip(weights);
+    products
+        .map(|(&input, &weight)| i64::from(input) * i64::from(weight))
+        .sum()
+}

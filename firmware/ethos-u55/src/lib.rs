@@ -1,0 +1,25 @@
+#![doc = include_str!("../README.md")]
+#![warn(missing_docs)]
+
+pub mod accelerator;
+pub mod command;
+mod error;
+mod execute;
+mod feature_map;
+mod fields;
+mod memory;
+pub mod operation;
+pub mod payload;
+pub mod scale;
+mod shape;
+mod stream;
+pub mod vela;
+pub mod weights;
+
+pub use accelerator::Accelerator;
+pub use error::{Access, Error, Problem};
+pub use execute::{ALLOWED_WORK, Overflow, Run, run, run_with};
+pub use feature_map::FeatureMap;
+pub use memory::{Memory, REGIONS};
+pub use shape::Shape;
+pub use stream::Stream;

@@ -1,0 +1,183 @@
+//! The memories that a stream addresses.
+//!
+//! Addresses of a stream count from the start of one of eight regions. By Vela's convention region 0 holds constants,
+//! 1 the arena and 2 its fast part, which may be the same memory.
+
+use crate::{
+    error::{Access, Problem},
+    operation::Place,
+};
+
+/// Regions of a stream.
+pub const REGIONS: usize = 8;
+
+/// Slices, and which region lies in which.
+#[derive(Debug, Default)]
+pub struct Memory<'a> {
+    buffers: Vec<Buffer<'a>>,
+    regions: [Option<Region>; REGIONS],
+    /// Inside of the NPU.
+    pub(crate) shared: Vec<u8>,
+}
+
+#[derive(Debug)]
+enum Buffer<'a> {
+    Constant(&'a [u8]),
+    Writable(&'a mut [u8]),
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Region {
+    buffer: usize,
+    /// First byte of the region in its buffer.
+    start: usize,
+}
+
+impl<'a> Memory<'a> {
+    /// No memory.
+    pub fn new() -> Memory<'a> {
+        Memory::default()
+    }
+
+    /// Lets a region be memory that nothing writes to.
+    pub fn constant(mut self, region: u8, bytes: &'a [u8]) -> Memory<'a> {
+        self.buffers.push(Buffer::Constant(bytes));
+        self.place(region, 0)
+    }
+
+    /// Lets some regions be the same memory.
+    pub fn writable(mut self, regions: &[u8], bytes: &'a mut [u8]) -> Memory<'a> {
+        self.buffers.push(Buffer::Writable(bytes));
+        regions
+            .iter()
+            .fold(self, |memory, &region| memory.place(region, 0))
+    }
+
+    /// Lets a region start within the buffer that was given last.
+    pub(crate) fn place(mut self, region: u8, start: usize) -> Memory<'a> {
+        if let Some(place) = self.regions.get_mut(usize::from(region)) {
+            *place = Some(Region {
+                buffer: self.buffers.len() - 1,
+                start,
+            });
+        }
+        self
+    }
+
+    /// Bytes of a region, `None` where there is no memory.
+    pub fn bytes_of(&self, region: u8) -> Option<usize> {
+        let Region { buffer, start } = (*self.regions.get(usize::from(region))?)?;
+        Some(self.buffers.get(buffer)?.bytes().len().saturating_sub(start))
+    }
+
+    /// A number that is equal for regions in the same memory, and the offset of the region in it.
+    pub fn identity(&self, region: u8) -> Option<(usize, usize)> {
+        let Region { buffer, start } = (*self.regions.get(usize::from(region))?)?;
+        Some((buffer, start))
+    }
+
+    /// Reads bytes of a region.
+    pub fn read(
+        &self,
+        what: &'static str,
+        region: u8,
+        start: i64,
+        bytes: usize,
+    ) -> Result<&[u8], Problem> {
+        let place = self.region(what, region)?;
+        let buffer = self.buffers[place.buffer].bytes();
+        let range = range(buffer.len(), place.start, start, bytes);
+        range
+            .and_then(|range| buffer.get(range))
+            .ok_or_else(|| self.outside(what, region, start, bytes))
+    }
+
+    /// Bytes of a region to write to.
+    pub fn write(
+        &mut self,
+        what: &'static str,
+        region: u8,
+        start: i64,
+        bytes: usize,
+    ) -> Result<&mut [u8], Problem> {
+        let place = self.region(what, region)?;
+        let outside = self.outside(what, region, start, bytes);
+        match &mut self.buffers[place.buffer] {
+            Buffer::Constant(_) => Err(Problem::ReadOnly { region }),
+            Buffer::Writable(buffer) => range(buffer.len(), place.start, start, bytes)
+                .and_then(|range| buffer.get_mut(range))
+                .ok_or(outside),
+        }
+    }
+
+    /// Copies bytes from and to regions or the shared memory.
+    pub(crate) fn copy(&mut self, from: Place, to: Place, bytes: usize) -> Result<(), Problem> {
+        const FROM: &str = "the source of a copy";
+        const TO: &str = "the destination of a copy";
+        let copied = match from.region {
+            Some(region) => self.read(FROM, region, from.start, bytes)?,
+            None => self.shared(FROM, from.start, bytes)?,
+        };
+        let copied = copied.to_vec();
+        let target = match to.region {
+            Some(region) => self.write(TO, region, to.start, bytes)?,
+            None => {
+                self.shared(TO, to.start, bytes)?;
+                let start = to.start as usize;
+                &mut self.shared[start..start + bytes]
+            }
+        };
+        target.copy_from_slice(&copied);
+        Ok(())
+    }
+
+    /// Reads bytes of the shared memory.
+    pub(crate) fn shared(
+        &self,
+        what: &'static str,
+        start: i64,
+        bytes: usize,
+    ) -> Result<&[u8], Problem> {
+        let range = range(self.shared.len(), 0, start, bytes);
+        range
+            .and_then(|range| self.shared.get(range))
+            .ok_or(Problem::OutOfBounds(Access {
+                what,
+                region: None,
+                start,
+                bytes,
+                size: self.shared.len(),
+            }))
+    }
+
+    fn region(&self, what: &'static str, region: u8) -> Result<Region, Problem> {
+        let place = self.regions.get(usize::from(region)).copied().flatten();
+        place.ok_or(Problem::NoMemory { what, region })
+    }
+
+    fn outside(&self, what: &'static str, region: u8, start: i64, bytes: usize) -> Problem {
+        Problem::OutOfBounds(Access {
+            what,
+            region: Some(region),
+            start,
+            bytes,
+            size: self.bytes_of(region).unwrap_or(0),
+        })
+    }
+}
+
+impl Buffer<'_> {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Buffer::Constant(bytes) => bytes,
+            Buffer::Writable(bytes) => bytes,
+        }
+    }
+}
+
+/// Indices of bytes that count from `base`, `None` where they leave the buffer.
+fn range(size: usize, base: usize, start: i64, bytes: usize) -> Option<core::ops::Range<usize>> {
+    let start = base.checked_add(usize::try_from(start).ok()?)?;
+    let end = start.checked_add(bytes)?;
+    (end <= size).then_some(start..end)
+}
