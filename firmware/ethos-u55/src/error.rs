@@ -148,3 +148,5 @@ impl fmt::Display for Problem {
 }
 
 impl core::error::Error for Error {}
+
+impl core::error::Error for Problem {}

@@ -7,7 +7,11 @@
 
 use core::fmt;
 
-use crate::{error::Problem, memory::Memory, shape::Shape};
+use crate::{
+    error::{Access, Problem},
+    memory::Memory,
+    shape::Shape,
+};
 
 /// A feature map in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,7 +99,11 @@ impl FeatureMap {
                 _ => spans.push([start, end]),
             }
         };
-        let run = if self.is_brick { BRICK } else { self.shape.depth.max(1) };
+        let run = if self.is_brick {
+            BRICK
+        } else {
+            self.shape.depth.max(1)
+        };
         for brick in from[2] / run..to[2].div_ceil(run) {
             let channels = from[2].max(brick * run)..to[2].min((brick + 1) * run);
             let first = channels.start - brick * run;
@@ -114,6 +122,7 @@ impl FeatureMap {
 
     /// All elements, rows first, as they stand in memory.
     pub fn read(&self, memory: &Memory) -> Result<Vec<i32>, Problem> {
+        self.check_size(memory)?;
         let mut values = vec![0; self.shape.elements()];
         self.runs(|idx, address, count| {
             let bytes = memory.read(self.what, self.region, address, count * self.bytes)?;
@@ -128,6 +137,24 @@ impl FeatureMap {
             Ok(())
         })?;
         Ok(values)
+    }
+
+    /// A map has no more elements than its region has bytes.
+    pub(crate) fn check_size(&self, memory: &Memory) -> Result<(), Problem> {
+        let (what, region) = (self.what, self.region);
+        let size = memory.bytes_of(region);
+        let size = size.ok_or(Problem::NoMemory { what, region })?;
+        let bytes = self.shape.elements().saturating_mul(self.bytes);
+        if bytes <= size {
+            return Ok(());
+        }
+        Err(Problem::OutOfBounds(Access {
+            what,
+            region: Some(region),
+            start: self.base[0],
+            bytes,
+            size,
+        }))
     }
 
     /// Writes all elements; what does not fit into one is cut off above.

@@ -20,8 +20,7 @@ pub fn describe_mode(opcode: Opcode, parameter: u16) -> Option<&'static str> {
 /// The parts of a register's value in words; `None` where it is one number.
 pub fn describe(register: Register, value: u64) -> Option<String> {
     let bits = |from: u32, count: u32| (value >> from & ((1 << count) - 1)) as usize;
-    let one_of =
-        |names: &[&'static str], idx: usize| names.get(idx).copied().unwrap_or("unknown");
+    let one_of = |names: &[&'static str], idx: usize| names.get(idx).copied().unwrap_or("unknown");
     let rounding = |idx| one_of(&["double rounding", "truncating", "natural rounding"], idx);
     let layout = |idx| one_of(&["NHWC", "NHCWB16"], idx);
     let sign = |bit: usize| if bit == 1 { "s" } else { "u" };

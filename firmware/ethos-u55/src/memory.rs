@@ -67,7 +67,13 @@ impl<'a> Memory<'a> {
     /// Bytes of a region, `None` where there is no memory.
     pub fn bytes_of(&self, region: u8) -> Option<usize> {
         let Region { buffer, start } = (*self.regions.get(usize::from(region))?)?;
-        Some(self.buffers.get(buffer)?.bytes().len().saturating_sub(start))
+        Some(
+            self.buffers
+                .get(buffer)?
+                .bytes()
+                .len()
+                .saturating_sub(start),
+        )
     }
 
     /// A number that is equal for regions in the same memory, and the offset of the region in it.

@@ -3,12 +3,13 @@
 use core::fmt;
 
 use crate::{
+    accelerator::Accelerator,
     command::{Command, Opcode, Register, What},
     error::{Error, Problem},
     feature_map::FeatureMap,
     scale::{Rounding, Scale},
     shape::Shape,
-    weights::Traversal,
+    weights::{Order, Traversal},
 };
 
 /// One step of a stream.
@@ -282,9 +283,12 @@ pub fn read(commands: &[Command]) -> Result<Vec<Step>, Error> {
             Opcode::PmuMask => None,
             Opcode::WaitForCopies => Some(Action::WaitForCopies(parameter)),
             Opcode::WaitForKernels => Some(Action::WaitForKernels(parameter)),
-            Opcode::StartCopy => Some(registers.transfer().map(Action::Transfer).map_err(|problem| {
-                Error::new(number, offset, problem)
-            })?),
+            Opcode::StartCopy => Some(
+                registers
+                    .transfer()
+                    .map(Action::Transfer)
+                    .map_err(|problem| Error::new(number, offset, problem))?,
+            ),
             _ => {
                 let kernel = registers.kernel(opcode, parameter);
                 let kernel = kernel.map_err(|problem| Error::new(number, offset, problem))?;
@@ -441,7 +445,11 @@ impl Registers {
             0 => Ok(Rounding::Double),
             1 => Ok(Rounding::Truncating),
             2 => Ok(Rounding::Natural),
-            _ => Err(field(register, value, "rounding 0, 1 or 2 in bits 14 and 15")),
+            _ => Err(field(
+                register,
+                value,
+                "rounding 0, 1 or 2 in bits 14 and 15",
+            )),
         }
     }
 
@@ -476,6 +484,12 @@ impl Registers {
             // Strides count both ways: their lower 32 bits are signed.
             *stride = i64::from(self.get(register)? as u32 as i32);
         }
+        let zero_point = self.short(map.zero_point, is_signed)?;
+        let range = if is_signed { -128..128 } else { 0..256 };
+        if bytes == 1 && !range.contains(&zero_point) {
+            let value = self.get(map.zero_point)?;
+            return Err(field(map.zero_point, value, "a zero point of eight bits"));
+        }
         Ok(FeatureMap {
             what: map.what,
             shape,
@@ -483,7 +497,7 @@ impl Registers {
             bytes,
             is_signed,
             is_brick,
-            zero_point: self.short(map.zero_point, is_signed)?,
+            zero_point,
             base,
             stride,
             width0: self.count(map.width0)?,
@@ -529,7 +543,8 @@ impl Registers {
         } else {
             self.windowed(opcode, parameter, shape, ifm_depth)?
         };
-        let has_second = matches!(&kind, Kind::Elementwise(elementwise) if elementwise.second.is_some());
+        let has_second =
+            matches!(&kind, Kind::Elementwise(elementwise) if elementwise.second.is_some());
         Ok(Kernel {
             output: self.output(&ofm)?,
             block: Shape::new(
@@ -590,7 +605,9 @@ impl Registers {
                 };
                 match mode {
                     PoolMode::ReduceSum if ofm.depth != 1 => {
-                        return Err(Problem::Contradiction("a sum over channels has one channel"));
+                        return Err(Problem::Contradiction(
+                            "a sum over channels has one channel",
+                        ));
                     }
                     PoolMode::ReduceSum if window.size != [1, 1] => {
                         return Err(Problem::Unsupported("a sum over channels and a window"));
@@ -713,7 +730,9 @@ impl Registers {
         let ifm = self.map(&IFM, shape)?;
         let is_wide = matches!(mode, LeadingZeros | ShiftRight | ShiftLeft);
         if is_wide && ifm.bytes != 4 {
-            return Err(Problem::Unsupported("shifts of values of less than 32 bits"));
+            return Err(Problem::Unsupported(
+                "shifts of values of less than 32 bits",
+            ));
         }
         let has_second = !matches!(mode, LeakyRelu | Abs | LeadingZeros);
         let (second, is_swapped) = if has_second {
@@ -905,6 +924,37 @@ impl Kernel {
                 ..
             }) => Some(map),
             _ => None,
+        }
+    }
+
+    /// The order of its weights in their stream, of convolutions.
+    pub fn order(&self, accelerator: &Accelerator) -> Option<Order> {
+        match &self.kind {
+            Kind::Convolution(window, _, traversal) => {
+                Some(self.weight_order(window, *traversal, accelerator))
+            }
+            Kind::Depthwise(window, _) => {
+                Some(self.weight_order(window, Traversal::Depthwise, accelerator))
+            }
+            _ => None,
+        }
+    }
+
+    pub(crate) fn weight_order(
+        &self,
+        window: &Window,
+        traversal: Traversal,
+        accelerator: &Accelerator,
+    ) -> Order {
+        Order {
+            traversal,
+            kernel: window.size,
+            dilation: window.dilation,
+            inputs: self.ifm.shape.depth,
+            outputs: self.ofm.shape.depth,
+            block_outputs: self.block.depth,
+            micro_outputs: accelerator.micro_block.depth,
+            has_wide_inputs: self.ifm.bytes == 2,
         }
     }
 

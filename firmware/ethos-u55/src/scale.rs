@@ -96,7 +96,18 @@ impl Channel {
     pub fn write(&self) -> [u8; CHANNEL_BYTES] {
         let [b0, b1, b2, b3, b4, ..] = self.bias.to_le_bytes();
         let [f0, f1, f2, f3] = self.scale.factor.to_le_bytes();
-        [b0, b1, b2, b3, b4, f0, f1, f2, f3, self.scale.shift as u8 & 0x3F]
+        [
+            b0,
+            b1,
+            b2,
+            b3,
+            b4,
+            f0,
+            f1,
+            f2,
+            f3,
+            self.scale.shift as u8 & 0x3F,
+        ]
     }
 }
 
@@ -119,7 +130,12 @@ mod tests {
         // gemmlowp: 3 * 0.5 rounds to 2 first, then a quarter of that to 1; at once 0.375 would be 0.
         check(3, 1 << 30, 33, [1, 0, 0]);
         check(-3, 1 << 30, 33, [0, 0, 0]);
-        check(i64::from(i32::MIN), u32::MAX, 32, [-2147483648, -2147483647, -2147483647]);
+        check(
+            i64::from(i32::MIN),
+            u32::MAX,
+            32,
+            [-2147483648, -2147483647, -2147483647],
+        );
         check(-1, 1, 0, [-1, -1, -1]);
     }
 

@@ -98,7 +98,10 @@ pub enum VelaError {
 impl Tensor<'_> {
     /// Bytes of all elements.
     pub fn bytes(&self) -> usize {
-        let elements = self.shape.iter().fold(1, |all: usize, &side| all.saturating_mul(side));
+        let elements = self
+            .shape
+            .iter()
+            .fold(1, |all: usize, &side| all.saturating_mul(side));
         elements.saturating_mul(self.element_bytes)
     }
 }

@@ -7,7 +7,7 @@ use crate::{
     memory::Memory,
     operation::{Constants, Kernel, Window},
     scale::{CHANNEL_BYTES, Channel},
-    weights::{Order, Traversal, decode},
+    weights::{Traversal, decode},
 };
 
 /// What a convolution reads.
@@ -115,10 +115,12 @@ impl Reader<'_, '_> {
     /// Weights `[output, y, x, input]`.
     fn weights(&self, traversal: Traversal) -> Result<Vec<i16>, Problem> {
         let span = self.constants.weights;
-        let stream = self
-            .memory
-            .read("the stream of weights", span.region, span.start, span.bytes)?;
-        let order = order(self.kernel, self.window, traversal, self.accelerator);
+        let stream =
+            self.memory
+                .read("the stream of weights", span.region, span.start, span.bytes)?;
+        let order = self
+            .kernel
+            .weight_order(self.window, traversal, self.accelerator);
         let weights = decode(stream).and_then(|weights| order.restore(&weights));
         weights.map_err(Problem::Weights)
     }
@@ -130,25 +132,6 @@ impl Reader<'_, '_> {
             .memory
             .read("the scales", span.region, span.start, bytes)?;
         Ok(bytes.as_chunks().0.iter().map(Channel::read).collect())
-    }
-}
-
-/// The order of a kernel's weights.
-pub fn order(
-    kernel: &Kernel,
-    window: &Window,
-    traversal: Traversal,
-    accelerator: &Accelerator,
-) -> Order {
-    Order {
-        traversal,
-        kernel: window.size,
-        dilation: window.dilation,
-        inputs: kernel.ifm.shape.depth,
-        outputs: kernel.ofm.shape.depth,
-        block_outputs: kernel.block.depth,
-        micro_outputs: accelerator.micro_block.depth,
-        has_wide_inputs: kernel.ifm.bytes == 2,
     }
 }
 

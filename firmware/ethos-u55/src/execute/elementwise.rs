@@ -40,7 +40,9 @@ pub fn run(
             let zero = i64::from(map.zero_point);
             let seconds = places(shape, map.shape).map(|idx| i64::from(second[idx]) - zero);
             let pairs = firsts.zip(seconds);
-            pairs.map(|(first, second)| compute(first, second)).collect()
+            pairs
+                .map(|(first, second)| compute(first, second))
+                .collect()
         }
     };
     Ok(values)

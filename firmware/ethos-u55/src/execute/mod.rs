@@ -60,10 +60,8 @@ pub fn run_with(
         let done = match &step.action {
             Action::Stop => break,
             Action::Interrupt | Action::WaitForCopies(_) | Action::WaitForKernels(_) => continue,
-            Action::Transfer(transfer) => {
-                spend(&mut allowed, transfer.bytes as u64)
-                    .and_then(|()| memory.copy(transfer.from, transfer.to, transfer.bytes))
-            }
+            Action::Transfer(transfer) => spend(&mut allowed, transfer.bytes as u64)
+                .and_then(|()| memory.copy(transfer.from, transfer.to, transfer.bytes)),
             Action::Kernel(kernel) => {
                 let computed = spend(&mut allowed, work(kernel))
                     .and_then(|()| compute(kernel, accelerator, memory));
@@ -115,6 +113,7 @@ fn compute(
     memory: &mut Memory,
 ) -> Result<(Vec<i32>, Option<i64>), Problem> {
     let bits = kernel.shared.accumulator_bits;
+    kernel.ofm.check_size(memory)?;
     let (values, sum) = {
         let finish = Finish::new(kernel, accelerator, memory)?;
         match &kernel.kind {

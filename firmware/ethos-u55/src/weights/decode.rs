@@ -63,7 +63,10 @@ impl Header {
             start = reader.bit;
             runs = reader.take(3)?;
         }
-        let wrong = |problem| WeightError::Header { bit: start, problem };
+        let wrong = |problem| WeightError::Header {
+            bit: start,
+            problem,
+        };
         let run_bits = match runs {
             NO_RUNS => None,
             0..=3 => Some(runs),

@@ -387,7 +387,11 @@ fn write_slice(
             writer.put(unary(heights, 1), heights.len() as u32);
         }
         if let Some((heights, _)) = steps {
-            let more: Vec<i32> = heights.iter().copied().filter(|&height| height > 0).collect();
+            let more: Vec<i32> = heights
+                .iter()
+                .copied()
+                .filter(|&height| height > 0)
+                .collect();
             writer.put(unary(&more, 2), more.len() as u32);
         }
         for remainder in last_values.into_iter().flatten() {

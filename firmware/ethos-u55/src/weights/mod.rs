@@ -67,6 +67,8 @@ impl fmt::Display for WeightError {
     }
 }
 
+impl core::error::Error for WeightError {}
+
 /// In a header: no runs of zeros.
 const NO_RUNS: u32 = 6;
 /// In place of a header: the stream ends, or filling up to a byte.
@@ -85,7 +87,11 @@ const SHORT_CHUNK: u32 = 8;
 /// The sign is bit 0, the magnitude above it.
 fn weight_of(symbol: u32) -> i16 {
     let magnitude = (symbol >> 1) as i16;
-    if symbol & 1 == 1 { -magnitude } else { magnitude }
+    if symbol & 1 == 1 {
+        -magnitude
+    } else {
+        magnitude
+    }
 }
 
 /// The opposite of [`weight_of`].

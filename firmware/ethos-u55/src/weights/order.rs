@@ -49,10 +49,7 @@ impl Order {
 
     /// Calls for each place of the stream with the index of its weight in `[output, y, x, input]`, `None` where a
     /// zero fills up a block; ends with the first error.
-    pub fn visit<E>(
-        &self,
-        mut place: impl FnMut(Option<usize>) -> Result<(), E>,
-    ) -> Result<(), E> {
+    pub fn visit<E>(&self, mut place: impl FnMut(Option<usize>) -> Result<(), E>) -> Result<(), E> {
         let is_depthwise = self.traversal == Traversal::Depthwise;
         let is_part_kernel = self.traversal == Traversal::PartKernelFirst;
         let [height, width] = self.kernel;
@@ -74,7 +71,9 @@ impl Order {
             for output in output..output + self.micro_outputs {
                 for input in input..input + lanes {
                     let inside = tap.filter(|_| output < self.outputs && input < inputs);
-                    place(inside.map(|[y, x]| ((output * height + y) * width + x) * inputs + input))?;
+                    place(
+                        inside.map(|[y, x]| ((output * height + y) * width + x) * inputs + input),
+                    )?;
                 }
             }
             Ok(())
@@ -98,7 +97,11 @@ impl Order {
                             let [y, x] = [idx / columns, idx % columns];
                             (y < rows).then_some([top + y, left + x])
                         };
-                        let parts = if is_part_kernel { first..end } else { first..first + 1 };
+                        let parts = if is_part_kernel {
+                            first..end
+                        } else {
+                            first..first + 1
+                        };
                         for part in parts.step_by(lanes) {
                             for output in outputs() {
                                 for idx in 0..count {
@@ -134,15 +137,18 @@ impl Order {
 
     /// Weights `[output, y, x, input]` from the order of a stream.
     pub fn restore(&self, stream: &[i16]) -> Result<Vec<i16>, super::WeightError> {
-        let mut weights = vec![0; self.outputs * self.taps().elements()];
+        let expected = self.outputs.saturating_mul(self.taps().elements());
+        let missing = super::WeightError::Missing {
+            found: stream.len(),
+            expected,
+        };
+        if stream.len() < expected {
+            return Err(missing);
+        }
+        let mut weights = vec![0; expected];
         let mut place = 0;
         self.visit(|idx| {
-            let Some(&weight) = stream.get(place) else {
-                return Err(super::WeightError::Missing {
-                    found: stream.len(),
-                    expected: weights.len().max(place + 1),
-                });
-            };
+            let weight = *stream.get(place).ok_or(missing)?;
             match idx {
                 Some(idx) => weights[idx] = weight,
                 None if weight != 0 => return Err(super::WeightError::Stray { place }),
