@@ -16,15 +16,15 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use nas::{
     graph::{Graph, OpWeights, Weights, text},
-    measure::{BOARDS, BoardKind, Image, Kernels, build, count, cycles},
-    quant::quantize,
-    space::{Spaces, builtin},
-    stats::kendall_tau,
-    target::{
+    hardware::{
         Core, Target, Term,
         calibrate::{Count, Fit, Group, Measurements, calibrate},
         cpu_work, estimate, find,
     },
+    measure::{BOARDS, BoardKind, Image, Kernels, build, count, cycles},
+    quant::quantize,
+    space::{Spaces, builtin},
+    stats::kendall_tau,
     units::Rng,
 };
 

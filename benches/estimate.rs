@@ -5,8 +5,8 @@ use std::{hint::black_box, time::Instant};
 use nas::{
     audio::{Feature, FeatureSpec, FrontEnd},
     graph::{Graph, GraphBuilder, Shape, Style, Window},
+    hardware::{builtin, estimate},
     space::{Candidate, Task},
-    target::{builtin, estimate},
     units::Rng,
 };
 

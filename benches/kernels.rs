@@ -17,9 +17,9 @@ use std::{
 
 use anyhow::{Context, Result, bail, ensure};
 use nas::{
+    hardware::Core,
     measure::{BOARDS, Inputs, Kernels, build, build_plugin, count, cycles, read_counts},
     quant::{Interpreter, QuantizedModel},
-    target::Core,
 };
 
 const MODELS: [&str; 3] = ["ad01_int8", "kws_ref_model", "pretrainedResnet_quant"];

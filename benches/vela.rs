@@ -12,10 +12,10 @@ use std::{
 };
 
 use nas::{
+    hardware::{NpuPlan, Target, find, npu_plan},
     quant::{QuantizedModel, quantize},
     space::{Spaces, WeightMemory, builtin},
     stats::kendall_tau,
-    target::{NpuPlan, Target, find, npu_plan},
     units::Rng,
 };
 

@@ -1,7 +1,7 @@
 //! `nas` searches neural networks for sound on microcontrollers.
 //!
 //! A [`space::Candidate`] is an audio front end, a network and a task. A [`space::SearchSpace`] says which
-//! candidates there are, a [`target::Target`] what each would cost, an [`evaluate::Evaluator`] how good it
+//! candidates there are, a [`hardware::Target`] what each would cost, an [`evaluate::Evaluator`] how good it
 //! is, and a [`run::Search`] folds all of it over a [`store::Store`].
 //!
 //! # Layout
@@ -22,10 +22,11 @@
 //! | [`score`] | AUC, partial AUC and the other figures of merit |
 //! | [`features`] | features of a data set, extracted once, cached, standardised |
 //! | [`space`] | families of networks, axes, genomes |
-//! | [`target`] | hardware profiles, estimates with bands, budgets |
+//! | [`hardware`] | hardware profiles, estimates with bands, budgets |
 //! | [`graph`] | the one intermediate representation, and its memory plan |
 //! | [`audio`] | reading, resampling, log-mel and MFCC |
 //! | [`data`] | clip tables of every layout, the synthetic machines |
+//! | [`identity`] | the texts that keys and hashes are made of |
 //! | [`stats`] | rank correlation, the normal distribution |
 //! | [`units`] | quantities as people write them, the random generator |
 
@@ -36,6 +37,8 @@ pub mod data;
 pub mod evaluate;
 pub mod features;
 pub mod graph;
+pub mod hardware;
+pub mod identity;
 pub mod measure;
 pub mod quant;
 pub mod report;
@@ -45,6 +48,5 @@ pub mod search;
 pub mod space;
 pub mod stats;
 pub mod store;
-pub mod target;
 pub mod train;
 pub mod units;

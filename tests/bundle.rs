@@ -7,8 +7,8 @@ use std::{
 };
 
 use nas::{
+    hardware::Core,
     measure::{Toolchain, find_program},
-    target::Core,
 };
 use serde_json::Value;
 use tempfile::TempDir;

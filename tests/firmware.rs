@@ -5,13 +5,13 @@ use std::{collections::BTreeSet, path::PathBuf, process::Command, time::Duration
 use nas::{
     audio::{Audio, DeviceExtractor, FeatureSpec, FrontEnd},
     graph::{GraphBuilder, Shape, Style},
+    hardware::{self, Core},
     measure::{
         self, BOARDS, Bench, BoardKind, Image, Inputs, Kernels, MeasureError, Place, Toolchain,
         find_program,
     },
     quant::{Interpreter, append_front_end, quantize},
     space::{self, Candidate, Spaces, builtin},
-    target::{self, Core},
     units::Rng,
 };
 use nas_kernels::{
@@ -145,7 +145,7 @@ fn takes_the_memory_that_was_estimated(place: Place, target: &str) {
     let Some(mut bench) = bench(place) else {
         return;
     };
-    let target = target::find(target).unwrap();
+    let target = hardware::find(target).unwrap();
     for space in builtin() {
         let name = space.name.clone();
         let alone = Spaces::new(vec![space], 6);
@@ -169,9 +169,9 @@ fn takes_the_memory_that_was_estimated(place: Place, target: &str) {
             }
         };
         let front_end = Some(&candidate.front_end);
-        let ram = target::ram_parts(front_end, &candidate.graph, &target);
-        let flash = target::flash_parts(front_end, &candidate.graph, &target);
-        let estimate = target::estimate(&candidate, &target);
+        let ram = hardware::ram_parts(front_end, &candidate.graph, &target);
+        let flash = hardware::flash_parts(front_end, &candidate.graph, &target);
+        let estimate = hardware::estimate(&candidate, &target);
         assert_eq!(ram.arena, seen.arena_bytes as f64, "{name}: arena");
         let heard = seen.front_end_bytes.expect("there is a front end");
         assert_eq!(ram.front_end, heard as f64, "{name}: front end");

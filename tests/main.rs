@@ -3,6 +3,7 @@ mod cli;
 mod data;
 mod detectors;
 mod firmware;
+mod identity;
 mod layers;
 mod networks;
 mod npu;

@@ -3,9 +3,9 @@
 use nas::{
     bundle::vela,
     graph::{GraphBuilder, Shape, Style},
+    hardware::Core,
     measure::{BOARDS, Bench, Inputs, Kernels, MeasureError},
     quant::{QuantizedModel, npu_blob, quantize},
-    target::Core,
     units::Rng,
 };
 use nas_kernels::npu::{

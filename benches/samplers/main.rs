@@ -17,12 +17,12 @@ use nas::{
     data,
     evaluate::{EvaluateError, Evaluation, Evaluator, Options, Pipeline, Scores},
     features::FeatureStore,
+    hardware::{self, Budget, Target, estimate},
     run::{Merit, Objective, Search, references, search},
     score::ThresholdRule,
     search::{SamplerKind, hypervolume},
     space::{self, Candidate, Genome, Spaces, Training},
     store::{NewRun, Store},
-    target::{self, Budget, Target, estimate},
     train::Backend,
 };
 use rayon::prelude::*;
@@ -47,7 +47,7 @@ fn main() {
         }
     }
     let spaces = spaces();
-    let target = target::find("m7").expect("a built-in target");
+    let target = hardware::find("m7").expect("a built-in target");
     println!(
         "| budget | sampler | {} |",
         MARKS.map(|mark| format!("after {mark}")).join(" | ")

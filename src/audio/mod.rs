@@ -10,6 +10,8 @@ mod wav;
 
 use std::{borrow::Cow, fmt, path::PathBuf};
 
+use crate::identity::{self, Canonical};
+
 pub use device::{DeviceExtractor, DeviceTables};
 pub use extract::{Decibels, Extractor, Padding};
 pub use read::{Channel, decode, read, read_log_mel};
@@ -179,6 +181,53 @@ impl FeatureSpec {
     /// Features of one clip; [`Extractor`] does the same for many clips with one preparation.
     pub fn extract(&self, audio: &Audio) -> Result<Matrix, AudioError> {
         Extractor::new(self)?.extract(audio)
+    }
+}
+
+impl Canonical for Feature {
+    fn write_canonical(&self, text: &mut String) {
+        match self {
+            Feature::LogMel => text.push_str("LogMel"),
+            Feature::Mfcc { coefficients } => {
+                identity::record(text, "Mfcc", &[("coefficients", coefficients)]);
+            }
+        }
+    }
+}
+
+impl Canonical for FeatureSpec {
+    fn write_canonical(&self, text: &mut String) {
+        let FeatureSpec {
+            sample_rate_hz,
+            n_fft,
+            hop_length,
+            n_mels,
+            feature,
+        } = self;
+        let fields: [(&str, &dyn Canonical); 5] = [
+            ("sample_rate_hz", sample_rate_hz),
+            ("n_fft", n_fft),
+            ("hop_length", hop_length),
+            ("n_mels", n_mels),
+            ("feature", feature),
+        ];
+        identity::record(text, "FeatureSpec", &fields);
+    }
+}
+
+impl Canonical for FrontEnd {
+    fn write_canonical(&self, text: &mut String) {
+        let FrontEnd {
+            spec,
+            frames,
+            frame_stride,
+        } = self;
+        let fields: [(&str, &dyn Canonical); 3] = [
+            ("spec", spec),
+            ("frames", frames),
+            ("frame_stride", frame_stride),
+        ];
+        identity::record(text, "FrontEnd", &fields);
     }
 }
 

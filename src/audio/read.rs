@@ -3,6 +3,7 @@
 use std::{fs::File, io::Read, path::Path};
 
 use super::{Audio, AudioError, Matrix, flac, require, require_sample_rate, wav};
+use crate::identity::{self, Canonical};
 
 const MAX_CHANNELS: usize = 8;
 /// A file is read as a whole; two hours of eight channels at 16 kHz and 16 bits fit.
@@ -20,6 +21,15 @@ pub enum Channel {
 impl Default for Channel {
     fn default() -> Channel {
         Channel::Index(0)
+    }
+}
+
+impl Canonical for Channel {
+    fn write_canonical(&self, text: &mut String) {
+        match self {
+            Channel::Mean => text.push_str("Mean"),
+            Channel::Index(idx) => identity::tuple(text, "Index", &[idx]),
+        }
     }
 }
 

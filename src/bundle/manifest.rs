@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{BundleError, Parts, boards, golden, judge, vela::VelaView};
 use crate::{
+    hardware::Core,
     quant::{Interpreter, QuantParams},
     report::json::{CostsView, FrontEndView, MeasurementView},
-    target::Core,
 };
 
 /// The version of the manifest's form.

@@ -21,10 +21,10 @@ pub use verify::{Verdict, verify};
 
 use crate::{
     evaluate::Model,
+    hardware::Core,
     measure::{self, BOARDS, BoardKind, Inputs, MeasureError},
     quant::Interpreter,
     report::json::{CostsView, MeasurementView},
-    target::Core,
     units::Rng,
 };
 

@@ -1,7 +1,7 @@
 //! The texts of a bundle.
 
 use super::{Parts, boards, manifest::core_name};
-use crate::{measure::BoardKind, target::Core};
+use crate::{hardware::Core, measure::BoardKind};
 
 /// The overview.
 pub(super) fn bundle(parts: &Parts<'_>) -> String {

@@ -10,8 +10,8 @@ use super::{
     sha256,
 };
 use crate::{
+    hardware::Core,
     measure::{self, Inputs, MeasureError},
-    target::Core,
 };
 
 /// What was found; empty lists and `Some(true)` are good.

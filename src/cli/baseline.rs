@@ -2,15 +2,16 @@
 
 use std::sync::atomic::AtomicBool;
 
-use super::{Failure, Global, judge, open, rescore, score, search, setup};
+use super::{Failure, Global, judge, open, out, rescore, score, search, setup};
 use crate::{
     data::{Dataset, SplitBy},
     evaluate::Model,
     report::{
         self, draw,
-        examined::{self, Examined, Part},
+        evaluation::{Examined, Part},
+        files,
         json::{self, BaselineDocument, ExaminedView, ProtocolView},
-        table,
+        text,
     },
     run::{Settings, utc_now},
     score::{dcase_sections, official},
@@ -181,12 +182,12 @@ impl Args {
                     examined: examined.iter().map(ExaminedView::from).collect(),
                     ..BaselineDocument::new(info, &info.scored[0])
                 };
-                print!("{}", json::render(&document));
+                out::print(json::render(&document))?;
             }
             false => {
-                print!("{}", table::trained_tables(info, super::width()));
+                out::print(text::front::trained_tables(info, super::width()))?;
                 if self.report {
-                    print!("\n{}", examined::tables(&examined));
+                    out::print(format!("\n{}", text::evaluation::tables(&examined)))?;
                 }
             }
         }
@@ -197,7 +198,7 @@ impl Args {
                 synthetic: info.synthetic,
             };
             let folder = global.folder().join(&run.name);
-            for file in draw::write_examined(heading, &examined, &folder)? {
+            for file in files::write_examined(heading, &examined, &folder)? {
                 global.note(&format!("wrote {}", file.display()));
             }
         }
@@ -252,7 +253,7 @@ fn examine_part(
     stop: &AtomicBool,
 ) -> Result<Part, Failure> {
     let Trained { store, run, .. } = trained;
-    let proposal = report::load_proposal(store, run, 0)?
+    let proposal = crate::run::load_proposal(store, run, 0)?
         .ok_or_else(|| Failure::plain("the run has just been removed"))?;
     let settings = Settings {
         split: by.to_string(),

@@ -1,7 +1,7 @@
 //! Budgets on the command line.
 
 use crate::{
-    target::{Budget, energy::Duty},
+    hardware::{Budget, energy::Duty},
     units::{Bytes, Count, Microjoules, Micros, MilliwattHours, Span},
 };
 

@@ -6,18 +6,18 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Failure, Global, open};
+use super::{Failure, Global, open, out};
 use crate::{
     graph::Graph,
-    quant::QuantizedModel,
-    report::{calibration, json},
-    target::{
+    hardware::{
         self, Target, Work,
         calibrate::{
             Count, Fit, Group, Measurements, Suggestion, calibrate, calibrated_profile, fit_powers,
             next_to_measure, parse_energies,
         },
     },
+    quant::QuantizedModel,
+    report::{json, text},
 };
 
 #[derive(Debug, clap::Args)]
@@ -62,12 +62,12 @@ impl Args {
         let Some(profile) = &self.profile else {
             let powers = fit_powers(&parse_energies(&text, &file)?);
             match global.json {
-                true => print!("{}", json::render(&calibration::powers_document(&powers))),
-                false => print!("{}", calibration::powers(&powers)),
+                true => out::print(json::render(&json::calibration::powers_document(&powers)))?,
+                false => out::print(text::calibration::powers(&powers))?,
             }
             return Ok(());
         };
-        let target = target::find(profile)?;
+        let target = hardware::find(profile)?;
         let folder = self.measurements.parent().unwrap_or(Path::new(""));
         let model = |name: &str| match name.ends_with(".tflite") {
             true => file_graph(&folder.join(name)),
@@ -84,11 +84,11 @@ impl Args {
             None => Vec::new(),
         };
         match global.json {
-            true => print!(
-                "{}",
-                json::render(&calibration::document(&fit, &suggestions))
-            ),
-            false => print!("{}", calibration::text(&fit, &suggestions)),
+            true => out::print(json::render(&json::calibration::document(
+                &fit,
+                &suggestions,
+            )))?,
+            false => out::print(text::calibration::text(&fit, &suggestions))?,
         }
         if let Some(to) = &self.to {
             let table = to.with_extension("csv");
@@ -193,7 +193,7 @@ fn front_work(
     let work = |number: &&u64| {
         let name = format!("{}/{number}", info.run);
         let graph = trial_graph(global, &name)?;
-        Ok((name, target::cpu_work(&graph, target)))
+        Ok((name, hardware::cpu_work(&graph, target)))
     };
     numbers.iter().map(work).collect()
 }

@@ -1,10 +1,10 @@
 //! `nas compare-approaches`: reconstruction against classification on every target, by the published networks.
 
-use super::{Failure, Global, baseline::Common};
+use super::{Failure, Global, baseline::Common, out};
 use crate::report::{
-    draw,
+    files,
     json::{self, BaselinesDocument},
-    table,
+    text,
 };
 
 /// The two approaches as the DCASE baselines stand for them.
@@ -20,10 +20,10 @@ impl Args {
     pub fn run(&self, global: &Global) -> Result<(), Failure> {
         let info = self.common.train(global, &APPROACHES, "approaches")?.info;
         match global.json {
-            true => print!("{}", json::render(&BaselinesDocument::new(&info))),
-            false => print!("{}", table::trained_tables(&info, super::width())),
+            true => out::print(json::render(&BaselinesDocument::new(&info)))?,
+            false => out::print(text::front::trained_tables(&info, super::width()))?,
         }
-        for file in draw::write_figures(&info, &global.folder().join(&info.run))? {
+        for file in files::write_figures(&info, &global.folder().join(&info.run))? {
             global.note(&format!("wrote {}", file.display()));
         }
         Ok(())

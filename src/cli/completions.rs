@@ -2,7 +2,7 @@
 
 use clap::CommandFactory;
 
-use super::Failure;
+use super::{Failure, out};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -12,7 +12,8 @@ pub struct Args {
 impl Args {
     pub fn run(&self) -> Result<(), Failure> {
         let mut command = super::Args::command();
-        clap_complete::generate(self.shell, &mut command, "nas", &mut std::io::stdout());
-        Ok(())
+        let mut script = Vec::new();
+        clap_complete::generate(self.shell, &mut command, "nas", &mut script);
+        out::print(String::from_utf8_lossy(&script))
     }
 }

@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use super::{Failure, Global, open};
+use super::{Failure, Global, open, out};
 use crate::{
     data::{self, SplitBy, synthetic},
-    report::{json, listing},
+    report::{json, text},
 };
 
 #[derive(Debug, clap::Args)]
@@ -51,11 +51,10 @@ impl Args {
     pub fn run(&self, global: &Global) -> Result<(), Failure> {
         match &self.command {
             Command::List => match global.json {
-                true => print!(
-                    "{}",
-                    json::render(&listing::known_datasets_document(data::KNOWN_DATASETS))
-                ),
-                false => print!("{}", listing::known_datasets(data::KNOWN_DATASETS)),
+                true => out::print(json::render(&json::lists::known_datasets_document(
+                    data::KNOWN_DATASETS,
+                )))?,
+                false => out::print(text::lists::known_datasets(data::KNOWN_DATASETS))?,
             },
             Command::Info {
                 path,
@@ -68,8 +67,8 @@ impl Args {
                 }
                 let info = data::describe(&dataset);
                 match global.json {
-                    true => print!("{}", json::render(&listing::dataset_document(&info))),
-                    false => print!("{}", listing::dataset(&info)),
+                    true => out::print(json::render(&json::lists::dataset_document(&info)))?,
+                    false => out::print(text::lists::dataset(&info))?,
                 }
             }
             Command::Fetch(args) => args.run(global)?,

@@ -2,15 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Failure, Global, budget, open};
+use super::{Failure, Global, budget, open, out};
 use crate::{
+    hardware::{self, Budget, Target},
     quant::QuantizedModel,
     report::{
-        costs::{self, Network, TargetCosts},
-        draw, json,
+        files, json,
         memory::MemoryMap,
+        network::{self, Network, TargetCosts},
+        text,
     },
-    target::{self, Budget, Target},
 };
 
 #[derive(Debug, clap::Args)]
@@ -36,32 +37,32 @@ impl Args {
         let (network, run_targets, run_budget) = self.network(global)?;
         let targets = match (self.targets.is_empty(), run_targets) {
             (true, Some(targets)) => targets,
-            (true, None) => target::builtin().to_vec(),
+            (true, None) => hardware::builtin().to_vec(),
             (false, _) => self
                 .targets
                 .iter()
-                .map(|name| target::find(name))
+                .map(|name| hardware::find(name))
                 .collect::<Result<_, _>>()?,
         };
         let budget = self.budget.or(&run_budget).map_err(Failure::usage)?;
         let costs: Vec<TargetCosts> = targets
             .iter()
-            .map(|target| costs::target_costs(&network, target, &budget))
+            .map(|target| network::target_costs(&network, target, &budget))
             .collect();
         if let Some(folder) = &self.memory {
             let map = MemoryMap::new(network.name(), network.graph());
-            for path in draw::write_memory(&map, folder)? {
+            for path in files::write_memory(&map, folder)? {
                 global.note(&format!("wrote {}", path.display()));
             }
         }
         if global.json {
-            print!("{}", json::render(&costs::document(&costs)));
+            out::print(json::render(&json::network::document(&costs)))?;
             return Ok(());
         }
-        print!("{}", costs::table(&network, &costs));
+        out::print(text::network::table(&network, &costs))?;
         if self.per_layer {
             for costs in &costs {
-                print!("\n{}", costs::layer_table(costs));
+                out::print(format!("\n{}", text::network::layer_table(costs)))?;
             }
         }
         Ok(())

@@ -6,20 +6,22 @@ use crate::{
     data::{DataError, synthetic::WriteError},
     evaluate::{ModelError, PrepareError},
     features::FeatureError,
+    hardware::{
+        TargetError,
+        calibrate::{CalibrateError, TableError},
+    },
     measure::MeasureError,
     report::ReportError,
     run::RunError,
     space::SpaceError,
     store::StoreError,
-    target::{
-        TargetError,
-        calibrate::{CalibrateError, TableError},
-    },
 };
 
-/// Documented exit codes other than 0.
+/// How a command that did not reach its end exits; README and `--help` list the codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
+    /// Whoever read stdout has gone: nothing is wrong, and nothing is left to say.
+    ReaderGone = 0,
     Failure = 1,
     Usage = 2,
     NothingFits = 3,

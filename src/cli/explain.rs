@@ -1,13 +1,10 @@
 //! `nas explain`: why a candidate is over budget, and the smallest change that would make it fit.
 
-use super::{Failure, Global, budget, open};
+use super::{Failure, Global, budget, open, out};
 use crate::{
-    report::{
-        costs::{self, Explanation},
-        json,
-    },
+    hardware::{self, Target},
+    report::{json, network::Explanation, text},
     search::smallest_changes,
-    target::{self, Target},
 };
 
 #[derive(Debug, clap::Args)]
@@ -33,16 +30,16 @@ impl Args {
             false => self
                 .targets
                 .iter()
-                .map(|name| target::find(name))
+                .map(|name| hardware::find(name))
                 .collect::<Result<_, _>>()?,
         };
         let budget = self.budget.or(&proposal.budget).map_err(Failure::usage)?;
         let explain = |target: Target| {
-            let before = target::estimate(&proposal.candidate, &target);
+            let before = hardware::estimate(&proposal.candidate, &target);
             let macs = proposal.candidate.graph.macs();
             let excess = budget.excess(&target, &before, macs);
             let fits = |candidate: &crate::space::Candidate| {
-                let estimate = target::estimate(candidate, &target);
+                let estimate = hardware::estimate(candidate, &target);
                 budget
                     .excess(&target, &estimate, candidate.graph.macs())
                     .is_none()
@@ -52,7 +49,7 @@ impl Args {
                 false => Vec::new(),
             };
             let changes = changes.into_iter().map(|change| {
-                let after = target::estimate(&change.candidate, &target);
+                let after = hardware::estimate(&change.candidate, &target);
                 (change, after)
             });
             Explanation {
@@ -66,16 +63,17 @@ impl Args {
         };
         let all: Vec<Explanation> = targets.into_iter().map(explain).collect();
         if global.json {
-            let document = costs::explanation_document(&proposal.run, number, &budget, &all);
-            print!("{}", json::render(&document));
+            let document =
+                json::network::explanation_document(&proposal.run, number, &budget, &all);
+            out::print(json::render(&document))?;
             return Ok(());
         }
         let trial = format!("{}/{number}", proposal.run);
         let texts: Vec<String> = all
             .iter()
-            .map(|explained| costs::explanation(&trial, &budget, explained))
+            .map(|explained| text::network::explanation(&trial, &budget, explained))
             .collect();
-        print!("{}", texts.join("\n"));
+        out::print(texts.join("\n"))?;
         Ok(())
     }
 }

@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 
-use super::{Failure, Global, open};
+use super::{Failure, Global, open, out};
 use crate::{
     audio::{self, Channel},
     bundle::{self, Clip, Parts},
     data::{self, Label, Source, Split},
     evaluate::Model,
+    hardware,
     measure::hops,
     report::{
         self, html,
@@ -15,7 +16,6 @@ use crate::{
     },
     run::Settings,
     score::Pooling,
-    target,
 };
 
 #[derive(Debug, clap::Args)]
@@ -47,7 +47,7 @@ impl Args {
             )));
         }
         let first = info.targets.first().map(|target| target.name.as_str());
-        let target = target::find(self.target.as_deref().or(first).unwrap_or("m7"))?;
+        let target = hardware::find(self.target.as_deref().or(first).unwrap_or("m7"))?;
         let costs = info
             .targets
             .iter()
@@ -95,8 +95,8 @@ impl Args {
         };
         let manifest = bundle::write(&self.to, &parts)?;
         match global.json {
-            true => print!("{}", report::json::render(&manifest)),
-            false => println!("{}", self.to.display()),
+            true => out::print(report::json::render(&manifest))?,
+            false => out::print(format!("{}\n", self.to.display()))?,
         }
         Ok(())
     }

@@ -1,13 +1,13 @@
 //! `nas data fetch`: downloads a public data set, once its licence is agreed to.
 
 use std::{
-    io::{BufRead, IsTerminal, Write},
+    io::{BufRead, IsTerminal},
     path::PathBuf,
 };
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{Failure, Global};
+use super::{Failure, Global, out};
 use crate::data::fetch::{self, Event, FetchError, Options};
 
 #[derive(Debug, clap::Args)]
@@ -41,7 +41,10 @@ impl Args {
     pub fn run(&self, global: &Global) -> Result<(), Failure> {
         let (known, archives) = fetch::select(&self.name, &self.machine, &self.part)?;
         // Shown always: whoever takes the data should know on what terms.
-        eprintln!("{}: {} ({})", known.name, known.licence, known.terms);
+        out::note(format!(
+            "{}: {} ({})",
+            known.name, known.licence, known.terms
+        ));
         for archive in &archives {
             global.note(&format!("  {}", archive.address(self.mirror.as_deref())));
         }
@@ -72,8 +75,10 @@ impl Args {
                 "nobody is there to agree to the licence; --yes agrees",
             ));
         }
-        eprint!("Agree, and fetch into {}? [y/N] ", self.to.display());
-        std::io::stderr().flush()?;
+        out::ask(format!(
+            "Agree, and fetch into {}? [y/N] ",
+            self.to.display()
+        ));
         let mut answer = String::new();
         std::io::stdin().lock().read_line(&mut answer)?;
         Ok(matches!(answer.trim(), "y" | "Y" | "yes"))

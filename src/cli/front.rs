@@ -1,9 +1,9 @@
 //! `nas front`: the Pareto front of a run.
 
-use super::{Failure, Global, open};
+use super::{Failure, Global, open, out};
 use crate::report::{
     json::{self, FrontDocument},
-    table,
+    text,
 };
 
 #[derive(Debug, clap::Args)]
@@ -19,9 +19,9 @@ impl Args {
     pub fn run(&self, global: &Global) -> Result<(), Failure> {
         let (_, _, info) = open::run(global, &self.run)?;
         match (global.json, self.csv) {
-            (true, _) => print!("{}", json::render(&FrontDocument::new(&info))),
-            (_, true) => print!("{}", table::front_csv(&info)?),
-            _ => print!("{}", table::front_tables(&info, super::width())),
+            (true, _) => out::print(json::render(&FrontDocument::new(&info)))?,
+            (_, true) => out::print(text::front::front_csv(&info)?)?,
+            _ => out::print(text::front::front_tables(&info, super::width()))?,
         }
         Ok(())
     }

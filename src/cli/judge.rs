@@ -2,16 +2,18 @@
 
 use std::{fs, sync::atomic::AtomicBool};
 
-use super::{Exit, Failure, Global, open, search, setup};
+use super::{Exit, Failure, Global, open, out, search, setup};
 use crate::{
     data::{Split, SplitBy},
     evaluate::{EvaluateError, Pipeline},
     report::{
-        Proposal, draw,
-        examined::{self, Examined, Judged, Part},
+        draw,
+        evaluation::{Examined, Judged, Part},
+        files,
         json::{self, JudgedDocument},
+        text,
     },
-    run::{Settings, training_seed},
+    run::{Proposal, Settings, training_seed},
     store::Run,
 };
 
@@ -53,13 +55,13 @@ impl Args {
         match global.json {
             true => {
                 let document = JudgedDocument::new(&name, model_bytes.ok(), &judged);
-                print!("{}", json::render(&document));
+                out::print(json::render(&document))?;
             }
             false => {
                 if let Ok(bytes) = model_bytes {
-                    println!("{name}: {bytes} bytes as model.tflite");
+                    out::print(format!("{name}: {bytes} bytes as model.tflite\n"))?;
                 }
-                print!("{}", examined::tables(&judged));
+                out::print(text::evaluation::tables(&judged))?;
             }
         }
         let heading = draw::Heading {
@@ -67,7 +69,7 @@ impl Args {
             data: &run.data_name,
             synthetic: run.synthetic,
         };
-        for file in draw::write_examined(heading, &judged, &model)? {
+        for file in files::write_examined(heading, &judged, &model)? {
             global.note(&format!("wrote {}", file.display()));
         }
         Ok(())

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 
-use super::{Exit, Failure, Global, open};
+use super::{Exit, Failure, Global, open, out};
 use crate::{
     evaluate::Model,
+    hardware::CostSource,
     measure::{Bench, Measurement, Place},
-    report::{self, json::MeasuredView, measured::MeasuredTable},
+    report::{self, json::MeasuredView, text::measured::MeasuredTable},
     run::utc_now,
     store::{CyclesRow, MeasurementRow, Run, Store},
-    target::CostSource,
     units::Span,
 };
 
@@ -64,12 +64,12 @@ impl Args {
         }
         if global.json {
             let views: Vec<MeasuredView> = rows.iter().map(MeasuredView::from).collect();
-            print!("{}", report::json::render(&views));
+            out::print(report::json::render(&views))?;
         } else {
             let mut info = report::load(&store, &run)?;
             info.measurements = rows.clone();
             let table = MeasuredTable::new(&info).map(MeasuredTable::show);
-            print!("{}", table.unwrap_or_default());
+            out::print(table.unwrap_or_default())?;
         }
         match rows.iter().filter(|row| !row.outputs_match).count() {
             0 => Ok(()),

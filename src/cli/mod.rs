@@ -15,6 +15,7 @@ mod front;
 mod judge;
 mod measure;
 mod open;
+mod out;
 mod progress;
 mod report;
 mod rescore;
@@ -85,7 +86,7 @@ impl Global {
     /// A message for people, on stderr.
     fn note(&self, text: &str) {
         if !self.quiet {
-            eprintln!("{text}");
+            out::note(text);
         }
     }
 }
@@ -163,7 +164,9 @@ pub fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("error: {:#}", failure.error);
+            if failure.exit != Exit::ReaderGone {
+                out::note(format!("error: {:#}", failure.error));
+            }
             ExitCode::from(failure.exit as u8)
         }
     }

@@ -6,7 +6,8 @@ use super::{Exit, Failure, Global};
 use crate::{
     data::{self, DataError, Dataset, SplitBy, synthetic::Machine},
     features::FeatureStore,
-    report::{self, Proposal, RunInfo},
+    report::{self, RunInfo},
+    run::{self, Proposal},
     store::{Run, Store, StoreError},
 };
 
@@ -66,7 +67,7 @@ pub fn proposal(global: &Global, text: &str) -> Result<(Run, u64, Proposal), Fai
         number.ok_or_else(|| Failure::usage(format!("name a trial, such as {selector}/17")))?;
     let store = store(global)?;
     let run = store.find_run(selector)?;
-    let proposal = report::load_proposal(&store, &run, number)?;
+    let proposal = run::load_proposal(&store, &run, number)?;
     let proposal = proposal
         .ok_or_else(|| Failure::usage(format!("run {} has no trial {number}", run.name)))?;
     Ok((run, number, proposal))

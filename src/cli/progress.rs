@@ -7,7 +7,7 @@ use std::{
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::Global;
+use super::{Global, out};
 use crate::{
     run::Progress,
     units::{Span, three_digits},
@@ -67,18 +67,18 @@ impl Display {
             }
             Kind::Lines => {
                 if let Some(news) = news {
-                    eprintln!("{news}");
+                    out::note(news);
                 }
                 let due = self
                     .last_line
                     .is_none_or(|last| last.elapsed() >= Duration::from_secs(LINE_SECONDS));
                 if due {
                     self.last_line = Some(Instant::now());
-                    eprintln!(
+                    out::note(format!(
                         "[{}] {}",
                         Span(self.begin.elapsed()),
                         self.sentence(progress)
-                    );
+                    ));
                 }
             }
         }

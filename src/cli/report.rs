@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::{Failure, Global, open};
-use crate::report::draw;
+use super::{Failure, Global, open, out};
+use crate::report::files;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -24,9 +24,9 @@ impl Args {
             .to
             .clone()
             .unwrap_or_else(|| global.folder().join(&run.name));
-        let files = draw::write_figures(&info, &folder)?;
+        let files = files::write_figures(&info, &folder)?;
         for file in &files {
-            println!("{}", file.display());
+            out::print(format!("{}\n", file.display()))?;
         }
         if self.open {
             let page = files

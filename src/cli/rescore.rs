@@ -2,12 +2,12 @@
 
 use std::sync::atomic::AtomicBool;
 
-use super::{Exit, Failure, Global, open, search, setup::Setup};
+use super::{Exit, Failure, Global, open, out, search, setup::Setup};
 use crate::{
     report::{
-        self, draw,
+        self, files,
         json::{self, FrontDocument},
-        table,
+        text,
     },
     run::{Finish, Rescore, Settings, rescore},
     store::{Run, RunLock, Store},
@@ -49,8 +49,8 @@ impl Args {
         train_again(global, &mut store, &run, options, stop)?;
         let info = report::load(&store, &run)?;
         match global.json {
-            true => print!("{}", json::render(&FrontDocument::new(&info))),
-            false => print!("{}", table::front_tables(&info, super::width())),
+            true => out::print(json::render(&FrontDocument::new(&info)))?,
+            false => out::print(text::front::front_tables(&info, super::width()))?,
         }
         for (before, after) in before.targets.iter().zip(&info.targets) {
             let gone: Vec<String> = before
@@ -67,7 +67,7 @@ impl Args {
                 ));
             }
         }
-        for file in draw::write_figures(&info, &global.folder().join(&run.name))? {
+        for file in files::write_figures(&info, &global.folder().join(&run.name))? {
             global.note(&format!("wrote {}", file.display()));
         }
         Ok(())

@@ -1,13 +1,13 @@
 //! `nas score`: scores any clips with a found model, by its int8 interpreter.
 
-use std::{fs, io::Write, path::PathBuf};
+use std::{fmt::Write, fs, path::PathBuf};
 
-use super::{Failure, Global, open};
+use super::{Failure, Global, open, out};
 use crate::{
     data::{Clip, Dataset, Label, Layout, Split, SplitBy},
     evaluate::{Model, Rescorer, ScoreBy},
     features::{Features, Matrix},
-    report::{dcase, json},
+    report::{dcase_csv, json},
     score::{
         self, Against, ClipScore, Official, OperatingPoint, Pooling, Summary, quantile, summarise,
     },
@@ -81,7 +81,7 @@ impl Args {
             self.write_dcase(global, folder, &dataset, &scored)?;
         }
         match global.json {
-            true => print!("{}", json::render(&self.document(&dataset, &scored))),
+            true => out::print(json::render(&self.document(&dataset, &scored)))?,
             false => self.print(global, &dataset, &scored)?,
         }
         Ok(())
@@ -179,16 +179,17 @@ impl Args {
                 folder.display()
             )));
         }
-        let judged: Vec<dcase::Judged> = scored
+        let judged: Vec<dcase_csv::Judged> = scored
             .clips
             .iter()
-            .map(|(clip, score)| dcase::Judged {
+            .map(|(clip, score)| dcase_csv::Judged {
                 clip,
                 score: *score,
                 anomalous: *score > threshold,
             })
             .collect();
-        let files = dcase::dcase_files(dataset.layout, &judged, &scored.labelled, &|_| threshold);
+        let files =
+            dcase_csv::dcase_files(dataset.layout, &judged, &scored.labelled, &|_| threshold);
         fs::create_dir_all(folder)?;
         for file in &files {
             fs::write(folder.join(&file.name), &file.text)?;
@@ -235,20 +236,20 @@ impl Args {
     }
 
     fn print(&self, global: &Global, dataset: &Dataset, scored: &Scored) -> Result<(), Failure> {
-        let mut out = std::io::stdout().lock();
-        writeln!(out, "file,score,anomalous,label,machine,section,domain")?;
+        let mut table = "file,score,anomalous,label,machine,section,domain\n".to_string();
         for (clip, score) in &scored.clips {
             let anomalous = scored
                 .threshold
                 .map_or("", |threshold| if *score > threshold { "1" } else { "0" });
             let (machine, section, domain) = (&clip.machine, &clip.section, clip.domain.name());
             let label = clip.label.map_or("", Label::name);
-            writeln!(
-                out,
+            let _ = writeln!(
+                table,
                 "{},{score:.6},{anomalous},{label},{machine},{section},{domain}",
                 quoted(&clip.name)
-            )?;
+            );
         }
+        out::print(table)?;
         let synthetic = if dataset.synthetic {
             " (synthetic)"
         } else {

@@ -6,23 +6,23 @@ use std::{
 };
 
 use super::{
-    Exit, Failure, Global, open,
+    Exit, Failure, Global, open, out,
     progress::Display,
     setup::{FORMULA_FACTS, Setup},
 };
 use crate::{
     data::{SplitBy, SteerBy},
+    hardware::{self, Target},
     report::{
-        self, draw,
+        self, files,
         json::{self, FrontDocument},
-        table,
+        text,
     },
     run::{self, Finish, Objective, Search, Settings, search},
     score::{Pooling, ThresholdRule},
     search::SamplerKind,
     space,
     store::{Run, RunLock, Store},
-    target::{self, Target},
     train::Backend,
     units::Span,
 };
@@ -181,7 +181,7 @@ impl Args {
         }
         let targets: Vec<Target> = names
             .iter()
-            .map(|name| target::find(name))
+            .map(|name| hardware::find(name))
             .collect::<Result<_, _>>()?;
         for (idx, target) in targets.iter().enumerate() {
             if targets[..idx].iter().any(|other| other.name == target.name) {
@@ -206,7 +206,7 @@ impl Args {
         }
         let budget = self
             .budget
-            .or(&target::Budget::default())
+            .or(&hardware::Budget::default())
             .map_err(Failure::usage)?;
         Ok(Settings {
             settings_version: Settings::VERSION,
@@ -371,11 +371,11 @@ fn conclude(global: &Global, store: &Store, run: &Run, finish: Finish) -> Result
         ));
     }
     let info = report::load(store, run)?;
-    let pictures = draw::write_figures(&info, &global.folder().join(&run.name))?;
+    let pictures = files::write_figures(&info, &global.folder().join(&run.name))?;
     if global.json {
-        print!("{}", json::render(&FrontDocument::new(&info)));
+        out::print(json::render(&FrontDocument::new(&info)))?;
     } else {
-        print!("{}", table::front_tables(&info, super::width()));
+        out::print(text::front::front_tables(&info, super::width()))?;
     }
     for picture in &pictures {
         global.note(&format!("wrote {}", picture.display()));

@@ -5,15 +5,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Exit, Failure, Global, open, search::usage};
+use super::{Exit, Failure, Global, open, out, search::usage};
 use crate::{
     audio::FeatureSpec,
     data::{Dataset, SplitBy},
     evaluate::{Evaluator, Folds, Formula, Options, Pipeline},
+    hardware::{self, Target},
     run::{self, DataFacts, LogMelFacts, Objective, Settings, references},
     space::{self, Spaces},
     store::{NewRun, Run},
-    target::{self, Target},
     units::{Count, Rng, Span, three_digits},
 };
 
@@ -212,17 +212,17 @@ impl Setup {
             let candidate = self.spaces.decode(genome);
             let macs = candidate.graph.macs();
             let excess =
-                |target| budget.excess(target, &target::estimate(&candidate, target), macs);
+                |target| budget.excess(target, &hardware::estimate(&candidate, target), macs);
             self.targets.iter().any(|target| excess(target).is_none())
         };
         let fitting: Vec<_> = genomes.iter().filter(fits).collect();
         let share = fitting.len() as f64 / genomes.len() as f64;
         let size = Count::from(self.spaces.size());
-        println!("size of the spaces: {size} genomes");
-        println!(
-            "share that fits the budget: {:.1} % of {DRY_RUN_SAMPLE} drawn at random",
+        out::print(format!("size of the spaces: {size} genomes\n"))?;
+        out::print(format!(
+            "share that fits the budget: {:.1} % of {DRY_RUN_SAMPLE} drawn at random\n",
             100.0 * share
-        );
+        ))?;
         if fitting.is_empty() {
             return Err(Failure::new(
                 Exit::NothingFits,
@@ -245,16 +245,16 @@ impl Setup {
         }
         let seconds = begin.elapsed().as_secs_f64() / timed.len() as f64;
         let total = seconds * settings.trials as f64 / jobs as f64;
-        println!(
-            "seconds per candidate: {} (mean of {} trained now)",
+        out::print(format!(
+            "seconds per candidate: {} (mean of {} trained now)\n",
             three_digits(seconds),
             timed.len()
-        );
-        println!(
-            "estimated end: {} after the start, for {} candidates, {jobs} at a time",
+        ))?;
+        out::print(format!(
+            "estimated end: {} after the start, for {} candidates, {jobs} at a time\n",
             Span(Duration::from_secs_f64(total)),
             settings.trials
-        );
+        ))?;
         Ok(())
     }
 }

@@ -1,10 +1,10 @@
 //! `nas show`: all that is known of a run, or of one of its trials.
 
-use super::{Failure, Global, open};
+use super::{Failure, Global, open, out};
 use crate::report::{
     self,
     json::{self, FrontDocument},
-    listing,
+    text,
 };
 
 #[derive(Debug, clap::Args)]
@@ -19,22 +19,22 @@ impl Args {
         let (store, run, info) = open::run(global, selector)?;
         let Some(number) = number else {
             if global.json {
-                print!("{}", json::render(&FrontDocument::new(&info)));
+                out::print(json::render(&FrontDocument::new(&info)))?;
                 return Ok(());
             }
             let view = report::load_runs(&store)?
                 .into_iter()
                 .find(|view| view.run == run.name);
             let view = view.ok_or_else(|| Failure::plain("the run has just been removed"))?;
-            print!("{}", listing::run(&view, &info, super::width()));
+            out::print(text::lists::run(&view, &info, super::width()))?;
             return Ok(());
         };
         let trial = report::load_trial(&store, &run, number)?;
         let trial = trial
             .ok_or_else(|| Failure::usage(format!("run {} has no trial {number}", run.name)))?;
         match global.json {
-            true => print!("{}", json::render(&trial)),
-            false => print!("{}", listing::trial(&trial)),
+            true => out::print(json::render(&trial))?,
+            false => out::print(text::trial::trial(&trial))?,
         }
         Ok(())
     }

@@ -1,8 +1,8 @@
 //! `nas spaces`: the search spaces and their sizes.
 
-use super::{Failure, Global};
+use super::{Failure, Global, out};
 use crate::{
-    report::{json, listing},
+    report::{json, text},
     space,
 };
 
@@ -20,11 +20,11 @@ impl Args {
             None => space::builtin(),
         };
         if global.json {
-            print!("{}", json::render(&listing::spaces_document(&spaces)));
+            out::print(json::render(&json::lists::spaces_document(&spaces)))?;
         } else if self.space.is_some() {
-            print!("{}", spaces[0].text);
+            out::print(spaces[0].text)?;
         } else {
-            print!("{}", listing::spaces(&spaces));
+            out::print(text::lists::spaces(&spaces))?;
         }
         Ok(())
     }

@@ -1,9 +1,9 @@
 //! `nas targets`: the hardware profiles and what is known about each.
 
-use super::{Failure, Global};
+use super::{Failure, Global, out};
 use crate::{
-    report::{json, listing},
-    target,
+    hardware,
+    report::{json, text},
 };
 
 #[derive(Debug, clap::Args)]
@@ -33,19 +33,18 @@ impl Args {
         };
         let Some(name) = name else {
             match global.json {
-                true => print!(
-                    "{}",
-                    json::render(&listing::targets_document(target::builtin()))
-                ),
-                false => print!("{}", listing::targets(target::builtin())),
+                true => out::print(json::render(&json::lists::targets_document(
+                    hardware::builtin(),
+                )))?,
+                false => out::print(text::lists::targets(hardware::builtin()))?,
             }
             return Ok(());
         };
-        let target = target::find(name)?;
+        let target = hardware::find(name)?;
         match (global.json, is_for_people) {
-            (true, _) => print!("{}", json::render(&listing::targets_document(&[target]))),
-            (false, true) => print!("{}", listing::target(&target)),
-            (false, false) => print!("{}", target.text),
+            (true, _) => out::print(json::render(&json::lists::targets_document(&[target])))?,
+            (false, true) => out::print(text::lists::target(&target))?,
+            (false, false) => out::print(target.text)?,
         }
         Ok(())
     }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use super::{Failure, Global};
+use super::{Failure, Global, out};
 use crate::{
     bundle::{self, Verdict},
     report::json::{SCHEMA_VERSION, render},
@@ -29,8 +29,8 @@ impl Args {
         let note = |text: &str| global.note(text);
         let verdict = bundle::verify(&self.folder, !self.host, self.timeout.0, &note)?;
         match global.json {
-            true => print!("{}", render(&document(&verdict))),
-            false => print!("{}", text(&verdict)),
+            true => out::print(render(&document(&verdict)))?,
+            false => out::print(text(&verdict))?,
         }
         match verdict.is_good() {
             true => Ok(()),

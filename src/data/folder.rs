@@ -7,8 +7,8 @@ use std::{
 };
 
 use super::{
-    Clip, DataError, Dataset, Domain, Kind, Label, Layout, Source, Split, SplitBy, counted, dcase,
-    first_few, folder_name, generic, kind, mlperf, slices, table, truth,
+    Clip, DataError, Dataset, Domain, Kind, Label, Layout, Source, Split, SplitBy, counted,
+    dcase_names, first_few, folder_name, generic, kind, label_lists, mlperf, slices, table,
 };
 
 /// Folders below the opened one that are looked into: `raw/<machine>/train/` is three.
@@ -155,7 +155,7 @@ impl Place {
             _ => None,
         };
         let section = last_name(parent);
-        match (dcase::parse_folder(&name), mimii_label, toy_label) {
+        match (dcase_names::parse_folder(&name), mimii_label, toy_label) {
             (Some((split, domain)), ..) => Place {
                 split: Some(split),
                 domain,
@@ -251,14 +251,14 @@ impl Found {
             return Ok(());
         }
         let recording = match &place.section_and_label {
-            Some((section, label)) => Some(dcase::Recording {
+            Some((section, label)) => Some(dcase_names::Recording {
                 section: section.clone(),
                 domain: None,
                 split: None,
                 label: Some(*label),
                 attributes: place.attributes(&stem),
             }),
-            None => dcase::parse_name(mlperf::recording(&stem)),
+            None => dcase_names::parse_name(mlperf::recording(&stem)),
         };
         let (source, recording) = match (kind(&file.path, file.size), recording) {
             (Kind::Usable(source), Some(recording)) => (source, recording),
@@ -347,7 +347,7 @@ impl Found {
         let renamed: BTreeSet<String> = self
             .rows
             .iter()
-            .filter(|row| is_in(&row.clip, dcase::RENAMED_FOLDER))
+            .filter(|row| is_in(&row.clip, dcase_names::RENAMED_FOLDER))
             .map(|row| row.clip.machine.clone())
             .collect();
         let n_before = self.rows.len();
@@ -380,7 +380,7 @@ impl Found {
         if lists.is_empty() {
             return;
         }
-        let mut truth = truth::Truth::default();
+        let mut truth = label_lists::Truth::default();
         for list in &lists {
             let stem = list.file_stem().unwrap_or_default().to_string_lossy();
             let is_domain = list
@@ -425,7 +425,7 @@ impl Found {
         let Some(path) = &self.test_list else { return };
         let parsed = fs::read(path)
             .map_err(|error| error.to_string())
-            .and_then(|text| truth::parse_y_labels(&text));
+            .and_then(|text| label_lists::parse_y_labels(&text));
         let labels = match parsed {
             Ok(labels) => labels,
             Err(problem) => {
@@ -471,7 +471,7 @@ impl Found {
             let shown = table_path.strip_prefix(root).unwrap_or(table_path);
             let parsed = fs::read(table_path)
                 .map_err(|error| error.to_string())
-                .and_then(|text| dcase::parse_attributes(&text));
+                .and_then(|text| dcase_names::parse_attributes(&text));
             let attributes = match parsed {
                 Ok(attributes) => attributes,
                 Err(problem) => {

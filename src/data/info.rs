@@ -60,6 +60,7 @@ pub struct FormatCount {
     pub longest_s: f64,
 }
 
+/// How clips are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Encoding {
     WavInteger,
@@ -69,6 +70,19 @@ pub enum Encoding {
     LogMelBin,
     /// Made on demand, as f32.
     Synthetic,
+}
+
+impl Encoding {
+    /// What people and documents call it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Encoding::WavInteger => "WAV, integer",
+            Encoding::WavFloat => "WAV, float",
+            Encoding::Flac => "FLAC",
+            Encoding::LogMelBin => "log-mel features",
+            Encoding::Synthetic => "synthetic",
+        }
+    }
 }
 
 /// Counts the clips and reads their headers, in parallel.

@@ -1,6 +1,6 @@
 //! Clip tables. A data set is rows; every layout on disk and the synthetic generator end in the same rows.
 
-mod dcase;
+mod dcase_names;
 mod divide;
 pub mod fetch;
 mod folder;
@@ -8,16 +8,16 @@ mod folds;
 mod generic;
 mod info;
 mod known;
+mod label_lists;
 mod manifest;
 mod mlperf;
-mod sanity;
+mod notes;
+mod one_machine;
 mod slices;
 mod stand_in;
 pub mod synthetic;
 #[cfg(test)]
 mod tests;
-mod truth;
-mod watch;
 
 use std::{
     collections::BTreeSet,
@@ -25,7 +25,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::audio::FeatureSpec;
+use crate::{
+    audio::FeatureSpec,
+    identity::{self, Canonical},
+};
 
 pub use divide::{Classes, TestDivision, TrainDivision, divide_test, divide_train};
 pub use folds::{SplitBy, UnknownSplit};
@@ -165,6 +168,44 @@ impl Domain {
             Domain::Source => "source",
             Domain::Target => "target",
         }
+    }
+}
+
+impl Canonical for Source {
+    fn write_canonical(&self, text: &mut String) {
+        match self {
+            Source::Audio(path) => identity::tuple(text, "Audio", &[path]),
+            Source::LogMelBin(path) => identity::tuple(text, "LogMelBin", &[path]),
+            Source::Synthetic(spec) => identity::tuple(text, "Synthetic", &[spec]),
+            Source::StandIn(made) => identity::tuple(text, "StandIn", &[made.as_ref()]),
+        }
+    }
+}
+
+impl Canonical for Split {
+    fn write_canonical(&self, text: &mut String) {
+        text.push_str(match self {
+            Split::Train => "Train",
+            Split::Test => "Test",
+        });
+    }
+}
+
+impl Canonical for Label {
+    fn write_canonical(&self, text: &mut String) {
+        text.push_str(match self {
+            Label::Normal => "Normal",
+            Label::Anomaly => "Anomaly",
+        });
+    }
+}
+
+impl Canonical for Domain {
+    fn write_canonical(&self, text: &mut String) {
+        text.push_str(match self {
+            Domain::Source => "Source",
+            Domain::Target => "Target",
+        });
     }
 }
 
@@ -419,7 +460,7 @@ fn table(
     }
     let fixed_features = features.map(|_| mlperf::FEATURES);
     let supervised = layout == Layout::UrbanSound8k;
-    notes.extend(sanity::notes(&clips, supervised));
+    notes.extend(notes::notes(&clips, supervised));
     Ok(Dataset {
         name,
         synthetic: false,

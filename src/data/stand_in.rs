@@ -7,6 +7,7 @@
 use std::{collections::BTreeMap, str::FromStr};
 
 use super::{Clip, Dataset, Domain, Label, Source, Split, counted};
+use crate::identity::{self, Canonical};
 
 /// Sound made from a normal recording.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,6 +27,34 @@ pub enum Change {
     Clicks { per_s: f64, level_db: f64 },
     /// All frequencies times this, as a machine that runs faster.
     Speed { factor: f64 },
+}
+
+impl Canonical for StandIn {
+    fn write_canonical(&self, text: &mut String) {
+        let StandIn { of, change } = self;
+        let fields: [(&str, &dyn Canonical); 2] = [("of", of), ("change", change)];
+        identity::record(text, "StandIn", &fields);
+    }
+}
+
+impl Canonical for Change {
+    fn write_canonical(&self, text: &mut String) {
+        let mut write = |name: &str, fields: &[(&str, &dyn Canonical)]| {
+            identity::record(text, name, fields);
+        };
+        match self {
+            Change::Mix { with, level_db } => {
+                write("Mix", &[("with", with), ("level_db", level_db)]);
+            }
+            Change::Tone { place, level_db } => {
+                write("Tone", &[("place", place), ("level_db", level_db)]);
+            }
+            Change::Clicks { per_s, level_db } => {
+                write("Clicks", &[("per_s", per_s), ("level_db", level_db)]);
+            }
+            Change::Speed { factor } => write("Speed", &[("factor", factor)]),
+        }
+    }
 }
 
 /// What steers a search.

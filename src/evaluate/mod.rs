@@ -4,7 +4,7 @@ mod folds;
 mod formula;
 mod model;
 mod pipeline;
-mod rescore;
+mod rules;
 
 use std::sync::atomic::AtomicBool;
 
@@ -12,7 +12,7 @@ pub use folds::Folds;
 pub use formula::Formula;
 pub use model::{Class, FORMAT_VERSION, Model, ModelCard, ModelError, Scorer};
 pub use pipeline::{Options, Pipeline, PrepareError};
-pub use rescore::{RescoreError, Rescorer, ScoreBy, UnknownScore};
+pub use rules::{RescoreError, Rescorer, ScoreBy, UnknownScore};
 
 use crate::{
     score::GroupScore,

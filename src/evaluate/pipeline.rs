@@ -14,6 +14,7 @@ use crate::{
     data::{Classes, Dataset, Label, TestDivision, TrainDivision, divide_test, divide_train},
     features::{FeatureError, FeatureStore, Features, Matrix, Standardiser, Windows},
     graph::Weights,
+    identity::Canonical,
     quant::{quantize, run_float},
     score::{
         ClipScore, Confusion, Pooling, ThresholdRule, Thresholds, negative_log_odds,
@@ -371,9 +372,10 @@ impl Evaluator for Pipeline {
             other => format!(" {other}"),
         };
         let text = format!(
-            "{PIPELINE_VERSION} {} {} {options:?} {} {seed}{pooling}",
+            "{PIPELINE_VERSION} {} {} {} {} {seed}{pooling}",
             candidate.network_key(),
             self.data_hash,
+            options.canonical(),
             self.options.threshold.name()
         );
         blake3::hash(text.as_bytes()).to_hex()[..32].to_string()

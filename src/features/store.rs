@@ -21,6 +21,7 @@ use crate::{
         Change, Clip, Dataset, Source, StandIn,
         synthetic::{self, ClipSpec},
     },
+    identity::Canonical,
 };
 
 /// Called with the number of clips done and of all clips, from several threads.
@@ -231,10 +232,10 @@ impl FeatureStore {
         hasher.update(self.content_hash(dataset, self.table(dataset)).as_bytes());
         for clip in &dataset.clips {
             let columns = (
-                (&clip.split, &clip.label, &clip.machine),
-                (&clip.section, &clip.domain, &clip.attributes),
+                (clip.split, clip.label, &clip.machine),
+                (&clip.section, clip.domain, &clip.attributes),
             );
-            hasher.update(format!("{columns:?}").as_bytes());
+            hasher.update(columns.canonical().as_bytes());
         }
         hasher.finalize().to_string()
     }
@@ -259,7 +260,7 @@ impl FeatureStore {
         let mut hasher = blake3::Hasher::new();
         hasher.update(self.content_hash(dataset, key.table).as_bytes());
         let way = (self.channel, cache::VERSION, key.arithmetic);
-        hasher.update(format!("{spec:?} {way:?}").as_bytes());
+        hasher.update(format!("{} {}", spec.canonical(), way.canonical()).as_bytes());
         let content_key = hasher.finalize();
         let path = cache_dir.join(format!("{}.features", &content_key.to_hex()[..32]));
         if let Some(features) = cache::read(&path, &content_key, spec, dataset.clips.len()) {
@@ -387,14 +388,14 @@ impl FeatureStore {
         let mut known = list.as_deref().map(ContentHashes::read).unwrap_or_default();
         let hashes = parallel_map(&dataset.clips, self.threads, |_, clip| match &clip.source {
             Source::Audio(path) | Source::LogMelBin(path) => hash_file(path, &known),
-            Source::Synthetic(spec) => (None, blake3::hash(format!("{spec:?}").as_bytes())),
+            Source::Synthetic(spec) => (None, blake3::hash(spec.canonical().as_bytes())),
             Source::StandIn(made) => (None, hash_stand_in(made, &known)),
         });
         let mut hasher = blake3::Hasher::new();
-        hasher.update(format!("{:?}", dataset.fixed_features).as_bytes());
+        hasher.update(dataset.fixed_features.canonical().as_bytes());
         let mut changed = false;
         for ((fresh, hash), clip) in hashes.into_iter().zip(&dataset.clips) {
-            hasher.update(format!("{:?}", clip.name).as_bytes());
+            hasher.update(clip.name.canonical().as_bytes());
             hasher.update(hash.as_bytes());
             if let Some(stamp) = fresh {
                 known.insert(stamp, hash);
@@ -467,7 +468,7 @@ impl State {
 fn hash_stand_in(made: &StandIn, known: &ContentHashes) -> blake3::Hash {
     let content = |source: &Source| match source {
         Source::Audio(path) | Source::LogMelBin(path) => hash_file(path, known).1,
-        other => blake3::hash(format!("{other:?}").as_bytes()),
+        other => blake3::hash(other.canonical().as_bytes()),
     };
     let mut hasher = blake3::Hasher::new();
     hasher.update(content(&made.of).as_bytes());
@@ -477,7 +478,7 @@ fn hash_stand_in(made: &StandIn, known: &ContentHashes) -> blake3::Hash {
             hasher.update(content(with).as_bytes());
             format!("mix {level_db}")
         }
-        change => format!("{change:?}"),
+        change => change.canonical(),
     };
     hasher.update(change.as_bytes());
     hasher.finalize()

@@ -1,8 +1,10 @@
 //! The one intermediate representation: operators and tensors of a network, NHWC, batch 1, in execution order.
 
 mod ensemble;
-pub mod plan;
+pub mod memory;
 pub mod text;
+
+use crate::identity::{self, Canonical};
 
 /// The shape of one tensor without its batch dimension, NHWC.
 ///
@@ -278,10 +280,122 @@ impl Graph {
         let bytes = |op| (self.op_weight_len(op) + 4 * self.op_bias_len(op)) as u64;
         self.ops.iter().map(bytes).sum()
     }
+}
 
-    /// A text that is equal for equal networks, for content keys. Covers training-only attributes too.
-    pub fn canonical(&self) -> String {
-        format!("{self:?}")
+impl Canonical for Shape {
+    fn write_canonical(&self, text: &mut String) {
+        let Shape {
+            height,
+            width,
+            channels,
+        } = self;
+        let fields: [(&str, &dyn Canonical); 3] =
+            [("height", height), ("width", width), ("channels", channels)];
+        identity::record(text, "Shape", &fields);
+    }
+}
+
+impl Canonical for Padding {
+    fn write_canonical(&self, text: &mut String) {
+        text.push_str(match self {
+            Padding::Same => "Same",
+            Padding::Valid => "Valid",
+        });
+    }
+}
+
+impl Canonical for Activation {
+    fn write_canonical(&self, text: &mut String) {
+        text.push_str(match self {
+            Activation::None => "None",
+            Activation::Relu => "Relu",
+            Activation::Relu6 => "Relu6",
+        });
+    }
+}
+
+impl Canonical for Function {
+    fn write_canonical(&self, text: &mut String) {
+        text.push_str(match self {
+            Function::Identity => "Identity",
+            Function::Relu => "Relu",
+            Function::Relu6 => "Relu6",
+        });
+    }
+}
+
+impl Canonical for Window {
+    fn write_canonical(&self, text: &mut String) {
+        let Window {
+            kernel,
+            stride,
+            padding,
+        } = self;
+        let fields: [(&str, &dyn Canonical); 3] =
+            [("kernel", kernel), ("stride", stride), ("padding", padding)];
+        identity::record(text, "Window", &fields);
+    }
+}
+
+impl Canonical for OpKind {
+    fn write_canonical(&self, text: &mut String) {
+        match self {
+            OpKind::Conv2d(window) => identity::tuple(text, "Conv2d", &[window]),
+            OpKind::DepthwiseConv2d(window) => identity::tuple(text, "DepthwiseConv2d", &[window]),
+            OpKind::FullyConnected => text.push_str("FullyConnected"),
+            OpKind::AveragePool2d(window) => identity::tuple(text, "AveragePool2d", &[window]),
+            OpKind::MaxPool2d(window) => identity::tuple(text, "MaxPool2d", &[window]),
+            OpKind::Mean => text.push_str("Mean"),
+            OpKind::Add => text.push_str("Add"),
+            OpKind::Upsample(factors) => identity::tuple(text, "Upsample", &[factors]),
+            OpKind::Pad { before, after } => {
+                identity::record(text, "Pad", &[("before", before), ("after", after)]);
+            }
+            OpKind::Lookup(function) => identity::tuple(text, "Lookup", &[function]),
+            OpKind::Softmax => text.push_str("Softmax"),
+            OpKind::Reshape => text.push_str("Reshape"),
+        }
+    }
+}
+
+impl Canonical for Op {
+    fn write_canonical(&self, text: &mut String) {
+        let Op {
+            kind,
+            inputs,
+            output,
+            activation,
+            batch_norm,
+            dropout,
+        } = self;
+        let fields: [(&str, &dyn Canonical); 6] = [
+            ("kind", kind),
+            ("inputs", inputs),
+            ("output", output),
+            ("activation", activation),
+            ("batch_norm", batch_norm),
+            ("dropout", dropout),
+        ];
+        identity::record(text, "Op", &fields);
+    }
+}
+
+/// Covers what matters only while training, too.
+impl Canonical for Graph {
+    fn write_canonical(&self, text: &mut String) {
+        let Graph {
+            tensors,
+            ops,
+            input,
+            output,
+        } = self;
+        let fields: [(&str, &dyn Canonical); 4] = [
+            ("tensors", tensors),
+            ("ops", ops),
+            ("input", input),
+            ("output", output),
+        ];
+        identity::record(text, "Graph", &fields);
     }
 }
 

@@ -224,7 +224,7 @@ fn is_small(shape: Shape) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::graph::plan;
+    use crate::graph::memory;
 
     #[test]
     fn networks_are_read_as_they_are_written() {
@@ -283,7 +283,7 @@ mod tests {
         #[test]
         fn any_text_is_read_or_refused(text in "([1-9]{1,2}x){2}[1-9](; (conv|dense|add|depthwise|upsample|max_pool|mean) ?[0-9x/]{0,7} ?[0-9x/]{0,5} ?(valid|relu|softmax)?){0,4}") {
             if let Ok(graph) = parse(&text) {
-                plan::plan(&graph);
+                memory::plan(&graph);
             }
         }
     }

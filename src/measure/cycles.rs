@@ -15,7 +15,7 @@ use std::{
 };
 
 use super::toolchain::find_program;
-use crate::target::Core;
+use crate::hardware::Core;
 
 /// What was executed, and how long a core would take for it.
 #[derive(Debug, Clone, PartialEq)]

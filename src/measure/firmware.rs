@@ -9,7 +9,7 @@ use super::{
     Image, MeasureError, Tick, io_error,
     toolchain::{Toolchain, target_of},
 };
-use crate::target::Core;
+use crate::hardware::Core;
 
 include!(concat!(env!("OUT_DIR"), "/firmware_files.rs"));
 

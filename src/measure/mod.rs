@@ -28,8 +28,8 @@ pub use input::{Inputs, hops};
 pub use toolchain::{Toolchain, find_program};
 
 use crate::{
+    hardware::{Core, CostSource},
     quant::BlobError,
-    target::{Core, CostSource},
 };
 
 /// Where a model runs.

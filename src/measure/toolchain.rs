@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::MeasureError;
-use crate::target::Core;
+use crate::hardware::Core;
 
 /// A way to compile firmware.
 #[derive(Debug, Clone, PartialEq, Eq)]

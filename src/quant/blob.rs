@@ -11,7 +11,7 @@ use super::{
 };
 use crate::graph::{
     self, OpKind,
-    plan::{MemoryPlan, plan},
+    memory::{MemoryPlan, plan},
 };
 
 /// The blob; [`nas_kernels::Model::parse`] accepts it where every accumulator fits 32 bits.

@@ -1,11 +1,11 @@
 //! Published networks beside the front: what a search gained over them.
 
-use super::{Costs, Figures, ReportError, RunInfo, ScoredTrial, load::costs_of, seeds};
+use super::{Costs, Figures, ReportError, RunInfo, ScoredTrial, costs_of, seeds};
 use crate::{
+    hardware::{Budget, Metric, Target, estimate},
     run::{Objective, Settings},
     space,
     store::{Run, Store, TrialOutcome},
-    target::{Budget, Metric, Target, estimate},
 };
 
 /// The baselines that were trained on the data of a run, costed for its targets; the latest of each name.

@@ -4,10 +4,10 @@ use super::{
     Costs, Figures, RejectedTrial, RunInfo, ScoredTrial, Seeds, TargetInfo, Training, TrialCounts,
 };
 use crate::{
+    hardware::{Budget, Cost, CostSource, Metric},
     run::Objective,
     space::Task,
     store::{CyclesRow, MeasurementRow},
-    target::{Budget, Cost, CostSource, Metric},
     units::Rng,
 };
 

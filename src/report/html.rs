@@ -4,8 +4,10 @@ use super::{
     ReportError, RunInfo,
     baselines::gains,
     draw::{hypervolume_svg, pareto_svg, ranks_svg},
-    measured::MeasuredTable,
-    table::{Column, caption},
+    text::{
+        front::{Column, caption},
+        measured::MeasuredTable,
+    },
 };
 
 /// Figures and tables of a run as one self-contained page.

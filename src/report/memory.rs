@@ -1,9 +1,9 @@
 //! What the memory timeline shows: tensors as blocks of arena over operators.
 
-use super::load::operator_name;
+use super::network::operator_name;
 use crate::graph::{
     Graph, Shape,
-    plan::{ALIGNMENT, lifetimes, plan, timeline},
+    memory::{ALIGNMENT, lifetimes, plan, timeline},
 };
 
 /// The arena of a network while its operators run.

@@ -3,34 +3,37 @@
 //! A caller fills a [`RunInfo`]; everything here is a function of it and knows nothing of how a trial was made.
 
 pub mod baselines;
-pub mod calibration;
-pub mod costs;
-pub mod dcase;
+pub mod dcase_csv;
 pub mod draw;
-pub mod examined;
-pub mod figure;
+pub mod evaluation;
+pub mod files;
 #[cfg(test)]
 mod fixture;
 pub mod html;
 pub mod json;
-pub mod listing;
 mod load;
-pub mod measured;
 pub mod memory;
+pub mod network;
+pub mod panel;
 pub mod ranks;
 mod seeds;
-pub mod table;
+pub mod text;
+mod trial;
+mod words;
 
 use std::{fmt, path::PathBuf};
 
-pub use load::{Proposal, load, load_proposal, load_runs, load_trial};
+pub use load::{load, load_runs};
 pub use seeds::{Seeds, Training};
+pub use trial::load_trial;
 
 use crate::{
+    hardware::{
+        Budget, Cost, CostSource, Estimate, Limited, Metric, Target, energy::Power, fit_probability,
+    },
     run::Objective,
     space::Task,
-    store::MeasurementRow,
-    target::{Budget, Cost, CostSource, Limited, Metric, energy::Power, fit_probability},
+    store::{EvaluationRow, MeasurementRow},
 };
 
 /// A report that could not be made.
@@ -282,17 +285,6 @@ impl RunInfo {
     }
 }
 
-/// With a capital at its beginning, unless the first word has capitals of its own: pAUC.
-fn capitalised(sentence: &str) -> String {
-    let first_word = sentence.split(' ').next().unwrap_or_default();
-    if first_word.chars().any(char::is_uppercase) {
-        return sentence.to_string();
-    }
-    let mut characters = sentence.chars();
-    let first = characters.next().into_iter().flat_map(char::to_uppercase);
-    first.chain(characters).collect()
-}
-
 impl fmt::Display for TrialCounts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let TrialCounts {
@@ -318,5 +310,32 @@ pub const fn approach(task: Task) -> &'static str {
     match task {
         Task::Reconstruct => "autoencoder",
         Task::Classify { .. } => "classifier",
+    }
+}
+
+fn costs_of(estimate: Estimate, target: &Target, budget: &Budget) -> Costs {
+    Costs {
+        power: budget
+            .duty
+            .and_then(|duty| duty.power(&estimate, target).ok()),
+        ram_bytes: Some(estimate.ram_bytes),
+        flash_bytes: Some(estimate.flash_bytes),
+        latency_us: Some(estimate.latency_us),
+        energy_uj: Some(estimate.energy_uj),
+    }
+}
+
+impl From<&EvaluationRow> for Figures {
+    fn from(row: &EvaluationRow) -> Figures {
+        Figures {
+            auc_int8: row.auc_int8,
+            pauc_int8: row.pauc_int8,
+            auc_float: row.auc_float,
+            pauc_float: row.pauc_float,
+            test_auc_int8: row.test_auc_int8,
+            test_pauc_int8: row.test_pauc_int8,
+            accuracy_int8: row.accuracy_int8,
+            test_accuracy_int8: row.test_accuracy_int8,
+        }
     }
 }

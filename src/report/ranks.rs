@@ -1,7 +1,7 @@
 //! How differently targets order the same networks: what is cheap on one may be dear on another.
 
 use super::{RunInfo, ScoredTrial, approach};
-use crate::{stats::kendall_tau, target::Metric};
+use crate::{hardware::Metric, stats::kendall_tau};
 
 /// The members of all fronts, in their order on every target.
 pub struct Ranks<'a> {

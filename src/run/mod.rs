@@ -3,13 +3,14 @@
 //! A search is a fold over its store. Starting and resuming are the same code: the plan is made again from
 //! the seed and the recorded trials, and what is recorded already is not done again.
 
-mod book;
-mod details;
+mod coordinator;
+mod front;
 mod objective;
 mod plan;
+mod proposal;
+mod record;
 mod rescore;
 mod settings;
-mod standing;
 mod workers;
 
 use std::{
@@ -20,23 +21,24 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-pub use details::{Details, DetailsGroup};
+pub use front::{Merit, Yardstick, mean_merits, stored_estimate};
 pub use objective::{Objective, UnknownObjective, references};
 pub use plan::{BLOCK, Plan, Trial};
+pub use proposal::{Proposal, load_proposal};
+pub use record::{Details, DetailsGroup};
 pub use rescore::{Rescore, RescoreProgress, rescore};
 pub use settings::{DataFacts, LogMelFacts, NamedText, Settings, SettingsError};
-pub use standing::{Merit, Yardstick, mean_merits, stored_estimate};
 
 use self::{
-    book::Book,
+    coordinator::Book,
     workers::{Done, Task, with_workers},
 };
 use crate::{
     evaluate::Evaluator,
+    hardware::{Budget, Target},
     search::Sampler,
     space::Spaces,
     store::{Run, RunState, Store, StoreError},
-    target::{Budget, Target},
 };
 
 /// Everything that determines a search, and how to carry it out.

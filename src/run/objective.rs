@@ -4,8 +4,8 @@ use std::{fmt, str::FromStr};
 
 use super::Merit;
 use crate::{
+    hardware::{Budget, Estimate, Metric, Target, estimate},
     space::Spaces,
-    target::{Budget, Estimate, Metric, Target, estimate},
     units::Rng,
 };
 

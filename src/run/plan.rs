@@ -7,11 +7,11 @@
 
 use std::collections::HashSet;
 
-use super::{Search, standing::known_shares};
+use super::{Search, front::known_shares};
 use crate::{
+    hardware::{Estimate, Excess, estimate},
     search::{Observation, Observed, Preview, Random, Sampler},
     space::{Candidate, Genome},
-    target::{Estimate, Excess, estimate},
     units::Rng,
 };
 

@@ -15,8 +15,8 @@ use std::{
 
 use super::{
     Finish, Merit, RunError, Yardstick,
-    details::{evaluation_row, write_model},
-    standing::front,
+    front::front,
+    record::{evaluation_row, write_model},
     workers::{Done, Seed, Task, with_workers},
 };
 use crate::{

@@ -5,10 +5,10 @@ use serde::{Deserialize, Serialize};
 use super::{Objective, UnknownObjective};
 use crate::{
     audio::{Feature, FeatureSpec},
+    hardware::{Budget, Target, TargetError},
     score::{Pooling, ThresholdRule},
     search::{SamplerKind, UnknownSampler},
     space::{SearchSpace, SpaceError, Spaces},
-    target::{Budget, Target, TargetError},
     units::Count,
 };
 

@@ -14,6 +14,7 @@ pub use training::{Recipe, Training};
 use crate::{
     audio::{Feature, FeatureSpec, FrontEnd},
     graph::{Graph, Shape},
+    identity::{self, Canonical},
     units::Rng,
 };
 
@@ -32,6 +33,17 @@ impl Task {
         match self {
             Task::Reconstruct => "reconstruct",
             Task::Classify { .. } => "classify",
+        }
+    }
+}
+
+impl Canonical for Task {
+    fn write_canonical(&self, text: &mut String) {
+        match self {
+            Task::Reconstruct => text.push_str("Reconstruct"),
+            Task::Classify { classes } => {
+                identity::record(text, "Classify", &[("classes", classes)]);
+            }
         }
     }
 }
@@ -97,12 +109,10 @@ impl Candidate {
     }
 
     fn network_text(&self) -> String {
-        format!(
-            "{:?}{:?}{}",
-            self.front_end,
-            self.task,
-            self.graph.canonical()
-        )
+        let mut text = self.front_end.canonical();
+        self.task.write_canonical(&mut text);
+        self.graph.write_canonical(&mut text);
+        text
     }
 }
 

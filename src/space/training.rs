@@ -2,6 +2,8 @@
 
 use serde::Deserialize;
 
+use crate::identity::{self, Canonical};
+
 /// How candidates of a space are trained, unless the user says otherwise.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -38,6 +40,28 @@ pub struct Recipe {
     pub label_smoothing: f32,
     /// Weight of the loss that keeps an autoencoder from reconstructing known outliers (Hendrycks et al., 2019).
     pub outlier_exposure: f32,
+}
+
+impl Canonical for Recipe {
+    fn write_canonical(&self, text: &mut String) {
+        let Recipe {
+            mix_up,
+            mask_frames,
+            mask_bands,
+            noise,
+            label_smoothing,
+            outlier_exposure,
+        } = self;
+        let fields: [(&str, &dyn Canonical); 6] = [
+            ("mix_up", mix_up),
+            ("mask_frames", mask_frames),
+            ("mask_bands", mask_bands),
+            ("noise", noise),
+            ("label_smoothing", label_smoothing),
+            ("outlier_exposure", outlier_exposure),
+        ];
+        identity::record(text, "Recipe", &fields);
+    }
 }
 
 fn usual_patience() -> usize {

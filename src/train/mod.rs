@@ -27,6 +27,7 @@ use self::{
 use crate::{
     features::Windows,
     graph::{Graph, OpKind, Weights},
+    identity::{self, Canonical},
     space::{Recipe, Task},
     units::Rng,
 };
@@ -113,6 +114,44 @@ impl Backend {
             #[cfg(feature = "cuda")]
             Backend::Cuda => Device::cuda(0),
         }
+    }
+}
+
+impl Canonical for Backend {
+    fn write_canonical(&self, text: &mut String) {
+        text.push_str(match self {
+            Backend::Flex => "Flex",
+            Backend::FlexBf16 => "FlexBf16",
+            Backend::FlexStock => "FlexStock",
+            #[cfg(feature = "wgpu")]
+            Backend::Wgpu => "Wgpu",
+            #[cfg(feature = "cuda")]
+            Backend::Cuda => "Cuda",
+        });
+    }
+}
+
+impl Canonical for TrainOptions {
+    fn write_canonical(&self, text: &mut String) {
+        let TrainOptions {
+            epochs,
+            batch_size,
+            learning_rate,
+            windows_per_epoch,
+            patience,
+            recipe,
+            backend,
+        } = self;
+        let fields: [(&str, &dyn Canonical); 7] = [
+            ("epochs", epochs),
+            ("batch_size", batch_size),
+            ("learning_rate", learning_rate),
+            ("windows_per_epoch", windows_per_epoch),
+            ("patience", patience),
+            ("recipe", recipe),
+            ("backend", backend),
+        ];
+        identity::record(text, "TrainOptions", &fields);
     }
 }
 

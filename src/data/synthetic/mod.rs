@@ -18,7 +18,10 @@ pub use scene::render;
 pub use write::{WriteError, write};
 
 use super::{Clip, Dataset, Domain, Label, Source, Split};
-use crate::units::Rng;
+use crate::{
+    identity::{self, Canonical},
+    units::Rng,
+};
 
 /// Every clip is mono at this rate.
 pub const SAMPLE_RATE_HZ: u32 = 16_000;
@@ -190,6 +193,88 @@ impl Noise {
             Noise::Ventilation => "ventilation",
             Noise::Press => "press",
         }
+    }
+}
+
+impl Canonical for Machine {
+    fn write_canonical(&self, text: &mut String) {
+        text.push_str(match self {
+            Machine::Fan => "Fan",
+            Machine::Bearing => "Bearing",
+            Machine::Valve => "Valve",
+            Machine::Gearbox => "Gearbox",
+            Machine::Slider => "Slider",
+        });
+    }
+}
+
+impl Canonical for FaultKind {
+    fn write_canonical(&self, text: &mut String) {
+        text.push_str(match self {
+            FaultKind::Unbalance => "Unbalance",
+            FaultKind::Clogging => "Clogging",
+            FaultKind::Undervoltage => "Undervoltage",
+            FaultKind::OuterRace => "OuterRace",
+            FaultKind::InnerRace => "InnerRace",
+            FaultKind::Dry => "Dry",
+            FaultKind::Leak => "Leak",
+            FaultKind::Contamination => "Contamination",
+            FaultKind::WeakSpring => "WeakSpring",
+            FaultKind::ChippedTooth => "ChippedTooth",
+            FaultKind::Wear => "Wear",
+            FaultKind::Overload => "Overload",
+            FaultKind::RailDamage => "RailDamage",
+            FaultKind::NoGrease => "NoGrease",
+            FaultKind::LooseBelt => "LooseBelt",
+        });
+    }
+}
+
+impl Canonical for Fault {
+    fn write_canonical(&self, text: &mut String) {
+        let Fault { kind, severity } = self;
+        let fields: [(&str, &dyn Canonical); 2] = [("kind", kind), ("severity", severity)];
+        identity::record(text, "Fault", &fields);
+    }
+}
+
+impl Canonical for Noise {
+    fn write_canonical(&self, text: &mut String) {
+        text.push_str(match self {
+            Noise::Hall => "Hall",
+            Noise::Ventilation => "Ventilation",
+            Noise::Press => "Press",
+        });
+    }
+}
+
+impl Canonical for ClipSpec {
+    fn write_canonical(&self, text: &mut String) {
+        let ClipSpec {
+            generator,
+            machine,
+            section,
+            fault,
+            speed,
+            noise,
+            snr_db,
+            microphone,
+            duration_ms,
+            seed,
+        } = self;
+        let fields: [(&str, &dyn Canonical); 10] = [
+            ("generator", generator),
+            ("machine", machine),
+            ("section", section),
+            ("fault", fault),
+            ("speed", speed),
+            ("noise", noise),
+            ("snr_db", snr_db),
+            ("microphone", microphone),
+            ("duration_ms", duration_ms),
+            ("seed", seed),
+        ];
+        identity::record(text, "ClipSpec", &fields);
     }
 }
 

@@ -54,23 +54,23 @@ fn damaged_tables_are_tables_or_errors() {
     let attributes = "file_name,d1p,d1v,d2p,d2v\n\
                       fan/train/section_00_source_train_normal_0000_m-n_W.wav,m-n,W,vel,8\nb.wav,m-n,X,,\n";
     check(attributes.as_bytes(), |bytes| {
-        dcase::parse_attributes(bytes).map(|_| ())
+        dcase_names::parse_attributes(bytes).map(|_| ())
     });
     let list = "fan\nsection_00_0000.wav,section_00_source_test_normal_0000_m-n_W.wav\n\
                 section_00_0001.wav,section_00_target_test_anomaly_0001_m-n_X.wav\n";
     check(list.as_bytes(), |bytes| {
-        truth::Truth::default().add_list(bytes)
+        label_lists::Truth::default().add_list(bytes)
     });
     for is_domain in [false, true] {
         check(b"section_00_0000.wav,0\nsection_00_0001.wav,1\n", |bytes| {
             let stem = "ground_truth_fan_section_00_test";
-            truth::Truth::default().add_ground_truth(stem, is_domain, bytes)
+            label_lists::Truth::default().add_ground_truth(stem, is_domain, bytes)
         });
     }
     let y_labels = "anomaly_id_01_00000000_hist_librosa.bin,2,1,2560,512\n\
                     normal_id_01_00000003_hist_librosa.bin,2,0,2560,512\n";
     check(y_labels.as_bytes(), |bytes| {
-        truth::parse_y_labels(bytes).map(|_| ())
+        label_lists::parse_y_labels(bytes).map(|_| ())
     });
     let metadata = "slice_file_name,fsID,start,end,salience,fold,classID,class\n\
                     100032-3-0-0.wav,100032,0.0,0.317551,1,5,3,dog_bark\n";

@@ -108,7 +108,7 @@ fn manifests_are_read() {
 fn any_bytes_are_a_table_or_an_error() {
     bolero::check!().for_each(|bytes: &[u8]| {
         let _ = manifest::parse(bytes);
-        let _ = dcase::parse_attributes(bytes);
-        let _ = dcase::parse_name(&String::from_utf8_lossy(bytes));
+        let _ = dcase_names::parse_attributes(bytes);
+        let _ = dcase_names::parse_name(&String::from_utf8_lossy(bytes));
     });
 }

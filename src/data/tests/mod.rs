@@ -5,9 +5,9 @@ mod info;
 mod layouts;
 mod manifests;
 mod names;
+mod one_machine;
 mod real;
 mod stand_ins;
-mod watch;
 
 use std::{env, fs, path::Path, path::PathBuf};
 

@@ -3,18 +3,19 @@ use super::*;
 #[test]
 fn file_names_tell_what_they_hold() {
     fn check(stem: &str, expected: &str) {
-        let shown = dcase::parse_name(mlperf::recording(stem)).map_or("nothing".to_string(), |r| {
-            let word = |word: Option<String>| word.unwrap_or("-".to_string());
-            let mut words = vec![
-                r.section,
-                word(r.domain.map(|d| format!("{d:?}"))),
-                word(r.split.map(|s| format!("{s:?}"))),
-                word(r.label.map(|l| format!("{l:?}"))),
-            ];
-            let attributes = r.attributes.into_iter();
-            words.extend(attributes.map(|(name, value)| format!("{name}={value}")));
-            words.join(" ")
-        });
+        let shown =
+            dcase_names::parse_name(mlperf::recording(stem)).map_or("nothing".to_string(), |r| {
+                let word = |word: Option<String>| word.unwrap_or("-".to_string());
+                let mut words = vec![
+                    r.section,
+                    word(r.domain.map(|d| format!("{d:?}"))),
+                    word(r.split.map(|s| format!("{s:?}"))),
+                    word(r.label.map(|l| format!("{l:?}"))),
+                ];
+                let attributes = r.attributes.into_iter();
+                words.extend(attributes.map(|(name, value)| format!("{name}={value}")));
+                words.join(" ")
+            });
         assert_eq!(shown, expected, "{stem}");
     }
     check("normal_id_04_00000012", "id_04 - - Normal");
@@ -68,14 +69,14 @@ proptest::proptest! {
             "section_{section:02}_{}_{}_{}_{number:04}{tail}",
             ["source", "target"][domain], ["train", "test"][split], ["normal", "anomaly"][label],
         );
-        let expected = dcase::Recording {
+        let expected = dcase_names::Recording {
             section: format!("{section:02}"),
             domain: Some([Domain::Source, Domain::Target][domain]),
             split: Some([Split::Train, Split::Test][split]),
             label: Some([Label::Normal, Label::Anomaly][label]),
             attributes,
         };
-        proptest::prop_assert_eq!(dcase::parse_name(&stem), Some(expected));
+        proptest::prop_assert_eq!(dcase_names::parse_name(&stem), Some(expected));
     }
 
     /// Nearly right manifests reach deeper than arbitrary bytes do.

@@ -12,7 +12,7 @@ use super::{
     file::{Code, File, FileTensor, MAX_ELEMENTS, Options, Problem, type_name},
 };
 use crate::{
-    graph::{Activation, Function, Graph, Op, OpKind, Shape, TensorId, plan::ALIGNMENT},
+    graph::{Activation, Function, Graph, Op, OpKind, Shape, TensorId, memory::ALIGNMENT},
     quant::{QuantParams, QuantizedModel, QuantizedOp, SOFTMAX_OUTPUT},
 };
 

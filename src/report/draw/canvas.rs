@@ -13,7 +13,8 @@ use plotters::{
     },
 };
 
-use crate::report::{ReportError, figure::Rect};
+use super::labels::Rect;
+use crate::report::ReportError;
 
 /// Sizes of letters in pixels.
 pub(super) const TITLE: f64 = 26.0;
@@ -327,31 +328,6 @@ pub(super) fn text_width(text: &str, lettering: Lettering) -> f64 {
     measured.map_or(guess, |(width, _)| f64::from(width))
 }
 
-/// The text itself, or its start and an ellipsis.
-pub(super) fn shortened(text: &str, characters: usize) -> String {
-    if text.chars().count() <= characters {
-        return text.to_string();
-    }
-    let start: String = text.chars().take(characters.saturating_sub(1)).collect();
-    format!("{start}…")
-}
-
-/// Lines of at most so many characters; a longer word is cut.
-pub(in crate::report) fn wrapped(text: &str, characters: usize) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    for word in text.split_whitespace() {
-        let word = shortened(word, characters);
-        match lines.last_mut() {
-            Some(line) if line.chars().count() + 1 + word.chars().count() <= characters => {
-                line.push(' ');
-                line.push_str(&word);
-            }
-            _ => lines.push(word),
-        }
-    }
-    lines
-}
-
 /// Verdana has the same widths as DejaVu, whose widths the layout uses.
 const FONT: &str = "DejaVu Sans, Verdana, sans-serif";
 
@@ -401,16 +377,4 @@ fn averaged(large: &[u8], width: usize, height: usize, scale: usize) -> Vec<u8> 
         }
     }
     pixels
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{shortened, wrapped};
-
-    #[test]
-    fn text_is_cut_and_wrapped() {
-        assert_eq!(shortened("abcdef", 4), "abc…");
-        assert_eq!(shortened("abcd", 4), "abcd");
-        assert_eq!(wrapped("aa bb cccccc", 5), ["aa bb", "cccc…"]);
-    }
 }

@@ -5,12 +5,10 @@ use plotters::{prelude::DrawingBackend, style::RGBColor};
 use super::{
     MAX_TARGETS, WIDTH,
     canvas::*,
+    labels::Rect,
     plot::{Plot, draw_grid, draw_title, fits_across},
 };
-use crate::report::{
-    ReportError, RunInfo,
-    figure::{Axis, Rect},
-};
+use crate::report::{ReportError, RunInfo, panel::Axis, words::shortened};
 
 /// Width and height in pixels.
 pub(super) fn size(info: &RunInfo) -> [f64; 2] {

@@ -6,17 +6,19 @@ use super::{
     WIDTH,
     canvas::{
         AXIS_TITLE, BLUE, Canvas, GREEN, INK, LABEL, Lettering, ORANGE, PURPLE, Paint, SKY,
-        SOFT_INK, TEXT, TICK, VERMILLION, WHITE, shortened, text_width,
+        SOFT_INK, TEXT, TICK, VERMILLION, WHITE, text_width,
     },
+    labels::Rect,
     plot::{Plot, draw_grid, draw_title, fits_across},
 };
 use crate::{
+    hardware::Metric,
     report::{
         ReportError,
-        figure::{Axis, Rect, Tick},
         memory::MemoryMap,
+        panel::{Axis, Tick},
+        words::shortened,
     },
-    target::Metric,
     units::Bytes,
 };
 

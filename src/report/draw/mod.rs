@@ -1,25 +1,21 @@
 //! Figures: Pareto fronts and hypervolume, as SVG and PNG from the same strokes.
 //!
 //! plotters lives here and nowhere else. It draws strokes and letters; where they go is worked out here and in
-//! [`super::figure`], because its charts neither place labels nor choose ticks in bytes.
+//! [`super::panel`], because its charts neither place labels nor choose ticks in bytes.
 
 mod canvas;
-mod examined;
+mod evaluation;
 mod hypervolume;
+mod labels;
 mod memory;
 mod pareto;
 mod plot;
 mod ranks;
 
-use std::path::{Path, PathBuf};
-
-pub(super) use canvas::wrapped;
 use canvas::{png, svg};
-pub use examined::Heading;
+pub use evaluation::Heading;
 
-use super::{
-    ReportError, RunInfo, examined::Examined, figure::Rect, html, memory::MemoryMap, ranks::Ranks,
-};
+use super::{ReportError, RunInfo, evaluation::Examined, memory::MemoryMap, ranks::Ranks};
 
 /// Width of every figure in pixels.
 const WIDTH: f64 = 1600.0;
@@ -70,21 +66,6 @@ pub fn ranks_png(info: &RunInfo) -> Result<Option<Vec<u8>>, ReportError> {
     Ranks::new(info).map(drawn).transpose()
 }
 
-/// Writes every figure as `.svg` and `.png`, and `report.html`, into a folder and returns their paths.
-pub fn write_figures(info: &RunInfo, folder: &Path) -> Result<Vec<PathBuf>, ReportError> {
-    let mut files = vec![
-        ("report.html", html::report(info)?.into_bytes()),
-        ("pareto.svg", pareto_svg(info)?.into_bytes()),
-        ("pareto.png", pareto_png(info)?),
-        ("hypervolume.svg", hypervolume_svg(info)?.into_bytes()),
-        ("hypervolume.png", hypervolume_png(info)?),
-    ];
-    if let (Some(svg), Some(png)) = (ranks_svg(info)?, ranks_png(info)?) {
-        files.extend([("ranks.svg", svg.into_bytes()), ("ranks.png", png)]);
-    }
-    written(files, folder)
-}
-
 /// The memory timeline of one network.
 pub fn memory_svg(map: &MemoryMap) -> Result<String, ReportError> {
     svg(memory::SIZE, |canvas| memory::draw(canvas, map))
@@ -95,63 +76,30 @@ pub fn memory_png(map: &MemoryMap) -> Result<Vec<u8>, ReportError> {
     png(memory::SIZE, |canvas| memory::draw(canvas, map))
 }
 
-/// Writes `memory.svg` and `memory.png` into a folder, which is made where it is missing, and returns their paths.
-pub fn write_memory(map: &MemoryMap, folder: &Path) -> Result<Vec<PathBuf>, ReportError> {
-    std::fs::create_dir_all(folder).map_err(|source| ReportError::Write {
-        path: folder.to_path_buf(),
-        source,
-    })?;
-    let files = vec![
-        ("memory.svg", memory_svg(map)?.into_bytes()),
-        ("memory.png", memory_png(map)?),
-    ];
-    written(files, folder)
+/// The figure of an evaluation, one per way of splitting.
+pub fn evaluation_svg(heading: Heading<'_>, split: &Examined) -> Result<String, ReportError> {
+    svg(evaluation::SIZE, |canvas| {
+        evaluation::draw(canvas, heading, split)
+    })
 }
 
-/// Writes `evaluation-<split>.svg` and `.png` for every split into a folder and returns their paths.
-pub fn write_examined(
-    heading: Heading<'_>,
-    examined: &[Examined],
-    folder: &Path,
-) -> Result<Vec<PathBuf>, ReportError> {
-    let mut paths = Vec::new();
-    for split in examined {
-        let draw_svg = svg(examined::SIZE, |canvas| {
-            examined::draw(canvas, heading, split)
-        })?;
-        let draw_png = png(examined::SIZE, |canvas| {
-            examined::draw(canvas, heading, split)
-        })?;
-        let words = split.split.split(|c: char| !c.is_alphanumeric());
-        let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
-        let stem = format!("evaluation-{}", words.join("-"));
-        let names = [format!("{stem}.svg"), format!("{stem}.png")];
-        let files = vec![
-            (names[0].as_str(), draw_svg.into_bytes()),
-            (names[1].as_str(), draw_png),
-        ];
-        paths.extend(written(files, folder)?);
-    }
-    Ok(paths)
-}
-
-fn written(files: Vec<(&str, Vec<u8>)>, folder: &Path) -> Result<Vec<PathBuf>, ReportError> {
-    let mut paths = Vec::new();
-    for (name, content) in files {
-        let path = folder.join(name);
-        std::fs::write(&path, content).map_err(|source| ReportError::Write {
-            path: path.clone(),
-            source,
-        })?;
-        paths.push(path);
-    }
-    Ok(paths)
+/// As [`evaluation_svg`].
+pub fn evaluation_png(heading: Heading<'_>, split: &Examined) -> Result<Vec<u8>, ReportError> {
+    png(evaluation::SIZE, |canvas| {
+        evaluation::draw(canvas, heading, split)
+    })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
-    use crate::report::fixture::{Fake, fake_run};
+    use crate::report::{
+        files::write_figures,
+        fixture::{Fake, fake_run},
+        html,
+    };
 
     /// Draws all figures and looks for texts in the SVG. `NAS_FIGURES=folder` keeps them, to be looked at.
     #[track_caller]

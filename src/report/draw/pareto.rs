@@ -5,12 +5,14 @@ use plotters::{prelude::DrawingBackend, style::RGBColor};
 use super::{
     MAX_TARGETS, WIDTH,
     canvas::*,
+    labels::{Anchor, Rect, place_labels},
     plot::{Plot, draw_grid, draw_title, fits_across},
 };
 use crate::{
     report::{
-        Metric, ReportError, RunInfo, TargetInfo, capitalised,
-        figure::{Anchor, Panel, Point, Rect, place_labels, tick_label},
+        Metric, ReportError, RunInfo, TargetInfo,
+        panel::{Panel, Point, tick_label},
+        words::{capitalised, shortened, wrapped},
     },
     space::Task,
 };

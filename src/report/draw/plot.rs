@@ -8,10 +8,11 @@ use super::{
         Canvas, GRID, INK, Lettering, Paint, SOFT_INK, TEXT, TICK, TITLE, VERMILLION, WHITE,
         text_width,
     },
+    labels::Rect,
 };
 use crate::report::{
     ReportError,
-    figure::{Axis, Rect, Tick},
+    panel::{Axis, Tick},
 };
 
 /// Data to pixels.

@@ -4,13 +4,14 @@ use plotters::prelude::DrawingBackend;
 
 use super::{
     MAX_TARGETS, WIDTH,
-    canvas::{Canvas, GRID, INK, LABEL, Lettering, Paint, SOFT_INK, TEXT, WHITE, wrapped},
+    canvas::{Canvas, GRID, INK, LABEL, Lettering, Paint, SOFT_INK, TEXT, WHITE},
+    labels::Rect,
     pareto::{draw_marker, task_color},
     plot::draw_title,
 };
 use crate::{
-    report::{ReportError, RunInfo, ranks::Ranks},
-    target::Metric,
+    hardware::Metric,
+    report::{ReportError, RunInfo, ranks::Ranks, words::wrapped},
 };
 
 /// More lines than this could not be told apart; the members of highest AUC are shown.
@@ -73,7 +74,7 @@ pub(super) fn draw<DB: DrawingBackend>(
             };
             if target > 0 && target + 1 < targets {
                 let width = super::canvas::text_width(&text, lettering);
-                let plate = super::Rect::around(x + 18.0 + width / 2.0, y, width + 4.0, 16.0);
+                let plate = Rect::around(x + 18.0 + width / 2.0, y, width + 4.0, 16.0);
                 canvas.rect(plate, Paint::faint(WHITE, 0.75))?;
             }
             canvas.text(&text, anchor, lettering)?;

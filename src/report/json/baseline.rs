@@ -8,7 +8,7 @@ use super::{CostsView, IntervalView, RescoredView, SCHEMA_VERSION, task_name};
 use crate::{
     report::{
         RunInfo, ScoredTrial,
-        examined::{Arithmetic, Examined, Merit},
+        evaluation::{Arithmetic, Examined, Merit},
     },
     score::{Interval, Official, SectionFigures},
 };

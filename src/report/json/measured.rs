@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::{
+    hardware::{Budget, CostSource},
     store::MeasurementRow,
-    target::{Budget, CostSource},
 };
 
 /// What was seen when a model ran as firmware.

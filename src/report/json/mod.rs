@@ -4,7 +4,10 @@
 //! [`SCHEMA_VERSION`].
 
 mod baseline;
+pub mod calibration;
+pub mod lists;
 mod measured;
+pub mod network;
 mod rescored;
 mod runs;
 mod scores;
@@ -29,8 +32,8 @@ pub use self::{
 };
 use super::{Costs, RunInfo, TargetInfo, TrialCounts};
 use crate::{
+    hardware::{Budget, Cost, CostSource, Metric},
     space::Task,
-    target::{Budget, Cost, CostSource, Metric},
 };
 
 /// The version that every document carries.

@@ -1,0 +1,34 @@
+//! The one door to stdout and stderr.
+//!
+//! Data goes to stdout, messages to stderr. When whoever reads stdout has gone (`nas runs | head -1`), the command ends
+//! and says nothing. A message that stderr does not take is dropped: a terminal that closes does not end a search.
+
+use std::io::{self, Write};
+
+use super::{Exit, Failure};
+
+/// Writes data to stdout, at once and whole.
+///
+/// # Errors
+/// [`Exit::ReaderGone`] where the reader has closed the pipe, else a failure such as a full device.
+pub fn print(text: impl AsRef<str>) -> Result<(), Failure> {
+    written(&mut io::stdout().lock(), text.as_ref()).map_err(|error| match error.kind() {
+        io::ErrorKind::BrokenPipe => Failure::new(Exit::ReaderGone, error),
+        _ => Failure::plain(format!("cannot write to stdout: {error}")),
+    })
+}
+
+/// Writes a message of one or more lines to stderr, as far as that takes it.
+pub fn note(text: impl AsRef<str>) {
+    let _ = written(&mut io::stderr().lock(), &format!("{}\n", text.as_ref()));
+}
+
+/// Asks something on stderr; the answer is to come on the same line.
+pub fn ask(question: impl AsRef<str>) {
+    let _ = written(&mut io::stderr().lock(), question.as_ref());
+}
+
+fn written(out: &mut impl Write, text: &str) -> io::Result<()> {
+    out.write_all(text.as_bytes())?;
+    out.flush()
+}

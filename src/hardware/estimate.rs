@@ -1,0 +1,519 @@
+//! Costs of a candidate before anything is trained: RAM, flash, latency and energy with their bands.
+//!
+//! Coefficients of one fit err together, so within the network, and within the front end, errors of
+//! terms add up; these two, the NPU and the factor on whole networks err independently, and their
+//! squares add up. A relative error `e` is a factor: the band is `value / (1 + e)` to `value * (1 + e)`,
+//! and where `e` was measured it is a root mean square, so that about two of three networks lie inside.
+
+use nas_kernels::blob;
+
+use super::{
+    ArenaRule, Contents, Cost, CostSource, Target, Term, Work,
+    ethos_u55::{self, NpuCycles, NpuPlan},
+    profile::Coefficient,
+    tflm, work,
+};
+use crate::{
+    audio::{Feature, FeatureSpec, FrontEnd},
+    graph::{Graph, Op, OpKind, memory},
+    space::{Candidate, WeightMemory},
+};
+
+/// What one candidate costs on one target, per inference: one new window of features.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Estimate {
+    pub ram_bytes: Cost,
+    pub flash_bytes: Cost,
+    pub latency_us: Cost,
+    pub energy_uj: Cost,
+}
+
+/// What one operator costs.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct OpCost {
+    pub op_idx: usize,
+    pub unit: Unit,
+    pub bottleneck: Bottleneck,
+    /// Cycles of the unit that runs it.
+    pub cycles: f64,
+    pub latency_us: Cost,
+}
+
+/// Where an operator runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    Cpu,
+    Npu,
+}
+
+/// What an operator's time is spent on most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bottleneck {
+    Compute,
+    /// Moving activations.
+    Memory,
+    /// Fetching weights.
+    Weights,
+    /// Calling the operator.
+    Overhead,
+}
+
+impl Bottleneck {
+    const ALL: [Bottleneck; 4] = [
+        Bottleneck::Compute,
+        Bottleneck::Memory,
+        Bottleneck::Weights,
+        Bottleneck::Overhead,
+    ];
+}
+
+/// RAM in bytes by what it is used for.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct RamParts {
+    pub arena: f64,
+    /// Encoded weights, where an NPU reads them from RAM.
+    pub weights: f64,
+    pub front_end: f64,
+    pub stack: f64,
+    pub state: f64,
+}
+
+/// Flash in bytes by what it is used for.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct FlashParts {
+    pub weights: f64,
+    /// int32 biases and requantisation constants.
+    pub channels: f64,
+    /// Headers of the model, its tensors and operators; or the NPU's command stream.
+    pub structure: f64,
+    pub front_end: f64,
+    pub code: f64,
+}
+
+/// Costs of a candidate: front end and network.
+pub fn estimate(candidate: &Candidate, target: &Target) -> Estimate {
+    let graph = &candidate.graph;
+    let target = &*target.with_weights_in(candidate.weights_in);
+    estimate_parts(
+        Some(&candidate.front_end),
+        graph,
+        npu_plan(graph, None, target),
+        target,
+    )
+}
+
+/// Costs of a network without a front end, as it comes out of a model file.
+pub fn estimate_graph(graph: &Graph, target: &Target) -> Estimate {
+    estimate_parts(None, graph, npu_plan(graph, None, target), target)
+}
+
+/// Costs of a network whose int8 weights are known, in TFLite's layout, one entry per operator.
+///
+/// They matter where an NPU reads weights compressed; before training their size is guessed.
+pub fn estimate_weighted(graph: &Graph, weights: &[Option<&[i8]>], target: &Target) -> Estimate {
+    let plan = npu_plan(graph, Some(weights), target);
+    estimate_parts(None, graph, plan, target)
+}
+
+/// How a target's NPU runs a network; `None` on targets without one.
+pub fn npu_plan(
+    graph: &Graph,
+    weights: Option<&[Option<&[i8]>]>,
+    target: &Target,
+) -> Option<NpuPlan> {
+    let npu = target.npu.as_ref()?;
+    let codings = weights.map(|weights| ethos_u55::codings(graph, weights, npu));
+    Some(ethos_u55::plan(graph, npu, codings.as_deref()))
+}
+
+/// Costs of every operator, for tables; the front end is not among them.
+pub fn op_costs(graph: &Graph, target: &Target) -> Vec<OpCost> {
+    let npu_plan = npu_plan(graph, None, target);
+    let empty = Time::new(graph, target);
+    let op_cost = |(op_idx, op)| {
+        let mut time = empty;
+        let (unit, bottleneck) = match time.add_op(graph, op, on_npu(&npu_plan, op_idx), target) {
+            Some(bottleneck) => (Unit::Npu, bottleneck),
+            None => (Unit::Cpu, time.bottleneck(op, target)),
+        };
+        let clock_mhz = match (unit, &target.npu) {
+            (Unit::Npu, Some(npu)) => npu.clock.value,
+            _ => target.cpu.clock.value,
+        };
+        let latency_us = time.latency_us(target);
+        OpCost {
+            op_idx,
+            unit,
+            bottleneck,
+            cycles: latency_us.value * clock_mhz,
+            latency_us,
+        }
+    };
+    graph.ops.iter().enumerate().map(op_cost).collect()
+}
+
+/// Units of CPU work of a network, by [`Term`], as they would be on a target without an NPU.
+pub fn cpu_work(graph: &Graph, target: &Target) -> Work {
+    let mut time = Time::new(graph, target);
+    for op in &graph.ops {
+        time.add_cpu_op(graph, op, target);
+    }
+    time.work
+}
+
+/// Latency of the front end alone, for `frame_stride` new frames.
+pub fn front_end_latency_us(front_end: &FrontEnd, target: &Target) -> Cost {
+    let mut time = Time::default();
+    time.add_front_end(front_end);
+    time.latency_us(target)
+}
+
+/// RAM by use.
+pub fn ram_parts(front_end: Option<&FrontEnd>, graph: &Graph, target: &Target) -> RamParts {
+    ram_parts_of(front_end, graph, &npu_plan(graph, None, target), target)
+}
+
+/// Flash by use.
+pub fn flash_parts(front_end: Option<&FrontEnd>, graph: &Graph, target: &Target) -> FlashParts {
+    flash_parts_of(front_end, graph, &npu_plan(graph, None, target), target)
+}
+
+/// Cycles of an operator on the NPU; `None` where it runs on the CPU.
+fn on_npu(plan: &Option<NpuPlan>, op_idx: usize) -> Option<NpuCycles> {
+    plan.as_ref().and_then(|plan| plan.ops[op_idx])
+}
+
+fn ram_parts_of(
+    front_end: Option<&FrontEnd>,
+    graph: &Graph,
+    npu_plan: &Option<NpuPlan>,
+    target: &Target,
+) -> RamParts {
+    let arena = match npu_plan {
+        Some(plan) => plan.sram_bytes,
+        None => arena_bytes(graph, target),
+    };
+    let weights = match (npu_plan, &target.npu) {
+        (Some(plan), Some(npu)) if npu.weights_in == WeightMemory::Sram => plan.constant_bytes,
+        _ => 0,
+    };
+    RamParts {
+        arena: arena as f64,
+        weights: weights as f64,
+        front_end: front_end.map_or(0, front_end_ram) as f64,
+        stack: target.runtime.stack(graph).value,
+        state: target.runtime.state_bytes.value,
+    }
+}
+
+/// Bytes of activations and what the runtime keeps beside them.
+fn arena_bytes(graph: &Graph, target: &Target) -> usize {
+    match target.runtime.arena {
+        ArenaRule::Plan => memory::plan(graph).arena_bytes,
+        ArenaRule::Tflm => tflm::arena_bytes(graph),
+    }
+}
+
+fn flash_parts_of(
+    front_end: Option<&FrontEnd>,
+    graph: &Graph,
+    npu_plan: &Option<NpuPlan>,
+    target: &Target,
+) -> FlashParts {
+    let (mut weights, mut channels, mut structure) = (0.0, 0.0, 0.0);
+    for (op_idx, op) in graph.ops.iter().enumerate() {
+        if on_npu(npu_plan, op_idx).is_some() {
+            continue;
+        }
+        let op_channels = graph.op_bias_len(op);
+        weights += graph.op_weight_len(op) as f64;
+        // Bias, multiplier and shift per channel; FULLY_CONNECTED has one multiplier.
+        let scales = match op.kind {
+            OpKind::FullyConnected => 1,
+            _ => op_channels,
+        };
+        channels += (4 * op_channels + 5 * scales) as f64;
+        structure += blob::OP_BYTES as f64;
+    }
+    if let (Some(plan), Some(npu)) = (npu_plan, &target.npu) {
+        // Biases and scales are part of the encoded weights.
+        weights += plan.constant_bytes as f64;
+        structure += plan.command_bytes as f64 * npu.command_stream.value;
+    }
+    structure += (blob::HEADER_BYTES + blob::TENSOR_BYTES * graph.tensors.len()) as f64;
+    FlashParts {
+        weights,
+        channels,
+        structure,
+        front_end: front_end.map_or(0, |front_end| front_end_tables(&front_end.spec)) as f64,
+        code: target.runtime.code_bytes.value,
+    }
+}
+
+/// Relative error of the blob's structure: alignment, up to 18 bytes an operator, is not counted.
+const BLOB_ERROR: f64 = 0.2;
+
+/// Relative error of the SRAM of an NPU: Vela's allocator leaves gaps that are not modelled (`docs/estimates.md`).
+const NPU_ARENA_ERROR: f64 = 0.1;
+
+fn estimate_parts(
+    front_end: Option<&FrontEnd>,
+    graph: &Graph,
+    npu_plan: Option<NpuPlan>,
+    target: &Target,
+) -> Estimate {
+    let ram = ram_parts_of(front_end, graph, &npu_plan, target);
+    let mut time = Time::of_arena(ram.arena, target);
+    if let Some(front_end) = front_end {
+        time.add_front_end(front_end);
+    }
+    for (op_idx, op) in graph.ops.iter().enumerate() {
+        time.add_op(graph, op, on_npu(&npu_plan, op_idx), target);
+    }
+    if let Some(npu) = &target.npu {
+        time.start_us += npu.start_cycles.value / target.cpu.clock.value;
+    }
+    let flash = flash_parts_of(front_end, graph, &npu_plan, target);
+    Estimate {
+        ram_bytes: ram_cost(&ram, arena_error_bytes(graph, target), target),
+        flash_bytes: flash_cost(&flash, target),
+        latency_us: time.latency_us(target),
+        energy_uj: time.energy_uj(target),
+    }
+}
+
+/// What is not known of the arena.
+fn arena_error_bytes(graph: &Graph, target: &Target) -> f64 {
+    match target.runtime.arena {
+        ArenaRule::Plan => 0.0,
+        ArenaRule::Tflm => tflm::error_bytes(graph) as f64,
+    }
+}
+
+fn ram_cost(parts: &RamParts, arena_error_bytes: f64, target: &Target) -> Cost {
+    let runtime = &target.runtime;
+    let npu = target.npu.as_ref();
+    let arena_error_bytes = match npu {
+        Some(_) => parts.arena * NPU_ARENA_ERROR,
+        None => arena_error_bytes,
+    };
+    let error_bytes = (parts.stack * runtime.stack_bytes.error)
+        .hypot(parts.state * runtime.state_bytes.error)
+        .hypot(arena_error_bytes)
+        .hypot(parts.weights * npu.map_or(0.0, |npu| npu.weight_encoding.error));
+    let value = parts.arena + parts.weights + parts.front_end + parts.stack + parts.state;
+    // What is exact cannot be undercut.
+    let low = (value - error_bytes).max(parts.arena - arena_error_bytes + parts.front_end);
+    Cost {
+        value,
+        low,
+        high: value + error_bytes,
+        source: CostSource::Estimated,
+    }
+}
+
+fn flash_cost(parts: &FlashParts, target: &Target) -> Cost {
+    let encoding_error = target
+        .npu
+        .as_ref()
+        .map_or(0.0, |npu| npu.weight_encoding.error);
+    let structure_error = match &target.npu {
+        Some(npu) => npu.command_stream.error,
+        None => BLOB_ERROR,
+    };
+    let error_bytes = (parts.weights * encoding_error)
+        .hypot(parts.structure * structure_error)
+        .hypot(parts.code * target.runtime.code_bytes.error);
+    let value = parts.weights + parts.channels + parts.structure + parts.front_end + parts.code;
+    Cost {
+        value,
+        low: (value - error_bytes).max(parts.channels + parts.front_end),
+        high: value + error_bytes,
+        source: CostSource::Estimated,
+    }
+}
+
+/// Time of a computation, kept apart by what its errors depend on.
+#[derive(Debug, Clone, Copy)]
+struct Time {
+    /// Amounts of CPU work per [`Term`].
+    work: Work,
+    /// NPU time of operators that are bound by compute, SRAM, and weight memory.
+    npu_us: [f64; 3],
+    /// Starting the NPU.
+    start_us: f64,
+    /// Whether activations do not fit the target's largest memory.
+    spills: bool,
+}
+
+impl Default for Time {
+    fn default() -> Time {
+        Time {
+            work: [0.0; Term::COUNT],
+            npu_us: [0.0; 3],
+            start_us: 0.0,
+            spills: false,
+        }
+    }
+}
+
+impl Time {
+    /// No work yet, of a network of `graph`'s activations.
+    fn new(graph: &Graph, target: &Target) -> Time {
+        match target.cpu.cycles.contains_key(&Term::SpilledOutput) {
+            true => Time::of_arena(arena_bytes(graph, target) as f64, target),
+            false => Time::default(),
+        }
+    }
+
+    fn of_arena(arena_bytes: f64, target: &Target) -> Time {
+        let largest = target.largest_memory(Contents::Ram);
+        Time {
+            spills: largest.is_some_and(|memory| arena_bytes > memory.bytes.value),
+            ..Time::default()
+        }
+    }
+
+    /// Adds one operator. Returns what it waits for on the NPU; `None` where it runs on the CPU.
+    fn add_op(
+        &mut self,
+        graph: &Graph,
+        op: &Op,
+        on_npu: Option<NpuCycles>,
+        target: &Target,
+    ) -> Option<Bottleneck> {
+        let (Some(cycles), Some(npu)) = (on_npu, &target.npu) else {
+            self.add_cpu_op(graph, op, target);
+            return None;
+        };
+        let (bound, bottleneck) = if cycles.compute >= cycles.sram.max(cycles.flash) {
+            (0, Bottleneck::Compute)
+        } else if cycles.sram >= cycles.flash {
+            (1, Bottleneck::Memory)
+        } else {
+            (2, Bottleneck::Weights)
+        };
+        self.npu_us[bound] += cycles.total * npu.cycles.value / npu.clock.value;
+        Some(bottleneck)
+    }
+
+    fn add_cpu_op(&mut self, graph: &Graph, op: &Op, target: &Target) {
+        work::add_op(graph, op, target, &mut self.work);
+        if self.spills {
+            self.work[Term::SpilledOutput as usize] += graph.op_output(op).len() as f64;
+        }
+    }
+
+    /// What CPU time is spent on most, where all of it is that of one operator.
+    fn bottleneck(&self, op: &Op, target: &Target) -> Bottleneck {
+        let mut cycles = [0.0; Bottleneck::ALL.len()];
+        for (&term, coefficient) in &target.cpu.cycles {
+            // Softmax is counted in elements of ADD, which is bound by memory.
+            let bottleneck = match op.kind {
+                OpKind::Softmax if term == Term::AddOutput => Bottleneck::Compute,
+                _ => term.bottleneck(),
+            };
+            cycles[bottleneck as usize] += self.work[term as usize] * coefficient.value;
+        }
+        let all = Bottleneck::ALL.into_iter();
+        all.max_by(|a, b| cycles[*a as usize].total_cmp(&cycles[*b as usize]))
+            .unwrap_or(Bottleneck::Overhead)
+    }
+
+    /// The features of `frame_stride` new frames: earlier frames of the window are kept.
+    fn add_front_end(&mut self, front_end: &FrontEnd) {
+        let spec = &front_end.spec;
+        let frames = front_end.frame_stride.min(front_end.frames) as f64;
+        let n_fft = spec.n_fft.max(1) as f64;
+        let n_mels = spec.n_mels as f64;
+        self.work[Term::FftPoint as usize] += frames * n_fft * n_fft.log2();
+        self.work[Term::MelBin as usize] += frames * n_fft / 2.0;
+        self.work[Term::LogBand as usize] += frames * n_mels;
+        if let Feature::Mfcc { coefficients } = spec.feature {
+            // The rows of the DCT are symmetric, so that half the products do.
+            let products = coefficients * spec.n_mels.div_ceil(2);
+            self.work[Term::DctMac as usize] += frames * products as f64;
+        }
+    }
+
+    /// CPU time and the square of its absolute error, in microseconds.
+    fn cpu_us(&self, target: &Target) -> (f64, f64) {
+        let scale = &target.cpu.whole_network;
+        let us_per_cycle = scale.value / target.cpu.clock.value;
+        let (mut sum_us, mut network_error_us, mut front_end_error_us) = (0.0, 0.0, 0.0);
+        for (&term, Coefficient { value, error, .. }) in &target.cpu.cycles {
+            let us = self.work[term as usize] * value * us_per_cycle;
+            sum_us += us;
+            match term.is_front_end() {
+                true => front_end_error_us += us * error,
+                false => network_error_us += us * error,
+            }
+        }
+        let errors = [network_error_us, front_end_error_us, sum_us * scale.error];
+        (sum_us, errors.iter().map(|error| error * error).sum())
+    }
+
+    /// NPU time with its start, and the square of its absolute error, in microseconds.
+    fn npu_us(&self, target: &Target) -> (f64, f64) {
+        let Some(npu) = &target.npu else {
+            return (0.0, 0.0);
+        };
+        let sram_error = npu.sram.bandwidth.error;
+        let flash_error = npu.flash.bandwidth.error.hypot(npu.weight_encoding.error);
+        let [compute, sram, flash] = self.npu_us;
+        let square = [
+            compute * npu.cycles.error,
+            sram * sram_error,
+            flash * flash_error,
+            self.start_us * npu.start_cycles.error,
+        ]
+        .map(|error| error * error)
+        .iter()
+        .sum();
+        (compute + sram + flash + self.start_us, square)
+    }
+
+    fn latency_us(&self, target: &Target) -> Cost {
+        let (cpu_us, cpu_square) = self.cpu_us(target);
+        let (npu_us, npu_square) = self.npu_us(target);
+        let value = cpu_us + npu_us;
+        Cost::estimated(
+            value,
+            (cpu_square + npu_square).sqrt() / value.max(f64::MIN_POSITIVE),
+        )
+    }
+
+    /// Active power times latency; the CPU stays awake while the NPU runs.
+    fn energy_uj(&self, target: &Target) -> Cost {
+        let latency = self.latency_us(target);
+        let (npu_us, _) = self.npu_us(target);
+        let cpu_power = &target.cpu.active_power;
+        let cpu_uj = latency.value * cpu_power.value * 1e-3;
+        let (npu_uj, npu_error) = match &target.npu {
+            Some(npu) => (
+                npu_us * npu.active_power.value * 1e-3,
+                npu.active_power.error,
+            ),
+            None => (0.0, 0.0),
+        };
+        let value = cpu_uj + npu_uj;
+        let power_error = (cpu_uj * cpu_power.error).hypot(npu_uj * npu_error);
+        let latency_error = latency.high / latency.value.max(f64::MIN_POSITIVE) - 1.0;
+        let error = (power_error / value.max(f64::MIN_POSITIVE)).hypot(latency_error);
+        Cost::estimated(value, error)
+    }
+}
+
+/// Buffers of a stream in bytes, exact: samples of one frame, scratch of the transform, int8 frames of a window.
+///
+/// Samples that arrive while a frame is computed wait in the driver's buffer, which is not counted.
+fn front_end_ram(front_end: &FrontEnd) -> usize {
+    nas_kernels::memory_bytes(&front_end.spec.on_device(), front_end.frames)
+}
+
+/// The front end's part of the blob in bytes: tables, a gain and an offset per band, and two records.
+fn front_end_tables(spec: &FeatureSpec) -> usize {
+    let lengths = spec.on_device().table_lengths();
+    let floats = lengths.floats() + 2 * spec.bands();
+    blob::FRONT_END_BYTES + blob::DECISION_BYTES + 4 * floats + 2 * lengths.ends
+}

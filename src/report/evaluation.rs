@@ -1,0 +1,288 @@
+//! What a detector decides about labelled test clips, float and int8: the facts that the tables and figures of an
+//! evaluation show.
+
+use std::collections::BTreeMap;
+
+use crate::score::{
+    Confusion, Interval, auc, average_precision, interval, precision_recall_curve, roc_curve,
+};
+
+/// One way to split a data set into training and test clips, and what came of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Examined {
+    /// `official folds`, `random split`.
+    pub split: String,
+    /// One per training: the folds in turn, or one.
+    pub parts: Vec<Part>,
+}
+
+/// One training and the test clips that it did not learn from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Part {
+    pub name: String,
+    /// A clip with a higher score is called anomalous.
+    pub threshold: f64,
+    pub clips: Vec<Judged>,
+    /// Labelled test clips that are shorter than a window, and judged by nobody.
+    pub too_short: usize,
+    /// Training and validation loss per epoch.
+    pub history: Vec<[f32; 2]>,
+}
+
+/// One labelled test clip and its anomaly scores.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Judged {
+    pub anomaly: bool,
+    /// Whether it steers the search that found the network.
+    pub steers: bool,
+    pub float: f64,
+    pub int8: f64,
+}
+
+/// Which of the two networks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Arithmetic {
+    Float,
+    Int8,
+}
+
+/// A figure of merit of decisions or scores.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Merit {
+    Accuracy,
+    F1,
+    RocAuc,
+    AveragePrecision,
+}
+
+impl Arithmetic {
+    pub const BOTH: [Arithmetic; 2] = [Arithmetic::Float, Arithmetic::Int8];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Arithmetic::Float => "float",
+            Arithmetic::Int8 => "int8",
+        }
+    }
+}
+
+impl Merit {
+    pub const ALL: [Merit; 4] = [
+        Merit::Accuracy,
+        Merit::F1,
+        Merit::RocAuc,
+        Merit::AveragePrecision,
+    ];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Merit::Accuracy => "accuracy",
+            Merit::F1 => "F1",
+            Merit::RocAuc => "ROC AUC",
+            Merit::AveragePrecision => "average precision",
+        }
+    }
+}
+
+impl Part {
+    /// Scores of the normal clips and of the anomalous ones.
+    pub fn scores(&self, arithmetic: Arithmetic) -> [Vec<f64>; 2] {
+        [false, true].map(|anomaly| {
+            let own = self.clips.iter().filter(|clip| clip.anomaly == anomaly);
+            let score = |clip: &Judged| match arithmetic {
+                Arithmetic::Float => clip.float,
+                Arithmetic::Int8 => clip.int8,
+            };
+            own.map(score).collect()
+        })
+    }
+
+    pub fn confusion(&self, arithmetic: Arithmetic) -> Confusion {
+        let [normal, anomaly] = self.scores(arithmetic);
+        Confusion::at_threshold(&normal, &anomaly, self.threshold)
+    }
+
+    /// `None` where a kind of clips is missing.
+    pub fn merit(&self, merit: Merit, arithmetic: Arithmetic) -> Option<f64> {
+        let [normal, anomaly] = self.scores(arithmetic);
+        match merit {
+            Merit::Accuracy => Some(self.confusion(arithmetic).accuracy()),
+            Merit::F1 => Some(self.confusion(arithmetic).f1()),
+            Merit::RocAuc => auc(&normal, &anomaly),
+            Merit::AveragePrecision => average_precision(&normal, &anomaly),
+        }
+    }
+}
+
+impl Examined {
+    /// Without the clips that steer a search.
+    pub fn untouched(&self) -> Examined {
+        let part = |part: &Part| Part {
+            clips: part
+                .clips
+                .iter()
+                .filter(|clip| !clip.steers)
+                .copied()
+                .collect(),
+            too_short: 0,
+            ..part.clone()
+        };
+        Examined {
+            split: format!("{}, untouched", self.split),
+            parts: self.parts.iter().map(part).collect(),
+        }
+    }
+
+    /// Mean over the parts, and how sure it is. Parts of one name are trainings with several seeds: they count as one,
+    /// unless there is no other.
+    pub fn merit(&self, merit: Merit, arithmetic: Arithmetic) -> Option<Interval> {
+        let mut of_name: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
+        for part in &self.parts {
+            let values = of_name.entry(&part.name).or_default();
+            values.extend(part.merit(merit, arithmetic));
+        }
+        let mut values: Vec<Vec<f64>> = of_name.into_values().collect();
+        if values.len() == 1 {
+            return interval(&values.remove(0));
+        }
+        let mean = |values: Vec<f64>| Some(interval(&values)?.mean);
+        interval(&values.into_iter().filter_map(mean).collect::<Vec<f64>>())
+    }
+
+    /// The decisions of all parts.
+    pub fn confusion(&self, arithmetic: Arithmetic) -> Confusion {
+        let sum = |count: fn(&Confusion) -> usize| {
+            self.parts
+                .iter()
+                .map(|part| count(&part.confusion(arithmetic)))
+                .sum()
+        };
+        Confusion {
+            true_positives: sum(|c| c.true_positives),
+            false_positives: sum(|c| c.false_positives),
+            true_negatives: sum(|c| c.true_negatives),
+            false_negatives: sum(|c| c.false_negatives),
+        }
+    }
+
+    pub fn clips(&self) -> usize {
+        self.count(|part| part.clips.len())
+    }
+
+    pub fn too_short(&self) -> usize {
+        self.count(|part| part.too_short)
+    }
+
+    /// Sum over the parts, of those of one name the first.
+    fn count(&self, of: impl Fn(&Part) -> usize) -> usize {
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+        for part in &self.parts {
+            counts.entry(&part.name).or_insert_with(|| of(part));
+        }
+        counts.into_values().sum()
+    }
+
+    /// Points `[false-positive rate, recall]` over the clips of all parts; empty where a kind is missing.
+    pub fn roc(&self, arithmetic: Arithmetic) -> Vec<[f64; 2]> {
+        let [normal, anomaly] = self.pooled(arithmetic);
+        roc_curve(&normal, &anomaly).unwrap_or_default()
+    }
+
+    /// Points `[recall, precision]` over the clips of all parts; empty where a kind is missing.
+    pub fn precision_recall(&self, arithmetic: Arithmetic) -> Vec<[f64; 2]> {
+        let [normal, anomaly] = self.pooled(arithmetic);
+        precision_recall_curve(&normal, &anomaly).unwrap_or_default()
+    }
+
+    /// Scores less the threshold of their part, which makes those of several networks comparable.
+    fn pooled(&self, arithmetic: Arithmetic) -> [Vec<f64>; 2] {
+        let mut pooled = [Vec::new(), Vec::new()];
+        for part in &self.parts {
+            for (all, own) in pooled.iter_mut().zip(part.scores(arithmetic)) {
+                all.extend(own.iter().map(|score| score - part.threshold));
+            }
+        }
+        pooled
+    }
+
+    /// `official folds: 5 trainings, 803 test clips`.
+    pub fn headline(&self) -> String {
+        let plural = if self.parts.len() == 1 { "" } else { "s" };
+        let short = match self.too_short() {
+            0 => String::new(),
+            count => format!("; {count} more are shorter than a window"),
+        };
+        format!(
+            "{}: {} training{plural}, {} test clips{short}",
+            self.split,
+            self.parts.len(),
+            self.clips()
+        )
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// Two parts whose networks lie apart by one; int8 misjudges one clip more.
+    pub fn example() -> Examined {
+        let part = |name: &str, offset: f64| {
+            let clip = |(anomaly, float, int8): (bool, f64, f64)| Judged {
+                anomaly,
+                // The fourth of each.
+                steers: float == 1.0,
+                float: float + offset,
+                int8: int8 + offset,
+            };
+            let clips = [
+                (false, -2.0, -2.0),
+                (false, -1.0, 0.25),
+                (true, -0.5, -0.5),
+                (true, 1.0, 1.0),
+            ];
+            Part {
+                name: name.to_string(),
+                threshold: offset,
+                clips: clips.map(clip).to_vec(),
+                too_short: 0,
+                history: vec![[0.7, 0.8], [0.5, 0.6], [0.4, 0.65]],
+            }
+        };
+        Examined {
+            split: "official folds".to_string(),
+            parts: vec![part("fold 1", 0.0), part("fold 2", 1.0)],
+        }
+    }
+
+    #[test]
+    fn seeds_of_a_fold_count_once() {
+        let example = example();
+        let untouched = example.untouched();
+        assert_eq!((example.clips(), untouched.clips()), (8, 6));
+        assert_eq!(untouched.confusion(Arithmetic::Int8).true_positives, 0);
+        let mut twice = example.clone();
+        twice.parts.extend(example.parts.clone());
+        twice.parts[2].threshold = f64::INFINITY;
+        assert_eq!(twice.clips(), 8);
+        // Fold 1 has 0.5 and 0.5 of all clips right, fold 2 0.5 twice; float 0.75 and 0.5, and 0.75 twice.
+        let accuracy = |arithmetic| twice.merit(Merit::Accuracy, arithmetic).unwrap().mean;
+        assert_eq!(accuracy(Arithmetic::Int8), 0.5);
+        assert_eq!(accuracy(Arithmetic::Float), (0.625 + 0.75) / 2.0);
+    }
+
+    #[test]
+    fn curves_are_of_scores_above_their_thresholds() {
+        let example = example();
+        let alone = Examined {
+            parts: example.parts[..1].to_vec(),
+            ..example.clone()
+        };
+        for arithmetic in Arithmetic::BOTH {
+            assert_eq!(example.roc(arithmetic), alone.roc(arithmetic));
+            let curve = example.precision_recall(arithmetic);
+            assert_eq!(curve, alone.precision_recall(arithmetic));
+            assert_eq!(curve.last().unwrap()[0], 1.0);
+        }
+    }
+}

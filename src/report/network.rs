@@ -1,0 +1,179 @@
+//! What one network costs, operator by operator, and why it does not fit.
+
+use crate::{
+    graph::{Function, Graph, OpKind, Shape, memory},
+    hardware::{
+        self, ArenaRule, Bottleneck, Budget, Cost, Estimate, Limited, RamParts, Target, Unit,
+        energy::{EnergyError, Power},
+    },
+    search::Change,
+    space::Candidate,
+};
+
+/// A network to be costed: that of a file, or a candidate with its front end.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Network {
+    File { name: String, graph: Graph },
+    Trial { name: String, candidate: Candidate },
+}
+
+/// What a network costs on one target.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TargetCosts {
+    pub target: String,
+    /// Of the NPU where there is one, else of the CPU.
+    pub cycles: Cost,
+    pub estimate: Estimate,
+    pub layers: Vec<Layer>,
+    /// The probability that all budgets and memories hold, and the cost that is least likely to.
+    pub fit: (f64, Option<Limited>),
+    pub ram: RamParts,
+    pub arena: ArenaRule,
+    /// Where a duty cycle was asked for.
+    pub power: Option<Result<Power, EnergyError>>,
+}
+
+/// One operator on one target.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Layer {
+    pub operator: String,
+    pub output: Shape,
+    pub macs: u64,
+    pub weight_bytes: u64,
+    /// Activations that are live while it runs.
+    pub live_bytes: u64,
+    pub unit: Unit,
+    pub bottleneck: Bottleneck,
+    pub cycles: Cost,
+    pub latency_us: Cost,
+}
+
+impl Network {
+    pub fn name(&self) -> &str {
+        match self {
+            Network::File { name, .. } | Network::Trial { name, .. } => name,
+        }
+    }
+
+    pub fn graph(&self) -> &Graph {
+        match self {
+            Network::File { graph, .. } => graph,
+            Network::Trial { candidate, .. } => &candidate.graph,
+        }
+    }
+}
+
+/// What a network costs on a target.
+pub fn target_costs(network: &Network, target: &Target, budget: &Budget) -> TargetCosts {
+    let candidate = match network {
+        Network::File { .. } => None,
+        Network::Trial { candidate, .. } => Some(candidate),
+    };
+    let placed = target.with_weights_in(candidate.and_then(|candidate| candidate.weights_in));
+    let target = &*placed;
+    let front_end = candidate.map(|candidate| &candidate.front_end);
+    let estimate = match candidate {
+        Some(candidate) => hardware::estimate(candidate, target),
+        None => hardware::estimate_graph(network.graph(), target),
+    };
+    let graph = network.graph();
+    let live = memory::timeline(graph);
+    let layer = |cost: hardware::OpCost| {
+        let op = &graph.ops[cost.op_idx];
+        let cycles_per_us = cost.cycles / cost.latency_us.value.max(f64::MIN_POSITIVE);
+        Layer {
+            operator: operator_name(&op.kind),
+            output: graph.op_output(op),
+            macs: graph.op_macs(op),
+            weight_bytes: (graph.op_weight_len(op) + 4 * graph.op_bias_len(op)) as u64,
+            live_bytes: live[cost.op_idx] as u64,
+            unit: cost.unit,
+            bottleneck: cost.bottleneck,
+            cycles: scaled(cost.latency_us, cycles_per_us),
+            latency_us: cost.latency_us,
+        }
+    };
+    let clock_mhz = target
+        .npu
+        .as_ref()
+        .map_or(target.cpu.clock.value, |npu| npu.clock.value);
+    TargetCosts {
+        target: target.name.clone(),
+        cycles: scaled(estimate.latency_us, clock_mhz),
+        layers: hardware::op_costs(graph, target)
+            .into_iter()
+            .map(layer)
+            .collect(),
+        fit: budget.fit(target, &estimate),
+        ram: hardware::ram_parts(front_end, graph, target),
+        arena: target.runtime.arena,
+        power: budget.duty.map(|duty| duty.power(&estimate, target)),
+        estimate,
+    }
+}
+
+fn scaled(cost: Cost, factor: f64) -> Cost {
+    Cost {
+        value: cost.value * factor,
+        low: cost.low * factor,
+        high: cost.high * factor,
+        source: cost.source,
+    }
+}
+
+/// Why a candidate does not fit a target, and the smallest changes after which it would.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Explanation {
+    pub target: Target,
+    pub before: Estimate,
+    pub macs: u64,
+    /// `None` where it fits.
+    pub excess: Option<hardware::Excess>,
+    pub fit: (f64, Option<Limited>),
+    pub changes: Vec<(Change, Estimate)>,
+}
+
+pub fn operator_name(kind: &OpKind) -> String {
+    match kind {
+        OpKind::Conv2d(w) => format!(
+            "CONV_2D {}x{} / {}x{}",
+            w.kernel[0], w.kernel[1], w.stride[0], w.stride[1]
+        ),
+        OpKind::DepthwiseConv2d(w) => {
+            format!(
+                "DEPTHWISE_CONV_2D {}x{} / {}x{}",
+                w.kernel[0], w.kernel[1], w.stride[0], w.stride[1]
+            )
+        }
+        OpKind::FullyConnected => "FULLY_CONNECTED".to_string(),
+        OpKind::AveragePool2d(w) => format!("AVERAGE_POOL_2D {}x{}", w.kernel[0], w.kernel[1]),
+        OpKind::MaxPool2d(w) => format!("MAX_POOL_2D {}x{}", w.kernel[0], w.kernel[1]),
+        OpKind::Mean => "MEAN".to_string(),
+        OpKind::Add => "ADD".to_string(),
+        OpKind::Upsample(factor) => format!("RESIZE_NEAREST_NEIGHBOR {}x{}", factor[0], factor[1]),
+        OpKind::Pad { .. } => "PAD".to_string(),
+        OpKind::Lookup(function) => match function {
+            Function::Identity => "QUANTIZE".to_string(),
+            Function::Relu => "RELU".to_string(),
+            Function::Relu6 => "RELU6".to_string(),
+        },
+        OpKind::Softmax => "SOFTMAX".to_string(),
+        OpKind::Reshape => "RESHAPE".to_string(),
+    }
+}
+
+pub const fn unit_name(unit: Unit) -> &'static str {
+    match unit {
+        Unit::Cpu => "cpu",
+        Unit::Npu => "npu",
+    }
+}
+
+pub const fn bottleneck_name(bottleneck: Bottleneck) -> &'static str {
+    match bottleneck {
+        Bottleneck::Compute => "compute",
+        Bottleneck::Memory => "memory",
+        Bottleneck::Weights => "weights",
+        Bottleneck::Overhead => "overhead",
+    }
+}

@@ -1,0 +1,549 @@
+//! The front as a table for a terminal and as CSV.
+
+use std::collections::BTreeSet;
+
+use comfy_table::{CellAlignment, ContentArrangement, Table};
+
+use super::{STYLE, UNKNOWN, measured::MeasuredTable};
+use crate::{
+    hardware::{Cost, CostSource, Metric},
+    report::{
+        Figures, ReportError, RunInfo, ScoredTrial, TargetInfo, approach,
+        baselines::gains,
+        ranks::Ranks,
+        words::{capitalised, wrapped},
+    },
+    run::Objective,
+    units::three_digits,
+};
+
+/// The front of every target, one table each, in at most `width` columns of text; then how the targets disagree.
+pub fn front_tables(info: &RunInfo, width: usize) -> String {
+    let targets = 0..info.targets.len();
+    let mut parts: Vec<String> = targets.map(|idx| front_table(info, idx, width)).collect();
+    parts.extend(Ranks::new(info).map(|ranks| ranks.show(info)));
+    parts.extend(MeasuredTable::new(info).map(MeasuredTable::show));
+    parts.join("\n")
+}
+
+/// The front of one target: a headline, the table, and a caption that says what its numbers are.
+///
+/// Where the table is wider than `width`, the columns that matter least are left out and named in the caption. The
+/// trial, its AUC and the costs on the target always stay, so no table is narrower than about 60 columns.
+pub fn front_table(info: &RunInfo, target_idx: usize, width: usize) -> String {
+    let Some(target) = info.targets.get(target_idx) else {
+        return String::new();
+    };
+    let members = info.front(target_idx);
+    let mut text = format!("Front of {} on {}", printable(&info.run), target.name);
+    if let Some(hypervolume) = target.hypervolume() {
+        let plural = if members.len() == 1 {
+            "trial"
+        } else {
+            "trials"
+        };
+        text += &format!(": {} {plural}, hypervolume {hypervolume:.4}", members.len());
+    }
+    text += "\n";
+    if members.is_empty() {
+        text += "No trained candidate is on the front.\n";
+        return text + &caption(info, &members, target_idx, &[]);
+    }
+    let (table, left_out) = fitted(&members, target_idx, width, &Column::of(info));
+    text += &table;
+    text += "\n";
+    text += &caption(info, &members, target_idx, &left_out);
+    text + &baseline_table(info, target_idx, width)
+}
+
+/// Every trained network on every target, whether on a front or not: a table per target.
+pub fn trained_tables(info: &RunInfo, width: usize) -> String {
+    let trained: Vec<&ScoredTrial> = info.scored.iter().collect();
+    let on_target = |(idx, target): (usize, &TargetInfo)| {
+        let (table, left_out) = fitted(&trained, idx, width, &Column::of(info));
+        let caption = caption(info, &trained, idx, &left_out);
+        format!(
+            "{} on {}\n{table}\n{caption}",
+            printable(&info.run),
+            target.name
+        )
+    };
+    let mut parts: Vec<String> = info.targets.iter().enumerate().map(on_target).collect();
+    parts.extend(Ranks::new(info).map(|ranks| ranks.show(info)));
+    parts.join("\n")
+}
+
+/// Published networks on the same data, and what the front gains over them; empty where there are none.
+fn baseline_table(info: &RunInfo, target_idx: usize, width: usize) -> String {
+    if info.baselines.is_empty() {
+        return String::new();
+    }
+    let baselines: Vec<&ScoredTrial> = info.baselines.iter().collect();
+    // Their numbers are those of other runs.
+    let (table, _) = fitted(&baselines, target_idx, width, &Column::of(info)[1..]);
+    let gains: Vec<String> = gains(info, target_idx)
+        .iter()
+        .flat_map(|sentence| wrapped(sentence, width))
+        .collect();
+    let gains = gains.join("\n");
+    format!("Published networks on the same data\n{table}\n{gains}\n")
+}
+
+/// The front of every target as CSV: plain numbers, units in the column names, empty where unknown.
+pub fn front_csv(info: &RunInfo) -> Result<String, ReportError> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    let mut header: Vec<String> = [
+        "run",
+        "synthetic",
+        "target",
+        "trial",
+        "approach",
+        "space",
+        "auc_int8",
+        "test_auc_int8",
+        "auc_float",
+        "pauc_int8",
+        "test_pauc_int8",
+        "accuracy_int8",
+        "test_accuracy_int8",
+        "macs",
+        "params",
+    ]
+    .map(String::from)
+    .to_vec();
+    for cost in TARGET_METRICS {
+        header.push(cost.key().to_string());
+        header.extend(["low", "high", "source"].map(|part| format!("{}_{part}", cost.key())));
+    }
+    writer.write_record(&header)?;
+    for (target_idx, target) in info.targets.iter().enumerate() {
+        for trial in info.front(target_idx) {
+            let figures = &trial.figures;
+            let number = |value: Option<f64>| match value {
+                Some(value) if value.is_finite() => value.to_string(),
+                _ => String::new(),
+            };
+            let mut record = vec![
+                info.run.clone(),
+                info.synthetic.to_string(),
+                target.name.clone(),
+                trial.trial.to_string(),
+                approach(trial.task).to_string(),
+                trial.space.clone(),
+                number(figures.auc_int8),
+                number(figures.test_auc_int8),
+                number(figures.auc_float),
+                number(figures.pauc_int8),
+                number(figures.test_pauc_int8),
+                number(figures.accuracy_int8),
+                number(figures.test_accuracy_int8),
+                trial.macs.to_string(),
+                trial.params.to_string(),
+            ];
+            for cost in TARGET_METRICS {
+                let quantity = trial.cost(target_idx, cost);
+                record.push(number(quantity.map(|q| q.value)));
+                record.push(number(quantity.map(|q| q.low)));
+                record.push(number(quantity.map(|q| q.high)));
+                record.push(quantity.map_or("", |q| q.source.name()).to_string());
+            }
+            writer.write_record(&record)?;
+        }
+    }
+    let bytes = writer
+        .into_inner()
+        .map_err(|error| csv::Error::from(error.into_error()))?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// The costs that belong to a target.
+const TARGET_METRICS: [Metric; 4] = [Metric::Ram, Metric::Flash, Metric::Latency, Metric::Energy];
+
+// Padding between columns, to which the table adds one blank.
+const WIDE_GAP: u16 = 1;
+const NARROW_GAP: u16 = 0;
+
+/// Longer names of spaces are cut.
+const SPACE_CHARACTERS: usize = 17;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::report) enum Column {
+    Trial,
+    Approach,
+    Space,
+    AucInt8,
+    AucTest,
+    Accuracy,
+    AccuracyTest,
+    AucFloat,
+    Pauc,
+    Metric(Metric),
+    /// Days that the battery lasts.
+    Battery,
+    Params,
+}
+
+impl Column {
+    const ALL: [Column; 16] = [
+        Column::Trial,
+        Column::Approach,
+        Column::Space,
+        Column::AucInt8,
+        Column::AucTest,
+        Column::Accuracy,
+        Column::AccuracyTest,
+        Column::AucFloat,
+        Column::Pauc,
+        Column::Metric(Metric::Ram),
+        Column::Metric(Metric::Flash),
+        Column::Metric(Metric::Latency),
+        Column::Metric(Metric::Energy),
+        Column::Battery,
+        Column::Metric(Metric::Macs),
+        Column::Params,
+    ];
+
+    /// Those of a run: accuracy where the run asks for it.
+    pub(in crate::report) fn of(info: &RunInfo) -> Vec<Column> {
+        let is_accuracy =
+            |column: &Column| matches!(column, Column::Accuracy | Column::AccuracyTest);
+        let wanted = info.steered_by().contains(&Objective::Accuracy);
+        let mut columns = Column::ALL.to_vec();
+        columns.retain(|column| wanted || !is_accuracy(column));
+        columns
+    }
+
+    /// The columns that a narrow terminal may lose, the most useful first.
+    const OPTIONAL: [Column; 7] = [
+        Column::AccuracyTest,
+        Column::Space,
+        Column::Metric(Metric::Macs),
+        Column::Pauc,
+        Column::Approach,
+        Column::AucFloat,
+        Column::Params,
+    ];
+
+    pub(in crate::report) fn header(self) -> &'static str {
+        match self {
+            Column::Trial => "trial",
+            Column::Approach => "approach",
+            Column::Space => "space",
+            Column::AucInt8 => "AUC\nint8",
+            Column::AucTest => "AUC\ntest",
+            Column::Accuracy => "accuracy\nint8",
+            Column::AccuracyTest => "accuracy\ntest",
+            Column::AucFloat => "AUC\nfloat",
+            Column::Pauc => "pAUC\nint8",
+            Column::Metric(Metric::Ram) => "RAM",
+            Column::Metric(Metric::Flash) => "flash",
+            Column::Metric(Metric::Latency) => "latency",
+            Column::Metric(Metric::Energy) => "energy",
+            Column::Metric(Metric::Macs) => "MACs",
+            Column::Battery => "battery",
+            Column::Params => "params",
+        }
+    }
+
+    /// The header in one line, for captions.
+    pub(in crate::report) fn name(self) -> String {
+        self.header().replace('\n', " ")
+    }
+
+    pub(in crate::report) fn is_text(self) -> bool {
+        matches!(self, Column::Approach | Column::Space)
+    }
+
+    pub(in crate::report) fn cell(self, trial: &ScoredTrial, target_idx: usize) -> String {
+        let share = |value: Option<f64>| match value {
+            Some(value) if value.is_finite() => format!("{value:.3}"),
+            _ => UNKNOWN.to_string(),
+        };
+        let mean = |figure: fn(&Figures) -> Option<f64>| {
+            sure(share(figure(&trial.figures)), trial.half_width(figure))
+        };
+        match self {
+            Column::Trial => trial.trial.to_string(),
+            Column::Approach => approach(trial.task).to_string(),
+            Column::Space => short(&trial.space),
+            Column::AucInt8 => mean(|figures| figures.auc_int8),
+            Column::AucTest => mean(|figures| figures.test_auc_int8),
+            Column::Accuracy => mean(|figures| figures.accuracy_int8),
+            Column::AccuracyTest => mean(|figures| figures.test_accuracy_int8),
+            Column::AucFloat => share(trial.figures.auc_float),
+            Column::Pauc => share(trial.figures.pauc_int8),
+            Column::Metric(Metric::Macs) => Metric::Macs.show(trial.macs as f64),
+            Column::Metric(cost) => match trial.cost(target_idx, cost) {
+                Some(quantity) if quantity.value.is_finite() => shown(cost, &quantity),
+                _ => UNKNOWN.to_string(),
+            },
+            Column::Battery => match trial.battery_days(target_idx) {
+                Some(days) => format!("{} d", three_digits(days.value)),
+                None => UNKNOWN.to_string(),
+            },
+            Column::Params => Metric::Macs.show(trial.params as f64),
+        }
+    }
+}
+
+/// A figure and how sure its mean is.
+fn sure(figure: String, half_width: Option<f64>) -> String {
+    match half_width {
+        Some(half_width) if half_width.is_finite() => format!("{figure} ±{half_width:.3}"),
+        _ => figure,
+    }
+}
+
+/// A cost; numbers that are better than an estimate carry a mark, which the caption explains.
+fn shown(cost: Metric, quantity: &Cost) -> String {
+    format!("{}{}", cost.show(quantity.value), mark(quantity.source))
+}
+
+const fn mark(source: CostSource) -> &'static str {
+    match source {
+        CostSource::Estimated => "",
+        CostSource::Emulated => "°",
+        CostSource::Measured => "*",
+    }
+}
+
+/// Without the characters that would steer a terminal.
+fn printable(name: &str) -> String {
+    name.chars().filter(|c| !c.is_control()).collect()
+}
+
+fn short(name: &str) -> String {
+    let printable = printable(name);
+    if printable.chars().count() <= SPACE_CHARACTERS {
+        return printable;
+    }
+    let start: String = printable.chars().take(SPACE_CHARACTERS - 1).collect();
+    format!("{start}…")
+}
+
+/// The widest table that fits, and the columns that it had to leave out.
+fn fitted(
+    members: &[&ScoredTrial],
+    target_idx: usize,
+    width: usize,
+    columns: &[Column],
+) -> (String, Vec<Column>) {
+    let mut columns = columns.to_vec();
+    // A column without a single figure says nothing.
+    columns.retain(|column| {
+        members
+            .iter()
+            .any(|m| column.cell(m, target_idx) != UNKNOWN)
+    });
+    for gap in [WIDE_GAP, NARROW_GAP] {
+        let table = rendered(members, target_idx, &columns, gap);
+        if widest_line(&table) <= width {
+            return (table, Vec::new());
+        }
+    }
+    let optional = |column: &Column| Column::OPTIONAL.contains(column);
+    let (mut left_out, mut chosen): (Vec<Column>, Vec<Column>) =
+        columns.iter().partition(|column| optional(column));
+    let mut table = rendered(members, target_idx, &chosen, NARROW_GAP);
+    for candidate in Column::OPTIONAL {
+        let is_taken = |c: &&Column| **c == candidate || chosen.contains(c);
+        let more: Vec<Column> = columns.iter().filter(is_taken).copied().collect();
+        let wider = rendered(members, target_idx, &more, NARROW_GAP);
+        if columns.contains(&candidate) && widest_line(&wider) <= width {
+            left_out.retain(|column| *column != candidate);
+            (table, chosen) = (wider, more);
+        }
+    }
+    (table, left_out)
+}
+
+fn rendered(members: &[&ScoredTrial], target_idx: usize, columns: &[Column], gap: u16) -> String {
+    let mut table = Table::new();
+    table
+        .load_style(STYLE)
+        .set_content_arrangement(ContentArrangement::Disabled)
+        .set_header(columns.iter().map(|column| column.header()));
+    for member in members {
+        table.add_row(columns.iter().map(|column| column.cell(member, target_idx)));
+    }
+    for (idx, (column, shape)) in columns.iter().zip(table.column_iter_mut()).enumerate() {
+        let last = idx + 1 == columns.len();
+        shape.set_padding((0, if last { 0 } else { gap }));
+        if !column.is_text() {
+            shape.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    let lines: Vec<String> = table
+        .lines()
+        .map(|line| line.trim_end().to_string())
+        .collect();
+    lines.join("\n")
+}
+
+fn widest_line(text: &str) -> usize {
+    let widths = text.lines().map(|line| line.chars().count());
+    widths.max().unwrap_or(0)
+}
+
+/// What the numbers of a table are.
+pub(in crate::report) fn caption(
+    info: &RunInfo,
+    members: &[&ScoredTrial],
+    target_idx: usize,
+    left_out: &[Column],
+) -> String {
+    let sources: BTreeSet<CostSource> = members
+        .iter()
+        .flat_map(|trial| TARGET_METRICS.map(|cost| trial.cost(target_idx, cost)))
+        .flatten()
+        .map(|quantity| quantity.source)
+        .collect();
+    let mut lines = Vec::new();
+    if info.synthetic {
+        lines.push("Synthetic data: the scores say nothing about real machines.".to_string());
+    }
+    if !members.is_empty() {
+        let merits: Vec<&str> = info.steered_by().iter().map(|o| o.title()).collect();
+        lines.push(match merits.is_empty() {
+            true => "No score steered the search.".to_string(),
+            false => capitalised(&format!(
+                "{} int8 steered the search; test columns are from clips it never saw.",
+                merits.join(" and ")
+            )),
+        });
+    }
+    lines.extend(rescored(members));
+    let words: Vec<String> = sources
+        .iter()
+        .map(|source| match mark(*source) {
+            "" => source.name().to_string(),
+            mark => format!("{mark} {}", source.name()),
+        })
+        .collect();
+    if !words.is_empty() {
+        lines.push(format!("Costs: {}.", words.join(", ")));
+    }
+    lines.extend(uncertain(info, members, target_idx));
+    if !left_out.is_empty() {
+        let names: Vec<String> = left_out.iter().map(|column| column.name()).collect();
+        lines.push(format!("Left out for width: {}.", names.join(", ")));
+    }
+    lines.extend(info.notes.iter().cloned());
+    lines.iter().map(|line| format!("{line}\n")).collect()
+}
+
+/// Which members were trained again, and what their figures then are.
+fn rescored(members: &[&ScoredTrial]) -> Option<String> {
+    let counts: BTreeSet<usize> = members
+        .iter()
+        .filter_map(|member| Some(member.seeds.as_ref()?.count()))
+        .collect();
+    let (least, most) = (counts.first()?, counts.last()?);
+    let count = match least == most {
+        true => least.to_string(),
+        false => format!("{least} to {most}"),
+    };
+    let once = members
+        .iter()
+        .filter(|member| member.seeds.is_none())
+        .count();
+    let who = match once {
+        0 => String::new(),
+        _ => format!("; {once} of {} were trained once", members.len()),
+    };
+    Some(format!(
+        "Figures are means over {count} seeds, ± half of their 95 % interval{who}."
+    ))
+}
+
+/// The members whose bands cross a budget, and how likely each keeps to it.
+fn uncertain(info: &RunInfo, members: &[&ScoredTrial], target_idx: usize) -> Option<String> {
+    let crossing: Vec<String> = members
+        .iter()
+        .filter_map(|member| {
+            let (probability, metric) = info.fit(member, target_idx)?;
+            let percent = (100.0 * probability).round();
+            Some(format!(
+                "{} fits with {percent:.0} % ({metric})",
+                member.trial
+            ))
+        })
+        .collect();
+    (!crossing.is_empty()).then(|| format!("Bands that cross the budget: {}.", crossing.join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::fixture::{Fake, fake_run, small_run};
+
+    #[test]
+    fn a_table_says_what_its_numbers_are() {
+        let expected = "\
+Front of brave-fan on m7: 1 trial, hypervolume 0.5000
+trial  approach    space     AUC    AUC   pAUC       RAM     flash   latency    MACs  params
+                            int8  float   int8
+────────────────────────────────────────────────────────────────────────────────────────────
+    4  classifier  ds-cnn  0.875  0.900  0.625  64.0 KiB  87.9 KiB  40.0 ms*  1.50 M  52.0 k
+Synthetic data: the scores say nothing about real machines.
+AUC int8 steered the search; test columns are from clips it never saw.
+Costs: estimated, * measured.
+too few clips
+";
+        assert_eq!(front_table(&small_run(), 1, 120), expected);
+    }
+
+    #[test]
+    fn a_table_is_as_wide_as_the_terminal() {
+        fn check(width: usize, left_out: &str) {
+            let table = front_table(&fake_run(&Fake::COMMON), 0, width);
+            assert!(widest_line(&table) <= width, "{width}:\n{table}");
+            let caption = table.lines().find(|line| line.starts_with("Left out"));
+            assert_eq!(caption.unwrap_or(""), left_out, "{width}");
+        }
+        check(120, "");
+        check(
+            80,
+            "Left out for width: approach, AUC float, pAUC int8, params.",
+        );
+        let near = small_run();
+        let mut tight = near.clone();
+        tight.targets[1].budget.latency_us = Some(40000.0);
+        let table = front_table(&tight, 1, 120);
+        assert!(
+            table.contains("Bands that cross the budget: 4 fits with 50 % (latency)."),
+            "{table}"
+        );
+        let empty = Fake {
+            trained: 0,
+            ..Fake::COMMON
+        };
+        let table = front_table(&fake_run(&empty), 0, 80);
+        assert!(table.contains("No trained candidate is on the front."));
+        let hostile = Fake {
+            hostile: true,
+            ..Fake::COMMON
+        };
+        assert!(!front_tables(&fake_run(&hostile), 80).contains('\u{1}'));
+    }
+
+    #[test]
+    fn csv_reads_back() {
+        let text = front_csv(&small_run()).unwrap();
+        let mut reader = csv::Reader::from_reader(text.as_bytes());
+        let header = reader.headers().unwrap().clone();
+        let rows: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
+        let cell = |row: usize, name: &str| {
+            let column = header.iter().position(|h| h == name).unwrap();
+            rows[row][column].to_string()
+        };
+        assert_eq!(rows.len(), 3);
+        assert_eq!(cell(0, "trial"), "4");
+        assert_eq!(cell(1, "approach"), "autoencoder");
+        assert_eq!(cell(1, "test_auc_int8"), "");
+        assert_eq!(cell(2, "target"), "m7");
+        assert_eq!(cell(2, "latency_us_high"), "50000");
+        assert_eq!(cell(2, "latency_us_source"), "measured");
+        assert_eq!(cell(2, "energy_uj"), "");
+    }
+}

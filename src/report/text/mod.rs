@@ -1,0 +1,44 @@
+//! Tables and lines for a terminal.
+
+pub mod calibration;
+pub mod evaluation;
+pub mod front;
+pub mod lists;
+pub mod measured;
+pub mod network;
+pub mod trial;
+
+use comfy_table::{ContentLineStyle, LineStyle, Table, TableStyle};
+
+/// A plain table.
+fn grid(header: &[&str], rows: Vec<Vec<String>>) -> String {
+    let mut grid = Table::new();
+    grid.load_style(STYLE).set_header(header.iter().copied());
+    for row in rows {
+        grid.add_row(row);
+    }
+    let lines: Vec<String> = grid
+        .to_string()
+        .lines()
+        .map(|line| line.trim_end().to_string())
+        .collect();
+    lines.join("\n")
+}
+
+fn first_few(names: &[String]) -> String {
+    let shown = names[..names.len().min(5)].join(", ");
+    if names.len() > 5 {
+        format!("{shown}, …")
+    } else {
+        shown
+    }
+}
+
+/// A cell without a figure.
+pub(super) const UNKNOWN: &str = "–";
+
+/// No borders, and one line under the header.
+pub(super) const STYLE: TableStyle = TableStyle::new()
+    .header_lines(ContentLineStyle::none())
+    .header_separator(LineStyle::none().fill('─').junction('─'))
+    .content_lines(ContentLineStyle::none());

@@ -1,0 +1,246 @@
+//! What one network costs, for people: the tables of `nas estimate` and `nas explain`.
+
+use super::{UNKNOWN, grid};
+use crate::{
+    graph::Shape,
+    hardware::{ArenaRule, Budget, Cost, Limited, Metric, RamParts},
+    report::network::{Explanation, Layer, Network, TargetCosts, bottleneck_name, unit_name},
+    space::Axis,
+    units::{Bytes, Count, Micros, three_digits},
+};
+
+/// The costs on all targets as a table, and below it what people should know.
+pub fn table(network: &Network, costs: &[TargetCosts]) -> String {
+    let graph = network.graph();
+    let what = match network {
+        Network::File { .. } => "network alone",
+        Network::Trial { .. } => "network and front end, per window",
+    };
+    let mut text = format!(
+        "{}: {} operators, {} MACs, {} parameters; {what}\n\n",
+        network.name(),
+        graph.ops.len(),
+        Count(graph.macs()),
+        Count(graph.params())
+    );
+    let row = |costs: &TargetCosts| {
+        let estimate = &costs.estimate;
+        vec![
+            costs.target.clone(),
+            band(Metric::Latency, &estimate.latency_us),
+            band(Metric::Energy, &estimate.energy_uj),
+            band(Metric::Ram, &estimate.ram_bytes),
+            band(Metric::Flash, &estimate.flash_bytes),
+            count_band(&costs.cycles),
+            fit_cell(costs.fit),
+        ]
+    };
+    let header = [
+        "target", "latency", "energy", "RAM", "flash", "cycles", "fits",
+    ];
+    text += &grid(&header, costs.iter().map(row).collect());
+    let mut sources: Vec<&str> = costs
+        .iter()
+        .flat_map(|costs| Metric::COSTED.map(|metric| costs.estimate.get(metric)))
+        .flatten()
+        .map(|cost| cost.source.name())
+        .collect();
+    sources.sort_unstable();
+    sources.dedup();
+    text + &format!(
+        "\n\nCosts: {}; `nas targets NAME` says from what. In brackets the band in which the true cost probably lies.\n",
+        sources.join(", ")
+    ) + &power_lines(costs)
+}
+
+/// Mean power and battery life per target, where a duty cycle was asked for.
+fn power_lines(costs: &[TargetCosts]) -> String {
+    let line = |costs: &TargetCosts| {
+        let text = match costs.power.as_ref()? {
+            Err(error) => error.to_string(),
+            Ok(power) => {
+                let mean = plain_band(&power.mean_mw);
+                let days = power
+                    .days
+                    .map(|days| format!(", battery {} days", plain_band(&days)));
+                format!("mean power {mean} mW{}", days.unwrap_or_default())
+            }
+        };
+        Some(format!("{}: {text}\n", costs.target))
+    };
+    let lines: String = costs.iter().filter_map(line).collect();
+    match lines.is_empty() {
+        true => lines,
+        false => format!(
+            "\n{lines}Idle power counts for the rest of the period; regulator and self-discharge do not.\n"
+        ),
+    }
+}
+
+fn plain_band(cost: &Cost) -> String {
+    let [value, low, high] = [cost.value, cost.low, cost.high].map(three_digits);
+    format!("{value} ({low} to {high})")
+}
+
+/// Every operator on one target.
+pub fn layer_table(costs: &TargetCosts) -> String {
+    let total: f64 = costs
+        .layers
+        .iter()
+        .map(|layer| layer.latency_us.value)
+        .sum();
+    let peak = costs.layers.iter().map(|layer| layer.live_bytes).max();
+    let row = |(idx, layer): (usize, &Layer)| {
+        let Shape {
+            height,
+            width,
+            channels,
+        } = layer.output;
+        let share = 100.0 * layer.latency_us.value / total.max(f64::MIN_POSITIVE);
+        let mark = if Some(layer.live_bytes) == peak {
+            " ← peak"
+        } else {
+            ""
+        };
+        vec![
+            idx.to_string(),
+            layer.operator.clone(),
+            format!("{height}x{width}x{channels}"),
+            Count(layer.macs).to_string(),
+            Bytes(layer.weight_bytes).to_string(),
+            unit_name(layer.unit).to_string(),
+            count(layer.cycles.value),
+            Micros(layer.latency_us.value).to_string(),
+            format!("{share:.1} %"),
+            bottleneck_name(layer.bottleneck).to_string(),
+            format!("{}{mark}", Bytes(layer.live_bytes)),
+        ]
+    };
+    let header = [
+        "op",
+        "operator",
+        "output",
+        "MACs",
+        "weights",
+        "on",
+        "cycles",
+        "latency",
+        "share",
+        "bottleneck",
+        "live RAM",
+    ];
+    let rows = costs.layers.iter().enumerate().map(row).collect();
+    let arena = match costs.arena {
+        ArenaRule::Plan => "our memory plan",
+        ArenaRule::Tflm => "the rule of TFLite Micro's arena",
+    };
+    let bytes = |value: f64| Bytes(value.round() as u64);
+    let RamParts {
+        arena: arena_bytes,
+        weights,
+        front_end,
+        stack,
+        state,
+    } = costs.ram;
+    let weights = match weights > 0.0 {
+        true => format!("weights {}, ", bytes(weights)),
+        false => String::new(),
+    };
+    format!(
+        "Operators on {}\n{}\nRAM: arena {} by {arena}, {weights}front end {}, stack {}, state {}\n",
+        costs.target,
+        grid(&header, rows),
+        bytes(arena_bytes),
+        bytes(front_end),
+        bytes(stack),
+        bytes(state),
+    )
+}
+
+/// An explanation as text.
+pub fn explanation(trial: &str, budget: &Budget, explained: &Explanation) -> String {
+    let name = &explained.target.name;
+    let Some(excess) = &explained.excess else {
+        return format!("{trial} fits {name} ({})\n", fit_cell(explained.fit));
+    };
+    let mut text = format!("{trial} does not fit {name}: {excess}\n");
+    if explained.changes.is_empty() {
+        text += "no change of one or two axes makes it fit\n";
+        return text;
+    }
+    for (change, after) in &explained.changes {
+        let axes = change.axes.iter().map(|(axis, from, to)| {
+            let [from, to] = [from, to].map(|value| Axis::show(axis, *value));
+            format!("{axis} {from} → {to}")
+        });
+        text += &format!("\n{}\n", axes.collect::<Vec<_>>().join(", "));
+        let macs = change.candidate.graph.macs();
+        let rows = Metric::ALL.into_iter().map(|metric| {
+            let limit = budget.limit_on(&explained.target, metric);
+            vec![
+                metric.title().to_string(),
+                metric.show(metric.value(&explained.before, explained.macs)),
+                metric.show(metric.value(after, macs)),
+                limit.map_or(UNKNOWN.to_string(), |limit| metric.show(limit)),
+            ]
+        });
+        let power = budget.duty.and_then(|duty| {
+            let mean_mw = |estimate| {
+                let power = duty.power(estimate, &explained.target).ok();
+                power.map_or(UNKNOWN.to_string(), |power| shown_mw(power.mean_mw.value))
+            };
+            Some(vec![
+                "Mean power".to_string(),
+                mean_mw(&explained.before),
+                mean_mw(after),
+                shown_mw(duty.limit_mw()?),
+            ])
+        });
+        text += &grid(
+            &["", "before", "after", "limit"],
+            rows.chain(power).collect(),
+        );
+        text += &format!(
+            "\nfits {}\n",
+            fit_cell(budget.fit(&explained.target, after))
+        );
+    }
+    text
+}
+
+/// `84 %, latency`: how likely, and what stands in the way.
+fn fit_cell((probability, worst): (f64, Option<Limited>)) -> String {
+    let percent = (100.0 * probability).round();
+    match worst {
+        Some(what) if percent < 100.0 => format!("{percent:.0} %, {what}"),
+        _ => format!("{percent:.0} %"),
+    }
+}
+
+fn shown_mw(mean_power_mw: f64) -> String {
+    Limited::MeanPower.show(mean_power_mw)
+}
+
+fn band(metric: Metric, cost: &Cost) -> String {
+    let [value, low, high] = [cost.value, cost.low, cost.high].map(|value| metric.show(value));
+    match low == high {
+        true => value,
+        false => format!("{value} ({low} to {high})"),
+    }
+}
+
+fn count_band(cost: &Cost) -> String {
+    match cost.low == cost.high {
+        true => count(cost.value),
+        false => format!(
+            "{} ({} to {})",
+            count(cost.value),
+            count(cost.low),
+            count(cost.high)
+        ),
+    }
+}
+
+fn count(value: f64) -> String {
+    Count(value.round() as u64).to_string()
+}
