@@ -6,7 +6,7 @@
 use std::{env, error::Error, fs, path::Path, process::ExitCode};
 
 use ethos_u55::{
-    Stream,
+    Stream, check,
     operation::Action,
     vela::{Job, Model},
     weights::{decode, encode},
@@ -39,6 +39,7 @@ fn compare(path: &Path, stem: &str) -> Result<(), Box<dyn Error>> {
     let model = Model::read(&file)?;
     let job: &Job = model.job().ok_or("not one operator on the NPU alone")?;
     check_encoder(job)?;
+    check_stream(job)?;
     let inputs = fs::read(format!("{stem}.in"))?;
     let expected = fs::read(format!("{stem}.out"))?;
     let mut inputs = inputs.as_slice();
@@ -92,4 +93,15 @@ fn check_encoder(job: &Job) -> Result<(), Box<dyn Error>> {
         }
     }
     Ok(())
+}
+
+/// Nothing in the stream is a hazard.
+fn check_stream(job: &Job) -> Result<(), Box<dyn Error>> {
+    let mut arenas = job.arenas();
+    let stream = Stream::read(job.commands)?;
+    let findings = check(&stream, &job.accelerator()?, &job.memory(&mut arenas));
+    match findings.first() {
+        None => Ok(()),
+        Some(first) => Err(format!("{} findings, the first: {first}", findings.len()).into()),
+    }
 }

@@ -2,6 +2,8 @@
 #![warn(missing_docs)]
 
 pub mod accelerator;
+mod block;
+mod check;
 pub mod command;
 mod error;
 mod execute;
@@ -17,6 +19,7 @@ pub mod vela;
 pub mod weights;
 
 pub use accelerator::Accelerator;
+pub use check::{Finding, Hazard, check};
 pub use error::{Access, Error, Problem};
 pub use execute::{ALLOWED_WORK, Overflow, Run, run, run_with};
 pub use feature_map::FeatureMap;
