@@ -5,6 +5,7 @@ pub mod accelerator;
 mod block;
 mod check;
 pub mod command;
+pub mod cycles;
 mod error;
 mod execute;
 mod feature_map;

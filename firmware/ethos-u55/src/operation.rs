@@ -927,6 +927,14 @@ impl Kernel {
         }
     }
 
+    /// The feature map that is operand A, or the only one.
+    pub fn operand_a(&self) -> &FeatureMap {
+        match (&self.kind, self.second()) {
+            (Kind::Elementwise(elementwise), Some(second)) if elementwise.is_swapped => second,
+            _ => &self.ifm,
+        }
+    }
+
     /// The order of its weights in their stream, of convolutions.
     pub fn order(&self, accelerator: &Accelerator) -> Option<Order> {
         match &self.kind {
