@@ -6,6 +6,7 @@ mod block;
 mod check;
 pub mod command;
 pub mod cycles;
+mod device;
 mod error;
 mod execute;
 mod feature_map;
@@ -21,6 +22,7 @@ pub mod weights;
 
 pub use accelerator::Accelerator;
 pub use check::{Finding, Hazard, check};
+pub use device::{Device, Fault};
 pub use error::{Access, Error, Problem};
 pub use execute::{ALLOWED_WORK, Overflow, Run, run, run_with};
 pub use feature_map::FeatureMap;

@@ -42,7 +42,7 @@ impl<'a> Memory<'a> {
     /// Lets a region be memory that nothing writes to.
     pub fn constant(mut self, region: u8, bytes: &'a [u8]) -> Memory<'a> {
         self.buffers.push(Buffer::Constant(bytes));
-        self.place(region, 0)
+        self.last(region)
     }
 
     /// Lets some regions be the same memory.
@@ -50,18 +50,29 @@ impl<'a> Memory<'a> {
         self.buffers.push(Buffer::Writable(bytes));
         regions
             .iter()
-            .fold(self, |memory, &region| memory.place(region, 0))
+            .fold(self, |memory, &region| memory.last(region))
     }
 
-    /// Lets a region start within the buffer that was given last.
-    pub(crate) fn place(mut self, region: u8, start: usize) -> Memory<'a> {
+    /// Memories without regions in them.
+    pub(crate) fn bus(blocks: impl Iterator<Item = &'a mut [u8]>) -> Memory<'a> {
+        Memory {
+            buffers: blocks.map(Buffer::Writable).collect(),
+            ..Memory::default()
+        }
+    }
+
+    /// Lets a region start at a byte of the memory with this number.
+    pub(crate) fn at(mut self, region: u8, buffer: usize, start: usize) -> Memory<'a> {
         if let Some(place) = self.regions.get_mut(usize::from(region)) {
-            *place = Some(Region {
-                buffer: self.buffers.len() - 1,
-                start,
-            });
+            *place = Some(Region { buffer, start });
         }
         self
+    }
+
+    /// Lets a region be the memory that was given last.
+    fn last(self, region: u8) -> Memory<'a> {
+        let last = self.buffers.len() - 1;
+        self.at(region, last, 0)
     }
 
     /// Bytes of a region, `None` where there is no memory.
