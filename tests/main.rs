@@ -2,6 +2,7 @@ mod bundle;
 mod cli;
 mod data;
 mod detectors;
+mod documents;
 mod firmware;
 mod identity;
 mod layers;

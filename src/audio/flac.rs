@@ -2,7 +2,7 @@
 
 use claxon::{FlacReader, FlacReaderOptions};
 
-use super::{Audio, AudioError, Channel, read::Layout};
+use super::{Audio, AudioError, Channel, channel::Layout};
 
 /// Samples that any file may unpack to: 17 minutes at 16 kHz.
 const SAMPLES_ANYWAY: usize = 1 << 24;

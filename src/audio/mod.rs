@@ -1,5 +1,6 @@
 //! Sound to features: reading, resampling, log-mel and MFCC, exactly as librosa computes them or as a device does.
 
+mod channel;
 mod device;
 mod extract;
 mod flac;
@@ -12,9 +13,10 @@ use std::{borrow::Cow, fmt, path::PathBuf};
 
 use crate::identity::{self, Canonical};
 
+pub use channel::Channel;
 pub use device::{DeviceExtractor, DeviceTables};
 pub use extract::{Decibels, Extractor, Padding};
-pub use read::{Channel, decode, read, read_log_mel};
+pub use read::{decode, read, read_log_mel};
 
 /// Mono samples in `[-1, 1]`.
 #[derive(Debug, Clone, PartialEq)]

@@ -2,36 +2,10 @@
 
 use std::{fs::File, io::Read, path::Path};
 
-use super::{Audio, AudioError, Matrix, flac, require, require_sample_rate, wav};
-use crate::identity::{self, Canonical};
+use super::{Audio, AudioError, Channel, Matrix, flac, wav};
 
-const MAX_CHANNELS: usize = 8;
 /// A file is read as a whole; two hours of eight channels at 16 kHz and 16 bits fit.
 const MAX_FILE_BYTES: u64 = 2 << 30;
-
-/// Which channel of a recording is heard.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Channel {
-    /// The mean of all channels.
-    Mean,
-    /// One of them, from 0 on. MIMII's and DCASE's baselines use the first.
-    Index(usize),
-}
-
-impl Default for Channel {
-    fn default() -> Channel {
-        Channel::Index(0)
-    }
-}
-
-impl Canonical for Channel {
-    fn write_canonical(&self, text: &mut String) {
-        match self {
-            Channel::Mean => text.push_str("Mean"),
-            Channel::Index(idx) => identity::tuple(text, "Index", &[idx]),
-        }
-    }
-}
 
 /// Reads one channel of a WAV or FLAC file at the file's own rate. Errors name the path.
 pub fn read(path: &Path, channel: Channel) -> Result<Audio, AudioError> {
@@ -74,52 +48,6 @@ pub fn decode(bytes: &[u8], channel: Channel) -> Result<Audio, AudioError> {
     }
     audio.require_finite()?;
     Ok(audio)
-}
-
-/// What a header says of its samples, once it has been found possible.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Layout {
-    pub sample_rate_hz: u32,
-    pub channels: usize,
-    channel: Channel,
-}
-
-impl Layout {
-    pub fn new(
-        sample_rate_hz: u32,
-        channels: usize,
-        channel: Channel,
-    ) -> Result<Layout, AudioError> {
-        require_sample_rate(sample_rate_hz)?;
-        require(
-            (1..=MAX_CHANNELS).contains(&channels),
-            "the number of channels",
-            channels,
-            "1 to 8",
-        )?;
-        match channel {
-            Channel::Index(wanted) if wanted >= channels => {
-                Err(AudioError::NoSuchChannel { wanted, channels })
-            }
-            Channel::Index(_) | Channel::Mean => Ok(Layout {
-                sample_rate_hz,
-                channels,
-                channel,
-            }),
-        }
-    }
-
-    /// The chosen channel of one moment; `sample` gives the value of a channel.
-    #[inline]
-    pub fn mix(&self, sample: impl Fn(usize) -> f32) -> f32 {
-        match self.channel {
-            Channel::Index(channel) => sample(channel),
-            Channel::Mean => {
-                let sum: f64 = (0..self.channels).map(|c| f64::from(sample(c))).sum();
-                (sum / self.channels as f64) as f32
-            }
-        }
-    }
 }
 
 fn naming(path: &Path, error: AudioError) -> AudioError {

@@ -4,7 +4,7 @@
 //! features of the clip take), does not skip the pad byte after a chunk of odd length, and refuses
 //! the open-ended lengths that programs write into a pipe.
 
-use super::{Audio, AudioError, Channel, read::Layout};
+use super::{Audio, AudioError, Channel, channel::Layout};
 
 /// Says "until the end of the file" where a program could not know the length.
 const OPEN_ENDED: u32 = u32::MAX;

@@ -3,19 +3,20 @@
 use std::collections::BTreeMap;
 
 use nas_kernels::blob::Kind;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{BundleError, Parts, boards, golden, judge, vela::VelaView};
 use crate::{
     hardware::Core,
     quant::{Interpreter, QuantParams},
-    report::json::{CostsView, FrontEndView, MeasurementView},
+    report::json::{CostsView, Document, FrontEndView, MeasurementView},
 };
 
 /// The version of the manifest's form.
 pub const SCHEMA_VERSION: u32 = 1;
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Manifest {
     pub schema_version: u32,
     /// Version of the program that exported.
@@ -55,7 +56,7 @@ pub struct Manifest {
 }
 
 /// An int8 tensor: `real = scale * (q - zero_point)`.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct TensorView {
     /// Height, width, channels.
     pub shape: [u32; 3],
@@ -64,7 +65,7 @@ pub struct TensorView {
 }
 
 /// From sound to the network's input.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct InputFeatures {
     #[serde(flatten)]
     pub front_end: FrontEndView,
@@ -74,7 +75,7 @@ pub struct InputFeatures {
 }
 
 /// The golden vectors.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Golden {
     pub inputs: String,
     pub outputs: String,
@@ -87,7 +88,7 @@ pub struct Golden {
 }
 
 /// A sound clip and what the device makes of it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct GoldenClip {
     pub file: String,
     /// `normal` or `anomaly`.
@@ -95,6 +96,10 @@ pub struct GoldenClip {
     /// After the last hop.
     pub score: Option<f32>,
     pub anomaly: Option<bool>,
+}
+
+impl Document for Manifest {
+    const NAME: &'static str = "manifest";
 }
 
 impl Manifest {

@@ -14,19 +14,28 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use schemars::{Schema, schema_for};
 use sha2::{Digest, Sha256};
 
 pub use manifest::{Golden, GoldenClip, Manifest};
-pub use verify::{Verdict, verify};
+pub use verify::{EmulatedView, Verdict, VerdictDocument, verify};
 
 use crate::{
     evaluate::Model,
     hardware::Core,
     measure::{self, BOARDS, BoardKind, Inputs, MeasureError},
     quant::Interpreter,
-    report::json::{CostsView, MeasurementView},
+    report::json::{self, CostsView, Document, MeasurementView},
     units::Rng,
 };
+
+/// The JSON Schema of every document that a command prints or writes, by name.
+pub fn schemas() -> Vec<(&'static str, Schema)> {
+    let mut all = json::schemas();
+    all.push((Manifest::NAME, schema_for!(Manifest)));
+    all.push((VerdictDocument::NAME, schema_for!(VerdictDocument)));
+    all
+}
 
 /// What a bundle is made of.
 #[derive(Debug)]

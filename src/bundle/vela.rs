@@ -7,6 +7,7 @@ use std::{
     process::Command,
 };
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{BundleError, io_error};
@@ -28,7 +29,7 @@ pub struct Compiled {
 }
 
 /// Vela's figures; they are estimates, and no NPU ran the network.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct VelaView {
     pub accelerator: String,
     /// `estimated by Vela`.

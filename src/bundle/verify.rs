@@ -2,7 +2,8 @@
 
 use std::{collections::BTreeMap, fs, path::Path, time::Duration};
 
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::{
     BundleError, boards,
@@ -12,6 +13,7 @@ use super::{
 use crate::{
     hardware::Core,
     measure::{self, Inputs, MeasureError},
+    report::json::{self, Document},
 };
 
 /// What was found; empty lists and `Some(true)` are good.
@@ -29,6 +31,50 @@ impl Verdict {
     pub fn is_good(&self) -> bool {
         let ran = |(_, result): &(String, Result<bool, String>)| *result == Ok(true);
         self.changed_files.is_empty() && self.host && self.emulated.iter().all(ran)
+    }
+}
+
+/// What `nas verify --json` prints.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct VerdictDocument {
+    pub schema_version: u32,
+    /// Whether the bundle is what was exported, as far as it was run.
+    pub good: bool,
+    /// Files that are missing or not what the manifest says.
+    pub changed_files: Vec<String>,
+    pub host_outputs_match: bool,
+    pub emulated: Vec<EmulatedView>,
+}
+
+/// What an emulated core made of the golden vectors.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct EmulatedView {
+    pub core: String,
+    /// Null where it did not run.
+    pub outputs_match: Option<bool>,
+    /// Why it did not run.
+    pub error: Option<String>,
+}
+
+impl Document for VerdictDocument {
+    const NAME: &'static str = "verify";
+}
+
+impl VerdictDocument {
+    /// The document of a verdict.
+    pub fn new(verdict: &Verdict) -> VerdictDocument {
+        let emulated = verdict.emulated.iter().map(|(core, result)| EmulatedView {
+            core: core.clone(),
+            outputs_match: result.as_ref().ok().copied(),
+            error: result.as_ref().err().cloned(),
+        });
+        VerdictDocument {
+            schema_version: json::SCHEMA_VERSION,
+            good: verdict.is_good(),
+            changed_files: verdict.changed_files.clone(),
+            host_outputs_match: verdict.host,
+            emulated: emulated.collect(),
+        }
     }
 }
 

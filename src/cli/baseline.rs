@@ -2,10 +2,11 @@
 
 use std::sync::atomic::AtomicBool;
 
-use super::{Failure, Global, judge, open, out, rescore, score, search, setup};
+use super::{Failure, Global, exit::interruption, open, out, rescore, search};
 use crate::{
-    data::{Dataset, SplitBy},
-    evaluate::Model,
+    data::{self, Dataset, SplitBy},
+    evaluate::{Model, test_scores},
+    hardware::{self, Budget},
     report::{
         self, draw,
         evaluation::{Examined, Part},
@@ -13,8 +14,9 @@ use crate::{
         json::{self, BaselineDocument, ExaminedView, ProtocolView},
         text,
     },
-    run::{Settings, utc_now},
-    score::{dcase_sections, official},
+    run::{self, DataFacts, NamedText, Objective, Settings, utc_now},
+    score::{Pooling, ThresholdRule, against, dcase_sections, official},
+    search::SamplerKind,
     space,
     store::{Run, Store},
     units::Span,
@@ -90,18 +92,9 @@ impl Common {
             true => TARGETS.map(String::from).to_vec(),
             false => self.targets.clone(),
         };
-        let options = search::FixedOptions {
-            data: self.data.clone(),
-            split: self.split,
-            min_clip: self.min_clip,
-            spaces: names.iter().map(|name| name.to_string()).collect(),
-            targets,
-            seed: self.seed,
-            epochs: self.epochs,
-            jobs: self.jobs,
-            name: format!("{what}-{stamp}"),
-        };
-        let (mut store, run) = search::train_fixed(global, options)?;
+        let name = format!("{what}-{stamp}");
+        let settings = self.settings(names, &targets)?;
+        let (mut store, run) = search::train_published(global, settings, self.jobs, &name)?;
         if self.seeds > 1 {
             let options = rescore::Options {
                 // Nothing was chosen by the first training, so that it counts.
@@ -111,7 +104,7 @@ impl Common {
                 jobs: self.jobs,
                 by_formula: false,
             };
-            rescore::train_again(global, &mut store, &run, options, search::interruption())?;
+            rescore::train_again(global, &mut store, &run, options, interruption())?;
         }
         let info = report::load(&store, &run)?;
         match info.scored.len() == names.len() {
@@ -123,9 +116,48 @@ impl Common {
         }
     }
 
+    /// Published networks as settings of a run: trained as published, in single precision, with no budget.
+    fn settings(&self, names: &[&str], targets: &[String]) -> Result<Settings, Failure> {
+        let spaces = names.iter().map(|name| {
+            let space = space::load(name)?;
+            Ok(NamedText {
+                name: space.name.clone(),
+                text: space.text.clone(),
+            })
+        });
+        let targets = targets.iter().map(|name| {
+            let target = hardware::find(name)?;
+            Ok(NamedText {
+                name: target.name.clone(),
+                text: target.text.clone(),
+            })
+        });
+        Ok(Settings {
+            settings_version: Settings::VERSION,
+            data: data::lasting_name(&self.data),
+            split: self.split.to_string(),
+            min_clip_s: self.min_clip.map(|span| span.0.as_secs_f64()),
+            steer_by: None,
+            facts: DataFacts::FORMULA,
+            spaces: spaces.collect::<Result<_, Failure>>()?,
+            targets: targets.collect::<Result<_, Failure>>()?,
+            budget: Budget::default(),
+            objectives: Objective::DEFAULT
+                .map(|objective| objective.name().to_string())
+                .to_vec(),
+            sampler: SamplerKind::Random.name().to_string(),
+            seed: self.seed,
+            epochs: self.epochs,
+            device: "cpu".to_string(),
+            threshold: ThresholdRule::default().name().to_string(),
+            pool: Pooling::Mean.to_string(),
+            trials: names.len(),
+        })
+    }
+
     fn dataset(&self) -> Result<Dataset, Failure> {
         let least_s = self.min_clip.map(|span| span.0.as_secs_f64());
-        open::clips(&self.data, self.split, least_s)
+        Ok(data::named_clips(&self.data, self.split, least_s)?)
     }
 
     /// Ready features fix the front end, and with another one a network is not the published one.
@@ -227,7 +259,7 @@ impl Args {
             SplitBy::Official if !in_turn.1.is_empty() => vec![in_turn, alone(SplitBy::Random)],
             split => vec![alone(split)],
         };
-        let stop = search::interruption();
+        let stop = interruption();
         let mut examined = Vec::new();
         for (split, parts) in splits {
             let mut judged = Vec::new();
@@ -253,15 +285,19 @@ fn examine_part(
     stop: &AtomicBool,
 ) -> Result<Part, Failure> {
     let Trained { store, run, .. } = trained;
-    let proposal = crate::run::load_proposal(store, run, 0)?
+    let proposal = run::load_proposal(store, run, 0)?
         .ok_or_else(|| Failure::plain("the run has just been removed"))?;
     let settings = Settings {
         split: by.to_string(),
-        ..Settings::from_json(&run.settings_json).map_err(search::usage)?
+        ..Settings::from_json(&run.settings_json)?
     };
-    let folds = setup::folds(global, &settings)?;
-    let seed = judge::Seed { run, offset: 0 };
-    judge::judged(folds.last(), &proposal, seed, name, stop)
+    let folds = run::folds(&settings, open::features(global))?;
+    let training = run::Training {
+        run,
+        seed_offset: 0,
+    };
+    let examination = run::judge(folds.last(), &proposal, training, stop)?;
+    Ok(Part::new(name, examination))
 }
 
 /// DCASE's figures of the run's int8 model over all labelled test clips.
@@ -272,8 +308,9 @@ fn protocol(
     dataset: &Dataset,
 ) -> Result<ProtocolView, Failure> {
     let model = Model::read(&open::model_folder(global, store, run, 0)?)?;
-    let labelled = score::test_scores(global, &model, dataset)?;
-    let against = score::against(dataset);
+    let features = open::features(global).get_device(dataset, &model.card.front_end().spec)?;
+    let labelled = test_scores(&model, dataset, &features)?;
+    let against = against(dataset.layout);
     let threshold = model.card.threshold.unwrap_or(f64::INFINITY);
     let sections = dcase_sections(&labelled, against, &|_| threshold);
     Ok(ProtocolView::new(&sections, official(&labelled, against)))

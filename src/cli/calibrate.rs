@@ -17,7 +17,13 @@ use crate::{
         },
     },
     quant::QuantizedModel,
-    report::{json, text},
+    report::{
+        json::{
+            self,
+            calibration::{FitDocument, PowersDocument},
+        },
+        text,
+    },
 };
 
 #[derive(Debug, clap::Args)]
@@ -62,7 +68,7 @@ impl Args {
         let Some(profile) = &self.profile else {
             let powers = fit_powers(&parse_energies(&text, &file)?);
             match global.json {
-                true => out::print(json::render(&json::calibration::powers_document(&powers)))?,
+                true => out::print(json::render(&PowersDocument::new(&powers)))?,
                 false => out::print(text::calibration::powers(&powers))?,
             }
             return Ok(());
@@ -84,10 +90,7 @@ impl Args {
             None => Vec::new(),
         };
         match global.json {
-            true => out::print(json::render(&json::calibration::document(
-                &fit,
-                &suggestions,
-            )))?,
+            true => out::print(json::render(&FitDocument::new(&fit, &suggestions)))?,
             false => out::print(text::calibration::text(&fit, &suggestions))?,
         }
         if let Some(to) = &self.to {

@@ -2,10 +2,16 @@
 
 use std::path::PathBuf;
 
-use super::{Failure, Global, open, out};
+use super::{Failure, Global, out};
 use crate::{
     data::{self, SplitBy, synthetic},
-    report::{json, text},
+    report::{
+        json::{
+            self,
+            lists::{DatasetDocument, KnownDatasetsDocument},
+        },
+        text,
+    },
 };
 
 #[derive(Debug, clap::Args)]
@@ -51,7 +57,7 @@ impl Args {
     pub fn run(&self, global: &Global) -> Result<(), Failure> {
         match &self.command {
             Command::List => match global.json {
-                true => out::print(json::render(&json::lists::known_datasets_document(
+                true => out::print(json::render(&KnownDatasetsDocument::new(
                     data::KNOWN_DATASETS,
                 )))?,
                 false => out::print(text::lists::known_datasets(data::KNOWN_DATASETS))?,
@@ -61,13 +67,13 @@ impl Args {
                 split,
                 stand_ins,
             } => {
-                let mut dataset = open::dataset_split(path, *split)?;
+                let mut dataset = data::named_split(path, *split)?;
                 if *stand_ins {
                     dataset = dataset.with_stand_ins();
                 }
                 let info = data::describe(&dataset);
                 match global.json {
-                    true => out::print(json::render(&json::lists::dataset_document(&info)))?,
+                    true => out::print(json::render(&DatasetDocument::new(&info)))?,
                     false => out::print(text::lists::dataset(&info))?,
                 }
             }
@@ -79,10 +85,10 @@ impl Args {
                         .to_vec(),
                     false => machine.clone(),
                 };
-                let mut all = open::dataset(&format!("synthetic:{}", names[0]))?;
+                let mut all = data::named(&format!("synthetic:{}", names[0]))?;
                 for name in &names[1..] {
                     all.clips
-                        .extend(open::dataset(&format!("synthetic:{name}"))?.clips);
+                        .extend(data::named(&format!("synthetic:{name}"))?.clips);
                 }
                 synthetic::write(&all, to)?;
                 let clips = all.clips.len();

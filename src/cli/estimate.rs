@@ -7,7 +7,8 @@ use crate::{
     hardware::{self, Budget, Target},
     quant::QuantizedModel,
     report::{
-        files, json,
+        files,
+        json::{self, network::EstimateDocument},
         memory::MemoryMap,
         network::{self, Network, TargetCosts},
         text,
@@ -56,7 +57,8 @@ impl Args {
             }
         }
         if global.json {
-            out::print(json::render(&json::network::document(&costs)))?;
+            let document = EstimateDocument::new(network.name(), &costs);
+            out::print(json::render(&document))?;
             return Ok(());
         }
         out::print(text::network::table(&network, &costs))?;

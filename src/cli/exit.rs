@@ -1,10 +1,12 @@
 //! Exit codes, and which error has which.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use crate::{
     audio::AudioError,
     bundle::BundleError,
     data::{DataError, synthetic::WriteError},
-    evaluate::{ModelError, PrepareError},
+    evaluate::{EvaluateError, ModelError, PrepareError, RescoreError},
     features::FeatureError,
     hardware::{
         TargetError,
@@ -12,7 +14,7 @@ use crate::{
     },
     measure::MeasureError,
     report::ReportError,
-    run::RunError,
+    run::{RunError, SettingsError, SetupError},
     space::SpaceError,
     store::StoreError,
 };
@@ -75,10 +77,41 @@ impl From<RunError> for Failure {
     }
 }
 
+impl From<SetupError> for Failure {
+    fn from(error: SetupError) -> Failure {
+        match error {
+            SetupError::Settings(error) => error.into(),
+            SetupError::Data(error) => error.into(),
+            error @ SetupError::IdlePower(_) => Failure::new(Exit::Usage, error),
+            error => Failure::new(Exit::Failure, error),
+        }
+    }
+}
+
+impl From<EvaluateError> for Failure {
+    fn from(error: EvaluateError) -> Failure {
+        let exit = match &error {
+            EvaluateError::Interrupted => Exit::Interrupted,
+            EvaluateError::Failed(_) => Exit::Failure,
+        };
+        Failure::new(exit, error)
+    }
+}
+
 impl From<MeasureError> for Failure {
     fn from(error: MeasureError) -> Failure {
         let exit = match &error {
             MeasureError::UnknownChip { .. } => Exit::Usage,
+            _ => Exit::Failure,
+        };
+        Failure::new(exit, error)
+    }
+}
+
+impl From<DataError> for Failure {
+    fn from(error: DataError) -> Failure {
+        let exit = match &error {
+            DataError::NoSyntheticMachine { .. } => Exit::Usage,
             _ => Exit::Failure,
         };
         Failure::new(exit, error)
@@ -108,10 +141,24 @@ failures! {
     TableError => Usage,
     AudioError => Failure,
     BundleError => Failure,
-    DataError => Failure,
     WriteError => Failure,
     FeatureError => Failure,
     PrepareError => Failure,
+    RescoreError => Failure,
+    SettingsError => Usage,
     ModelError => Failure,
     ReportError => Failure,
+}
+
+/// The one flag that Ctrl-C and SIGTERM set; the second Ctrl-C ends the process at once.
+pub fn interruption() -> &'static AtomicBool {
+    static STOP: AtomicBool = AtomicBool::new(false);
+    let handler = || {
+        if STOP.swap(true, Ordering::Relaxed) {
+            std::process::exit(Exit::Interrupted as i32);
+        }
+    };
+    // Where no handler can be set, Ctrl-C ends the process, which loses nothing either.
+    let _ = ctrlc::set_handler(handler);
+    &STOP
 }

@@ -3,7 +3,11 @@
 use super::{Failure, Global, budget, open, out};
 use crate::{
     hardware::{self, Target},
-    report::{json, network::Explanation, text},
+    report::{
+        json::{self, network::ExplanationDocument},
+        network::Explanation,
+        text,
+    },
     search::smallest_changes,
 };
 
@@ -63,8 +67,7 @@ impl Args {
         };
         let all: Vec<Explanation> = targets.into_iter().map(explain).collect();
         if global.json {
-            let document =
-                json::network::explanation_document(&proposal.run, number, &budget, &all);
+            let document = ExplanationDocument::new(&proposal.run, number, &budget, &all);
             out::print(json::render(&document))?;
             return Ok(());
         }

@@ -57,10 +57,10 @@ impl Args {
                 trial.costs.get(idx).map(CostsView::from)
             });
         let settings = Settings::from_json(&run.settings_json).map_err(Failure::plain)?;
-        let clips = match open::dataset(&settings.data) {
+        let clips = match data::named(&settings.data) {
             Ok(dataset) => example_clips(&dataset.clips, &model),
             Err(failure) => {
-                let why = failure.error;
+                let why = failure;
                 global.note(&format!("no sound goes along: {why}"));
                 Vec::new()
             }

@@ -1,20 +1,18 @@
 //! `nas judge`: every labelled test clip judged by a found network, float and int8.
 
-use std::{fs, sync::atomic::AtomicBool};
+use std::fs;
 
-use super::{Exit, Failure, Global, open, out, search, setup};
+use super::{Failure, Global, exit::interruption, open, out};
 use crate::{
-    data::{Split, SplitBy},
-    evaluate::{EvaluateError, Pipeline},
+    data::SplitBy,
     report::{
         draw,
-        evaluation::{Examined, Judged, Part},
+        evaluation::{Examined, Part},
         files,
         json::{self, JudgedDocument},
         text,
     },
-    run::{Proposal, Settings, training_seed},
-    store::Run,
+    run::{self, ScoreWith, Settings, Setup, tested_part},
 };
 
 #[derive(Debug, clap::Args)]
@@ -30,22 +28,26 @@ pub struct Args {
 impl Args {
     pub fn run(&self, global: &Global) -> Result<(), Failure> {
         let (run, number, proposal) = open::proposal(global, &self.trial)?;
-        let settings = Settings::from_json(&run.settings_json).map_err(search::usage)?;
-        let setup = setup::Setup::of(global, &settings, false)?;
-        setup.check_data(&run)?;
+        let settings = Settings::from_json(&run.settings_json)?;
+        let features = open::features(global);
+        let setup = Setup::resume(&run, &settings, ScoreWith::Training, features)?;
         let store = open::store(global)?;
         let model = open::model_folder(global, &store, &run, number)?;
-        let split = match settings.split.parse().map_err(search::usage)? {
+        let split = match settings.split_by()? {
             SplitBy::EachFold => "official folds".to_string(),
             split => format!("{split} split"),
         };
-        let (stop, mut parts) = (search::interruption(), Vec::new());
+        let (stop, mut parts) = (interruption(), Vec::new());
         for offset in 0..self.seeds {
             for pipeline in setup.folds().into_iter().flat_map(|folds| folds.all()) {
-                let name = turn_name(pipeline);
+                let name = tested_part(pipeline);
                 global.note(&format!("{split}, {name}, seed +{offset}"));
-                let seed = Seed { run: &run, offset };
-                parts.push(judged(pipeline, &proposal, seed, name, stop)?);
+                let training = run::Training {
+                    run: &run,
+                    seed_offset: offset,
+                };
+                let examination = run::judge(pipeline, &proposal, training, stop)?;
+                parts.push(Part::new(name, examination));
             }
         }
         let all = Examined { split, parts };
@@ -74,59 +76,4 @@ impl Args {
         }
         Ok(())
     }
-}
-
-/// `fold 3`, or `test` where the test clips are no fold.
-fn turn_name(pipeline: &Pipeline) -> String {
-    let clips = &pipeline.dataset().clips;
-    let mut tested = clips.iter().filter(|clip| clip.split == Split::Test);
-    let first = tested.next().and_then(|clip| clip.attribute("fold"));
-    match first {
-        Some(fold) if tested.all(|clip| clip.attribute("fold") == Some(fold)) => {
-            format!("fold {fold}")
-        }
-        _ => "test".to_string(),
-    }
-}
-
-/// Which training of a network in a run.
-#[derive(Clone, Copy)]
-pub(super) struct Seed<'a> {
-    pub run: &'a Run,
-    /// From the run's own seed.
-    pub offset: u64,
-}
-
-/// Trains the network as its run does, and scores all labelled test clips by it.
-pub(super) fn judged(
-    pipeline: &Pipeline,
-    proposal: &Proposal,
-    seed: Seed<'_>,
-    name: String,
-    stop: &AtomicBool,
-) -> Result<Part, Failure> {
-    let training = proposal.spaces.space_of(&proposal.genome).training;
-    let run_seed = seed.run.seed.wrapping_add(seed.offset);
-    let seed = training_seed(run_seed, &proposal.candidate.network_key());
-    let examination = pipeline
-        .examine(&proposal.candidate, &training, seed, stop)
-        .map_err(|error| match error {
-            EvaluateError::Interrupted => {
-                Failure::new(Exit::Interrupted, anyhow::anyhow!("interrupted"))
-            }
-            error => Failure::plain(error),
-        })?;
-    let judged = |clip: &crate::evaluate::ExaminedClip| Judged {
-        anomaly: clip.anomaly,
-        steers: clip.steers,
-        float: clip.float,
-        int8: clip.int8,
-    };
-    Ok(Part {
-        name,
-        threshold: examination.threshold.unwrap_or(f64::INFINITY),
-        clips: examination.clips.iter().map(judged).collect(),
-        too_short: examination.too_short,
-        history: examination.history,
-    })
 }

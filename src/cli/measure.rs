@@ -9,7 +9,7 @@ use crate::{
     evaluate::Model,
     hardware::CostSource,
     measure::{Bench, Measurement, Place},
-    report::{self, json::MeasuredView, text::measured::MeasuredTable},
+    report::{self, json::MeasuredDocument, text::measured::MeasuredTable},
     run::utc_now,
     store::{CyclesRow, MeasurementRow, Run, Store},
     units::Span,
@@ -63,8 +63,7 @@ impl Args {
             rows.push(row);
         }
         if global.json {
-            let views: Vec<MeasuredView> = rows.iter().map(MeasuredView::from).collect();
-            out::print(report::json::render(&views))?;
+            out::print(report::json::render(&MeasuredDocument::new(&rows)))?;
         } else {
             let mut info = report::load(&store, &run)?;
             info.measurements = rows.clone();

@@ -1,10 +1,9 @@
 //! Opening what several commands need: stores, runs, data sets, feature caches.
 
-use std::path::{Path, PathBuf};
+use std::{path::PathBuf, sync::Arc};
 
 use super::{Exit, Failure, Global};
 use crate::{
-    data::{self, DataError, Dataset, SplitBy, synthetic::Machine},
     features::FeatureStore,
     report::{self, RunInfo},
     run::{self, Proposal},
@@ -73,62 +72,9 @@ pub fn proposal(global: &Global, text: &str) -> Result<(Run, u64, Proposal), Fai
     Ok((run, number, proposal))
 }
 
-/// A data set by path, or `synthetic` or `synthetic:MACHINE`; behind each, `:SECTION` watches that alone.
-pub fn dataset(text: &str) -> Result<Dataset, Failure> {
-    dataset_split(text, SplitBy::Official)
-}
-
-/// As [`dataset_split`], without clips that last less than so many seconds.
-pub fn clips(text: &str, by: SplitBy, least_s: Option<f64>) -> Result<Dataset, Failure> {
-    let dataset = dataset_split(text, by)?;
-    Ok(match least_s {
-        Some(seconds) => dataset.at_least(seconds),
-        None => dataset,
-    })
-}
-
-/// As [`dataset`], with a choice of what trains and what tests in a set of folds.
-pub fn dataset_split(text: &str, by: SplitBy) -> Result<Dataset, Failure> {
-    if text.starts_with("synthetic") && by != SplitBy::Official {
-        let name = text.to_string();
-        return Err(DataError::NoFolds { name }.into());
-    }
-    match text.strip_prefix("synthetic") {
-        Some("") => Ok(data::synthetic::dataset(Machine::DEFAULT)),
-        Some(rest) if rest.starts_with(':') => {
-            let mut words = rest[1..].splitn(2, ':');
-            let name = words.next().unwrap_or_default();
-            let Some(machine) = Machine::from_name(name) else {
-                return Err(Failure::usage(format!(
-                    "there is no synthetic machine `{name}`; there are {}",
-                    Machine::ALL.map(Machine::name).join(", ")
-                )));
-            };
-            let dataset = data::synthetic::dataset(machine);
-            match words.next() {
-                Some(section) => Ok(dataset.watching(section)?),
-                None => Ok(dataset),
-            }
-        }
-        _ => Ok(data::open_split(Path::new(text), by)?),
-    }
-}
-
 /// Where features are kept between runs.
-pub fn features(global: &Global) -> FeatureStore {
-    FeatureStore::new(Some(global.folder().join("cache")))
-}
-
-/// An absolute form of a data set's name, so that a run can be resumed from anywhere.
-pub fn lasting_name(text: &str) -> String {
-    let (path, part) = match data::watched(Path::new(text)) {
-        Some((path, part)) => (path, format!(":{part}")),
-        None => (Path::new(text), String::new()),
-    };
-    match std::fs::canonicalize(path) {
-        Ok(path) => format!("{}{part}", path.display()),
-        Err(_) => text.to_string(),
-    }
+pub fn features(global: &Global) -> Arc<FeatureStore> {
+    Arc::new(FeatureStore::new(Some(global.folder().join("cache"))))
 }
 
 /// The folder of a trial's model; an error where it has none.

@@ -2,14 +2,14 @@
 
 use std::sync::atomic::AtomicBool;
 
-use super::{Exit, Failure, Global, open, out, search, setup::Setup};
+use super::{Exit, Failure, Global, exit::interruption, open, out, search};
 use crate::{
     report::{
         self, files,
         json::{self, FrontDocument},
         text,
     },
-    run::{Finish, Rescore, Settings, rescore},
+    run::{Finish, Rescore, Settings, Setup, all_cores, rescore},
     store::{Run, RunLock, Store},
 };
 
@@ -36,7 +36,7 @@ impl Args {
         if self.jobs == Some(0) {
             return Err(Failure::usage("--jobs must be at least 1"));
         }
-        let stop = search::interruption();
+        let stop = interruption();
         let mut store = open::writable_store(global)?;
         let run = store.find_run(&self.run)?;
         let before = report::load(&store, &run)?;
@@ -91,17 +91,16 @@ pub(super) fn train_again(
     options: Options,
     stop: &AtomicBool,
 ) -> Result<(), Failure> {
-    let settings = Settings::from_json(&run.settings_json).map_err(search::usage)?;
-    let setup = Setup::of(global, &settings, options.by_formula)?;
-    setup.check_data(run)?;
+    let settings = Settings::from_json(&run.settings_json)?;
     let _lock = RunLock::acquire(&global.folder().join(&run.name))?;
-    let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
+    let scores = search::score_with(options.by_formula);
+    let setup = Setup::resume(run, &settings, scores, open::features(global))?;
     let rescoring = Rescore {
         spaces: &setup.spaces,
         evaluator: setup.evaluator(),
         seeds: options.seeds,
         near: options.near,
-        jobs: options.jobs.unwrap_or(cores),
+        jobs: options.jobs.unwrap_or_else(all_cores),
         stop,
     };
     let finish = rescore(store, run, &rescoring, &mut |progress| {

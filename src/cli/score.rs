@@ -4,18 +4,13 @@ use std::{fmt::Write, fs, path::PathBuf};
 
 use super::{Failure, Global, open, out};
 use crate::{
-    data::{Clip, Dataset, Label, Layout, Split, SplitBy},
-    evaluate::{Model, Rescorer, ScoreBy},
-    features::{Features, Matrix},
+    data::{self, Dataset, Label, SplitBy},
+    evaluate::{Model, ScoreBy, Scored, Scoring, score_clips},
+    features::Features,
     report::{dcase_csv, json},
-    score::{
-        self, Against, ClipScore, Official, OperatingPoint, Pooling, Summary, quantile, summarise,
-    },
+    score::Pooling,
     units::Span,
 };
-
-/// Quantile of the training scores at which the threshold of a rescored model lies, as in the DCASE baselines.
-const THRESHOLD_QUANTILE: f64 = 0.9;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -55,17 +50,6 @@ pub struct Args {
     every: Option<Span>,
 }
 
-/// Everything that was scored.
-struct Scored<'a> {
-    clips: Vec<(&'a Clip, f64)>,
-    /// Test clips with labels.
-    labelled: Vec<ClipScore>,
-    summary: Summary,
-    threshold: Option<f64>,
-    point: Option<OperatingPoint>,
-    official: Option<Official>,
-}
-
 impl Args {
     pub fn run(&self, global: &Global) -> Result<(), Failure> {
         let (selector, number) = open::run_and_trial(&self.trial)?;
@@ -74,9 +58,15 @@ impl Args {
         let store = open::store(global)?;
         let run = store.find_run(selector)?;
         let model = Model::read(&open::model_folder(global, &store, &run, number)?)?;
-        let dataset = open::dataset_split(&self.data, self.split)?;
+        let dataset = data::named_split(&self.data, self.split)?;
         let features = open::features(global).get_device(&dataset, &model.card.front_end().spec)?;
-        let scored = self.score(global, &model, &dataset, &features)?;
+        let scoring = Scoring {
+            rule: self.rule(&model),
+            test_only: self.test,
+            min_recall: self.min_recall,
+        };
+        let scored = score_clips(&model, &dataset, &features, scoring)?;
+        self.note_skipped(global, &model, &features, &scored);
         if let Some(folder) = &self.dcase {
             self.write_dcase(global, folder, &dataset, &scored)?;
         }
@@ -94,70 +84,22 @@ impl Args {
         }
     }
 
-    fn score<'a>(
+    fn note_skipped(
         &self,
         global: &Global,
         model: &Model,
-        dataset: &'a Dataset,
         features: &Features,
-    ) -> Result<Scored<'a>, Failure> {
-        let rule = self.rule(model);
-        let is_as_searched = rule == ScoreBy::Windows(model.card.pooling());
-        let training: Vec<(&Clip, &Matrix)> = match is_as_searched {
-            true => Vec::new(),
-            false => training_clips(dataset, features),
-        };
-        let mut rescorer = Rescorer::new(model, rule, &training).map_err(Failure::plain)?;
-        let mut clips = Vec::new();
-        let mut short = 0;
-        for (clip, matrix) in dataset.clips.iter().zip(&features.clips) {
-            if self.test && clip.split != Split::Test {
-                continue;
-            }
-            match rescorer.clip_score(clip, matrix) {
-                Some(score) => clips.push((clip, score)),
-                None => short += 1,
-            }
-        }
+        scored: &Scored<'_>,
+    ) {
         for (name, reason) in &features.skipped {
             global.note(&format!("skipped {name}: {reason}"));
         }
-        if short > features.skipped.len() {
-            let frames = model.card.frames;
-            let count = short - features.skipped.len();
+        if scored.too_short > 0 {
+            let (count, frames) = (scored.too_short, model.card.frames);
             global.note(&format!(
                 "skipped {count} clips that are shorter than one window of {frames} frames"
             ));
         }
-        let labelled: Vec<ClipScore> = clips
-            .iter()
-            .filter_map(|(clip, score)| labelled(clip, *score))
-            .collect();
-        let of = |anomaly: bool| -> Vec<f64> {
-            let chosen = labelled.iter().filter(|clip| clip.anomaly == anomaly);
-            chosen.map(|clip| clip.score).collect()
-        };
-        let point = self
-            .min_recall
-            .and_then(|recall| score::at_recall(&of(false), &of(true), recall));
-        let fitted = match is_as_searched {
-            true => model.card.threshold,
-            false => {
-                let scores: Vec<f64> = training
-                    .iter()
-                    .filter_map(|(clip, matrix)| rescorer.clip_score(clip, matrix))
-                    .collect();
-                quantile(&scores, THRESHOLD_QUANTILE)
-            }
-        };
-        Ok(Scored {
-            summary: summarise(&labelled),
-            official: score::official(&labelled, against(dataset)),
-            threshold: point.map(|point| point.threshold).or(fitted),
-            point,
-            labelled,
-            clips,
-        })
     }
 
     fn write_dcase(
@@ -302,51 +244,6 @@ impl Args {
         }
         Ok(())
     }
-}
-
-/// Scores of the labelled test clips by the rule that the model was searched by.
-pub(super) fn test_scores(
-    global: &Global,
-    model: &Model,
-    dataset: &Dataset,
-) -> Result<Vec<ClipScore>, Failure> {
-    let features = open::features(global).get_device(dataset, &model.card.front_end().spec)?;
-    let mut rescorer = Rescorer::new(model, ScoreBy::Windows(model.card.pooling()), &[])
-        .map_err(Failure::plain)?;
-    let clips = dataset.clips.iter().zip(&features.clips);
-    let scored = clips.filter(|(clip, _)| clip.split == Split::Test);
-    Ok(scored
-        .filter_map(|(clip, matrix)| labelled(clip, rescorer.clip_score(clip, matrix)?))
-        .collect())
-}
-
-/// Which anomalies a domain's normal clips are held against, as the year of the data asks.
-pub(super) fn against(dataset: &Dataset) -> Against {
-    match dataset.layout {
-        Layout::Dcase2021 => Against::Own,
-        _ => Against::All,
-    }
-}
-
-/// `None` where the clip is no labelled test clip.
-fn labelled(clip: &Clip, score: f64) -> Option<ClipScore> {
-    let label = clip.label.filter(|_| clip.split == Split::Test)?;
-    Some(ClipScore {
-        machine: clip.machine.clone(),
-        section: clip.section.clone(),
-        domain: clip.domain,
-        anomaly: label == Label::Anomaly,
-        score,
-    })
-}
-
-/// Normal training clips with standardised features.
-fn training_clips<'a>(dataset: &'a Dataset, features: &'a Features) -> Vec<(&'a Clip, &'a Matrix)> {
-    let clips = dataset.train_clips().into_iter();
-    let clips = clips.map(|idx| (&dataset.clips[idx], &features.clips[idx]));
-    clips
-        .filter(|(clip, _)| clip.label != Some(Label::Anomaly))
-        .collect()
 }
 
 fn share(text: &str) -> Result<f64, String> {

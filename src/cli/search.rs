@@ -1,34 +1,32 @@
 //! `nas search`: begins or resumes a run.
 
-use std::{
-    sync::atomic::{AtomicBool, Ordering},
-    time::Instant,
-};
+use std::time::Instant;
 
 use super::{
-    Exit, Failure, Global, open, out,
+    Exit, Failure, Global,
+    exit::interruption,
+    introduce::{dry_run, introduce},
+    open, out,
     progress::Display,
-    setup::{FORMULA_FACTS, Setup},
 };
 use crate::{
-    data::{SplitBy, SteerBy},
+    data::{self, SplitBy, SteerBy},
     hardware::{self, Target},
     report::{
         self, files,
         json::{self, FrontDocument},
         text,
     },
-    run::{self, Finish, Objective, Search, Settings, search},
+    run::{
+        self, DataFacts, Finish, Objective, Pace, ScoreWith, Settings, Setup, WindowsOf, all_cores,
+    },
     score::{Pooling, ThresholdRule},
     search::SamplerKind,
     space,
-    store::{Run, RunLock, Store},
+    store::{self, Run, RunLock, Store},
     train::Backend,
     units::Span,
 };
-
-/// Networks that are trained unless the user says otherwise: some minutes on two cores.
-const DEFAULT_TRIALS: usize = 72;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -107,9 +105,6 @@ pub struct Args {
     /// Score by a formula instead of training, for tests of the tool itself
     #[arg(long, hide = true)]
     debug_formula: bool,
-    /// The spaces are published networks, whose windows stand.
-    #[arg(skip)]
-    published: bool,
 }
 
 impl Args {
@@ -123,42 +118,33 @@ impl Args {
     /// Begins or resumes the run; `None` after a dry run.
     fn execute(&self, global: &Global) -> Result<Option<(Store, Run, Finish)>, Failure> {
         let stop = interruption();
-        let mut store = None;
-        let (mut settings, resumed) = match &self.resume {
-            None => (self.settings()?, None),
-            Some(selector) => {
-                let opened = Store::open(&global.store)?;
-                let run = opened.find_run(selector)?;
-                store = Some(opened);
-                let mut settings = Settings::from_json(&run.settings_json).map_err(usage)?;
-                settings.trials = self.trials.unwrap_or(settings.trials);
-                (settings, Some(run))
+        let scores = score_with(self.debug_formula);
+        let pace = Pace {
+            jobs: self.jobs.unwrap_or_else(all_cores),
+            deadline: self.time.map(deadline).transpose()?,
+            stop,
+        };
+        let Some(selector) = &self.resume else {
+            let mut settings = self.settings()?;
+            let features = open::features(global);
+            let setup = Setup::begin(&mut settings, scores, WindowsOf::Searched, features)?;
+            introduce(global, &setup);
+            if self.dry_run {
+                let found = run::dry_run(&setup, &settings, pace.jobs, stop)?;
+                dry_run(&found)?;
+                return Ok(None);
             }
+            let name = self.name.as_deref();
+            return begin(global, &settings, &setup, name, pace).map(Some);
         };
-        let setup = match &resumed {
-            Some(run) => {
-                let setup = Setup::of(global, &settings, self.debug_formula)?;
-                setup.check_data(run)?;
-                setup
-            }
-            None => Setup::begin(global, &mut settings, self.debug_formula, self.published)?,
-        };
-        setup.introduce(global);
-        if self.dry_run {
-            setup.dry_run(&settings, self.jobs(), stop)?;
-            return Ok(None);
-        }
-
-        let mut store = match store {
-            Some(store) => store,
-            None => Store::open(&global.store)?,
-        };
-        let run = match resumed {
-            Some(run) => run,
-            None => store.create_run(&setup.new_run(&settings, self.name.as_deref()))?,
-        };
+        let mut store = Store::open(&global.store)?;
+        let run = store.find_run(selector)?;
+        let mut settings = Settings::from_json(&run.settings_json)?;
+        settings.trials = self.trials.unwrap_or(settings.trials);
         let _lock = RunLock::acquire(&global.folder().join(&run.name))?;
-        let finish = self.search(global, &mut store, &run, &settings, &setup, stop)?;
+        let setup = Setup::resume(&run, &settings, scores, open::features(global))?;
+        introduce(global, &setup);
+        let finish = carry_out(global, &mut store, &run, &settings, &setup, pace)?;
         Ok(Some((store, run, finish)))
     }
 
@@ -210,11 +196,11 @@ impl Args {
             .map_err(Failure::usage)?;
         Ok(Settings {
             settings_version: Settings::VERSION,
-            data: open::lasting_name(&self.data),
+            data: data::lasting_name(&self.data),
             split: self.split.to_string(),
             min_clip_s: self.min_clip.map(|span| span.0.as_secs_f64()),
             steer_by: self.steer_by.map(|by| by.name().to_string()),
-            facts: FORMULA_FACTS,
+            facts: DataFacts::FORMULA,
             spaces: spaces
                 .iter()
                 .map(|space| named(&space.name, &space.text))
@@ -235,105 +221,88 @@ impl Args {
             device: self
                 .device
                 .clone()
-                .unwrap_or_else(|| usual_device().to_string()),
+                .unwrap_or_else(|| Backend::usual().name().to_string()),
             threshold: self.threshold.name().to_string(),
             pool: self.pool.to_string(),
-            trials: self.trials.unwrap_or(DEFAULT_TRIALS),
+            trials: self.trials.unwrap_or(Settings::DEFAULT_TRIALS),
         })
-    }
-
-    fn jobs(&self) -> usize {
-        let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
-        self.jobs.unwrap_or(cores)
-    }
-
-    fn search(
-        &self,
-        global: &Global,
-        store: &mut Store,
-        run: &Run,
-        settings: &Settings,
-        setup: &Setup,
-        stop: &AtomicBool,
-    ) -> Result<Finish, Failure> {
-        let jobs = self.jobs();
-        global.note(&format!(
-            "run {}: training {} networks, {jobs} at a time",
-            run.name, settings.trials
-        ));
-        let deadline = self.time.map(|span| Instant::now() + span.0);
-        let sampler = settings.sampler().map_err(usage)?.sampler();
-        let search_setup = Search {
-            spaces: &setup.spaces,
-            targets: &setup.targets,
-            budget: &settings.budget,
-            objectives: &setup.objectives,
-            references: &setup.references,
-            sampler: sampler.as_ref(),
-            evaluator: setup.evaluator(),
-            seed: settings.seed,
-            trials: settings.trials,
-            deadline,
-            jobs,
-            stop,
-        };
-        let mut display = Display::new(global, jobs);
-        let finish = search(store, run, &search_setup, &mut |progress| {
-            display.show(progress)
-        });
-        display.finish();
-        Ok(finish?)
     }
 }
 
-/// Trains networks that stand fixed: one per space, costed for `targets`, in a run of their own.
+/// When no training may begin any more.
+fn deadline(time: Span) -> Result<Instant, Failure> {
+    let end = Instant::now().checked_add(time.0);
+    end.ok_or_else(|| Failure::usage(format!("--time {time} is longer than any clock runs")))
+}
+
+/// Whether candidates are trained, or scored by a formula.
+pub(super) fn score_with(by_formula: bool) -> ScoreWith {
+    match by_formula {
+        true => ScoreWith::Formula,
+        false => ScoreWith::Training,
+    }
+}
+
+/// Makes a new run in the store and carries it out.
+fn begin(
+    global: &Global,
+    settings: &Settings,
+    setup: &Setup,
+    name: Option<&str>,
+    pace: Pace<'_>,
+) -> Result<(Store, Run, Finish), Failure> {
+    let mut store = Store::open(&global.store)?;
+    let new = setup.new_run(settings, name);
+    store::check_run_name(&new.name)?;
+    let _lock = RunLock::acquire(&global.folder().join(&new.name))?;
+    let run = store.create_run(&new)?;
+    let finish = carry_out(global, &mut store, &run, settings, setup, pace)?;
+    Ok((store, run, finish))
+}
+
+/// Searches with progress on stderr.
+fn carry_out(
+    global: &Global,
+    store: &mut Store,
+    run: &Run,
+    settings: &Settings,
+    setup: &Setup,
+    pace: Pace<'_>,
+) -> Result<Finish, Failure> {
+    global.note(&format!(
+        "run {}: training {} networks, {} at a time",
+        run.name, settings.trials, pace.jobs
+    ));
+    let mut display = Display::new(global, pace.jobs);
+    let finish = run::carry_out(store, run, settings, setup, pace, &mut |progress| {
+        display.show(progress)
+    });
+    display.finish();
+    Ok(finish?)
+}
+
+/// Trains published networks: one per space, costed for every target of the settings, in a run of their own.
 ///
-/// An interruption is an error, as is a network that cannot be trained.
-pub(super) fn train_fixed(global: &Global, options: FixedOptions) -> Result<(Store, Run), Failure> {
-    let FixedOptions {
-        data,
-        split,
-        min_clip,
-        spaces,
-        targets,
-        seed,
-        epochs,
-        jobs,
-        name,
-    } = options;
-    let args = Args {
-        data,
-        split,
-        min_clip,
-        steer_by: None,
-        trials: Some(spaces.len()),
-        spaces,
-        targets,
-        budget: super::budget::Args::default(),
-        time: None,
-        jobs,
-        seed,
-        sampler: SamplerKind::Random,
-        objectives: Objective::DEFAULT.to_vec(),
-        epochs,
-        // As published.
-        device: Some("cpu".to_string()),
-        threshold: ThresholdRule::default(),
-        pool: Pooling::Mean,
-        name: Some(name),
-        resume: None,
-        dry_run: false,
-        debug_formula: false,
-        published: true,
+/// An interruption is an error, as is a network that fits no target.
+pub(super) fn train_published(
+    global: &Global,
+    mut settings: Settings,
+    jobs: Option<usize>,
+    name: &str,
+) -> Result<(Store, Run), Failure> {
+    let pace = Pace {
+        jobs: jobs.unwrap_or_else(all_cores),
+        deadline: None,
+        stop: interruption(),
     };
-    let executed = args.execute(global)?;
-    let (store, run, finish) = executed.expect("it is no dry run");
+    let features = open::features(global);
+    let windows = WindowsOf::Published;
+    let setup = Setup::begin(&mut settings, ScoreWith::Training, windows, features)?;
+    introduce(global, &setup);
+    let (store, run, finish) = begin(global, &settings, &setup, Some(name), pace)?;
     match finish {
         Finish::Done | Finish::Exhausted => Ok((store, run)),
-        Finish::Interrupted | Finish::TimeUp => Err(Failure::new(
-            Exit::Interrupted,
-            anyhow::anyhow!("interrupted; `nas search --resume {}` continues", run.name),
-        )),
+        Finish::Interrupted | Finish::TimeUp => Err(interrupted(&run)),
         Finish::NothingFits(nearest) => Err(Failure::new(
             Exit::NothingFits,
             anyhow::anyhow!("it fits none of the targets; nearest miss: {nearest}"),
@@ -341,25 +310,11 @@ pub(super) fn train_fixed(global: &Global, options: FixedOptions) -> Result<(Sto
     }
 }
 
-/// What [`train_fixed`] trains.
-pub(super) struct FixedOptions {
-    pub data: String,
-    pub split: SplitBy,
-    pub min_clip: Option<Span>,
-    pub spaces: Vec<String>,
-    pub targets: Vec<String>,
-    pub seed: u64,
-    pub epochs: Option<usize>,
-    pub jobs: Option<usize>,
-    pub name: String,
-}
-
-/// Rounding the operands of products changes no score by more than another seed does (docs/training.md).
-fn usual_device() -> &'static str {
-    match Backend::has_bf16() {
-        true => "cpu-bf16",
-        false => "cpu",
-    }
+fn interrupted(run: &Run) -> Failure {
+    Failure::new(
+        Exit::Interrupted,
+        anyhow::anyhow!("interrupted; `nas search --resume {}` continues", run.name),
+    )
 }
 
 /// Shows the front and draws it, and turns the end of the search into an exit code.
@@ -381,10 +336,7 @@ fn conclude(global: &Global, store: &Store, run: &Run, finish: Finish) -> Result
         global.note(&format!("wrote {}", picture.display()));
     }
     match finish {
-        Finish::Interrupted => Err(Failure::new(
-            Exit::Interrupted,
-            anyhow::anyhow!("interrupted; `nas search --resume {}` continues", run.name),
-        )),
+        Finish::Interrupted => Err(interrupted(run)),
         Finish::TimeUp => {
             global.note(&format!(
                 "time is up; `nas search --resume {}` continues",
@@ -398,21 +350,4 @@ fn conclude(global: &Global, store: &Store, run: &Run, finish: Finish) -> Result
         }
         Finish::Done | Finish::NothingFits(_) => Ok(()),
     }
-}
-
-/// The one flag that Ctrl-C and SIGTERM set; the second Ctrl-C ends the process at once.
-pub(super) fn interruption() -> &'static AtomicBool {
-    static STOP: AtomicBool = AtomicBool::new(false);
-    let handler = || {
-        if STOP.swap(true, Ordering::Relaxed) {
-            std::process::exit(Exit::Interrupted as i32);
-        }
-    };
-    // Where no handler can be set, Ctrl-C ends the process, which loses nothing either.
-    let _ = ctrlc::set_handler(handler);
-    &STOP
-}
-
-pub(super) fn usage(error: impl std::error::Error + Send + Sync + 'static) -> Failure {
-    Failure::new(Exit::Usage, error)
 }

@@ -2,7 +2,10 @@
 
 use super::{Failure, Global, out};
 use crate::{
-    report::{json, text},
+    report::{
+        json::{self, lists::SpacesDocument},
+        text,
+    },
     space,
 };
 
@@ -20,9 +23,9 @@ impl Args {
             None => space::builtin(),
         };
         if global.json {
-            out::print(json::render(&json::lists::spaces_document(&spaces)))?;
+            out::print(json::render(&SpacesDocument::new(&spaces)))?;
         } else if self.space.is_some() {
-            out::print(spaces[0].text)?;
+            out::print(&spaces[0].text)?;
         } else {
             out::print(text::lists::spaces(&spaces))?;
         }

@@ -3,7 +3,10 @@
 use super::{Failure, Global, out};
 use crate::{
     hardware,
-    report::{json, text},
+    report::{
+        json::{self, lists::TargetsDocument},
+        text,
+    },
 };
 
 #[derive(Debug, clap::Args)]
@@ -33,18 +36,16 @@ impl Args {
         };
         let Some(name) = name else {
             match global.json {
-                true => out::print(json::render(&json::lists::targets_document(
-                    hardware::builtin(),
-                )))?,
+                true => out::print(json::render(&TargetsDocument::new(hardware::builtin())))?,
                 false => out::print(text::lists::targets(hardware::builtin()))?,
             }
             return Ok(());
         };
         let target = hardware::find(name)?;
         match (global.json, is_for_people) {
-            (true, _) => out::print(json::render(&json::lists::targets_document(&[target])))?,
+            (true, _) => out::print(json::render(&TargetsDocument::new(&[target])))?,
             (false, true) => out::print(text::lists::target(&target))?,
-            (false, false) => out::print(target.text)?,
+            (false, false) => out::print(&target.text)?,
         }
         Ok(())
     }

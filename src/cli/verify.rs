@@ -2,12 +2,10 @@
 
 use std::path::PathBuf;
 
-use serde_json::json;
-
 use super::{Failure, Global, out};
 use crate::{
-    bundle::{self, Verdict},
-    report::json::{SCHEMA_VERSION, render},
+    bundle::{self, Verdict, VerdictDocument},
+    report::json::render,
     units::Span,
 };
 
@@ -29,7 +27,7 @@ impl Args {
         let note = |text: &str| global.note(text);
         let verdict = bundle::verify(&self.folder, !self.host, self.timeout.0, &note)?;
         match global.json {
-            true => out::print(render(&document(&verdict)))?,
+            true => out::print(render(&VerdictDocument::new(&verdict)))?,
             false => out::print(text(&verdict))?,
         }
         match verdict.is_good() {
@@ -56,18 +54,4 @@ fn text(verdict: &Verdict) -> String {
         };
     }
     text
-}
-
-fn document(verdict: &Verdict) -> serde_json::Value {
-    let emulated = verdict.emulated.iter().map(|(core, result)| match result {
-        Ok(same) => json!({ "core": core, "outputs_match": same, "error": null }),
-        Err(error) => json!({ "core": core, "outputs_match": null, "error": error }),
-    });
-    json!({
-        "schema_version": SCHEMA_VERSION,
-        "good": verdict.is_good(),
-        "changed_files": verdict.changed_files,
-        "host_outputs_match": verdict.host,
-        "emulated": emulated.collect::<Vec<_>>(),
-    })
 }

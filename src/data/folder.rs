@@ -2,20 +2,16 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs, io,
+    fs,
     path::{Path, PathBuf},
 };
 
 use super::{
     Clip, DataError, Dataset, Domain, Kind, Label, Layout, Source, Split, SplitBy, counted,
-    dcase_names, first_few, folder_name, generic, kind, label_lists, mlperf, slices, table,
+    dcase_names,
+    files::{File, Row, files_below, last_name},
+    first_few, folder_name, generic, kind, label_lists, mlperf, slices, table,
 };
-
-/// Folders below the opened one that are looked into: `raw/<machine>/train/` is three.
-const MAX_DEPTH: usize = 6;
-
-/// Files and folders: far above any data set (DCASE 2020 has 54,000 clips); guards against opening a whole disk.
-const MAX_ENTRIES: usize = 1_000_000;
 
 /// The part of every section's normal clips that train where nothing else divides them, in percent.
 const TRAIN_PERCENT: usize = 80;
@@ -110,14 +106,6 @@ pub(super) fn open_clip(path: &Path, size: u64) -> Result<Dataset, DataError> {
     )
 }
 
-/// A file below the opened folder.
-pub(super) struct File {
-    pub path: PathBuf,
-    /// Path from the opened folder, with `/`.
-    pub name: String,
-    pub size: u64,
-}
-
 /// What the folders above a file say.
 struct Place {
     machine: String,
@@ -193,12 +181,6 @@ impl Place {
             _ => Vec::new(),
         }
     }
-}
-
-/// A clip of which the split may still be open.
-pub(super) struct Row {
-    pub clip: Clip,
-    pub split: Option<Split>,
 }
 
 /// Clips that must lie in one folder.
@@ -575,52 +557,4 @@ fn unlabelled_clip(name: String, source: Source, machine: &str) -> Clip {
         domain: Domain::Source,
         attributes: Vec::new(),
     }
-}
-
-/// All files below `root` in the order of their names, without hidden ones and those that are not UTF-8.
-fn files_below(root: &Path) -> Result<Vec<File>, DataError> {
-    let mut files = Vec::new();
-    let mut n_entries = 0;
-    let mut folders = vec![(root.to_path_buf(), String::new(), 0)];
-    while let Some((folder, prefix, depth)) = folders.pop() {
-        let read_error = |source: io::Error| DataError::Read {
-            path: folder.clone(),
-            source,
-        };
-        for entry in fs::read_dir(&folder).map_err(read_error)? {
-            let entry = entry.map_err(read_error)?;
-            n_entries += 1;
-            if n_entries > MAX_ENTRIES {
-                return Err(DataError::TooManyFiles {
-                    path: root.to_path_buf(),
-                    limit: MAX_ENTRIES,
-                });
-            }
-            let file_name = entry.file_name();
-            let Some(file_name) = file_name.to_str().filter(|name| !name.starts_with('.')) else {
-                continue;
-            };
-            let name = format!("{prefix}{file_name}");
-            let path = entry.path();
-            // A link to nowhere is no file.
-            let Ok(metadata) = fs::metadata(&path) else {
-                continue;
-            };
-            if metadata.is_dir() {
-                if depth < MAX_DEPTH {
-                    folders.push((path, format!("{name}/"), depth + 1));
-                }
-            } else {
-                let size = metadata.len();
-                files.push(File { path, name, size });
-            }
-        }
-    }
-    files.sort_by(|a, b| a.name.cmp(&b.name));
-    Ok(files)
-}
-
-fn last_name(path: &Path) -> String {
-    let name = path.file_name().unwrap_or_default();
-    name.to_string_lossy().into_owned()
 }

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use super::{
-    Clip, Domain, Kind, Label, Layout, Source, Split, counted, first_few,
-    folder::{File, Row},
-    kind,
+    Clip, Domain, Kind, Label, Layout, Source, Split, counted,
+    files::{File, Row},
+    first_few, kind,
 };
 
 /// What folders alone say of some files.

@@ -3,6 +3,7 @@
 mod dcase_names;
 mod divide;
 pub mod fetch;
+mod files;
 mod folder;
 mod folds;
 mod generic;
@@ -11,6 +12,7 @@ mod known;
 mod label_lists;
 mod manifest;
 mod mlperf;
+mod named;
 mod notes;
 mod one_machine;
 mod slices;
@@ -35,6 +37,7 @@ pub use folds::{SplitBy, UnknownSplit};
 pub use info::{ClipCount, Encoding, FormatCount, Info, describe};
 pub use known::{KNOWN_DATASETS, KnownDataset};
 pub use manifest::ManifestError;
+pub use named::{lasting_name, named, named_clips, named_split};
 pub use stand_in::{Change, StandIn, SteerBy, UnknownSteering};
 
 /// A table of clips.
@@ -216,6 +219,11 @@ pub enum DataError {
         "`{}` does not exist; give a folder in a DCASE layout, a folder of MLPerf Tiny features, or a csv manifest", path.display()
     )]
     Missing { path: PathBuf },
+    #[error(
+        "there is no synthetic machine `{name}`; there are {}",
+        synthetic::Machine::ALL.map(synthetic::Machine::name).join(", ")
+    )]
+    NoSyntheticMachine { name: String },
     #[error("`{}` cannot be read: {source}", path.display())]
     Read { path: PathBuf, source: io::Error },
     #[error(

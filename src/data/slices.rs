@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fs, path::Path};
 
 use super::{
     Clip, DataError, Dataset, Domain, Kind, Label, Layout, Source, Split, SplitBy, counted,
-    first_few, folder::File, folds, kind, table,
+    files::File, first_few, folds, kind, table,
 };
 
 /// UrbanSound8K's classes by their number, and whether each is an event to be noticed.

@@ -1,10 +1,12 @@
 //! What a candidate is worth: the one long wait of the search, behind a trait with a quick fake beside the real one.
 
+mod examination;
 mod folds;
 mod formula;
 mod model;
 mod pipeline;
 mod rules;
+mod scored;
 
 use std::sync::atomic::AtomicBool;
 
@@ -13,6 +15,7 @@ pub use formula::Formula;
 pub use model::{Class, FORMAT_VERSION, Model, ModelCard, ModelError, Scorer};
 pub use pipeline::{Options, Pipeline, PrepareError};
 pub use rules::{RescoreError, Rescorer, ScoreBy, UnknownScore};
+pub use scored::{Scored, Scoring, score_clips, test_scores};
 
 use crate::{
     score::GroupScore,

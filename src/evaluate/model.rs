@@ -321,6 +321,11 @@ impl<'a> Scorer<'a> {
         })
     }
 
+    /// The class that a clip should belong to, as [`ModelCard::class_of`].
+    pub fn class_of(&self, clip: &Clip) -> usize {
+        self.card.class_of(clip)
+    }
+
     /// The frames of a clip as the network takes them, from features in dB.
     pub fn quantize(&self, clip: &Matrix) -> Vec<i8> {
         let quantizer = Quantizer {

@@ -1,13 +1,17 @@
 //! The real evaluation: features, training, quantisation, int8 scoring.
 
 use std::{
-    collections::{BTreeSet, VecDeque},
-    sync::{Arc, Mutex, OnceLock, atomic::AtomicBool},
+    collections::VecDeque,
+    sync::{
+        Arc, Mutex, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use super::{
-    Class, EvaluateError, Evaluation, Evaluator, Examination, ExaminedClip, Model, ModelCard,
-    Scorer, Scores, model::FORMAT_VERSION,
+    Class, EvaluateError, Evaluation, Evaluator, Examination, Model, ModelCard, Scorer,
+    examination::{ClipScores, both},
+    model::FORMAT_VERSION,
 };
 use crate::{
     audio::{Feature, FeatureSpec, FrontEnd},
@@ -15,11 +19,8 @@ use crate::{
     features::{FeatureError, FeatureStore, Features, Matrix, Standardiser, Windows},
     graph::Weights,
     identity::Canonical,
-    quant::{quantize, run_float},
-    score::{
-        ClipScore, Confusion, Pooling, ThresholdRule, Thresholds, negative_log_odds,
-        reconstruction_error, summarise,
-    },
+    quant::{QuantizedModel, quantize, run_float},
+    score::{Pooling, ThresholdRule, Thresholds, negative_log_odds, reconstruction_error},
     space::{Candidate, Task, Training},
     train::{Backend, Lessons, TrainError, TrainOptions, Trained, train},
 };
@@ -52,7 +53,7 @@ pub struct Options {
 /// Trains and scores candidates on one data set.
 #[derive(Debug)]
 pub struct Pipeline {
-    dataset: Dataset,
+    pub(super) dataset: Dataset,
     data_hash: String,
     store: Arc<FeatureStore>,
     options: Options,
@@ -63,7 +64,7 @@ pub struct Pipeline {
     train: TrainDivision,
     /// Known anomalies that autoencoders learn to fail on.
     outliers: Vec<usize>,
-    test: TestDivision,
+    pub(super) test: TestDivision,
     /// Least recently used first.
     prepared: Mutex<VecDeque<(FeatureSpec, Slot)>>,
 }
@@ -347,21 +348,6 @@ impl Pipeline {
     ) -> Result<Examination, EvaluateError> {
         Ok(self.work(candidate, training, seed, stop, true)?.1)
     }
-
-    /// Labelled scores of some clips; those too short for a window are left out.
-    fn labelled(&self, indices: &[usize], score: impl Fn(usize) -> Option<f64>) -> Vec<ClipScore> {
-        let labelled = |&idx: &usize| {
-            let clip = &self.dataset.clips[idx];
-            Some(ClipScore {
-                machine: clip.machine.clone(),
-                section: clip.section.clone(),
-                domain: clip.domain,
-                anomaly: clip.label? == Label::Anomaly,
-                score: score(idx)?,
-            })
-        };
-        indices.iter().filter_map(labelled).collect()
-    }
 }
 
 impl Evaluator for Pipeline {
@@ -393,7 +379,9 @@ impl Evaluator for Pipeline {
 }
 
 impl Pipeline {
-    /// Trains, quantises and scores. The float network scores the clips that steer, and where `thoroughly` all others.
+    /// The evaluation of a candidate, step by step: features, training, quantisation, scores of clips, threshold.
+    ///
+    /// The float network scores the clips that steer, and where `thoroughly` all labelled test clips.
     fn work(
         &self,
         candidate: &Candidate,
@@ -402,22 +390,52 @@ impl Pipeline {
         stop: &AtomicBool,
         thoroughly: bool,
     ) -> Result<(Evaluation, Examination), EvaluateError> {
-        let failed = |message: String| EvaluateError::Failed(message);
         let cell = self.prepare(&candidate.front_end.spec);
         let prepared = match cell.get().expect("prepare fills the cell") {
             Ok(prepared) => prepared,
-            Err(message) => return Err(failed(message.clone())),
+            Err(message) => return Err(EvaluateError::Failed(message.clone())),
         };
-        let clips = &prepared.clips;
-        let (frames, stride) = (candidate.front_end.frames, candidate.front_end.frame_stride);
+        let trained = self.train(candidate, training, seed, stop, prepared)?;
+        let quantized = self.quantize(candidate, &trained.weights, prepared)?;
+        let card = self.card(candidate, prepared);
+        let blob = quantized.to_blob();
+        let mut scorer = Scorer::with(&card, &blob).map_err(EvaluateError::Failed)?;
+        let scores = self.clip_scores(candidate, &trained, &mut scorer, prepared, thoroughly);
+        if stop.load(Ordering::Relaxed) {
+            return Err(EvaluateError::Interrupted);
+        }
+        let thresholds = self.thresholds(&mut scorer, &prepared.device.clips);
+        let card = self.with_threshold(card.clone(), candidate.task, &thresholds);
+        let model = Model::new(card, quantized.to_tflite(), blob.clone());
+        let model = model.map_err(EvaluateError::Failed)?;
+        let threshold = model.card.threshold;
+        let evaluation = Evaluation {
+            scores: self.scores(&scores, threshold, trained.history.len())?,
+            model: Some(model),
+        };
+        let examination = self.examination(&scores, threshold, trained.history);
+        Ok((evaluation, examination))
+    }
 
-        // Autoencoders learn normal sound only, also where classifiers learn labels.
-        let chosen = |indices: &[usize]| match candidate.task {
-            Task::Reconstruct => self.normals(indices),
-            Task::Classify { .. } => indices.to_vec(),
-        };
+    /// Trains on the windows of the training clips.
+    fn train(
+        &self,
+        candidate: &Candidate,
+        training: &Training,
+        seed: u64,
+        stop: &AtomicBool,
+        prepared: &Prepared,
+    ) -> Result<Trained, EvaluateError> {
+        let clips = &prepared.clips;
+        let FrontEnd {
+            frames,
+            frame_stride,
+            ..
+        } = candidate.front_end;
+        let chosen = |indices| self.learnt_from(candidate.task, indices);
         let fit = self.windows(clips, &chosen(&self.train.fit), frames, 1);
-        let validation = self.windows(clips, &chosen(&self.train.validation), frames, stride);
+        let validation = chosen(&self.train.validation);
+        let validation = self.windows(clips, &validation, frames, frame_stride);
         let outliers = self.windows(clips, &self.outliers, frames, 1);
         let lessons = Lessons {
             fit: &fit,
@@ -425,113 +443,97 @@ impl Pipeline {
             outliers: Some(&outliers),
         };
         let options = self.train_options(candidate, training);
-        let trained = train_all(candidate, &lessons, &options, seed, stop);
-        let trained = trained.map_err(|error| match error {
+        train_all(candidate, &lessons, &options, seed, stop).map_err(|error| match error {
             TrainError::Interrupted => EvaluateError::Interrupted,
-            error => failed(error.to_string()),
-        })?;
+            error => EvaluateError::Failed(error.to_string()),
+        })
+    }
 
+    /// The training clips that a network of this task learns from: autoencoders learn normal sound only, also where
+    /// classifiers learn labels.
+    fn learnt_from(&self, task: Task, indices: &[usize]) -> Vec<usize> {
+        match task {
+            Task::Reconstruct => self.normals(indices),
+            Task::Classify { .. } => indices.to_vec(),
+        }
+    }
+
+    /// The int8 network, its ranges taken from windows of the training clips.
+    fn quantize(
+        &self,
+        candidate: &Candidate,
+        weights: &Weights,
+        prepared: &Prepared,
+    ) -> Result<QuantizedModel, EvaluateError> {
+        let learnt = self.learnt_from(candidate.task, &self.train.fit);
+        let fit = self.windows(&prepared.clips, &learnt, candidate.front_end.frames, 1);
         let step = fit.len().div_ceil(CALIBRATION_WINDOWS).max(1);
         let calibration: Vec<&[f32]> = (0..fit.len())
             .step_by(step)
             .map(|idx| fit.window(idx))
             .collect();
-        let quantized = quantize(&candidate.graph, &trained.weights, &calibration)
-            .map_err(|error| failed(error.to_string()))?;
-        let mut card = self.card(candidate, prepared);
-        let blob = quantized.to_blob();
+        quantize(&candidate.graph, weights, &calibration)
+            .map_err(|error| EvaluateError::Failed(error.to_string()))
+    }
 
+    /// Scores of the labelled test clips, by the int8 network and, of those that are asked for, by the float network.
+    fn clip_scores(
+        &self,
+        candidate: &Candidate,
+        trained: &Trained,
+        scorer: &mut Scorer<'_>,
+        prepared: &Prepared,
+        thoroughly: bool,
+    ) -> ClipScores {
         let device = &prepared.device.clips;
-        let scoring_card = card.clone();
-        let mut scorer = Scorer::with(&scoring_card, &blob).map_err(failed)?;
-        let mut int8 = vec![None; clips.len()];
-        let mut float = vec![None; clips.len()];
-        let claimed = |idx: usize| scoring_card.class_of(&self.dataset.clips[idx]);
-        for &idx in self.test.steer.iter().chain(&self.test.shown) {
-            if int8[idx].is_none() {
-                int8[idx] = scorer.clip_score(&device[idx], claimed(idx));
-            }
+        let mut scores = ClipScores {
+            float: vec![None; device.len()],
+            int8: vec![None; device.len()],
+        };
+        let TestDivision { steer, shown, .. } = &self.test;
+        for idx in both(steer, shown) {
+            let class = scorer.class_of(&self.dataset.clips[idx]);
+            scores.int8[idx] = scorer.clip_score(&device[idx], class);
         }
-        let also = self.test.shown.iter().filter(|_| thoroughly);
-        for &idx in self.test.steer.iter().chain(also) {
-            if float[idx].is_some() {
-                continue;
-            }
-            let scored = self.windows(clips, &[idx], frames, stride);
-            let class = claimed(idx);
-            float[idx] = float_score(candidate, &trained.weights, &scored, class, self.pooling);
+        let FrontEnd {
+            frames,
+            frame_stride,
+            ..
+        } = candidate.front_end;
+        for idx in both(steer, if thoroughly { shown } else { &[] }) {
+            let windows = self.windows(&prepared.clips, &[idx], frames, frame_stride);
+            let class = scorer.class_of(&self.dataset.clips[idx]);
+            scores.float[idx] =
+                float_score(candidate, &trained.weights, &windows, class, self.pooling);
         }
-        if stop.load(std::sync::atomic::Ordering::Relaxed) {
-            return Err(EvaluateError::Interrupted);
-        }
+        scores
+    }
+
+    /// Decision thresholds by the scores of normal clips that neither trained nor test.
+    fn thresholds(&self, scorer: &mut Scorer<'_>, device: &[Matrix]) -> Thresholds {
         let normals: Vec<f64> = self
             .normals(&self.train.validation)
             .iter()
-            .filter_map(|&idx| scorer.clip_score(&device[idx], claimed(idx)))
-            .collect();
-        let thresholds = Thresholds::of(&normals, THRESHOLD_QUANTILE);
-        let classifies = matches!(candidate.task, Task::Classify { .. });
-        let rule = self
-            .options
-            .threshold
-            .resolved(classifies && self.dataset.supervised);
-        let chosen = thresholds.choose(rule);
-        card.threshold = chosen.map(|(_, threshold)| threshold);
-        card.threshold_rule = chosen.map(|(rule, _)| rule.name().to_string());
-        card.threshold_gamma = thresholds.gamma;
-        card.threshold_quantile = thresholds.quantile;
-        let model = Model::new(card, quantized.to_tflite(), blob.clone()).map_err(failed)?;
-
-        let examined = |idx: usize| {
-            Some(ExaminedClip {
-                anomaly: self.dataset.clips[idx].label? == Label::Anomaly,
-                steers: self.test.steer.binary_search(&idx).is_ok(),
-                float: float[idx]?,
-                int8: int8[idx]?,
+            .filter_map(|&idx| {
+                let class = scorer.class_of(&self.dataset.clips[idx]);
+                scorer.clip_score(&device[idx], class)
             })
-        };
-        let tested: BTreeSet<usize> = self
-            .test
-            .steer
-            .iter()
-            .chain(&self.test.shown)
-            .copied()
             .collect();
-        let judged: Vec<ExaminedClip> = tested.iter().filter_map(|&idx| examined(idx)).collect();
-        let examination = Examination {
-            too_short: tested.iter().filter(|&&idx| int8[idx].is_none()).count(),
-            clips: judged,
-            threshold: model.card.threshold,
-            history: trained.history.clone(),
-        };
-        let steer = self.labelled(&self.test.steer, |idx| int8[idx]);
-        let shown = self.labelled(&self.test.shown, |idx| int8[idx]);
-        let accuracy = |clips: &[ClipScore]| {
-            let threshold = model.card.threshold?;
-            (!clips.is_empty()).then(|| Confusion::of_clips(clips, threshold).accuracy())
-        };
-        let (accuracy_int8, test_accuracy_int8) = (accuracy(&steer), accuracy(&shown));
-        let (steer, shown) = (summarise(&steer), summarise(&shown));
-        let float = summarise(&self.labelled(&self.test.steer, |idx| float[idx]));
-        let missing = || failed("too few test clips are long enough for one window".to_string());
-        let scores = Scores {
-            auc_int8: steer.auc.ok_or_else(missing)?,
-            pauc_int8: steer.pauc.ok_or_else(missing)?,
-            auc_float: float.auc.ok_or_else(missing)?,
-            pauc_float: float.pauc.ok_or_else(missing)?,
-            test_auc_int8: shown.auc,
-            test_pauc_int8: shown.pauc,
-            accuracy_int8,
-            test_accuracy_int8,
-            groups: steer.groups,
-            epochs: trained.history.len(),
-            notes: steer.notes,
-        };
-        let evaluation = Evaluation {
-            scores,
-            model: Some(model),
-        };
-        Ok((evaluation, examination))
+        Thresholds::of(&normals, THRESHOLD_QUANTILE)
+    }
+
+    /// The card with the threshold by the rule that was asked for, and the others beside it.
+    fn with_threshold(&self, card: ModelCard, task: Task, thresholds: &Thresholds) -> ModelCard {
+        let classifies = matches!(task, Task::Classify { .. });
+        let learns_labels = classifies && self.dataset.supervised;
+        let chosen = thresholds.choose(self.options.threshold.resolved(learns_labels));
+        ModelCard {
+            threshold: chosen.map(|(_, threshold)| threshold),
+            threshold_rule: chosen.map(|(rule, _)| rule.name().to_string()),
+            threshold_gamma: thresholds.gamma,
+            threshold_quantile: thresholds.quantile,
+            ..card
+        }
     }
 }
 

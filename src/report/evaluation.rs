@@ -3,8 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::score::{
-    Confusion, Interval, auc, average_precision, interval, precision_recall_curve, roc_curve,
+use crate::{
+    evaluate::{Examination, ExaminedClip},
+    score::{
+        Confusion, Interval, auc, average_precision, interval, precision_recall_curve, roc_curve,
+    },
 };
 
 /// One way to split a data set into training and test clips, and what came of it.
@@ -22,21 +25,11 @@ pub struct Part {
     pub name: String,
     /// A clip with a higher score is called anomalous.
     pub threshold: f64,
-    pub clips: Vec<Judged>,
+    pub clips: Vec<ExaminedClip>,
     /// Labelled test clips that are shorter than a window, and judged by nobody.
     pub too_short: usize,
     /// Training and validation loss per epoch.
     pub history: Vec<[f32; 2]>,
-}
-
-/// One labelled test clip and its anomaly scores.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Judged {
-    pub anomaly: bool,
-    /// Whether it steers the search that found the network.
-    pub steers: bool,
-    pub float: f64,
-    pub int8: f64,
 }
 
 /// Which of the two networks.
@@ -85,11 +78,22 @@ impl Merit {
 }
 
 impl Part {
+    /// A training by its name and the clips that it was judged on. Without a threshold no clip is called anomalous.
+    pub fn new(name: String, examination: Examination) -> Part {
+        Part {
+            name,
+            threshold: examination.threshold.unwrap_or(f64::INFINITY),
+            clips: examination.clips,
+            too_short: examination.too_short,
+            history: examination.history,
+        }
+    }
+
     /// Scores of the normal clips and of the anomalous ones.
     pub fn scores(&self, arithmetic: Arithmetic) -> [Vec<f64>; 2] {
         [false, true].map(|anomaly| {
             let own = self.clips.iter().filter(|clip| clip.anomaly == anomaly);
-            let score = |clip: &Judged| match arithmetic {
+            let score = |clip: &ExaminedClip| match arithmetic {
                 Arithmetic::Float => clip.float,
                 Arithmetic::Int8 => clip.int8,
             };
@@ -228,7 +232,7 @@ pub(super) mod tests {
     /// Two parts whose networks lie apart by one; int8 misjudges one clip more.
     pub fn example() -> Examined {
         let part = |name: &str, offset: f64| {
-            let clip = |(anomaly, float, int8): (bool, f64, f64)| Judged {
+            let clip = |(anomaly, float, int8): (bool, f64, f64)| ExaminedClip {
                 anomaly,
                 // The fourth of each.
                 steers: float == 1.0,

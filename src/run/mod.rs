@@ -4,13 +4,17 @@
 //! the seed and the recorded trials, and what is recorded already is not done again.
 
 mod coordinator;
+mod dry_run;
+mod experiment;
 mod front;
+mod judge;
 mod objective;
 mod plan;
 mod proposal;
 mod record;
 mod rescore;
 mod settings;
+mod setup;
 mod workers;
 
 use std::{
@@ -21,13 +25,17 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
+pub use dry_run::{DryRun, Time, dry_run};
+pub use experiment::{Experiment, ExperimentError, Pace, all_cores, carry_out};
 pub use front::{Merit, Yardstick, mean_merits, stored_estimate};
+pub use judge::{Training, judge, tested_part};
 pub use objective::{Objective, UnknownObjective, references};
 pub use plan::{BLOCK, Plan, Trial};
 pub use proposal::{Proposal, load_proposal};
 pub use record::{Details, DetailsGroup};
 pub use rescore::{Rescore, RescoreProgress, rescore};
 pub use settings::{DataFacts, LogMelFacts, NamedText, Settings, SettingsError};
+pub use setup::{ScoreWith, Setup, SetupError, WindowsOf, folds};
 
 use self::{
     coordinator::Book,

@@ -1,7 +1,5 @@
 //! What is stored of an evaluation, and how it is read back.
 
-use std::path::Path;
-
 use super::{RunError, utc_now};
 use crate::{
     evaluate::{Evaluation, Scores},
@@ -91,10 +89,9 @@ pub(super) fn write_model(
     relative: String,
     evaluation: &Evaluation,
 ) -> Result<Option<String>, RunError> {
-    let Some(model) = &evaluation.model else {
+    let (Some(model), Some(folder)) = (&evaluation.model, store.folder()) else {
         return Ok(None);
     };
-    let folder = store.path().parent().unwrap_or(Path::new("."));
     model
         .write(&folder.join(&relative))
         .map_err(|source| RunError::Artefact { number, source })?;

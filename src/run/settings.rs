@@ -5,10 +5,12 @@ use serde::{Deserialize, Serialize};
 use super::{Objective, UnknownObjective};
 use crate::{
     audio::{Feature, FeatureSpec},
+    data::{SplitBy, SteerBy, UnknownSplit, UnknownSteering},
     hardware::{Budget, Target, TargetError},
-    score::{Pooling, ThresholdRule},
+    score::{Pooling, ThresholdRule, UnknownPooling, UnknownRule},
     search::{SamplerKind, UnknownSampler},
     space::{SearchSpace, SpaceError, Spaces},
+    train::{Backend, UnknownBackend},
     units::Count,
 };
 
@@ -71,6 +73,15 @@ pub struct DataFacts {
     pub log_mel: Option<LogMelFacts>,
 }
 
+impl DataFacts {
+    /// What the formula pretends of its data.
+    pub const FORMULA: DataFacts = DataFacts {
+        classes: 3,
+        shortest_clip_s: 10.0,
+        log_mel: None,
+    };
+}
+
 /// The one front end of ready log-mel features.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -109,6 +120,16 @@ pub enum SettingsError {
     Objective(#[from] UnknownObjective),
     #[error(transparent)]
     Sampler(#[from] UnknownSampler),
+    #[error(transparent)]
+    Split(#[from] UnknownSplit),
+    #[error(transparent)]
+    Steering(#[from] UnknownSteering),
+    #[error(transparent)]
+    Backend(#[from] UnknownBackend),
+    #[error(transparent)]
+    Threshold(#[from] UnknownRule),
+    #[error(transparent)]
+    Pooling(#[from] UnknownPooling),
 }
 
 const VERSION: u32 = 2;
@@ -117,11 +138,14 @@ const LONGEST_HOP_VERSION: u32 = 1;
 
 /// The split of runs that were begun before there was a choice.
 fn official() -> String {
-    crate::data::SplitBy::Official.to_string()
+    SplitBy::Official.to_string()
 }
 
 impl Settings {
+    /// The version that new runs are stored with.
     pub const VERSION: u32 = VERSION;
+    /// Networks that are trained unless the user says otherwise: some minutes on two cores.
+    pub const DEFAULT_TRIALS: usize = 72;
 
     pub fn from_json(text: &str) -> Result<Settings, SettingsError> {
         let settings: Settings = serde_json::from_str(text)?;
@@ -207,6 +231,32 @@ impl Settings {
 
     pub fn sampler(&self) -> Result<SamplerKind, SettingsError> {
         Ok(self.sampler.parse()?)
+    }
+
+    /// What trains and what tests in a set of folds.
+    pub fn split_by(&self) -> Result<SplitBy, SettingsError> {
+        Ok(self.split.parse()?)
+    }
+
+    /// What steers; `None` where the data decides.
+    pub fn steering(&self) -> Result<Option<SteerBy>, SettingsError> {
+        let steering = self.steer_by.as_deref().map(str::parse);
+        Ok(steering.transpose()?)
+    }
+
+    /// Where candidates are trained.
+    pub fn backend(&self) -> Result<Backend, SettingsError> {
+        Ok(self.device.parse()?)
+    }
+
+    /// How decision thresholds are taken.
+    pub fn threshold_rule(&self) -> Result<ThresholdRule, SettingsError> {
+        Ok(self.threshold.parse()?)
+    }
+
+    /// How the scores of a clip's windows become its score.
+    pub fn pooling(&self) -> Result<Pooling, SettingsError> {
+        Ok(self.pool.parse()?)
     }
 }
 

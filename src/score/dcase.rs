@@ -6,7 +6,7 @@ use super::{
     ClipScore, Confusion, PAUC_MAX_FPR, auc, harmonic_mean, pauc,
     statistics::{mean, student_quantile},
 };
-use crate::data::Domain;
+use crate::data::{Domain, Layout};
 
 /// Figures of a domain of a section.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -172,4 +172,12 @@ fn jackknife(clips: &[ClipScore], figure: &dyn Fn(&[ClipScore]) -> Option<f64>) 
     let centre = mean(&figures);
     let squares: f64 = figures.iter().map(|figure| (figure - centre).powi(2)).sum();
     Some(student_quantile(0.975, n - 1.0) * (squares * (n - 1.0) / n).sqrt())
+}
+
+/// Which anomalies a domain's normal clips are held against, as the year of the data asks.
+pub fn against(layout: Layout) -> Against {
+    match layout {
+        Layout::Dcase2021 => Against::Own,
+        _ => Against::All,
+    }
 }

@@ -18,7 +18,9 @@ mod threshold;
 mod window;
 
 pub use curve::{PAUC_MAX_FPR, auc, average_precision, pauc, precision_recall_curve, roc_curve};
-pub use dcase::{Against, DomainFigures, Official, SectionFigures, dcase_sections, official};
+pub use dcase::{
+    Against, DomainFigures, Official, SectionFigures, against, dcase_sections, official,
+};
 pub use decision::{Classification, Confusion, classification};
 pub use gamma::Gamma;
 pub use mahalanobis::{Mahalanobis, ResidualSums};

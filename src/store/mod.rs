@@ -33,8 +33,25 @@ pub use self::{
     },
 };
 
+/// SQLite's name for a database without a file.
+const IN_MEMORY: &str = ":memory:";
 /// How long a call waits for another process to finish writing.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Refuses a name that no run may have: runs are named in paths and on command lines.
+pub fn check_run_name(name: &str) -> Result<(), StoreError> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    let is_good = (1..=100).contains(&name.len())
+        && name.chars().all(is_plain)
+        && name.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && name != "latest";
+    match is_good {
+        true => Ok(()),
+        false => Err(StoreError::BadRunName {
+            name: name.to_string(),
+        }),
+    }
+}
 
 /// An open store.
 #[derive(Debug)]
@@ -76,9 +93,9 @@ impl Store {
         }
     }
 
-    /// A store without a file, for tests.
+    /// A store without a file: it ends with the process, and keeps no models.
     pub fn open_in_memory() -> Result<Store, StoreError> {
-        let path = Path::new(":memory:");
+        let path = Path::new(IN_MEMORY);
         let connection = connect(path, OpenFlags::default(), BUSY_TIMEOUT)?;
         Store::make_ready(connection, path)
     }
@@ -88,17 +105,21 @@ impl Store {
         &self.path
     }
 
+    /// The folder of the store, which artefacts lie in; `None` for a store in memory, which keeps no files.
+    pub fn folder(&self) -> Option<&Path> {
+        if self.path == Path::new(IN_MEMORY) {
+            return None;
+        }
+        match self.path.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => Some(folder),
+            _ => Some(Path::new(".")),
+        }
+    }
+
     /// Adds a run in the state [`RunState::Running`].
     pub fn create_run(&mut self, run: &NewRun) -> Result<Run, StoreError> {
         let name = &run.name;
-        let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-        let is_good = (1..=100).contains(&name.len())
-            && name.chars().all(is_plain)
-            && name.starts_with(|c: char| c.is_ascii_alphanumeric())
-            && name != "latest";
-        if !is_good {
-            return Err(StoreError::BadRunName { name: name.clone() });
-        }
+        check_run_name(name)?;
         let created = self.write(|transaction| {
             transaction
                 .prepare_cached(

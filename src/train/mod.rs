@@ -92,6 +92,28 @@ impl FromStr for Backend {
 }
 
 impl Backend {
+    /// What trains unless the user says otherwise: rounding the operands of products changes no score by more than
+    /// another seed does (docs/training.md).
+    pub fn usual() -> Backend {
+        match Backend::has_bf16() {
+            true => Backend::FlexBf16,
+            false => Backend::Flex,
+        }
+    }
+
+    /// The name by which [`Backend::from_str`] knows it; `cpu-stock` has no such name, being for tests.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Backend::Flex => "cpu",
+            Backend::FlexBf16 => "cpu-bf16",
+            Backend::FlexStock => "cpu-stock",
+            #[cfg(feature = "wgpu")]
+            Backend::Wgpu => "wgpu",
+            #[cfg(feature = "cuda")]
+            Backend::Cuda => "cuda",
+        }
+    }
+
     /// Whether this processor multiplies bfloat16.
     pub fn has_bf16() -> bool {
         Products::brain().is_some()

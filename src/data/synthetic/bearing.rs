@@ -3,7 +3,7 @@
 use super::{
     FaultKind,
     dsp::{self, Biquad, add, band_noise, events, harmonics, ring, shape, sin_turns, tones},
-    scene::Scene,
+    unit::Scene,
 };
 
 pub(super) fn sound(scene: &mut Scene) -> Vec<f32> {

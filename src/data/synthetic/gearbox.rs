@@ -5,7 +5,7 @@ use super::{
     dsp::{
         self, Biquad, Partial, add, band_noise, events, harmonics, ring, shape, sin_turns, tones,
     },
-    scene::Scene,
+    unit::Scene,
 };
 
 pub(super) fn sound(scene: &mut Scene) -> Vec<f32> {

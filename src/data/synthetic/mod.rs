@@ -11,6 +11,7 @@ mod scene;
 mod slider;
 #[cfg(test)]
 mod tests;
+mod unit;
 mod valve;
 mod write;
 

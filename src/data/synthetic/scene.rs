@@ -1,11 +1,13 @@
 //! One clip: a machine in its room, heard by a microphone among factory noise.
 
 use super::{
-    ClipSpec, FaultKind, Machine, Noise, SAMPLE_RATE_HZ, bearing,
+    ClipSpec, Machine, Noise, SAMPLE_RATE_HZ, bearing,
     dsp::{
         self, Biquad, Partial, RATE, add, band_noise, convolve, pink_noise, ring, shape, sin_turns,
     },
-    fan, gearbox, slider, valve,
+    fan, gearbox, slider,
+    unit::Scene,
+    valve,
 };
 use crate::{audio::Audio, units::Rng};
 
@@ -19,32 +21,6 @@ pub(super) enum Stream {
     Level,
     Construction,
     Room,
-}
-
-/// What a machine model needs to know.
-pub(super) struct Scene<'a> {
-    spec: &'a ClipSpec,
-    /// Samples to make.
-    pub samples: usize,
-    pub section: usize,
-    /// Speed of this very clip relative to the unit's usual one.
-    pub speed: f64,
-    /// The unit's construction: the same for all clips of a section.
-    pub design: Rng,
-    /// The clip's accidents.
-    pub clip: Rng,
-    /// The fault's accidents.
-    pub fault: Rng,
-}
-
-impl Scene<'_> {
-    /// How bad this kind of fault is here; 0 when the machine does not have it.
-    pub fn severity(&self, kind: FaultKind) -> f64 {
-        match self.spec.fault {
-            Some(fault) if fault.kind == kind => fault.severity,
-            _ => 0.0,
-        }
-    }
 }
 
 /// The sound of a clip: mono, 16 kHz, RMS about 0.05.

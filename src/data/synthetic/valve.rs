@@ -3,7 +3,7 @@
 use super::{
     FaultKind,
     dsp::{RATE, add, band_noise, ring, shape},
-    scene::Scene,
+    unit::Scene,
 };
 
 pub(super) fn sound(scene: &mut Scene) -> Vec<f32> {

@@ -2,8 +2,8 @@
 
 use super::{
     IDENTIFIER, INT8, INT32, SCHEMA_VERSION,
+    error::{Problem, ReadError},
     names::operator_name,
-    read::ReadError,
     slots::{self, Damaged, Elements, Table},
 };
 use crate::{
@@ -18,27 +18,6 @@ pub(super) const MAX_TENSORS: usize = 1 << 14;
 pub(super) const MAX_ELEMENTS: usize = 1 << 24;
 /// Weights of all operators together; several may share one buffer of the file.
 pub(super) const MAX_WEIGHTS: usize = 1 << 26;
-
-/// What an operator or a tensor does that is not supported, to stand after its name.
-pub(super) struct Problem(pub String);
-
-impl From<String> for Problem {
-    fn from(text: String) -> Problem {
-        Problem(text)
-    }
-}
-
-impl From<&str> for Problem {
-    fn from(text: &str) -> Problem {
-        Problem(text.to_string())
-    }
-}
-
-impl From<Damaged> for Problem {
-    fn from(_: Damaged) -> Problem {
-        "is damaged: the file ends within it, or it points outside the file".into()
-    }
-}
 
 /// The tables of a file.
 pub(super) struct File<'a> {

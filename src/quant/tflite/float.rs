@@ -2,8 +2,8 @@
 
 use super::{
     FLOAT32, FULLY_CONNECTED, RESHAPE,
-    file::{File, FileTensor, MAX_WEIGHTS, Options, Problem, type_name},
-    read::ReadError,
+    error::{Problem, ReadError},
+    file::{File, FileTensor, MAX_WEIGHTS, Options, type_name},
 };
 use crate::graph::{Graph, Op, OpKind, OpWeights, Shape, TensorId, Weights};
 

@@ -2,6 +2,7 @@
 //!
 //! Field numbers and enum values are those of TensorFlow's `schema.fbs`, version 3.
 
+mod error;
 mod file;
 mod float;
 mod names;
@@ -11,8 +12,9 @@ mod slots;
 mod vela;
 mod write;
 
+pub use error::ReadError;
 pub use float::read_float;
-pub use read::{ReadError, read};
+pub use read::read;
 pub use vela::npu_blob;
 pub use write::write;
 

@@ -4,7 +4,8 @@ use nas_kernels::blob::MAX_UPSAMPLE;
 
 use super::{
     FLOAT32, INT8, INT32, UINT8,
-    file::{MAX_ELEMENTS, MAX_WEIGHTS, Options, Problem, type_name},
+    error::Problem,
+    file::{MAX_ELEMENTS, MAX_WEIGHTS, Options, type_name},
     read::{ReadOp, Reader},
 };
 use crate::{

@@ -7,45 +7,15 @@ use nas_kernels::{Model, blob::BlobError};
 
 use super::{
     ADD, AVERAGE_POOL_2D, Builtin, CONV_2D, DEPTHWISE_CONV_2D, DEQUANTIZE, EXPAND_DIMS,
-    FULLY_CONNECTED, IDENTIFIER, INT8, MAX_POOL_2D, MEAN, PAD, QUANTIZE, RELU, RELU6, RESHAPE,
-    RESIZE_NEAREST_NEIGHBOR, SCHEMA_VERSION, SOFTMAX, SQUEEZE, UINT8,
-    file::{Code, File, FileTensor, MAX_ELEMENTS, Options, Problem, type_name},
+    FULLY_CONNECTED, INT8, MAX_POOL_2D, MEAN, PAD, QUANTIZE, RELU, RELU6, RESHAPE,
+    RESIZE_NEAREST_NEIGHBOR, SOFTMAX, SQUEEZE, UINT8,
+    error::{Problem, ReadError},
+    file::{Code, File, FileTensor, MAX_ELEMENTS, Options, type_name},
 };
 use crate::{
     graph::{Activation, Function, Graph, Op, OpKind, Shape, TensorId, memory::ALIGNMENT},
     quant::{QuantParams, QuantizedModel, QuantizedOp, SOFTMAX_OUTPUT},
 };
-
-/// Why a file cannot be read.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-pub enum ReadError {
-    #[error("this is not a .tflite file: the letters `{IDENTIFIER}` are missing")]
-    Identifier,
-    #[error("the .tflite file is damaged: it ends within its {0}, or points outside itself")]
-    Damaged(&'static str),
-    #[error("the .tflite file has schema version {found}, and version {SCHEMA_VERSION} is needed")]
-    Version { found: i32 },
-    #[error("the .tflite file has {found} {what}, and {expected} is expected")]
-    Count {
-        what: &'static str,
-        found: usize,
-        expected: &'static str,
-    },
-    #[error("tensor {index} `{name}` {problem}")]
-    Tensor {
-        index: usize,
-        name: String,
-        problem: String,
-    },
-    #[error("operator {index} ({operator}) {problem}")]
-    Operator {
-        index: usize,
-        operator: String,
-        problem: String,
-    },
-    #[error("the network does not run: {0}")]
-    Blob(#[from] BlobError),
-}
 
 /// The model of a full-integer `.tflite` file; every number in it comes from the file.
 ///

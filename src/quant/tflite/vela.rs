@@ -3,8 +3,8 @@
 use nas_kernels::npu::{HEADER_BYTES, write_header};
 
 use super::{
+    error::ReadError,
     file::{File, FileTensor},
-    read::ReadError,
     slots::{self, Damaged},
 };
 

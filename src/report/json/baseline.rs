@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{CostsView, IntervalView, RescoredView, SCHEMA_VERSION, task_name};
@@ -14,7 +15,7 @@ use crate::{
 };
 
 /// What `nas baseline NAME --json` prints.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct BaselineDocument {
     pub schema_version: u32,
     pub name: String,
@@ -41,7 +42,7 @@ pub struct BaselineDocument {
 }
 
 /// What `nas judge RUN/TRIAL --json` prints.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct JudgedDocument {
     pub schema_version: u32,
     pub trial: String,
@@ -52,7 +53,7 @@ pub struct JudgedDocument {
 }
 
 /// What `nas compare-approaches --json` prints.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct BaselinesDocument {
     pub schema_version: u32,
     pub run: String,
@@ -60,7 +61,7 @@ pub struct BaselinesDocument {
 }
 
 /// DCASE's figures of the int8 model.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct ProtocolView {
     pub sections: Vec<SectionView>,
     pub official_score: Option<f64>,
@@ -68,7 +69,7 @@ pub struct ProtocolView {
 }
 
 /// One section; figures that need a kind of clips that is missing are null.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct SectionView {
     pub machine: String,
     pub section: String,
@@ -80,7 +81,7 @@ pub struct SectionView {
 }
 
 /// One way of splitting the data, and what came of it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct ExaminedView {
     pub split: String,
     pub trainings: usize,
@@ -92,7 +93,7 @@ pub struct ExaminedView {
 }
 
 /// Means over the trainings, and all their decisions counted together.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct DecisionsView {
     pub accuracy: Option<IntervalView>,
     pub f1: Option<IntervalView>,

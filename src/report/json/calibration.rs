@@ -1,63 +1,140 @@
 //! The fit of a profile.
 
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use super::SCHEMA_VERSION;
 use crate::hardware::calibrate::{Fit, FitRow, Power, mean_absolute};
 
-/// A fit as JSON.
-pub fn document(fit: &Fit, suggestions: &[(String, f64)]) -> Value {
-    let row = |row: &FitRow| {
-        json!({
-            "name": row.name,
-            "family": row.family,
-            "measured": row.measured,
-            "predicted": row.predicted,
-            "without_row": row.without_row,
-            "without_family": row.without_family,
-        })
-    };
-    let suggestion =
-        |(name, error): &(String, f64)| json!({ "trial": name, "standard_error": error });
-    let coefficient = |idx: usize| {
-        json!({
-            "terms": fit.groups[idx].0.iter().map(|term| term.key()).collect::<Vec<_>>(),
-            "value": fit.coefficients[idx],
-            "unit": fit.groups[idx].0[0].unit(),
-            "standard_error": fit.standard_errors[idx],
-            "tested": fit.is_tested[idx],
-        })
-    };
-    json!({
-        "schema_version": SCHEMA_VERSION,
-        "coefficients": (0..fit.groups.len()).map(coefficient).collect::<Vec<_>>(),
-        "in_sample": fit.in_sample(),
-        "leave_one_out": fit.leave_one_out(),
-        "leave_family_out": fit.leave_family_out(),
-        "root_mean_square": fit.root_mean_square(),
-        "kendall_tau": fit.kendall_tau,
-        "families": fit.families,
-        "rows": fit.rows.iter().map(row).collect::<Vec<_>>(),
-        "measure_next": suggestions.iter().map(suggestion).collect::<Vec<_>>(),
-    })
+/// What `nas calibrate --json` prints for latencies. Errors are relative: 0.03 is 3 %.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct FitDocument {
+    pub schema_version: u32,
+    pub coefficients: Vec<CoefficientView>,
+    /// Mean absolute error on the rows that were fitted.
+    pub in_sample: f64,
+    /// The same where each row is predicted from the others.
+    pub leave_one_out: f64,
+    /// The same where each family of networks is predicted from the others.
+    pub leave_family_out: f64,
+    /// Root of the mean square of the errors without the own family.
+    pub root_mean_square: f64,
+    /// Rank correlation of predicted and measured values.
+    pub kendall_tau: f64,
+    /// How many families of networks there are.
+    pub families: usize,
+    pub rows: Vec<FitRowView>,
+    /// Trials whose measurement would help most.
+    pub measure_next: Vec<SuggestionView>,
 }
 
-/// Powers as JSON.
-pub fn powers_document(powers: &[Power]) -> Value {
-    let view = |power: &Power| {
-        json!({
-            "set": power.set,
-            "rows": power.rows,
-            "active_mw": power.active_mw,
-            "in_sample": mean_absolute(&power.errors),
-            "leave_one_out": mean_absolute(&power.errors_without_row),
-        })
-    };
-    let (errors, without) = Power::all_errors(powers);
-    json!({
-        "schema_version": SCHEMA_VERSION,
-        "in_sample": mean_absolute(&errors),
-        "leave_one_out": mean_absolute(&without),
-        "sets": powers.iter().map(view).collect::<Vec<_>>(),
-    })
+/// A coefficient of the fit.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct CoefficientView {
+    /// The terms of the cost model that share it.
+    pub terms: Vec<&'static str>,
+    pub value: f64,
+    pub unit: &'static str,
+    /// Relative.
+    pub standard_error: f64,
+    /// Whether leaving a family out leaves rows that carry it.
+    pub tested: bool,
+}
+
+/// A measured network.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct FitRowView {
+    pub name: String,
+    pub family: String,
+    pub measured: f64,
+    pub predicted: f64,
+    /// Predicted without this row.
+    pub without_row: Option<f64>,
+    /// Predicted without its family.
+    pub without_family: Option<f64>,
+}
+
+/// A trial whose measurement would help.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct SuggestionView {
+    /// `RUN/NUMBER`.
+    pub trial: String,
+    /// Of its prediction today, relative.
+    pub standard_error: f64,
+}
+
+impl FitDocument {
+    pub fn new(fit: &Fit, suggestions: &[(String, f64)]) -> FitDocument {
+        let row = |row: &FitRow| FitRowView {
+            name: row.name.clone(),
+            family: row.family.clone(),
+            measured: row.measured,
+            predicted: row.predicted,
+            without_row: row.without_row,
+            without_family: row.without_family,
+        };
+        let suggestion = |(trial, error): &(String, f64)| SuggestionView {
+            trial: trial.clone(),
+            standard_error: *error,
+        };
+        let coefficient = |idx: usize| CoefficientView {
+            terms: fit.groups[idx].0.iter().map(|term| term.key()).collect(),
+            value: fit.coefficients[idx],
+            unit: fit.groups[idx].0[0].unit(),
+            standard_error: fit.standard_errors[idx],
+            tested: fit.is_tested[idx],
+        };
+        FitDocument {
+            schema_version: SCHEMA_VERSION,
+            coefficients: (0..fit.groups.len()).map(coefficient).collect(),
+            in_sample: fit.in_sample(),
+            leave_one_out: fit.leave_one_out(),
+            leave_family_out: fit.leave_family_out(),
+            root_mean_square: fit.root_mean_square(),
+            kendall_tau: fit.kendall_tau,
+            families: fit.families,
+            rows: fit.rows.iter().map(row).collect(),
+            measure_next: suggestions.iter().map(suggestion).collect(),
+        }
+    }
+}
+
+/// What `nas calibrate --json` prints for energies. Errors are relative.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct PowersDocument {
+    pub schema_version: u32,
+    /// Mean absolute error of all rows.
+    pub in_sample: f64,
+    /// The same where each row is predicted from the others of its set.
+    pub leave_one_out: f64,
+    pub sets: Vec<PowerView>,
+}
+
+/// The active power of one set of measurements.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct PowerView {
+    pub set: String,
+    pub rows: usize,
+    pub active_mw: f64,
+    pub in_sample: f64,
+    pub leave_one_out: f64,
+}
+
+impl PowersDocument {
+    pub fn new(powers: &[Power]) -> PowersDocument {
+        let view = |power: &Power| PowerView {
+            set: power.set.clone(),
+            rows: power.rows,
+            active_mw: power.active_mw,
+            in_sample: mean_absolute(&power.errors),
+            leave_one_out: mean_absolute(&power.errors_without_row),
+        };
+        let (errors, without) = Power::all_errors(powers);
+        PowersDocument {
+            schema_version: SCHEMA_VERSION,
+            in_sample: mean_absolute(&errors),
+            leave_one_out: mean_absolute(&without),
+            sets: powers.iter().map(view).collect(),
+        }
+    }
 }

@@ -1,6 +1,8 @@
 //! Search spaces, targets and data sets.
 
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::Value;
 
 use super::SCHEMA_VERSION;
 use crate::{
@@ -9,77 +11,176 @@ use crate::{
     space::SearchSpace,
 };
 
-/// The search spaces as JSON: sizes, and the files as they were read.
-pub fn spaces_document(spaces: &[SearchSpace]) -> Value {
-    let view = |space: &SearchSpace| {
-        let file: Value = toml::from_str(&space.text).expect("the text was read as TOML before");
-        json!({ "name": space.name, "genomes": space.size() as f64, "file": file })
-    };
-    json!({ "schema_version": SCHEMA_VERSION, "spaces": spaces.iter().map(view).collect::<Vec<_>>() })
+/// What `nas spaces --json` prints.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct SpacesDocument {
+    pub schema_version: u32,
+    pub spaces: Vec<SpaceView>,
 }
 
-/// The targets as JSON: the profiles as they were read.
-pub fn targets_document(targets: &[Target]) -> Value {
-    let view = |target: &Target| -> Value {
-        toml::from_str(&target.text).expect("the text was read as TOML before")
-    };
-    json!({ "schema_version": SCHEMA_VERSION, "targets": targets.iter().map(view).collect::<Vec<_>>() })
+/// A search space.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct SpaceView {
+    pub name: String,
+    /// How many genomes it has.
+    pub genomes: f64,
+    /// The space's TOML file, as JSON.
+    pub file: Value,
 }
 
-pub fn known_datasets_document(known: &[KnownDataset]) -> Value {
-    let view = |known: &KnownDataset| {
-        json!({
-            "name": known.name,
-            "holds": known.holds,
-            "address": known.address,
-            "licence": known.licence,
-            "size": known.size,
-        })
-    };
-    json!({ "schema_version": SCHEMA_VERSION, "datasets": known.iter().map(view).collect::<Vec<_>>() })
+impl SpacesDocument {
+    pub fn new(spaces: &[SearchSpace]) -> SpacesDocument {
+        let view = |space: &SearchSpace| SpaceView {
+            name: space.name.clone(),
+            genomes: space.size() as f64,
+            file: toml_as_json(&space.text),
+        };
+        SpacesDocument {
+            schema_version: SCHEMA_VERSION,
+            spaces: spaces.iter().map(view).collect(),
+        }
+    }
 }
 
-pub fn dataset_document(info: &Info) -> Value {
-    let counts: Vec<Value> = info
-        .counts
-        .iter()
-        .map(|count| {
-            json!({
-                "machine": count.machine,
-                "section": count.section,
-                "split": count.split.name(),
-                "domain": count.domain.name(),
-                "label": count.label.map(Label::name),
-                "clips": count.clips,
-            })
-        })
-        .collect();
-    let formats: Vec<Value> = info
-        .formats
-        .iter()
-        .map(|format| {
-            json!({
-                "encoding": format.encoding.name(),
-                "sample_rate_hz": format.sample_rate_hz,
-                "channels": format.channels,
-                "bits": format.bits,
-                "clips": format.clips,
-                "shortest_s": format.shortest_s,
-                "longest_s": format.longest_s,
-            })
-        })
-        .collect();
-    json!({
-        "schema_version": SCHEMA_VERSION,
-        "name": info.name,
-        "layout": info.layout.name(),
-        "synthetic": info.synthetic,
-        "counts": counts,
-        "formats": formats,
-        "total_s": info.total_s,
-        "short": info.short,
-        "unreadable": info.unreadable,
-        "duplicates": info.duplicates,
-        "notes": info.notes,
-    })
+/// What `nas targets --json` prints.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct TargetsDocument {
+    pub schema_version: u32,
+    /// Their TOML files, as JSON.
+    pub targets: Vec<Value>,
+}
+
+impl TargetsDocument {
+    pub fn new(targets: &[Target]) -> TargetsDocument {
+        let files = targets.iter().map(|target| toml_as_json(&target.text));
+        TargetsDocument {
+            schema_version: SCHEMA_VERSION,
+            targets: files.collect(),
+        }
+    }
+}
+
+fn toml_as_json(text: &str) -> Value {
+    toml::from_str(text).expect("the text was read as TOML before")
+}
+
+/// What `nas data list --json` prints.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct KnownDatasetsDocument {
+    pub schema_version: u32,
+    pub datasets: Vec<KnownDatasetView>,
+}
+
+/// A public data set.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct KnownDatasetView {
+    pub name: &'static str,
+    /// What is in it, in words.
+    pub holds: &'static str,
+    /// Where its publisher describes it.
+    pub address: &'static str,
+    pub licence: &'static str,
+    /// The size of its download, in words.
+    pub size: &'static str,
+}
+
+impl KnownDatasetsDocument {
+    pub fn new(known: &[KnownDataset]) -> KnownDatasetsDocument {
+        let view = |known: &KnownDataset| KnownDatasetView {
+            name: known.name,
+            holds: known.holds,
+            address: known.address,
+            licence: known.licence,
+            size: known.size,
+        };
+        KnownDatasetsDocument {
+            schema_version: SCHEMA_VERSION,
+            datasets: known.iter().map(view).collect(),
+        }
+    }
+}
+
+/// What `nas data info --json` prints.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct DatasetDocument {
+    pub schema_version: u32,
+    pub name: String,
+    /// The layout that was recognised.
+    pub layout: &'static str,
+    pub synthetic: bool,
+    pub counts: Vec<ClipCountView>,
+    pub formats: Vec<FormatView>,
+    /// All clips together, in seconds.
+    pub total_s: f64,
+    /// Names of clips that are shorter than a second.
+    pub short: Vec<String>,
+    /// Clips that cannot be read: name and reason.
+    pub unreadable: Vec<(String, String)>,
+    /// Groups of clips with the same bytes.
+    pub duplicates: Vec<Vec<String>>,
+    pub notes: Vec<String>,
+}
+
+/// Clips of one kind.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct ClipCountView {
+    pub machine: String,
+    pub section: String,
+    /// `train` or `test`.
+    pub split: &'static str,
+    /// `source`, `target` or empty.
+    pub domain: &'static str,
+    /// `normal`, `anomaly`, or null where nobody says.
+    pub label: Option<&'static str>,
+    pub clips: usize,
+}
+
+/// Clips of one format.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct FormatView {
+    pub encoding: &'static str,
+    pub sample_rate_hz: u32,
+    pub channels: u32,
+    /// Bits per sample.
+    pub bits: u32,
+    pub clips: usize,
+    /// Length of the shortest clip in seconds.
+    pub shortest_s: f64,
+    /// Length of the longest clip in seconds.
+    pub longest_s: f64,
+}
+
+impl DatasetDocument {
+    pub fn new(info: &Info) -> DatasetDocument {
+        let counts = info.counts.iter().map(|count| ClipCountView {
+            machine: count.machine.clone(),
+            section: count.section.clone(),
+            split: count.split.name(),
+            domain: count.domain.name(),
+            label: count.label.map(Label::name),
+            clips: count.clips,
+        });
+        let formats = info.formats.iter().map(|format| FormatView {
+            encoding: format.encoding.name(),
+            sample_rate_hz: format.sample_rate_hz,
+            channels: format.channels,
+            bits: format.bits,
+            clips: format.clips,
+            shortest_s: format.shortest_s,
+            longest_s: format.longest_s,
+        });
+        DatasetDocument {
+            schema_version: SCHEMA_VERSION,
+            name: info.name.clone(),
+            layout: info.layout.name(),
+            synthetic: info.synthetic,
+            counts: counts.collect(),
+            formats: formats.collect(),
+            total_s: info.total_s,
+            short: info.short.clone(),
+            unreadable: info.unreadable.clone(),
+            duplicates: info.duplicates.clone(),
+            notes: info.notes.clone(),
+        }
+    }
 }

@@ -2,15 +2,17 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::SCHEMA_VERSION;
 use crate::{
     hardware::{Budget, CostSource},
     store::MeasurementRow,
 };
 
 /// What was seen when a model ran as firmware.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct MeasurementView {
     /// `qemu-m7`, `qemu-m55` or the name of a chip.
     pub on: String,
@@ -35,7 +37,7 @@ pub struct MeasurementView {
     pub image: ImageView,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct CyclesView {
     pub value: u64,
     /// `estimated` (scheduled instructions) or `measured`.
@@ -43,7 +45,7 @@ pub struct CyclesView {
 }
 
 /// Bytes of a linked image by section, and of the model beside it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ImageView {
     pub text_bytes: u64,
     pub rodata_bytes: u64,
@@ -52,8 +54,25 @@ pub struct ImageView {
     pub model_bytes: u64,
 }
 
+/// What `nas measure --json` prints.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct MeasuredDocument {
+    pub schema_version: u32,
+    /// One per trial.
+    pub measurements: Vec<MeasuredView>,
+}
+
+impl MeasuredDocument {
+    pub fn new(rows: &[MeasurementRow]) -> MeasuredDocument {
+        MeasuredDocument {
+            schema_version: SCHEMA_VERSION,
+            measurements: rows.iter().map(MeasuredView::from).collect(),
+        }
+    }
+}
+
 /// A member of the list that `nas measure --json` prints.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct MeasuredView {
     pub trial: u64,
     pub on: String,

@@ -17,6 +17,7 @@ mod trial;
 
 use std::collections::BTreeMap;
 
+use schemars::{JsonSchema, Schema, schema_for};
 use serde::Serialize;
 
 pub use self::{
@@ -24,7 +25,9 @@ pub use self::{
         BaselineDocument, BaselinesDocument, DecisionsView, ExaminedView, JudgedDocument,
         ProtocolView, SectionView,
     },
-    measured::{CyclesView, ImageView, MeasuredView, MeasurementView, measurements_of},
+    measured::{
+        CyclesView, ImageView, MeasuredDocument, MeasuredView, MeasurementView, measurements_of,
+    },
     rescored::{IntervalView, RescoredView, TrainingView},
     runs::{RunView, RunsDocument},
     scores::{ClipView, OperatingPointView, ScoresDocument},
@@ -40,7 +43,7 @@ use crate::{
 pub const SCHEMA_VERSION: u32 = 1;
 
 /// What `nas front RUN --json` prints, and `nas search --json` ends with.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct FrontDocument {
     pub schema_version: u32,
     pub run: String,
@@ -59,21 +62,21 @@ pub struct FrontDocument {
     pub notes: Vec<String>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct TrialsView {
     pub scored: u64,
     pub rejected: u64,
     pub failed: u64,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct HypervolumeView {
     pub value: Option<f64>,
     /// The reference point: objective to value.
     pub reference: BTreeMap<&'static str, f64>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
 pub struct LimitsView {
     pub ram_bytes: Option<u64>,
     pub flash_bytes: Option<u64>,
@@ -91,7 +94,7 @@ pub struct LimitsView {
     pub battery_days: Option<f64>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct FrontMember {
     pub trial: u64,
     pub space: String,
@@ -117,7 +120,7 @@ pub struct FrontMember {
     pub measurements: Vec<MeasurementView>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
 pub struct CostsView {
     pub ram_bytes: Option<CostView<u64>>,
     pub flash_bytes: Option<CostView<u64>>,
@@ -130,7 +133,7 @@ pub struct CostsView {
     pub battery_days: Option<CostView<f64>>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
 pub struct CostView<T> {
     pub value: T,
     pub source: &'static str,
@@ -200,8 +203,47 @@ impl FrontDocument {
     }
 }
 
+/// What a command with `--json` prints, under the name that its schema has.
+pub trait Document: Serialize + JsonSchema {
+    /// The name of its schema in `docs/schema`.
+    const NAME: &'static str;
+}
+
+/// Names all documents of this module, each with its schema.
+macro_rules! documents {
+    ($($name:literal: $document:ty),* $(,)?) => {
+        $(impl Document for $document {
+            const NAME: &'static str = $name;
+        })*
+
+        /// The JSON Schema of every document, by name.
+        pub fn schemas() -> Vec<(&'static str, Schema)> {
+            vec![$(($name, schema_for!($document))),*]
+        }
+    };
+}
+
+documents! {
+    "baseline": BaselineDocument,
+    "baselines": BaselinesDocument,
+    "calibration": calibration::FitDocument,
+    "calibration-energy": calibration::PowersDocument,
+    "data-info": lists::DatasetDocument,
+    "data-list": lists::KnownDatasetsDocument,
+    "estimate": network::EstimateDocument,
+    "explain": network::ExplanationDocument,
+    "front": FrontDocument,
+    "judge": JudgedDocument,
+    "measure": MeasuredDocument,
+    "runs": RunsDocument,
+    "scores": ScoresDocument,
+    "spaces": lists::SpacesDocument,
+    "targets": lists::TargetsDocument,
+    "trial": TrialDocument,
+}
+
 /// A document as text, indented, with a line break at its end. Numbers that JSON cannot say are null.
-pub fn render<T: Serialize>(document: &T) -> String {
+pub fn render<T: Document>(document: &T) -> String {
     let text = serde_json::to_string_pretty(document);
     // Only maps with keys that are not text fail, and there are none here.
     text.expect("documents have text keys") + "\n"

@@ -1,67 +1,74 @@
 //! What one network costs: the documents of `nas estimate` and `nas explain`.
 
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::SCHEMA_VERSION;
 use crate::{
-    hardware::{Budget, Cost, Estimate, Metric, Target},
+    hardware::{Budget, Cost, Estimate, Metric},
     report::network::{Explanation, Layer, TargetCosts, bottleneck_name, unit_name},
-    search::Change,
     space::Axis,
 };
 
-/// What `nas estimate --json` prints: one object per target.
-pub fn document(costs: &[TargetCosts]) -> Value {
-    let target = |costs: &TargetCosts| {
-        let Estimate {
-            ram_bytes,
-            flash_bytes,
-            latency_us,
-            energy_uj,
-        } = &costs.estimate;
-        let mut document = json!({
-            "target": costs.target,
-            "cycles": CostDocument::from(&costs.cycles),
-            "latency_us": CostDocument::from(latency_us),
-            "energy_uj": CostDocument::from(energy_uj),
-            "ram_bytes": CostDocument::from(ram_bytes),
-            "flash_bytes": CostDocument::from(flash_bytes),
-            "layers": costs.layers.iter().enumerate().map(layer_document).collect::<Vec<_>>(),
-        });
-        if let Some(power) = &costs.power {
-            let known = power.as_ref().ok();
-            document["mean_power_mw"] =
-                json!(known.map(|power| CostDocument::from(&power.mean_mw)));
-            let days = known.and_then(|power| power.days);
-            document["battery_days"] = json!(days.map(|days| CostDocument::from(&days)));
-        }
-        document
-    };
-    costs.iter().map(target).collect()
+/// What `nas estimate --json` prints.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct EstimateDocument {
+    pub schema_version: u32,
+    /// The file, or `RUN/NUMBER`.
+    pub network: String,
+    pub targets: Vec<TargetCostsView>,
 }
 
-fn layer_document((idx, layer): (usize, &Layer)) -> Value {
-    json!({
-        "op": idx,
-        "operator": layer.operator,
-        "output": [layer.output.height, layer.output.width, layer.output.channels],
-        "macs": layer.macs,
-        "weight_bytes": layer.weight_bytes,
-        "live_bytes": layer.live_bytes,
-        "unit": unit_name(layer.unit),
-        "bottleneck": bottleneck_name(layer.bottleneck),
-        "cycles": CostDocument::from(&layer.cycles),
-        "latency_us": CostDocument::from(&layer.latency_us),
-    })
+/// What a network costs on one target.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct TargetCostsView {
+    pub target: String,
+    /// Of the NPU where there is one, else of the CPU.
+    pub cycles: CostDocument,
+    pub latency_us: CostDocument,
+    pub energy_uj: CostDocument,
+    pub ram_bytes: CostDocument,
+    pub flash_bytes: CostDocument,
+    /// With `--period`: null where the network does not keep it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mean_power_mw: Option<Option<CostDocument>>,
+    /// With `--period`: null where there is no battery, or the network does not keep the period.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub battery_days: Option<Option<CostDocument>>,
+    pub layers: Vec<LayerView>,
 }
 
-/// A cost as documents have it.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+/// What one operator costs.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct LayerView {
+    /// Its place in the order of execution, from 0.
+    pub op: usize,
+    /// TFLite's name.
+    pub operator: String,
+    /// Height, width, channels.
+    pub output: [usize; 3],
+    pub macs: u64,
+    pub weight_bytes: u64,
+    /// Activations that are live while it runs.
+    pub live_bytes: u64,
+    /// `cpu` or `npu`.
+    pub unit: &'static str,
+    /// `compute`, `memory`, `weights` or `overhead`.
+    pub bottleneck: &'static str,
+    pub cycles: CostDocument,
+    pub latency_us: CostDocument,
+}
+
+/// A cost with its band.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
 pub struct CostDocument {
     pub value: f64,
     pub low: f64,
     pub high: f64,
+    /// `estimated`, `emulated` or `measured`.
     pub source: &'static str,
 }
 
@@ -76,50 +83,147 @@ impl From<&Cost> for CostDocument {
     }
 }
 
-/// What `nas explain --json` prints.
-pub fn explanation_document(run: &str, trial: u64, budget: &Budget, all: &[Explanation]) -> Value {
-    let costs = |estimate: &Estimate, macs: u64| {
-        let mut object = serde_json::Map::new();
-        for metric in Metric::COSTED {
-            let cost = estimate.get(metric).map(|cost| CostDocument::from(&cost));
-            object.insert(metric.key().to_string(), json!(cost));
+impl EstimateDocument {
+    pub fn new(network: &str, costs: &[TargetCosts]) -> EstimateDocument {
+        EstimateDocument {
+            schema_version: SCHEMA_VERSION,
+            network: network.to_string(),
+            targets: costs.iter().map(TargetCostsView::from).collect(),
         }
-        object.insert("macs".to_string(), json!(macs));
-        object
+    }
+}
+
+impl From<&TargetCosts> for TargetCostsView {
+    fn from(costs: &TargetCosts) -> TargetCostsView {
+        let estimate = &costs.estimate;
+        let power = costs.power.as_ref().map(|power| power.as_ref().ok());
+        TargetCostsView {
+            target: costs.target.clone(),
+            cycles: (&costs.cycles).into(),
+            latency_us: (&estimate.latency_us).into(),
+            energy_uj: (&estimate.energy_uj).into(),
+            ram_bytes: (&estimate.ram_bytes).into(),
+            flash_bytes: (&estimate.flash_bytes).into(),
+            mean_power_mw: power.map(|power| Some((&power?.mean_mw).into())),
+            battery_days: power.map(|power| Some((&power?.days?).into())),
+            layers: costs.layers.iter().enumerate().map(layer).collect(),
+        }
+    }
+}
+
+fn layer((op, layer): (usize, &Layer)) -> LayerView {
+    LayerView {
+        op,
+        operator: layer.operator.clone(),
+        output: [
+            layer.output.height,
+            layer.output.width,
+            layer.output.channels,
+        ],
+        macs: layer.macs,
+        weight_bytes: layer.weight_bytes,
+        live_bytes: layer.live_bytes,
+        unit: unit_name(layer.unit),
+        bottleneck: bottleneck_name(layer.bottleneck),
+        cycles: (&layer.cycles).into(),
+        latency_us: (&layer.latency_us).into(),
+    }
+}
+
+/// What `nas explain --json` prints.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct ExplanationDocument {
+    pub schema_version: u32,
+    pub run: String,
+    pub trial: u64,
+    pub targets: Vec<ExplainedView>,
+}
+
+/// Why a trial does not fit one target.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct ExplainedView {
+    pub target: String,
+    pub fits: bool,
+    /// How likely all limits hold, given the bands of the costs.
+    pub fit_probability: f64,
+    /// What is exceeded by how much, in words; null where the trial fits.
+    pub excess: Option<String>,
+    /// By key of the metric.
+    pub costs: BTreeMap<&'static str, Option<MetricView>>,
+    /// The smallest changes after which the trial fits.
+    pub changes: Vec<ChangeView>,
+}
+
+/// MACs, which are exact, or a cost with its band.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
+#[serde(untagged)]
+pub enum MetricView {
+    Macs(u64),
+    Cost(CostDocument),
+}
+
+/// One change of a genome.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct ChangeView {
+    pub axes: Vec<AxisChangeView>,
+    /// By key of the metric, after the change.
+    pub costs: BTreeMap<&'static str, Option<MetricView>>,
+    /// How likely all limits hold after the change.
+    pub fit_probability: f64,
+}
+
+/// The change of one axis.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct AxisChangeView {
+    pub axis: &'static str,
+    /// A number where the axis has numbers, else its name.
+    pub from: Value,
+    pub to: Value,
+}
+
+impl ExplanationDocument {
+    pub fn new(run: &str, trial: u64, budget: &Budget, all: &[Explanation]) -> ExplanationDocument {
+        let targets = all.iter().map(|explained| ExplainedView {
+            target: explained.target.name.clone(),
+            fits: explained.excess.is_none(),
+            fit_probability: explained.fit.0,
+            excess: explained.excess.as_ref().map(ToString::to_string),
+            costs: costs(&explained.before, explained.macs),
+            changes: changes(explained, budget),
+        });
+        ExplanationDocument {
+            schema_version: SCHEMA_VERSION,
+            run: run.to_string(),
+            trial,
+            targets: targets.collect(),
+        }
+    }
+}
+
+fn costs(estimate: &Estimate, macs: u64) -> BTreeMap<&'static str, Option<MetricView>> {
+    let costed = Metric::COSTED.into_iter().map(|metric| {
+        let cost = estimate.get(metric);
+        (
+            metric.key(),
+            cost.map(|cost| MetricView::Cost((&cost).into())),
+        )
+    });
+    let macs = (Metric::Macs.key(), Some(MetricView::Macs(macs)));
+    costed.chain([macs]).collect()
+}
+
+fn changes(explained: &Explanation, budget: &Budget) -> Vec<ChangeView> {
+    let axis = |(axis, from, to): &(&'static str, f64, f64)| {
+        let [from, to] = [from, to].map(|value| match Axis::show(axis, *value) {
+            shown if shown == value.to_string() => json!(value),
+            shown => json!(shown),
+        });
+        AxisChangeView { axis, from, to }
     };
-    let change = |target: &Target, (change, after): &(Change, Estimate)| {
-        let axis = |(axis, from, to): &(&str, f64, f64)| {
-            // Numbers where the axis has numbers.
-            let [from, to] = [from, to].map(|value| match Axis::show(axis, *value) {
-                shown if shown == value.to_string() => json!(value),
-                shown => json!(shown),
-            });
-            json!({ "axis": axis, "from": from, "to": to })
-        };
-        json!({
-            "axes": change.axes.iter().map(axis).collect::<Vec<_>>(),
-            "costs": costs(after, change.candidate.graph.macs()),
-            "fit_probability": budget.fit(target, after).0,
-        })
-    };
-    let target = |explained: &Explanation| {
-        let changes = explained
-            .changes
-            .iter()
-            .map(|pair| change(&explained.target, pair));
-        json!({
-            "target": explained.target.name,
-            "fits": explained.excess.is_none(),
-            "fit_probability": explained.fit.0,
-            "excess": explained.excess.as_ref().map(ToString::to_string),
-            "costs": costs(&explained.before, explained.macs),
-            "changes": changes.collect::<Vec<_>>(),
-        })
-    };
-    json!({
-        "schema_version": SCHEMA_VERSION,
-        "run": run,
-        "trial": trial,
-        "targets": all.iter().map(target).collect::<Vec<_>>(),
-    })
+    let changes = explained.changes.iter().map(|(change, after)| ChangeView {
+        axes: change.axes.iter().map(axis).collect(),
+        costs: costs(after, change.candidate.graph.macs()),
+        fit_probability: budget.fit(&explained.target, after).0,
+    });
+    changes.collect()
 }

@@ -1,5 +1,6 @@
 //! Trials that were trained again with further seeds.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::FiguresView;
@@ -9,7 +10,7 @@ use crate::{
 };
 
 /// Further trainings of a trial.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct RescoredView {
     /// Of the trial's own model, for which it was chosen.
     pub own_auc_int8: Option<f64>,
@@ -24,14 +25,14 @@ pub struct RescoredView {
 }
 
 /// A mean over trainings.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
 pub struct IntervalView {
     pub mean: f64,
     /// Of the 95 % interval; null of a single training.
     pub half_width: Option<f64>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct TrainingView {
     /// How far the seed lies from that of the run.
     pub seed_offset: u64,

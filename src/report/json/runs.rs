@@ -1,11 +1,12 @@
 //! The list of runs.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{SCHEMA_VERSION, TrialsView};
 
 /// What `nas runs --json` prints.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct RunsDocument {
     pub schema_version: u32,
     /// Newest first.
@@ -13,7 +14,7 @@ pub struct RunsDocument {
 }
 
 /// One line of a list of runs.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct RunView {
     pub run: String,
     /// RFC 3339, UTC.

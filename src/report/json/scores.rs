@@ -1,9 +1,10 @@
 //! Clips that a model scored.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// What `nas score --json` prints.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct ScoresDocument {
     pub schema_version: u32,
     /// The trial whose model scored.
@@ -23,7 +24,7 @@ pub struct ScoresDocument {
 }
 
 /// What a threshold does to the labelled test clips.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct OperatingPointView {
     pub threshold: f64,
     pub recall: f64,
@@ -32,7 +33,7 @@ pub struct OperatingPointView {
     pub false_alarms_per_day: Option<f64>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct ClipView {
     pub file: String,
     pub score: f64,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{CostsView, MeasurementView, RescoredView};
@@ -11,7 +12,7 @@ use crate::{
 };
 
 /// What `nas show RUN/TRIAL --json` prints.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct TrialDocument {
     pub schema_version: u32,
     pub run: String,
@@ -47,7 +48,7 @@ pub struct TrialDocument {
     pub files: Vec<String>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
 pub struct FiguresView {
     pub auc_int8: Option<f64>,
     pub pauc_int8: Option<f64>,
@@ -59,7 +60,7 @@ pub struct FiguresView {
 }
 
 /// From sound to the windows that the network sees.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct FrontEndView {
     pub sample_rate_hz: u32,
     pub n_fft: usize,
@@ -89,7 +90,7 @@ impl From<FrontEnd> for FrontEndView {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct GroupView {
     pub machine: String,
     pub section: String,
@@ -101,7 +102,7 @@ pub struct GroupView {
     pub anomalies: usize,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct OperatorView {
     /// TFLite's name.
     pub operator: String,

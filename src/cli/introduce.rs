@@ -1,0 +1,80 @@
+//! What a search says before it begins: its data, its spaces, its targets; and what a dry run found.
+
+use super::{Exit, Failure, Global, out};
+use crate::{
+    run::{DryRun, Setup},
+    units::{Count, Span, three_digits},
+};
+
+/// Says on stderr what is searched.
+pub fn introduce(global: &Global, setup: &Setup) {
+    if let Some(folds) = setup.folds() {
+        let dataset = folds.last().dataset();
+        let synthetic = if dataset.synthetic {
+            " (synthetic)"
+        } else {
+            ""
+        };
+        global.note(&format!(
+            "data: {}{synthetic}, {} clips",
+            dataset.name,
+            dataset.clips.len()
+        ));
+        for note in dataset.notes.iter().chain(&folds.last().notes()) {
+            global.note(&format!("note: {note}"));
+        }
+        if folds.all().count() > 1 {
+            global.note(
+                "note: every fold tests in turn; figures are means over the folds, the model is that of the last",
+            );
+        }
+    }
+    let names: Vec<String> = setup
+        .spaces
+        .spaces()
+        .iter()
+        .map(|space| format!("{} ({})", space.name, Count::from(space.size())))
+        .collect();
+    global.note(&format!("spaces: {}", names.join(", ")));
+    if let Some(left_out) = &setup.left_out {
+        global.note(&format!("note: {left_out}"));
+    }
+    for (target, references) in setup.targets.iter().zip(&setup.references) {
+        let parts: Vec<String> = setup
+            .objectives
+            .iter()
+            .zip(references)
+            .map(|(objective, value)| objective.show(*value))
+            .collect();
+        global.note(&format!(
+            "target: {}; hypervolume reference: {}",
+            target.name,
+            parts.join(", ")
+        ));
+    }
+}
+
+/// Prints what a dry run found; nothing that fits is an error.
+pub fn dry_run(found: &DryRun) -> Result<(), Failure> {
+    out::print(format!(
+        "size of the spaces: {} genomes\nshare that fits the budget: {:.1} % of {} drawn at random\n",
+        Count::from(found.genomes),
+        100.0 * found.share,
+        found.drawn
+    ))?;
+    let Some(time) = &found.time else {
+        return Err(Failure::new(
+            Exit::NothingFits,
+            anyhow::anyhow!("no candidate drawn fits the budget"),
+        ));
+    };
+    out::print(format!(
+        "seconds per candidate: {} (mean of {} trained now)\n\
+         estimated end: {} after the start, for {} candidates, {} at a time\n",
+        three_digits(time.seconds_per_candidate),
+        time.trained,
+        Span(time.end),
+        time.candidates,
+        time.jobs
+    ))
+}

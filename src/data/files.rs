@@ -1,0 +1,77 @@
+//! The files of a folder, and the clips that they become.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use super::{Clip, DataError, Split};
+
+/// Folders below the opened one that are looked into: `raw/<machine>/train/` is three.
+const MAX_DEPTH: usize = 6;
+
+/// Files and folders: far above any data set (DCASE 2020 has 54,000 clips); guards against opening a whole disk.
+const MAX_ENTRIES: usize = 1_000_000;
+
+/// A file below the opened folder.
+pub(super) struct File {
+    pub path: PathBuf,
+    /// Path from the opened folder, with `/`.
+    pub name: String,
+    pub size: u64,
+}
+
+/// A clip of which the split may still be open.
+pub(super) struct Row {
+    pub clip: Clip,
+    pub split: Option<Split>,
+}
+
+/// All files below `root` in the order of their names, without hidden ones and those that are not UTF-8.
+pub(super) fn files_below(root: &Path) -> Result<Vec<File>, DataError> {
+    let mut files = Vec::new();
+    let mut n_entries = 0;
+    let mut folders = vec![(root.to_path_buf(), String::new(), 0)];
+    while let Some((folder, prefix, depth)) = folders.pop() {
+        let read_error = |source: io::Error| DataError::Read {
+            path: folder.clone(),
+            source,
+        };
+        for entry in fs::read_dir(&folder).map_err(read_error)? {
+            let entry = entry.map_err(read_error)?;
+            n_entries += 1;
+            if n_entries > MAX_ENTRIES {
+                return Err(DataError::TooManyFiles {
+                    path: root.to_path_buf(),
+                    limit: MAX_ENTRIES,
+                });
+            }
+            let file_name = entry.file_name();
+            let Some(file_name) = file_name.to_str().filter(|name| !name.starts_with('.')) else {
+                continue;
+            };
+            let name = format!("{prefix}{file_name}");
+            let path = entry.path();
+            // A link to nowhere is no file.
+            let Ok(metadata) = fs::metadata(&path) else {
+                continue;
+            };
+            if metadata.is_dir() {
+                if depth < MAX_DEPTH {
+                    folders.push((path, format!("{name}/"), depth + 1));
+                }
+            } else {
+                let size = metadata.len();
+                files.push(File { path, name, size });
+            }
+        }
+    }
+    files.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(files)
+}
+
+/// The last part of a path.
+pub(super) fn last_name(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default();
+    name.to_string_lossy().into_owned()
+}

@@ -1,0 +1,100 @@
+//! From the scores of clips to figures of merit, and to the account of every test clip.
+
+use std::collections::BTreeSet;
+
+use super::{EvaluateError, Examination, ExaminedClip, Pipeline, Scores};
+use crate::{
+    data::Label,
+    score::{ClipScore, Confusion, summarise},
+};
+
+/// Scores of a network, one per clip of the data set; `None` where a clip was not scored or is too short for a window.
+#[derive(Debug)]
+pub(super) struct ClipScores {
+    pub(super) float: Vec<Option<f64>>,
+    pub(super) int8: Vec<Option<f64>>,
+}
+
+impl Pipeline {
+    /// Figures of merit on the clips that steer, and on those that are only shown.
+    pub(super) fn scores(
+        &self,
+        scores: &ClipScores,
+        threshold: Option<f64>,
+        epochs: usize,
+    ) -> Result<Scores, EvaluateError> {
+        let steer = self.labelled(&self.test.steer, &scores.int8);
+        let shown = self.labelled(&self.test.shown, &scores.int8);
+        let accuracy = |clips: &[ClipScore]| {
+            let threshold = threshold?;
+            (!clips.is_empty()).then(|| Confusion::of_clips(clips, threshold).accuracy())
+        };
+        let (accuracy_int8, test_accuracy_int8) = (accuracy(&steer), accuracy(&shown));
+        let (steer, shown) = (summarise(&steer), summarise(&shown));
+        let float = summarise(&self.labelled(&self.test.steer, &scores.float));
+        let missing = || {
+            let message = "too few test clips are long enough for one window";
+            EvaluateError::Failed(message.to_string())
+        };
+        Ok(Scores {
+            auc_int8: steer.auc.ok_or_else(missing)?,
+            pauc_int8: steer.pauc.ok_or_else(missing)?,
+            auc_float: float.auc.ok_or_else(missing)?,
+            pauc_float: float.pauc.ok_or_else(missing)?,
+            test_auc_int8: shown.auc,
+            test_pauc_int8: shown.pauc,
+            accuracy_int8,
+            test_accuracy_int8,
+            groups: steer.groups,
+            epochs,
+            notes: steer.notes,
+        })
+    }
+
+    /// Every labelled test clip that both networks scored.
+    pub(super) fn examination(
+        &self,
+        scores: &ClipScores,
+        threshold: Option<f64>,
+        history: Vec<[f32; 2]>,
+    ) -> Examination {
+        let tested = both(&self.test.steer, &self.test.shown);
+        let examined = |&idx: &usize| {
+            Some(ExaminedClip {
+                anomaly: self.dataset.clips[idx].label? == Label::Anomaly,
+                steers: self.test.steer.binary_search(&idx).is_ok(),
+                float: scores.float[idx]?,
+                int8: scores.int8[idx]?,
+            })
+        };
+        Examination {
+            clips: tested.iter().filter_map(examined).collect(),
+            too_short: tested
+                .iter()
+                .filter(|&&idx| scores.int8[idx].is_none())
+                .count(),
+            threshold,
+            history,
+        }
+    }
+
+    /// Labelled scores of some clips; those too short for a window are left out.
+    fn labelled(&self, indices: &[usize], scores: &[Option<f64>]) -> Vec<ClipScore> {
+        let labelled = |&idx: &usize| {
+            let clip = &self.dataset.clips[idx];
+            Some(ClipScore {
+                machine: clip.machine.clone(),
+                section: clip.section.clone(),
+                domain: clip.domain,
+                anomaly: clip.label? == Label::Anomaly,
+                score: scores[idx]?,
+            })
+        };
+        indices.iter().filter_map(labelled).collect()
+    }
+}
+
+/// Indices of either list, each once.
+pub(super) fn both(first: &[usize], second: &[usize]) -> BTreeSet<usize> {
+    first.iter().chain(second).copied().collect()
+}

@@ -1,0 +1,143 @@
+//! All clips of a data set, scored by a found model: what `nas score` prints.
+
+use super::{Model, RescoreError, Rescorer, ScoreBy};
+use crate::{
+    data::{Clip, Dataset, Label, Split},
+    features::{Features, Matrix},
+    score::{
+        ClipScore, Official, OperatingPoint, Summary, against, at_recall, official, quantile,
+        summarise,
+    },
+};
+
+/// Quantile of the training scores at which the threshold of a rescored model lies, as in the DCASE baselines.
+const THRESHOLD_QUANTILE: f64 = 0.9;
+
+/// What is scored, and by which rule.
+#[derive(Debug, Clone, Copy)]
+pub struct Scoring {
+    /// What of the model tells how anomalous a clip is.
+    pub rule: ScoreBy,
+    /// Test clips alone.
+    pub test_only: bool,
+    /// Chooses the threshold that finds this share of the labelled anomalies, 0 to 1, at the fewest false alarms.
+    pub min_recall: Option<f64>,
+}
+
+/// The clips of a data set with their scores, and what those say together.
+#[derive(Debug)]
+pub struct Scored<'a> {
+    /// Those that are long enough for a window; a higher score is more anomalous.
+    pub clips: Vec<(&'a Clip, f64)>,
+    /// The labelled test clips among them.
+    pub labelled: Vec<ClipScore>,
+    /// Figures of merit over the labelled test clips.
+    pub summary: Summary,
+    /// DCASE's own score, where the labels allow one.
+    pub official: Option<Official>,
+    /// A clip with a higher score is called anomalous; `None` where nothing says where that begins.
+    pub threshold: Option<f64>,
+    /// What the threshold for the wanted recall does.
+    pub point: Option<OperatingPoint>,
+    /// Clips that could be read and are shorter than a window.
+    pub too_short: usize,
+}
+
+/// Scores the clips of a data set by a model.
+///
+/// `features` are those of the data set as the device computes them, in dB.
+///
+/// # Errors
+/// Where the rule does not suit the model, or needs more training clips.
+pub fn score_clips<'a>(
+    model: &Model,
+    dataset: &'a Dataset,
+    features: &Features,
+    scoring: Scoring,
+) -> Result<Scored<'a>, RescoreError> {
+    let is_as_searched = scoring.rule == ScoreBy::Windows(model.card.pooling());
+    let training: Vec<(&Clip, &Matrix)> = match is_as_searched {
+        true => Vec::new(),
+        false => training_clips(dataset, features),
+    };
+    let mut rescorer = Rescorer::new(model, scoring.rule, &training)?;
+    let mut clips = Vec::new();
+    let mut without_score = 0;
+    for (clip, matrix) in dataset.clips.iter().zip(&features.clips) {
+        if scoring.test_only && clip.split != Split::Test {
+            continue;
+        }
+        match rescorer.clip_score(clip, matrix) {
+            Some(score) => clips.push((clip, score)),
+            None => without_score += 1,
+        }
+    }
+    let labelled: Vec<ClipScore> = clips
+        .iter()
+        .filter_map(|(clip, score)| labelled(clip, *score))
+        .collect();
+    let of = |anomaly: bool| -> Vec<f64> {
+        let chosen = labelled.iter().filter(|clip| clip.anomaly == anomaly);
+        chosen.map(|clip| clip.score).collect()
+    };
+    let point = scoring
+        .min_recall
+        .and_then(|recall| at_recall(&of(false), &of(true), recall));
+    let fitted = match is_as_searched {
+        true => model.card.threshold,
+        false => {
+            let scores: Vec<f64> = training
+                .iter()
+                .filter_map(|(clip, matrix)| rescorer.clip_score(clip, matrix))
+                .collect();
+            quantile(&scores, THRESHOLD_QUANTILE)
+        }
+    };
+    Ok(Scored {
+        summary: summarise(&labelled),
+        official: official(&labelled, against(dataset.layout)),
+        threshold: point.map(|point| point.threshold).or(fitted),
+        point,
+        labelled,
+        clips,
+        too_short: without_score - features.skipped.len().min(without_score),
+    })
+}
+
+/// Scores of the labelled test clips by the rule that the model was searched by.
+///
+/// # Errors
+/// Where the model's network cannot be run.
+pub fn test_scores(
+    model: &Model,
+    dataset: &Dataset,
+    features: &Features,
+) -> Result<Vec<ClipScore>, RescoreError> {
+    let mut rescorer = Rescorer::new(model, ScoreBy::Windows(model.card.pooling()), &[])?;
+    let clips = dataset.clips.iter().zip(&features.clips);
+    let scored = clips.filter(|(clip, _)| clip.split == Split::Test);
+    Ok(scored
+        .filter_map(|(clip, matrix)| labelled(clip, rescorer.clip_score(clip, matrix)?))
+        .collect())
+}
+
+/// `None` where the clip is no labelled test clip.
+fn labelled(clip: &Clip, score: f64) -> Option<ClipScore> {
+    let label = clip.label.filter(|_| clip.split == Split::Test)?;
+    Some(ClipScore {
+        machine: clip.machine.clone(),
+        section: clip.section.clone(),
+        domain: clip.domain,
+        anomaly: label == Label::Anomaly,
+        score,
+    })
+}
+
+/// Normal training clips with standardised features.
+fn training_clips<'a>(dataset: &'a Dataset, features: &'a Features) -> Vec<(&'a Clip, &'a Matrix)> {
+    let clips = dataset.train_clips().into_iter();
+    let clips = clips.map(|idx| (&dataset.clips[idx], &features.clips[idx]));
+    clips
+        .filter(|(clip, _)| clip.label != Some(Label::Anomaly))
+        .collect()
+}

@@ -1,0 +1,316 @@
+//! A search from Rust in a few lines.
+
+use std::{
+    sync::{Arc, atomic::AtomicBool},
+    time::Instant,
+};
+
+use super::{
+    DataFacts, Finish, NamedText, Objective, Progress, RunError, ScoreWith, Search, Settings,
+    Setup, SetupError, WindowsOf, search, setup::folds_of,
+};
+use crate::{
+    data::{Dataset, SplitBy},
+    features::FeatureStore,
+    hardware::{Budget, Target, TargetError},
+    score::{Pooling, ThresholdRule},
+    search::SamplerKind,
+    space::{self, SearchSpace},
+    store::{Run, RunLock, Store, StoreError},
+    train::Backend,
+};
+
+/// A search that is about to begin: what is searched, on which data, for which targets.
+///
+/// What is not said is as in `nas search`: the shipped spaces, target `m7`, no budget, objectives AUC, latency and RAM,
+/// the sampler `bayes`, seed 0, all cores.
+///
+/// ```
+/// use nas::{data, hardware, report, run::Experiment, store::Store};
+///
+/// let mut store = Store::open_in_memory()?;
+/// let run = Experiment::new(data::named("synthetic:fan")?)
+///     .targets([hardware::find("u55")?])
+///     .budget(hardware::Budget { ram_bytes: Some(256.0 * 1024.0), ..Default::default() })
+///     .trials(8)
+///     .by_formula() // scores by a formula; without this line, networks are trained
+///     .run(&mut store)?;
+/// let info = report::load(&store, &run)?;
+/// for member in info.front(0) {
+///     println!("{} {}: {} MACs", member.trial, member.space, member.macs);
+/// }
+/// assert!(!info.front(0).is_empty());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Experiment {
+    dataset: Dataset,
+    spaces: Vec<SearchSpace>,
+    targets: Vec<Target>,
+    budget: Budget,
+    objectives: Vec<Objective>,
+    sampler: SamplerKind,
+    seed: u64,
+    trials: usize,
+    epochs: Option<usize>,
+    jobs: Option<usize>,
+    backend: Backend,
+    name: Option<String>,
+    scores: ScoreWith,
+}
+
+/// An experiment that could not be carried out.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ExperimentError {
+    /// The search cannot begin with these settings and this data.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
+    /// No target was named, and the default one is missing.
+    #[error(transparent)]
+    Target(#[from] TargetError),
+    /// The store cannot take the run.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The search could not go on; what is recorded stays.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// No network fits the budget.
+    #[error("nothing fits the budget; nearest miss: {0}")]
+    NothingFits(String),
+}
+
+impl Experiment {
+    /// A search on these clips.
+    pub fn new(dataset: Dataset) -> Experiment {
+        Experiment {
+            dataset,
+            spaces: space::builtin(),
+            targets: Vec::new(),
+            budget: Budget::default(),
+            objectives: Objective::DEFAULT.to_vec(),
+            sampler: SamplerKind::Bayes,
+            seed: 0,
+            trials: Settings::DEFAULT_TRIALS,
+            epochs: None,
+            jobs: None,
+            backend: Backend::usual(),
+            name: None,
+            scores: ScoreWith::Training,
+        }
+    }
+
+    /// The search spaces, instead of all that are shipped.
+    pub fn spaces(self, spaces: impl IntoIterator<Item = SearchSpace>) -> Experiment {
+        Experiment {
+            spaces: spaces.into_iter().collect(),
+            ..self
+        }
+    }
+
+    /// The targets that candidates are costed for; the first one steers.
+    pub fn targets(self, targets: impl IntoIterator<Item = Target>) -> Experiment {
+        Experiment {
+            targets: targets.into_iter().collect(),
+            ..self
+        }
+    }
+
+    /// What a candidate may cost on a target; what is over it is recorded and never trained.
+    pub fn budget(self, budget: Budget) -> Experiment {
+        Experiment { budget, ..self }
+    }
+
+    /// What is minimised.
+    pub fn objectives(self, objectives: impl IntoIterator<Item = Objective>) -> Experiment {
+        Experiment {
+            objectives: objectives.into_iter().collect(),
+            ..self
+        }
+    }
+
+    /// How new candidates are proposed.
+    pub fn sampler(self, sampler: SamplerKind) -> Experiment {
+        Experiment { sampler, ..self }
+    }
+
+    /// Determines every proposal and every training.
+    pub fn seed(self, seed: u64) -> Experiment {
+        Experiment { seed, ..self }
+    }
+
+    /// Networks to train in all; those over budget do not count.
+    pub fn trials(self, trials: usize) -> Experiment {
+        Experiment { trials, ..self }
+    }
+
+    /// Epochs of every training, instead of what its space says.
+    pub fn epochs(self, epochs: usize) -> Experiment {
+        Experiment {
+            epochs: Some(epochs),
+            ..self
+        }
+    }
+
+    /// Networks that train at the same time; the results do not depend on it.
+    pub fn jobs(self, jobs: usize) -> Experiment {
+        Experiment {
+            jobs: Some(jobs),
+            ..self
+        }
+    }
+
+    /// Where networks are trained.
+    pub fn backend(self, backend: Backend) -> Experiment {
+        Experiment { backend, ..self }
+    }
+
+    /// The run's name, instead of one made of data, target and time.
+    pub fn name(self, name: impl Into<String>) -> Experiment {
+        Experiment {
+            name: Some(name.into()),
+            ..self
+        }
+    }
+
+    /// Scores candidates by a formula of their shape, and trains nothing: for trying out everything else.
+    pub fn by_formula(self) -> Experiment {
+        Experiment {
+            scores: ScoreWith::Formula,
+            ..self
+        }
+    }
+
+    /// Begins a run in the store and searches until its trials are recorded.
+    ///
+    /// # Errors
+    /// See [`ExperimentError`]. Everything recorded so far stays in the store.
+    pub fn run(self, store: &mut Store) -> Result<Run, ExperimentError> {
+        self.run_observed(store, &AtomicBool::new(false), &mut |_| ())
+    }
+
+    /// As [`Experiment::run`]; `observer` hears where the search stands, and `stop` ends it early.
+    pub fn run_observed(
+        self,
+        store: &mut Store,
+        stop: &AtomicBool,
+        observer: &mut dyn FnMut(&Progress),
+    ) -> Result<Run, ExperimentError> {
+        let mut settings = self.settings()?;
+        let setup = match self.scores {
+            ScoreWith::Formula => {
+                let store = Arc::new(FeatureStore::new(None));
+                Setup::begin(&mut settings, self.scores, WindowsOf::Searched, store)?
+            }
+            ScoreWith::Training => {
+                let cache = store.folder().map(|folder| folder.join("cache"));
+                let cache = Arc::new(FeatureStore::new(cache));
+                let folds = folds_of(Vec::new(), self.dataset.clone(), &settings, cache)?;
+                Setup::begin_on(folds, &mut settings, WindowsOf::Searched)?
+            }
+        };
+        let new = setup.new_run(&settings, self.name.as_deref());
+        let folder = store.folder().map(|folder| folder.join(&new.name));
+        let _lock = match folder {
+            Some(folder) => Some(RunLock::acquire(&folder)?),
+            None => None,
+        };
+        let run = store.create_run(&new)?;
+        let pace = Pace {
+            jobs: self.jobs.unwrap_or_else(all_cores),
+            deadline: None,
+            stop,
+        };
+        let finish = carry_out(store, &run, &settings, &setup, pace, observer)?;
+        match finish {
+            Finish::NothingFits(nearest) => Err(ExperimentError::NothingFits(nearest)),
+            Finish::Done | Finish::TimeUp | Finish::Interrupted | Finish::Exhausted => Ok(run),
+        }
+    }
+
+    fn settings(&self) -> Result<Settings, ExperimentError> {
+        let named = |name: &str, text: &str| NamedText {
+            name: name.to_string(),
+            text: text.to_string(),
+        };
+        let default = match self.targets.is_empty() {
+            true => vec![crate::hardware::find("m7")?],
+            false => Vec::new(),
+        };
+        let targets = self.targets.iter().chain(&default);
+        Ok(Settings {
+            settings_version: Settings::VERSION,
+            data: self.dataset.name.clone(),
+            split: SplitBy::Official.to_string(),
+            min_clip_s: None,
+            steer_by: None,
+            facts: DataFacts::FORMULA,
+            spaces: self
+                .spaces
+                .iter()
+                .map(|space| named(&space.name, &space.text))
+                .collect(),
+            targets: targets
+                .map(|target| named(&target.name, &target.text))
+                .collect(),
+            budget: self.budget,
+            objectives: self
+                .objectives
+                .iter()
+                .map(|objective| objective.name().to_string())
+                .collect(),
+            sampler: self.sampler.name().to_string(),
+            seed: self.seed,
+            epochs: self.epochs,
+            device: self.backend.name().to_string(),
+            threshold: ThresholdRule::default().name().to_string(),
+            pool: Pooling::Mean.to_string(),
+            trials: self.trials,
+        })
+    }
+}
+
+/// How a search is carried out; the trials do not depend on it.
+#[derive(Debug, Clone, Copy)]
+pub struct Pace<'a> {
+    /// Candidates that train at the same time, one thread each.
+    pub jobs: usize,
+    /// No training begins after this.
+    pub deadline: Option<Instant>,
+    /// Set from outside to end the search; what is recorded stays.
+    pub stop: &'a AtomicBool,
+}
+
+/// Searches as the settings say until the run's trials are recorded.
+///
+/// # Errors
+/// Where the store fails, or the stored run is another search than this program proposes.
+pub fn carry_out(
+    store: &mut Store,
+    run: &Run,
+    settings: &Settings,
+    setup: &Setup,
+    pace: Pace<'_>,
+    observer: &mut dyn FnMut(&Progress),
+) -> Result<Finish, RunError> {
+    let sampler = settings.sampler()?.sampler();
+    let described = Search {
+        spaces: &setup.spaces,
+        targets: &setup.targets,
+        budget: &settings.budget,
+        objectives: &setup.objectives,
+        references: &setup.references,
+        sampler: sampler.as_ref(),
+        evaluator: setup.evaluator(),
+        seed: settings.seed,
+        trials: settings.trials,
+        deadline: pace.deadline,
+        jobs: pace.jobs,
+        stop: pace.stop,
+    };
+    search(store, run, &described, observer)
+}
+
+/// The number of cores of this machine.
+pub fn all_cores() -> usize {
+    std::thread::available_parallelism().map_or(1, |cores| cores.get())
+}

@@ -1,0 +1,270 @@
+//! What a search is made of besides its store: data, spaces, targets and objectives, from a run's settings.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{DataFacts, LogMelFacts, Objective, Settings, SettingsError, references, utc_now};
+use crate::{
+    audio::FeatureSpec,
+    data::{self, DataError, Dataset, SplitBy},
+    evaluate::{Evaluator, Folds, Formula, Options, Pipeline, PrepareError},
+    features::{FeatureError, FeatureStore},
+    hardware::{Target, energy::EnergyError},
+    space::Spaces,
+    store::{NewRun, Run},
+};
+
+/// All that a search needs besides the store, made from its settings.
+pub struct Setup {
+    folds: Option<Folds>,
+    /// What is searched.
+    pub spaces: Spaces,
+    /// Where candidates are costed; the first one steers.
+    pub targets: Vec<Target>,
+    /// What is minimised.
+    pub objectives: Vec<Objective>,
+    /// Per target, the reference value of each objective.
+    pub references: Vec<Vec<f64>>,
+    /// What of the spaces does not suit the data, in words.
+    pub left_out: Option<String>,
+}
+
+/// A search that cannot begin or go on with these settings and this data.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SetupError {
+    /// The settings say what this program cannot do.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// A battery's life is a budget, and a target's idle power is unknown.
+    #[error(transparent)]
+    IdlePower(#[from] EnergyError),
+    /// The data set cannot be read.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// The data set cannot steer a search.
+    #[error(transparent)]
+    Prepare(#[from] PrepareError),
+    /// Features cannot be extracted.
+    #[error(transparent)]
+    Features(#[from] FeatureError),
+    /// The run was begun on other clips.
+    #[error("the data of run {run} has changed since it was begun; begin a new run")]
+    OtherData {
+        /// Name of the run.
+        run: String,
+    },
+}
+
+/// What scores where nothing is trained, for tests of the tool itself.
+const FORMULA: Formula = Formula {
+    pause: Duration::from_millis(10),
+};
+
+impl Setup {
+    fn new(folds: Option<Folds>, settings: &Settings) -> Result<Setup, SetupError> {
+        let targets = settings.targets()?;
+        let objectives = settings.objectives()?;
+        let spaces = settings.spaces()?;
+        if settings.budget.duty.is_some() {
+            for target in &targets {
+                target.idle_power()?;
+            }
+        }
+        let references = references(&spaces, &targets, &settings.budget, &objectives);
+        Ok(Setup {
+            folds,
+            spaces,
+            targets,
+            objectives,
+            references,
+            left_out: settings.left_out()?,
+        })
+    }
+
+    /// Sets up a run that goes on, with the settings it was begun with.
+    ///
+    /// # Errors
+    /// Where the data cannot be read, or is not what the run was begun on.
+    pub fn resume(
+        run: &Run,
+        settings: &Settings,
+        scores: ScoreWith,
+        store: Arc<FeatureStore>,
+    ) -> Result<Setup, SetupError> {
+        let folds = match scores {
+            ScoreWith::Formula => None,
+            ScoreWith::Training => Some(folds(settings, store)?),
+        };
+        let setup = Setup::new(folds, settings)?;
+        match run.data_hash == setup.data_hash() {
+            true => Ok(setup),
+            false => Err(SetupError::OtherData {
+                run: run.name.clone(),
+            }),
+        }
+    }
+
+    /// Sets up a new run, and stores the facts about its data in `settings`.
+    pub fn begin(
+        settings: &mut Settings,
+        scores: ScoreWith,
+        windows: WindowsOf,
+        store: Arc<FeatureStore>,
+    ) -> Result<Setup, SetupError> {
+        match scores {
+            ScoreWith::Formula => Setup::new(None, settings),
+            ScoreWith::Training => Setup::begin_on(folds(settings, store)?, settings, windows),
+        }
+    }
+
+    /// As [`Setup::begin`], on clips that are at hand.
+    pub fn begin_on(
+        folds: Folds,
+        settings: &mut Settings,
+        windows: WindowsOf,
+    ) -> Result<Setup, SetupError> {
+        settings.facts = facts(folds.last(), windows)?;
+        Setup::new(Some(folds), settings)
+    }
+
+    /// What trains and scores; `None` where a formula does.
+    pub fn folds(&self) -> Option<&Folds> {
+        self.folds.as_ref()
+    }
+
+    /// What gives a candidate its scores.
+    pub fn evaluator(&self) -> &dyn Evaluator {
+        match &self.folds {
+            Some(folds) => folds,
+            None => &FORMULA,
+        }
+    }
+
+    fn data_hash(&self) -> String {
+        let of_folds = self.folds.as_ref().map(Folds::data_hash);
+        of_folds.unwrap_or_else(|| "formula".to_string())
+    }
+
+    /// The clips; `None` where a formula scores.
+    pub fn dataset(&self) -> Option<&Dataset> {
+        self.folds.as_ref().map(|folds| folds.last().dataset())
+    }
+
+    fn data_name(&self) -> &str {
+        self.dataset().map_or("formula", |dataset| &dataset.name)
+    }
+
+    /// The row of a new run; its default name is made of data, target and time.
+    pub fn new_run(&self, settings: &Settings, name: Option<&str>) -> NewRun {
+        let created_utc = utc_now();
+        let name = name.map(str::to_string).unwrap_or_else(|| {
+            let plain = |text: &str| -> String {
+                text.chars()
+                    .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
+                    .collect()
+            };
+            let stamp: String = created_utc.chars().filter(char::is_ascii_digit).collect();
+            let data = plain(self.data_name().trim_start_matches("synthetic:"));
+            format!(
+                "{data}-{}-{}-{}",
+                plain(&self.targets[0].name),
+                &stamp[..8],
+                &stamp[8..]
+            )
+        });
+        NewRun {
+            name,
+            created_utc,
+            seed: settings.seed,
+            version: env!("CARGO_PKG_VERSION").to_string(),
+            data_name: self.data_name().to_string(),
+            data_hash: self.data_hash(),
+            synthetic: self.dataset().is_none_or(|dataset| dataset.synthetic),
+            settings_json: settings.to_json(),
+            reference_json: serde_json::to_string(&self.references).expect("numbers"),
+        }
+    }
+}
+
+/// What gives candidates their scores.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ScoreWith {
+    /// Training on the data set.
+    Training,
+    /// A formula that needs no data, for tests of the tool itself.
+    Formula,
+}
+
+/// Whose windows a search is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WindowsOf {
+    /// Of searched networks: nine of ten clips hold them.
+    Searched,
+    /// Of published networks, which are what they are, also where that leaves out many short clips.
+    Published,
+}
+
+/// The evaluation of candidates on the run's data: one pipeline, or one for each of its folds.
+pub fn folds(settings: &Settings, store: Arc<FeatureStore>) -> Result<Folds, SetupError> {
+    let split = settings.split_by()?;
+    let last = clips(settings, split)?;
+    let mut turns = Vec::new();
+    if split == SplitBy::EachFold {
+        // The highest fold is the one that tests in `last`.
+        let folds = last.folds();
+        for fold in folds.iter().rev().skip(1).rev() {
+            turns.push(clips(settings, SplitBy::Folds { test: Some(*fold) })?);
+        }
+    }
+    folds_of(turns, last, settings, store)
+}
+
+/// The evaluation on data sets that are at hand; models are kept of the last.
+pub fn folds_of(
+    others: Vec<Dataset>,
+    last: Dataset,
+    settings: &Settings,
+    store: Arc<FeatureStore>,
+) -> Result<Folds, SetupError> {
+    let options = Options {
+        epochs: settings.epochs,
+        backend: settings.backend()?,
+        threshold: settings.threshold_rule()?,
+    };
+    let pooling = settings.pooling()?;
+    let count = others.len() + 1;
+    let pipeline = |dataset| -> Result<Pipeline, SetupError> {
+        let pipeline = Pipeline::new(dataset, store.clone(), options)?;
+        Ok(pipeline.pooled(pooling).one_of(count))
+    };
+    let others = others.into_iter().map(pipeline).collect::<Result<_, _>>()?;
+    Ok(Folds::new(others, pipeline(last)?))
+}
+
+/// The clips of the run's data, split this way.
+fn clips(settings: &Settings, split: SplitBy) -> Result<Dataset, SetupError> {
+    let steering = settings.steering()?;
+    let dataset = data::named_clips(&settings.data, split, settings.min_clip_s)?;
+    Ok(dataset.steered_by(steering))
+}
+
+/// What of the data decides which spaces suit it.
+fn facts(pipeline: &Pipeline, windows: WindowsOf) -> Result<DataFacts, SetupError> {
+    let fixed = pipeline.dataset().fixed_features;
+    let probe = fixed.unwrap_or(FeatureSpec::DCASE);
+    let frames = match windows {
+        WindowsOf::Published => pipeline.longest_clip_frames(&probe)?,
+        WindowsOf::Searched => pipeline.shortest_clip_frames(&probe)?,
+    };
+    let samples = frames.saturating_sub(1) * probe.hop_length;
+    Ok(DataFacts {
+        classes: pipeline.classes(),
+        shortest_clip_s: samples as f64 / f64::from(probe.sample_rate_hz),
+        log_mel: fixed.map(|spec| LogMelFacts {
+            sample_rate_hz: spec.sample_rate_hz,
+            n_fft: spec.n_fft,
+            hop_length: spec.hop_length,
+            n_mels: spec.n_mels,
+        }),
+    })
+}
