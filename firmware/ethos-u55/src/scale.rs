@@ -34,21 +34,14 @@ impl Scale {
         if self == Scale::ONE {
             return value;
         }
-        let product = i128::from(value) * i128::from(self.factor);
         let shift = self.shift & 63;
-        if shift == 0 {
-            return product as i64;
+        if value.unsigned_abs() < 1 << 30 && shift < 62 {
+            // All of it fits into 64 bits.
+            let product = value * i64::from(self.factor);
+            return (product + addend(value, shift, rounding) as i64) >> shift;
         }
-        let half = 1_i128 << (shift - 1);
-        let addend = match rounding {
-            Rounding::Natural => half,
-            Rounding::Double if shift > 31 && value >= 0 => half + (1 << 30),
-            Rounding::Double if shift > 31 => half - (1 << 30),
-            Rounding::Double => half,
-            Rounding::Truncating if value >= 0 => 0,
-            Rounding::Truncating => (1 << shift) - 1,
-        };
-        ((product + addend) >> shift) as i64
+        let product = i128::from(value) * i128::from(self.factor);
+        ((product + addend(value, shift, rounding)) >> shift) as i64
     }
 
     /// By how much a sum of so many values is multiplied for their mean, where the hardware counts them itself.
@@ -62,6 +55,20 @@ impl Scale {
             factor: factor as u32,
             shift: 31 + bits,
         }
+    }
+}
+
+/// What is added before bits are shifted out.
+#[inline]
+fn addend(value: i64, shift: u32, rounding: Rounding) -> i128 {
+    let half = if shift > 0 { 1 << (shift - 1) } else { 0 };
+    match rounding {
+        Rounding::Natural => half,
+        Rounding::Double if shift > 31 && value >= 0 => half + (1 << 30),
+        Rounding::Double if shift > 31 => half - (1 << 30),
+        Rounding::Double => half,
+        Rounding::Truncating if value >= 0 => 0,
+        Rounding::Truncating => (1 << shift) - 1,
     }
 }
 

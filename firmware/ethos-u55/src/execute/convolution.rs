@@ -1,6 +1,10 @@
 //! Convolutions: sums of products, then a scale per output channel.
 
-use super::{Finish, input, taps};
+use super::{
+    Finish, input,
+    products::{self, LANES, PIXELS},
+    taps,
+};
 use crate::{
     accelerator::Accelerator,
     error::Problem,
@@ -28,45 +32,86 @@ impl Reader<'_, '_> {
         let weights = self.weights(traversal)?;
         let channels = self.channels()?;
         let input = input(self.kernel, self.window, self.memory)?;
-        match self.kernel.ifm.bytes {
-            1 => {
-                let narrow: Vec<i16> = input.iter().map(|&value| value as i16).collect();
-                Ok(self.sums(&narrow, &weights, &channels, dot, finish))
-            }
-            _ => Ok(self.sums(&input, &weights, &channels, wide_dot, finish)),
-        }
+        Ok(match self.kernel.ifm.bytes {
+            1 => self.narrow(&input, &weights, &channels, finish),
+            _ => self.wide(&input, &weights, &channels, finish),
+        })
     }
 
-    fn sums<T: Copy + Default>(
+    /// Sums of products of eight bits.
+    fn narrow(
         &self,
-        input: &[T],
+        input: &[i32],
         weights: &[i16],
         channels: &[Channel],
-        dot: impl Fn(&[T], &[i16]) -> i64,
         finish: &Finish,
     ) -> Sums {
-        let depth = self.kernel.ifm.shape.depth;
-        let [height, width] = self.window.size;
-        // The inputs under the kernel, as weights lie; padding stays zero.
-        let mut patch = vec![T::default(); height * width * depth];
+        let input: Vec<f32> = input.iter().map(|&value| value as f32).collect();
+        let taps = self.taps();
+        let groups = products::group(weights, taps);
+        let sums = products::sums();
+        let outputs = channels.len();
+        let pixels: Vec<[usize; 2]> = self.pixels().collect();
+        let mut values = vec![0; pixels.len() * outputs];
+        let mut furthest = 0_i64;
+        let mut patches = [0; PIXELS].map(|_| vec![0.0; taps]);
+        let blocks = values.chunks_mut(PIXELS * outputs);
+        for (pixels, values) in pixels.chunks(PIXELS).zip(blocks) {
+            for (pixel, patch) in pixels.iter().zip(&mut patches) {
+                self.patch(*pixel, &input, patch);
+            }
+            let lanes = channels.chunks(LANES).enumerate();
+            for ((idx, channels), group) in lanes.zip(&groups) {
+                let sums = sums(&patches, group);
+                for (values, sums) in values.chunks_exact_mut(outputs).zip(sums) {
+                    let values = &mut values[idx * LANES..];
+                    for ((value, sum), channel) in values.iter_mut().zip(sums).zip(channels) {
+                        let sum = sum.wrapping_add(channel.bias);
+                        furthest = further(furthest, sum);
+                        *value = finish.output(sum, channel.scale);
+                    }
+                }
+            }
+        }
+        (values, furthest)
+    }
+
+    /// Sums of products of 16 bits and eight.
+    fn wide(&self, input: &[i32], weights: &[i16], channels: &[Channel], finish: &Finish) -> Sums {
+        let taps = self.taps();
+        let mut patch = vec![0; taps];
         let mut values = Vec::with_capacity(self.kernel.ofm.shape.elements());
         let mut furthest = 0_i64;
         for pixel in self.pixels() {
-            if self.window.has_padding() {
-                patch.fill(T::default());
-            }
-            for ([row, column], from) in taps(self.window, pixel) {
-                let to = (row * width + column) * depth;
-                let inputs = &input[from * depth..(from + 1) * depth];
-                patch[to..to + depth].copy_from_slice(inputs);
-            }
-            for (weights, channel) in weights.chunks_exact(patch.len()).zip(channels) {
-                let sum = dot(&patch, weights).wrapping_add(channel.bias);
+            self.patch(pixel, input, &mut patch);
+            for (weights, channel) in weights.chunks_exact(taps).zip(channels) {
+                let products = patch.iter().zip(weights);
+                let products =
+                    products.map(|(&input, &weight)| i64::from(input) * i64::from(weight));
+                let sum = products.sum::<i64>().wrapping_add(channel.bias);
                 furthest = further(furthest, sum);
                 values.push(finish.output(sum, channel.scale));
             }
         }
         (values, furthest)
+    }
+
+    /// Weights of an output.
+    fn taps(&self) -> usize {
+        self.window.size[0] * self.window.size[1] * self.kernel.ifm.shape.depth
+    }
+
+    /// The inputs under the kernel, as weights lie; padding is zero.
+    fn patch<T: Copy + Default>(&self, pixel: [usize; 2], input: &[T], patch: &mut [T]) {
+        let depth = self.kernel.ifm.shape.depth;
+        if self.window.has_padding() {
+            patch.fill(T::default());
+        }
+        for ([row, column], from) in taps(self.window, pixel) {
+            let to = (row * self.window.size[1] + column) * depth;
+            let inputs = &input[from * depth..(from + 1) * depth];
+            patch[to..to + depth].copy_from_slice(inputs);
+        }
     }
 
     /// Outputs of a convolution of each channel for itself.
@@ -141,25 +186,4 @@ fn further(furthest: i64, sum: i64) -> i64 {
     } else {
         furthest
     }
-}
-
-/// Sum of products of inputs of nine bits and weights of nine: 2^15 of them fit into 32 bits.
-fn dot(inputs: &[i16], weights: &[i16]) -> i64 {
-    const CHUNK: usize = 1 << 14;
-    let chunks = inputs.chunks(CHUNK).zip(weights.chunks(CHUNK));
-    let sums = chunks.map(|(inputs, weights)| {
-        let products = inputs.iter().zip(weights);
-        products
-            .map(|(&input, &weight)| i32::from(input) * i32::from(weight))
-            .fold(0_i32, i32::wrapping_add)
-    });
-    sums.map(i64::from).sum()
-}
-
-/// The same for inputs of more bits.
-fn wide_dot(inputs: &[i32], weights: &[i16]) -> i64 {
-    let products = inputs.iter().zip(weights);
-    products
-        .map(|(&input, &weight)| i64::from(input) * i64::from(weight))
-        .sum()
 }

@@ -4,6 +4,7 @@ mod convolution;
 mod elementwise;
 mod output;
 mod pool;
+mod products;
 
 use crate::{
     accelerator::Accelerator,

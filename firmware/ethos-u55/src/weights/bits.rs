@@ -3,45 +3,65 @@
 use super::WeightError;
 
 /// Reads bits.
-pub struct Reader<'a> {
-    bytes: &'a [u8],
+pub struct Reader {
+    /// The stream, and zeros behind it, so that eight bytes can be read at each of its bytes.
+    bytes: Vec<u8>,
+    /// Bits of the stream.
+    end: usize,
     /// The next bit.
     pub bit: usize,
 }
 
-impl<'a> Reader<'a> {
-    pub fn new(bytes: &'a [u8]) -> Reader<'a> {
-        Reader { bytes, bit: 0 }
+impl Reader {
+    pub fn new(stream: &[u8]) -> Reader {
+        let mut bytes = stream.to_vec();
+        bytes.resize(stream.len() + 8, 0);
+        Reader {
+            bytes,
+            end: 8 * stream.len(),
+            bit: 0,
+        }
     }
 
-    /// The next `count` bits, 16 at most.
+    /// The next `count` bits, 32 at most.
     #[inline]
     pub fn take(&mut self, count: u32) -> Result<u32, WeightError> {
-        let rest = self.bytes.get(self.bit / 8..).unwrap_or(&[]);
-        let word = match rest.first_chunk::<4>() {
-            Some(bytes) => u32::from_le_bytes(*bytes),
-            None => {
-                let mut bytes = [0; 4];
-                bytes[..rest.len()].copy_from_slice(rest);
-                u32::from_le_bytes(bytes)
-            }
-        };
-        if self.bit + count as usize > 8 * self.bytes.len() {
+        let taken = self.take_all::<1>(1, count)?;
+        Ok(taken[0])
+    }
+
+    /// `number` values of `count` bits each, 57 bits at most; behind them there is no meaning.
+    #[inline]
+    pub fn take_all<const MOST: usize>(
+        &mut self,
+        number: usize,
+        count: u32,
+    ) -> Result<[u32; MOST], WeightError> {
+        let bits = number * count as usize;
+        if bits > self.end - self.bit {
             return Err(WeightError::CutOff { bit: self.bit });
         }
-        let value = word >> (self.bit % 8) & ((1 << count) - 1);
-        self.bit += count as usize;
-        Ok(value)
+        let word = self.bytes[self.bit / 8..].first_chunk();
+        let word = word.map_or(0, |bytes| u64::from_le_bytes(*bytes)) >> (self.bit % 8);
+        let mask = (1 << count) - 1;
+        let mut values = [0; MOST];
+        let mut word = word;
+        for value in &mut values {
+            *value = (word & mask) as u32;
+            word >>= count;
+        }
+        self.bit += bits;
+        Ok(values)
     }
 
     /// Goes to the next whole byte.
     pub fn align(&mut self) {
-        self.bit = self.bit.next_multiple_of(8);
+        self.bit = self.bit.next_multiple_of(8).min(self.end);
     }
 
-    /// Whether less than a byte is left.
+    /// Whether nothing is left.
     pub fn is_at_end(&self) -> bool {
-        self.bit / 8 >= self.bytes.len()
+        self.bit / 8 >= self.end / 8
     }
 }
 

@@ -17,15 +17,16 @@ pub fn decode(stream: &[u8]) -> Result<Vec<i16>, WeightError> {
 
 /// What values of a slice mean.
 struct Palette {
-    /// Common values, none to 32.
-    symbols: Vec<u32>,
-    /// What is added to an index behind them.
-    offset: u32,
+    /// The weight of each index.
+    weights: Box<[i16; INDICES]>,
     /// Bits of a plain index.
     plain_bits: u32,
     /// Whether runs of zeros stand between values, for which zero is not in the palette.
     has_runs: bool,
 }
+
+/// Indices have nine bits.
+const INDICES: usize = 512;
 
 /// How the values of a slice are coded.
 struct Header {
@@ -111,40 +112,125 @@ impl Palette {
             size => size + 1,
         };
         let width = reader.take(3)? + 2;
-        let mut symbols = Vec::with_capacity(size as usize);
-        for _ in 0..size {
-            symbols.push(reader.take(width)?);
+        let mut weights = Box::new([0; INDICES]);
+        let (common, others) = weights.split_at_mut(size as usize);
+        for weight in common {
+            *weight = weight_of(reader.take(width)?);
+        }
+        for (symbol, weight) in (offset..).zip(others) {
+            *weight = weight_of(symbol);
         }
         let plain_bits = match size {
             0 => width,
             _ => size.next_power_of_two().trailing_zeros(),
         };
         Ok(Palette {
-            symbols,
-            offset,
+            weights,
             plain_bits,
             has_runs,
         })
     }
 
+    #[inline]
     fn weight(&self, index: u32) -> Result<i16, WeightError> {
-        if index >= 512 {
-            return Err(WeightError::Value { value: index });
-        }
-        let symbol = match self.symbols.get(index as usize) {
-            Some(&symbol) => symbol,
-            None => index - self.symbols.len() as u32 + self.offset,
-        };
-        Ok(weight_of(symbol))
+        let weight = self.weights.get(index as usize);
+        weight.copied().ok_or(WeightError::Value { value: index })
     }
 }
 
 /// Quotients of a chunk; their remainders stand behind the quotients of the next chunk.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 struct Chunk {
-    quotients: [u32; CHUNK as usize],
+    quotients: [u32; MOST],
     count: usize,
 }
+
+const MOST: usize = CHUNK as usize;
+
+/// Values of a slice, or runs of zeros, as far as they are read.
+struct Values {
+    /// How many there are.
+    total: usize,
+    /// Quotients that were read, which may be more than that.
+    quotients: usize,
+    /// What is known of the quotient of the next one.
+    carry: u32,
+    /// Bits of a remainder.
+    rest: u32,
+    /// Steps of a chunk.
+    chunk: u32,
+    /// The chunk whose remainders come next.
+    last: Option<Chunk>,
+    /// Those that are read whole, and zeros.
+    done: Vec<u32>,
+    read: usize,
+}
+
+impl Values {
+    fn new(total: usize, rest: u32, chunk: u32) -> Values {
+        Values {
+            total,
+            quotients: 0,
+            carry: 0,
+            rest,
+            chunk,
+            last: None,
+            done: vec![0; total],
+            read: 0,
+        }
+    }
+
+    fn are_left(&self) -> bool {
+        self.quotients < self.total
+    }
+
+    /// Takes a chunk of steps: bits of which are at least one, and for those whether they are two.
+    ///
+    /// A quotient ends with a step of less than `top`.
+    #[inline]
+    fn take(&mut self, ones: u32, twos: u32, top: u32) -> Chunk {
+        let mut quotients = [0; MOST];
+        let (mut count, mut carry, mut twos) = (0, self.carry, twos);
+        for idx in 0..self.chunk {
+            let one = ones >> idx & 1;
+            let step = one + (one & twos);
+            twos >>= one;
+            carry += step;
+            // There are never more than steps of a chunk.
+            if let Some(quotient) = quotients.get_mut(count) {
+                *quotient = carry;
+            }
+            let ends = step < top;
+            count += usize::from(ends);
+            carry = if ends { 0 } else { carry };
+        }
+        self.carry = carry;
+        self.quotients += count;
+        Chunk { quotients, count }
+    }
+
+    /// Reads the remainders of the chunk before.
+    #[inline]
+    fn finish(&mut self, reader: &mut Reader, next: Option<Chunk>) -> Result<(), WeightError> {
+        if let Some(chunk) = self.last {
+            let count = chunk.count.min(self.total - self.read);
+            let places = &mut self.done[self.read..self.read + count];
+            self.read += count;
+            let quotients = chunk.quotients[..count].chunks(AT_ONCE);
+            for (places, quotients) in places.chunks_mut(AT_ONCE).zip(quotients) {
+                let rests = reader.take_all::<AT_ONCE>(quotients.len(), self.rest)?;
+                for ((place, quotient), rest) in places.iter_mut().zip(quotients).zip(rests) {
+                    *place = (quotient << self.rest) + rest;
+                }
+            }
+        }
+        self.last = next;
+        Ok(())
+    }
+}
+
+/// Remainders of up to nine bits that are read at once.
+const AT_ONCE: usize = 6;
 
 /// Values and runs are read in chunks by turns, so that the hardware needs to hold only a few of each.
 fn slice(
@@ -167,71 +253,45 @@ fn slice(
     } else {
         CHUNK
     };
-    let (mut values, mut runs) = (Vec::new(), Vec::new());
-    // Quotients that were read, which may be more than values are left.
-    let (mut value_quotients, mut run_quotients) = (0, 0);
-    let (mut value_carry, mut run_carry) = (0, 0);
-    let (mut last_values, mut last_runs): (Option<Chunk>, Option<Chunk>) = (None, None);
+    let mut values = Values::new(header.values, header.value_bits, value_chunk);
+    let mut runs = Values::new(run_count, run_bits, run_chunk);
+    // Two steps go on, but where a quotient is at most two.
+    let top = if header.is_cut { 3 } else { 2 };
     loop {
         let (takes_values, takes_runs) = match header.run_bits {
-            None => (value_quotients < header.values, false),
+            None => (values.are_left(), false),
             Some(_) => (
-                value_quotients < run_quotients + 8 && value_quotients < header.values,
-                value_quotients >= run_quotients && run_quotients < run_count,
+                values.quotients < runs.quotients + 8 && values.are_left(),
+                values.quotients >= runs.quotients && runs.are_left(),
             ),
         };
-        let mut ones = 0;
-        if takes_values && !header.is_plain {
-            ones = reader.take(CHUNK)?;
-        }
-        let runs_read = if takes_runs {
-            let unary = reader.take(run_chunk)?;
-            let mut chunk = Chunk::default();
-            for idx in 0..run_chunk {
-                if unary >> idx & 1 == 1 {
-                    run_carry += 1;
-                } else {
-                    chunk.push(run_carry);
-                    run_carry = 0;
-                }
-            }
-            run_quotients += chunk.count;
-            Some(chunk)
-        } else {
-            None
+        let ones = match takes_values && !header.is_plain {
+            true => reader.take(CHUNK)?,
+            false => 0,
         };
-        let values_read = if takes_values {
-            let mut twos = reader.take(ones.count_ones())?;
-            let mut chunk = Chunk::default();
-            for idx in 0..value_chunk {
-                let mut step = 0;
-                if ones >> idx & 1 == 1 {
-                    step = 1 + (twos & 1);
-                    twos >>= 1;
-                }
-                value_carry += step;
-                if step < 2 || header.is_cut {
-                    chunk.push(value_carry);
-                    value_carry = 0;
-                }
-            }
-            value_quotients += chunk.count;
-            Some(chunk)
-        } else {
-            None
+        let next_runs = match takes_runs {
+            true => Some(reader.take(run_chunk)?),
+            false => None,
         };
-        if let Some(chunk) = last_values {
-            chunk.remainders(reader, header.value_bits, header.values, &mut values)?;
-        }
-        if let Some(chunk) = last_runs {
-            chunk.remainders(reader, run_bits, run_count, &mut runs)?;
-        }
-        (last_values, last_runs) = (values_read, runs_read);
-        if last_values.is_none() && last_runs.is_none() {
+        let next_runs = next_runs.map(|unary| runs.take(unary, 0, 1));
+        let next_values = match takes_values {
+            true => Some(reader.take(ones.count_ones())?),
+            false => None,
+        };
+        let next_values = next_values.map(|twos| values.take(ones, twos, top));
+        values.finish(reader, next_values)?;
+        runs.finish(reader, next_runs)?;
+        if values.last.is_none() && runs.last.is_none() {
             break;
         }
     }
-    let mut runs = runs.into_iter();
+    if header.run_bits.is_none() {
+        for &value in &values.done {
+            weights.push(palette.weight(value)?);
+        }
+        return Ok(());
+    }
+    let mut runs = runs.done.into_iter();
     let mut zeros = |weights: &mut Vec<i16>| {
         let run = runs.next().unwrap_or(0) as usize;
         weights.resize(weights.len() + run, 0);
@@ -239,34 +299,9 @@ fn slice(
     if header.is_first {
         zeros(weights);
     }
-    for value in values {
+    for &value in &values.done {
         weights.push(palette.weight(value)?);
         zeros(weights);
     }
     Ok(())
-}
-
-impl Chunk {
-    fn push(&mut self, quotient: u32) {
-        if let Some(place) = self.quotients.get_mut(self.count) {
-            *place = quotient;
-            self.count += 1;
-        }
-    }
-
-    fn remainders(
-        &self,
-        reader: &mut Reader,
-        bits: u32,
-        most: usize,
-        values: &mut Vec<u32>,
-    ) -> Result<(), WeightError> {
-        for quotient in &self.quotients[..self.count] {
-            if values.len() == most {
-                break;
-            }
-            values.push((quotient << bits) + reader.take(bits)?);
-        }
-        Ok(())
-    }
 }
