@@ -44,6 +44,7 @@ fn compare(path: &Path, stem: &str) -> Result<(), Box<dyn Error>> {
     let expected = fs::read(format!("{stem}.out"))?;
     let mut inputs = inputs.as_slice();
     let mut outputs = Vec::new();
+    let mut runner = job.runner()?;
     while !inputs.is_empty() {
         let mut given = Vec::new();
         for tensor in &job.inputs {
@@ -53,7 +54,7 @@ fn compare(path: &Path, stem: &str) -> Result<(), Box<dyn Error>> {
             given.push(input);
             inputs = rest;
         }
-        outputs.extend(job.run(&given)?.concat());
+        outputs.extend(runner.run(&given)?.concat());
     }
     let wrong = outputs
         .iter()

@@ -7,7 +7,7 @@ use crate::{
     Accelerator,
     cycles::{System, Timeline},
     error::{Error, Problem},
-    execute::{ALLOWED_WORK, run_with},
+    execute::Npu,
     memory::{Memory, REGIONS},
     stream::Stream,
 };
@@ -15,7 +15,7 @@ use crate::{
 /// An NPU with its registers, and the memories that its bus reaches.
 #[derive(Debug)]
 pub struct Device<'a> {
-    accelerator: Accelerator,
+    npu: Npu,
     blocks: Vec<Block<'a>>,
     registers: [u32; WORDS],
     system: Option<System>,
@@ -87,7 +87,7 @@ impl<'a> Device<'a> {
     /// An NPU out of reset, on a bus without memory.
     pub fn new(accelerator: Accelerator) -> Device<'a> {
         let mut device = Device {
-            accelerator,
+            npu: Npu::new(accelerator),
             blocks: Vec::new(),
             registers: [0; WORDS],
             system: None,
@@ -172,7 +172,7 @@ impl<'a> Device<'a> {
         self.registers = [0; WORDS];
         self.fault = None;
         self.set(register::ID, ID);
-        self.set(register::CONFIG, self.accelerator.config());
+        self.set(register::CONFIG, self.npu.accelerator().config());
         self.set(register::PROT, protection & PROTECTION);
         self.set(register::PMCR, EVENT_COUNTERS);
     }
@@ -212,14 +212,13 @@ impl<'a> Device<'a> {
         let places: Vec<_> = (0..REGIONS)
             .map(|region| self.place(self.pair(register::BASEP + 8 * region)))
             .collect();
-        let accelerator = self.accelerator;
         let mut memory = Memory::bus(self.blocks.iter_mut().map(|block| &mut *block.bytes));
         for (region, place) in places.into_iter().enumerate() {
             if let Some((block, start)) = place {
                 memory = memory.at(region as u8, block, start);
             }
         }
-        let run = run_with(&stream, &accelerator, &mut memory, ALLOWED_WORK, |_, _| ());
+        let run = self.npu.run(&stream, &mut memory);
         run.map_err(Fault::Stream)?;
         self.count(&stream);
         Ok(bytes)
@@ -237,7 +236,7 @@ impl<'a> Device<'a> {
         let counts = self.read(register::PMCR) & COUNTS != 0
             && self.read(register::PMCNTENSET) & CYCLE_COUNTER != 0;
         if let Some(system) = self.system.as_ref().filter(|_| counts) {
-            let cycles = Timeline::of(stream, &self.accelerator, system).total;
+            let cycles = Timeline::of(stream, self.npu.accelerator(), system).total;
             self.set_cycles(self.pair(register::PMCCNTR) + cycles as u64);
         }
     }

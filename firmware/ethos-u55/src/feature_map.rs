@@ -65,7 +65,7 @@ impl FeatureMap {
         base + y as i64 * self.stride[0] + x as i64 * step
     }
 
-    /// Calls for each run of channels that lie behind each other: index of its first element, address, elements.
+    /// Calls for each run of elements that lie behind each other: index of its first element, address, elements.
     pub(crate) fn runs<E>(
         &self,
         mut visit: impl FnMut(usize, i64, usize) -> Result<(), E>,
@@ -76,7 +76,13 @@ impl FeatureMap {
             depth,
         } = self.shape;
         let run = if self.is_brick { BRICK } else { depth };
+        let is_row =
+            !self.is_brick && width <= self.width0 && self.stride[1] == (depth * self.bytes) as i64;
         for y in 0..height {
+            if is_row {
+                visit(y * width * depth, self.pixel(y, 0), width * depth)?;
+                continue;
+            }
             for x in 0..width {
                 let pixel = self.pixel(y, x);
                 for (brick, channel) in (0..depth).step_by(run).enumerate() {

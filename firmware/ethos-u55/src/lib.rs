@@ -24,7 +24,7 @@ pub use accelerator::Accelerator;
 pub use check::{Finding, Hazard, check};
 pub use device::{Device, Fault};
 pub use error::{Access, Error, Problem};
-pub use execute::{ALLOWED_WORK, Overflow, Run, run, run_with};
+pub use execute::{ALLOWED_WORK, Npu, Overflow, Run};
 pub use feature_map::FeatureMap;
 pub use memory::{Memory, REGIONS};
 pub use shape::Shape;

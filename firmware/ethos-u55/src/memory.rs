@@ -3,10 +3,7 @@
 //! Addresses of a stream count from the start of one of eight regions. By Vela's convention region 0 holds constants,
 //! 1 the arena and 2 its fast part, which may be the same memory.
 
-use crate::{
-    error::{Access, Problem},
-    operation::Place,
-};
+use crate::error::{Access, Problem};
 
 /// Regions of a stream.
 pub const REGIONS: usize = 8;
@@ -16,8 +13,6 @@ pub const REGIONS: usize = 8;
 pub struct Memory<'a> {
     buffers: Vec<Buffer<'a>>,
     regions: [Option<Region>; REGIONS],
-    /// Inside of the NPU.
-    pub(crate) shared: Vec<u8>,
 }
 
 #[derive(Debug)]
@@ -127,46 +122,6 @@ impl<'a> Memory<'a> {
         }
     }
 
-    /// Copies bytes from and to regions or the shared memory.
-    pub(crate) fn copy(&mut self, from: Place, to: Place, bytes: usize) -> Result<(), Problem> {
-        const FROM: &str = "the source of a copy";
-        const TO: &str = "the destination of a copy";
-        let copied = match from.region {
-            Some(region) => self.read(FROM, region, from.start, bytes)?,
-            None => self.shared(FROM, from.start, bytes)?,
-        };
-        let copied = copied.to_vec();
-        let target = match to.region {
-            Some(region) => self.write(TO, region, to.start, bytes)?,
-            None => {
-                self.shared(TO, to.start, bytes)?;
-                let start = to.start as usize;
-                &mut self.shared[start..start + bytes]
-            }
-        };
-        target.copy_from_slice(&copied);
-        Ok(())
-    }
-
-    /// Reads bytes of the shared memory.
-    pub(crate) fn shared(
-        &self,
-        what: &'static str,
-        start: i64,
-        bytes: usize,
-    ) -> Result<&[u8], Problem> {
-        let range = range(self.shared.len(), 0, start, bytes);
-        range
-            .and_then(|range| self.shared.get(range))
-            .ok_or(Problem::OutOfBounds(Access {
-                what,
-                region: None,
-                start,
-                bytes,
-                size: self.shared.len(),
-            }))
-    }
-
     fn region(&self, what: &'static str, region: u8) -> Result<Region, Problem> {
         let place = self.regions.get(usize::from(region)).copied().flatten();
         place.ok_or(Problem::NoMemory { what, region })
@@ -193,7 +148,12 @@ impl Buffer<'_> {
 }
 
 /// Indices of bytes that count from `base`, `None` where they leave the buffer.
-fn range(size: usize, base: usize, start: i64, bytes: usize) -> Option<core::ops::Range<usize>> {
+pub(crate) fn range(
+    size: usize,
+    base: usize,
+    start: i64,
+    bytes: usize,
+) -> Option<core::ops::Range<usize>> {
     let start = base.checked_add(usize::try_from(start).ok()?)?;
     let end = start.checked_add(bytes)?;
     (end <= size).then_some(start..end)

@@ -948,7 +948,7 @@ impl Kernel {
         }
     }
 
-    pub(crate) fn weight_order(
+    fn weight_order(
         &self,
         window: &Window,
         traversal: Traversal,

@@ -30,6 +30,7 @@ impl Scale {
     /// `value * factor >> shift`, rounded.
     ///
     /// Source: `Scale()` in `graphir_optimiser.cpp` of Vela's Regor core, found equal to TFLite Micro on whole networks.
+    #[inline]
     pub fn apply(self, value: i64, rounding: Rounding) -> i64 {
         if self == Scale::ONE {
             return value;
@@ -38,10 +39,14 @@ impl Scale {
         if value.unsigned_abs() < 1 << 30 && shift < 62 {
             // All of it fits into 64 bits.
             let product = value * i64::from(self.factor);
-            return (product + addend(value, shift, rounding) as i64) >> shift;
+            return (product + addend(value, shift, rounding)) >> shift;
         }
+        self.apply_wide(value, shift, rounding)
+    }
+
+    fn apply_wide(self, value: i64, shift: u32, rounding: Rounding) -> i64 {
         let product = i128::from(value) * i128::from(self.factor);
-        ((product + addend(value, shift, rounding)) >> shift) as i64
+        ((product + i128::from(addend(value, shift, rounding))) >> shift) as i64
     }
 
     /// By how much a sum of so many values is multiplied for their mean, where the hardware counts them itself.
@@ -60,7 +65,7 @@ impl Scale {
 
 /// What is added before bits are shifted out.
 #[inline]
-fn addend(value: i64, shift: u32, rounding: Rounding) -> i128 {
+fn addend(value: i64, shift: u32, rounding: Rounding) -> i64 {
     let half = if shift > 0 { 1 << (shift - 1) } else { 0 };
     match rounding {
         Rounding::Natural => half,
@@ -68,7 +73,7 @@ fn addend(value: i64, shift: u32, rounding: Rounding) -> i128 {
         Rounding::Double if shift > 31 => half - (1 << 30),
         Rounding::Double => half,
         Rounding::Truncating if value >= 0 => 0,
-        Rounding::Truncating => (1 << shift) - 1,
+        Rounding::Truncating => i64::MAX >> (63 - shift),
     }
 }
 
@@ -144,6 +149,7 @@ mod tests {
             [-2147483648, -2147483647, -2147483647],
         );
         check(-1, 1, 0, [-1, -1, -1]);
+        check(i64::MIN, u32::MAX, 63, [-4294967295, -4294967295, -4294967295]);
     }
 
     #[test]

@@ -7,9 +7,8 @@
 use core::fmt;
 
 use crate::{
-    Accelerator, Error, Memory, Stream,
+    Accelerator, Error, Memory, Npu, Stream,
     payload::{Payload, PayloadError},
-    run,
 };
 
 /// A network.
@@ -105,6 +104,9 @@ impl Tensor<'_> {
         elements.saturating_mul(self.element_bytes)
     }
 }
+
+/// Larger arenas are a damaged file.
+const MOST_ARENA_BYTES: usize = 1 << 30;
 
 /// Number of TFLite's operator for custom ones.
 const CUSTOM: i32 = 32;
@@ -207,14 +209,39 @@ impl Job<'_> {
         self.outputs.iter().map(take).collect()
     }
 
+    /// What runs it, as often as wanted.
+    pub fn runner(&self) -> Result<Runner<'_>, VelaError> {
+        Ok(Runner {
+            job: self,
+            npu: Npu::new(self.accelerator()?),
+            stream: Stream::read(self.commands).map_err(VelaError::Stream)?,
+            arenas: self.arenas(),
+        })
+    }
+
     /// Runs it once: bytes of inputs in, bytes of outputs out.
     pub fn run(&self, inputs: &[&[u8]]) -> Result<Vec<Vec<u8>>, VelaError> {
-        let accelerator = self.accelerator()?;
-        let stream = Stream::read(self.commands).map_err(VelaError::Stream)?;
-        let mut arenas = self.arenas();
-        self.put(inputs, &mut arenas[0])?;
-        run(&stream, &accelerator, &mut self.memory(&mut arenas)).map_err(VelaError::Stream)?;
-        self.take(&arenas[0])
+        self.runner()?.run(inputs)
+    }
+}
+
+/// A job with an NPU and memory for it.
+#[derive(Debug)]
+pub struct Runner<'a> {
+    job: &'a Job<'a>,
+    npu: Npu,
+    stream: Stream,
+    arenas: [Vec<u8>; 2],
+}
+
+impl Runner<'_> {
+    /// Runs the job: bytes of inputs in, bytes of outputs out.
+    pub fn run(&mut self, inputs: &[&[u8]]) -> Result<Vec<Vec<u8>>, VelaError> {
+        self.job.put(inputs, &mut self.arenas[0])?;
+        let mut memory = self.job.memory(&mut self.arenas);
+        let run = self.npu.run(&self.stream, &mut memory);
+        run.map_err(VelaError::Stream)?;
+        self.job.take(&self.arenas[0])
     }
 }
 
@@ -251,15 +278,20 @@ impl<'a> Reader<'a> {
         let payload = Payload::read(bytes).map_err(VelaError::Payload)?;
         let length = |tensor: i32| Ok(self.tensor(tensor, 0)?.bytes());
         let origin = self.offset(*arena);
+        let arena_bytes = length(*arena)?;
+        let fast_bytes = match fast == arena {
+            true => None,
+            false => Some(length(*fast)?),
+        };
+        if arena_bytes.max(fast_bytes.unwrap_or(0)) > MOST_ARENA_BYTES {
+            return Err(VelaError::Unsupported("an arena of more than 1 GiB"));
+        }
         Ok(Job {
             commands: &bytes[payload.commands.clone()],
             payload,
             constants: self.content(*constants)?,
-            arena_bytes: length(*arena)?,
-            fast_bytes: match fast == arena {
-                true => None,
-                false => Some(length(*fast)?),
-            },
+            arena_bytes,
+            fast_bytes,
             inputs: self.list(maps, origin)?,
             outputs: self.list(&operator.ints(2)?, origin)?,
         })

@@ -4,7 +4,7 @@
 
 use std::{fs, sync::OnceLock};
 
-use ethos_u55::{Stream, check, payload::Payload, run_with, vela::Model, weights};
+use ethos_u55::{Npu, Stream, check, payload::Payload, vela::Model, weights};
 use proptest::prelude::*;
 
 /// All files of `tests/golden`.
@@ -73,7 +73,7 @@ proptest! {
             let mut memory = job.memory(&mut arenas);
             let findings = check(&stream, &accelerator, &memory);
             findings.iter().for_each(|finding| drop(finding.to_string()));
-            let run = run_with(&stream, &accelerator, &mut memory, WORK, |_, _| ());
+            let run = Npu::new(accelerator).run_with(&stream, &mut memory, WORK, |_, _| ());
             run.err().into_iter().for_each(|error| drop(error.to_string()));
             stream.commands.iter().for_each(|command| drop(command.to_string()));
         }

@@ -38,6 +38,11 @@ pub fn run(
         Some(Second::Map(map)) => {
             let second = map.read(memory)?;
             let zero = i64::from(map.zero_point);
+            if map.shape == shape {
+                let pairs = firsts.zip(&second);
+                let values = pairs.map(|(first, &second)| compute(first, i64::from(second) - zero));
+                return Ok(values.collect());
+            }
             let seconds = places(shape, map.shape).map(|idx| i64::from(second[idx]) - zero);
             let pairs = firsts.zip(seconds);
             pairs

@@ -1,10 +1,12 @@
 //! Runs a stream.
 
+mod cache;
 mod convolution;
 mod elementwise;
 mod output;
 mod pool;
 mod products;
+mod shared;
 
 use crate::{
     accelerator::Accelerator,
@@ -14,7 +16,9 @@ use crate::{
     operation::{Action, Kernel, Kind, Step, Upscale, Window},
     stream::Stream,
 };
+use cache::Cache;
 use output::Finish;
+use shared::Shared;
 
 /// What a run has found besides its outputs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -39,48 +43,109 @@ pub struct Overflow {
 /// Elements and multiplications that a run may take; real networks take far fewer.
 pub const ALLOWED_WORK: u64 = 1 << 36;
 
-/// Runs a stream on memory.
-///
-/// It ends at STOP or behind the last command. With an error, what the operations before have written stays.
-pub fn run(stream: &Stream, accelerator: &Accelerator, memory: &mut Memory) -> Result<Run, Error> {
-    run_with(stream, accelerator, memory, ALLOWED_WORK, |_, _| ())
+/// An NPU: its size, its shared memory, and the weights that it has decoded before.
+#[derive(Debug, Clone)]
+pub struct Npu {
+    accelerator: Accelerator,
+    shared: Shared,
+    cache: Cache,
 }
 
-/// Runs a stream within a limit of work, and calls with every kernel and its output, rows first.
-pub fn run_with(
-    stream: &Stream,
-    accelerator: &Accelerator,
-    memory: &mut Memory,
-    allowed_work: u64,
-    mut each: impl FnMut(&Step, &[i32]),
-) -> Result<Run, Error> {
-    memory.shared.resize(accelerator.shared_bytes(), 0);
-    let mut run = Run::default();
-    let mut allowed = allowed_work;
-    for step in &stream.steps {
-        let done = match &step.action {
-            Action::Stop => break,
-            Action::Interrupt | Action::WaitForCopies(_) | Action::WaitForKernels(_) => continue,
-            Action::Transfer(transfer) => spend(&mut allowed, transfer.bytes as u64)
-                .and_then(|()| memory.copy(transfer.from, transfer.to, transfer.bytes)),
-            Action::Kernel(kernel) => {
-                let computed = spend(&mut allowed, work(kernel))
-                    .and_then(|()| compute(kernel, accelerator, memory));
-                computed.map(|(values, overflow)| {
-                    let bits = kernel.shared.accumulator_bits;
-                    run.overflows.extend(overflow.map(|sum| Overflow {
-                        operation: step.number,
-                        sum,
-                        bits,
-                    }));
-                    each(step, &values);
-                })
+impl Npu {
+    /// An NPU whose shared memory is zero.
+    pub fn new(accelerator: Accelerator) -> Npu {
+        Npu {
+            accelerator,
+            shared: Shared::new(&accelerator),
+            cache: Cache::default(),
+        }
+    }
+
+    /// Which NPU it is.
+    pub fn accelerator(&self) -> &Accelerator {
+        &self.accelerator
+    }
+
+    /// Runs a stream on memory.
+    ///
+    /// It ends at STOP or behind the last command. With an error, what the operations before have written stays.
+    pub fn run(&mut self, stream: &Stream, memory: &mut Memory) -> Result<Run, Error> {
+        self.run_with(stream, memory, ALLOWED_WORK, |_, _| ())
+    }
+
+    /// Runs a stream within a limit of work, and calls with every kernel and its output, rows first.
+    pub fn run_with(
+        &mut self,
+        stream: &Stream,
+        memory: &mut Memory,
+        allowed_work: u64,
+        mut each: impl FnMut(&Step, &[i32]),
+    ) -> Result<Run, Error> {
+        let mut run = Run::default();
+        let mut allowed = allowed_work;
+        for step in &stream.steps {
+            let done = match &step.action {
+                Action::Stop => break,
+                Action::Interrupt | Action::WaitForCopies(_) | Action::WaitForKernels(_) => {
+                    continue;
+                }
+                Action::Transfer(transfer) => spend(&mut allowed, transfer.bytes as u64)
+                    .and_then(|()| self.shared.transfer(transfer, memory)),
+                Action::Kernel(kernel) => {
+                    let computed = spend(&mut allowed, work(kernel))
+                        .and_then(|()| self.compute(step, kernel, memory));
+                    computed.map(|(values, overflow)| {
+                        let bits = kernel.shared.accumulator_bits;
+                        run.overflows.extend(overflow.map(|sum| Overflow {
+                            operation: step.number,
+                            sum,
+                            bits,
+                        }));
+                        each(step, &values);
+                    })
+                }
+            };
+            done.map_err(|problem| Error::new(step.number, step.offset, problem))?;
+            run.operations += 1;
+        }
+        Ok(run)
+    }
+
+    /// The outputs, which are in memory as well, and a sum that the accumulators cannot hold.
+    fn compute(
+        &mut self,
+        step: &Step,
+        kernel: &Kernel,
+        memory: &mut Memory,
+    ) -> Result<(Vec<i32>, Option<i64>), Problem> {
+        kernel.ofm.check_size(memory)?;
+        let finish = Finish::new(kernel, &self.accelerator, &self.shared)?;
+        let (values, sum) = match &kernel.kind {
+            Kind::Convolution(window, constants, _) | Kind::Depthwise(window, constants) => {
+                let span = constants.weights;
+                let encoded =
+                    memory.read("the stream of weights", span.region, span.start, span.bytes)?;
+                let order = kernel.order(&self.accelerator);
+                let weights = self.cache.weights(step.offset, order, encoded, kernel)?;
+                let input = input(kernel, window, memory)?;
+                let channels = convolution::channels(kernel, constants, memory)?;
+                convolution::run(kernel, window, weights, &channels, &input, &finish)
+            }
+            Kind::Pool(window, mode, scale) => {
+                let input = input(kernel, window, memory)?;
+                let values = pool::pool(kernel, window, *mode, *scale, &input, &finish)?;
+                (values, 0)
+            }
+            Kind::Elementwise(elementwise) => {
+                let values = elementwise::run(kernel, elementwise, memory, &finish)?;
+                (values, 0)
             }
         };
-        done.map_err(|problem| Error::new(step.number, step.offset, problem))?;
-        run.operations += 1;
+        kernel.ofm.write(memory, &values)?;
+        let half = 1_i64 << (kernel.shared.accumulator_bits - 1);
+        let overflow = (sum < -half || sum >= half).then_some(sum);
+        Ok((values, overflow))
     }
-    Ok(run)
 }
 
 fn spend(allowed: &mut u64, work: u64) -> Result<(), Problem> {
@@ -105,54 +170,6 @@ fn work(kernel: &Kernel) -> u64 {
         .saturating_mul(4)
         .saturating_add(outputs)
         .saturating_add(kernel.macs())
-}
-
-/// The outputs, which are in memory as well, and a sum that the accumulators cannot hold.
-fn compute(
-    kernel: &Kernel,
-    accelerator: &Accelerator,
-    memory: &mut Memory,
-) -> Result<(Vec<i32>, Option<i64>), Problem> {
-    let bits = kernel.shared.accumulator_bits;
-    kernel.ofm.check_size(memory)?;
-    let (values, sum) = {
-        let finish = Finish::new(kernel, accelerator, memory)?;
-        match &kernel.kind {
-            Kind::Convolution(window, constants, traversal) => {
-                let reader = convolution::Reader {
-                    kernel,
-                    window,
-                    constants,
-                    accelerator,
-                    memory,
-                };
-                reader.convolution(*traversal, &finish)?
-            }
-            Kind::Depthwise(window, constants) => {
-                let reader = convolution::Reader {
-                    kernel,
-                    window,
-                    constants,
-                    accelerator,
-                    memory,
-                };
-                reader.depthwise(&finish)?
-            }
-            Kind::Pool(window, mode, scale) => {
-                let input = input(kernel, window, memory)?;
-                let values = pool::pool(kernel, window, *mode, *scale, &input, &finish)?;
-                (values, 0)
-            }
-            Kind::Elementwise(elementwise) => {
-                let values = elementwise::run(kernel, elementwise, memory, &finish)?;
-                (values, 0)
-            }
-        }
-    };
-    kernel.ofm.write(memory, &values)?;
-    let half = 1_i64 << (bits - 1);
-    let overflow = (sum < -half || sum >= half).then_some(sum);
-    Ok((values, overflow))
 }
 
 /// The enlarged input without padding, its zero point taken off.

@@ -1,9 +1,9 @@
 //! The output stage: scale, zero point, limits, table.
 
+use super::Shared;
 use crate::{
     accelerator::{Accelerator, TABLE_SLOT_BYTES},
     error::Problem,
-    memory::Memory,
     operation::{Kernel, Table},
     scale::{Rounding, Scale},
 };
@@ -22,14 +22,14 @@ impl Finish {
     pub fn new(
         kernel: &Kernel,
         accelerator: &Accelerator,
-        memory: &Memory,
+        shared: &Shared,
     ) -> Result<Finish, Problem> {
         let output = &kernel.output;
         let table = match output.table {
             None => None,
             Some(table) => {
                 let start = accelerator.table_base() + TABLE_SLOT_BYTES * table.slot;
-                let bytes = memory.shared("a table", start as i64, table.bytes())?;
+                let bytes = shared.read("a table", start as i64, table.bytes())?;
                 Some((table, bytes.to_vec()))
             }
         };
