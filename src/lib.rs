@@ -1,8 +1,36 @@
 //! `nas` searches neural networks for sound on microcontrollers.
 //!
 //! A [`space::Candidate`] is an audio front end, a network and a task. A [`space::SearchSpace`] says which
-//! candidates there are, a [`hardware::Target`] what each would cost, an [`evaluate::Evaluator`] how good it
-//! is, and a [`run::Search`] folds all of it over a [`store::Store`].
+//! candidates there are, a [`hardware::Target`] says what each would cost, an [`evaluate::Evaluator`] says how good it
+//! is, and a [`run::Experiment`] folds all of it over a [`store::Store`].
+//!
+//! # From data to a front
+//! ```
+//! use nas::{data, hardware, report, run::Experiment, score::Figure, store::Store};
+//!
+//! // Normal sounds of a built-in machine; `data::named` takes paths of real data sets, too.
+//! let sounds = data::named("synthetic:fan")?;
+//! let budget = hardware::Budget {
+//!     ram_bytes: Some(256.0 * 1024.0),
+//!     ..hardware::Budget::default()
+//! };
+//! // A store in memory; `Store::open` keeps runs and models in a file and the folder around it.
+//! let mut store = Store::open_in_memory()?;
+//! let run = Experiment::new(sounds)
+//!     .targets([hardware::find("u55")?])
+//!     .budget(budget)
+//!     .trials(8)
+//!     .by_formula() // a formula scores; without this line networks are trained
+//!     .run(&mut store)?;
+//!
+//! let info = report::load(&store, &run)?;
+//! for member in info.front(0) {
+//!     let latency = member.costs[0].latency_us.expect("every target has a latency");
+//!     println!("{}: AUC {:?}, {:.0} µs", member.space, member.figures.get(Figure::AUC), latency.value);
+//! }
+//! assert!(!info.front(0).is_empty());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 //!
 //! # Layout
 //! Each module uses only those below it; `tests/layers.rs` holds that as a table.

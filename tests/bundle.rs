@@ -40,7 +40,7 @@ fn runs_alone(space: &str, target: &str, core: Core, place: &str) {
     fs::create_dir_all(&images).unwrap();
     std::os::unix::fs::symlink(shared_folder("firmware"), images.join("firmware")).unwrap();
     let measured = tool.json(&format!("measure run --front --on {place} --json"));
-    for entry in measured.as_array().unwrap() {
+    for entry in measured["measurements"].as_array().unwrap() {
         assert_eq!(entry["on"], place);
         assert_eq!(entry["outputs_match"], true, "{entry}");
         for key in ["instructions", "arena_bytes", "stack_bytes"] {

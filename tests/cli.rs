@@ -247,7 +247,7 @@ fn a_network_is_costed_and_explained() {
 
     // The estimate of a trial is the one that the search saw.
     let costs = tool.json(&format!("estimate {name} --json"));
-    let costs = costs.as_array().unwrap();
+    let costs = costs["targets"].as_array().unwrap();
     assert_eq!(costs.len(), 1);
     for key in ["latency_us", "energy_uj", "ram_bytes", "flash_bytes"] {
         let (found, seen) = (
@@ -275,7 +275,7 @@ fn a_network_is_costed_and_explained() {
     let sleepy = tool.json(&format!(
         "estimate {name} --target m7 --period 10s --battery 1000mWh --json"
     ));
-    let number = |key: &str| sleepy[0][key]["value"].as_f64().unwrap();
+    let number = |key: &str| sleepy["targets"][0][key]["value"].as_f64().unwrap();
     let days = 1000.0 / number("mean_power_mw") / 24.0;
     assert!((number("battery_days") / days - 1.0).abs() < 1e-9);
 
@@ -325,7 +325,9 @@ fn a_battery_limits_a_search() {
     assert!(tool.text("front limited").contains("battery"));
     let (trial, own_days) = (&limited["front"][0]["trial"], days(&limited)[0]);
     let costs = tool.json(&format!("estimate limited/{trial} --json"));
-    let estimated = costs[0]["battery_days"]["value"].as_f64().unwrap();
+    let estimated = costs["targets"][0]["battery_days"]["value"]
+        .as_f64()
+        .unwrap();
     assert!((estimated / own_days - 1.0).abs() < 1e-9);
     let explained = tool.text(&format!(
         "explain limited/{trial} --budget-life {}d",

@@ -1,6 +1,10 @@
 //! Modules may only look down, and heavy dependencies have one door each. These tables are the architecture.
 
-use std::{fs, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+};
 
 /// The modules of the crate, top first. Each line may use only the lines below it.
 const LAYERS: &[&[&str]] = &[
@@ -118,13 +122,125 @@ fn sources() -> Vec<(String, String, String)> {
                 || inside.ends_with("fixture.rs");
             if inside.ends_with(".rs") && !is_test && module != "main" && module != "lib" {
                 let text = fs::read_to_string(&path).unwrap();
-                let product = text.split("#[cfg(test)]").next().unwrap().to_string();
-                found.push((inside, module, product));
+                found.push((inside, module, product(&text)));
             }
         }
     }
     assert!(found.len() > 20, "the source folder was not found");
     found
+}
+
+/// A file without what is compiled for tests alone, which may look anywhere, and without comments.
+///
+/// rustfmt lays out every file, so an item ends where its own indentation closes it.
+fn product(text: &str) -> String {
+    let mut kept = String::new();
+    let mut lines = text.lines();
+    while let Some(line) = lines.next() {
+        let indent = &line[..line.len() - line.trim_start().len()];
+        match line.trim_start() {
+            "#[cfg(test)]" => {
+                let ends = |line: &str| {
+                    let own = line.strip_prefix(indent).unwrap_or_default();
+                    own.starts_with('}') || (own.ends_with(';') && !own.starts_with(' '))
+                };
+                lines.by_ref().find(|line| ends(line));
+            }
+            comment if comment.starts_with("//") => (),
+            _ => kept.extend([line, "\n"]),
+        }
+    }
+    kept
+}
+
+#[test]
+fn only_tests_are_left_out() {
+    let text = "use a;\n#[cfg(test)]\nmod tests {\n    use b;\n}\n#[cfg(test)]\nmod fixture;\nuse c; // d\n";
+    assert_eq!(product(text), "use a;\nuse c; // d\n");
+}
+
+/// Files that need each other cannot be read one after the other. A module and what lies in its folder may.
+#[test]
+fn no_file_needs_one_that_needs_it() {
+    let files: BTreeMap<Vec<String>, String> = sources()
+        .into_iter()
+        .map(|(path, _, text)| (place(&path), text))
+        .collect();
+    let needs: BTreeMap<&[String], BTreeSet<&[String]>> = files
+        .iter()
+        .map(|(own, text)| (own.as_slice(), needed(&files, own, text)))
+        .collect();
+    let mut circles = Vec::new();
+    for (own, direct) in &needs {
+        let mut reached: BTreeSet<&[String]> = BTreeSet::new();
+        let mut queue: Vec<&[String]> = direct.iter().copied().collect();
+        while let Some(next) = queue.pop() {
+            if reached.insert(next) {
+                queue.extend(needs.get(next).into_iter().flatten());
+            }
+        }
+        if reached.contains(own) {
+            circles.push(own.join("::"));
+        }
+    }
+    assert!(circles.is_empty(), "in circles: {}", circles.join(", "));
+}
+
+/// `data/fetch/mod.rs` is `data`, `fetch`.
+fn place(path: &str) -> Vec<String> {
+    let path = path.trim_end_matches(".rs").trim_end_matches("/mod");
+    path.split('/').map(str::to_string).collect()
+}
+
+/// The other files whose items a file names, by `crate::` or `super::`; not those it lies in.
+fn needed<'a>(
+    files: &'a BTreeMap<Vec<String>, String>,
+    own: &[String],
+    text: &str,
+) -> BTreeSet<&'a [String]> {
+    let mut found = BTreeSet::new();
+    let mut rest = text;
+    while let Some(at) = ["crate::", "super::"]
+        .iter()
+        .filter_map(|word| rest.find(word))
+        .min()
+    {
+        let mut base = own.to_vec();
+        rest = &rest[at..];
+        if let Some(after) = rest.strip_prefix("crate::") {
+            base.clear();
+            rest = after;
+        }
+        while let Some(after) = rest.strip_prefix("super::") {
+            base.pop();
+            rest = after;
+        }
+        for path in paths(rest) {
+            let mut full: Vec<String> = base.iter().cloned().chain(path).collect();
+            while !full.is_empty() && !files.contains_key(&full) {
+                full.pop();
+            }
+            if let Some((other, _)) = files.get_key_value(&full)
+                && !own.starts_with(other)
+            {
+                found.insert(other.as_slice());
+            }
+        }
+    }
+    found
+}
+
+/// `a::{b, c::d}` is `a::b` and `a::c::d`.
+fn paths(text: &str) -> Vec<Vec<String>> {
+    let text = text.trim_start();
+    if let Some(group) = text.strip_prefix('{') {
+        return members(group).into_iter().flat_map(paths).collect();
+    }
+    let word = first_word(text);
+    let after = text[word.len()..].strip_prefix("::");
+    let ends = after.map_or(vec![Vec::new()], paths);
+    let begun = |end: Vec<String>| [word.to_string()].into_iter().chain(end).collect();
+    ends.into_iter().map(begun).collect()
 }
 
 /// The names that follow `crate::` anywhere in the text.
@@ -145,13 +261,19 @@ fn first_word(text: &str) -> &str {
 
 /// `a, b::{c, d}}; ...` names `a` and `b`.
 fn top_level_names(group: &str) -> Vec<&str> {
-    let (mut depth, mut start, mut names) = (0, 0, Vec::new());
+    let names = members(group).into_iter().map(first_word);
+    names.filter(|name| !name.is_empty()).collect()
+}
+
+/// `a, b::{c, d}}; ...` has the members `a` and `b::{c, d}`.
+fn members(group: &str) -> Vec<&str> {
+    let (mut depth, mut start, mut members) = (0, 0, Vec::new());
     for (idx, c) in group.char_indices() {
         match c {
             '{' => depth += 1,
             '}' if depth > 0 => depth -= 1,
             '}' | ',' if depth == 0 => {
-                names.push(first_word(&group[start..idx]));
+                members.push(&group[start..idx]);
                 start = idx + 1;
                 if c == '}' {
                     break;
@@ -160,6 +282,6 @@ fn top_level_names(group: &str) -> Vec<&str> {
             _ => (),
         }
     }
-    names.retain(|name| !name.is_empty());
-    names
+    members.retain(|member| !member.trim().is_empty());
+    members
 }

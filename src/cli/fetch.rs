@@ -39,11 +39,11 @@ pub struct Args {
 
 impl Args {
     pub fn run(&self, global: &Global) -> Result<(), Failure> {
-        let (known, archives) = fetch::select(&self.name, &self.machine, &self.part)?;
+        let (dataset, known, archives) = fetch::select(&self.name, &self.machine, &self.part)?;
         // Shown always: whoever takes the data should know on what terms.
         out::note(format!(
             "{}: {} ({})",
-            known.name, known.licence, known.terms
+            known.name, dataset.licence, known.terms
         ));
         for archive in &archives {
             global.note(&format!("  {}", archive.address(self.mirror.as_deref())));

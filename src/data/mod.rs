@@ -8,7 +8,6 @@ mod folder;
 mod folds;
 mod generic;
 mod info;
-mod known;
 mod label_lists;
 mod manifest;
 mod mlperf;
@@ -33,9 +32,9 @@ use crate::{
 };
 
 pub use divide::{Classes, TestDivision, TrainDivision, divide_test, divide_train};
+pub use fetch::{KNOWN_DATASETS, KnownDataset};
 pub use folds::{SplitBy, UnknownSplit};
 pub use info::{ClipCount, Encoding, FormatCount, Info, describe};
-pub use known::{KNOWN_DATASETS, KnownDataset};
 pub use manifest::ManifestError;
 pub use named::{lasting_name, named, named_clips, named_split};
 pub use stand_in::{Change, StandIn, SteerBy, UnknownSteering};

@@ -25,23 +25,7 @@ use crate::{
 /// What is not said is as in `nas search`: the shipped spaces, target `m7`, no budget, objectives AUC, latency and RAM,
 /// the sampler `bayes`, seed 0, all cores.
 ///
-/// ```
-/// use nas::{data, hardware, report, run::Experiment, store::Store};
-///
-/// let mut store = Store::open_in_memory()?;
-/// let run = Experiment::new(data::named("synthetic:fan")?)
-///     .targets([hardware::find("u55")?])
-///     .budget(hardware::Budget { ram_bytes: Some(256.0 * 1024.0), ..Default::default() })
-///     .trials(8)
-///     .by_formula() // scores by a formula; without this line, networks are trained
-///     .run(&mut store)?;
-/// let info = report::load(&store, &run)?;
-/// for member in info.front(0) {
-///     println!("{} {}: {} MACs", member.trial, member.space, member.macs);
-/// }
-/// assert!(!info.front(0).is_empty());
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
+/// The crate's front page has an example.
 pub struct Experiment {
     dataset: Dataset,
     spaces: Vec<SearchSpace>,

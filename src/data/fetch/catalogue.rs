@@ -4,66 +4,170 @@ use std::{path::Path, sync::LazyLock};
 
 use super::{FetchError, Options, http::Client};
 
-/// A data set that can be fetched.
+/// A public data set, and the built-in one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KnownDataset {
+    /// The name that its makers use.
+    pub name: &'static str,
+    /// Machines and what is recorded of them.
+    pub holds: &'static str,
+    /// Where to get it.
+    pub address: &'static str,
+    /// What its makers allow.
+    pub licence: &'static str,
+    /// Roughly, unpacked.
+    pub size: &'static str,
+    /// How `nas data fetch` gets it; `None` where it does not.
+    pub fetch: Option<Fetchable>,
+}
+
+/// How a data set is fetched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fetchable {
+    /// The name for `nas data fetch` and in `catalogue.csv`.
     pub name: &'static str,
-    pub licence: &'static str,
     /// Fetched unless the user names parts.
     pub default_part: &'static str,
     /// What its makers ask for, besides the licence.
     pub terms: &'static str,
 }
 
-/// All of them. Sums were published with the records and collected by soundata and mila-iqia/datasets.
-pub const FETCHABLE: &[Fetchable] = &[
-    Fetchable {
-        name: "dcase2020",
-        licence: "CC BY-NC-SA 4.0",
-        default_part: "dev",
-        terms: "no commercial use; made by NTT and Hitachi, cite Koizumi et al. 2020",
+impl KnownDataset {
+    /// Those that can be fetched.
+    pub fn fetchable() -> impl Iterator<Item = (&'static KnownDataset, Fetchable)> {
+        let known = KNOWN_DATASETS.iter();
+        known.filter_map(|known| Some((known, known.fetch?)))
+    }
+}
+
+/// The built-in set, then the public ones by year. MD5 sums in `catalogue.csv` were published with the records and
+/// collected by soundata and mila-iqia/datasets. Sizes of 16 kHz, 16-bit mono sets follow from clips times duration.
+pub const KNOWN_DATASETS: &[KnownDataset] = &[
+    KnownDataset {
+        name: "synthetic",
+        holds: "machine sounds made by the built-in generator in the manner of DCASE 2022; scores on it say \
+                nothing of real machines",
+        address: "built in: --data synthetic, or nas data synth --to DIR",
+        licence: "the project's own",
+        size: "none; made on demand",
+        fetch: None,
     },
-    Fetchable {
-        name: "dcase2021",
-        licence: "CC BY 4.0",
-        default_part: "dev",
-        terms: "made by Hitachi and NTT, cite Kawaguchi et al. 2021",
-    },
-    Fetchable {
-        name: "dcase2022",
-        licence: "CC BY 4.0",
-        default_part: "dev",
-        terms: "made by Hitachi and NTT, cite Dohi et al. 2022",
-    },
-    Fetchable {
-        name: "dcase2023",
-        licence: "CC BY 4.0",
-        default_part: "dev",
-        terms: "made by Hitachi and NTT, cite Dohi et al. 2023",
-    },
-    Fetchable {
-        name: "dcase2024",
-        licence: "CC BY 4.0",
-        default_part: "dev",
-        terms: "made by Hitachi and NTT, cite Nishida et al. 2024",
-    },
-    Fetchable {
-        name: "mimii",
+    KnownDataset {
+        name: "MIMII",
+        holds: "fan, pump, slide rail, valve: 4 units each at -6, 0 and 6 dB; 26,092 normal and 6,065 anomalous \
+                recordings of 10 s per noise level, 8 channels, 16 kHz",
+        address: "Zenodo 3384388 (doi:10.5281/zenodo.3384388)",
         licence: "CC BY-SA 4.0",
-        default_part: "0_dB",
-        terms: "made by Hitachi, cite Purohit et al. 2019",
+        size: "about 100 GB",
+        fetch: Some(Fetchable {
+            name: "mimii",
+            default_part: "0_dB",
+            terms: "made by Hitachi, cite Purohit et al. 2019",
+        }),
     },
-    Fetchable {
-        name: "urbansound8k",
+    KnownDataset {
+        name: "ToyADMOS",
+        holds: "toy car, toy conveyor, toy train: 48 kHz from 4 microphones, of which the first is taken; many faults",
+        address: "Zenodo 3351307 (doi:10.5281/zenodo.3351307), split 7z archives",
+        licence: "NTT's evaluation licence",
+        size: "197 GB packed",
+        fetch: None,
+    },
+    KnownDataset {
+        name: "DCASE 2020 Task 2",
+        holds: "ToyCar, ToyConveyor, fan, pump, slider, valve: 3 or 4 machine IDs each, 10 or 11 s clips, 16 kHz mono",
+        address: "Zenodo 3678171 (development), 3727685 (additional training), 3841772 (evaluation)",
+        licence: "CC BY-NC-SA 4.0",
+        size: "about 19 GB",
+        fetch: Some(Fetchable {
+            name: "dcase2020",
+            default_part: "dev",
+            terms: "no commercial use; made by NTT and Hitachi, cite Koizumi et al. 2020",
+        }),
+    },
+    KnownDataset {
+        name: "UrbanSound8K",
+        holds: "8,732 slices of up to 4 s of ten city sounds in ten folds, any rate and sample format; events against \
+                background",
+        address: "Zenodo 1203745 (doi:10.5281/zenodo.1203745)",
         licence: "CC BY-NC",
-        default_part: "all",
-        terms: "no commercial use; cite Salamon, Jacoby and Bello 2014",
+        size: "6 GB packed",
+        fetch: Some(Fetchable {
+            name: "urbansound8k",
+            default_part: "all",
+            terms: "no commercial use; cite Salamon, Jacoby and Bello 2014",
+        }),
     },
-    Fetchable {
-        name: "esc50",
+    KnownDataset {
+        name: "ESC-50",
+        holds: "2,000 clips of 5 s of fifty environmental sounds in five folds, 44.1 kHz; no anomalies, so that \
+                stand-ins steer",
+        address: "GitHub karolpiczak/ESC-50",
         licence: "CC BY-NC 3.0, the ESC-10 subset CC BY",
-        default_part: "all",
-        terms: "no commercial use; cite Piczak 2015",
+        size: "600 MB packed",
+        fetch: Some(Fetchable {
+            name: "esc50",
+            default_part: "all",
+            terms: "no commercial use; cite Piczak 2015",
+        }),
+    },
+    KnownDataset {
+        name: "MLPerf Tiny anomaly detection",
+        holds: "log-mel features of DCASE 2020's ToyCar: 200 frames of 128 bands in *_hist_librosa.bin",
+        address: "made from Zenodo 3678171 and 3727685 by the benchmark's scripts",
+        licence: "CC BY-NC-SA 4.0, as the recordings",
+        size: "102,400 bytes per clip; 25 MB for the 248 clips of the official test",
+        fetch: None,
+    },
+    KnownDataset {
+        name: "DCASE 2021 Task 2",
+        holds: "fan, gearbox, pump, slider, valve, ToyCar, ToyTrain: 6 sections each, source and target domain in \
+                source_test and target_test",
+        address: "Zenodo 4562016 (development), 4660992 (additional training), 4884786 (evaluation)",
+        licence: "CC BY 4.0",
+        size: "about 19 GB",
+        fetch: Some(Fetchable {
+            name: "dcase2021",
+            default_part: "dev",
+            terms: "made by Hitachi and NTT, cite Kawaguchi et al. 2021",
+        }),
+    },
+    KnownDataset {
+        name: "DCASE 2022 Task 2",
+        holds: "bearing, fan, gearbox, slider, valve, ToyCar, ToyTrain: 6 sections each; per section 990 source and \
+                10 target clips for training, 200 for test; attributes",
+        address: "Zenodo 6355122 (development), 6462969 (additional training), 6586456 (evaluation)",
+        licence: "CC BY 4.0",
+        size: "about 16 GB",
+        fetch: Some(Fetchable {
+            name: "dcase2022",
+            default_part: "dev",
+            terms: "made by Hitachi and NTT, cite Dohi et al. 2022",
+        }),
+    },
+    KnownDataset {
+        name: "DCASE 2023 Task 2",
+        holds: "the machines of 2022 and bandsaw, grinder, shaker, ToyDrone, ToyNscale, ToyTank, Vacuum: one section each",
+        address: "Zenodo 7882613 (development), 7830345 (additional training), 7860847 (evaluation)",
+        licence: "CC BY 4.0",
+        size: "about 5 GB",
+        fetch: Some(Fetchable {
+            name: "dcase2023",
+            default_part: "dev",
+            terms: "made by Hitachi and NTT, cite Dohi et al. 2023",
+        }),
+    },
+    KnownDataset {
+        name: "DCASE 2024 Task 2",
+        holds: "the machines of 2022 and nine new ones, one section each; some attributes withheld",
+        address: "Zenodo 10902294 (development), 11259435 (additional training), 11363076 (evaluation)",
+        licence: "CC BY 4.0",
+        size: "about 6 GB",
+        fetch: Some(Fetchable {
+            name: "dcase2024",
+            default_part: "dev",
+            terms: "made by Hitachi and NTT, cite Nishida et al. 2024",
+        }),
     },
 ];
 
@@ -106,10 +210,12 @@ pub fn select(
     set: &str,
     machines: &[String],
     parts: &[String],
-) -> Result<(Fetchable, Vec<&'static Archive>), FetchError> {
+) -> Result<(&'static KnownDataset, Fetchable, Vec<&'static Archive>), FetchError> {
     let wanted = set.to_ascii_lowercase();
-    let Some(known) = FETCHABLE.iter().find(|known| known.name == wanted) else {
-        let names: Vec<&str> = FETCHABLE.iter().map(|known| known.name).collect();
+    let named = |(_, set): &(&KnownDataset, Fetchable)| set.name == wanted;
+    let Some((dataset, known)) = KnownDataset::fetchable().find(named) else {
+        let mut names: Vec<&str> = KnownDataset::fetchable().map(|(_, set)| set.name).collect();
+        names.sort_unstable();
         return Err(FetchError::UnknownSet {
             name: set.to_string(),
             known: names.join(", "),
@@ -143,7 +249,7 @@ pub fn select(
     let chosen = of_parts.into_iter().filter(|archive| {
         machines.is_empty() || archive.machine.is_empty() || machines.contains(&archive.machine)
     });
-    Ok((*known, chosen.collect()))
+    Ok((dataset, known, chosen.collect()))
 }
 
 impl Archive {
@@ -215,7 +321,7 @@ pub(super) fn parse(text: &'static str) -> Result<Vec<Archive>, String> {
         let [set, part, machine, source, file, md5, into] = columns[..] else {
             return Err(wrong("needs seven columns"));
         };
-        if !FETCHABLE.iter().any(|known| known.name == set) {
+        if !KnownDataset::fetchable().any(|(_, known)| known.name == set) {
             return Err(wrong("names no set of the list"));
         }
         if !(md5.is_empty() || is_md5(md5)) {

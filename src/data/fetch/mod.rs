@@ -15,7 +15,7 @@ use std::{
 
 use md5::{Digest, Md5};
 
-pub use catalogue::{Archive, FETCHABLE, Fetchable, Source, select};
+pub use catalogue::{Archive, Fetchable, KNOWN_DATASETS, KnownDataset, Source, select};
 
 /// How files are fetched.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,7 +1,7 @@
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::*;
-use crate::report::fixture::{measurement, rescored, small_run};
+use crate::report::fixture::small_run;
 
 #[test]
 fn the_front_is_the_documented_document() {
@@ -67,96 +67,4 @@ fn the_front_is_the_documented_document() {
     });
     let text = render(&FrontDocument::new(&small_run()));
     assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), expected);
-}
-
-/// `docs/json.md` names every key, so that no key is added in silence.
-#[test]
-fn every_key_is_documented() {
-    fn keys(value: &Value, found: &mut Vec<String>) {
-        match value {
-            Value::Object(map) => {
-                for (key, value) in map {
-                    found.push(key.clone());
-                    keys(value, found);
-                }
-            }
-            Value::Array(items) => items.iter().for_each(|item| keys(item, found)),
-            _ => {}
-        }
-    }
-    let info = small_run();
-    let run = RunView {
-        run: info.run.clone(),
-        started: String::new(),
-        state: String::new(),
-        data: String::new(),
-        synthetic: true,
-        targets: Vec::new(),
-        sampler: String::new(),
-        seed: 0,
-        trials: info.counts.into(),
-        best_auc_int8: None,
-        hypervolume: None,
-    };
-    let trial = TrialDocument {
-        schema_version: SCHEMA_VERSION,
-        run: String::new(),
-        data: String::new(),
-        synthetic: true,
-        trial: 4,
-        state: "scored",
-        space: String::new(),
-        task: task_name(info.scored[0].task),
-        seed: 0,
-        axes: BTreeMap::new(),
-        front_end: FrontEndView {
-            sample_rate_hz: 16000,
-            n_fft: 1024,
-            hop_length: 512,
-            n_mels: 64,
-            mfcc: None,
-            frames: 5,
-            frame_stride: 1,
-        },
-        macs: 0,
-        params: 0,
-        figures: Some((&info.scored[0].figures).into()),
-        rescored: Some(RescoredView::from(&rescored())),
-        groups: vec![GroupView {
-            machine: String::new(),
-            section: String::new(),
-            domain: None,
-            auc_int8: None,
-            pauc_int8: None,
-            normals: 0,
-            anomalies: 0,
-        }],
-        costs: BTreeMap::new(),
-        measurements: vec![MeasurementView::new(&measurement(), &[])],
-        excess: BTreeMap::new(),
-        error: None,
-        operators: vec![OperatorView {
-            operator: String::new(),
-            output: [1, 1, 1],
-            macs: 0,
-            params: 0,
-        }],
-        files: Vec::new(),
-    };
-    let mut found = Vec::new();
-    for text in [
-        render(&FrontDocument::new(&info)),
-        render(&RunsDocument::new(vec![run])),
-        render(&trial),
-        render(&[MeasuredView::from(&measurement())]),
-    ] {
-        keys(&serde_json::from_str(&text).unwrap(), &mut found);
-    }
-    let documentation = include_str!("../../../docs/json.md");
-    for key in found
-        .iter()
-        .filter(|key| !["u55", "m7"].contains(&key.as_str()))
-    {
-        assert!(documentation.contains(&format!("`{key}`")), "{key}");
-    }
 }
