@@ -15,6 +15,7 @@ mod front;
 mod introduce;
 mod judge;
 mod measure;
+mod npu;
 mod open;
 mod out;
 mod progress;
@@ -121,6 +122,8 @@ enum Command {
     Score(score::Args),
     /// Estimate what an int8 network costs on the targets
     Estimate(estimate::Args),
+    /// Say what a network that Vela compiled does on the NPU, command by command
+    Npu(npu::Args),
     /// Say why a trial is over budget, and the smallest change that makes it fit
     Explain(explain::Args),
     /// List the search spaces
@@ -154,6 +157,7 @@ pub fn main() -> ExitCode {
         Command::CompareApproaches(args) => args.run(global),
         Command::Score(args) => args.run(global),
         Command::Estimate(args) => args.run(global),
+        Command::Npu(args) => args.run(global),
         Command::Explain(args) => args.run(global),
         Command::Spaces(args) => args.run(global),
         Command::Targets(args) => args.run(global),

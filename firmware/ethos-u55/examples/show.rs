@@ -18,7 +18,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         if let Some(step) = steps.next_if(|step| step.offset == command.offset) {
             match &step.action {
                 Action::Kernel(kernel) => println!("{:>6} {kernel}", step.number),
-                Action::Transfer(transfer) => println!("{:>6} {transfer:?}", step.number),
+                Action::Transfer(transfer) => println!("{:>6} COPY {transfer}", step.number),
                 _ => {}
             }
         }

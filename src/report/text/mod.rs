@@ -6,6 +6,7 @@ pub mod front;
 pub mod lists;
 pub mod measured;
 pub mod network;
+pub mod npu;
 pub mod trial;
 
 use comfy_table::{ContentLineStyle, LineStyle, Table, TableStyle};
