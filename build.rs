@@ -1,25 +1,29 @@
 //! Lists the files of `firmware/`, so that the program carries them along and can build them anywhere.
+//!
+//! `cargo package` leaves out folders with a `Cargo.toml` of their own. So `packaged/` has links to all of them, in which
+//! manifests are called `manifest.toml`; in a package the links are files, and there is no `firmware/`.
 
-use std::{env, fmt::Write as _, fs, path::Path};
+use std::{collections::BTreeMap, env, fmt::Write as _, fs, path::Path};
 
 /// Not sources.
 const LEFT_OUT: [&str; 1] = ["target"];
 
 fn main() {
     let root = env::var("CARGO_MANIFEST_DIR").expect("cargo names the folder of the package");
-    let firmware = Path::new(&root).join("firmware");
-    let mut files = Vec::new();
-    for name in names(&firmware) {
-        println!("cargo:rerun-if-changed=firmware/{name}");
-        collect(&firmware, &name, &mut files);
+    let is_packaged = !Path::new(&root).join("firmware").is_dir();
+    let folder = if is_packaged { "packaged" } else { "firmware" };
+    let mut files = BTreeMap::new();
+    for name in names(&Path::new(&root).join(folder)) {
+        println!("cargo:rerun-if-changed={folder}/{name}");
+        collect(&Path::new(&root).join(folder), &name, &mut files);
     }
     println!("cargo:rerun-if-changed=build.rs");
     let mut list = String::from("pub const FILES: &[(&str, &[u8])] = &[\n");
-    for file in files {
+    for (name, path) in files {
         // Not the path of now: what is built here may be kept when the folder moves, or serve another copy of it.
         writeln!(
             list,
-            "    ({file:?}, include_bytes!(concat!(env!(\"CARGO_MANIFEST_DIR\"), \"/firmware/\", {file:?}))),"
+            "    ({name:?}, include_bytes!(concat!(env!(\"CARGO_MANIFEST_DIR\"), \"/{folder}/\", {path:?}))),"
         )
         .expect("text grows");
     }
@@ -29,25 +33,25 @@ fn main() {
         .expect("the folder for output takes files");
 }
 
-fn collect(firmware: &Path, relative: &str, files: &mut Vec<String>) {
-    let path = firmware.join(relative);
+/// Adds a file, or all below a folder: the name that it has in `firmware/`, and the path where it lies.
+fn collect(folder: &Path, relative: &str, files: &mut BTreeMap<String, String>) {
+    let path = folder.join(relative);
     if path.is_dir() {
         for name in names(&path) {
-            collect(firmware, &format!("{relative}/{name}"), files);
+            collect(folder, &format!("{relative}/{name}"), files);
         }
     } else {
-        files.push(relative.to_string());
+        let name = relative.replace("manifest.toml", "Cargo.toml");
+        files.insert(name, relative.to_string());
     }
 }
 
-/// Names in a folder, sorted.
+/// Names in a folder.
 fn names(folder: &Path) -> Vec<String> {
     let entries = fs::read_dir(folder)
         .unwrap_or_else(|error| panic!("cannot read {}: {error}", folder.display()));
-    let mut names: Vec<String> = entries
+    entries
         .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
         .filter(|name| !LEFT_OUT.contains(&name.as_str()))
-        .collect();
-    names.sort();
-    names
+        .collect()
 }

@@ -10,7 +10,6 @@
 use std::{
     env, fs,
     path::{Path, PathBuf},
-    time::Duration,
 };
 
 use anyhow::{Context, Result, ensure};
@@ -21,14 +20,14 @@ use nas::{
         calibrate::{Count, Fit, Group, Measurements, calibrate},
         cpu_work, estimate, find,
     },
-    measure::{BOARDS, BoardKind, Image, Kernels, build, count, cycles},
+    measure::{BOARDS, BoardKind, Image, Kernels, Limit, build, count, cycles},
     quant::quantize,
     space::{Spaces, builtin},
     stats::kendall_tau,
     units::Rng,
 };
 
-const TIMEOUT: Duration = Duration::from_secs(120);
+const LIMIT: Limit = Limit::instructions(20_000_000_000);
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = env::args().skip(1).collect();
@@ -160,7 +159,7 @@ impl Emulator {
             .map(|_| rng.normal() as f32)
             .collect();
         let blob = quantize(graph, &weights, &[&window])?.to_blob();
-        let counted = count(self.board, &self.image, &blob, &self.folder, TIMEOUT)?;
+        let counted = count(self.board, &self.image, &blob, &self.folder, LIMIT)?;
         ensure!(counted.outputs_match, "other outputs than on the host");
         let profile = cycles(&self.image.path, self.board.core, &counted.executed)?;
         Ok(Counts {

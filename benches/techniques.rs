@@ -10,7 +10,7 @@ use nas::{
     data::{self, Dataset, Label, Layout, Split, SplitBy},
     evaluate::{Evaluator, Options, Pipeline, Scorer},
     features::FeatureStore,
-    score::{ClipScore, ThresholdRule, summarise},
+    score::{ClipScore, Figure, ThresholdRule, summarise},
     space::{self, Candidate, SearchSpace, Spaces, Training},
     train::Backend,
     units::Rng,
@@ -311,7 +311,8 @@ fn measure(
                 .iter()
                 .filter(|clip| (clip.score > 0.0) == clip.anomaly);
             let share = 1.0 / divisions.len() as f64;
-            sums[0] += share * (evaluation.scores.auc_float - evaluation.scores.auc_int8);
+            let auc = |figure| evaluation.scores.figures.get(figure).expect("an AUC");
+            sums[0] += share * (auc(Figure::AUC_FLOAT) - auc(Figure::AUC));
             sums[1] += share * summary.auc.expect("both labels");
             sums[2] += share * summary.pauc.expect("both labels");
             judged += scored.len();

@@ -1,18 +1,20 @@
-//! Identity written down: the texts that keys and hashes are made of.
+//! Canonical texts: the texts from which keys and hashes are made.
 //!
 //! Keys of networks, evaluations and features, and hashes of data sets, are hashes of canonical texts. Stored runs hold
-//! such keys, so a text never changes, whatever becomes of the names of types and fields in the program. Each type
-//! writes its text beside itself and takes itself apart by name: a new field does not compile until somebody decides how
-//! the text stays the same where the field has its default.
+//! such keys, so a text never changes, even where types and fields are renamed. Each type writes its text beside itself
+//! and lists its fields by name. So a new field does not compile until somebody decides how the text stays the same
+//! where the field has its default.
+//!
+//! This module knows none of those types.
 
 use std::fmt::Write as _;
 
 /// A value with a canonical text: equal for equal values, and fixed for good.
 pub trait Canonical {
-    /// Appends the text.
+    /// Appends the canonical text.
     fn write_canonical(&self, text: &mut String);
 
-    /// The text.
+    /// The canonical text.
     fn canonical(&self) -> String {
         let mut text = String::new();
         self.write_canonical(&mut text);
@@ -51,8 +53,8 @@ fn enclosed<'a>(
     text.push_str(close);
 }
 
-/// Numbers, truth values and quoted texts are written as Rust's standard library shows them to programmers: floats with
-/// the fewest digits that read back as the same number, texts in quotes with escapes.
+/// Numbers, truth values and strings are written as Rust's `Debug` writes them: floats with the fewest digits that read
+/// back as the same number, strings in quotes with escapes.
 macro_rules! as_std_writes {
     ($($type:ty),*) => {$(
         impl Canonical for $type {
@@ -129,7 +131,7 @@ impl<A: Canonical, B: Canonical, C: Canonical> Canonical for (A, B, C) {
 mod tests {
     use super::*;
 
-    /// A new release of Rust that writes one of these otherwise would change every key.
+    /// If a new release of Rust wrote one of these differently, every key would change.
     #[test]
     fn standard_values_are_written_as_ever() {
         let check = |value: &dyn Canonical, expected: &str| {

@@ -9,6 +9,18 @@ use std::{
 use serde_json::Value;
 use tempfile::TempDir;
 
+tests! {
+    a_search_is_listed_shown_and_drawn,
+    failures_have_their_exit_codes,
+    a_damaged_store_is_named,
+    results_do_not_depend_on_jobs,
+    killed_at_any_moment_a_resumed_run_ends_the_same,
+    resuming_goes_on_towards_a_larger_number,
+    a_network_is_costed_and_explained,
+    a_battery_limits_a_search,
+    a_profile_is_fitted_and_never_overwritten,
+}
+
 /// A store of its own, and `nas` with it.
 pub struct Tool {
     pub folder: TempDir,
@@ -61,7 +73,6 @@ fn failure(output: &Output) -> (Option<i32>, String) {
 
 const FORMULA: &str = "search --debug-formula --target u55 --trials 24 -q";
 
-#[test]
 fn a_search_is_listed_shown_and_drawn() {
     let tool = Tool::new();
     let document = tool.json(&format!("{FORMULA} --name first --budget-ram 64k --json"));
@@ -118,7 +129,6 @@ fn a_search_is_listed_shown_and_drawn() {
     }
 }
 
-#[test]
 fn failures_have_their_exit_codes() {
     let tool = Tool::new();
     let check = |arguments: &str, code: i32, said: &str| {
@@ -139,7 +149,7 @@ fn failures_have_their_exit_codes() {
     check("search --battery 1000mWh", 2, "needs --period");
     check("search --device tpu", 2, "no device of this build");
     check("search --target u55 --target u55", 2, "given twice");
-    check("score latest --data synthetic", 2, "name a trial");
+    check("score latest --data synthetic", 2, "give a trial");
     check(
         "search --debug-formula --budget-ram 1k -q",
         3,
@@ -154,7 +164,6 @@ fn failures_have_their_exit_codes() {
     check("show one/a", 2, "not the number of a trial");
 }
 
-#[test]
 fn a_damaged_store_is_named() {
     let tool = Tool::new();
     fs::write(
@@ -169,7 +178,6 @@ fn a_damaged_store_is_named() {
     }
 }
 
-#[test]
 fn results_do_not_depend_on_jobs() {
     let run = |jobs: usize| {
         let tool = Tool::new();
@@ -185,7 +193,6 @@ fn results_do_not_depend_on_jobs() {
     assert_eq!(one, run(8));
 }
 
-#[test]
 fn killed_at_any_moment_a_resumed_run_ends_the_same() {
     let whole = Tool::new();
     let expected = whole.json(&format!("{FORMULA} --name run --jobs 2 --json"));
@@ -194,30 +201,35 @@ fn killed_at_any_moment_a_resumed_run_ends_the_same() {
     // The first start may be killed before the run exists; it is begun again then.
     let begin = format!("{FORMULA} --name run --jobs 2");
     let resume = "search --debug-formula --resume run --jobs 2 -q";
-    let mut kills = 0;
-    for round in 0..20u64 {
+    // Before anything is recorded, and then after every twelfth of what will be.
+    let recorded = trials(&whole.store()).len();
+    let mut cut_short = 0;
+    for twelfth in 0..12 {
         let begun = tool.run("show run -q").status.success();
         let mut child = tool
             .command(if begun { resume } else { &begin })
             .spawn()
             .unwrap();
-        // Moments spread over starting, planning and training: nothing here depends on exact times.
-        std::thread::sleep(std::time::Duration::from_millis(20 + (round * 37) % 150));
-        if child.try_wait().unwrap().is_none() {
-            kills += 1;
+        while child.try_wait().unwrap().is_none() {
+            if twelfth == 0 || count(&tool.store()) >= recorded * twelfth / 12 {
+                child.kill().unwrap();
+                child.wait().unwrap();
+            }
+            std::thread::sleep(std::time::Duration::from_millis(1));
         }
-        child.kill().unwrap();
-        child.wait().unwrap();
+        cut_short += usize::from((1..recorded).contains(&count(&tool.store())));
     }
+    assert!(
+        cut_short > 0,
+        "every round was over before it could be killed"
+    );
     let begun = tool.run("show run -q").status.success();
     let last = if begun { resume } else { &begin };
     let resumed = tool.json(&format!("{last} --json"));
-    assert!(kills > 0, "no round was killed in time");
     assert_eq!(resumed, expected);
     assert_eq!(trials(&tool.store()), trials(&whole.store()));
 }
 
-#[test]
 fn resuming_goes_on_towards_a_larger_number() {
     let whole = Tool::new();
     let expected = whole.json(&format!("{FORMULA} --name run --json"));
@@ -225,6 +237,16 @@ fn resuming_goes_on_towards_a_larger_number() {
     tool.json("search --debug-formula --target u55 --trials 5 -q --name run --json");
     let resumed = tool.json("search --debug-formula --resume --trials 24 -q --json");
     assert_eq!(resumed, expected);
+}
+
+/// How many trials are recorded; none before there is a store.
+fn count(store: &Path) -> usize {
+    let count = || -> rusqlite::Result<u32> {
+        let read_only = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
+        let connection = rusqlite::Connection::open_with_flags(store, read_only)?;
+        connection.query_row("SELECT count(*) FROM trials", [], |row| row.get(0))
+    };
+    count().unwrap_or(0) as usize
 }
 
 /// Everything that is recorded of the trials except times, as any SQLite client reads it.
@@ -238,7 +260,6 @@ fn trials(store: &Path) -> Vec<String> {
     rows.collect::<Result<_, _>>().unwrap()
 }
 
-#[test]
 fn a_network_is_costed_and_explained() {
     let tool = Tool::new();
     let front = tool.json(&format!("{FORMULA} --name first --budget-ram 64k --json"));
@@ -296,7 +317,6 @@ fn a_network_is_costed_and_explained() {
     assert!(errors.contains("not a .tflite file"), "{errors}");
 }
 
-#[test]
 fn a_battery_limits_a_search() {
     let tool = Tool::new();
     let search = "search --debug-formula --target m7 --trials 24 --period 100ms --battery 1000mWh";
@@ -336,7 +356,6 @@ fn a_battery_limits_a_search() {
     assert!(explained.contains("mean power"), "{explained}");
 }
 
-#[test]
 fn a_profile_is_fitted_and_never_overwritten() {
     let tool = Tool::new();
     let table = concat!(
@@ -361,7 +380,7 @@ fn a_profile_is_fitted_and_never_overwritten() {
     }
     let (code, errors) = failure(&tool.run(&format!("{fit} --to {}", mine.display())));
     assert_eq!(code, Some(2));
-    assert!(errors.contains("is not overwritten"), "{errors}");
+    assert!(errors.contains("already exists"), "{errors}");
 
     // What a search left is costed for the table, and the front says what to measure next.
     tool.text(&format!("{FORMULA} --name first --budget-ram 64k"));

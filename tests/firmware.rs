@@ -1,14 +1,14 @@
 //! Models run as firmware in QEMU: the same bytes as on the host, the memory that was promised, named errors.
 
-use std::{collections::BTreeSet, path::PathBuf, process::Command, time::Duration};
+use std::{collections::BTreeSet, path::PathBuf, process::Command};
 
 use nas::{
     audio::{Audio, DeviceExtractor, FeatureSpec, FrontEnd},
     graph::{GraphBuilder, Shape, Style},
     hardware::{self, Core},
     measure::{
-        self, BOARDS, Bench, BoardKind, Image, Inputs, Kernels, MeasureError, Place, Toolchain,
-        find_program,
+        self, BOARDS, Bench, BoardKind, Image, Inputs, Kernels, Limit, MeasureError, Measurement,
+        Place, Toolchain, find_program,
     },
     quant::{Interpreter, append_front_end, quantize},
     space::{self, Candidate, Spaces, builtin},
@@ -23,36 +23,36 @@ use nas_kernels::{
 
 use crate::networks::random_weights;
 
-pub const TIMEOUT: Duration = Duration::from_secs(60);
-
-/// A bench on an emulated core; `None`, and a line that says why, where a tool is missing.
-fn bench(place: Place) -> Option<Bench> {
-    available(Bench::open(&place, &images(), TIMEOUT, &|note| {
-        println!("{note}")
-    }))
+tests! {
+    a_cortex_m7_computes_what_the_host_computes: [RustForM7, Qemu],
+    a_cortex_m55_computes_what_the_host_computes: [RustForM55, Qemu],
+    a_cortex_m7_hears_what_the_host_hears: [RustForM7, Qemu],
+    a_cortex_m55_hears_what_the_host_hears: [RustForM55, Qemu],
+    a_cortex_m7_takes_the_memory_that_was_estimated: [RustForM7, Qemu],
+    a_cortex_m55_takes_the_memory_that_was_estimated: [RustForM55, Qemu],
+    a_model_that_cannot_run_is_refused_by_name: [RustForM7, RustForM55, Qemu],
+    a_run_beyond_its_limit_is_given_up: [RustForM7, RustForM55, Qemu],
+    the_kernels_of_a_core_equal_the_portable_ones: [RustForM7, RustForM55, Qemu],
+    the_images_of_real_chips_link: [RustForM7, RustForM55],
 }
 
-/// Panics where something fails for another reason than a missing tool.
-fn available<T>(result: Result<T, MeasureError>) -> Option<T> {
-    match result {
-        Ok(value) => Some(value),
-        Err(error @ (MeasureError::Missing { .. } | MeasureError::NoToolchain { .. })) => {
-            assert!(
-                std::env::var("NAS_REQUIRE_TOOLS").as_deref() != Ok("1"),
-                "{error}"
-            );
-            println!("skipped: {error}");
-            None
-        }
-        Err(error) => panic!("{error}"),
-    }
+/// A hundred times what the slowest candidate takes.
+pub const LIMIT: Limit = Limit::instructions(20_000_000_000);
+
+/// A bench on an emulated core that compares and counts; cycles, which take longest, are left to [`whole_bench`].
+fn bench(place: &Place) -> Bench {
+    let board = place.board().unwrap();
+    Bench::of_image(board, image(board, Kernels::OfCore), LIMIT).unwrap()
 }
 
-/// The image of a board; `None`, and a line that says why, where a tool is missing.
-pub fn available_image(board: &'static BoardKind, kernels: Kernels) -> Option<Image> {
-    available(measure::build(board, kernels, &images(), &|note| {
-        println!("{note}")
-    }))
+/// The bench of `nas measure`.
+fn whole_bench(place: &Place) -> Bench {
+    Bench::open(place, &images(), LIMIT, &|note| say!("{note}")).unwrap()
+}
+
+/// The image of a board.
+pub fn image(board: &'static BoardKind, kernels: Kernels) -> Image {
+    measure::build(board, kernels, &images(), &|note| say!("{note}")).unwrap()
 }
 
 /// Images are built once for all tests.
@@ -79,21 +79,17 @@ fn candidates(of_each_space: usize) -> Vec<(String, Vec<u8>)> {
     blobs
 }
 
-#[test]
 fn a_cortex_m7_computes_what_the_host_computes() {
     computes_what_the_host_computes(Place::QemuM7);
 }
 
-#[test]
 fn a_cortex_m55_computes_what_the_host_computes() {
     computes_what_the_host_computes(Place::QemuM55);
 }
 
 fn computes_what_the_host_computes(place: Place) {
-    const OF_EACH_SPACE: usize = 50;
-    let Some(mut bench) = bench(place) else {
-        return;
-    };
+    const OF_EACH_SPACE: usize = 30;
+    let (mut bench, mut whole) = (bench(&place), whole_bench(&place));
     let mut too_large = 0;
     for (idx, (name, blob)) in candidates(OF_EACH_SPACE).into_iter().enumerate() {
         let host = Interpreter::new(&blob).expect("the host runs it");
@@ -107,44 +103,45 @@ fn computes_what_the_host_computes(place: Place) {
         };
         assert!(seen.outputs_match, "{name}: {seen:?}");
         assert_eq!(seen.arena_bytes, host.arena_bytes() as u64, "{name}");
-        if idx % 50 == 0 {
-            println!("{name}: {seen:?}");
-            let again = bench.measure(&blob).expect("what ran once runs again");
-            assert_eq!(again, seen, "{name}: counts are exact");
+        if idx % OF_EACH_SPACE == 0 {
+            let again = whole.measure(&blob).expect("what ran once runs again");
+            say!("{name}: {again:?}");
+            let (cycles, _) = again.cycles.expect("cycles are estimated");
+            // Both cores issue at most two instructions at once.
+            let instructions = again.instructions.expect("instructions are counted");
+            assert!(2 * cycles > instructions, "{name}: {again:?}");
+            let same = Measurement {
+                cycles: None,
+                on: seen.on.clone(),
+                ..again
+            };
+            assert_eq!(same, seen, "{name}: counts are exact");
         }
     }
-    println!(
-        "{too_large} of {} are too large for the chip",
-        OF_EACH_SPACE * builtin().len()
-    );
-    assert!(too_large < OF_EACH_SPACE * builtin().len() / 2);
+    let all = OF_EACH_SPACE * builtin().len();
+    say!("{too_large} of {all} are too large for the chip");
+    assert!(too_large < all / 2);
 }
 
-#[test]
 fn a_cortex_m7_hears_what_the_host_hears() {
     hears_what_the_host_hears(Place::QemuM7);
 }
 
-#[test]
 fn a_cortex_m55_hears_what_the_host_hears() {
     hears_what_the_host_hears(Place::QemuM55);
 }
 
-#[test]
 fn a_cortex_m7_takes_the_memory_that_was_estimated() {
     takes_the_memory_that_was_estimated(Place::QemuM7, "stm32h743-nas");
 }
 
-#[test]
 fn a_cortex_m55_takes_the_memory_that_was_estimated() {
     takes_the_memory_that_was_estimated(Place::QemuM55, "alif-e7-hp");
 }
 
 /// A whole detector of every space: front end, network, stack, code.
 fn takes_the_memory_that_was_estimated(place: Place, target: &str) {
-    let Some(mut bench) = bench(place) else {
-        return;
-    };
+    let mut bench = bench(&place);
     let target = hardware::find(target).unwrap();
     for space in builtin() {
         let name = space.name.clone();
@@ -188,7 +185,7 @@ fn takes_the_memory_that_was_estimated(place: Place, target: &str) {
         ];
         for (what, estimated, seen, allowed) in shares {
             let share = estimated / seen as f64 - 1.0;
-            println!("{name}: {what} {:+.2} %", 100.0 * share);
+            say!("{name}: {what} {:+.2} %", 100.0 * share);
             assert!(share.abs() <= allowed, "{name}: {what} {estimated} {seen}");
         }
     }
@@ -233,9 +230,7 @@ fn record(spec: &FeatureSpec, frames: usize, frame_stride: usize) -> FrontEndRec
 }
 
 fn hears_what_the_host_hears(place: Place) {
-    let Some(mut bench) = bench(place) else {
-        return;
-    };
+    let mut bench = bench(&place);
     let specs = front_ends();
     assert!(specs.len() > 20, "only {} front ends", specs.len());
     for spec in specs {
@@ -300,12 +295,9 @@ fn detector(spec: &FeatureSpec) -> Vec<u8> {
     blob
 }
 
-#[test]
 fn a_model_that_cannot_run_is_refused_by_name() {
     for place in [Place::QemuM7, Place::QemuM55] {
-        let Some(mut bench) = bench(place) else {
-            return;
-        };
+        let mut bench = bench(&place);
         let (_, good) = candidates(1).swap_remove(0);
         let length = Interpreter::new(&good)
             .expect("the host runs it")
@@ -355,21 +347,39 @@ fn a_model_that_cannot_run_is_refused_by_name() {
     }
 }
 
+/// The limit counts the guest's instructions: however busy the machine is, the same run is given up or not.
+fn a_run_beyond_its_limit_is_given_up() {
+    for place in [Place::QemuM7, Place::QemuM55] {
+        let board = place.board().unwrap();
+        let (_, blob) = candidates(1).swap_remove(0);
+        let length = Interpreter::new(&blob).unwrap().lengths().0;
+        // Some hundred million instructions; the firmware looks every ten million.
+        let inputs = Inputs::random_tensors(2000, length);
+        let hash = inputs.expected_hash(&blob).unwrap();
+        let run = |instructions| {
+            let image = image(board, Kernels::OfCore);
+            let mut bench =
+                Bench::of_image(board, image, Limit::instructions(instructions)).unwrap();
+            bench.reproduces(&blob, &inputs, hash)
+        };
+        assert!(run(LIMIT.instructions).unwrap());
+        match run(1) {
+            Err(MeasureError::Limit {
+                instructions: 1, ..
+            }) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
 /// Random operators of every kind that a core has kernels of its own for: `firmware/check`.
-#[test]
 fn the_kernels_of_a_core_equal_the_portable_ones() {
     for board in BOARDS.iter() {
         let Some((machine, _)) = board.machine else {
             continue;
         };
-        let qemu = find_program("qemu-system-arm").ok_or(MeasureError::Missing {
-            name: "qemu-system-arm",
-            remedy: "see tests/setup.sh",
-        });
-        let found = qemu.and_then(|qemu| Ok((qemu, Toolchain::of(board.core)?)));
-        let Some((qemu, toolchain)) = available(found) else {
-            return;
-        };
+        let qemu = find_program("qemu-system-arm").unwrap();
+        let toolchain = Toolchain::of(board.core).unwrap();
         let kernels = match board.core {
             Core::CortexM7 => "dsp",
             Core::CortexM55 => "mve",
@@ -401,18 +411,15 @@ fn the_kernels_of_a_core_equal_the_portable_ones() {
             .unwrap();
         let said = [checked.stdout, checked.stderr].concat();
         let said = String::from_utf8_lossy(&said);
-        println!("{}: {said}", board.name);
+        say!("{}: {said}", board.name);
         assert!(checked.status.success(), "{said}");
         assert!(said.contains("\"differences\":0"), "{said}");
     }
 }
 
-#[test]
 fn the_images_of_real_chips_link() {
     for board in BOARDS.iter().filter(|board| board.machine.is_none()) {
-        let Some(image) = available_image(board, Kernels::OfCore) else {
-            return;
-        };
+        let image = image(board, Kernels::OfCore);
         assert!(image.sections.text > 10_000, "{image:?}");
     }
 }

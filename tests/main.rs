@@ -1,15 +1,50 @@
+//! All tests that use the program or the library from outside, by the harness of [`runner`].
+
+#[macro_use]
+mod runner;
+
 mod bundle;
 mod cli;
+mod costs;
 mod data;
 mod detectors;
 mod documents;
 mod firmware;
+mod hygiene;
 mod identity;
 mod layers;
+mod made;
 mod networks;
 mod npu;
 mod oracle;
+mod package;
 mod quantisation;
 mod real;
 mod rescore;
+mod searches;
+mod stores;
 mod tflite;
+
+fn main() -> std::process::ExitCode {
+    runner::run(&[
+        bundle::TESTS,
+        cli::TESTS,
+        costs::TESTS,
+        data::TESTS,
+        detectors::TESTS,
+        documents::TESTS,
+        firmware::TESTS,
+        hygiene::TESTS,
+        identity::TESTS,
+        layers::TESTS,
+        npu::TESTS,
+        oracle::TESTS,
+        package::TESTS,
+        quantisation::TESTS,
+        real::TESTS,
+        rescore::TESTS,
+        searches::TESTS,
+        stores::TESTS,
+        tflite::TESTS,
+    ])
+}

@@ -15,10 +15,21 @@ use proptest::prelude::*;
 
 use crate::networks::{random_graph, random_weights};
 
+tests! {
+    interpreter_equals_the_reference,
+    float_executor_equals_the_reference,
+    any_bytes_are_refused,
+    damaged_blobs_never_panic,
+    errors_name_what_is_wrong,
+    blobs_run_at_any_address,
+    degenerate_networks_are_quantised,
+    int8_outputs_stay_near_float,
+    inputs_are_quantised_with_scale_and_zero_point,
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
 
-    #[test]
     fn interpreter_equals_the_reference(seed in 0u64..1 << 40) {
         let (model, windows) = random_model(seed);
         let blob = model.to_blob();
@@ -29,7 +40,6 @@ proptest! {
         }
     }
 
-    #[test]
     fn float_executor_equals_the_reference(seed in 0u64..1 << 40) {
         let graph = random_graph(seed);
         let weights = random_weights(&graph, &mut Rng::new(seed, 1));
@@ -52,13 +62,11 @@ proptest! {
         prop_assert!(seen.iter().all(|count| *count == windows.len()));
     }
 
-    #[test]
     fn any_bytes_are_refused(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
         prop_assert!(Model::parse(&bytes).is_err());
     }
 
     /// Bytes that differ and a checksum that fits: the blob is refused, or it runs.
-    #[test]
     fn damaged_blobs_never_panic(
         seed in 0u64..200,
         damage in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
@@ -82,7 +90,6 @@ proptest! {
     }
 }
 
-#[test]
 fn errors_name_what_is_wrong() {
     let (model, _) = random_model(1);
     let good = model.to_blob();
@@ -119,7 +126,6 @@ fn errors_name_what_is_wrong() {
     assert!(matches!(error, BlobError::ArenaTooSmall { .. }));
 }
 
-#[test]
 fn blobs_run_at_any_address() {
     let (model, windows) = random_model(5);
     let input: Vec<i8> = windows[0]
@@ -136,7 +142,6 @@ fn blobs_run_at_any_address() {
 }
 
 /// Networks and windows without any spread still become models that run.
-#[test]
 fn degenerate_networks_are_quantised() {
     for (scale, bias_scale) in [
         (0.0, 0.0),
@@ -177,7 +182,6 @@ fn degenerate_networks_are_quantised() {
     }
 }
 
-#[test]
 fn int8_outputs_stay_near_float() {
     let mut relative = Vec::new();
     for seed in 0..60 {
@@ -202,7 +206,6 @@ fn int8_outputs_stay_near_float() {
     assert!(relative[30] < 0.05, "median {}", relative[30]);
 }
 
-#[test]
 fn inputs_are_quantised_with_scale_and_zero_point() {
     let check = |min, max, real, expected: i8| {
         let params = QuantParams::from_range(min, max);

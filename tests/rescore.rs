@@ -7,6 +7,11 @@ use serde_json::Value;
 
 use crate::cli::Tool;
 
+tests! {
+    lucky_trials_fall_off_the_front,
+    a_killed_rescore_ends_as_one_that_was_not,
+}
+
 const SEARCH: &str = "search --debug-formula --target u55 --target m7 --trials 40 -q --json";
 
 /// Numbers of the front's members, in their order.
@@ -34,7 +39,6 @@ fn repeats(tool: &Tool) -> i64 {
 }
 
 /// The formula's ripple is luck, since it depends on the seed.
-#[test]
 fn lucky_trials_fall_off_the_front() {
     let tool = Tool::new();
     let before = tool.json(SEARCH);
@@ -103,7 +107,6 @@ fn lucky_trials_fall_off_the_front() {
     assert!(long["front"].as_array().unwrap().iter().any(rescored));
 }
 
-#[test]
 fn a_killed_rescore_ends_as_one_that_was_not() {
     let whole = Tool::new();
     whole.json(SEARCH);

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the full test needs besides Rust: the oracles for .tflite files in .venv, and for the firmware a Rust
-# and a C compiler for microcontrollers, a linker, LLVM's tools and an emulator.
+# and a C compiler for microcontrollers, a linker, LLVM's tools and an emulator; and the sources of all dependencies.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -29,3 +29,5 @@ if [ ${#packages[@]} -gt 0 ]; then
 fi
 [ -x .venv/bin/python ] || "$python" -m venv .venv
 .venv/bin/python -m pip install --quiet --requirement tests/oracles/requirements.txt
+# The licences of all dependencies are checked without the network, also of those that other platforms build.
+cargo fetch --locked

@@ -12,19 +12,33 @@ use proptest::prelude::*;
 
 use crate::{
     networks::{random_file_graph, random_graph, random_weights},
-    oracle::{python, run_oracles},
-    real::shared,
+    oracle::run_oracles,
+    runner::{python, shared},
 };
 
-/// Inputs per file.
-const INPUTS: usize = 100;
+tests! {
+    foreign_files_give_the_outputs_of_tflm: [Shared("data/tflite"), Oracles],
+    what_is_written_again_is_what_was_read: [Shared("data/tflite")],
+    models_come_back_as_they_were_written,
+    damaged_files_never_panic,
+    a_float_file_gives_what_litert_made_of_it,
+    damaged_float_files_never_panic,
+    any_bytes_never_panic,
+    what_is_not_supported_is_named,
+}
+
+/// A float network and, behind one another, LiteRT's inputs and outputs: by `golden/make_float.py`.
+const FLOAT: &[u8] = include_bytes!("golden/float.tflite");
+const FLOAT_VALUES: &[u8] = include_bytes!("golden/float_values.bin");
+
+/// Inputs per file: a hundred, and fewer of large networks, which TFLM's reference kernels take seconds for.
+fn inputs_of(model: &QuantizedModel) -> usize {
+    (100_000_000 / model.graph.macs().max(1)).clamp(4, 100) as usize
+}
 
 /// All int8 files of the shared data give the outputs that TFLM gives, bit for bit.
-#[test]
 fn foreign_files_give_the_outputs_of_tflm() {
-    let (Some(files), Some(python)) = (foreign_files(), python()) else {
-        return;
-    };
+    let (files, python) = (foreign_files(), python().expect("a need of this test"));
     let folder = tempfile::tempdir().expect("a temporary folder");
     let mut rng = Rng::new(7, 0);
     for path in &files {
@@ -35,7 +49,7 @@ fn foreign_files_give_the_outputs_of_tflm() {
         let mut interpreter = Interpreter::new(&blob).expect("a read model runs");
         let (length, _) = interpreter.lengths();
         let (mut inputs, mut outputs) = (Vec::new(), Vec::new());
-        for _ in 0..INPUTS {
+        for _ in 0..inputs_of(&model) {
             let input: Vec<i8> = (0..length).map(|_| rng.below(256) as u8 as i8).collect();
             outputs.extend(interpreter.run(&input).iter().map(|value| *value as u8));
             inputs.extend(input.iter().map(|value| *value as u8));
@@ -45,17 +59,16 @@ fn foreign_files_give_the_outputs_of_tflm() {
         fs::write(case.with_extension("out"), outputs).expect("the folder takes files");
         fs::write(case, file).expect("the folder takes files");
     }
-    let summary = run_oracles(&python, folder.path(), &["--no-vela"]);
-    println!("{summary}");
+    let summary = run_oracles(&python, folder.path(), &["--vela-every", "0"]);
+    say!("{summary}");
     let none = serde_json::json!([]);
     assert_eq!(summary["failures"], none, "{summary}");
     assert_eq!(summary["tflm_different_models"], none, "{summary}");
     assert_eq!(summary["models"], files.len(), "{summary}");
 }
 
-#[test]
 fn what_is_written_again_is_what_was_read() {
-    for path in foreign_files().unwrap_or_default() {
+    for path in foreign_files() {
         let model = QuantizedModel::from_tflite(&fs::read(&path).expect("the file is there"));
         let model = model.expect("the file is supported");
         assert_eq!(
@@ -70,7 +83,6 @@ fn what_is_written_again_is_what_was_read() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
-    #[test]
     fn models_come_back_as_they_were_written(seed in 0u64..1 << 40) {
         for graph in [random_graph(seed), random_file_graph(seed), random_candidate(seed)] {
             let model = random_model(graph, seed);
@@ -78,7 +90,6 @@ proptest! {
         }
     }
 
-    #[test]
     fn damaged_files_never_panic(
         seed in 0u64..400,
         damage in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
@@ -96,41 +107,36 @@ proptest! {
         run_if_read(&file);
     }
 
-    #[test]
     fn damaged_float_files_never_panic(
         damage in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
         end in any::<prop::sample::Index>(),
     ) {
-        if let Some(path) = shared("data/tflite/ad01_fp32.tflite") {
-            let mut file = fs::read(path).expect("the file is there");
-            // Tables lie around the weights, which make most of the file.
-            let last = file.len() - 1;
-            for (at, value) in damage {
-                let at = at.index(8192);
-                file[if value % 2 == 0 { at } else { last - at }] = value;
-            }
-            file.truncate(end.index(file.len()).max(file.len() / 2));
-            if let Ok((graph, weights)) = read_float(&file) {
-                let input = vec![0.0; graph.input_shape().len()];
-                run_float(&graph, &weights, &[&input]);
-            }
+        let mut file = FLOAT.to_vec();
+        for (at, value) in damage {
+            let at = at.index(file.len());
+            file[at] = value;
+        }
+        file.truncate(end.index(file.len()).max(file.len() / 2));
+        if let Ok((graph, weights)) = read_float(&file) {
+            let input = vec![0.0; graph.input_shape().len()];
+            run_float(&graph, &weights, &[&input]);
         }
     }
 }
 
-#[test]
-fn any_bytes_never_panic() {
-    bolero::check!().for_each(|bytes: &[u8]| {
-        run_if_read(bytes);
-        let _ = read_float(bytes);
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    fn any_bytes_never_panic(mut bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+        run_if_read(&bytes);
+        let _ = read_float(&bytes);
         // Most bytes end at the identifier; with it the reader gets further.
-        let mut file = bytes.to_vec();
-        if let Some(identifier) = file.get_mut(4..8) {
+        if let Some(identifier) = bytes.get_mut(4..8) {
             identifier.copy_from_slice(b"TFL3");
-            run_if_read(&file);
-            let _ = read_float(&file);
+            run_if_read(&bytes);
+            let _ = read_float(&bytes);
         }
-    });
+    }
 }
 
 fn run_if_read(file: &[u8]) {
@@ -145,7 +151,28 @@ fn run_if_read(file: &[u8]) {
     }
 }
 
-#[test]
+fn a_float_file_gives_what_litert_made_of_it() {
+    let (graph, weights) = read_float(FLOAT).expect("the file is supported");
+    let values: Vec<f32> = FLOAT_VALUES
+        .as_chunks()
+        .0
+        .iter()
+        .map(|bytes| f32::from_le_bytes(*bytes))
+        .collect();
+    let length = graph.input_shape().len();
+    for case in values.chunks_exact(length + graph.output_shape().len()) {
+        let (input, expected) = case.split_at(length);
+        let found = run_float(&graph, &weights, &[input]).swap_remove(0);
+        for (found, expected) in found.iter().zip(expected) {
+            // Sums of up to 100 products in 32 bits.
+            assert!(
+                (found - expected).abs() <= 1e-5 * expected.abs().max(1.0),
+                "{found} {expected}"
+            );
+        }
+    }
+}
+
 fn what_is_not_supported_is_named() {
     let check = |file: &[u8], expected: &str| {
         let error = QuantizedModel::from_tflite(file).expect_err("the file is refused");
@@ -154,15 +181,12 @@ fn what_is_not_supported_is_named() {
     check(b"", "not a .tflite file");
     check(b"RIFF....WAVEfmt ", "not a .tflite file");
     check(&[0, 0, 0, 0, b'T', b'F', b'L', b'3'], "damaged");
-    if let Some(path) = shared("data/tflite/ad01_fp32.tflite") {
-        let file = fs::read(path).expect("the file is there");
-        check(&file, "float32, and only int8 is supported");
-    }
+    check(FLOAT, "float32, and only int8 is supported");
 }
 
 /// The int8 files of the shared data.
-fn foreign_files() -> Option<Vec<PathBuf>> {
-    let mut files: Vec<PathBuf> = fs::read_dir(shared("data/tflite")?)
+fn foreign_files() -> Vec<PathBuf> {
+    let mut files: Vec<PathBuf> = fs::read_dir(shared("data/tflite"))
         .expect("a folder")
         .map(|entry| entry.expect("a readable folder").path())
         .filter(|path| {
@@ -173,7 +197,7 @@ fn foreign_files() -> Option<Vec<PathBuf>> {
         .collect();
     files.sort();
     assert!(files.len() > 30, "the files were not found");
-    Some(files)
+    files
 }
 
 fn random_candidate(seed: u64) -> Graph {

@@ -18,8 +18,8 @@ use nas::{
     evaluate::{EvaluateError, Evaluation, Evaluator, Options, Pipeline, Scores},
     features::FeatureStore,
     hardware::{self, Budget, Target, estimate},
-    run::{Merit, Objective, Search, references, search},
-    score::ThresholdRule,
+    run::{Objective, Search, references, search},
+    score::{Figure, Figures, ThresholdRule},
     search::{SamplerKind, hypervolume},
     space::{self, Candidate, Genome, Spaces, Training},
     store::{NewRun, Store},
@@ -137,7 +137,8 @@ fn train(data: &Path) {
             let evaluation = pipeline
                 .evaluate(candidate, &training, 1, &never)
                 .expect("a network that trains");
-            format!("{},{:.4}\n", candidate.key(), evaluation.scores.auc_int8)
+            let auc = evaluation.scores.figures.get(Figure::AUC);
+            format!("{},{:.4}\n", candidate.key(), auc.expect("an AUC"))
         })
         .collect();
     let table = format!("network,auc_int8\n{}", rows.concat());
@@ -198,15 +199,11 @@ impl<'a> Bench<'a> {
             .networks
             .get(&candidate.key())
             .expect("the table lacks a network of the space; make it anew with `--train DATA`");
-        let merit = Merit {
-            auc_int8: auc,
-            accuracy_int8: None,
-            pauc_int8: auc,
-        };
+        let figures = Figures::default().with(Figure::AUC, auc);
         let (estimate, macs) = (estimate(candidate, self.target), candidate.graph.macs());
         let excess = self.budget.excess(self.target, &estimate, macs);
         let objectives = Objective::DEFAULT.iter().zip(&self.references);
-        let point = objectives.map(|(o, reference)| o.value(merit, &estimate, macs) / reference);
+        let point = objectives.map(|(o, reference)| o.value(&figures, &estimate, macs) / reference);
         (excess.map_or(0.0, |excess| excess.total()), point.collect())
     }
 
@@ -324,7 +321,12 @@ impl Evaluator for LookedUp<'_> {
         let auc = self.networks[&key];
         self.order.lock().expect("no thread panicked").push(key);
         Ok(Evaluation {
-            scores: Scores::headline(auc, auc, auc, auc),
+            scores: Scores::headline(
+                Figure::ALL
+                    .into_iter()
+                    .map(|figure| (figure, auc))
+                    .collect(),
+            ),
             model: None,
         })
     }

@@ -1,6 +1,7 @@
 /* One detector: 16-bit samples in, an anomaly score and a decision out.
  *
- * Call these functions from one thread. The floating-point unit must be enabled, and on a Cortex-M55 so must MVE
+ * Call these functions from anywhere, but one at a time: a call that interrupts another is refused with NAS_ERROR_BUSY
+ * and changes nothing, such as one from an interrupt while a score is being computed. The floating-point unit must be enabled, and on a Cortex-M55 so must MVE
  * (CPACR, coprocessors 10 and 11), before any of them. `nas export` writes the numbers of the model. */
 #ifndef NAS_MODEL_H
 #define NAS_MODEL_H
@@ -33,6 +34,8 @@ extern "C" {
 #define NAS_ERROR_MEMORY (-2)
 /* nas_init() was not called, or failed. */
 #define NAS_ERROR_NOT_READY (-3)
+/* Another of these functions is running; try again when it has returned. */
+#define NAS_ERROR_BUSY (-4)
 
 /* Makes the detector ready, in memory that is its own from then on; 0, or an error.
  * `expected` is the class that the sound should be of: an index of `classes` in manifest.json; 0 for an autoencoder. */
@@ -44,8 +47,8 @@ int32_t nas_push_samples(const int16_t *samples, size_t count);
 /* The latest score, higher for more anomalous, and what it means; `score` may be null. */
 int32_t nas_score(float *score);
 
-/* Forgets all samples. */
-void nas_reset(void);
+/* Forgets all samples; 0, or an error. */
+int32_t nas_reset(void);
 
 #ifdef __cplusplus
 }

@@ -1,16 +1,16 @@
-//! Which channel of a recording is heard, and what a header says of its samples.
+//! The channel of a recording that is used, and the layout of its samples.
 
 use super::{AudioError, require, require_sample_rate};
 use crate::identity::{self, Canonical};
 
 const MAX_CHANNELS: usize = 8;
 
-/// Which channel of a recording is heard.
+/// The channel of a recording that is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Channel {
     /// The mean of all channels.
     Mean,
-    /// One of them, from 0 on. MIMII's and DCASE's baselines use the first.
+    /// One channel, from 0 on. The baselines of MIMII and DCASE use the first.
     Index(usize),
 }
 
@@ -29,15 +29,18 @@ impl Canonical for Channel {
     }
 }
 
-/// What a header says of its samples, once it has been found possible.
+/// The layout of samples that a header states, checked to be possible.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Layout {
+    /// Samples per second.
     pub sample_rate_hz: u32,
+    /// Channels in the recording, 1 to 8.
     pub channels: usize,
     channel: Channel,
 }
 
 impl Layout {
+    /// Checks what a header states: rate, number of channels, and whether the wanted channel exists.
     pub fn new(
         sample_rate_hz: u32,
         channels: usize,
@@ -62,7 +65,7 @@ impl Layout {
         }
     }
 
-    /// The chosen channel of one moment; `sample` gives the value of a channel.
+    /// The value of the chosen channel at one moment; `sample` returns the value of a channel.
     #[inline]
     pub fn mix(&self, sample: impl Fn(usize) -> f32) -> f32 {
         match self.channel {

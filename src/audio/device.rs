@@ -1,4 +1,4 @@
-//! The features that a device computes, by its own code, and the tables that this code needs.
+//! Features as a device computes them, with the device's own code, and the tables that this code needs.
 
 use std::f64::consts::PI;
 
@@ -13,15 +13,18 @@ use super::{
 /// Tables of [`nas_kernels::front_end`], computed in 64 bits.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DeviceTables {
+    /// Twiddle factors, one half of the window, rises of the bins, heights of the filters, and for MFCC one half of the
+    /// DCT, in this order.
     pub floats: Vec<f32>,
+    /// The bin after each gap between two band edges; `n_mels + 1` values.
     pub ends: Vec<u16>,
 }
 
-/// Turns clips into the features that a device computes: from 16-bit samples, in 32 bits.
+/// Turns clips into features as a device does: from 16-bit samples, in 32-bit arithmetic.
 ///
-/// Frames are those of [`super::Extractor`] with zero padding. A device that starts with the clip yields them bit for
-/// bit; the last `n_fft / 2 / hop_length` of them when another `n_fft / 2` zeros follow. A clip that a device hears in
-/// the midst of other sound differs in its first and last `n_fft / 2 / hop_length` frames.
+/// The frames are those of [`super::Extractor`] with zero padding. A device that starts with the clip computes the same
+/// bits; for the last `n_fft / 2 / hop_length` frames, `n_fft / 2` zeros must follow the clip. Where a device hears
+/// other sound before and after the clip, the first and last `n_fft / 2 / hop_length` frames differ.
 #[derive(Debug, Clone)]
 pub struct DeviceExtractor {
     spec: FeatureSpec,
@@ -30,7 +33,7 @@ pub struct DeviceExtractor {
 }
 
 impl FeatureSpec {
-    /// The same for [`nas_kernels`].
+    /// The same specification for [`nas_kernels`].
     pub fn on_device(&self) -> Spec {
         Spec {
             sample_rate_hz: self.sample_rate_hz as usize,
@@ -44,6 +47,7 @@ impl FeatureSpec {
         }
     }
 
+    /// Computes the tables that the device's code needs; it fails where the specification is out of range.
     pub fn device_tables(&self) -> Result<DeviceTables, AudioError> {
         check(self)?;
         let mut floats = Vec::with_capacity(self.on_device().table_lengths().floats());
@@ -69,6 +73,7 @@ impl FeatureSpec {
 }
 
 impl DeviceExtractor {
+    /// Prepares the tables; it fails where the specification is out of range.
     pub fn new(spec: &FeatureSpec) -> Result<DeviceExtractor, AudioError> {
         let tables = spec.device_tables()?;
         let ends = tables.ends.iter().map(|end| end.to_le_bytes()).collect();
@@ -79,13 +84,15 @@ impl DeviceExtractor {
         })
     }
 
+    /// The specification of the features.
     pub fn spec(&self) -> &FeatureSpec {
         &self.spec
     }
 
     /// Features of one clip in dB: `1 + samples / hop_length` frames.
     ///
-    /// A clip of another rate is resampled first; samples are rounded to 16 bits, which changes none of a 16-bit file.
+    /// A clip of another rate is resampled first. Samples are rounded to 16 bits, which changes nothing in a 16-bit
+    /// file.
     pub fn extract(&self, audio: &Audio) -> Result<Matrix, AudioError> {
         let audio = audio.at_rate(self.spec.sample_rate_hz)?;
         if audio.samples.is_empty() {
@@ -120,14 +127,14 @@ impl Audio {
     }
 }
 
-/// Twiddle factors of the passes, those that part even from odd, and the window.
+/// Appends the twiddle factors of the passes, those that separate even from odd, and the window.
 fn push_twiddles(n_fft: usize, floats: &mut Vec<f32>) {
     let points = n_fft / 2;
     let mut push = |turns: &dyn Fn(usize) -> f64, count: usize| {
         floats.extend((0..count).map(|lane| (2.0 * PI * turns(lane)).cos() as f32));
         floats.extend((0..count).map(|lane| (2.0 * PI * turns(lane)).sin() as f32));
     };
-    // The first pass takes 4 or 8 points, so that passes of 4 make up the rest.
+    // The first pass takes 4 or 8 points; passes of 4 do the rest.
     let mut quarter = if points.ilog2() % 2 == 1 { 8 } else { 4 };
     while 4 * quarter <= points {
         for block in 0..quarter / 4 {
@@ -145,7 +152,7 @@ fn push_twiddles(n_fft: usize, floats: &mut Vec<f32>) {
     floats.extend((0..=points).map(|idx| window(idx) as f32));
 }
 
-/// How far every bin has risen between the band edges around it, and where the bins of every gap end.
+/// How far every bin has risen between the band edges around it (0 to 1), and where the bins of every gap end.
 fn gaps(edges: &[f64], sample_rate_hz: u32, n_fft: usize) -> (Vec<f32>, Vec<u16>) {
     let hz = |bin: usize| bin as f64 * f64::from(sample_rate_hz) / n_fft as f64;
     let bins = n_fft / 2;
@@ -156,7 +163,7 @@ fn gaps(edges: &[f64], sample_rate_hz: u32, n_fft: usize) -> (Vec<f32>, Vec<u16>
         while rise.len() < bins && (is_last || hz(rise.len()) < gap[1]) {
             rise.push(((hz(rise.len()) - gap[0]) / (gap[1] - gap[0])) as f32);
         }
-        // At most 2^15 bins.
+        // There are at most 2^15 bins, which a `u16` holds.
         ends.push(rise.len() as u16);
     }
     (rise, ends)

@@ -10,15 +10,15 @@ use super::{
     require, require_sample_rate,
 };
 
-/// What stands before the first and after the last sample, where centred frames reach beyond the clip.
+/// What centred frames see before the first and after the last sample of a clip.
 ///
 /// Only the outer `n_fft / 2 / hop_length` frames differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Padding {
-    /// Silence: librosa from 0.10 on, and what a device hears that has just woken.
+    /// Silence, as in librosa from 0.10 on, and on a device that has just woken up.
     #[default]
     Zero,
-    /// The clip mirrored: librosa 0.6 to 0.9, with which DCASE 2020-22 and MLPerf Tiny were published.
+    /// The clip mirrored, as in librosa 0.6 to 0.9, which DCASE 2020-22 and MLPerf Tiny used.
     Reflect,
 }
 
@@ -30,12 +30,12 @@ pub enum Decibels {
     Floor,
     /// `10 log10(mel + eps)`: the DCASE 2020 and MLPerf Tiny baselines.
     Offset,
-    /// `librosa.power_to_db` with its defaults: `10 log10(max(mel, 1e-10))`, then nothing below the
-    /// clip's loudest value less 80 dB. The last step needs the whole clip, so no stream can do it.
+    /// `librosa.power_to_db` with its defaults: `10 log10(max(mel, 1e-10))`, then at least the clip's loudest value
+    /// minus 80 dB. The last step needs the whole clip, so a stream cannot do it.
     Top80,
 }
 
-/// Turns clips into features; prepared once, shared by any number of threads.
+/// Turns clips into features. It is prepared once, and any number of threads can share it.
 #[derive(Clone)]
 pub struct Extractor {
     spec: FeatureSpec,
@@ -50,12 +50,14 @@ pub struct Extractor {
 }
 
 impl Extractor {
-    /// The front end of the product: zero padding, floored decibels.
+    /// Prepares the front end that networks are trained with: zero padding, floored decibels.
+    ///
+    /// It fails where the specification is out of range.
     pub fn new(spec: &FeatureSpec) -> Result<Extractor, AudioError> {
         Extractor::with(spec, Padding::default(), Decibels::default())
     }
 
-    /// Any of librosa's variants.
+    /// Prepares any of librosa's variants; it fails where the specification is out of range.
     pub fn with(
         spec: &FeatureSpec,
         padding: Padding,
@@ -81,6 +83,7 @@ impl Extractor {
         })
     }
 
+    /// The specification of the features.
     pub fn spec(&self) -> &FeatureSpec {
         &self.spec
     }
@@ -106,7 +109,7 @@ impl Extractor {
 
     /// `frames` rows of `n_mels` decibels.
     ///
-    /// In 64 bits: librosa's Fourier transform is, and 32 bits would cost a quiet band its last digits.
+    /// Computed in 64 bits, as librosa's Fourier transform is; in 32 bits a quiet band would lose its last digits.
     fn log_mel(&self, samples: &[f32]) -> Result<Vec<f64>, AudioError> {
         let FeatureSpec {
             n_fft,
@@ -145,7 +148,7 @@ impl Extractor {
     }
 }
 
-/// Bounds that keep every buffer small; beyond them no published front end lies.
+/// Checks bounds that keep every buffer small; all published front ends lie within them.
 pub(super) fn check(spec: &FeatureSpec) -> Result<(), AudioError> {
     require_sample_rate(spec.sample_rate_hz)?;
     require(
@@ -216,8 +219,10 @@ fn to_decibels(mel: &mut [f64], decibels: Decibels) {
     }
 }
 
-/// Natural logarithm of a positive normal number, to 1e-11; without branches and calls, so that the
-/// compiler computes several at once (the library's takes a quarter of the whole extraction).
+/// Natural logarithm of a positive normal number, to 1e-11.
+///
+/// It has no branches and no calls, so the compiler computes several at once. The library's logarithm takes a quarter
+/// of the whole extraction.
 #[inline]
 fn ln(value: f64) -> f64 {
     const MANTISSA_BITS: u32 = f64::MANTISSA_DIGITS - 1;
@@ -225,7 +230,7 @@ fn ln(value: f64) -> f64 {
     // value = mantissa * 2^exponent, mantissa from sqrt(1/2) to sqrt(2).
     let above = value.to_bits().wrapping_sub(SQRT_HALF);
     let mantissa = f64::from_bits((above & ((1 << MANTISSA_BITS) - 1)) + SQRT_HALF);
-    // A whole number below 2^52 as a float, by writing it behind the leading one of 2^52.
+    // Turns a whole number below 2^52 into a float: writes it behind the leading one of 2^52.
     const SHIFT: u64 = 1 << 11;
     let shifted = (above >> MANTISSA_BITS).wrapping_add(SHIFT) & (2 * SHIFT - 1);
     let two_52 = (1u64 << MANTISSA_BITS) as f64;

@@ -1,4 +1,4 @@
-//! FLAC, through claxon.
+//! Reads FLAC with claxon.
 
 use claxon::{FlacReader, FlacReaderOptions};
 
@@ -6,8 +6,8 @@ use super::{Audio, AudioError, Channel, channel::Layout};
 
 /// Samples that any file may unpack to: 17 minutes at 16 kHz.
 const SAMPLES_ANYWAY: usize = 1 << 24;
-/// Samples per byte that a long file may unpack to. Real sound needs a byte for one or two, digital
-/// silence thousands: a few kilobytes must not fill the memory.
+/// Samples per byte that a long file may unpack to. Real sound has one or two samples per byte, digital silence has
+/// thousands; a few kilobytes must not fill the memory.
 const SAMPLES_PER_BYTE: usize = 64;
 
 /// Decodes a file that starts with `fLaC`.

@@ -13,7 +13,7 @@ struct Filter {
 }
 
 impl FilterBank {
-    /// A filter too narrow to hold a bin of the spectrum is empty, as in librosa.
+    /// Builds the filters. A filter too narrow to hold a bin of the spectrum is empty, as in librosa.
     pub fn new(sample_rate_hz: u32, n_fft: usize, n_mels: usize) -> FilterBank {
         let rate = f64::from(sample_rate_hz);
         let filters = band_edges_hz(sample_rate_hz, n_mels)
@@ -42,7 +42,7 @@ impl FilterBank {
         FilterBank { filters }
     }
 
-    /// Mel power of one frame out of its power spectrum of `n_fft / 2 + 1` bins.
+    /// Computes the mel power of one frame from its power spectrum of `n_fft / 2 + 1` bins.
     pub fn apply(&self, power: &[f64], mel: &mut [f64]) {
         for (filter, mel) in self.filters.iter().zip(mel) {
             *mel = match filter.weights.len() {
@@ -53,7 +53,7 @@ impl FilterBank {
     }
 }
 
-/// Where the triangles begin, peak and end: each at the edges `idx`, `idx + 1` and `idx + 2`.
+/// Edges of the triangles in Hz: filter `idx` begins, peaks and ends at the edges `idx`, `idx + 1` and `idx + 2`.
 pub(super) fn band_edges_hz(sample_rate_hz: u32, n_mels: usize) -> Vec<f64> {
     let top_mel = mel_of_hz(f64::from(sample_rate_hz) / 2.0);
     (0..n_mels + 2)
@@ -86,7 +86,7 @@ fn log_step() -> f64 {
     6.4f64.ln() / 27.0
 }
 
-/// Four running sums, so that additions need not wait for each other.
+/// Dot product with four running sums, whose additions need not wait for each other.
 pub(super) fn dot(left: &[f64], right: &[f64]) -> f64 {
     let mut sums = [0.0; 4];
     let (left_quads, left_rest) = left.as_chunks::<4>();

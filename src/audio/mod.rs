@@ -1,4 +1,7 @@
-//! Sound to features: reading, resampling, log-mel and MFCC, exactly as librosa computes them or as a device does.
+//! Turns sound into features: it reads, resamples, and computes log-mel or MFCC, exactly as librosa or as a device
+//! does.
+//!
+//! This module knows no labels, data sets or models.
 
 mod channel;
 mod device;
@@ -17,11 +20,14 @@ pub use channel::Channel;
 pub use device::{DeviceExtractor, DeviceTables};
 pub use extract::{Decibels, Extractor, Padding};
 pub use read::{decode, read, read_log_mel};
+pub use wav::encode;
 
 /// Mono samples in `[-1, 1]`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Audio {
+    /// Samples of one channel; full scale is 1, and float files may go beyond it.
     pub samples: Vec<f32>,
+    /// Samples per second.
     pub sample_rate_hz: u32,
 }
 
@@ -31,22 +37,31 @@ pub enum Feature {
     /// Log-mel power in dB: `10 log10(max(mel, 2.2e-16))`.
     LogMel,
     /// The first coefficients of the orthonormal DCT-II of the log-mel spectrum.
-    Mfcc { coefficients: usize },
+    Mfcc {
+        /// Coefficients per frame, from 1 to `n_mels`.
+        coefficients: usize,
+    },
 }
 
 /// How a clip becomes a matrix of features: one row per frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct FeatureSpec {
+    /// The rate that clips are resampled to, 1,000 to 384,000 Hz.
     pub sample_rate_hz: u32,
+    /// Samples in one frame and its Fourier transform: a power of two from 16 to 65,536.
     pub n_fft: usize,
+    /// Samples from the start of one frame to the start of the next, 16 to 65,536.
     pub hop_length: usize,
+    /// Mel bands, 1 to 1,024.
     pub n_mels: usize,
+    /// Which values a frame holds.
     pub feature: Feature,
 }
 
 /// The audio front end of a candidate: features, and the windows of frames that the network sees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct FrontEnd {
+    /// How a clip becomes frames of features.
     pub spec: FeatureSpec,
     /// Frames in one window.
     pub frames: usize,
@@ -57,58 +72,114 @@ pub struct FrontEnd {
 /// The features of one clip: `frames` rows of `bands` values, row-major.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Matrix {
+    /// Values per frame.
     pub bands: usize,
+    /// The values, frame after frame; log-mel is in dB.
     pub values: Vec<f32>,
 }
 
-/// Sound that could not be read, or not be turned into features.
+/// Why sound could not be read, or not be turned into features.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AudioError {
+    /// A file could not be read or decoded.
     #[error("{}: {error}", path.display())]
     File {
+        /// The file.
         path: PathBuf,
+        /// What is wrong with it.
         error: Box<AudioError>,
     },
+    /// The file could not be opened or read; holds the reason.
     #[error("{0}")]
     Io(String),
+    /// The first bytes are those of neither WAV nor FLAC, or ready features stand where sound is needed.
     #[error("neither WAV nor FLAC: starts with neither `RIFF....WAVE` nor `fLaC`")]
     UnknownFormat,
+    /// A number in a header or a [`FeatureSpec`] is out of range.
     #[error("{what} is {value}, must be {allowed}")]
     OutOfRange {
+        /// What the number is, as messages show it.
         what: &'static str,
+        /// The number.
         value: u64,
+        /// The allowed values, as messages show them.
         allowed: &'static str,
     },
+    /// A WAV file stores its samples in a form that is not supported.
     #[error(
         "WAV encoding {tag:#06x} of {bits} bits cannot be read; PCM of 8, 16, 24 or 32 bits and float of 32 or 64 can"
     )]
-    Encoding { tag: u16, bits: u16 },
+    Encoding {
+        /// Format tag of the header: 1 is PCM, 3 is float.
+        tag: u16,
+        /// Bits per sample.
+        bits: u16,
+    },
+    /// The file breaks the rules of its format; says which.
     #[error("damaged: {0}")]
     Malformed(&'static str),
+    /// The FLAC decoder refuses the file; holds its message.
     #[error("damaged FLAC: {0}")]
     Flac(String),
+    /// The length of the sound is not the one that the header states.
     #[error("truncated: the header promises {claimed} {unit} of sound, {found} are there")]
     Truncated {
+        /// The length that the header states.
         claimed: u64,
+        /// The length that was found.
         found: u64,
+        /// The unit of both lengths: `bytes` or `samples`.
         unit: &'static str,
     },
+    /// The file, or the sound in it, is larger than the reader accepts.
     #[error("larger than {limit}")]
-    TooLarge { limit: &'static str },
+    TooLarge {
+        /// The limit, as messages show it.
+        limit: &'static str,
+    },
+    /// The recording does not have the channel that was asked for.
     #[error("channel {wanted} was asked for, there are {channels}, counted from 0")]
-    NoSuchChannel { wanted: usize, channels: usize },
+    NoSuchChannel {
+        /// The channel that was asked for, from 0 on.
+        wanted: usize,
+        /// How many channels the recording has.
+        channels: usize,
+    },
+    /// There are no samples.
     #[error("holds no samples")]
     Empty,
+    /// The clip is too short to be mirrored ([`Padding::Reflect`]).
     #[error("{samples} samples, at least {needed} are needed")]
-    TooShort { samples: usize, needed: usize },
+    TooShort {
+        /// Samples in the clip.
+        samples: usize,
+        /// The fewest samples that are enough.
+        needed: usize,
+    },
+    /// A sample or a feature is NaN or infinite.
     #[error("value {position} is not a finite number")]
-    NotFinite { position: usize },
+    NotFinite {
+        /// Index of the first such value.
+        position: usize,
+    },
+    /// The resampler failed; holds its message.
     #[error("cannot change the sample rate: {0}")]
     Resample(String),
 }
 
+impl AudioError {
+    /// Whether the disk or the system failed, rather than the sound being unusable.
+    pub fn is_of_machine(&self) -> bool {
+        match self {
+            AudioError::Io(_) => true,
+            AudioError::File { error, .. } => error.is_of_machine(),
+            _ => false,
+        }
+    }
+}
+
 impl Audio {
-    /// The same sound at a rate; refuses samples that are not finite.
+    /// The same sound at another rate. Samples that are not finite are refused.
     fn at_rate(&self, sample_rate_hz: u32) -> Result<Cow<'_, Audio>, AudioError> {
         let audio = if self.sample_rate_hz == sample_rate_hz {
             Cow::Borrowed(self)
@@ -120,8 +191,8 @@ impl Audio {
     }
 
     fn require_finite(&self) -> Result<(), AudioError> {
-        // One step above an exponent of all ones, the mark of NaN and infinity, is the sign bit. All
-        // are looked at together, which is many times faster than stopping at the first.
+        // NaN and infinity have an exponent of all ones: one step more sets the sign bit. All samples are checked
+        // together, which is many times faster than stopping at the first.
         const EXPONENT: u32 = 0x7F80_0000;
         const STEP: u32 = 0x0080_0000;
         let marks = |marks, sample: &f32| marks | ((sample.to_bits() & EXPONENT) + STEP);
@@ -136,6 +207,7 @@ impl Audio {
 }
 
 impl Matrix {
+    /// Frames of the clip: rows of the matrix.
     pub fn frames(&self) -> usize {
         self.values.len() / self.bands
     }
@@ -180,7 +252,9 @@ impl FeatureSpec {
         self.hop_length as f64 * 1e6 / f64::from(self.sample_rate_hz)
     }
 
-    /// Features of one clip; [`Extractor`] does the same for many clips with one preparation.
+    /// Computes the features of one clip. For many clips, prepare one [`Extractor`].
+    ///
+    /// It fails where the specification is out of range, or the clip is empty, not finite, or of an impossible rate.
     pub fn extract(&self, audio: &Audio) -> Result<Matrix, AudioError> {
         Extractor::new(self)?.extract(audio)
     }
@@ -233,7 +307,7 @@ impl Canonical for FrontEnd {
     }
 }
 
-/// Rates that make sense for sound; a header that says otherwise is damaged.
+/// Refuses rates that sound cannot have; a header with such a rate is damaged.
 fn require_sample_rate(sample_rate_hz: u32) -> Result<(), AudioError> {
     require(
         (1_000..=384_000).contains(&sample_rate_hz),

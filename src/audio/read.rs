@@ -1,10 +1,10 @@
-//! Sound files: what they are is told by their first bytes, and no claimed length is trusted.
+//! Reads sound files. The first bytes tell the format, and no claimed length is trusted.
 
 use std::{fs::File, io::Read, path::Path};
 
 use super::{Audio, AudioError, Channel, Matrix, flac, wav};
 
-/// A file is read as a whole; two hours of eight channels at 16 kHz and 16 bits fit.
+/// A file is read whole, up to this size; two hours of eight channels at 16 kHz and 16 bits fit.
 const MAX_FILE_BYTES: u64 = 2 << 30;
 
 /// Reads one channel of a WAV or FLAC file at the file's own rate. Errors name the path.
@@ -14,14 +14,14 @@ pub fn read(path: &Path, channel: Channel) -> Result<Audio, AudioError> {
         .map_err(|error| naming(path, error))
 }
 
-/// Reads ready features, f32 little-endian and frame-major, as MLPerf Tiny keeps them. Errors name the path.
+/// Reads ready features, f32 little-endian and frame-major, as MLPerf Tiny stores them. Errors name the path.
 pub fn read_log_mel(path: &Path, bands: usize) -> Result<Matrix, AudioError> {
     read_bytes(path)
         .and_then(|bytes| decode_log_mel(&bytes, bands))
         .map_err(|error| naming(path, error))
 }
 
-/// Decodes the bytes of a WAV or FLAC file; all samples are finite, and there is at least one.
+/// Decodes the bytes of a WAV or FLAC file. The result has at least one sample, and all samples are finite.
 pub fn decode(bytes: &[u8], channel: Channel) -> Result<Audio, AudioError> {
     let audio = match bytes {
         [
@@ -64,7 +64,7 @@ fn decode_log_mel(bytes: &[u8], bands: usize) -> Result<Matrix, AudioError> {
     }
     if !(rest.is_empty() && values.len().is_multiple_of(bands)) {
         return Err(AudioError::Malformed(
-            "the size is no whole number of frames of 32-bit bands",
+            "the size is not a whole number of frames of 32-bit bands",
         ));
     }
     let values: Vec<f32> = values.iter().map(|b| f32::from_le_bytes(*b)).collect();

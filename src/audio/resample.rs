@@ -1,4 +1,4 @@
-//! Change of the sample rate, through rubato's synchronous Fourier resampler.
+//! Changes the sample rate with rubato's synchronous Fourier resampler.
 
 use rubato::{
     Fft, FixedSync, Resampler, WindowFunction, audioadapter_buffers::direct::InterleavedSlice,
@@ -6,8 +6,8 @@ use rubato::{
 
 use super::{Audio, AudioError, require_sample_rate};
 
-/// Samples in a block on its shorter side, at least. rubato's default of 256 on the longer side makes
-/// so short a filter that 44.1 kHz to 16 kHz loses all above 7 kHz; this one keeps 98 % of the band.
+/// The fewest samples in a block, on its shorter side. With rubato's default, 256 on the longer side, the filter is so
+/// short that 44.1 kHz to 16 kHz loses all above 7 kHz; this one keeps 98 % of the band.
 const BLOCK_SAMPLES: usize = 800;
 
 impl Audio {
@@ -23,7 +23,7 @@ impl Audio {
         }
         let [from, to] = [self.sample_rate_hz as usize, sample_rate_hz as usize];
         let step = greatest_common_divisor(from, to);
-        // An even number: the delay of half a block, which rubato takes off, is then a whole one.
+        // An even number: rubato removes a delay of half a block, which is then a whole number of samples.
         let blocks = BLOCK_SAMPLES
             .div_ceil(from.min(to) / step)
             .next_multiple_of(2);
@@ -45,7 +45,7 @@ impl Audio {
             .process_all(&clip, self.samples.len(), None)
             .map_err(|error| AudioError::Resample(error.to_string()))?
             .take_data();
-        // rubato rounds in floating point, which for a long clip can be one sample off.
+        // rubato rounds in floating point, so a long clip can be one sample off.
         samples.resize((self.samples.len() * to).div_ceil(from), 0.0);
         Ok(Audio {
             samples,

@@ -1,6 +1,6 @@
-//! The front end against librosa, and the readers against good, other and hostile files.
+//! Tests the front end against librosa, and the readers with good, damaged and hostile files.
 
-use std::{f64::consts::TAU, path::PathBuf};
+use std::f64::consts::TAU;
 
 use proptest::prelude::*;
 
@@ -13,21 +13,6 @@ const DCASE: FeatureSpec = FeatureSpec {
     n_mels: 128,
     feature: Feature::LogMel,
 };
-
-fn shared_data(relative: &str) -> Option<PathBuf> {
-    let root = std::env::var_os("NAS_SHARED").map_or_else(
-        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared")),
-        PathBuf::from,
-    );
-    let path = root.join("data").join(relative);
-    if path.exists() {
-        return Some(path);
-    }
-    let required = std::env::var("NAS_REQUIRE_TOOLS").is_ok_and(|value| value == "1");
-    assert!(!required, "{} is missing", path.display());
-    println!("skipped: {} is missing", path.display());
-    None
-}
 
 fn largest_difference(left: &[f32], right: &[f32]) -> f64 {
     assert_eq!(left.len(), right.len());
@@ -76,8 +61,8 @@ fn features_are_those_of_librosa() {
             let expected: Vec<f32> = words[1..].iter().map(|w| w.parse().unwrap()).collect();
             let found = &matrix.values[frame * matrix.bands..][..matrix.bands];
             for (found, expected) in found.iter().zip(&expected) {
-                // librosa sums mel power in 32 bits, we in 64, and both store 32: 1e-5 dB for the
-                // sums, two units in the last place for MFCC, which are up to 1765 large.
+                // librosa sums mel power in 32 bits, we in 64, and both store 32. The sums allow 1e-5 dB; MFCC, which
+                // are up to 1765 large, allow two units in the last place.
                 let allowed = 1e-5 + 2.0 * f64::from(f32::EPSILON) * f64::from(expected.abs());
                 let difference = (f64::from(*found) - f64::from(*expected)).abs();
                 assert!(difference <= allowed, "{found} instead of {expected}");
@@ -155,8 +140,8 @@ fn device_features_are_close_to_librosa_s() {
                 feature: Feature::Mfcc { coefficients },
                 ..spec
             };
-            // Where every band is about equally loud, 32 bits leave some 1e-6 of its power, and a decibel value of up
-            // to 100 its own rounding of 7.6e-6; short transforms have bands of one weak bin. MFCC add up all bands.
+            // Where every band is about equally loud, 32 bits keep some 1e-6 of its power. A decibel value of up to 100
+            // has a rounding of its own of 7.6e-6. Short transforms have bands of one weak bin. MFCC add up all bands.
             let (largest, _) = distance_from_librosa(&spec, &noise);
             assert!(largest < 1e-4, "{spec}: {largest} dB");
             let (largest, _) = distance_from_librosa(&mfcc, &noise);
@@ -165,28 +150,30 @@ fn device_features_are_close_to_librosa_s() {
     }
 }
 
+/// Of clips of every built-in machine; recordings are compared in `tests/real.rs`.
 #[test]
-fn device_features_of_recordings_are_close_to_librosa_s() {
-    let Some(folder) = shared_data("audio/dcase20-dev-36/dev_data") else {
-        return;
-    };
+fn device_features_of_machines_are_close_to_librosa_s() {
+    use crate::data::{Source, synthetic};
     let mfcc = FeatureSpec {
         feature: Feature::Mfcc { coefficients: 13 },
         ..DCASE
     };
     let mut worst = [(0f64, 0f64); 2];
-    for machine in std::fs::read_dir(folder).unwrap() {
-        for clip in std::fs::read_dir(machine.unwrap().path().join("test")).unwrap() {
-            let audio = read(&clip.unwrap().path(), Channel::default()).unwrap();
+    for machine in synthetic::Machine::ALL {
+        let dataset = synthetic::dataset(machine);
+        for clip in dataset.clips.iter().step_by(dataset.clips.len() / 4) {
+            let Source::Synthetic(clip) = &clip.source else {
+                panic!("{clip:?}");
+            };
+            let audio = synthetic::render(clip);
             for (worst, spec) in worst.iter_mut().zip([DCASE, mfcc]) {
                 let (largest, rms) = distance_from_librosa(&spec, &audio);
                 *worst = (worst.0.max(largest), worst.1.max(rms));
             }
         }
     }
-    println!("largest and rms distance in dB, log-mel and MFCC: {worst:?}");
     // A transform in 32 bits adds noise some 140 dB below the loudest bin; a band 80 dB below it changes by 1e-6 of its
-    // power squared root, and the quietest bands of these clips lie there. A step of an int8 input is about 0.05 dB.
+    // power squared root, and the quietest bands lie there. A step of an int8 input is about 0.05 dB.
     assert!(worst[0].0 < 5e-3 && worst[0].1 < 5e-5, "{worst:?}");
     assert!(worst[1].0 < 5e-3 && worst[1].1 < 5e-5, "{worst:?}");
 }
@@ -240,39 +227,6 @@ proptest! {
     }
 }
 
-#[test]
-fn toycar_features_are_those_of_mlperf_tiny() {
-    let (Some(clips), Some(bins)) = (
-        shared_data("audio/dcase20-dev-36/dev_data/ToyCar/test"),
-        shared_data("audio/toycar-ad01/bins"),
-    ) else {
-        return;
-    };
-    let mut compared = 0;
-    for entry in std::fs::read_dir(clips).unwrap() {
-        let path = entry.unwrap().path();
-        let name = path.file_stem().unwrap().to_str().unwrap();
-        let stored = std::fs::read(bins.join(format!("{name}_hist_librosa.bin"))).unwrap();
-        let stored: Vec<f32> = stored
-            .as_chunks::<4>()
-            .0
-            .iter()
-            .map(|b| f32::from_le_bytes(*b))
-            .collect();
-        let audio = read(&path, Channel::default()).unwrap();
-        for padding in [Padding::Zero, Padding::Reflect] {
-            let extractor = Extractor::with(&DCASE, padding, Decibels::Offset).unwrap();
-            let matrix = extractor.extract(&audio).unwrap();
-            let central = &matrix.values[50 * 128..250 * 128];
-            let difference = largest_difference(central, &stored);
-            println!("{name} {padding:?}: {difference:e} dB");
-            assert!(difference < 1e-5, "{name}: {difference}");
-        }
-        compared += 1;
-    }
-    assert_eq!(compared, 6);
-}
-
 /// A WAV file of raw samples.
 fn wav(tag: u16, channels: u16, sample_rate_hz: u32, bits: u16, data: &[u8]) -> Vec<u8> {
     let block = channels * (bits / 8);
@@ -313,7 +267,7 @@ fn every_sample_format_is_read() {
         let last = usize::from(channels) - 1;
         let audio = decode(file.get_ref(), Channel::Index(last)).unwrap();
         assert_eq!((audio.samples.len(), audio.sample_rate_hz), (5, 44_100));
-        // hound's writer was handed values cut to a whole step.
+        // hound's writer was given values that are cut to a whole step.
         let step = if format == hound::SampleFormat::Int {
             1.0 / full_scale
         } else {
@@ -435,26 +389,6 @@ fn errors_name_the_file() {
 }
 
 #[test]
-fn flac_is_its_wav() {
-    let (Some(flacs), Some(wavs)) = (
-        shared_data("audio/flac-samples"),
-        shared_data("audio/dcase23-dev-28/dev_data/valve/train"),
-    ) else {
-        return;
-    };
-    let mut compared = 0;
-    for entry in std::fs::read_dir(flacs).unwrap() {
-        let flac = entry.unwrap().path();
-        let name = flac.file_name().unwrap();
-        let wav = wavs.join(name).with_extension("wav");
-        let left = read(&flac, Channel::default()).unwrap();
-        assert_eq!(left, read(&wav, Channel::default()).unwrap());
-        compared += 1;
-    }
-    assert_eq!(compared, 2);
-}
-
-#[test]
 fn a_sine_stays_a_sine() {
     fn check(from: u32, to: u32, frequency_hz: f64) {
         let samples = from as usize * 2 + 7;
@@ -467,7 +401,7 @@ fn a_sine_stays_a_sine() {
         let expected_length = (samples * to as usize).div_ceil(from as usize);
         assert_eq!(resampled.samples.len(), expected_length);
         let expected = sine(frequency_hz, expected_length, to);
-        // The ends know only one side of the sound: a block of the filter is left out there.
+        // The ends know only one side of the sound, so a block of the filter is left out there.
         let inner = 0.1 * f64::from(to);
         let inner = inner as usize..expected_length - inner as usize;
         let power = |values: &mut dyn Iterator<Item = f32>| -> f64 {
@@ -607,7 +541,7 @@ fn flac_is_read_by_channel() {
     assert!(decode(FLAC, Channel::Index(2)).is_err());
 }
 
-/// Any file that decodes gives finite samples, and no more than its bytes can stand for.
+/// Any file that decodes gives finite samples, and no more of them than its bytes can stand for.
 fn decode_hostile(bytes: &[u8]) {
     for channel in [Channel::Mean, Channel::Index(0)] {
         if let Ok(audio) = decode(bytes, channel) {

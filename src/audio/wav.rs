@@ -1,12 +1,14 @@
-//! WAV: integer PCM of 8 to 32 bits and float, in plain or extensible headers.
+//! Reads WAV: integer PCM of 8 to 32 bits and float, in plain or extensible headers.
 //!
-//! Written here and not taken from hound, whose reader gives one sample at a time (longer than the
-//! features of the clip take), does not skip the pad byte after a chunk of odd length, and refuses
-//! the open-ended lengths that programs write into a pipe.
+//! This is not hound's reader, for three reasons. hound returns one sample at a time, which takes longer than the
+//! features of the clip. It does not skip the pad byte after a chunk of odd length. It refuses the open-ended lengths
+//! that programs write into a pipe.
+
+use std::io::Cursor;
 
 use super::{Audio, AudioError, Channel, channel::Layout};
 
-/// Says "until the end of the file" where a program could not know the length.
+/// A length that means "until the end of the file"; programs write it where they cannot know the length.
 const OPEN_ENDED: u32 = u32::MAX;
 
 const TAG_PCM: u16 = 1;
@@ -23,6 +25,23 @@ enum Encoding {
     Signed32,
     Float32,
     Float64,
+}
+
+/// Sound as a WAV file of one channel and 16 bits.
+pub fn encode(samples: &[i16], sample_rate_hz: u32) -> Result<Vec<u8>, hound::Error> {
+    let format = hound::WavSpec {
+        channels: 1,
+        sample_rate: sample_rate_hz,
+        bits_per_sample: 16,
+        sample_format: hound::SampleFormat::Int,
+    };
+    let mut file = Cursor::new(Vec::new());
+    let mut writer = hound::WavWriter::new(&mut file, format)?;
+    for sample in samples {
+        writer.write_sample(*sample)?;
+    }
+    writer.finalize()?;
+    Ok(file.into_inner())
 }
 
 /// Decodes a file that starts with `RIFF....WAVE`.
@@ -112,7 +131,7 @@ fn samples(data: &[u8], layout: Layout, encoding: Encoding) -> Result<Audio, Aud
     })
 }
 
-/// `None` where the data are no whole number of moments.
+/// Decodes and mixes all moments; `None` where the data are not a whole number of moments.
 fn mix<const BYTES: usize>(
     data: &[u8],
     layout: Layout,

@@ -1,4 +1,4 @@
-//! `manifest.json`: all that a program needs to know of a bundle.
+//! `manifest.json`: all that a program needs to know about a bundle.
 
 use std::collections::BTreeMap;
 
@@ -13,45 +13,55 @@ use crate::{
     report::json::{CostsView, Document, FrontEndView, MeasurementView},
 };
 
-/// The version of the manifest's form.
+/// The version of the manifest's format.
 pub const SCHEMA_VERSION: u32 = 1;
 
+/// What `manifest.json` says.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Manifest {
+    /// The version of this format.
     pub schema_version: u32,
-    /// Version of the program that exported.
+    /// Version of the program that wrote the bundle.
     pub nas_version: String,
     /// `RUN/TRIAL`.
     pub model: String,
+    /// Name of the data set that the model was trained on.
     pub data: String,
-    /// Trained on sound of the built-in generator.
+    /// Whether the sound was made by the built-in generator.
     pub synthetic: bool,
     /// `reconstruct` or `classify`.
     pub task: String,
-    /// Machine and section of every output of a classifier.
+    /// Machine and section of every output of a classifier; empty for other models.
     pub classes: Vec<[String; 2]>,
+    /// Name of the target.
     pub target: String,
     /// `cortex-m7` or `cortex-m55`.
     pub core: String,
-    /// Boards with a linker script.
+    /// Boards for which the firmware has a linker script.
     pub boards: Vec<String>,
+    /// The network's input.
     pub input: TensorView,
+    /// The network's output.
     pub output: TensorView,
+    /// How sound becomes the network's input.
     pub front_end: InputFeatures,
-    /// A score above it is anomalous.
+    /// A score above this is anomalous; null where no threshold was set.
     pub threshold: Option<f64>,
+    /// Bytes of the arena for the network's tensors.
     pub arena_bytes: usize,
+    /// Bytes of `model.nas`: weights, tables, structure.
     pub model_bytes: usize,
-    /// How often the network uses each operator, by TFLite's names.
+    /// How often the network uses each operator, by the names of TFLite.
     pub operators: BTreeMap<&'static str, usize>,
+    /// The golden vectors: inputs of the network and the expected outputs.
     pub golden: Golden,
-    /// Estimated for the target; every number says so.
+    /// Costs on the target; every number says that it is estimated.
     pub costs: Option<CostsView>,
-    /// Where Vela compiled the network for an NPU, which nothing here executes.
+    /// What Vela says about the network on an NPU. Nothing here runs it.
     pub vela: Option<VelaView>,
-    /// Seen in an emulator or on a board.
+    /// What was seen in an emulator or on a board.
     pub measurements: Vec<MeasurementView>,
-    /// SHA-256 of every other file.
+    /// SHA-256 of every other file, by its path.
     pub files: BTreeMap<String, String>,
 }
 
@@ -60,41 +70,53 @@ pub struct Manifest {
 pub struct TensorView {
     /// Height, width, channels.
     pub shape: [u32; 3],
+    /// Real step between two neighbouring values.
     pub scale: f32,
+    /// The stored value that stands for zero.
     pub zero_point: i32,
 }
 
-/// From sound to the network's input.
+/// How sound becomes the network's input.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct InputFeatures {
+    /// Features and the windows of frames.
     #[serde(flatten)]
     pub front_end: FrontEndView,
-    /// Per band, dB: the network sees `(feature - mean) / std`.
+    /// Mean of each band in dB; the network sees `(feature - mean) / std`.
     pub mean: Vec<f32>,
+    /// Standard deviation of each band in dB.
     pub std: Vec<f32>,
 }
 
-/// The golden vectors.
+/// The golden vectors: inputs of the network and the outputs that the host computed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Golden {
+    /// Path of the inputs in the bundle.
     pub inputs: String,
+    /// Path of the outputs in the bundle.
     pub outputs: String,
+    /// Number of inputs.
     pub count: usize,
+    /// Bytes of one input.
     pub input_bytes: usize,
+    /// Bytes of one output.
     pub output_bytes: usize,
-    /// FNV-1a, 64 bits, of all outputs, hexadecimal: what the firmware prints.
+    /// FNV-1a hash of all outputs, 64 bits in hexadecimal; the firmware prints it.
     pub outputs_hash: String,
+    /// Clips with the decision about each.
     pub clips: Vec<GoldenClip>,
 }
 
-/// A sound clip and what the device makes of it.
+/// A sound clip and what the device decides about it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct GoldenClip {
+    /// Path of the WAV file in the bundle.
     pub file: String,
-    /// `normal` or `anomaly`.
+    /// What the clip is: `normal` or `anomaly`.
     pub label: String,
-    /// After the last hop.
+    /// The score after the last hop; null where the clip is shorter than a window.
     pub score: Option<f32>,
+    /// Whether the score is above the threshold; null without a score or a threshold.
     pub anomaly: Option<bool>,
 }
 
@@ -103,6 +125,7 @@ impl Document for Manifest {
 }
 
 impl Manifest {
+    /// The manifest as indented JSON with a line break at its end.
     pub fn to_json(&self) -> Vec<u8> {
         let mut text = serde_json::to_vec_pretty(self).expect("a manifest has text keys");
         text.push(b'\n');
@@ -110,7 +133,7 @@ impl Manifest {
     }
 }
 
-/// The manifest of a bundle whose other files have these hashes.
+/// Describes a bundle; `files` holds the hashes of its other files.
 pub(super) fn describe(
     parts: &Parts<'_>,
     files: BTreeMap<String, String>,
@@ -177,7 +200,7 @@ pub(super) fn describe(
     })
 }
 
-/// The name that manifests and compilers give a core.
+/// The name of a core in manifests and for compilers.
 pub(super) fn core_name(core: Core) -> &'static str {
     match core {
         Core::CortexM7 => "cortex-m7",
@@ -194,7 +217,7 @@ fn operator_name(kind: &Kind) -> &'static str {
         Kind::MaxPool2d(..) => "MAX_POOL_2D",
         Kind::Mean { .. } => "MEAN",
         Kind::Pad(..) => "PAD",
-        // One table is as good as another: which activation it holds is not recorded.
+        // The table does not say which activation it holds.
         Kind::Lookup { .. } => "ACTIVATION",
         Kind::Softmax(..) => "SOFTMAX",
         Kind::Add { .. } => "ADD",

@@ -1,7 +1,10 @@
-//! The folder that a firmware engineer takes away: model, firmware, C interface, golden vectors, manifest.
+//! Writes and verifies the folder that a firmware engineer takes away: model, firmware, C interface, golden vectors,
+//! manifest.
 //!
-//! [`write`] makes it of plain parts, [`verify`] runs what lies in it against its own golden vectors. The folder
-//! needs nothing of this program.
+//! [`write`] makes the folder, [`verify`] runs it against its own golden vectors. The folder does not need this
+//! program.
+//!
+//! This module knows no runs or stores, and not how a model was found: it gets plain parts.
 
 mod manifest;
 mod readme;
@@ -21,6 +24,7 @@ pub use manifest::{Golden, GoldenClip, Manifest};
 pub use verify::{EmulatedView, Verdict, VerdictDocument, verify};
 
 use crate::{
+    audio,
     evaluate::Model,
     hardware::Core,
     measure::{self, BOARDS, BoardKind, Inputs, MeasureError},
@@ -37,67 +41,92 @@ pub fn schemas() -> Vec<(&'static str, Schema)> {
     all
 }
 
-/// What a bundle is made of.
+/// The parts that a bundle is made of.
 #[derive(Debug)]
 pub struct Parts<'a> {
-    /// `RUN/TRIAL`.
+    /// `RUN/TRIAL`, the model's name in the bundle.
     pub name: String,
+    /// The name of the data set that the model was trained on.
     pub data: String,
+    /// The model: blob, TFLite file and card.
     pub model: &'a Model,
-    /// The target's name and core.
+    /// The name of the target.
     pub target: String,
+    /// The core that the firmware is for.
     pub core: Core,
+    /// Estimated costs on the target, where they are known.
     pub costs: Option<CostsView>,
+    /// What was seen when the model ran, one entry per place.
     pub measurements: Vec<MeasurementView>,
-    /// The report page.
+    /// The report page in HTML.
     pub report: String,
-    /// What Vela made of the network, for targets with an NPU.
+    /// The network as Vela compiled it, for targets with an NPU.
     pub vela: Option<vela::Compiled>,
-    /// Clips that show the decision.
+    /// Clips that show what the model decides.
     pub clips: Vec<Clip>,
 }
 
-/// Sound that the exported program is to judge.
+/// Sound for the exported program to judge.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Clip {
-    /// `normal` or `anomaly`: what it is.
+    /// What the clip is: `normal` or `anomaly`.
     pub label: &'static str,
-    /// At the model's rate.
+    /// 16-bit samples at the model's rate.
     pub samples: Vec<i16>,
 }
 
-/// A bundle that could not be written or read.
+/// Why a bundle could not be written or read.
 #[derive(Debug, thiserror::Error)]
 pub enum BundleError {
+    /// The folder holds something already.
     #[error("{0} is not empty; name another folder")]
     NotEmpty(PathBuf),
+    /// A file or folder could not be read or written, or a program not be started.
     #[error("cannot use {path}: {source}")]
     Io {
+        /// The file, folder or program.
         path: PathBuf,
+        /// The system's error.
         source: std::io::Error,
     },
+    /// `manifest.json` is not the manifest of a bundle.
     #[error("{path} is not a manifest: {source}")]
     Manifest {
+        /// The file.
         path: PathBuf,
+        /// What is wrong with its JSON.
         source: serde_json::Error,
     },
+    /// The manifest has another version than this program.
     #[error(
         "{path} has schema version {found}; this program reads version {}",
         manifest::SCHEMA_VERSION
     )]
-    Version { path: PathBuf, found: u32 },
+    Version {
+        /// The file.
+        path: PathBuf,
+        /// The version that it has.
+        found: u32,
+    },
+    /// The interpreter refuses the model; holds the reason.
     #[error("the model cannot be run: {0}")]
     Model(String),
+    /// Vela fails, or writes no summary; holds its message.
     #[error("Vela does not compile the network: {0}")]
     Vela(String),
+    #[error("the golden sound cannot be written or read: {0}")]
+    Sound(String),
+    /// The model could not be run, or firmware not be built.
     #[error(transparent)]
     Measure(#[from] MeasureError),
 }
 
-/// Golden inputs of the network.
+/// How many golden inputs a bundle has.
 const GOLDEN_INPUTS: usize = 4;
 
 /// Writes the bundle into a folder that is empty or does not exist.
+///
+/// Fails where the folder holds anything or cannot be written, or where the model cannot be run.
 pub fn write(folder: &Path, parts: &Parts<'_>) -> Result<Manifest, BundleError> {
     let is_used = |folder: &Path| {
         folder
@@ -123,7 +152,7 @@ pub fn write(folder: &Path, parts: &Parts<'_>) -> Result<Manifest, BundleError> 
     Ok(manifest)
 }
 
-/// Path and content of every file but the manifest.
+/// Path and content of every file except the manifest.
 fn files(parts: &Parts<'_>) -> Result<BTreeMap<String, Vec<u8>>, BundleError> {
     let model = parts.model;
     let mut files: BTreeMap<String, Vec<u8>> = BTreeMap::new();
@@ -151,7 +180,8 @@ fn files(parts: &Parts<'_>) -> Result<BTreeMap<String, Vec<u8>>, BundleError> {
         }
     }
     for clip in &parts.clips {
-        let wav = wav(&clip.samples, model.card.sample_rate_hz);
+        let wav = audio::encode(&clip.samples, model.card.sample_rate_hz);
+        let wav = wav.map_err(|error| BundleError::Sound(error.to_string()))?;
         files.insert(format!("golden/{}.wav", clip.label), wav);
     }
     files.insert("report.html".to_string(), parts.report.clone().into_bytes());
@@ -163,7 +193,7 @@ fn files(parts: &Parts<'_>) -> Result<BTreeMap<String, Vec<u8>>, BundleError> {
     Ok(files)
 }
 
-/// Inputs of the network, and what the host makes of them.
+/// Inputs of the network, and the outputs that the host computes.
 struct GoldenVectors {
     inputs: Inputs,
     input_bytes: Vec<u8>,
@@ -192,7 +222,7 @@ fn golden(blob: &[u8]) -> Result<GoldenVectors, BundleError> {
     })
 }
 
-/// `nas_model.h` with the numbers of the model.
+/// `nas_model.h` with this model's numbers.
 fn header(blob: &[u8], parts: &Parts<'_>) -> Result<String, BundleError> {
     let model =
         nas_kernels::Model::parse(blob).map_err(|error| BundleError::Model(error.to_string()))?;
@@ -216,7 +246,7 @@ fn header(blob: &[u8], parts: &Parts<'_>) -> Result<String, BundleError> {
     Ok(text)
 }
 
-/// What the detector makes of a sound clip of the first class.
+/// What the detector decides about a clip; the class is the first one.
 fn judge(blob: &[u8], clip: &Clip) -> Result<GoldenClip, BundleError> {
     let hops = measure::hops(blob, 0, &clip.samples).map_err(MeasureError::from)?;
     let last = hops.last();
@@ -228,7 +258,7 @@ fn judge(blob: &[u8], clip: &Clip) -> Result<GoldenClip, BundleError> {
     })
 }
 
-/// The boards with a core, the emulated one first.
+/// The boards that have a core; the emulated one comes first.
 fn boards(core: Core) -> impl Iterator<Item = &'static BoardKind> {
     BOARDS.iter().filter(move |board| board.core == core)
 }
@@ -236,23 +266,6 @@ fn boards(core: Core) -> impl Iterator<Item = &'static BoardKind> {
 fn sha256(bytes: &[u8]) -> String {
     let digest = Sha256::digest(bytes);
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// What [`wav`] writes before the samples.
-const WAV_HEADER_BYTES: usize = 44;
-
-/// 16-bit mono.
-fn wav(samples: &[i16], sample_rate_hz: u32) -> Vec<u8> {
-    let data = 2 * samples.len() as u32;
-    let mut bytes = b"RIFF".to_vec();
-    bytes.extend((36 + data).to_le_bytes());
-    bytes.extend(b"WAVEfmt \x10\0\0\0\x01\0\x01\0");
-    bytes.extend(sample_rate_hz.to_le_bytes());
-    bytes.extend((2 * sample_rate_hz).to_le_bytes());
-    bytes.extend(b"\x02\0\x10\0data");
-    bytes.extend(data.to_le_bytes());
-    bytes.extend(samples.iter().flat_map(|sample| sample.to_le_bytes()));
-    bytes
 }
 
 fn io_error(path: &Path) -> impl FnOnce(std::io::Error) -> BundleError {

@@ -1,9 +1,9 @@
-//! The texts of a bundle.
+//! The two READMEs of a bundle.
 
 use super::{Parts, boards, manifest::core_name};
 use crate::{hardware::Core, measure::BoardKind};
 
-/// The overview.
+/// The overview of the bundle.
 pub(super) fn bundle(parts: &Parts<'_>) -> String {
     let card = &parts.model.card;
     let synthetic = match card.synthetic {
@@ -39,7 +39,7 @@ An int8 network for sound ({task}), with its audio front end, for {target} ({cor
     )
 }
 
-/// How to build, run and flash.
+/// How to build, run and flash the firmware.
 pub(super) fn firmware(parts: &Parts<'_>) -> String {
     let core = parts.core;
     let emulated = boards(core).find(|board| board.machine.is_some());
@@ -74,7 +74,7 @@ Build, run in QEMU, flash:
     {flash}
 
 The program runs the golden inputs of `model/input.bin` through `model/model.nas`, prints one line of JSON and ends
-with code 0 where the outputs are those expected.
+with code 0 where the outputs are as expected.
 
 They need Rust and its target (`rustup target add {target}`), and `qemu-system-arm`. On Debian with `rustc-web`,
 `rust-web-src` and `lld-22` instead of the target, set these first:
@@ -106,7 +106,7 @@ The static library holds the model. An example that judges a sound file in QEMU:
     )
 }
 
-/// How to build for the NPU; empty without one.
+/// How to build for the NPU; empty without an NPU.
 fn npu(parts: &Parts<'_>, target: &str) -> String {
     let Some(compiled) = &parts.vela else {
         return String::new();
@@ -118,8 +118,8 @@ fn npu(parts: &Parts<'_>, target: &str) -> String {
 ## Ethos-U55, not executed here
 
 `cargo build --release --target {target} -p nas-app --features {board},u55,embed` builds the program with a driver of
-the NPU (`kernels/src/npu/`) and `model/npu.nas`, which is what Vela made of the network: it runs the golden inputs as
-above. The image links, and the driver was tried against registers that a host played. No NPU has run it, so compare
+the NPU (`kernels/src/npu/`) and `model/npu.nas`, the network as Vela compiled it. It runs the golden inputs as
+above. The image links, and the driver was tested on a host that imitated the registers. No NPU has run it, so compare
 its outputs before you trust it. In QEMU, which has no NPU, it ends with the error `no-npu`.
 "
         ),

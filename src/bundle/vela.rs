@@ -1,4 +1,4 @@
-//! Compiling a network for an Ethos-U55 by Arm's Vela, where it is installed, and the firmware that runs it.
+//! Compiles a network for an Ethos-U55 with Arm's Vela, where it is installed, and builds the firmware that runs it.
 
 use std::{
     collections::BTreeMap,
@@ -17,34 +17,39 @@ use crate::{
     report::json::ImageView,
 };
 
-/// What Vela made, and what it says of it.
+/// The network as Vela compiled it, and Vela's figures.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Compiled {
+    /// The TFLite file that Vela wrote.
     pub tflite: Vec<u8>,
-    /// The same for the firmware; why not, where the NPU does not run the whole network.
+    /// The same network for the firmware; the error says why the NPU cannot run all of it.
     pub blob: Result<Vec<u8>, String>,
-    /// Whose NPU it is for.
+    /// The board whose NPU it is for.
     pub board: &'static BoardKind,
+    /// What Vela says about the network.
     pub figures: VelaView,
 }
 
-/// Vela's figures; they are estimates, and no NPU ran the network.
+/// Vela's figures. They are estimates: no NPU ran the network.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct VelaView {
+    /// Vela's name of the NPU, such as `ethos-u55-128`.
     pub accelerator: String,
-    /// `estimated by Vela`.
+    /// Always `estimated by Vela`.
     pub source: &'static str,
-    /// `not executed here`.
+    /// Always `not executed here`.
     pub npu: &'static str,
-    /// Columns of Vela's summary with its own names and units.
+    /// Columns of Vela's summary, with its own names and units.
     pub summary: BTreeMap<String, String>,
-    /// The board that the firmware with the NPU's driver was linked for; null where it was not.
+    /// The board for which firmware with the NPU's driver was linked; null where none was linked.
     pub board: Option<&'static str>,
-    /// Sizes of that image, and of the network for it; the image was not executed.
+    /// Sizes of that firmware and of the network for it. The firmware was not run.
     pub image: Option<ImageView>,
 }
 
-/// `None` where Vela is not installed.
+/// Compiles a network for an Ethos-U55 with `macs_per_cycle`; `None` where Vela is not installed.
+///
+/// Fails where Vela refuses the network.
 pub fn compile(tflite: &[u8], macs_per_cycle: u32) -> Result<Option<Compiled>, BundleError> {
     let Some(program) = find() else {
         return Ok(None);
@@ -83,7 +88,8 @@ pub fn compile(tflite: &[u8], macs_per_cycle: u32) -> Result<Option<Compiled>, B
 }
 
 impl Compiled {
-    /// Links the firmware with the NPU's driver and notes its size; nothing where there is no blob for it.
+    /// Links the firmware with the NPU's driver and notes its size. It does nothing where the NPU cannot run the
+    /// network.
     pub fn link(&mut self, folder: &Path, note: &dyn Fn(&str)) -> Result<(), MeasureError> {
         if let Ok(blob) = &self.blob {
             let image = measure::build(self.board, Kernels::WithNpu, folder, note)?;
@@ -100,7 +106,7 @@ impl Compiled {
     }
 }
 
-/// The board with an Ethos-U55 of that size: those of Alif's Ensemble E7, or Corstone-300, which comes in all sizes.
+/// The board with an Ethos-U55 of this size: one of Alif's Ensemble E7, or Corstone-300, which has all sizes.
 fn board(macs_per_cycle: u32) -> &'static BoardKind {
     let name = match macs_per_cycle {
         128 => "alif-e7-he",
@@ -111,7 +117,7 @@ fn board(macs_per_cycle: u32) -> &'static BoardKind {
     found.expect("the names are those of boards")
 }
 
-/// The only row of `model_summary_*.csv`.
+/// Reads the only row of `model_summary_*.csv`.
 fn summary(folder: &Path) -> Option<BTreeMap<String, String>> {
     let files = folder.read_dir().ok()?.flatten();
     let mut paths = files.map(|entry| entry.path());
@@ -130,8 +136,8 @@ fn summary(folder: &Path) -> Option<BTreeMap<String, String>> {
     )
 }
 
-/// On the path, or in the virtual environment of the working folder.
-fn find() -> Option<PathBuf> {
+/// Finds Vela on the path or in `.venv` of the working folder.
+pub fn find() -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     env::split_paths(&path)
         .chain([PathBuf::from(".venv/bin")])

@@ -1,6 +1,6 @@
 //! Runs a bundle against its own golden vectors.
 
-use std::{collections::BTreeMap, fs, path::Path, time::Duration};
+use std::{collections::BTreeMap, fs, path::Path};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -11,48 +11,54 @@ use super::{
     sha256,
 };
 use crate::{
+    audio::{self, Channel},
     hardware::Core,
-    measure::{self, Inputs, MeasureError},
+    measure::{self, Inputs, Limit, MeasureError},
     report::json::{self, Document},
 };
 
-/// What was found; empty lists and `Some(true)` are good.
+/// What a verification found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verdict {
-    /// Files that are missing or not what the manifest says.
+    /// Files that are missing or differ from the manifest.
     pub changed_files: Vec<String>,
-    /// Whether the host computes the golden outputs, and judges the golden clips as before.
+    /// Whether the host computes the golden outputs, and decides about the golden clips as before.
     pub host: bool,
-    /// Per emulated core, whether its firmware does; why not, where it did not run.
+    /// Whether the firmware does the same, for each emulated core; the error says why it did not run.
     pub emulated: Vec<(String, Result<bool, String>)>,
 }
 
 impl Verdict {
+    /// Whether nothing has changed and everything that should run gave the golden outputs.
     pub fn is_good(&self) -> bool {
         let ran = |(_, result): &(String, Result<bool, String>)| *result == Ok(true);
         self.changed_files.is_empty() && self.host && self.emulated.iter().all(ran)
     }
 }
 
-/// What `nas verify --json` prints.
+/// The document that `nas verify --json` prints.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct VerdictDocument {
+    /// The version of this format.
     pub schema_version: u32,
-    /// Whether the bundle is what was exported, as far as it was run.
+    /// Whether the bundle is as exported, as far as it was run.
     pub good: bool,
-    /// Files that are missing or not what the manifest says.
+    /// Files that are missing or differ from the manifest.
     pub changed_files: Vec<String>,
+    /// Whether the host computes the golden outputs and decides about the golden clips as before.
     pub host_outputs_match: bool,
+    /// The same for the firmware, for each emulated core.
     pub emulated: Vec<EmulatedView>,
 }
 
-/// What an emulated core made of the golden vectors.
+/// What an emulated core computed from the golden vectors.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct EmulatedView {
+    /// `cortex-m7` or `cortex-m55`.
     pub core: String,
-    /// Null where it did not run.
+    /// Whether the outputs are the golden ones; null where it did not run.
     pub outputs_match: Option<bool>,
-    /// Why it did not run.
+    /// Why it did not run; null where it did.
     pub error: Option<String>,
 }
 
@@ -78,7 +84,7 @@ impl VerdictDocument {
     }
 }
 
-/// The part of the manifest that is needed here.
+/// The part of the manifest that a verification needs.
 #[derive(Debug, Deserialize)]
 struct Index {
     schema_version: u32,
@@ -87,12 +93,14 @@ struct Index {
     files: BTreeMap<String, String>,
 }
 
-/// Checks hashes, then runs the golden vectors on the host and, in QEMU, on the firmware built of the bundle's own
-/// sources.
+/// Checks hashes, runs the golden vectors on the host, and with `emulate` also in QEMU, on firmware built from the
+/// bundle's own sources.
+///
+/// Each run in QEMU may take `instructions`. `note` is told about steps that take long. Fails where the bundle cannot be read or its model cannot be run.
 pub fn verify(
     folder: &Path,
     emulate: bool,
-    timeout: Duration,
+    instructions: u64,
     note: &dyn Fn(&str),
 ) -> Result<Verdict, BundleError> {
     let index = read(folder)?;
@@ -117,7 +125,7 @@ pub fn verify(
     let mut host = hash == golden_outputs && format!("{hash:016x}") == index.golden.outputs_hash;
     let mut golden = vec![(inputs, golden_outputs)];
     for clip in &index.golden.clips {
-        let samples = samples(&content(&clip.file)?);
+        let samples = samples(&content(&clip.file)?)?;
         let hops = measure::hops(&blob, 0, &samples).map_err(MeasureError::from)?;
         let last = hops.last();
         host &= last.and_then(|hop| hop.score) == clip.score;
@@ -129,7 +137,7 @@ pub fn verify(
     let mut emulated = Vec::new();
     for core in [Core::CortexM7, Core::CortexM55] {
         if emulate && core_name(core) == index.core {
-            let result = run(folder, core, &blob, &golden, timeout, note);
+            let result = run(folder, core, &blob, &golden, instructions, note);
             let result = result.map_err(|error| error.to_string());
             emulated.push((core_name(core).to_string(), result));
         }
@@ -146,12 +154,13 @@ fn run(
     core: Core,
     blob: &[u8],
     golden: &[(Inputs, u64)],
-    timeout: Duration,
+    instructions: u64,
     note: &dyn Fn(&str),
 ) -> Result<bool, MeasureError> {
     let board = boards(core).find(|board| board.machine.is_some());
     let board = board.expect("every core has an emulated board");
-    let mut bench = measure::Bench::of_sources(board, &folder.join("firmware"), timeout, note)?;
+    let limit = Limit::instructions(instructions);
+    let mut bench = measure::Bench::of_sources(board, &folder.join("firmware"), limit, note)?;
     for (inputs, expected_hash) in golden {
         if !bench.reproduces(blob, inputs, *expected_hash)? {
             return Ok(false);
@@ -160,11 +169,12 @@ fn run(
     Ok(true)
 }
 
-/// The samples of a WAV file of [`super::write`].
-fn samples(wav: &[u8]) -> Vec<i16> {
-    let data = wav.get(super::WAV_HEADER_BYTES..).unwrap_or_default();
-    let samples = data.as_chunks().0.iter();
-    samples.map(|bytes| i16::from_le_bytes(*bytes)).collect()
+/// The samples of a WAV file of [`super::write`], as they were.
+fn samples(wav: &[u8]) -> Result<Vec<i16>, BundleError> {
+    let sound = audio::decode(wav, Channel::default());
+    let sound = sound.map_err(|error| BundleError::Sound(error.to_string()))?;
+    let whole = |sample: &f32| (sample * 32768.0) as i16;
+    Ok(sound.samples.iter().map(whole).collect())
 }
 
 fn read(folder: &Path) -> Result<Index, BundleError> {

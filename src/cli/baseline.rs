@@ -1,4 +1,4 @@
-//! `nas baseline`: a published network, trained, quantised, scored and costed like a searched one.
+//! `nas baseline`: trains, quantises, scores and costs a published network like a searched one.
 
 use std::sync::atomic::AtomicBool;
 
@@ -22,7 +22,7 @@ use crate::{
     units::Span,
 };
 
-/// Where a baseline is costed unless the user says otherwise.
+/// The targets of a baseline, unless the user chooses others.
 pub(super) const TARGETS: [&str; 3] = ["m7", "m55", "u55"];
 
 #[derive(Debug, clap::Args)]
@@ -31,19 +31,19 @@ pub struct Args {
     name: String,
     #[command(flatten)]
     common: Common,
-    /// Judge every labelled test clip, float and int8: tables, confusion matrix, ROC, precision against recall, training
-    /// curves. Where the data comes in folds every fold tests in turn, with a random split beside it
+    /// Judge every labelled test clip, float and int8: tables, confusion matrix, ROC, precision against recall,
+    /// training curves. In data with folds every fold tests in turn, beside a random split
     #[arg(long)]
     report: bool,
 }
 
-/// What every training of published networks can be told.
+/// Options of every training of published networks.
 #[derive(Debug, clap::Args)]
 pub(super) struct Common {
     /// A folder or manifest of sounds, or `synthetic[:MACHINE]` for built-in machine sounds
     #[arg(long, value_name = "PATH|synthetic[:MACHINE]")]
     data: String,
-    /// What trains and what tests in a set of folds: folds[:N], each-fold, recordings or random
+    /// Split of a set of folds into training and test clips: folds[:N], each-fold, recordings or random
     #[arg(
         long,
         value_name = "HOW",
@@ -51,27 +51,27 @@ pub(super) struct Common {
         hide_default_value = true
     )]
     split: SplitBy,
-    /// Leave out clips that are shorter than this, such as 1s
+    /// Drop clips shorter than this, for example 1s
     #[arg(long, value_name = "SPAN")]
     min_clip: Option<Span>,
     /// A hardware target by name or TOML file; repeatable [default: m7, m55, u55]
     #[arg(long = "target", value_name = "NAME|FILE")]
     targets: Vec<String>,
-    /// Determines the training
+    /// Seed of the training
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
-    /// Train with this seed and those that follow; figures are then means
+    /// Train this many times with successive seeds; figures are then means
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1000))]
     seeds: u64,
     /// Networks that train at the same time; the results do not depend on it [default: all cores]
     #[arg(long, value_name = "N")]
     jobs: Option<usize>,
-    /// Epochs of the training, instead of the published number
+    /// Epochs of the training [default: the published number]
     #[arg(long, value_name = "N")]
     epochs: Option<usize>,
 }
 
-/// Networks that were trained, in a run of their own.
+/// Trained networks in a run of their own.
 pub(super) struct Trained {
     pub store: Store,
     pub run: Run,
@@ -79,7 +79,7 @@ pub(super) struct Trained {
 }
 
 impl Common {
-    /// Trains the networks in a run that is named after `what` and the time, and loads what became of it.
+    /// Trains the networks in a run named after `what` and the time, and loads the results.
     pub(super) fn train(
         &self,
         global: &Global,
@@ -97,9 +97,9 @@ impl Common {
         let (mut store, run) = search::train_published(global, settings, self.jobs, &name)?;
         if self.seeds > 1 {
             let options = rescore::Options {
-                // Nothing was chosen by the first training, so that it counts.
+                // The first training chose nothing, so it counts too.
                 seeds: 0..self.seeds,
-                // All of them, whether on the front or not.
+                // Every trial, whether on the front or not.
                 near: 1.0,
                 jobs: self.jobs,
                 by_formula: false,
@@ -110,13 +110,13 @@ impl Common {
         match info.scored.len() == names.len() {
             true => Ok(Trained { store, run, info }),
             false => Err(Failure::plain(format!(
-                "a network could not be trained; `nas show {}/0` tells why",
+                "a network could not be trained; `nas show {}/0` shows why",
                 run.name
             ))),
         }
     }
 
-    /// Published networks as settings of a run: trained as published, in single precision, with no budget.
+    /// The settings of a run of published networks: trained as published, in single precision, without a budget.
     fn settings(&self, names: &[&str], targets: &[String]) -> Result<Settings, Failure> {
         let spaces = names.iter().map(|name| {
             let space = space::load(name)?;
@@ -160,7 +160,7 @@ impl Common {
         Ok(data::named_clips(&self.data, self.split, least_s)?)
     }
 
-    /// Ready features fix the front end, and with another one a network is not the published one.
+    /// Ready features fix the front end; with another front end a network is not the published one.
     fn refuse_other_features(&self, names: &[&str]) -> Result<(), Failure> {
         let Some(given) = self.dataset()?.fixed_features else {
             return Ok(());
@@ -178,7 +178,7 @@ impl Common {
             ] {
                 if let Some(wanted) = value(axis).filter(|wanted| *wanted != given as f64) {
                     return Err(Failure::usage(format!(
-                        "{name} has {wanted} {words}, and the ready features at {} have {given}: that would be another \
+                        "{name} has {wanted} {words}, but the ready features at {} have {given}: that would be another \
                          network than the published one; give sounds, or search with --space {name}",
                         self.data
                     )));
@@ -195,7 +195,7 @@ impl Args {
         if !known.iter().any(|space| space.name == self.name) {
             let names: Vec<&str> = known.iter().map(|space| space.name.as_str()).collect();
             return Err(Failure::usage(format!(
-                "there is no baseline `{}`; there are {}",
+                "there is no baseline `{}`; known baselines are {}",
                 self.name,
                 names.join(", ")
             )));
@@ -237,7 +237,7 @@ impl Args {
         Ok(())
     }
 
-    /// Trains the network on every split that its evaluation asks for, and judges the test clips.
+    /// Trains the network on every split of its evaluation, and judges the test clips.
     fn examine(
         &self,
         global: &Global,
@@ -251,8 +251,10 @@ impl Args {
         let folds: Vec<(String, SplitBy)> = dataset.folds().iter().map(of_fold).collect();
         let in_turn = ("official folds".to_string(), folds);
         let alone = |split: SplitBy| {
-            let name = split.to_string();
-            (format!("{name} split"), vec![(name, split)])
+            (
+                super::judge::split_name(split),
+                vec![(split.to_string(), split)],
+            )
         };
         let splits = match self.common.split {
             SplitBy::EachFold => vec![in_turn],
@@ -276,7 +278,7 @@ impl Args {
     }
 }
 
-/// Trains the run's one network on one split, and judges the test clips of it.
+/// Trains the run's one network on one split, and judges that split's test clips.
 fn examine_part(
     global: &Global,
     trained: &Trained,

@@ -5,46 +5,46 @@ use crate::{
     units::{Bytes, Count, Microjoules, Micros, MilliwattHours, Span},
 };
 
-// A group of its own name, because every command's arguments are called `Args`.
+// The group has a name of its own, because the arguments of every command are called `Args`.
 #[derive(Debug, Clone, Default, clap::Args)]
 #[group(id = "budget")]
 pub struct Args {
-    /// Most RAM, such as 256k
+    /// Most RAM, for example 256k
     #[arg(long, value_name = "BYTES")]
     pub budget_ram: Option<Bytes>,
-    /// Most flash, such as 1M
+    /// Most flash, for example 1M
     #[arg(long, value_name = "BYTES")]
     pub budget_flash: Option<Bytes>,
-    /// Longest time of one inference with its front end, such as 20ms
+    /// Longest time of one inference with its front end, for example 20ms
     #[arg(long, value_name = "TIME")]
     pub budget_latency: Option<Micros>,
-    /// Most energy of one inference with its front end, such as 300uJ
+    /// Most energy of one inference with its front end, for example 300uJ
     #[arg(long, value_name = "ENERGY")]
     pub budget_energy: Option<Microjoules>,
-    /// Most multiply-accumulates of one inference, such as 3M
+    /// Most multiply-accumulates of one inference, for example 3M
     #[arg(long, value_name = "COUNT")]
     pub budget_macs: Option<Count>,
-    /// Days that the battery has to last at least, such as 365d
+    /// Days that the battery must last, for example 365d
     #[arg(long, value_name = "SPAN")]
     pub budget_life: Option<Span>,
-    /// One inference in so much time, such as 1s; the device idles in between
+    /// Time between inferences, for example 1s; the device idles in between
     #[arg(long, value_name = "TIME")]
     pub period: Option<Micros>,
-    /// What the battery holds, such as 1000mWh
+    /// Energy of the battery, for example 1000mWh
     #[arg(long, value_name = "ENERGY")]
     pub battery: Option<MilliwattHours>,
 }
 
-/// Options that mean nothing without each other.
+/// Options that have no meaning without each other.
 #[derive(Debug, thiserror::Error)]
-#[error("{given} needs {missing} beside it")]
+#[error("{given} needs {missing} too")]
 pub struct Incomplete {
     given: &'static str,
     missing: &'static str,
 }
 
 impl Args {
-    /// The budget, with the limits of another one where none is given.
+    /// The budget; limits that are not given come from `other`.
     pub fn or(&self, other: &Budget) -> Result<Budget, Incomplete> {
         Ok(Budget {
             ram_bytes: self

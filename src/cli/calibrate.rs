@@ -1,4 +1,4 @@
-//! `nas calibrate`: fits a profile to measurements, and says how far it can be trusted.
+//! `nas calibrate`: fits a profile to measurements, and shows how far it can be trusted.
 
 use std::{
     collections::BTreeSet,
@@ -34,22 +34,22 @@ pub struct Args {
     /// The profile to fit: a built-in target or a TOML file
     #[arg(long, value_name = "NAME|FILE", required_unless_present = "power")]
     profile: Option<String>,
-    /// The table has energies: fit one active power to each of its sets, and no cycles
+    /// Read a table of energies, and fit one active power to each of its sets instead of cycles
     #[arg(long, conflicts_with_all = ["profile", "terms", "fit", "to", "suggest"])]
     power: bool,
-    /// Terms to fit, separated by commas; `a + b` share one coefficient; as in the profile where left out
+    /// Terms to fit, separated by commas; `a + b` share one coefficient [default: those of the profile]
     #[arg(long, value_name = "TERMS", value_delimiter = ',')]
     terms: Vec<String>,
-    /// What to fit where the table has both; cycles where nothing is said
+    /// What to fit where the table has both [default: cycles]
     #[arg(long, value_enum)]
     fit: Option<Fitted>,
-    /// Write the fitted profile here, and a copy of the measurements beside it; both must not exist
+    /// Write the fitted profile to this file, and a copy of the measurements beside it; both must be new
     #[arg(long, value_name = "FILE.toml")]
     to: Option<PathBuf>,
-    /// Say which candidates on the front of a run to measure next
+    /// Suggest which candidates on the front of a run to measure next
     #[arg(long, value_name = "RUN")]
     suggest: Option<String>,
-    /// How many candidates to suggest
+    /// Number of candidates to suggest
     #[arg(long, value_name = "N", default_value_t = 3, requires = "suggest")]
     count: usize,
 }
@@ -106,7 +106,7 @@ impl Args {
             let stem = stem.unwrap_or_default();
             let profile =
                 calibrated_profile(&target.text, &stem, &fit, &measurements, &table_name)?;
-            // Only a profile that can be read back is written.
+            // Only a profile that can be read again is written.
             Target::parse(&profile, &to.display().to_string())?;
             write_new(&table, &text)?;
             write_new(to, &profile)?;
@@ -115,7 +115,7 @@ impl Args {
         Ok(())
     }
 
-    /// Names of the candidates to measure next, and the standard errors of their predictions.
+    /// Names of the candidates to measure next, with the standard errors of their predictions.
     fn suggestions(
         &self,
         global: &Global,
@@ -138,7 +138,7 @@ impl Args {
             ([], Some(calibration)) => &calibration.terms,
             ([], None) => {
                 return Err(Failure::usage(format!(
-                    "the profile `{}` does not say which terms to fit; give `--terms`, for example \
+                    "the profile `{}` has no list of terms to fit; give `--terms`, for example \
                      --terms 'conv_mac + pointwise_mac, conv_output + pointwise_output'",
                     target.name
                 )));
@@ -152,13 +152,16 @@ impl Args {
     }
 }
 
-/// Writes a file that must not exist.
+/// Writes a new file.
+///
+/// # Errors
+/// Where the file exists.
 fn write_new(path: &Path, text: &str) -> Result<(), Failure> {
     let file = std::fs::File::create_new(path);
     file.and_then(|mut file| file.write_all(text.as_bytes()))
         .map_err(|e| match e.kind() {
             std::io::ErrorKind::AlreadyExists => Failure::usage(format!(
-                "{} exists, and is not overwritten; choose another name",
+                "{} already exists; choose another name",
                 path.display()
             )),
             _ => Failure::plain(format!("cannot write {}: {e}", path.display())),
@@ -178,7 +181,7 @@ fn trial_graph(global: &Global, name: &str) -> Result<Graph, Failure> {
     Ok(proposal.candidate.graph)
 }
 
-/// Name and work of the candidates on the fronts of a run.
+/// Names and work of the candidates on the fronts of a run.
 fn front_work(
     global: &Global,
     selector: &str,
@@ -189,7 +192,7 @@ fn front_work(
     let numbers: BTreeSet<&u64> = numbers.collect();
     if numbers.is_empty() {
         return Err(Failure::plain(format!(
-            "nothing is on the front of {} yet",
+            "the front of {} is still empty",
             info.run
         )));
     }

@@ -1,4 +1,4 @@
-//! `nas compare-approaches`: reconstruction against classification on every target, by the published networks.
+//! `nas compare-approaches`: compares reconstruction and classification on every target, with the published networks.
 
 use super::{Failure, Global, baseline::Common, out};
 use crate::report::{
@@ -7,7 +7,7 @@ use crate::report::{
     text,
 };
 
-/// The two approaches as the DCASE baselines stand for them.
+/// The DCASE baselines of the two approaches.
 const APPROACHES: [&str; 2] = ["dcase-ae", "dcase-mobilenetv2"];
 
 #[derive(Debug, clap::Args)]

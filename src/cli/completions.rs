@@ -1,4 +1,4 @@
-//! `nas completions`: a completion script on stdout.
+//! `nas completions`: prints a completion script.
 
 use clap::CommandFactory;
 

@@ -1,4 +1,4 @@
-//! `nas data`: known data sets, what lies at a path, and the synthetic set as files.
+//! `nas data`: known data sets, the contents of a path, and the synthetic set as files.
 
 use std::path::PathBuf;
 
@@ -22,13 +22,13 @@ pub struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
-    /// List the data sets that this program reads, and where they come from
+    /// List the data sets that this program can read, and where they come from
     List,
-    /// Say what was recognised at a path, and everything odd about it
+    /// Show what was recognised at a path, and everything odd about it
     Info {
         /// A folder, a manifest, or `synthetic[:MACHINE]`
         path: String,
-        /// What trains and what tests in a set of folds: folds[:N], recordings or random
+        /// Split of a set of folds into training and test clips: folds[:N], recordings or random
         #[arg(
             long,
             value_name = "HOW",
@@ -36,18 +36,18 @@ enum Command {
             hide_default_value = true
         )]
         split: SplitBy,
-        /// Show also the stand-ins for anomalies that would steer a search
+        /// Also show the stand-ins for anomalies that would steer a search
         #[arg(long)]
         stand_ins: bool,
     },
-    /// Download a public data set, check and unpack it
+    /// Download a public data set, check it and unpack it
     Fetch(super::fetch::Args),
     /// Write the synthetic machine sounds as WAV files in DCASE2022 layout
     Synth {
         /// A machine; repeatable [default: all]
         #[arg(long)]
         machine: Vec<String>,
-        /// The folder to write, which must be new or empty
+        /// The folder to write; it must be new or empty
         #[arg(long, value_name = "DIR")]
         to: PathBuf,
     },
@@ -60,7 +60,10 @@ impl Args {
                 true => out::print(json::render(&KnownDatasetsDocument::new(
                     data::KNOWN_DATASETS,
                 )))?,
-                false => out::print(text::lists::known_datasets(data::KNOWN_DATASETS))?,
+                false => out::print(text::lists::known_datasets(
+                    data::KNOWN_DATASETS,
+                    super::width(),
+                ))?,
             },
             Command::Info {
                 path,

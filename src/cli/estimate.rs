@@ -1,4 +1,4 @@
-//! `nas estimate`: what a network costs on every target, before anything runs.
+//! `nas estimate`: the costs of a network on every target, before anything runs.
 
 use std::path::{Path, PathBuf};
 
@@ -17,13 +17,13 @@ use crate::{
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// An int8 .tflite file, or a trial of a run, such as latest/17
+    /// An int8 .tflite file, or a trial of a run, for example latest/17
     #[arg(value_name = "MODEL.tflite|RUN/TRIAL")]
     what: String,
     /// A hardware target by name or TOML file; repeatable [default: all built-in ones, or those of the run]
     #[arg(long = "target", value_name = "NAME|FILE")]
     targets: Vec<String>,
-    /// Every operator with its bottleneck
+    /// Show every operator with its bottleneck
     #[arg(long)]
     per_layer: bool,
     /// Write the memory timeline, memory.svg and memory.png, into this folder
@@ -70,7 +70,7 @@ impl Args {
         Ok(())
     }
 
-    /// The network, and targets and budget of its run.
+    /// The network, with the targets and the budget of its run.
     fn network(&self, global: &Global) -> Result<(Network, Option<Vec<Target>>, Budget), Failure> {
         if self.what.ends_with(".tflite") || Path::new(&self.what).is_file() {
             let file = std::fs::read(&self.what)

@@ -1,4 +1,4 @@
-//! Exit codes, and which error has which.
+//! Exit codes, and the code of each error.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -19,26 +19,34 @@ use crate::{
     store::StoreError,
 };
 
-/// How a command that did not reach its end exits; README and `--help` list the codes.
+/// The exit code of a command that did not reach its end; README and `--help` list the codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
-    /// Whoever read stdout has gone: nothing is wrong, and nothing is left to say.
+    /// The reader of stdout has gone; this is not an error, and the command ends quietly.
     ReaderGone = 0,
+    /// Any failure that has no code of its own.
     Failure = 1,
+    /// A mistake in the arguments, or in a file that they name.
     Usage = 2,
+    /// No network fits the budget.
     NothingFits = 3,
+    /// The store is locked or damaged.
     Store = 5,
+    /// Ctrl-C or SIGTERM ended the command.
     Interrupted = 130,
 }
 
 /// Why a command failed, and its exit code.
 #[derive(Debug)]
 pub struct Failure {
+    /// The code of the process.
     pub exit: Exit,
+    /// The error to print.
     pub error: anyhow::Error,
 }
 
 impl Failure {
+    /// A failure with this code.
     pub fn new(exit: Exit, error: impl Into<anyhow::Error>) -> Failure {
         Failure {
             exit,
@@ -46,12 +54,12 @@ impl Failure {
         }
     }
 
-    /// A mistake on the command line, in plain words.
+    /// A mistake on the command line, as a sentence.
     pub fn usage(message: impl std::fmt::Display) -> Failure {
         Failure::new(Exit::Usage, anyhow::anyhow!("{message}"))
     }
 
-    /// Something that went wrong, in plain words.
+    /// A failure, as a sentence.
     pub fn plain(message: impl std::fmt::Display) -> Failure {
         Failure::new(Exit::Failure, anyhow::anyhow!("{message}"))
     }
@@ -92,7 +100,7 @@ impl From<EvaluateError> for Failure {
     fn from(error: EvaluateError) -> Failure {
         let exit = match &error {
             EvaluateError::Interrupted => Exit::Interrupted,
-            EvaluateError::Failed(_) => Exit::Failure,
+            EvaluateError::Failed(_) | EvaluateError::Lost(_) => Exit::Failure,
         };
         Failure::new(exit, error)
     }
@@ -150,7 +158,7 @@ failures! {
     ReportError => Failure,
 }
 
-/// The one flag that Ctrl-C and SIGTERM set; the second Ctrl-C ends the process at once.
+/// The flag that Ctrl-C and SIGTERM set; a second Ctrl-C ends the process at once.
 pub fn interruption() -> &'static AtomicBool {
     static STOP: AtomicBool = AtomicBool::new(false);
     let handler = || {
@@ -158,7 +166,7 @@ pub fn interruption() -> &'static AtomicBool {
             std::process::exit(Exit::Interrupted as i32);
         }
     };
-    // Where no handler can be set, Ctrl-C ends the process, which loses nothing either.
+    // Where no handler can be set, Ctrl-C ends the process at once; nothing is lost then either.
     let _ = ctrlc::set_handler(handler);
     &STOP
 }

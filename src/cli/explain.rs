@@ -1,4 +1,4 @@
-//! `nas explain`: why a candidate is over budget, and the smallest change that would make it fit.
+//! `nas explain`: why a candidate is over budget, and the smallest changes with which it fits.
 
 use super::{Failure, Global, budget, open, out};
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// A trial of a run, such as latest/17
+    /// A trial of a run, for example latest/17
     #[arg(value_name = "RUN/TRIAL")]
     trial: String,
     /// A hardware target by name or TOML file; repeatable [default: those of the run]
@@ -23,7 +23,7 @@ pub struct Args {
     budget: budget::Args,
 }
 
-/// Changes that are shown.
+/// Most changes to show.
 const CHANGES: usize = 3;
 
 impl Args {

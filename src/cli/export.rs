@@ -1,4 +1,4 @@
-//! `nas export`: a found model with its firmware, as a folder that needs nothing of this program.
+//! `nas export`: writes a found model with its firmware into a folder that does not need this program.
 
 use std::path::PathBuf;
 
@@ -20,13 +20,13 @@ use crate::{
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// A trial of a run, such as latest/17
+    /// A trial of a run, for example latest/17
     #[arg(value_name = "RUN/TRIAL")]
     trial: String,
     /// The folder to write; it must be empty or not exist
     #[arg(long, value_name = "DIR")]
     to: PathBuf,
-    /// The target whose core the firmware is for [default: the run's first]
+    /// The target whose core the firmware is built for [default: the run's first]
     #[arg(long, value_name = "NAME")]
     target: Option<String>,
 }
@@ -34,14 +34,14 @@ pub struct Args {
 impl Args {
     pub fn run(&self, global: &Global) -> Result<(), Failure> {
         let (selector, number) = open::run_and_trial(&self.trial)?;
-        let number =
-            number.ok_or_else(|| Failure::usage(format!("name a trial, such as {selector}/17")))?;
+        let number = number
+            .ok_or_else(|| Failure::usage(format!("give a trial, for example {selector}/17")))?;
         let (store, run, info) = open::run(global, selector)?;
         let model = Model::read(&open::model_folder(global, &store, &run, number)?)?;
         if model.card.pooling() != Pooling::Mean {
             return Err(Failure::plain(format!(
-                "trial {}/{number} was searched with --pool {}, and the firmware pools windows by their mean; search with \
-                 --pool mean for a model to export",
+                "trial {}/{number} was searched with --pool {}, but the firmware can only pool by the mean; search with \
+                 --pool mean to export a model",
                 run.name,
                 model.card.pooling()
             )));
@@ -61,7 +61,7 @@ impl Args {
             Ok(dataset) => example_clips(&dataset.clips, &model),
             Err(failure) => {
                 let why = failure;
-                global.note(&format!("no sound goes along: {why}"));
+                global.note(&format!("exported without example sounds: {why}"));
                 Vec::new()
             }
         };
@@ -102,10 +102,10 @@ impl Args {
     }
 }
 
-/// Test clips of a label that are tried.
+/// Test clips to try, per label.
 const TRIED: usize = 16;
 
-/// A normal and an anomalous test clip, of those tried the ones that the detector tells apart best.
+/// A normal and an anomalous test clip: of those tried, the two that the detector tells apart best.
 fn example_clips(clips: &[data::Clip], model: &Model) -> Vec<Clip> {
     [Label::Normal, Label::Anomaly]
         .into_iter()
@@ -134,7 +134,7 @@ fn example_clips(clips: &[data::Clip], model: &Model) -> Vec<Clip> {
         .collect()
 }
 
-/// `None` for ready features, and for files that cannot be read.
+/// The clip's samples; `None` for ready features, and for files that cannot be read.
 fn samples(source: &Source, sample_rate_hz: u32) -> Option<Vec<i16>> {
     let sound = match source {
         Source::Audio(path) => audio::read(path, Channel::default()).ok()?,

@@ -1,4 +1,4 @@
-//! `nas data fetch`: downloads a public data set, once its licence is agreed to.
+//! `nas data fetch`: downloads a public data set after its licence is accepted.
 
 use std::{
     io::{BufRead, IsTerminal},
@@ -17,19 +17,19 @@ pub struct Args {
     /// A machine; repeatable [default: all]
     #[arg(long)]
     machine: Vec<String>,
-    /// Parts: dev, train and eval of DCASE, -6_dB, 0_dB and 6_dB of MIMII, or all [default: dev, or 0_dB]
+    /// Parts: dev, train and eval of DCASE; -6_dB, 0_dB and 6_dB of MIMII; or all [default: dev, or 0_dB]
     #[arg(long, value_delimiter = ',', allow_hyphen_values = true)]
     part: Vec<String>,
-    /// The folder to unpack into; made where it is missing
+    /// The folder to unpack into; it is created if it does not exist
     #[arg(long, value_name = "DIR")]
     to: PathBuf,
-    /// Agree to the licence without being asked
+    /// Accept the licence without being asked
     #[arg(long)]
     yes: bool,
-    /// Use only archives that lie in DIR already
+    /// Use only archives that are already in DIR
     #[arg(long)]
     offline: bool,
-    /// Leave the archives in DIR
+    /// Keep the archives in DIR
     #[arg(long)]
     keep_archives: bool,
     /// A server that has the files of zenodo.org under the same paths
@@ -40,7 +40,7 @@ pub struct Args {
 impl Args {
     pub fn run(&self, global: &Global) -> Result<(), Failure> {
         let (dataset, known, archives) = fetch::select(&self.name, &self.machine, &self.part)?;
-        // Shown always: whoever takes the data should know on what terms.
+        // Always shown: the user should know the terms of the data.
         out::note(format!(
             "{}: {} ({})",
             known.name, dataset.licence, known.terms
@@ -63,7 +63,7 @@ impl Args {
             display.show(event)
         })?;
         global.note(&format!(
-            "done; nas data info {} says what is there",
+            "done; `nas data info {}` shows what is there",
             self.to.display()
         ));
         Ok(())
@@ -72,7 +72,7 @@ impl Args {
     fn agreed(&self) -> Result<bool, Failure> {
         if !std::io::stdin().is_terminal() {
             return Err(Failure::usage(
-                "nobody is there to agree to the licence; --yes agrees",
+                "there is no terminal to agree to the licence; --yes agrees",
             ));
         }
         out::ask(format!(
@@ -125,9 +125,9 @@ impl<'a> Display<'a> {
                 return;
             }
             Event::Retrying(file, cause) => format!("{file}: {cause}; trying again"),
-            Event::Checking(file) => format!("{file}: checking its sum"),
+            Event::Checking(file) => format!("{file}: checking its checksum"),
             Event::Unpacking(file) => format!("{file}: unpacking"),
-            Event::Present(file) => format!("{file}: fetched before"),
+            Event::Present(file) => format!("{file}: already fetched"),
         };
         match &self.bar {
             Some(bar) => bar.suspend(|| self.global.note(&line)),

@@ -1,4 +1,4 @@
-//! What a search says before it begins: its data, its spaces, its targets; and what a dry run found.
+//! Introduces a search before it begins (its data, spaces and targets), and prints the result of a dry run.
 
 use super::{Exit, Failure, Global, out};
 use crate::{
@@ -6,7 +6,7 @@ use crate::{
     units::{Count, Span, three_digits},
 };
 
-/// Says on stderr what is searched.
+/// Describes the search on stderr.
 pub fn introduce(global: &Global, setup: &Setup) {
     if let Some(folds) = setup.folds() {
         let dataset = folds.last().dataset();
@@ -25,7 +25,7 @@ pub fn introduce(global: &Global, setup: &Setup) {
         }
         if folds.all().count() > 1 {
             global.note(
-                "note: every fold tests in turn; figures are means over the folds, the model is that of the last",
+                "note: every fold tests in turn; figures are means over the folds, and the model is the last fold's",
             );
         }
     }
@@ -54,7 +54,10 @@ pub fn introduce(global: &Global, setup: &Setup) {
     }
 }
 
-/// Prints what a dry run found; nothing that fits is an error.
+/// Prints the result of a dry run.
+///
+/// # Errors
+/// Where nothing fits the budget.
 pub fn dry_run(found: &DryRun) -> Result<(), Failure> {
     out::print(format!(
         "size of the spaces: {} genomes\nshare that fits the budget: {:.1} % of {} drawn at random\n",
@@ -65,7 +68,7 @@ pub fn dry_run(found: &DryRun) -> Result<(), Failure> {
     let Some(time) = &found.time else {
         return Err(Failure::new(
             Exit::NothingFits,
-            anyhow::anyhow!("no candidate drawn fits the budget"),
+            anyhow::anyhow!("none of the drawn candidates fits the budget"),
         ));
     };
     out::print(format!(

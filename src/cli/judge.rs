@@ -1,4 +1,4 @@
-//! `nas judge`: every labelled test clip judged by a found network, float and int8.
+//! `nas judge`: judges every labelled test clip with a found network, float and int8.
 
 use std::fs;
 
@@ -17,10 +17,10 @@ use crate::{
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// A trained trial, such as latest/17
+    /// A trained trial, for example latest/17
     #[arg(value_name = "RUN/TRIAL")]
     trial: String,
-    /// Train it by this many seeds, the first of them its own
+    /// Train it with this many seeds; the first is its own
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1000))]
     seeds: u64,
 }
@@ -35,7 +35,7 @@ impl Args {
         let model = open::model_folder(global, &store, &run, number)?;
         let split = match settings.split_by()? {
             SplitBy::EachFold => "official folds".to_string(),
-            split => format!("{split} split"),
+            split => split_name(split),
         };
         let (stop, mut parts) = (interruption(), Vec::new());
         for offset in 0..self.seeds {
@@ -75,5 +75,13 @@ impl Args {
             global.note(&format!("wrote {}", file.display()));
         }
         Ok(())
+    }
+}
+
+/// What people read: the split that a data set comes with, or else the automatic one, is the default.
+pub fn split_name(split: SplitBy) -> String {
+    match split {
+        SplitBy::Official => "default split".to_string(),
+        split => format!("{split} split"),
     }
 }

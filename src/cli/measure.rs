@@ -1,6 +1,4 @@
-//! `nas measure`: runs found models as firmware, in an emulator or on a board, and keeps what was seen.
-
-use std::time::Duration;
+//! `nas measure`: runs found models as firmware, in an emulator or on a board, and stores the results.
 
 use clap::ValueEnum;
 
@@ -8,31 +6,37 @@ use super::{Exit, Failure, Global, open, out};
 use crate::{
     evaluate::Model,
     hardware::CostSource,
-    measure::{Bench, Measurement, Place},
+    measure::{Bench, Limit, Measurement, Place},
     report::{self, json::MeasuredDocument, text::measured::MeasuredTable},
     run::utc_now,
     store::{CyclesRow, MeasurementRow, Run, Store},
-    units::Span,
+    units::{Count, Span},
 };
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// A trial of a run, such as latest/17; a run with --front
+    /// A trial of a run, for example latest/17; a run with --front
     #[arg(value_name = "RUN[/TRIAL]")]
     what: String,
     /// Measure all members of the run's fronts
     #[arg(long)]
     front: bool,
-    /// Where: an emulated core, or a board behind a debug probe
+    /// Where to run: an emulated core, or a board behind a debug probe
     #[arg(long, value_enum)]
     on: On,
-    /// The board's chip, such as STM32H743ZITx
+    /// The board's chip, for example STM32H743ZITx
     #[arg(long, required_if_eq("on", "probe"))]
     chip: Option<String>,
-    /// Give up on a model that has not ended by then
+    /// In an emulator, give up on a model that has not ended after so many instructions
+    #[arg(long, value_name = "COUNT", default_value = INSTRUCTIONS)]
+    limit: Count,
+    /// On a board, give up on a model that has not ended by then
     #[arg(long, value_name = "TIME", default_value = "60s")]
     timeout: Span,
 }
+
+/// Instructions after which an emulated model is given up: many times what the largest that fits a board takes.
+pub const INSTRUCTIONS: &str = "20G";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum On {
@@ -54,7 +58,11 @@ impl Args {
                 chip: chip.clone().unwrap_or_default(),
             },
         };
-        let mut bench = open_bench(global, &place, self.timeout.0)?;
+        let limit = Limit {
+            instructions: self.limit.0,
+            time: self.timeout.0,
+        };
+        let mut bench = open_bench(global, &place, limit)?;
         let mut rows = Vec::new();
         for number in numbers {
             let model = Model::read(&open::model_folder(global, &store, &run, number)?)?;
@@ -73,7 +81,7 @@ impl Args {
         match rows.iter().filter(|row| !row.outputs_match).count() {
             0 => Ok(()),
             different => Err(Failure::plain(format!(
-                "{different} of {} models computed other outputs than on the host",
+                "{different} of {} models gave other outputs than on the host",
                 rows.len()
             ))),
         }
@@ -93,7 +101,7 @@ impl Args {
                 "`--front` measures a whole run; write `nas measure {selector} --front`"
             ))),
             (None, false) => Err(Failure::usage(format!(
-                "name a trial, such as {selector}/17, or add `--front`"
+                "give a trial, for example {selector}/17, or add `--front`"
             ))),
             (None, true) => {
                 let fronts = store.fronts(run.id)?.into_iter();
@@ -114,10 +122,10 @@ impl Args {
 }
 
 /// A bench whose images lie beside the store.
-pub fn open_bench(global: &Global, place: &Place, timeout: Duration) -> Result<Bench, Failure> {
+pub fn open_bench(global: &Global, place: &Place, limit: Limit) -> Result<Bench, Failure> {
     let folder = global.folder().join("cache/firmware");
     let note = |text: &str| global.note(text);
-    Ok(Bench::open(place, &folder, timeout, &note)?)
+    Ok(Bench::open(place, &folder, limit, &note)?)
 }
 
 fn row(number: u64, seen: Measurement) -> MeasurementRow {

@@ -1,4 +1,6 @@
-//! The command line: one file per subcommand. Only here are arguments read, things printed and exit codes chosen.
+//! The command line: one file per subcommand. Only this module reads arguments, prints, and chooses exit codes.
+//!
+//! This module may not know how anything is trained, costed, stored or drawn; it hands that work down.
 
 mod baseline;
 mod budget;
@@ -51,30 +53,34 @@ stdout carries data, stderr messages.
 
 Exit codes: 0 ok, 1 failure, 2 usage, 3 nothing fits the budget, 5 store locked or damaged, 130 interrupted.";
 
+/// Where `--help` lists the options of every command.
+const GLOBAL: &str = "Global options";
+
 /// Options that every command has.
 #[derive(Debug, clap::Args)]
 pub struct Global {
-    /// The database of runs; artefacts lie in folders beside it
+    /// The database of runs; models and pictures are in folders beside it
     #[arg(
         long,
         global = true,
+        help_heading = GLOBAL,
         value_name = "PATH",
         default_value = "runs/nas.sqlite"
     )]
     store: PathBuf,
     /// Print a JSON document (docs/json.md) instead of text
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = GLOBAL)]
     json: bool,
     /// Say less: no progress, no notes
-    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    #[arg(short, long, global = true, help_heading = GLOBAL, conflicts_with = "verbose")]
     quiet: bool,
     /// Say more; twice for every trial
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    #[arg(short, long, global = true, help_heading = GLOBAL, action = clap::ArgAction::Count)]
     verbose: u8,
 }
 
 impl Global {
-    /// The folder of the store, which artefact paths are relative to.
+    /// The folder of the store; paths of artefacts are relative to it.
     fn folder(&self) -> PathBuf {
         let parent = self.store.parent().unwrap_or(std::path::Path::new(""));
         if parent.as_os_str().is_empty() {
@@ -106,7 +112,7 @@ enum Command {
     Report(report::Args),
     /// Train the front of a run again with further seeds, so that lucky trials fall off it
     Rescore(rescore::Args),
-    /// Judge every labelled test clip by a found network: tables, confusion matrix, curves
+    /// Judge every labelled test clip with a found network: tables, confusion matrix, curves
     Judge(judge::Args),
     /// Run found models as firmware, in QEMU or on a board
     Measure(measure::Args),
@@ -116,15 +122,15 @@ enum Command {
     Verify(verify::Args),
     /// Train a published network as a yardstick
     Baseline(baseline::Args),
-    /// Compare reconstruction and classification on all targets, by the published networks
+    /// Compare reconstruction and classification on all targets, with the published networks
     CompareApproaches(compare::Args),
     /// Score sound clips with a found model
     Score(score::Args),
     /// Estimate what an int8 network costs on the targets
     Estimate(estimate::Args),
-    /// Say what a network that Vela compiled does on the NPU, command by command
+    /// Show what a network that Vela compiled does on the NPU, operation by operation
     Npu(npu::Args),
-    /// Say why a trial is over budget, and the smallest change that makes it fit
+    /// Show why a trial is over budget, and the smallest changes that make it fit
     Explain(explain::Args),
     /// List the search spaces
     Spaces(spaces::Args),
@@ -176,10 +182,11 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Columns of the terminal; 120 where there is none.
+/// Columns that a table may take: what `COLUMNS` says, else those of the terminal; 120 where there is none.
 fn width() -> usize {
     let columns = std::env::var("COLUMNS")
         .ok()
         .and_then(|columns| columns.parse().ok());
-    columns.unwrap_or(120)
+    let terminal = || terminal_size::terminal_size().map(|(width, _)| usize::from(width.0));
+    columns.or_else(terminal).unwrap_or(120)
 }

@@ -1,4 +1,4 @@
-//! Opening what several commands need: stores, runs, data sets, feature caches.
+//! Opens what several commands need: stores, runs, data sets, feature caches.
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -10,16 +10,16 @@ use crate::{
     store::{Run, Store, StoreError},
 };
 
-/// The store for reading; a store that does not exist is a plain message.
+/// Opens the store for reading; if it does not exist, the error says so plainly.
 pub fn store(global: &Global) -> Result<Store, Failure> {
     match Store::open_read_only(&global.store) {
-        // One of an earlier version of the program is brought up to date.
+        // A store of an earlier version of the program is brought up to date.
         Err(StoreError::OlderVersion { .. }) => writable_store(global),
         result => result.map_err(no_runs),
     }
 }
 
-/// The store for adding to it; it must exist.
+/// Opens the store for writing; it must exist.
 pub fn writable_store(global: &Global) -> Result<Store, Failure> {
     if !global.store.exists() {
         let path = global.store.clone();
@@ -38,7 +38,7 @@ fn no_runs(error: StoreError) -> Failure {
     }
 }
 
-/// A run of the store with all that reports show of it.
+/// A run of the store, with everything that reports show.
 pub fn run(global: &Global, selector: &str) -> Result<(Store, Run, RunInfo), Failure> {
     let store = store(global)?;
     let run = store.find_run(selector)?;
@@ -46,7 +46,7 @@ pub fn run(global: &Global, selector: &str) -> Result<(Store, Run, RunInfo), Fai
     Ok((store, run, info))
 }
 
-/// Splits `RUN/NUMBER`; the number is `None` where only a run is named.
+/// Splits `RUN/NUMBER`; the number is `None` where only a run is given.
 pub fn run_and_trial(text: &str) -> Result<(&str, Option<u64>), Failure> {
     let Some((run, number)) = text.split_once('/') else {
         return Ok((text, None));
@@ -54,16 +54,16 @@ pub fn run_and_trial(text: &str) -> Result<(&str, Option<u64>), Failure> {
     match number.parse() {
         Ok(number) => Ok((run, Some(number))),
         Err(_) => Err(Failure::usage(format!(
-            "`{number}` is not the number of a trial; write for example {run}/17"
+            "`{number}` is not the number of a trial; write, for example, {run}/17"
         ))),
     }
 }
 
-/// What a trial such as `latest/17` proposed, with its run and number.
+/// The proposal of a trial like `latest/17`, with its run and number.
 pub fn proposal(global: &Global, text: &str) -> Result<(Run, u64, Proposal), Failure> {
     let (selector, number) = run_and_trial(text)?;
     let number =
-        number.ok_or_else(|| Failure::usage(format!("name a trial, such as {selector}/17")))?;
+        number.ok_or_else(|| Failure::usage(format!("give a trial, for example {selector}/17")))?;
     let store = store(global)?;
     let run = store.find_run(selector)?;
     let proposal = run::load_proposal(&store, &run, number)?;
@@ -72,12 +72,15 @@ pub fn proposal(global: &Global, text: &str) -> Result<(Run, u64, Proposal), Fai
     Ok((run, number, proposal))
 }
 
-/// Where features are kept between runs.
+/// The cache of features, kept between runs.
 pub fn features(global: &Global) -> Arc<FeatureStore> {
     Arc::new(FeatureStore::new(Some(global.folder().join("cache"))))
 }
 
-/// The folder of a trial's model; an error where it has none.
+/// The folder of a trial's model.
+///
+/// # Errors
+/// Where the trial has no model.
 pub fn model_folder(
     global: &Global,
     store: &Store,

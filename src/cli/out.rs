@@ -1,7 +1,7 @@
 //! The one door to stdout and stderr.
 //!
-//! Data goes to stdout, messages to stderr. When whoever reads stdout has gone (`nas runs | head -1`), the command ends
-//! and says nothing. A message that stderr does not take is dropped: a terminal that closes does not end a search.
+//! Data goes to stdout, messages to stderr. When the reader of stdout has gone (`nas runs | head -1`), the command
+//! ends quietly. A message that stderr does not accept is dropped, so a closed terminal does not end a search.
 
 use std::io::{self, Write};
 
@@ -18,12 +18,12 @@ pub fn print(text: impl AsRef<str>) -> Result<(), Failure> {
     })
 }
 
-/// Writes a message of one or more lines to stderr, as far as that takes it.
+/// Writes a message of one or more lines to stderr; drops what stderr does not accept.
 pub fn note(text: impl AsRef<str>) {
     let _ = written(&mut io::stderr().lock(), &format!("{}\n", text.as_ref()));
 }
 
-/// Asks something on stderr; the answer is to come on the same line.
+/// Asks a question on stderr; the answer follows on the same line.
 pub fn ask(question: impl AsRef<str>) {
     let _ = written(&mut io::stderr().lock(), question.as_ref());
 }

@@ -1,4 +1,4 @@
-//! How a search shows where it stands: a bar on a terminal, plain lines elsewhere.
+//! Shows the progress of a search: a bar on a terminal, plain lines elsewhere.
 
 use std::{
     io::IsTerminal,

@@ -1,4 +1,4 @@
-//! `nas report`: the pictures and the page of a run.
+//! `nas report`: writes the pictures and the page of a run.
 
 use std::path::PathBuf;
 

@@ -17,16 +17,16 @@ use crate::{
 pub struct Args {
     #[arg(default_value = "latest")]
     run: String,
-    /// Further trainings of every member of a front; its figures are then their means
+    /// Number of further trainings of every member of a front; its figures are then their means
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=1000))]
     seeds: u64,
-    /// Train trials off the front again too where an AUC higher by this would put them on it
+    /// Also train trials off the front again, if an AUC higher by this would put them on it
     #[arg(long, value_name = "AUC", default_value_t = 0.01, value_parser = near)]
     near: f64,
     /// Networks that train at the same time; the results do not depend on it [default: all cores]
     #[arg(long, value_name = "N")]
     jobs: Option<usize>,
-    /// Score by a formula instead of training, for tests of the tool itself
+    /// Score by a formula instead of training, to test the tool itself
     #[arg(long, hide = true)]
     debug_formula: bool,
 }
@@ -74,7 +74,7 @@ impl Args {
     }
 }
 
-/// How trials are trained again.
+/// How to train trials again.
 pub(super) struct Options {
     /// Offsets from the run's seed.
     pub seeds: std::ops::Range<u64>,
@@ -83,7 +83,10 @@ pub(super) struct Options {
     pub by_formula: bool,
 }
 
-/// Trains the front of a run again; an interruption is an error.
+/// Trains the front of a run again.
+///
+/// # Errors
+/// Also where it is interrupted.
 pub(super) fn train_again(
     global: &Global,
     store: &mut Store,
@@ -124,6 +127,6 @@ pub(super) fn train_again(
 fn near(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(near) if (0.0..=1.0).contains(&near) => Ok(near),
-        _ => Err("give a difference of AUC from 0 to 1, such as 0.01".to_string()),
+        _ => Err("give a difference of AUC from 0 to 1, for example 0.01".to_string()),
     }
 }

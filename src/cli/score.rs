@@ -1,10 +1,10 @@
-//! `nas score`: scores any clips with a found model, by its int8 interpreter.
+//! `nas score`: scores any clips with the int8 interpreter of a found model.
 
-use std::{fmt::Write, fs, path::PathBuf};
+use std::{fs, path::PathBuf};
 
 use super::{Failure, Global, open, out};
 use crate::{
-    data::{self, Dataset, Label, SplitBy},
+    data::{self, Clip, Dataset, Label, SplitBy},
     evaluate::{Model, ScoreBy, Scored, Scoring, score_clips},
     features::Features,
     report::{dcase_csv, json},
@@ -14,13 +14,13 @@ use crate::{
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The model: a trial of a run, such as latest/17
+    /// The model: a trial of a run, for example latest/17
     #[arg(value_name = "RUN/TRIAL")]
     trial: String,
     /// Clips to score: a folder, a manifest, or `synthetic[:MACHINE]`
     #[arg(long, value_name = "PATH")]
     data: String,
-    /// What trains and what tests in a set of folds: folds[:N], recordings or random
+    /// Split of a set of folds into training and test clips: folds[:N], recordings or random
     #[arg(
         long,
         value_name = "HOW",
@@ -28,24 +28,24 @@ pub struct Args {
         hide_default_value = true
     )]
     split: SplitBy,
-    /// Only the test clips [default: all]
+    /// Score only the test clips [default: all]
     #[arg(long)]
     test: bool,
     /// How windows become the score of a clip: mean, max, q95 (a quantile) or top10 (the mean of the highest 10 %)
-    /// [default: as the model was searched]
+    /// [default: as in the model's search]
     #[arg(long, value_name = "HOW")]
     pool: Option<Pooling>,
-    /// What is scored: windows; mahalanobis, of an autoencoder's mean residual, and embedding, of a classifier's
-    /// output, are fitted to the training clips of the data
+    /// What to score: windows; mahalanobis (an autoencoder's mean residual) or embedding (a classifier's output),
+    /// which are fitted to the training clips of the data
     #[arg(long, value_name = "RULE", default_value = "windows")]
     by: ScoreBy,
     /// Write the csv files of the DCASE challenge into a new or empty folder
     #[arg(long, value_name = "DIR")]
     dcase: Option<PathBuf>,
-    /// Choose the threshold of fewest false alarms that finds this share of the labelled anomalies
+    /// Choose the threshold with the fewest false alarms that finds this share of the labelled anomalies
     #[arg(long, value_name = "SHARE", value_parser = share)]
     min_recall: Option<f64>,
-    /// With --min-recall: how often a device decides, such as 10s, to count false alarms per day
+    /// With --min-recall: time between a device's decisions, for example 10s, to count false alarms per day
     #[arg(long, value_name = "SPAN", requires = "min_recall")]
     every: Option<Span>,
 }
@@ -53,8 +53,8 @@ pub struct Args {
 impl Args {
     pub fn run(&self, global: &Global) -> Result<(), Failure> {
         let (selector, number) = open::run_and_trial(&self.trial)?;
-        let number =
-            number.ok_or_else(|| Failure::usage(format!("name a trial, such as {selector}/17")))?;
+        let number = number
+            .ok_or_else(|| Failure::usage(format!("give a trial, for example {selector}/17")))?;
         let store = open::store(global)?;
         let run = store.find_run(selector)?;
         let model = Model::read(&open::model_folder(global, &store, &run, number)?)?;
@@ -111,7 +111,7 @@ impl Args {
     ) -> Result<(), Failure> {
         let Some(threshold) = scored.threshold else {
             return Err(Failure::plain(
-                "there is no threshold to decide by: the model has none, and the data no training clips; give --min-recall",
+                "there is no threshold: the model has none, and the data has no training clips; give --min-recall",
             ));
         };
         let is_used = fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some());
@@ -178,19 +178,29 @@ impl Args {
     }
 
     fn print(&self, global: &Global, dataset: &Dataset, scored: &Scored) -> Result<(), Failure> {
-        let mut table = "file,score,anomalous,label,machine,section,domain\n".to_string();
-        for (clip, score) in &scored.clips {
-            let anomalous = scored
-                .threshold
-                .map_or("", |threshold| if *score > threshold { "1" } else { "0" });
-            let (machine, section, domain) = (&clip.machine, &clip.section, clip.domain.name());
-            let label = clip.label.map_or("", Label::name);
-            let _ = writeln!(
-                table,
-                "{},{score:.6},{anomalous},{label},{machine},{section},{domain}",
-                quoted(&clip.name)
-            );
-        }
+        let header = [
+            "file",
+            "score",
+            "anomalous",
+            "label",
+            "machine",
+            "section",
+            "domain",
+        ];
+        let row = |(clip, score): &(&Clip, f64)| {
+            let anomalous = |threshold| if *score > threshold { "1" } else { "0" };
+            [
+                clip.name.clone(),
+                format!("{score:.6}"),
+                scored.threshold.map_or("", anomalous).to_string(),
+                clip.label.map_or("", Label::name).to_string(),
+                clip.machine.clone(),
+                clip.section.clone(),
+                clip.domain.name().to_string(),
+            ]
+        };
+        let rows = scored.clips.iter().map(row);
+        let table = dcase_csv::csv_text([header.map(String::from)].into_iter().chain(rows));
         out::print(table)?;
         let synthetic = if dataset.synthetic {
             " (synthetic)"
@@ -202,7 +212,7 @@ impl Args {
             (Some(auc), Some(pauc)) => global.note(&format!(
                 "int8{synthetic}: AUC {auc:.4}, pAUC {pauc:.4} over labelled test clips"
             )),
-            _ => global.note("no AUC: the test clips have not both labels"),
+            _ => global.note("no AUC: the test clips do not have both labels"),
         }
         for group in &summary.groups {
             if let (Some(auc), true) = (group.auc, summary.groups.len() > 1) {
@@ -249,14 +259,6 @@ impl Args {
 fn share(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(share) if (0.0..=1.0).contains(&share) => Ok(share),
-        _ => Err("give a share from 0 to 1, such as 0.95".to_string()),
-    }
-}
-
-/// A csv field, quoted where it must be.
-fn quoted(text: &str) -> String {
-    match text.contains([',', '"', '\n', '\r']) {
-        true => format!("\"{}\"", text.replace('"', "\"\"")),
-        false => text.to_string(),
+        _ => Err("give a share from 0 to 1, for example 0.95".to_string()),
     }
 }

@@ -37,7 +37,7 @@ pub struct Args {
         default_value = "synthetic"
     )]
     data: String,
-    /// What trains and what tests in a set of folds: folds[:N], each-fold, recordings or random
+    /// Split of a set of folds into training and test clips: folds[:N], each-fold, recordings or random
     #[arg(
         long,
         value_name = "HOW",
@@ -45,64 +45,65 @@ pub struct Args {
         hide_default_value = true
     )]
     split: SplitBy,
-    /// Leave out clips that are shorter than this, such as 1s
+    /// Drop clips shorter than this, for example 1s
     #[arg(long, value_name = "SPAN")]
     min_clip: Option<Span>,
-    /// What steers: labels, or proxy, which makes stand-ins for anomalies of normal sound [default: labels where
-    /// there are any]
+    /// Clips that steer the search: labels, or proxy, which turns normal sounds into stand-ins for anomalies
+    /// [default: labels where there are any]
     #[arg(long, value_name = "labels|proxy")]
     steer_by: Option<SteerBy>,
     /// A search space by name or TOML file; repeatable [default: all that suit the data]
     #[arg(long = "space", value_name = "NAME|FILE")]
     spaces: Vec<String>,
-    /// A hardware target by name or TOML file; repeatable, the first one steers [default: m7]
+    /// A hardware target by name or TOML file; repeatable, the first one steers the search [default: m7]
     #[arg(long = "target", value_name = "NAME|FILE")]
     targets: Vec<String>,
     #[command(flatten)]
     budget: super::budget::Args,
-    /// Networks to train in all; resuming continues towards it. Those over budget do not count [default: 72]
+    /// Number of networks to train; those over budget do not count. Resuming continues up to it [default: 72]
     #[arg(long, value_name = "N")]
     trials: Option<usize>,
-    /// Begin no training after this long, such as 10m
+    /// Begin no training after this time, for example 10m
     #[arg(long, value_name = "SPAN")]
     time: Option<Span>,
     /// Networks that train at the same time; the results do not depend on it [default: all cores]
     #[arg(long, value_name = "N")]
     jobs: Option<usize>,
-    /// Determines every proposal and every training
+    /// Seed of every proposal and every training
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
-    /// How new candidates are proposed: bayes, evolution, nsga2 or random
+    /// How to propose new candidates: bayes, evolution, nsga2 or random
     #[arg(long, default_value = "bayes")]
     sampler: SamplerKind,
-    /// What is minimised: auc, pauc, accuracy, latency, ram, flash, energy, macs
+    /// What to minimise: auc, pauc, accuracy, latency, ram, flash, energy, macs
     #[arg(long, value_delimiter = ',', default_value = "auc,latency,ram")]
     objectives: Vec<Objective>,
-    /// Epochs of every training, instead of what the space says
+    /// Epochs of every training [default: each space has its own number]
     #[arg(long, value_name = "N")]
     epochs: Option<usize>,
-    /// Where networks are trained: cpu; cpu-bf16, faster, with matrix products of bfloat16; or wgpu or cuda where
-    /// built with that feature [default: cpu-bf16 where the processor has AVX512-BF16, else cpu]
+    /// Device to train on: cpu; cpu-bf16, which is faster and rounds matrix products to bfloat16; or wgpu or cuda in
+    /// builds with that feature [default: cpu-bf16 where the processor has AVX512-BF16, else cpu]
     #[arg(long)]
     device: Option<String>,
-    /// Where a clip counts as anomalous: gamma or quantile, from scores of normal clips; even-odds, for classifiers
-    /// of learnt labels; or usual, which is even-odds where labels are learnt and gamma otherwise
+    /// Rule for the threshold above which a clip is anomalous: gamma or quantile, from scores of normal clips;
+    /// even-odds, for classifiers of learnt labels; or usual, which is even-odds where labels are learnt and gamma
+    /// otherwise
     #[arg(long, default_value = "usual")]
     threshold: ThresholdRule,
     /// How windows become the score of a clip: mean, max, q95 (a quantile) or top10 (the mean of the highest 10 %);
-    /// devices compute the mean only
+    /// devices can only compute the mean
     #[arg(long, value_name = "HOW", default_value = "mean")]
     pool: Pooling,
     /// Name of the run [default: from data, target and time]
     #[arg(long)]
     name: Option<String>,
-    /// Continue a run with the settings it was begun with; only --trials, --time and --jobs can differ
+    /// Continue a run with the settings it was begun with; only --trials, --time and --jobs can change
     #[arg(long, value_name = "RUN", num_args = 0..=1, default_missing_value = "latest")]
     resume: Option<String>,
-    /// Say what a search would do, and begin none
+    /// Estimate the search without beginning it
     #[arg(long, conflicts_with = "resume")]
     dry_run: bool,
-    /// Score by a formula instead of training, for tests of the tool itself
+    /// Score by a formula instead of training, to test the tool itself
     #[arg(long, hide = true)]
     debug_formula: bool,
 }
@@ -229,7 +230,7 @@ impl Args {
     }
 }
 
-/// When no training may begin any more.
+/// The time after which no training may begin.
 fn deadline(time: Span) -> Result<Instant, Failure> {
     let end = Instant::now().checked_add(time.0);
     end.ok_or_else(|| Failure::usage(format!("--time {time} is longer than any clock runs")))
@@ -243,7 +244,7 @@ pub(super) fn score_with(by_formula: bool) -> ScoreWith {
     }
 }
 
-/// Makes a new run in the store and carries it out.
+/// Creates a new run in the store and carries it out.
 fn begin(
     global: &Global,
     settings: &Settings,
@@ -281,9 +282,10 @@ fn carry_out(
     Ok(finish?)
 }
 
-/// Trains published networks: one per space, costed for every target of the settings, in a run of their own.
+/// Trains published networks in a run of their own: one per space, costed for every target of the settings.
 ///
-/// An interruption is an error, as is a network that fits no target.
+/// # Errors
+/// Also where the run is interrupted, or a network fits no target.
 pub(super) fn train_published(
     global: &Global,
     mut settings: Settings,
@@ -305,7 +307,7 @@ pub(super) fn train_published(
         Finish::Interrupted | Finish::TimeUp => Err(interrupted(&run)),
         Finish::NothingFits(nearest) => Err(Failure::new(
             Exit::NothingFits,
-            anyhow::anyhow!("it fits none of the targets; nearest miss: {nearest}"),
+            anyhow::anyhow!("the network fits no target; nearest miss: {nearest}"),
         )),
     }
 }
@@ -317,7 +319,7 @@ fn interrupted(run: &Run) -> Failure {
     )
 }
 
-/// Shows the front and draws it, and turns the end of the search into an exit code.
+/// Shows and draws the front, and turns the end of the search into an exit code.
 fn conclude(global: &Global, store: &Store, run: &Run, finish: Finish) -> Result<(), Failure> {
     if let Finish::NothingFits(nearest) = &finish {
         return Err(Failure::new(

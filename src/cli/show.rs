@@ -1,4 +1,4 @@
-//! `nas show`: all that is known of a run, or of one of its trials.
+//! `nas show`: everything that is known of a run, or of one of its trials.
 
 use super::{Failure, Global, open, out};
 use crate::report::{
@@ -34,7 +34,7 @@ impl Args {
             .ok_or_else(|| Failure::usage(format!("run {} has no trial {number}", run.name)))?;
         match global.json {
             true => out::print(json::render(&trial))?,
-            false => out::print(text::trial::trial(&trial))?,
+            false => out::print(text::trial::trial(&trial, &global.folder()))?,
         }
         Ok(())
     }

@@ -11,7 +11,7 @@ use crate::{
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// A built-in space or a TOML file, to see its axes; all built-in ones where left out
+    /// A built-in space or a TOML file, to show its axes [default: all built-in spaces in short]
     #[arg(value_name = "NAME|FILE")]
     space: Option<String>,
 }
@@ -27,7 +27,7 @@ impl Args {
         } else if self.space.is_some() {
             out::print(&spaces[0].text)?;
         } else {
-            out::print(text::lists::spaces(&spaces))?;
+            out::print(text::lists::spaces(&spaces, super::width()))?;
         }
         Ok(())
     }

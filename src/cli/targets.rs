@@ -1,4 +1,4 @@
-//! `nas targets`: the hardware profiles and what is known about each.
+//! `nas targets`: the hardware profiles and their numbers.
 
 use super::{Failure, Global, out};
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
 #[derive(Debug, clap::Args)]
 #[command(args_conflicts_with_subcommands = true)]
 pub struct Args {
-    /// A built-in target or a TOML file, to print its profile as it is; all in short where left out
+    /// A built-in target or a TOML file, to print its profile [default: all targets in short]
     #[arg(value_name = "NAME|FILE")]
     target: Option<String>,
     #[command(subcommand)]
@@ -37,14 +37,14 @@ impl Args {
         let Some(name) = name else {
             match global.json {
                 true => out::print(json::render(&TargetsDocument::new(hardware::builtin())))?,
-                false => out::print(text::lists::targets(hardware::builtin()))?,
+                false => out::print(text::lists::targets(hardware::builtin(), super::width()))?,
             }
             return Ok(());
         };
         let target = hardware::find(name)?;
         match (global.json, is_for_people) {
             (true, _) => out::print(json::render(&TargetsDocument::new(&[target])))?,
-            (false, true) => out::print(text::lists::target(&target))?,
+            (false, true) => out::print(text::lists::target(&target, super::width()))?,
             (false, false) => out::print(&target.text)?,
         }
         Ok(())

@@ -1,12 +1,12 @@
-//! `nas verify`: runs an exported folder against its own golden vectors.
+//! `nas verify`: runs an exported folder against its golden vectors.
 
 use std::path::PathBuf;
 
-use super::{Failure, Global, out};
+use super::{Failure, Global, measure::INSTRUCTIONS, out};
 use crate::{
     bundle::{self, Verdict, VerdictDocument},
     report::json::render,
-    units::Span,
+    units::Count,
 };
 
 #[derive(Debug, clap::Args)]
@@ -14,18 +14,18 @@ pub struct Args {
     /// A folder that `nas export` wrote
     #[arg(value_name = "DIR")]
     folder: PathBuf,
-    /// Only on the host: build no firmware, start no emulator
+    /// Check only on the host: build no firmware, start no emulator
     #[arg(long)]
     host: bool,
-    /// Give up on the emulator after this time
-    #[arg(long, value_name = "TIME", default_value = "60s")]
-    timeout: Span,
+    /// Give up on the emulator after so many instructions
+    #[arg(long, value_name = "COUNT", default_value = INSTRUCTIONS)]
+    limit: Count,
 }
 
 impl Args {
     pub fn run(&self, global: &Global) -> Result<(), Failure> {
         let note = |text: &str| global.note(text);
-        let verdict = bundle::verify(&self.folder, !self.host, self.timeout.0, &note)?;
+        let verdict = bundle::verify(&self.folder, !self.host, self.limit.0, &note)?;
         match global.json {
             true => out::print(render(&VerdictDocument::new(&verdict)))?,
             false => out::print(text(&verdict))?,
@@ -33,7 +33,7 @@ impl Args {
         match verdict.is_good() {
             true => Ok(()),
             false => Err(Failure::plain(format!(
-                "{} is not what was exported",
+                "{} differs from what was exported",
                 self.folder.display()
             ))),
         }

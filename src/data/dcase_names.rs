@@ -9,9 +9,13 @@ use super::{Domain, Label, Split};
 pub(super) struct Recording {
     /// `id_04` of 2020, or `00` of later sections.
     pub section: String,
+    /// `None` where the name does not say it.
     pub domain: Option<Domain>,
+    /// `None` where the name does not say it.
     pub split: Option<Split>,
+    /// `None` where the name does not say it.
     pub label: Option<Label>,
+    /// Names and values of further attributes.
     pub attributes: Vec<(String, String)>,
 }
 
@@ -52,10 +56,10 @@ pub(super) fn parse_name(stem: &str) -> Option<Recording> {
     }
 }
 
-/// Where the baseline of 2023 and later puts the evaluation files, renamed to tell their labels.
+/// The folder where the baseline of 2023 and later puts evaluation files that it has renamed to show their labels.
 pub(super) const RENAMED_FOLDER: &str = "test_rename";
 
-/// What the folder of a recording says: `train`, `test`, or 2021's `source_test` and `target_test`.
+/// What a recording's folder says: `train`, `test`, or 2021's `source_test` and `target_test`.
 pub(super) fn parse_folder(name: &str) -> Option<(Split, Option<Domain>)> {
     match name {
         "train" => Some((Split::Train, None)),
@@ -66,10 +70,10 @@ pub(super) fn parse_folder(name: &str) -> Option<(Split, Option<Domain>)> {
     }
 }
 
-/// Attributes by file name (without folders) from the text of `attributes_NN.csv`.
+/// Reads `attributes_NN.csv` into attributes by file name (without folders).
 ///
-/// The columns are `file_name,d1p,d1v,d2p,d2v,…`: names and values alternate.
-/// The error says in which line the table breaks.
+/// The columns are `file_name,d1p,d1v,d2p,d2v,…`: names and values alternate. The error names the line where the table
+/// breaks.
 pub(super) fn parse_attributes(
     text: &[u8],
 ) -> Result<HashMap<String, Vec<(String, String)>>, String> {
@@ -78,7 +82,7 @@ pub(super) fn parse_attributes(
         .headers()
         .map_err(|_| "line 1 is not text".to_string())?;
     let column = |name: &str| headers.iter().position(|header| header.trim() == name);
-    let file_column = column("file_name").ok_or("line 1 names no column `file_name`")?;
+    let file_column = column("file_name").ok_or("line 1 has no column `file_name`")?;
     let pairs: Vec<(usize, usize)> = (1..=headers.len())
         .map_while(|n| Some((column(&format!("d{n}p"))?, column(&format!("d{n}v"))?)))
         .collect();
@@ -101,10 +105,10 @@ pub(super) fn parse_attributes(
     Ok(attributes)
 }
 
-/// Stands in 2024 where the organisers keep the attributes to themselves.
+/// The organisers write this in 2024 where they keep the attributes secret.
 const HIDDEN: &str = "noAttribute";
 
-/// `vel_8_loc_B` as pairs; what does not pair up is one attribute.
+/// Reads `vel_8_loc_B` as pairs. A text that is not pairs becomes one attribute.
 fn attributes(text: &str) -> Vec<(String, String)> {
     if text.is_empty() || text == HIDDEN {
         return Vec::new();

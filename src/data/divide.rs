@@ -1,35 +1,37 @@
-//! Who steers and who judges: deterministic divisions of the clips, and the classes of a classifier.
+//! Divides clips into those that steer a search and those that judge it, always in the same way, and lists the classes
+//! of a classifier.
 //!
-//! Clips are divided in the order of a hash of their recordings' names, which are mostly their file names, so that the division depends neither on the
-//! folder from which a data set was opened nor on the numbering of its recordings.
+//! Clips are ordered by a hash of their recordings' names, which are mostly file names. So the division depends neither
+//! on the folder that was opened nor on the numbering of the recordings.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Clip, Dataset, Domain, Label, Split, first_few, section_name};
 
-/// Labelled test clips, divided; indices into [`Dataset::clips`], ascending.
+/// Labelled test clips, divided. Both lists are ascending indices into [`Dataset::clips`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TestDivision {
     /// The clips whose score steers the search.
     pub steer: Vec<usize>,
     /// The clips whose score is only shown.
     pub shown: Vec<usize>,
-    /// Set where some clips are in both parts, and says why.
+    /// Says why some clips are in both parts; `None` where no clip is.
     pub note: Option<String>,
 }
 
-/// Training clips, divided; indices into [`Dataset::clips`], ascending.
+/// Training clips, divided. Both lists are ascending indices into [`Dataset::clips`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TrainDivision {
+    /// The clips that weights are fitted to.
     pub fit: Vec<usize>,
-    /// Decides when training stops.
+    /// The clips that decide when training stops.
     pub validation: Vec<usize>,
 }
 
 /// The distinct machines and sections of the training clips, sorted: class 0, 1, …
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Classes {
-    /// Machine and section, or machine and label where the labels are what is learnt.
+    /// Machine and section of each class; machine and label where labels are learnt.
     pub names: Vec<(String, String)>,
     supervised: bool,
 }
@@ -54,7 +56,7 @@ impl Classes {
         }
     }
 
-    /// The class that a clip is of; `None` where no training clip shares it.
+    /// The class of a clip; `None` where no training clip has that class.
     pub fn class_of(&self, clip: &Clip) -> Option<u32> {
         match self.supervised {
             true => self.find(&clip.machine, clip.label.unwrap_or(Label::Normal).name()),
@@ -70,12 +72,12 @@ impl Classes {
     }
 }
 
-/// Divides the labelled test clips into a half that steers the search and an untouched half.
+/// Divides the labelled test clips into a half that steers the search and a half that it never sees.
 ///
-/// Every machine, section, domain and label is halved by itself; of an odd number the larger part steers.
-/// Where there are stand-ins for anomalies, they steer, and real anomalies only judge.
-/// A section that lacks normals or anomalies, or in which one such group has a single clip, is too small for
-/// both: all its clips are in both parts, and the note names it.
+/// Every machine, section, domain and label is halved on its own; of an odd number the larger part steers. Where there
+/// are stand-ins for anomalies, they steer, and real anomalies only judge. A section is too small to divide where it
+/// lacks normals or anomalies, or where one such group has a single clip. All its clips are then in both parts, and the
+/// note names it.
 pub fn divide_test(dataset: &Dataset) -> TestDivision {
     type Groups = BTreeMap<(Domain, Label), Vec<usize>>;
     let mut sections: BTreeMap<(&str, &str), Groups> = BTreeMap::new();
@@ -103,7 +105,7 @@ pub fn divide_test(dataset: &Dataset) -> TestDivision {
                 .iter()
                 .partition(|&&idx| dataset.clips[idx].is_stand_in());
             if label == Label::Anomaly && steered_by_stand_ins && !real.is_empty() {
-                // Real anomalies judge what stand-ins have chosen.
+                // Stand-ins have chosen; real anomalies judge the choice.
                 steer.extend(stand_ins);
                 shown.extend(real);
             } else if is_divisible {
@@ -125,17 +127,17 @@ pub fn divide_test(dataset: &Dataset) -> TestDivision {
     let note = (!too_small.is_empty()).then(|| {
         format!(
             "too few labelled test clips to keep some untouched by the search: {}; \
-             there the test score is that of the clips that steer",
+             their test score comes from the clips that steer",
             first_few(&too_small)
         )
     });
     TestDivision { steer, shown, note }
 }
 
-/// Holds out `share` (0 to 1) of the clips to train on, rounded, from every machine, section and domain by itself.
+/// Holds out `share` (0 to 1) of the training clips for validation, rounded, in every machine, section and domain.
 ///
-/// Every group keeps at least one clip to fit. Where the share comes to no clip at all, one is held out;
-/// of a single training clip, it is used for both.
+/// Every group keeps at least one clip to fit. Where the share is less than one clip in all, one clip is held out. A
+/// single training clip is used for both.
 pub fn divide_train(dataset: &Dataset, share: f64) -> TrainDivision {
     let mut groups: BTreeMap<(&str, &str, Domain, bool), Vec<usize>> = BTreeMap::new();
     for idx in dataset.train_clips() {
@@ -153,7 +155,7 @@ pub fn divide_train(dataset: &Dataset, share: f64) -> TrainDivision {
     let mut fit = Vec::new();
     let mut validation = Vec::new();
     for clips in groups.into_values() {
-        // A cast from a float saturates, and NaN becomes 0.
+        // A cast from float to integer saturates, and NaN becomes 0.
         let n_held_out = (share * clips.len() as f64).round() as usize;
         let n_held_out = n_held_out.min(clips.len() - 1);
         let (held_out, kept) = divided(dataset, clips, n_held_out);
@@ -172,8 +174,8 @@ pub fn divide_train(dataset: &Dataset, share: f64) -> TrainDivision {
     TrainDivision { fit, validation }
 }
 
-/// The first `count` clips in hash order, and the rest. Clips of one recording stay on the side of the first of them,
-/// but where that would leave the rest empty.
+/// The first `count` clips in hash order, and the rest. Clips of one recording stay together on the first side, unless
+/// the rest would then be empty.
 fn divided(dataset: &Dataset, clips: Vec<usize>, count: usize) -> (Vec<usize>, Vec<usize>) {
     let mut first = hash_order(dataset, clips);
     let recording = |idx: usize| dataset.clips[idx].recording();
@@ -188,7 +190,7 @@ fn divided(dataset: &Dataset, clips: Vec<usize>, count: usize) -> (Vec<usize>, V
     (first, rest)
 }
 
-/// The clips in the order of their recordings' BLAKE3 hashes; clips of one recording by their whole names.
+/// The clips ordered by the BLAKE3 hash of their recordings; clips of one recording by their whole names.
 fn hash_order(dataset: &Dataset, mut clips: Vec<usize>) -> Vec<usize> {
     clips.sort_by_cached_key(|&idx| {
         let clip = &dataset.clips[idx];

@@ -1,4 +1,4 @@
-//! The files of a folder, and the clips that they become.
+//! Lists the files of a folder that may become clips.
 
 use std::{
     fs, io,
@@ -7,27 +7,32 @@ use std::{
 
 use super::{Clip, DataError, Split};
 
-/// Folders below the opened one that are looked into: `raw/<machine>/train/` is three.
+/// How many levels of folders are searched; `raw/<machine>/train/` is three.
 const MAX_DEPTH: usize = 6;
 
-/// Files and folders: far above any data set (DCASE 2020 has 54,000 clips); guards against opening a whole disk.
+/// The most files and folders that are listed. It is far above any data set (DCASE 2020 has 54,000 clips), and keeps
+/// `nas` from reading a whole disk.
 const MAX_ENTRIES: usize = 1_000_000;
 
 /// A file below the opened folder.
 pub(super) struct File {
+    /// Path of the file, for reading it.
     pub path: PathBuf,
     /// Path from the opened folder, with `/`.
     pub name: String,
+    /// Size in bytes.
     pub size: u64,
 }
 
-/// A clip of which the split may still be open.
+/// A clip whose split may still be undecided.
 pub(super) struct Row {
+    /// The clip; its own split holds only where `split` is set.
     pub clip: Clip,
+    /// `None` where nothing says the split.
     pub split: Option<Split>,
 }
 
-/// All files below `root` in the order of their names, without hidden ones and those that are not UTF-8.
+/// All files below `root`, sorted by name. Hidden files and names that are not UTF-8 are left out.
 pub(super) fn files_below(root: &Path) -> Result<Vec<File>, DataError> {
     let mut files = Vec::new();
     let mut n_entries = 0;
@@ -52,7 +57,7 @@ pub(super) fn files_below(root: &Path) -> Result<Vec<File>, DataError> {
             };
             let name = format!("{prefix}{file_name}");
             let path = entry.path();
-            // A link to nowhere is no file.
+            // A link to nowhere is skipped.
             let Ok(metadata) = fs::metadata(&path) else {
                 continue;
             };

@@ -13,7 +13,7 @@ use super::{
     first_few, folder_name, generic, kind, label_lists, mlperf, slices, table,
 };
 
-/// The part of every section's normal clips that train where nothing else divides them, in percent.
+/// The part of every section's normal clips that train, in percent, where nothing else divides them.
 const TRAIN_PERCENT: usize = 80;
 
 /// Reads a folder without a manifest.
@@ -23,7 +23,7 @@ pub(super) fn open(root: &Path, by: SplitBy) -> Result<Dataset, DataError> {
         path: root.to_path_buf(),
         source,
     };
-    // The names of the folders above `root` count too: `root` may be <machine>/test.
+    // The folders above `root` count too, since `root` may be <machine>/test.
     let canonical_root = root.canonicalize().map_err(read_error)?;
     let files = files_below(root)?;
     if files.is_empty() {
@@ -72,7 +72,7 @@ pub(super) fn open(root: &Path, by: SplitBy) -> Result<Dataset, DataError> {
     table(name, layout, found.clips(), found.notes)
 }
 
-/// Reads the features that MLPerf Tiny's `y_labels.csv` lists, from its folder and those below it.
+/// Reads the features that MLPerf Tiny's `y_labels.csv` lists, from its folder and the folders below.
 pub(super) fn open_test_list(path: &Path) -> Result<Dataset, DataError> {
     let canonical = path.canonicalize().map_err(|source| DataError::Read {
         path: path.to_path_buf(),
@@ -109,11 +109,11 @@ pub(super) fn open_clip(path: &Path, size: u64) -> Result<Dataset, DataError> {
 /// What the folders above a file say.
 struct Place {
     machine: String,
-    /// The folder that is the machine's.
+    /// The folder of the machine.
     machine_folder: PathBuf,
     split: Option<Split>,
     domain: Option<Domain>,
-    /// MIMII and ToyADMOS, where the folders say what elsewhere the file name says.
+    /// Set in MIMII and ToyADMOS, whose folders say what file names say elsewhere.
     section_and_label: Option<(String, Label)>,
     layout: Option<Layout>,
 }
@@ -191,17 +191,17 @@ struct Group {
     split: Option<Split>,
 }
 
-/// Everything that one walk over the folder has found.
+/// Everything that one walk over the folder finds.
 #[derive(Default)]
 struct Found {
     rows: Vec<Row>,
-    /// Where each machine, section and split lies.
+    /// The folder of each machine, section and split.
     folders: BTreeMap<Group, PathBuf>,
     layouts: BTreeMap<&'static str, (usize, Layout)>,
     attribute_tables: Vec<PathBuf>,
     truth_lists: Vec<PathBuf>,
     test_list: Option<PathBuf>,
-    /// ToyADMOS: recordings of the microphones 2 to 4.
+    /// Recordings of ToyADMOS's microphones 2 to 4.
     other_microphones: usize,
     unusable: Vec<String>,
     unmatched: Vec<String>,
@@ -259,7 +259,7 @@ impl Found {
             self.contradictory.push(file.name.clone());
         }
         let split = place.split.or(recording.split);
-        // A bare folder of the benchmark's features is called anything but the machine's name.
+        // A bare folder of the benchmark's features may have any name, and not the machine's.
         let is_bare_features = matches!(source, Source::LogMelBin(_)) && place.split.is_none();
         let machine = if is_bare_features {
             mlperf::MACHINE.to_string()
@@ -274,7 +274,7 @@ impl Found {
             (None, _) => Layout::Dcase2022,
         };
         self.layouts.entry(layout.name()).or_insert((0, layout)).0 += 1;
-        // Development and additional training sets share no section, so that both may be opened at once.
+        // Development and additional training sets share no section, so both may be opened at once.
         let is_2020 = |section: &str| section.starts_with("id_");
         let clashes = |other: &Group, folder: &Path| {
             other.machine == machine
@@ -317,7 +317,7 @@ impl Found {
         Ok(())
     }
 
-    /// Drops a machine's evaluation files where their labelled copies stand in `test_rename` beside them.
+    /// Drops a machine's evaluation files where `test_rename` beside them holds labelled copies.
     fn prefer_renamed(&mut self) {
         let is_in = |clip: &Clip, folder: &str| {
             let folders = clip
@@ -341,13 +341,13 @@ impl Found {
         let n_dropped = n_before - self.rows.len();
         if n_dropped > 0 {
             self.notes.push(format!(
-                "{} without a label left out, as test_rename holds labelled copies",
+                "{} without a label left out: test_rename holds labelled copies",
                 counted(n_dropped, "test clip")
             ));
         }
     }
 
-    /// Adds what lists beside the data say of test clips whose names do not: labels, domains, attributes.
+    /// Adds labels, domains and attributes from lists beside the data, for test clips whose names do not say them.
     fn add_truth(&mut self, root: &Path) {
         let mut lists = std::mem::take(&mut self.truth_lists);
         if let Some(beside) = root.canonicalize().ok().as_deref().and_then(Path::parent) {
@@ -402,7 +402,7 @@ impl Found {
             .push(format!("labels of {count} come from lists beside the data"));
     }
 
-    /// Makes the clips of MLPerf Tiny's official list the test; other normal clips train.
+    /// Makes the clips of MLPerf Tiny's official list the test clips; other normal clips train.
     fn apply_test_list(&mut self) {
         let Some(path) = &self.test_list else { return };
         let parsed = fs::read(path)
@@ -441,13 +441,13 @@ impl Found {
         ));
     }
 
-    /// What most clips are of.
+    /// The layout of most clips.
     fn layout(&self) -> Layout {
         let most = self.layouts.values().max_by_key(|(count, _)| *count);
         most.map_or(Layout::Unlabelled, |(_, layout)| *layout)
     }
 
-    /// Merges the attribute tables into the clips of their machine; a table knows more than a file name.
+    /// Merges the attribute tables into the clips of their machine. A table knows more than a file name.
     fn add_attributes(&mut self, root: &Path) {
         for table_path in &self.attribute_tables {
             let shown = table_path.strip_prefix(root).unwrap_or(table_path);
@@ -478,7 +478,7 @@ impl Found {
         }
     }
 
-    /// Divides the clips of which neither folder nor name says the split, and says so.
+    /// Divides clips whose folder and name do not say the split, and adds a note.
     fn divide_undivided(&mut self) {
         let mut sections: BTreeMap<(String, String), Vec<&mut Row>> = BTreeMap::new();
         for row in self.rows.iter_mut().filter(|row| row.split.is_none()) {
@@ -497,8 +497,8 @@ impl Found {
         }
         if is_divided {
             self.notes.push(format!(
-                "neither folders nor names say what is for training: the first {TRAIN_PERCENT} % (by name) of every \
-                 section's normal clips train, all others test; a split.csv there would say otherwise"
+                "folders and names do not say which clips train: the first {TRAIN_PERCENT} % (by name) of every \
+                 section's normal clips train, all others test; a split.csv in that folder can say otherwise"
             ));
         }
     }
@@ -516,11 +516,17 @@ impl Found {
                 self.notes.push(format!("{count} {what}: {few}"));
             }
         };
-        note(&self.unmatched, "left out, named as in no known layout");
-        note(&self.unusable, "left out, without usable content");
+        note(
+            &self.unmatched,
+            "left out, because no known layout has such names",
+        );
+        note(
+            &self.unusable,
+            "left out, because the content cannot be used",
+        );
         note(
             &self.contradictory,
-            "named for another split than their folder's; the folder counts",
+            "whose name and folder say different splits; the folder counts",
         );
     }
 
@@ -529,7 +535,7 @@ impl Found {
     }
 }
 
-/// Adds what `known` says to the attributes of a file name, and lets it win.
+/// Adds the values in `known` to the attributes of a file name, replacing those already there.
 fn merge(attributes: &mut Vec<(String, String)>, known: &[(String, String)]) {
     for (name, value) in known {
         match attributes.iter_mut().find(|(present, _)| present == name) {
@@ -539,7 +545,7 @@ fn merge(attributes: &mut Vec<(String, String)>, known: &[(String, String)]) {
     }
 }
 
-/// A list of DCASE that tells what the clips of an evaluation set are.
+/// Whether a file is a list of DCASE that says what the clips of an evaluation set are.
 fn is_truth_list(path: &Path) -> bool {
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
     let is_named_so = stem.starts_with("eval_data_list") || stem.starts_with("ground_truth_");

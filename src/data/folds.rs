@@ -1,4 +1,4 @@
-//! Which clips train and which test, in sets of slices cut from longer recordings.
+//! Chooses which clips train and which test, in sets of slices that were cut from longer recordings.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -8,28 +8,31 @@ use std::{
 
 use super::{Clip, DataError, Split, counted};
 
-/// How a data set that comes in folds is split into training and test clips.
+/// How a set of folds is split into training and test clips.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum SplitBy {
-    /// The official folds: one tests, the others train. `None` stands for the highest one there is.
-    Folds { test: Option<u32> },
-    /// Every official fold tests in turn. What is opened is one turn, with the highest fold for test; who trains on all
-    /// of them opens them one by one.
+    /// One official fold tests, the others train.
+    Folds {
+        /// The fold that tests; `None` means the highest one.
+        test: Option<u32>,
+    },
+    /// Every official fold tests in turn. Opening gives the turn in which the highest fold tests; to train on all
+    /// turns, open them one by one.
     EachFold,
-    /// A fifth of every class tests; all slices of one recording are on the same side.
+    /// A fifth of every class tests. All slices of one recording are on the same side.
     Recordings,
-    /// A fifth of every class tests, whatever recording a slice was cut from. Slices of one recording sound alike, so
-    /// that scores are too good; some publications split so.
+    /// A fifth of every class tests, whichever recording a slice was cut from. Slices of one recording sound alike, so
+    /// scores are too good; some publications split in this way.
     Random,
-    /// The official folds where there are folds, and otherwise what folders and names say.
+    /// The official folds where there are folds; otherwise the split that folders and names say.
     #[default]
     Official,
 }
 
-/// A way of splitting that nobody knows.
+/// An unknown `--split` value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{0}` is no way to split; there are folds, folds:N with the number of the test fold, each-fold, recordings and random"
+    "`{0}` is not a way to split; use folds, folds:N with the number of the test fold, each-fold, recordings or random"
 )]
 pub struct UnknownSplit(String);
 
@@ -66,15 +69,15 @@ impl fmt::Display for SplitBy {
     }
 }
 
-/// One clip in so many tests where the split is drawn.
+/// Where the split is drawn, one clip in this many tests.
 const DRAWN_SHARE: usize = 5;
 
-/// The fold of a clip, as its table or folder says.
+/// The attribute with a clip's fold, as its table or folder says.
 pub(super) const FOLD: &str = "fold";
-/// The class of a slice, which drawn splits keep in proportion.
+/// The attribute with a slice's class; drawn splits keep the classes in proportion.
 pub(super) const CLASS: &str = "class";
 
-/// Sets the split of every clip; all must have the attribute `fold`.
+/// Sets the split of every clip; all clips must have the attribute `fold`.
 pub(super) fn split(
     clips: &mut [Clip],
     by: SplitBy,
@@ -120,14 +123,14 @@ pub(super) fn split(
                 "random split: slices of {count} are in both training and test, so scores are too good"
             ),
             _ => format!(
-                "{count} lent slices to both training and test folds; --split recordings keeps them apart"
+                "slices of {count} are in both training and test folds; --split recordings keeps them apart"
             ),
         });
     }
     Ok(())
 }
 
-/// How many recordings have clips on both sides.
+/// How many recordings have clips in both training and test.
 fn recordings_in_both(clips: &[Clip]) -> usize {
     let of = |split| -> BTreeSet<&str> {
         let chosen = clips.iter().filter(|clip| clip.split == split);
@@ -136,13 +139,13 @@ fn recordings_in_both(clips: &[Clip]) -> usize {
     of(Split::Train).intersection(&of(Split::Test)).count()
 }
 
-/// Draws a fifth of every class by the hash of `unit`; clips of one unit stay together.
+/// Draws a fifth of every class by the hash of `unit`. Clips of one unit stay together.
 fn draw(clips: &mut [Clip], unit: impl Fn(&Clip) -> String) {
     let mut units: BTreeMap<String, Vec<usize>> = BTreeMap::new();
     for (idx, clip) in clips.iter().enumerate() {
         units.entry(unit(clip)).or_default().push(idx);
     }
-    // Hash and clips of a unit, which counts for the class of its first clip.
+    // Hash and clips of a unit. The unit counts for the class of its first clip.
     type Unit = ([u8; 32], Vec<usize>);
     let mut classes: BTreeMap<String, Vec<Unit>> = BTreeMap::new();
     for (name, members) in units {

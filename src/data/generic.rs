@@ -1,4 +1,4 @@
-//! Recordings in no known layout, where only the names of folders tell something.
+//! Recordings in no known layout: only the names of folders tell something.
 
 use std::path::Path;
 
@@ -8,17 +8,20 @@ use super::{
     first_few, kind,
 };
 
-/// What folders alone say of some files.
+/// What the folders say about some files.
 pub(super) struct Guess {
+    /// How the folders are understood.
     pub layout: Layout,
+    /// One row per recording.
     pub rows: Vec<Row>,
+    /// A sentence for [`super::Dataset::notes`].
     pub note: String,
 }
 
 /// Takes `normal` and `anomalous` folders as labels, other folders as classes, and loose files as unlabelled clips.
 ///
-/// `train` and `test` above or below them say the split. The guess has no rows where nothing is a recording, or where
-/// loose files and folders leave open what is meant; loose files are then all that counts.
+/// Folders `train` and `test` above or below them give the split. Where loose files lie beside such folders, only the
+/// loose files count. The guess has no rows where no file is a recording.
 pub(super) fn guess(root: &Path, files: &[File], name: &str) -> Guess {
     let mut found: Vec<(&File, Source, Hints)> = Vec::new();
     for file in files {
@@ -107,7 +110,7 @@ impl Hints {
             label: None,
             folder: None,
         };
-        // `normal/` may itself be what was opened.
+        // The opened folder may itself be `normal/`.
         let root = root.file_name().unwrap_or_default().to_string_lossy();
         let mut folders: Vec<&str> = name.split('/').collect();
         folders.pop();
@@ -126,7 +129,7 @@ impl Hints {
     }
 }
 
-/// Words for what is and what is not as it should be, in any case.
+/// The label that a folder's name means, in upper or lower case.
 fn label(folder: &str) -> Option<Label> {
     match folder.to_ascii_lowercase().as_str() {
         "normal" | "normals" => Some(Label::Normal),

@@ -11,14 +11,17 @@ use rayon::prelude::*;
 
 use super::{Clip, Dataset, Domain, Label, Layout, Source, Split, counted, mlperf, synthetic};
 
-/// A clip shorter than this gives few windows or none.
+/// Clips shorter than this give few windows or none.
 const SHORT_S: f64 = 1.0;
 
 /// A data set in numbers.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Info {
+    /// The data set's name.
     pub name: String,
+    /// Made by the built-in generator.
     pub synthetic: bool,
+    /// How it lies on disk.
     pub layout: Layout,
     /// Sorted by machine, section, split, domain and label.
     pub counts: Vec<ClipCount>,
@@ -32,48 +35,65 @@ pub struct Info {
     pub unreadable: Vec<(String, String)>,
     /// Groups of clips with the same bytes.
     pub duplicates: Vec<Vec<String>>,
-    /// Names of attributes, each with its number of distinct values.
+    /// Names of attributes, each with the number of its distinct values.
     pub attributes: Vec<(String, usize)>,
+    /// What a user should know, one sentence each.
     pub notes: Vec<String>,
 }
 
-/// Clips of one kind.
+/// How many clips share machine, section, split, domain and label.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ClipCount {
+    /// The machine type.
     pub machine: String,
+    /// The section, machine ID or class.
     pub section: String,
+    /// Whether the clips train or test.
     pub split: Split,
+    /// The operating conditions.
     pub domain: Domain,
+    /// `None` where nothing says it.
     pub label: Option<Label>,
+    /// How many clips there are.
     pub clips: usize,
 }
 
-/// Clips of one recording format.
+/// The clips of one recording format.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FormatCount {
+    /// How they are stored.
     pub encoding: Encoding,
+    /// Samples per second.
     pub sample_rate_hz: u32,
+    /// Channels of each recording.
     pub channels: u32,
+    /// Bits per sample of one channel.
     pub bits: u32,
+    /// How many clips there are.
     pub clips: usize,
+    /// Length of the shortest clip in seconds.
     pub shortest_s: f64,
+    /// Length of the longest clip in seconds.
     pub longest_s: f64,
 }
 
 /// How clips are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Encoding {
+    /// WAV with whole numbers (PCM).
     WavInteger,
+    /// WAV with floating-point numbers.
     WavFloat,
+    /// FLAC.
     Flac,
-    /// Ready features: the sample rate is that of the recording they were made of.
+    /// Ready features; the sample rate is that of the recording from which they were made.
     LogMelBin,
-    /// Made on demand, as f32.
+    /// Made when needed, as f32.
     Synthetic,
 }
 
 impl Encoding {
-    /// What people and documents call it.
+    /// The name for people and documents.
     pub const fn name(self) -> &'static str {
         match self {
             Encoding::WavInteger => "WAV, integer",
@@ -87,7 +107,7 @@ impl Encoding {
 
 /// Counts the clips and reads their headers, in parallel.
 ///
-/// Whole files are compared only where their sizes and first bytes agree.
+/// Whole files are compared only where their sizes and first bytes are the same.
 pub fn describe(dataset: &Dataset) -> Info {
     let headers: Vec<Result<Header, String>> = dataset
         .clips
@@ -194,7 +214,7 @@ fn attributes(clips: &[Clip]) -> Vec<(String, usize)> {
     values.into_iter().map(count).collect()
 }
 
-/// How long a clip lasts, as its header says; `None` where that cannot be read.
+/// The length of a clip as its header states it; `None` where the header cannot be read.
 pub(super) fn duration_s(source: &Source) -> Option<f64> {
     header(source).ok().map(|header| header.duration_s)
 }
@@ -282,9 +302,9 @@ fn synthetic_header(spec: &synthetic::ClipSpec) -> Result<Header, String> {
     Header::new((Encoding::Synthetic, rate_hz, 1, 32), samples)
 }
 
-/// Groups of clips with the same bytes, in the clips' order. Files that cannot be read are alike to none.
+/// Groups of clips with the same bytes, in the clips' order. A file that cannot be read is in no group.
 fn duplicates(clips: &[Clip]) -> Vec<Vec<usize>> {
-    /// Behind the headers, and enough for recordings to differ.
+    /// This is more than the headers, and enough for two recordings to differ.
     const FIRST_BYTES: u64 = 16 * 1024;
     let all: Vec<usize> = (0..clips.len()).collect();
     let same_size = alike(clips, vec![all], |path| {
@@ -294,7 +314,7 @@ fn duplicates(clips: &[Clip]) -> Vec<Vec<usize>> {
     alike(clips, same_start, |path| hash(path, u64::MAX))
 }
 
-/// Splits groups by a key of the clips' files, and keeps the parts of at least two.
+/// Splits groups by a key of the clips' files. Parts of a single clip are dropped.
 fn alike(
     clips: &[Clip],
     groups: Vec<Vec<usize>>,

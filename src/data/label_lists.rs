@@ -1,14 +1,17 @@
-//! Lists that tell the labels of test clips whose names do not: DCASE's evaluation sets and MLPerf Tiny's test.
+//! Lists with the labels of test clips whose names do not show them: DCASE's evaluation sets and MLPerf Tiny's test.
 
 use std::collections::HashMap;
 
 use super::{Label, dcase_names};
 
-/// What a list says of clips, by machine and file name.
+/// What the lists say about clips, by machine and file name.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Truth {
+    /// What the labelled names in `eval_data_list_*.csv` say.
     pub recordings: HashMap<(String, String), dcase_names::Recording>,
+    /// Labels of recordings.
     pub labels: HashMap<(String, String), Label>,
+    /// Whether a recording is of the target domain.
     pub targets: HashMap<(String, String), bool>,
 }
 
@@ -24,7 +27,7 @@ impl Truth {
                         .rsplit_once('.')
                         .map_or(&labelled[..], |(stem, _)| stem);
                     let recording = dcase_names::parse_name(stem)
-                        .ok_or_else(|| format!("line {line}: `{labelled}` is no name of DCASE"))?;
+                        .ok_or_else(|| format!("line {line}: `{labelled}` is not a DCASE name"))?;
                     self.recordings
                         .insert((machine.clone(), name.clone()), recording);
                 }
@@ -36,14 +39,14 @@ impl Truth {
 
     /// Reads `ground_truth_<machine>_section_<NN>_test.csv`: lines `name,0` or `name,1`.
     ///
-    /// In a folder `ground_truth_domain`, 1 is the target domain; elsewhere it is an anomaly.
+    /// In a folder `ground_truth_domain`, 1 means the target domain; elsewhere it means an anomaly.
     pub(super) fn add_ground_truth(
         &mut self,
         stem: &str,
         is_domain: bool,
         text: &[u8],
     ) -> Result<(), String> {
-        let machine = ground_truth_machine(stem).ok_or("its name holds no machine")?;
+        let machine = ground_truth_machine(stem).ok_or("its name does not hold a machine")?;
         for (line, record) in records(text)? {
             let [name, value] = &record[..] else {
                 return Err(wrong_width(line, record.len()));
@@ -90,7 +93,7 @@ pub(super) fn parse_y_labels(text: &[u8]) -> Result<HashMap<String, Label>, Stri
     Ok(labels)
 }
 
-/// Lines without a header, with their numbers; empty ones are left out.
+/// Lines without a header, with their numbers. Empty lines are left out.
 fn records(text: &[u8]) -> Result<Vec<(u64, Vec<String>)>, String> {
     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
     let mut reader = csv::ReaderBuilder::new()

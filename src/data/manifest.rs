@@ -1,4 +1,4 @@
-//! The manifest: a csv file that lists any recordings, for data in no known layout.
+//! The manifest: a csv file that lists recordings, for data in no known layout.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -17,35 +17,61 @@ pub(super) const COLUMNS: &str = "file,split,label,machine,section,domain";
 /// What is wrong in a manifest's text.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ManifestError {
+    /// A required column is missing.
     #[error(
-        "line 1 names no column `{column}`; it should name the columns, separated by commas: {} \
+        "line 1 has no column `{column}`; it should name the columns, separated by commas: {} \
          (all but file and split may be left out)",
         COLUMNS
     )]
-    NoColumn { column: &'static str },
+    NoColumn {
+        /// The column's name.
+        column: &'static str,
+    },
+    /// A column's name stands twice in line 1.
     #[error("line 1 names the column `{column}` twice")]
-    ColumnTwice { column: String },
+    ColumnTwice {
+        /// The column's name.
+        column: String,
+    },
+    /// A line is not UTF-8.
     #[error("line {line} is not UTF-8 text")]
-    NotText { line: u64 },
+    NotText {
+        /// The line, from 1 on.
+        line: u64,
+    },
+    /// A line has more or fewer columns than line 1.
     #[error("line {line} has {found} columns where line 1 names {expected}")]
     WrongWidth {
+        /// The line, from 1 on.
         line: u64,
+        /// How many columns the line has.
         found: usize,
+        /// How many columns line 1 names.
         expected: usize,
     },
+    /// A value is not one of those allowed.
     #[error("line {line}, column {column}: `{value}` should be {expected}")]
     Value {
+        /// The line, from 1 on.
         line: u64,
+        /// The column's name.
         column: &'static str,
+        /// The value, shortened.
         value: String,
+        /// The allowed values, as messages show them.
         expected: &'static str,
     },
-    #[error("line {line}, column file: `{file}` stands in line {first_line} already")]
+    /// A file is listed twice.
+    #[error("line {line}, column file: `{file}` is already in line {first_line}")]
     FileTwice {
+        /// The second line, from 1 on.
         line: u64,
+        /// The first line, from 1 on.
         first_line: u64,
+        /// The file's path, shortened.
         file: String,
     },
+    /// There is no line after the first.
     #[error("it lists no files: line 1 only names the columns")]
     NoRows,
 }
@@ -53,14 +79,21 @@ pub enum ManifestError {
 /// One line of a manifest.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Row {
+    /// Line in the file, from 1 on.
     pub line: u64,
-    /// Path from the manifest's folder, without `.` and needless `..`.
+    /// Path from the manifest's folder, without `.` and unneeded `..`.
     pub file: String,
+    /// Whether the clip trains or tests.
     pub split: Split,
+    /// `None` where the column is empty.
     pub label: Option<Label>,
+    /// `default` where the column is empty.
     pub machine: String,
+    /// `default` where the column is empty.
     pub section: String,
+    /// The source domain where the column is empty.
     pub domain: Domain,
+    /// Names and values of all further columns that are not empty.
     pub attributes: Vec<(String, String)>,
 }
 
@@ -79,9 +112,9 @@ impl Row {
     }
 }
 
-/// Reads a manifest and looks for its files, which lie relative to its folder.
+/// Reads a manifest and looks for its files, whose paths start at its folder.
 ///
-/// Files that are missing, empty or of a wrong size are left out and named in the notes.
+/// Files that are missing, empty or of a wrong size are left out, and the notes name them.
 pub(super) fn open(path: &Path, name: String) -> Result<Dataset, DataError> {
     let text = fs::read(path).map_err(|source| DataError::Read {
         path: path.to_path_buf(),
@@ -115,7 +148,7 @@ pub(super) fn open(path: &Path, name: String) -> Result<Dataset, DataError> {
     table(name, Layout::Manifest, clips, notes)
 }
 
-/// Reads the text of a manifest. No file is looked at.
+/// Reads the text of a manifest; it opens no other file.
 pub(super) fn parse(text: &[u8]) -> Result<Vec<Row>, ManifestError> {
     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
     let mut reader = csv::ReaderBuilder::new()
@@ -150,7 +183,7 @@ pub(super) fn parse(text: &[u8]) -> Result<Vec<Row>, ManifestError> {
     Ok(rows)
 }
 
-/// Where each column stands.
+/// The place of each column in a line.
 struct Columns {
     count: usize,
     file: usize,
@@ -159,7 +192,7 @@ struct Columns {
     machine: Option<usize>,
     section: Option<usize>,
     domain: Option<usize>,
-    /// Every further column: its place and its name.
+    /// Every further column: place and name.
     attributes: Vec<(usize, String)>,
 }
 
@@ -272,7 +305,7 @@ fn is_clip(file: &str) -> bool {
     )
 }
 
-/// A file as a source, or why it cannot be one.
+/// The file as a clip's source, or the reason why it cannot be one.
 fn locate(path: &Path) -> Result<Source, String> {
     let metadata = fs::metadata(path).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => "is missing".to_string(),
@@ -284,11 +317,11 @@ fn locate(path: &Path) -> Result<Source, String> {
     match kind(path, metadata.len()) {
         Kind::Usable(source) => Ok(source),
         Kind::Unusable(reason) => Err(reason),
-        Kind::Unknown => Err("is of no known kind".to_string()),
+        Kind::Unknown => Err("is not a .wav, .flac or .bin file".to_string()),
     }
 }
 
-/// The path without `.` and with `a/..` taken out, so that one file has one name; `None` where nothing is left.
+/// The path without `.` and `a/..`, so each file has one name; `None` where nothing is left.
 fn normalised(file: &str) -> Option<String> {
     let mut path = PathBuf::new();
     for component in Path::new(file).components() {
@@ -305,7 +338,7 @@ fn normalised(file: &str) -> Option<String> {
     (!text.is_empty()).then(|| text.to_string())
 }
 
-/// A value as messages show it.
+/// A value for a message: at most 60 characters.
 fn shortened(value: &str) -> String {
     const SHOWN: usize = 60;
     match value.char_indices().nth(SHOWN) {

@@ -14,10 +14,10 @@ pub(super) const FEATURES: FeatureSpec = FeatureSpec {
 /// Bytes of one frame: 128 mel bands of f32.
 pub(super) const FRAME_BYTES: u64 = 128 * 4;
 
-/// The benchmark knows this machine only.
+/// The only machine of the benchmark.
 pub(super) const MACHINE: &str = "ToyCar";
 
-/// The list of the benchmark's official test.
+/// The list of clips in the benchmark's official test.
 pub(super) const TEST_LIST: &str = "y_labels.csv";
 
 /// The recording's own name: `normal_id_01_00000003` for `normal_id_01_00000003_hist_librosa`.

@@ -1,4 +1,6 @@
-//! Clip tables. A data set is rows; every layout on disk and the synthetic generator end in the same rows.
+//! A data set is a table of clips. Every layout on disk and the synthetic generator end in the same rows.
+//!
+//! This module computes no features, and it knows no models, scores or hardware.
 
 mod dcase_names;
 mod divide;
@@ -42,39 +44,50 @@ pub use stand_in::{Change, StandIn, SteerBy, UnknownSteering};
 /// A table of clips.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Dataset {
-    /// What to call it: the folder's or file's name, or `synthetic:fan`.
+    /// The name that people see: the folder's or file's name, or `synthetic:fan`.
     pub name: String,
-    /// Made by the built-in generator: every score on it is labelled so.
+    /// Made by the built-in generator; every score on it is labelled as synthetic.
     pub synthetic: bool,
-    /// What was recognised.
+    /// The layout that was recognised.
     pub layout: Layout,
-    /// Classifiers learn to tell normal from anomalous training clips, instead of sections of normal sound.
+    /// Classifiers learn to separate normal from anomalous training clips, instead of sections of normal sound.
     pub supervised: bool,
-    /// Ordered by split and name, so that the same folder gives the same rows everywhere.
+    /// Ordered by split and name, so the same folder gives the same rows everywhere.
     pub clips: Vec<Clip>,
-    /// Set where the clips are ready features: the only front end that can be used.
+    /// The only front end that can be used, where the clips are ready features.
     pub fixed_features: Option<FeatureSpec>,
-    /// Odd things a user should know: skipped files and why, missing classes.
+    /// What a user should know: skipped files and why, missing classes.
     pub notes: Vec<String>,
 }
 
 /// How a data set lies on disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Layout {
+    /// DCASE 2020 Task 2: machine IDs (`id_00`) in `train` and `test` folders.
     Dcase2020,
+    /// DCASE 2021 Task 2: sections, with `source_test` and `target_test` folders.
     Dcase2021,
     /// 2022 to 2024: sections, domains in one `test` folder.
     Dcase2022,
+    /// MIMII: `id_00/normal` and `id_00/abnormal`.
     Mimii,
+    /// ToyADMOS: `case1/NormalSound_IND` and `case1/AnomalousSound_IND`.
     ToyAdmos,
+    /// MLPerf Tiny's ready features of ToyCar.
     MlperfTiny,
+    /// UrbanSound8K: slices in folders `fold1` to `fold10`.
     UrbanSound8k,
+    /// ESC-50: slices whose names begin with their fold.
     Esc50,
+    /// A csv file that lists the recordings.
     Manifest,
     /// Folders called `normal`, `anomalous` and the like.
     LabelledFolders,
+    /// Folders that each hold one class of normal sound.
     ClassFolders,
+    /// Recordings without any label.
     Unlabelled,
+    /// The built-in generator; nothing lies on disk.
     Synthetic,
 }
 
@@ -83,15 +96,19 @@ pub enum Layout {
 pub struct Clip {
     /// Unique in its data set; a path relative to the data set's root.
     pub name: String,
+    /// Where its content comes from.
     pub source: Source,
+    /// Whether the clip trains or tests.
     pub split: Split,
-    /// `None` where nobody says.
+    /// `None` where nothing says it.
     pub label: Option<Label>,
+    /// The machine type, such as `fan`.
     pub machine: String,
-    /// Section (`00`), machine ID (`id_04`) or class: what a classifier tells apart.
+    /// What a classifier tells apart: a section (`00`), a machine ID (`id_04`) or a class.
     pub section: String,
+    /// The operating condition.
     pub domain: Domain,
-    /// Further columns, such as speed or noise level.
+    /// Further columns as name and value, such as speed or noise level.
     pub attributes: Vec<(String, String)>,
 }
 
@@ -102,31 +119,41 @@ pub enum Source {
     Audio(PathBuf),
     /// Ready log-mel features in dB: f32 little-endian, frame-major (MLPerf Tiny's `*_hist_librosa.bin`).
     LogMelBin(PathBuf),
-    /// Made on demand by the generator.
+    /// Made by the generator when it is needed.
     Synthetic(synthetic::ClipSpec),
-    /// Normal sound, disturbed on demand.
+    /// Normal sound that is changed when it is needed.
     StandIn(Box<StandIn>),
 }
 
+/// Whether a clip trains or tests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Split {
+    /// Networks are trained on it, or checked while they train.
     Train,
+    /// Networks are scored on it.
     Test,
 }
 
+/// Whether a clip is normal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Label {
+    /// The machine sounds as it should.
     Normal,
+    /// Something is wrong with the machine.
     Anomaly,
 }
 
+/// The operating conditions of a recording, as DCASE names them from 2021 on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Domain {
+    /// The conditions of most training clips.
     Source,
+    /// Changed conditions, of which there are few training clips.
     Target,
 }
 
 impl Layout {
+    /// The layout's name for people.
     pub fn name(self) -> &'static str {
         match self {
             Layout::Dcase2020 => "DCASE 2020 Task 2",
@@ -147,6 +174,7 @@ impl Layout {
 }
 
 impl Split {
+    /// `train` or `test`.
     pub fn name(self) -> &'static str {
         match self {
             Split::Train => "train",
@@ -156,6 +184,7 @@ impl Split {
 }
 
 impl Label {
+    /// `normal` or `anomaly`.
     pub fn name(self) -> &'static str {
         match self {
             Label::Normal => "normal",
@@ -165,6 +194,7 @@ impl Label {
 }
 
 impl Domain {
+    /// `source` or `target`.
     pub fn name(self) -> &'static str {
         match self {
             Domain::Source => "source",
@@ -214,86 +244,169 @@ impl Canonical for Domain {
 /// Why a data set cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum DataError {
+    /// Nothing lies at the path.
     #[error(
         "`{}` does not exist; give a folder in a DCASE layout, a folder of MLPerf Tiny features, or a csv manifest", path.display()
     )]
-    Missing { path: PathBuf },
+    Missing {
+        /// The path that was given.
+        path: PathBuf,
+    },
+    /// The generator has no machine of this name.
     #[error(
         "there is no synthetic machine `{name}`; there are {}",
         synthetic::Machine::ALL.map(synthetic::Machine::name).join(", ")
     )]
-    NoSyntheticMachine { name: String },
+    NoSyntheticMachine {
+        /// The name that was given.
+        name: String,
+    },
+    /// The operating system refuses to read a file or folder.
     #[error("`{}` cannot be read: {source}", path.display())]
-    Read { path: PathBuf, source: io::Error },
+    Read {
+        /// The file or folder.
+        path: PathBuf,
+        /// The system's error.
+        source: io::Error,
+    },
+    /// The file is of no kind that can be a data set.
     #[error(
         "`{}` is neither a folder, a csv manifest, nor a .wav, .flac or .bin file", path.display()
     )]
-    UnknownFile { path: PathBuf },
+    UnknownFile {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The folder has no files.
     #[error("`{}` holds no files; the recordings should lie in <machine>/train and <machine>/test", path.display())]
-    Empty { path: PathBuf },
+    Empty {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The folder has so many files that it is probably not one data set.
     #[error("`{}` holds more than {limit} files; open the folder of one data set", path.display())]
-    TooManyFiles { path: PathBuf, limit: usize },
+    TooManyFiles {
+        /// The folder.
+        path: PathBuf,
+        /// The most files and folders that are looked at.
+        limit: usize,
+    },
+    /// No file has a name of a known layout.
     #[error(
-        "`{}` holds {count} files, but none that a known layout names ({examples}); \
-         list them in a split.csv there, with the columns {}", path.display(), manifest::COLUMNS
+        "`{}` holds {count} files, but no name fits a known layout ({examples}); \
+         list them in a split.csv in that folder, with the columns {}", path.display(), manifest::COLUMNS
     )]
     Unrecognised {
+        /// The folder.
         path: PathBuf,
+        /// How many files it holds.
         count: usize,
+        /// The first names.
         examples: String,
     },
+    /// All files or rows are missing, empty or of a wrong size.
     #[error("nothing in `{}` can be used: {examples}", path.display())]
-    NoneUsable { path: PathBuf, examples: String },
+    NoneUsable {
+        /// The folder, manifest or file.
+        path: PathBuf,
+        /// The first names, each with its reason.
+        examples: String,
+    },
+    /// Two folders below the opened one hold clips of one machine that belong into one folder.
     #[error(
         "two folders hold machine `{machine}`: `{}` and `{}`; open one of them", first.display(), second.display()
     )]
     TwoFolders {
+        /// The machine.
         machine: String,
+        /// One folder.
         first: PathBuf,
+        /// The other folder.
         second: PathBuf,
     },
+    /// A split by folds or recordings was asked for, and the data set has no folds.
     #[error(
-        "`{name}` has no folds, so it is not split by folds or recordings; folders, names or a split.csv say what trains"
+        "`{name}` has no folds, so folds and recordings cannot split it; folders, names or a split.csv say what trains"
     )]
-    NoFolds { name: String },
+    NoFolds {
+        /// The data set.
+        name: String,
+    },
+    /// ESC-10 was asked for, and no clip belongs to it.
     #[error(
         "`{name}` has no clips of ESC-10; they are named in the column `esc10` of ESC-50's meta/esc50.csv"
     )]
-    NoEsc10 { name: String },
+    NoEsc10 {
+        /// The data set.
+        name: String,
+    },
+    /// The fold that should test does not exist.
     #[error("there is no fold {wanted} to test on; there are folds {folds}")]
-    NoSuchFold { wanted: u32, folds: String },
+    NoSuchFold {
+        /// The fold that was asked for.
+        wanted: u32,
+        /// All folds, for the message.
+        folds: String,
+    },
+    /// The machine or section to watch does not exist.
     #[error("there is no machine or section `{wanted}` to watch; there are {known}")]
-    NoSuchSection { wanted: String, known: String },
+    NoSuchSection {
+        /// The name that was asked for.
+        wanted: String,
+        /// All names, for the message.
+        known: String,
+    },
+    /// A list of clips cannot be used; no reader returns this today.
     #[error("list `{}`: {problem}", path.display())]
-    List { path: PathBuf, problem: String },
+    List {
+        /// The list.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The data set mixes recordings and ready features.
     #[error(
         "`{audio}` is a recording and `{features}` holds ready features; a data set must be all of one kind"
     )]
-    Mixed { audio: String, features: String },
+    Mixed {
+        /// The first recording.
+        audio: String,
+        /// The first clip of ready features.
+        features: String,
+    },
+    /// The csv manifest is wrong.
     #[error("manifest `{}`: {problem}", path.display())]
     Manifest {
+        /// The manifest.
         path: PathBuf,
+        /// What is wrong with it.
         problem: ManifestError,
     },
+    /// There is nothing to train on.
     #[error(
-        "`{name}` has no training clips, which a search needs: normal recordings under <machine>/train, \
+        "`{name}` has no training clips, and a search needs some: normal recordings under <machine>/train, \
          or `train` in the column `split` of a manifest"
     )]
-    NoTraining { name: String },
+    NoTraining {
+        /// The data set.
+        name: String,
+    },
 }
 
-/// Reads the clip table of what lies at `path`.
+/// Reads the clip table of the folder or file at `path`.
 ///
-/// A folder is a manifest where it holds `split.csv`; otherwise it is one machine of DCASE 2020 to 2024 or several,
-/// a folder of MLPerf Tiny features, of MIMII, ToyADMOS, UrbanSound8K or ESC-50, or of any recordings, whose folders
-/// may then be labels or classes. A file is a csv manifest, the `y_labels.csv` of MLPerf Tiny, or a single clip. The
-/// content of recordings is not looked at, but for its size. Behind the path of ESC-50, `:esc10` stands for the ten
-/// classes that are published as ESC-10; behind any other, `:SECTION` is [`Dataset::watching`].
+/// A folder with `split.csv` is a manifest. Any other folder may be: one or several machines of DCASE 2020 to 2024;
+/// features of MLPerf Tiny; MIMII, ToyADMOS, UrbanSound8K or ESC-50; or any recordings, whose folders may then be
+/// labels or classes. A file is a csv manifest, the `y_labels.csv` of MLPerf Tiny, or a single clip. Recordings are not
+/// opened; only their size is looked at.
+///
+/// Behind the path of ESC-50, `:esc10` means the ten classes that are published as ESC-10. Behind any other path,
+/// `:SECTION` means [`Dataset::watching`].
 pub fn open(path: &Path) -> Result<Dataset, DataError> {
     open_split(path, SplitBy::default())
 }
 
-/// As [`open`], with a choice of what trains and what tests in a set that comes in folds.
+/// As [`open`], for a set of folds with a choice of which clips train and which test.
 pub fn open_split(path: &Path, by: SplitBy) -> Result<Dataset, DataError> {
     let dataset = match (whole_of_esc10(path), watched(path)) {
         (Some(whole), _) => slices::esc10(read(whole, by)?, by)?,
@@ -307,13 +420,13 @@ pub fn open_split(path: &Path, by: SplitBy) -> Result<Dataset, DataError> {
     Ok(dataset)
 }
 
-/// The path of ESC-50 where a path that does not exist itself asks for ESC-10.
+/// The path of ESC-50, where `path` does not exist and asks for ESC-10.
 fn whole_of_esc10(path: &Path) -> Option<&Path> {
     let whole = path.to_str()?.strip_suffix(":esc10")?;
     (!path.exists()).then_some(Path::new(whole))
 }
 
-/// The path of a data set, and what to watch of it, where a path that does not exist itself says both.
+/// The path of a data set and the section to watch, where `path` does not exist and names both.
 pub fn watched(path: &Path) -> Option<(&Path, &str)> {
     let (whole, section) = path.to_str()?.rsplit_once(':')?;
     let whole = Path::new(whole);
@@ -358,8 +471,8 @@ fn read(path: &Path, by: SplitBy) -> Result<Dataset, DataError> {
 }
 
 impl Dataset {
-    /// Indices of the clips to train on: the training clips that are not labelled anomalous; all where the labels are
-    /// what is learnt.
+    /// Indices of the clips to train on: the training clips that are not labelled anomalous. Where labels are learnt,
+    /// all training clips.
     pub fn train_clips(&self) -> Vec<usize> {
         let trains = |clip: &Clip| self.supervised || clip.label != Some(Label::Anomaly);
         self.indices(|clip| clip.split == Split::Train && trains(clip))
@@ -371,16 +484,16 @@ impl Dataset {
         self.indices(move |clip| clip.split == split && clip.label == label)
     }
 
-    /// The official folds that its clips are in, ascending; empty where it comes in none.
+    /// The official folds of the clips, ascending; empty where there are none.
     pub fn folds(&self) -> Vec<u32> {
         let fold = |clip: &Clip| clip.attribute(folds::FOLD)?.parse().ok();
         let folds: BTreeSet<u32> = self.clips.iter().filter_map(fold).collect();
         folds.into_iter().collect()
     }
 
-    /// The same set without clips that last less than so many seconds, and a note on how many those are.
+    /// The same set without clips shorter than `seconds`; a note says how many were left out.
     ///
-    /// A clip whose header cannot be read stays, to be named with all others that cannot be used.
+    /// A clip whose header cannot be read stays, so it is reported with all others that cannot be used.
     pub fn at_least(mut self, seconds: f64) -> Dataset {
         let before = self.clips.len();
         self.clips
@@ -401,12 +514,12 @@ impl Dataset {
         machines.into_iter().collect()
     }
 
-    /// The classes that a classifier is trained to tell apart.
+    /// The classes that a classifier learns to tell apart.
     pub fn classes(&self) -> Classes {
         Classes::new(self)
     }
 
-    /// Refuses a data set that nothing can be trained on.
+    /// Fails where there is nothing to train on.
     pub fn check_trainable(&self) -> Result<(), DataError> {
         if self.train_clips().is_empty() {
             let name = self.name.clone();
@@ -425,16 +538,17 @@ impl Dataset {
 }
 
 impl Clip {
-    /// The attribute that names the recording which a clip was cut from; clips of one recording sound alike, and
-    /// divisions keep them together. A column of this name in a manifest sets it.
+    /// The attribute that names the recording from which a clip was cut. Clips of one recording sound alike, and
+    /// divisions keep them together. A manifest sets it with a column of this name.
     pub const RECORDING: &str = "recording";
 
+    /// The value of an attribute, where the clip has it.
     pub fn attribute(&self, name: &str) -> Option<&str> {
         let found = self.attributes.iter().find(|(known, _)| known == name);
         found.map(|(_, value)| value.as_str())
     }
 
-    /// What the clip was cut from: its own file name where nothing says otherwise.
+    /// The recording that the clip was cut from; without an attribute that says so, the clip's own file name.
     pub fn recording(&self) -> &str {
         self.attribute(Clip::RECORDING)
             .unwrap_or_else(|| self.file_name())
@@ -448,7 +562,7 @@ impl Clip {
     }
 }
 
-/// Puts read clips in order, checks that they are of one kind, and adds notes on what is missing.
+/// Sorts clips, checks that they are of one kind, and adds notes on what is missing.
 fn table(
     name: String,
     layout: Layout,
@@ -479,10 +593,10 @@ fn table(
     })
 }
 
-/// A file as a clip's source, by its extension and size.
+/// What a file is as a clip's source, by its extension and size.
 enum Kind {
     Usable(Source),
-    /// Recognised, but empty or of a wrong size: the reason.
+    /// Recognised, but empty or of a wrong size; holds the reason.
     Unusable(String),
     Unknown,
 }
@@ -496,7 +610,7 @@ fn kind(path: &Path, size: u64) -> Kind {
             Kind::Usable(Source::LogMelBin(path.to_path_buf()))
         }
         ("bin", size) => Kind::Unusable(format!(
-            "has {}, which is no multiple of {} (128 bands of f32)",
+            "has {}, which is not a multiple of {} (128 bands of f32)",
             counted(size as usize, "byte"),
             mlperf::FRAME_BYTES
         )),
@@ -510,7 +624,7 @@ fn extension(path: &Path) -> String {
     extension.to_string_lossy().to_ascii_lowercase()
 }
 
-/// The last name of a folder's path, also for `.`.
+/// The last name of a folder's path; also works for `.`.
 fn folder_name(path: &Path) -> String {
     let canonical = path.canonicalize();
     let path = canonical.as_deref().unwrap_or(path);
@@ -518,7 +632,7 @@ fn folder_name(path: &Path) -> String {
     name.to_string_lossy().into_owned()
 }
 
-/// The first three of many names, as prose.
+/// The first three of many names, for a sentence.
 fn first_few<T: AsRef<str>>(names: &[T]) -> String {
     const SHOWN: usize = 3;
     let shown: Vec<&str> = names.iter().take(SHOWN).map(AsRef::as_ref).collect();
@@ -528,7 +642,7 @@ fn first_few<T: AsRef<str>>(names: &[T]) -> String {
     }
 }
 
-/// A section as messages name it: `fan section 00`, `fan id_04`.
+/// A section's name in messages: `fan section 00`, `fan id_04`.
 fn section_name(machine: &str, section: &str) -> String {
     let is_number = section.bytes().all(|byte| byte.is_ascii_digit());
     let word = if is_number { "section " } else { "" };

@@ -1,15 +1,16 @@
-//! Data sets as people name them: a path, or `synthetic[:MACHINE]`; behind each, `:SECTION` watches that alone.
+//! Data sets by the names that people give them: a path or `synthetic[:MACHINE]`, each with an optional `:SECTION` to
+//! watch.
 
 use std::path::Path;
 
 use super::{DataError, Dataset, SplitBy, open_split, synthetic, synthetic::Machine, watched};
 
-/// A data set by name, with the split that its layout defines.
+/// Opens a data set by name, with the split that its layout defines.
 pub fn named(text: &str) -> Result<Dataset, DataError> {
     named_split(text, SplitBy::Official)
 }
 
-/// As [`named`], with a choice of what trains and what tests in a set of folds.
+/// As [`named`], for a set of folds with a choice of which clips train and which test.
 pub fn named_split(text: &str, by: SplitBy) -> Result<Dataset, DataError> {
     let Some(rest) = text.strip_prefix("synthetic") else {
         return open_split(Path::new(text), by);
@@ -40,7 +41,7 @@ pub fn named_split(text: &str, by: SplitBy) -> Result<Dataset, DataError> {
     }
 }
 
-/// As [`named_split`], without clips that last less than so many seconds.
+/// As [`named_split`], without clips shorter than `least_s` seconds.
 pub fn named_clips(text: &str, by: SplitBy, least_s: Option<f64>) -> Result<Dataset, DataError> {
     let dataset = named_split(text, by)?;
     Ok(match least_s {
@@ -49,7 +50,7 @@ pub fn named_clips(text: &str, by: SplitBy, least_s: Option<f64>) -> Result<Data
     })
 }
 
-/// An absolute form of a data set's name, so that a run can be resumed from anywhere.
+/// The data set's name with an absolute path, so a run can be resumed from any folder.
 pub fn lasting_name(text: &str) -> String {
     let (path, part) = match watched(Path::new(text)) {
         Some((path, part)) => (path, format!(":{part}")),

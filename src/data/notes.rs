@@ -1,16 +1,17 @@
-//! What a clip table lacks for a search and for meaningful scores.
+//! Says what a clip table lacks for a search and for meaningful scores.
 
 use std::collections::BTreeMap;
 
 use super::{Clip, Label, Split, counted, first_few, section_name};
 
-/// Above this standard deviation of a guess's AUC a section's score means nothing: four normals and four anomalies.
+/// A section's score means nothing where guesses have an AUC with a standard deviation above this: four normals and
+/// four anomalies.
 const MEANINGLESS_DEVIATION: f64 = 0.2;
 
-/// Above this it says little: a difference of 0.2 between two models may be chance.
+/// A section's score says little above this deviation: 0.2 between two models may be chance.
 const WEAK_DEVIATION: f64 = 0.1;
 
-/// Fewer training clips than this show little of how a machine sounds: ten of 10 s are under two minutes.
+/// Fewer training clips say little about how a machine sounds: ten of 10 s are under two minutes.
 const MIN_TRAIN_CLIPS: usize = 10;
 
 #[derive(Default)]
@@ -22,7 +23,7 @@ struct Counts {
     anomalies: usize,
 }
 
-/// Sentences for [`super::Dataset::notes`].
+/// Writes the sentences for [`super::Dataset::notes`].
 pub(super) fn notes(clips: &[Clip], supervised: bool) -> Vec<String> {
     let mut sections: BTreeMap<(&str, &str), Counts> = BTreeMap::new();
     for clip in clips {
@@ -46,7 +47,7 @@ pub(super) fn notes(clips: &[Clip], supervised: bool) -> Vec<String> {
 
     let mut notes = Vec::new();
     if total(|counts| counts.train) == 0 {
-        notes.push("no training clips: a found model can be scored here, but none searched".into());
+        notes.push("no training clips: you can score a model here, but not search for one".into());
     } else {
         let none = of(&|counts| counts.train == 0);
         note(
@@ -65,7 +66,7 @@ pub(super) fn notes(clips: &[Clip], supervised: bool) -> Vec<String> {
     if n_train_anomalies > 0 && !supervised {
         let count = counted(n_train_anomalies, "training clip");
         notes.push(format!(
-            "{count} labelled anomalous: never trained on, as models learn normal sound only"
+            "{count} labelled anomalous: never trained on, because models learn only normal sound"
         ));
     }
     if total(|counts| counts.test) == 0 {
@@ -108,7 +109,7 @@ pub(super) fn notes(clips: &[Clip], supervised: bool) -> Vec<String> {
             "{} ({normals} normal, {anomalies} anomalous; a guess has AUC 0.50 ± {deviation:.2})",
             section_name(machine, section)
         );
-        // Not finite where a class is missing, which is said already.
+        // The deviation is not finite where a class is missing; another note says so.
         match deviation {
             d if !d.is_finite() || d <= WEAK_DEVIATION => {}
             d if d <= MEANINGLESS_DEVIATION => weak.push(shown),
@@ -120,11 +121,7 @@ pub(super) fn notes(clips: &[Clip], supervised: bool) -> Vec<String> {
         "too few test clips for scores to mean anything",
         &meaningless,
     );
-    note(
-        &mut notes,
-        "so few test clips that scores say little",
-        &weak,
-    );
+    note(&mut notes, "few test clips, so scores say little", &weak);
     notes
 }
 
@@ -134,7 +131,7 @@ fn note(notes: &mut Vec<String>, what: &str, sections: &[String]) {
     }
 }
 
-/// Standard deviation of the AUC of a guess: that of the Mann-Whitney U statistic, over `normals * anomalies`.
+/// Standard deviation of the AUC of a guess: that of the Mann-Whitney U statistic, divided by `normals * anomalies`.
 fn chance_auc_deviation(normals: usize, anomalies: usize) -> f64 {
     let (normals, anomalies) = (normals as f64, anomalies as f64);
     ((normals + anomalies + 1.0) / (12.0 * normals * anomalies)).sqrt()

@@ -1,10 +1,10 @@
-//! One machine of many: what the others sound like is known not to be normal for it.
+//! Watches one machine of many: the sound of the others is known not to be normal for it.
 
 use super::{Clip, DataError, Dataset, Label, Split, counted};
 
 impl Dataset {
-    /// The data set of one machine, section, or `MACHINE/SECTION` alone. Training clips of the others become anomalies
-    /// that are known while training; their test clips are left out.
+    /// The data set of one machine, one section, or `MACHINE/SECTION`. Training clips of the others become known
+    /// anomalies for training; their test clips are left out.
     pub fn watching(mut self, wanted: &str) -> Result<Dataset, DataError> {
         let is_wanted = |clip: &Clip| {
             let both = wanted.split_once('/') == Some((&clip.machine, &clip.section));
@@ -38,7 +38,7 @@ impl Dataset {
         Ok(self)
     }
 
-    /// Indices of the training clips that are known to be anomalous.
+    /// Indices of the training clips that are labelled anomalous.
     pub fn known_anomalies(&self) -> impl Iterator<Item = usize> {
         self.select(Split::Train, Some(Label::Anomaly))
     }

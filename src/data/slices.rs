@@ -7,10 +7,10 @@ use super::{
     files::File, first_few, folds, kind, table,
 };
 
-/// UrbanSound8K's classes by their number, and whether each is an event to be noticed.
+/// UrbanSound8K's classes by number, and whether each is an event to notice.
 ///
-/// The division into background and events is that of a published detector for sensor networks; it reproduces that
-/// paper's counts of clips.
+/// A published detector for sensor networks divides background and events in this way; the division gives the counts of
+/// clips in that paper.
 const URBAN_CLASSES: [(&str, Label); 10] = [
     ("air_conditioner", Label::Normal),
     ("car_horn", Label::Anomaly),
@@ -38,7 +38,7 @@ pub(super) fn open(root: &Path, files: &[File], by: SplitBy) -> Option<Result<Da
     (!slices.is_empty()).then(|| read(root, files, slices, layout, by))
 }
 
-/// The part of ESC-50 that is published as ESC-10.
+/// Keeps the part of ESC-50 that is published as ESC-10.
 pub(super) fn esc10(dataset: Dataset, by: SplitBy) -> Result<Dataset, DataError> {
     let is_in = |clip: &Clip| clip.attribute(ESC10) == Some("True");
     let mut clips: Vec<Clip> = dataset.clips.into_iter().filter(is_in).collect();
@@ -50,10 +50,10 @@ pub(super) fn esc10(dataset: Dataset, by: SplitBy) -> Result<Dataset, DataError>
     table("ESC-10".to_string(), dataset.layout, clips, notes)
 }
 
-/// The column that tells which clips are ESC-10.
+/// The column that says which clips are ESC-10.
 const ESC10: &str = "esc10";
 
-/// What path and name of a slice say.
+/// What the path and name of a slice say.
 struct Slice {
     fold: u32,
     recording: String,
@@ -62,11 +62,11 @@ struct Slice {
 
 enum Class {
     Urban(usize),
-    /// A target of ESC-50, by number until its table names it.
+    /// A class of ESC-50 by number; its table gives the name.
     Esc(u32),
 }
 
-/// `fold3/<fsID>-<classID>-<occurrence>-<slice>.wav`.
+/// Reads `fold3/<fsID>-<classID>-<occurrence>-<slice>.wav`.
 fn urban_slice(file: &File) -> Option<Slice> {
     let (folders, name) = file.name.rsplit_once('/')?;
     let fold = folders.rsplit('/').next()?.strip_prefix("fold")?;
@@ -86,7 +86,7 @@ fn urban_slice(file: &File) -> Option<Slice> {
     })
 }
 
-/// `<fold>-<clipID>-<take>-<target>.wav`; the takes A, B, … were cut from one clip.
+/// Reads `<fold>-<clipID>-<take>-<target>.wav`. The takes A, B, … were cut from one clip.
 fn esc_slice(file: &File) -> Option<Slice> {
     let name = file.name.rsplit('/').next()?;
     let parts: Vec<&str> = stem(name)?.split('-').collect();
@@ -133,7 +133,9 @@ fn read(
     }
     if !unusable.is_empty() {
         let (count, few) = (counted(unusable.len(), "file"), first_few(&unusable));
-        notes.push(format!("{count} left out, without usable content: {few}"));
+        notes.push(format!(
+            "{count} left out, because the content cannot be used: {few}"
+        ));
     }
     if rows.len() > clips.len() {
         let (there, listed) = (clips.len(), rows.len());
@@ -182,7 +184,8 @@ fn clip(file: &File, source: Source, slice: &Slice, row: Option<&Row>, layout: L
 /// The columns of one line of a set's table.
 type Row = BTreeMap<String, String>;
 
-/// The lines of `UrbanSound8K.csv` or `esc50.csv` by file name; empty, with a note, where it is missing or broken.
+/// The lines of `UrbanSound8K.csv` or `esc50.csv` by file name. Where the table is missing or broken there are none,
+/// and a note says so.
 fn metadata(files: &[File], layout: Layout, notes: &mut Vec<String>) -> BTreeMap<String, Row> {
     let (table_name, file_column) = match layout {
         Layout::UrbanSound8k => ("UrbanSound8K.csv", "slice_file_name"),
@@ -191,7 +194,7 @@ fn metadata(files: &[File], layout: Layout, notes: &mut Vec<String>) -> BTreeMap
     let is_table = |file: &&File| file.name.rsplit('/').next() == Some(table_name);
     let Some(file) = files.iter().find(is_table) else {
         notes.push(format!(
-            "{table_name} is not here; names and folders say the rest"
+            "{table_name} is missing; names and folders are used instead"
         ));
         return BTreeMap::new();
     };
@@ -216,7 +219,7 @@ pub(super) fn parse_metadata(
     let file_idx = headers
         .iter()
         .position(|header| header == file_column)
-        .ok_or_else(|| format!("line 1 names no column `{file_column}`"))?;
+        .ok_or_else(|| format!("line 1 has no column `{file_column}`"))?;
     let mut rows = BTreeMap::new();
     for (row_idx, record) in reader.records().enumerate() {
         let record = record.map_err(|_| format!("row {} is not text", row_idx + 1))?;

@@ -1,8 +1,8 @@
-//! Stand-ins for anomalies: what a search is steered by where nobody has recorded a fault.
+//! Stand-ins for anomalies: they steer a search where nobody has recorded a fault.
 //!
-//! Other sections' and machines' normal sound claims to be this section's; normal sound is disturbed by a tone, by
-//! clicks, by another speed, or by sound of another section mixed in. How well such a score ranks networks is measured
-//! by `benches/proxy.rs`.
+//! Normal sound of other sections and machines pretends to be of this section. Or normal sound is changed by a tone, by
+//! clicks, by another speed, or by mixing in sound of another section. `benches/proxy.rs` measures how well such scores
+//! rank networks.
 
 use std::{collections::BTreeMap, str::FromStr};
 
@@ -12,21 +12,41 @@ use crate::identity::{self, Canonical};
 /// Sound made from a normal recording.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StandIn {
+    /// The normal recording.
     pub of: Source,
+    /// What is done to it.
     pub change: Change,
 }
 
-/// How normal sound is disturbed. Levels are relative to the recording's own power.
+/// How normal sound is changed. Levels are relative to the recording's own power.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Change {
-    /// Another recording, added.
-    Mix { with: Source, level_db: f64 },
-    /// A steady tone at this share of the highest frequency, in mel.
-    Tone { place: f64, level_db: f64 },
-    /// Short broad-band bursts, so many per second.
-    Clicks { per_s: f64, level_db: f64 },
-    /// All frequencies times this, as a machine that runs faster.
-    Speed { factor: f64 },
+    /// Another recording is added.
+    Mix {
+        /// The recording that is added.
+        with: Source,
+        /// Its level in dB.
+        level_db: f64,
+    },
+    /// A steady tone is added.
+    Tone {
+        /// The tone's place on the mel scale: 0 is 0 Hz, 1 the highest frequency.
+        place: f64,
+        /// Its level in dB.
+        level_db: f64,
+    },
+    /// Short broad-band bursts are added.
+    Clicks {
+        /// Bursts per second.
+        per_s: f64,
+        /// The level of all bursts together in dB.
+        level_db: f64,
+    },
+    /// All frequencies change, as in a machine that runs at another speed.
+    Speed {
+        /// The factor by which all frequencies are multiplied.
+        factor: f64,
+    },
 }
 
 impl Canonical for StandIn {
@@ -57,7 +77,7 @@ impl Canonical for Change {
     }
 }
 
-/// What steers a search.
+/// What a search is steered by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SteerBy {
     /// Labelled anomalies.
@@ -67,6 +87,7 @@ pub enum SteerBy {
 }
 
 impl SteerBy {
+    /// `labels` or `proxy`.
     pub fn name(self) -> &'static str {
         match self {
             SteerBy::Labels => "labels",
@@ -75,9 +96,9 @@ impl SteerBy {
     }
 }
 
-/// Something that nobody can steer by.
+/// An unknown way to steer a search.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` cannot steer a search; there are labels and proxy")]
+#[error("`{0}` cannot steer a search; use labels or proxy")]
 pub struct UnknownSteering(String);
 
 impl FromStr for SteerBy {
@@ -92,26 +113,28 @@ impl FromStr for SteerBy {
     }
 }
 
-/// The attribute of a stand-in, and its kind.
+/// The attribute that marks a stand-in and names its kind.
 pub(super) const STAND_IN: &str = "stand_in";
 
-/// More of them per section tell networks apart no better.
+/// Stand-ins per section; more of them do not separate networks better.
 const MAX_PER_SECTION: usize = 60;
 
-/// One normal clip in so many is held out of training where no normal clip tests.
+/// Where no normal clip tests, one in this many is held out of training.
 const HELD_OUT_SHARE: usize = 4;
 
-/// From weak to as loud as the machine, so that bad and good networks are told apart.
+/// Levels from weak to as loud as the machine, which separate bad from good networks.
 const LEVELS_DB: [f64; 4] = [-12.0, -8.0, -4.0, 0.0];
 
 impl Clip {
+    /// Whether the clip is a stand-in for an anomaly.
     pub fn is_stand_in(&self) -> bool {
         self.attribute(STAND_IN).is_some()
     }
 }
 
 impl Dataset {
-    /// The data set as it steers a search. What the user leaves open is decided by whether there are labels.
+    /// The data set with what steers a search. By default, labels steer where there are labelled anomalies, and
+    /// stand-ins where there are none.
     pub fn steered_by(self, steering: Option<SteerBy>) -> Dataset {
         let by_default = match self.has_labelled_anomalies() {
             true => SteerBy::Labels,
@@ -123,17 +146,17 @@ impl Dataset {
         }
     }
 
-    /// Whether labelled test clips of both kinds can steer a search.
+    /// Whether there are labelled test clips of both kinds, normal and anomalous.
     pub fn has_labelled_anomalies(&self) -> bool {
         [Label::Normal, Label::Anomaly]
             .iter()
             .all(|label| self.select(Split::Test, Some(*label)).next().is_some())
     }
 
-    /// The data set with stand-ins for anomalies among its test clips; deterministic.
+    /// The data set with stand-ins for anomalies among its test clips; the same for the same data set.
     ///
-    /// Sections without normal test clips hold a quarter of their training clips out for it. Labelled anomalies stay,
-    /// and are then kept from steering by [`super::divide_test`].
+    /// Sections without normal test clips hold a quarter of their training clips out for this. Labelled anomalies stay,
+    /// and [`super::divide_test`] keeps them from steering.
     pub fn with_stand_ins(mut self) -> Dataset {
         let held_out = self.hold_out_normals();
         let mut normals: BTreeMap<(String, String), Vec<usize>> = BTreeMap::new();
@@ -152,7 +175,7 @@ impl Dataset {
             let others = ordered(&self, &others);
             let own = ordered(&self, own);
             for (n, &idx) in own.iter().take(MAX_PER_SECTION).enumerate() {
-                // Neighbours in the order of hashes come from any section.
+                // Neighbours in hash order come from any section.
                 let other = others.get((n * 7 + 3) % others.len().max(1)).copied();
                 stand_ins.push(stand_in(&self, idx, other, n));
             }
@@ -162,18 +185,18 @@ impl Dataset {
         self.clips
             .sort_by(|a, b| (a.split, &a.name).cmp(&(b.split, &b.name)));
         self.notes.push(format!(
-            "{count} for anomalies made of normal sound: scores say how well networks notice those, and not yet faults"
+            "{count} for anomalies made of normal sound: scores say how well networks notice these, not real faults"
         ));
         if held_out > 0 {
             self.notes.push(format!(
-                "{} held out of training, as no normal clip was for test",
+                "{} held out of training, because no normal clip was for test",
                 counted(held_out, "normal clip")
             ));
         }
         self
     }
 
-    /// Makes some training clips test clips in every section that has no normal test clip.
+    /// In every section without a normal test clip, turns some training clips into test clips; returns how many.
     fn hold_out_normals(&mut self) -> usize {
         type Group = (String, String, Domain);
         let group = |clip: &Clip| (clip.machine.clone(), clip.section.clone(), clip.domain);
@@ -209,11 +232,11 @@ impl Dataset {
     }
 }
 
-/// The `n`th stand-in of a section, made of its own clip and, where there is one, a clip of another section.
+/// The `n`th stand-in of a section, made of its own clip and, where there is one, of a clip of another section.
 fn stand_in(dataset: &Dataset, own: usize, other: Option<usize>, n: usize) -> Clip {
     let clip = &dataset.clips[own];
     let level_db = LEVELS_DB[n / 5 % LEVELS_DB.len()];
-    // Even steps that do not fall in with the other cycles: the golden ratio's.
+    // Steps by the golden ratio are even, and never fall in step with the other cycles.
     let place = (n as f64 * 0.618_033_988_75).fract();
     let (kind, source) = match (n % 5, other) {
         (0, Some(other)) => ("other section", dataset.clips[other].source.clone()),

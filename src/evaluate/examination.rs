@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{EvaluateError, Examination, ExaminedClip, Pipeline, Scores};
 use crate::{
     data::Label,
-    score::{ClipScore, Confusion, summarise},
+    score::{ClipScore, Confusion, Figure, Figures, Measure, summarise},
 };
 
 /// Scores of a network, one per clip of the data set; `None` where a clip was not scored or is too short for a window.
@@ -29,22 +29,30 @@ impl Pipeline {
             let threshold = threshold?;
             (!clips.is_empty()).then(|| Confusion::of_clips(clips, threshold).accuracy())
         };
-        let (accuracy_int8, test_accuracy_int8) = (accuracy(&steer), accuracy(&shown));
+        let accuracies = (accuracy(&steer), accuracy(&shown));
         let (steer, shown) = (summarise(&steer), summarise(&shown));
         let float = summarise(&self.labelled(&self.test.steer, &scores.float));
         let missing = || {
             let message = "too few test clips are long enough for one window";
             EvaluateError::Failed(message.to_string())
         };
+        let figures = Figures::default()
+            .with(Figure::AUC, steer.auc.ok_or_else(missing)?)
+            .with(
+                Figure::steering(Measure::Pauc),
+                steer.pauc.ok_or_else(missing)?,
+            )
+            .with(Figure::AUC_FLOAT, float.auc.ok_or_else(missing)?)
+            .with(
+                Figure::float(Measure::Pauc),
+                float.pauc.ok_or_else(missing)?,
+            )
+            .with(Figure::test(Measure::Auc), shown.auc)
+            .with(Figure::test(Measure::Pauc), shown.pauc)
+            .with(Figure::steering(Measure::Accuracy), accuracies.0)
+            .with(Figure::test(Measure::Accuracy), accuracies.1);
         Ok(Scores {
-            auc_int8: steer.auc.ok_or_else(missing)?,
-            pauc_int8: steer.pauc.ok_or_else(missing)?,
-            auc_float: float.auc.ok_or_else(missing)?,
-            pauc_float: float.pauc.ok_or_else(missing)?,
-            test_auc_int8: shown.auc,
-            test_pauc_int8: shown.pauc,
-            accuracy_int8,
-            test_accuracy_int8,
+            figures,
             groups: steer.groups,
             epochs,
             notes: steer.notes,

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::atomic::AtomicBool};
 use super::{EvaluateError, Evaluation, Evaluator, Pipeline, Scores};
 use crate::{
     data::Domain,
-    score::GroupScore,
+    score::{Figures, GroupScore},
     space::{Candidate, Training},
 };
 
@@ -81,27 +81,15 @@ impl Evaluator for Folds {
 
 /// Means of all figures; counts of clips are sums. `scores` is not empty.
 fn mean(scores: &[Scores]) -> Scores {
-    let plain =
-        |figure: fn(&Scores) -> f64| scores.iter().map(figure).sum::<f64>() / scores.len() as f64;
-    // One that a fold lacks would compare means over other folds.
-    let all = |figure: fn(&Scores) -> Option<f64>| {
-        let values: Option<Vec<f64>> = scores.iter().map(figure).collect();
-        values.map(|values| values.iter().sum::<f64>() / values.len() as f64)
-    };
+    let figures: Vec<Figures> = scores.iter().map(|one| one.figures).collect();
+    let epochs: usize = scores.iter().map(|one| one.epochs).sum();
     let mut notes: Vec<String> = scores.iter().flat_map(|one| one.notes.clone()).collect();
     notes.sort();
     notes.dedup();
     Scores {
-        auc_int8: plain(|one| one.auc_int8),
-        pauc_int8: plain(|one| one.pauc_int8),
-        auc_float: plain(|one| one.auc_float),
-        pauc_float: plain(|one| one.pauc_float),
-        test_auc_int8: all(|one| one.test_auc_int8),
-        test_pauc_int8: all(|one| one.test_pauc_int8),
-        accuracy_int8: all(|one| one.accuracy_int8),
-        test_accuracy_int8: all(|one| one.test_accuracy_int8),
+        figures: Figures::mean(&figures).unwrap_or_default(),
         groups: mean_groups(scores.iter().flat_map(|one| &one.groups)),
-        epochs: plain(|one| one.epochs as f64).round() as usize,
+        epochs: (epochs as f64 / scores.len() as f64).round() as usize,
         notes,
     }
 }
@@ -133,11 +121,15 @@ fn mean_groups<'a>(groups: impl Iterator<Item = &'a GroupScore>) -> Vec<GroupSco
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::score::{Figure, Measure};
 
     #[test]
     fn figures_are_means_and_counts_sums() {
+        let figures = |auc: f64, test: Option<f64>| {
+            let figures = Figures::default().with(Figure::AUC, auc);
+            figures.with(Figure::test(Measure::Auc), test)
+        };
         let fold = |auc: f64, test: Option<f64>, section: &str| Scores {
-            test_auc_int8: test,
             groups: vec![GroupScore {
                 machine: "fan".to_string(),
                 section: section.to_string(),
@@ -149,19 +141,19 @@ mod tests {
             }],
             notes: vec!["odd".to_string()],
             epochs: 5,
-            ..Scores::headline(auc, auc, auc, auc)
+            ..Scores::headline(figures(auc, test))
         };
         let mean = mean(&[
             fold(0.5, Some(0.25), "a"),
             fold(0.75, Some(0.75), "b"),
             fold(1.0, Some(0.5), "a"),
         ]);
-        assert_eq!((mean.auc_int8, mean.test_auc_int8), (0.75, Some(0.5)));
+        assert_eq!(mean.figures, figures(0.75, Some(0.5)));
         assert_eq!((mean.epochs, mean.notes.len()), (5, 1));
         let groups = mean.groups.iter();
         let groups: Vec<_> = groups.map(|g| (&*g.section, g.auc, g.normals)).collect();
         assert_eq!(groups, [("a", Some(0.75), 6), ("b", Some(0.75), 3)]);
         let lacking = super::mean(&[fold(0.5, None, "a"), fold(0.75, Some(0.5), "a")]);
-        assert_eq!(lacking.test_auc_int8, None);
+        assert_eq!(lacking.figures, figures(0.625, None));
     }
 }

@@ -7,7 +7,10 @@ use std::{
 };
 
 use super::{EvaluateError, Evaluation, Evaluator, Scores};
-use crate::space::{Candidate, Training};
+use crate::{
+    score::{Figure, Figures, Measure},
+    space::{Candidate, Training},
+};
 
 /// Scores that grow with the logarithm of the parameters, with a ripple that depends on the candidate.
 #[derive(Debug, Clone, Copy)]
@@ -46,11 +49,17 @@ impl Evaluator for Formula {
         }
         let auc = 0.5 + 0.4 * (1.0 - 1.0 / (candidate.graph.params() as f64).ln()) + ripple - 0.1;
         let auc = auc.min(1.0);
+        let pauc = auc / 2.0 + 0.25;
+        let figures = Figures::default()
+            .with(Figure::AUC, auc)
+            .with(Figure::steering(Measure::Pauc), pauc)
+            .with(Figure::AUC_FLOAT, auc)
+            .with(Figure::float(Measure::Pauc), pauc)
+            .with(Figure::test(Measure::Auc), auc);
         Ok(Evaluation {
             scores: Scores {
-                test_auc_int8: Some(auc),
                 epochs: training.epochs,
-                ..Scores::headline(auc, auc / 2.0 + 0.25, auc, auc / 2.0 + 0.25)
+                ..Scores::headline(figures)
             },
             model: None,
         })

@@ -18,44 +18,28 @@ pub use rules::{RescoreError, Rescorer, ScoreBy, UnknownScore};
 pub use scored::{Scored, Scoring, score_clips, test_scores};
 
 use crate::{
-    score::GroupScore,
+    score::{Figures, GroupScore},
     space::{Candidate, Training},
 };
 
-/// Figures of merit of one candidate. Those that steer the search come from one part of the labelled
-/// test clips, `test_*` from the other part, which nothing is chosen by.
+/// What one candidate was found to be worth.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Scores {
-    /// Headline AUC of the int8 model, see [`crate::score::summarise`].
-    pub auc_int8: f64,
-    pub pauc_int8: f64,
-    /// The same with the float model.
-    pub auc_float: f64,
-    pub pauc_float: f64,
-    pub test_auc_int8: Option<f64>,
-    pub test_pauc_int8: Option<f64>,
-    /// Share of clips that the int8 model decides rightly by its threshold; `None` without one.
-    pub accuracy_int8: Option<f64>,
-    pub test_accuracy_int8: Option<f64>,
+    /// Its figures of merit; the AUCs and pAUCs of the clips that steer are always among them.
+    pub figures: Figures,
     /// Per machine, section and domain, on the steering part.
     pub groups: Vec<GroupScore>,
     /// Epochs until early stopping, or all.
     pub epochs: usize,
+    /// What a reader must know, such as groups without a kind of clips.
     pub notes: Vec<String>,
 }
 
 impl Scores {
-    /// Headline figures alone.
-    pub fn headline(auc_int8: f64, pauc_int8: f64, auc_float: f64, pauc_float: f64) -> Scores {
+    /// Figures of merit alone.
+    pub fn headline(figures: Figures) -> Scores {
         Scores {
-            auc_int8,
-            pauc_int8,
-            auc_float,
-            pauc_float,
-            test_auc_int8: None,
-            test_pauc_int8: None,
-            accuracy_int8: None,
-            test_accuracy_int8: None,
+            figures,
             groups: Vec::new(),
             epochs: 0,
             notes: Vec::new(),
@@ -98,9 +82,12 @@ pub struct ExaminedClip {
 pub enum EvaluateError {
     #[error("interrupted")]
     Interrupted,
-    /// What a user reads beside the failed trial.
+    /// The candidate is at fault: what a user reads beside the failed trial.
     #[error("{0}")]
     Failed(String),
+    /// The data or the machine failed, which says nothing about the candidate.
+    #[error("{0}")]
+    Lost(String),
 }
 
 /// Evaluates candidates. Equal candidate, training and seed give equal results, on any thread.

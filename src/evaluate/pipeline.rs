@@ -1,11 +1,8 @@
 //! The real evaluation: features, training, quantisation, int8 scoring.
 
-use std::{
-    collections::VecDeque,
-    sync::{
-        Arc, Mutex, OnceLock,
-        atomic::{AtomicBool, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
 };
 
 use super::{
@@ -16,7 +13,7 @@ use super::{
 use crate::{
     audio::{Feature, FeatureSpec, FrontEnd},
     data::{Classes, Dataset, Label, TestDivision, TrainDivision, divide_test, divide_train},
-    features::{FeatureError, FeatureStore, Features, Matrix, Standardiser, Windows},
+    features::{FeatureError, FeatureStore, Features, Matrix, Prepared, Windows},
     graph::Weights,
     identity::Canonical,
     quant::{QuantizedModel, quantize, run_float},
@@ -26,15 +23,11 @@ use crate::{
 };
 
 /// Raised whenever the same inputs would give other results, so that shared evaluations are not mixed.
-const PIPELINE_VERSION: u32 = 3;
+const PIPELINE_VERSION: u32 = 4;
 /// Share of the training normals that is held out for early stopping.
 const VALIDATION_SHARE: f64 = 0.15;
 /// Windows that calibrate the int8 ranges, spread evenly over the training clips.
 const CALIBRATION_WINDOWS: usize = 256;
-/// Standardised feature sets that are kept in memory.
-const SPECS_IN_MEMORY: usize = 6;
-/// As many at least, where several pipelines share that number.
-const LEAST_SPECS_IN_MEMORY: usize = 2;
 /// Windows that the float network scores at a time.
 const FLOAT_BATCH: usize = 128;
 /// Quantile of the training scores at which the decision threshold lies, as in the DCASE baselines.
@@ -57,7 +50,6 @@ pub struct Pipeline {
     data_hash: String,
     store: Arc<FeatureStore>,
     options: Options,
-    specs_in_memory: usize,
     /// How the scores of a clip's windows become its score.
     pooling: Pooling,
     classes: Classes,
@@ -65,21 +57,22 @@ pub struct Pipeline {
     /// Known anomalies that autoencoders learn to fail on.
     outliers: Vec<usize>,
     pub(super) test: TestDivision,
-    /// Least recently used first.
-    prepared: Mutex<VecDeque<(FeatureSpec, Slot)>>,
 }
-
-/// Filled by the first thread that asks; the others wait for it.
-type Slot = Arc<OnceLock<Result<Prepared, String>>>;
 
 /// Features of one front end.
 #[derive(Debug)]
-struct Prepared {
-    standardiser: Standardiser,
+struct FrontEndFeatures {
     /// Standardised with the statistics of the training clips.
-    clips: Vec<Matrix>,
+    exact: Arc<Prepared>,
     /// As a device computes them, in dB.
     device: Arc<Features>,
+}
+
+impl FrontEndFeatures {
+    /// The standardised clips.
+    fn clips(&self) -> &[Matrix] {
+        &self.exact.features.clips
+    }
 }
 
 /// A data set that cannot steer a search.
@@ -122,34 +115,22 @@ impl Pipeline {
             .filter(|idx| !train.validation.contains(idx))
             .collect();
         let classes = dataset.classes();
-        let prepared = Mutex::new(VecDeque::new());
         Ok(Pipeline {
             dataset,
             data_hash,
             store,
             options,
-            specs_in_memory: SPECS_IN_MEMORY,
             pooling: Pooling::Mean,
             classes,
             train,
             outliers,
             test,
-            prepared,
         })
     }
 
     /// The same where clips are scored by another rule than the mean over their windows.
     pub fn pooled(self, pooling: Pooling) -> Pipeline {
         Pipeline { pooling, ..self }
-    }
-
-    /// The same as one of several, which keep no more in memory together than one alone would.
-    pub fn one_of(self, count: usize) -> Pipeline {
-        let share = SPECS_IN_MEMORY / count.max(1);
-        Pipeline {
-            specs_in_memory: share.max(LEAST_SPECS_IN_MEMORY),
-            ..self
-        }
     }
 
     pub fn dataset(&self) -> &Dataset {
@@ -187,53 +168,18 @@ impl Pipeline {
         Ok(features.clips.iter().map(Matrix::frames).max().unwrap_or(0))
     }
 
-    /// The standardised features for a front end; made once, by the first thread that asks.
-    fn prepare(&self, spec: &FeatureSpec) -> Slot {
-        let cell = {
-            let mut prepared = self
-                .prepared
-                .lock()
-                .expect("no thread panics while it holds this lock");
-            match prepared.iter().position(|(known, _)| known == spec) {
-                Some(idx) => {
-                    let entry = prepared.remove(idx).expect("the position was just found");
-                    prepared.push_back(entry);
-                }
-                None => prepared.push_back((*spec, Arc::default())),
-            }
-            while prepared.len() > self.specs_in_memory {
-                prepared.pop_front();
-            }
-            prepared.back().expect("an entry was just pushed").1.clone()
+    /// The features for a front end.
+    fn features(&self, spec: &FeatureSpec) -> Result<FrontEndFeatures, EvaluateError> {
+        let error = |error: FeatureError| match error {
+            FeatureError::Lost { .. } => EvaluateError::Lost(error.to_string()),
+            _ => EvaluateError::Failed(error.to_string()),
         };
-        cell.get_or_init(|| {
-            let features = self
-                .store
-                .get(&self.dataset, spec)
-                .map_err(|error| error.to_string())?;
-            let fit: Vec<&Matrix> = self
-                .train
-                .fit
-                .iter()
-                .map(|&idx| &features.clips[idx])
-                .collect();
-            let standardiser = Standardiser::fit(&fit);
-            let clips = features
-                .clips
-                .iter()
-                .map(|clip| standardiser.apply(clip))
-                .collect();
-            let device = self
-                .store
-                .get_device(&self.dataset, spec)
-                .map_err(|error| error.to_string())?;
-            Ok(Prepared {
-                standardiser,
-                clips,
-                device,
-            })
-        });
-        cell
+        let (store, dataset) = (&self.store, &self.dataset);
+        let exact = store.get_standardised(dataset, spec, &self.train.fit);
+        Ok(FrontEndFeatures {
+            exact: exact.map_err(error)?,
+            device: store.get_device(dataset, spec).map_err(error)?,
+        })
     }
 
     /// The class that a clip is trained as.
@@ -281,8 +227,9 @@ impl Pipeline {
         }
     }
 
-    fn card(&self, candidate: &Candidate, prepared: &Prepared) -> ModelCard {
+    fn card(&self, candidate: &Candidate, features: &FrontEndFeatures) -> ModelCard {
         let front_end = candidate.front_end;
+        let standardiser = &features.exact.standardiser;
         let spec = front_end.spec;
         let n_mfcc = match spec.feature {
             Feature::LogMel => None,
@@ -312,15 +259,15 @@ impl Pipeline {
                 Some(_) => "log-mel".to_string(),
                 None => "samples".to_string(),
             },
-            mean: prepared.standardiser.mean.clone(),
-            std: prepared.standardiser.std.clone(),
+            mean: standardiser.mean.clone(),
+            std: standardiser.std.clone(),
             classes,
             threshold: None,
             threshold_rule: None,
             threshold_gamma: None,
             threshold_quantile: None,
             pooling: (self.pooling != Pooling::Mean).then(|| self.pooling.to_string()),
-            score_windows: self.usual_windows(front_end, &prepared.device),
+            score_windows: self.usual_windows(front_end, &features.device),
             synthetic: self.dataset.synthetic,
         }
     }
@@ -352,19 +299,7 @@ impl Pipeline {
 
 impl Evaluator for Pipeline {
     fn content_key(&self, candidate: &Candidate, training: &Training, seed: u64) -> String {
-        let options = self.train_options(candidate, training);
-        let pooling = match self.pooling {
-            Pooling::Mean => String::new(),
-            other => format!(" {other}"),
-        };
-        let text = format!(
-            "{PIPELINE_VERSION} {} {} {} {} {seed}{pooling}",
-            candidate.network_key(),
-            self.data_hash,
-            options.canonical(),
-            self.options.threshold.name()
-        );
-        blake3::hash(text.as_bytes()).to_hex()[..32].to_string()
+        key_of(&self.content_text(PIPELINE_VERSION, candidate, training, seed))
     }
 
     fn evaluate(
@@ -379,6 +314,28 @@ impl Evaluator for Pipeline {
 }
 
 impl Pipeline {
+    /// What decides how a candidate scores, in words.
+    fn content_text(
+        &self,
+        version: u32,
+        candidate: &Candidate,
+        training: &Training,
+        seed: u64,
+    ) -> String {
+        let options = self.train_options(candidate, training);
+        let pooling = match self.pooling {
+            Pooling::Mean => String::new(),
+            other => format!(" {other}"),
+        };
+        format!(
+            "{version} {} {} {} {} {seed}{pooling}",
+            candidate.network_key(),
+            self.data_hash,
+            options.canonical(),
+            self.options.threshold.name()
+        )
+    }
+
     /// The evaluation of a candidate, step by step: features, training, quantisation, scores of clips, threshold.
     ///
     /// The float network scores the clips that steer, and where `thoroughly` all labelled test clips.
@@ -390,21 +347,17 @@ impl Pipeline {
         stop: &AtomicBool,
         thoroughly: bool,
     ) -> Result<(Evaluation, Examination), EvaluateError> {
-        let cell = self.prepare(&candidate.front_end.spec);
-        let prepared = match cell.get().expect("prepare fills the cell") {
-            Ok(prepared) => prepared,
-            Err(message) => return Err(EvaluateError::Failed(message.clone())),
-        };
-        let trained = self.train(candidate, training, seed, stop, prepared)?;
-        let quantized = self.quantize(candidate, &trained.weights, prepared)?;
-        let card = self.card(candidate, prepared);
+        let features = self.features(&candidate.front_end.spec)?;
+        let trained = self.train(candidate, training, seed, stop, &features)?;
+        let quantized = self.quantize(candidate, &trained.weights, &features)?;
+        let card = self.card(candidate, &features);
         let blob = quantized.to_blob();
         let mut scorer = Scorer::with(&card, &blob).map_err(EvaluateError::Failed)?;
-        let scores = self.clip_scores(candidate, &trained, &mut scorer, prepared, thoroughly);
+        let scores = self.clip_scores(candidate, &trained, &mut scorer, &features, thoroughly);
         if stop.load(Ordering::Relaxed) {
             return Err(EvaluateError::Interrupted);
         }
-        let thresholds = self.thresholds(&mut scorer, &prepared.device.clips);
+        let thresholds = self.thresholds(&mut scorer, &features.device.clips);
         let card = self.with_threshold(card.clone(), candidate.task, &thresholds);
         let model = Model::new(card, quantized.to_tflite(), blob.clone());
         let model = model.map_err(EvaluateError::Failed)?;
@@ -424,9 +377,9 @@ impl Pipeline {
         training: &Training,
         seed: u64,
         stop: &AtomicBool,
-        prepared: &Prepared,
+        features: &FrontEndFeatures,
     ) -> Result<Trained, EvaluateError> {
-        let clips = &prepared.clips;
+        let clips = features.clips();
         let FrontEnd {
             frames,
             frame_stride,
@@ -463,10 +416,10 @@ impl Pipeline {
         &self,
         candidate: &Candidate,
         weights: &Weights,
-        prepared: &Prepared,
+        features: &FrontEndFeatures,
     ) -> Result<QuantizedModel, EvaluateError> {
         let learnt = self.learnt_from(candidate.task, &self.train.fit);
-        let fit = self.windows(&prepared.clips, &learnt, candidate.front_end.frames, 1);
+        let fit = self.windows(features.clips(), &learnt, candidate.front_end.frames, 1);
         let step = fit.len().div_ceil(CALIBRATION_WINDOWS).max(1);
         let calibration: Vec<&[f32]> = (0..fit.len())
             .step_by(step)
@@ -482,10 +435,10 @@ impl Pipeline {
         candidate: &Candidate,
         trained: &Trained,
         scorer: &mut Scorer<'_>,
-        prepared: &Prepared,
+        features: &FrontEndFeatures,
         thoroughly: bool,
     ) -> ClipScores {
-        let device = &prepared.device.clips;
+        let device = &features.device.clips;
         let mut scores = ClipScores {
             float: vec![None; device.len()],
             int8: vec![None; device.len()],
@@ -501,7 +454,7 @@ impl Pipeline {
             ..
         } = candidate.front_end;
         for idx in both(steer, if thoroughly { shown } else { &[] }) {
-            let windows = self.windows(&prepared.clips, &[idx], frames, frame_stride);
+            let windows = self.windows(features.clips(), &[idx], frames, frame_stride);
             let class = scorer.class_of(&self.dataset.clips[idx]);
             scores.float[idx] =
                 float_score(candidate, &trained.weights, &windows, class, self.pooling);
@@ -535,6 +488,11 @@ impl Pipeline {
             ..card
         }
     }
+}
+
+/// The key of an evaluation in stores.
+fn key_of(text: &str) -> String {
+    blake3::hash(text.as_bytes()).to_hex()[..32].to_string()
 }
 
 /// Trains the network, or every member of the ensemble from a seed of its own; losses are means over members.
@@ -590,4 +548,66 @@ fn float_score(
         }
     }
     pooling.pool(&scores)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        data::synthetic,
+        space::{self, Spaces},
+        units::Rng,
+    };
+
+    /// Space and key of evaluations by version 3 of the pipeline, from before its texts were written down.
+    ///
+    /// A later version has other keys, but for no other reason than its number.
+    const GOLDEN: &str = include_str!("../../tests/golden/evaluation_keys.txt");
+
+    #[test]
+    fn keys_are_what_they_were() {
+        let dataset = synthetic::dataset(synthetic::Machine::Valve);
+        let mut found = String::new();
+        let mut line = |space: &str, options: Options, pooling: Pooling| {
+            let store = FeatureStore::new(None);
+            let pipeline = Pipeline::new(dataset.clone(), store, options).unwrap();
+            let pipeline = pipeline.pooled(pooling);
+            let spaces = Spaces::new(vec![space::load(space).unwrap()], 3);
+            let genome = spaces.random(&mut Rng::new(2, 0));
+            let training = spaces.space_of(&genome).training;
+            let candidate = spaces.decode(&genome);
+            let text = |version| pipeline.content_text(version, &candidate, &training, 7);
+            let key = pipeline.content_key(&candidate, &training, 7);
+            assert_eq!(key, key_of(&text(PIPELINE_VERSION)));
+            found += &format!("{space} {}\n", key_of(&text(3)));
+        };
+        let options = Options {
+            epochs: None,
+            backend: Backend::Flex,
+            threshold: ThresholdRule::default(),
+        };
+        for space in ["dense-ae", "conv-ae", "mobilenet-v2", "ds-cnn", "mfcc-mlp"] {
+            line(space, options, Pooling::Mean);
+        }
+        let epochs = Some(3);
+        line("dense-ae", Options { epochs, ..options }, Pooling::Mean);
+        for backend in [Backend::FlexBf16, Backend::FlexStock] {
+            line("dense-ae", Options { backend, ..options }, Pooling::Mean);
+        }
+        for rule in ["gamma", "quantile", "even-odds"] {
+            let threshold = rule.parse().unwrap();
+            line(
+                "ds-cnn",
+                Options {
+                    threshold,
+                    ..options
+                },
+                Pooling::Mean,
+            );
+        }
+        for pooling in ["max", "q95", "top10"] {
+            line("dense-ae", options, pooling.parse().unwrap());
+        }
+        assert_eq!(found, GOLDEN);
+    }
 }

@@ -1,7 +1,7 @@
-//! Two files of the feature cache: the features of a data set, and the content hashes of its clips.
+//! The two kinds of files in the feature cache: features of a data set, and content hashes of clips.
 //!
-//! Both are rewritten whole, into a temporary file that takes the old one's place; what does not
-//! verify when it is read counts as absent.
+//! Each is rewritten whole, into a temporary file that then replaces the old one. A file that does not verify counts as
+//! absent.
 
 use std::{
     collections::HashMap,
@@ -14,13 +14,15 @@ use std::{
 use super::{Features, Matrix};
 use crate::audio::FeatureSpec;
 
-/// To be raised whenever the layout below, or any value that the front end computes, changes.
+/// Version of the cache; raise it when the layout below or any value that the front end computes changes.
 pub(super) const VERSION: u32 = 1;
 
 const MAGIC: [u8; 8] = *b"nas-feat";
 
-/// Writes features that belong to `key`: magic, version, key, then the numbers of clips, bands and
-/// skipped clips, frames of every clip, names and reasons, values, and a checksum over all that.
+/// Writes features that belong to `key`.
+///
+/// The file holds: magic, version, key; the numbers of clips, bands and skipped clips; the frames of every clip; names
+/// and reasons of skipped clips; the values; and a checksum over all that.
 pub(super) fn write(path: &Path, key: &blake3::Hash, features: &Features) -> io::Result<()> {
     replace(path, |file| {
         let mut out = Checked::new(BufWriter::new(file));
@@ -49,7 +51,7 @@ pub(super) fn write(path: &Path, key: &blake3::Hash, features: &Features) -> io:
     })
 }
 
-/// Reads the features of `key`; `None` where the file is absent, cut, changed or another's.
+/// Reads the features of `key`; `None` where the file is absent, cut or changed, or belongs to another key.
 pub(super) fn read(
     path: &Path,
     key: &blake3::Hash,
@@ -64,7 +66,7 @@ pub(super) fn read(
         && input.take::<32>()? == *key.as_bytes()
         && input.take_length()? == clips as u64
         && input.take_length()? == spec.bands() as u64;
-    // Every clip takes eight bytes, so that no file can claim more of them than it has room for.
+    // Every clip takes eight bytes, so a file cannot claim more clips than it has room for.
     if !head_is_ours || clips as u64 > size / 8 {
         return None;
     }
@@ -98,7 +100,7 @@ pub(super) fn read(
     if !at_end || stored != *checksum.as_bytes() {
         return None;
     }
-    // The time of change says when a file was last of use; where it cannot be set, age decides.
+    // The time of change says when a file was last used. Where it cannot be set, the file's age decides.
     let _ = input.inner.into_inner().set_modified(SystemTime::now());
     Some(Features {
         spec: *spec,
@@ -107,7 +109,7 @@ pub(super) fn read(
     })
 }
 
-/// Removes the features in `folder` that were of use the longest ago, until `limit` bytes are left; `kept` stays.
+/// Removes the features in `folder` that were not used for the longest, until `limit` bytes are left. `kept` stays.
 pub(super) fn prune(folder: &Path, kept: &Path, limit: u64) -> io::Result<()> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(folder)? {
@@ -137,13 +139,13 @@ pub(super) fn prune(folder: &Path, kept: &Path, limit: u64) -> io::Result<()> {
     Ok(())
 }
 
-/// Content hashes of files by path, size and time of change, so that an unchanged file is read once.
+/// Content hashes of files by path, size and time of change, so an unchanged file is read once.
 #[derive(Debug, Default)]
 pub(super) struct ContentHashes {
     known: HashMap<Stamp, blake3::Hash>,
 }
 
-/// A file that has not been written to keeps its stamp.
+/// A file keeps its stamp as long as nothing is written to it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Stamp {
     path: PathBuf,
@@ -152,8 +154,8 @@ pub(super) struct Stamp {
 }
 
 impl Stamp {
-    /// `None` where the file cannot be looked at, its path cannot stand in a line of text, or it has
-    /// just been written: within one tick of the file system's clock it could change unseen.
+    /// `None` where the file cannot be looked at, where its path does not fit in a line of text, or where it has just
+    /// been written: within one tick of the file system's clock it could change without a sign.
     pub fn of(path: &Path) -> Option<Stamp> {
         const SETTLED: Duration = Duration::from_secs(2);
         let path = path.canonicalize().ok()?;
@@ -175,7 +177,7 @@ impl Stamp {
 }
 
 impl ContentHashes {
-    /// Reads lines of `hash size changed_ns path`; lines that are none are passed over.
+    /// Reads lines of `hash size changed_ns path`; other lines are skipped.
     pub fn read(path: &Path) -> ContentHashes {
         let text = std::fs::read_to_string(path).unwrap_or_default();
         let entry = |line: &str| {
@@ -193,6 +195,7 @@ impl ContentHashes {
         }
     }
 
+    /// Writes the lines, sorted.
     pub fn write(&self, path: &Path) -> io::Result<()> {
         let mut lines: Vec<String> = self
             .known
@@ -209,16 +212,18 @@ impl ContentHashes {
         replace(path, |file| file.write_all(lines.concat().as_bytes()))
     }
 
+    /// The hash that belongs to a stamp.
     pub fn get(&self, stamp: &Stamp) -> Option<blake3::Hash> {
         self.known.get(stamp).copied()
     }
 
+    /// Notes the hash of a file.
     pub fn insert(&mut self, stamp: Stamp, hash: blake3::Hash) {
         self.known.insert(stamp, hash);
     }
 }
 
-/// Writes a file beside `path` and lets it take that name, so that no reader ever sees a part.
+/// Writes a file beside `path` and then gives it that name, so a reader never sees half a file.
 fn replace(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder)?;
@@ -228,7 +233,7 @@ fn replace(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::
     Ok(())
 }
 
-/// Hashes what passes through.
+/// Hashes everything that is read or written through it.
 struct Checked<T> {
     inner: T,
     hasher: blake3::Hasher,
@@ -266,7 +271,7 @@ impl<R: Read> Checked<R> {
         self.take().map(u64::from_le_bytes)
     }
 
-    /// `limit` is the size of the file: more is not there, however much is claimed.
+    /// `limit` is the size of the file, which cannot hold more, whatever it claims.
     fn take_vec(&mut self, length: u64, limit: u64) -> Option<Vec<u8>> {
         if length > limit {
             return None;

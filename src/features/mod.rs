@@ -1,20 +1,23 @@
-//! Features of a whole data set: extracted once per front end, in parallel, cached on disk by content.
+//! Features of a whole data set: extracted once per front end, in parallel, and cached on disk by content.
+//!
+//! This module knows no networks, training or scores.
 
 mod cache;
+mod lru;
 mod stand_in;
 mod store;
 
 use crate::{audio::FeatureSpec, identity::Canonical};
 
 pub use crate::audio::Matrix;
-pub use store::{FeatureError, FeatureStore, Progress};
+pub use store::{FeatureError, FeatureStore, Prepared, Progress};
 
-/// Who computes features: both from the same sound, a few millionths of a dB apart.
+/// Which code computes features. Both use the same sound, and differ by a few millionths of a dB.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Arithmetic {
-    /// [`crate::audio::Extractor`], in 64 bits: what networks are trained on.
+    /// [`crate::audio::Extractor`], in 64 bits: networks are trained on these.
     Exact,
-    /// [`crate::audio::DeviceExtractor`], the code of the firmware: what int8 networks are scored on.
+    /// [`crate::audio::DeviceExtractor`], the firmware's code: int8 networks are scored on these.
     Device,
 }
 
@@ -29,16 +32,18 @@ impl Canonical for Arithmetic {
 
 /// Features of every clip of a data set for one [`FeatureSpec`], in the order of its clips.
 ///
-/// A clip that could not be read is an empty matrix and is named in `skipped`.
+/// A clip that could not be read has an empty matrix, and `skipped` names it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Features {
+    /// The front end that made them.
     pub spec: FeatureSpec,
+    /// One matrix per clip.
     pub clips: Vec<Matrix>,
-    /// Name and reason.
+    /// Name and reason for each clip that could not be read.
     pub skipped: Vec<(String, String)>,
 }
 
-/// Windows of consecutive frames out of many clips; a window is a contiguous slice of its clip.
+/// Windows of consecutive frames from many clips. A window is a contiguous slice of its clip.
 #[derive(Debug, Clone)]
 pub struct Windows<'a> {
     /// Standardised features, one matrix per clip.
@@ -47,12 +52,12 @@ pub struct Windows<'a> {
     pub frames: usize,
     /// `(clip, first frame)` of every window.
     pub index: Vec<(u32, u32)>,
-    /// The class of every clip, for classifiers; empty otherwise.
+    /// The class of every clip, for classifiers; empty for other networks.
     pub classes: Vec<u32>,
 }
 
 impl<'a> Windows<'a> {
-    /// All windows of the clips, `stride` frames apart.
+    /// All windows of the clips. They start `stride` frames apart; 0 counts as 1.
     pub fn new(
         clips: Vec<&'a Matrix>,
         classes: Vec<u32>,
@@ -77,10 +82,12 @@ impl<'a> Windows<'a> {
         }
     }
 
+    /// Number of windows.
     pub fn len(&self) -> usize {
         self.index.len()
     }
 
+    /// Whether there is no window.
     pub fn is_empty(&self) -> bool {
         self.index.is_empty()
     }
@@ -98,18 +105,21 @@ impl<'a> Windows<'a> {
     }
 }
 
-/// Shifts and scales every band to mean 0 and standard deviation 1 over the clips it was fitted on.
+/// Shifts and scales every band to mean 0 and standard deviation 1 over the clips that it was fitted to.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Standardiser {
+    /// Mean of each band, in the features' unit.
     pub mean: Vec<f32>,
+    /// Standard deviation of each band, at least [`Standardiser::LEAST_STD`].
     pub std: Vec<f32>,
 }
 
 impl Standardiser {
-    /// In dB. A band that varies less is constant but for rounding; dividing by less would blow that up.
+    /// The smallest standard deviation, in dB. A band that varies less is constant except for rounding, which a smaller
+    /// divisor would amplify.
     pub const LEAST_STD: f64 = 0.1;
 
-    /// Statistics per band over all frames of the clips, which have equally many bands.
+    /// Computes the statistics of each band over all frames. All clips must have equally many bands.
     pub fn fit(clips: &[&Matrix]) -> Standardiser {
         let mean = mean_per_band(clips, |_, value| value);
         let variance = mean_per_band(clips, |band, value| (value - mean[band]).powi(2));
@@ -122,6 +132,15 @@ impl Standardiser {
         }
     }
 
+    /// Changes nothing: mean 0 and deviation 1.
+    pub fn none(bands: usize) -> Standardiser {
+        Standardiser {
+            mean: vec![0.0; bands],
+            std: vec![1.0; bands],
+        }
+    }
+
+    /// The standardised features of a clip: `(value - mean) / std`.
     pub fn apply(&self, clip: &Matrix) -> Matrix {
         let mut values = clip.values.clone();
         for frame in values.chunks_exact_mut(clip.bands) {

@@ -1,11 +1,11 @@
-//! Disturbing normal sound, as samples or as ready log-mel features.
+//! Changes normal sound into stand-ins for anomalies, as samples or as ready log-mel features.
 
 use crate::{
     audio::{Audio, Matrix},
     data::Change,
 };
 
-/// Length of a click; its loudness falls to a third within a fifth of it.
+/// Length of a click in seconds. Its loudness falls to a third within a fifth of it.
 const CLICK_S: f64 = 0.01;
 
 /// Applies a change to samples. `with` is the recording that is mixed in, at the same sample rate.
@@ -21,7 +21,7 @@ pub(super) fn change_audio(mut audio: Audio, with: Option<&Audio>, change: &Chan
             }
         }
         Change::Tone { place, level_db } => {
-            // A sine of amplitude 1 has an RMS of the root of a half.
+            // A sine of amplitude 1 has an RMS of the square root of 1/2.
             let gain = rms * amplitude(*level_db) * std::f64::consts::SQRT_2;
             let step = std::f64::consts::TAU * tone_hz(*place, rate_hz) / rate_hz;
             for (idx, sample) in audio.samples.iter_mut().enumerate() {
@@ -31,8 +31,8 @@ pub(super) fn change_audio(mut audio: Audio, with: Option<&Audio>, change: &Chan
         Change::Clicks { per_s, level_db } => {
             let length = (CLICK_S * rate_hz) as usize;
             let period = ((rate_hz / per_s) as usize).max(length + 1);
-            // All of their power together is at this level; noise between -1 and 1 has a third of the power of a square
-            // wave, and the decay leaves a tenth of it.
+            // All clicks together have this level. Noise between -1 and 1 has a third of the power of a square wave,
+            // and the decay leaves a tenth of that.
             let gain = 3f64.sqrt()
                 * rms
                 * amplitude(*level_db)
@@ -51,7 +51,7 @@ pub(super) fn change_audio(mut audio: Audio, with: Option<&Audio>, change: &Chan
             let samples = &audio.samples;
             let last = samples.len().saturating_sub(1);
             let at = |idx: usize| {
-                // Beyond the end the recording starts over, so that the clip keeps its length.
+                // After its end the recording starts over, so the clip keeps its length.
                 let position = (idx as f64 * factor) % last.max(1) as f64;
                 let (whole, part) = (position as usize, position.fract() as f32);
                 samples[whole] * (1.0 - part) + samples[(whole + 1).min(last)] * part
@@ -62,7 +62,7 @@ pub(super) fn change_audio(mut audio: Audio, with: Option<&Audio>, change: &Chan
     audio
 }
 
-/// Applies a change to log-mel features in dB, frame-major; `frames_per_s` tells where clicks fall.
+/// Applies a change to log-mel features in dB, frame-major; `frames_per_s` says how far apart clicks are.
 pub(super) fn change_log_mel(
     mut matrix: Matrix,
     with: Option<&Matrix>,
@@ -99,7 +99,7 @@ pub(super) fn change_log_mel(
             for frame in matrix.values.chunks_exact_mut(bands) {
                 let before = frame.to_vec();
                 for (band, value) in frame.iter_mut().enumerate() {
-                    // Mel is close to a scale of ratios above 1 kHz: 128 bands span some 3.4 e-folds there.
+                    // Above 1 kHz, mel is close to a logarithmic scale: 128 bands span some 3.4 e-folds there.
                     let shift = factor.ln() * bands as f64 / 3.4;
                     let position = (band as f64 - shift).clamp(0.0, (bands - 1) as f64);
                     let (whole, part) = (position as usize, position.fract() as f32);
@@ -112,7 +112,8 @@ pub(super) fn change_log_mel(
     matrix
 }
 
-/// A place on the mel scale from 0 to the highest frequency, in Hz (O'Shaughnessy's formula; no need for Slaney's).
+/// The frequency in Hz of a place on the mel scale, from 0 to the highest frequency. O'Shaughnessy's formula is exact
+/// enough here.
 fn tone_hz(place: f64, rate_hz: f64) -> f64 {
     let highest = (1.0 + rate_hz / 2.0 / 700.0).ln();
     700.0 * ((place * highest).exp() - 1.0)
@@ -132,17 +133,17 @@ fn mean_power(matrix: &Matrix) -> f64 {
     sum / matrix.values.len().max(1) as f64
 }
 
-/// Power of a level.
+/// The power of a level in dB.
 fn decibels(level_db: f64) -> f64 {
     10f64.powf(level_db / 10.0)
 }
 
-/// Amplitude of a level.
+/// The amplitude of a level in dB.
 fn amplitude(level_db: f64) -> f64 {
     10f64.powf(level_db / 20.0)
 }
 
-/// A level with more power.
+/// A level in dB after power is added.
 fn added(level_db: f32, power: f64) -> f32 {
     (10.0 * (decibels(f64::from(level_db)) + power).log10()) as f32
 }
@@ -172,7 +173,7 @@ mod tests {
         ]
     }
 
-    /// What is added at 0 dB has the power of the recording: 3 dB more in all, but for what chance adds or takes.
+    /// A sound added at 0 dB has the power of the recording, so the sum has 3 dB more, give or take chance.
     #[test]
     fn levels_are_relative_to_the_recording() {
         let samples =
@@ -200,7 +201,7 @@ mod tests {
             } else {
                 3.01
             };
-            // Clicks are few: their random samples differ by some tenths of a decibel from their mean.
+            // There are few clicks, so their random samples differ from the mean by some tenths of a decibel.
             assert!((gain_db - expected).abs() < 0.8, "{change:?}: {gain_db}");
             assert!(
                 (matrix_db - expected).abs() < 0.3,

@@ -1,18 +1,19 @@
-//! The store of features: in memory for the front ends used last, on disk for all.
+//! The store of features: the latest front ends are in memory, all of them on disk.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
     thread,
 };
 
 use super::{
-    Arithmetic, Features, Matrix,
+    Arithmetic, Features, Matrix, Standardiser,
     cache::{self, ContentHashes, Stamp},
+    lru::{Lru, lock},
     stand_in::{change_audio, change_log_mel},
 };
 use crate::{
@@ -24,98 +25,129 @@ use crate::{
     identity::Canonical,
 };
 
-/// Called with the number of clips done and of all clips, from several threads.
+/// Called from several threads, with the number of clips done and the number of all clips.
 pub type Progress<'a> = &'a (dyn Fn(usize, usize) + Sync);
 
-/// Loads features of data sets, from memory or the cache on disk where they are.
+/// Loads the features of data sets from memory or from the cache on disk, and extracts those that are in neither.
 ///
-/// A file is taken to stay as it is while the store lives; between runs, its size and time of change
-/// tell whether its content must be hashed again.
+/// The store assumes that files do not change while it lives. Between runs, a file's size and time of change tell
+/// whether its content must be hashed again.
 #[derive(Debug)]
 pub struct FeatureStore {
-    /// Which channel of a recording is heard.
+    /// The channel of a recording that is used.
     pub channel: Channel,
-    /// Features beyond this are dropped from memory, those not asked for the longest first; those
+    /// Most bytes of features in memory. Beyond this, features that were not asked for the longest are dropped; those
     /// asked for last always stay.
     pub memory_bytes: u64,
-    /// Synthetic sound is kept up to this, since making it takes thirty times as long as its features.
+    /// Most bytes of synthetic sound in memory. It is kept because making it takes thirty times as long as its
+    /// features.
     pub sound_bytes: u64,
-    /// Of the features on disk, those not asked for the longest are removed beyond this.
+    /// Most bytes of features on disk. Beyond this, those that were not asked for the longest are removed.
     pub disk_bytes: u64,
-    /// Threads that extract; they are no part of any pool, so that callers may be.
+    /// Number of threads that extract. They belong to no pool, so callers may run in one.
     pub threads: usize,
     cache_dir: Option<PathBuf>,
     state: Mutex<State>,
+    kept: Lru<Key, Arc<Prepared>>,
     sounds: Mutex<Sounds>,
 }
 
+/// Features, and what they were standardised by.
+#[derive(Debug)]
+pub struct Prepared {
+    pub features: Arc<Features>,
+    /// [`Standardiser::none`] where the features are as extracted.
+    pub standardiser: Standardiser,
+}
+
 /// Features that cannot be had.
+/// Why features cannot be had.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FeatureError {
+    /// The front end is impossible.
     #[error("front end of {spec}: {error}")]
     Spec {
+        /// The front end.
         spec: FeatureSpec,
+        /// What is wrong with it.
         error: AudioError,
     },
+    /// The data set holds ready features of another front end.
     #[error(
-        "data set `{dataset}` holds ready features ({fixed}), so no others ({wanted}) can be made"
+        "data set `{dataset}` holds ready features ({fixed}), so others ({wanted}) cannot be made"
     )]
     Fixed {
+        /// The data set.
         dataset: String,
+        /// The front end of its features.
         fixed: FeatureSpec,
+        /// The front end that was asked for.
         wanted: FeatureSpec,
     },
+    /// The data set holds ready features, and nothing says which front end made them; holds its name.
     #[error("nothing says which front end made the ready features of data set `{0}`")]
     FrontEndUnknown(String),
+    /// The data set has no clips; holds its name.
     #[error("data set `{0}` has no clips")]
     NoClips(String),
+    /// Not the fault of a front end: the file was there when the data set was opened.
+    #[error("clip `{clip}` of data set `{dataset}` cannot be read any more: {reason}")]
+    Lost {
+        dataset: String,
+        clip: String,
+        reason: String,
+    },
+    /// No clip of the data set can be read.
     #[error("none of the {clips} clips of data set `{dataset}` can be used; the first: {reason}")]
     NoneReadable {
+        /// The data set.
         dataset: String,
+        /// How many clips it has.
         clips: usize,
+        /// Why the first cannot be read.
         reason: String,
     },
 }
 
 #[derive(Debug, Default)]
 struct State {
-    /// Least recently used first.
-    slots: Vec<Slot>,
     tables: Vec<Table>,
     problem: Option<String>,
 }
 
-/// A data set that features were asked for; it is named by its position.
+/// A data set whose features were asked for; its position is its name here.
 #[derive(Debug)]
 struct Table {
     dataset: Dataset,
-    content: Option<blake3::Hash>,
+    content: Option<Content>,
 }
 
-/// Rendered clips, by data set and position in it.
+/// What the clips of a data set were found to hold.
+#[derive(Debug, Clone)]
+struct Content {
+    hash: blake3::Hash,
+    /// Clips whose files could not be read then, by position.
+    unread: Arc<BTreeSet<usize>>,
+}
+
+/// Rendered clips, by data set and position in the data set.
 #[derive(Debug, Default)]
 struct Sounds {
     clips: HashMap<(usize, usize), Arc<Audio>>,
     bytes: u64,
 }
 
-#[derive(Debug)]
-struct Slot {
-    key: Key,
-    /// Locked while being extracted: whoever asks meanwhile waits for the result.
-    features: Arc<Mutex<Option<Arc<Features>>>>,
-    bytes: u64,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Key {
     table: usize,
     spec: FeatureSpec,
     arithmetic: Arithmetic,
     channel: Channel,
+    /// Clips whose mean and deviation standardise all; `None` where the features are as extracted.
+    standardised_on: Option<Arc<[usize]>>,
 }
 
-/// One of the two ways to features.
+/// One of the two extractors.
 enum AnyExtractor {
     Exact(Extractor),
     Device(DeviceExtractor),
@@ -138,11 +170,14 @@ impl AnyExtractor {
 }
 
 impl FeatureStore {
+    /// The usual [`FeatureStore::memory_bytes`]: 2 GiB.
     pub const MEMORY_BYTES: u64 = 2 << 30;
+    /// The usual [`FeatureStore::sound_bytes`]: 512 MiB.
     pub const SOUND_BYTES: u64 = 512 << 20;
+    /// The usual [`FeatureStore::disk_bytes`]: 16 GiB.
     pub const DISK_BYTES: u64 = 16 << 30;
 
-    /// Without a folder for the cache, features live as long as the store.
+    /// A store with the usual limits. Without a folder for the cache, features live as long as the store.
     pub fn new(cache_dir: Option<PathBuf>) -> FeatureStore {
         FeatureStore {
             channel: Channel::default(),
@@ -152,11 +187,14 @@ impl FeatureStore {
             threads: thread::available_parallelism().map_or(1, usize::from),
             cache_dir,
             state: Mutex::default(),
+            kept: Lru::default(),
             sounds: Mutex::default(),
         }
     }
 
-    /// Features for `spec`; extracted at the first call, shared afterwards.
+    /// Features for `spec`. The first call extracts them, later calls share them.
+    ///
+    /// Fails where the front end is impossible or does not fit the data set, or no clip can be read.
     pub fn get(
         &self,
         dataset: &Dataset,
@@ -165,8 +203,8 @@ impl FeatureStore {
         self.get_with_progress(dataset, spec, &|_, _| {})
     }
 
-    /// As [`FeatureStore::get`], computed as a device does. Ready features have no sound to compute from: they are what
-    /// they are.
+    /// As [`FeatureStore::get`], but computed as a device does. Ready features stay as they are, since there is no
+    /// sound to compute from.
     pub fn get_device(
         &self,
         dataset: &Dataset,
@@ -179,7 +217,8 @@ impl FeatureStore {
         self.get_any(dataset, spec, arithmetic, &|_, _| {})
     }
 
-    /// As [`FeatureStore::get`]; `progress` hears of every clip extracted, and of none found ready.
+    /// As [`FeatureStore::get`]; `progress` is told about every clip that is extracted, and never about clips that are
+    /// ready.
     pub fn get_with_progress(
         &self,
         dataset: &Dataset,
@@ -189,6 +228,36 @@ impl FeatureStore {
         self.get_any(dataset, spec, Arithmetic::Exact, progress)
     }
 
+    /// Exact features, standardised by the mean and deviation of some clips.
+    pub fn get_standardised(
+        &self,
+        dataset: &Dataset,
+        spec: &FeatureSpec,
+        on: &[usize],
+    ) -> Result<Arc<Prepared>, FeatureError> {
+        let key = Key {
+            standardised_on: Some(on.into()),
+            ..self.key(dataset, spec, Arithmetic::Exact)?
+        };
+        self.kept.get(&key, self.memory_bytes, || {
+            let raw = self.get(dataset, spec)?;
+            let own: Vec<&Matrix> = on.iter().map(|&idx| &raw.clips[idx]).collect();
+            let standardiser = Standardiser::fit(&own);
+            let clips = raw.clips.iter().map(|clip| standardiser.apply(clip));
+            let features = Features {
+                spec: raw.spec,
+                clips: clips.collect(),
+                skipped: raw.skipped.clone(),
+            };
+            let bytes = size_bytes(&features);
+            let prepared = Prepared {
+                features: Arc::new(features),
+                standardiser,
+            };
+            Ok((Arc::new(prepared), bytes))
+        })
+    }
+
     fn get_any(
         &self,
         dataset: &Dataset,
@@ -196,6 +265,26 @@ impl FeatureStore {
         arithmetic: Arithmetic,
         progress: Progress,
     ) -> Result<Arc<Features>, FeatureError> {
+        let key = self.key(dataset, spec, arithmetic)?;
+        let prepared = self.kept.get(&key, self.memory_bytes, || {
+            let features = self.load(dataset, spec, &key, progress)?;
+            let bytes = size_bytes(&features);
+            let prepared = Prepared {
+                features: Arc::new(features),
+                standardiser: Standardiser::none(spec.bands()),
+            };
+            Ok((Arc::new(prepared), bytes))
+        })?;
+        Ok(prepared.features.clone())
+    }
+
+    /// What some features are kept under, as extracted; refuses those that the data set cannot have.
+    fn key(
+        &self,
+        dataset: &Dataset,
+        spec: &FeatureSpec,
+        arithmetic: Arithmetic,
+    ) -> Result<Key, FeatureError> {
         if let Some(fixed) = dataset.fixed_features.filter(|fixed| fixed != spec) {
             return Err(FeatureError::Fixed {
                 dataset: dataset.name.clone(),
@@ -206,30 +295,21 @@ impl FeatureStore {
         if dataset.clips.is_empty() {
             return Err(FeatureError::NoClips(dataset.name.clone()));
         }
-        let key = Key {
+        Ok(Key {
             table: self.table(dataset),
             spec: *spec,
             arithmetic,
             channel: self.channel,
-        };
-        let slot = lock(&self.state).slot(key);
-        let mut in_slot = lock(&slot);
-        if let Some(features) = &*in_slot {
-            return Ok(features.clone());
-        }
-        let features = Arc::new(self.load(dataset, spec, &key, progress)?);
-        *in_slot = Some(features.clone());
-        drop(in_slot);
-        lock(&self.state).account(key, size_bytes(&features), self.memory_bytes);
-        Ok(features)
+            standardised_on: None,
+        })
     }
 
-    /// What a data set is: the content of its clips, and every column of its table.
+    /// A hash of the data set: of the content of its clips and every column of its table.
     ///
     /// A clip that cannot be read counts with its error.
     pub fn dataset_hash(&self, dataset: &Dataset) -> String {
         let mut hasher = blake3::Hasher::new();
-        hasher.update(self.content_hash(dataset, self.table(dataset)).as_bytes());
+        hasher.update(self.content(dataset, self.table(dataset)).hash.as_bytes());
         for clip in &dataset.clips {
             let columns = (
                 (clip.split, clip.label, &clip.machine),
@@ -240,7 +320,8 @@ impl FeatureStore {
         hasher.finalize().to_string()
     }
 
-    /// Why the cache on disk could not be written, where that happened: slower, but not wrong.
+    /// Why the cache on disk could not be written, where that happened. The features are right all the same, but must
+    /// be extracted again.
     pub fn cache_problem(&self) -> Option<String> {
         lock(&self.state).problem.clone()
     }
@@ -258,7 +339,7 @@ impl FeatureStore {
             return self.extract(dataset, key, &extractor, progress);
         };
         let mut hasher = blake3::Hasher::new();
-        hasher.update(self.content_hash(dataset, key.table).as_bytes());
+        hasher.update(self.content(dataset, key.table).hash.as_bytes());
         let way = (self.channel, cache::VERSION, key.arithmetic);
         hasher.update(format!("{} {}", spec.canonical(), way.canonical()).as_bytes());
         let content_key = hasher.finalize();
@@ -299,6 +380,19 @@ impl FeatureStore {
             progress(done.fetch_add(1, Ordering::Relaxed) + 1, total);
             matrix
         });
+        let content = lock(&self.state).tables[table].content.clone();
+        for ((idx, clip), result) in dataset.clips.iter().enumerate().zip(&results) {
+            let was_read = content.as_ref().is_some_and(|c| !c.unread.contains(&idx));
+            if let (true, Err(error)) = (was_read, result)
+                && error.is_of_machine()
+            {
+                return Err(FeatureError::Lost {
+                    dataset: dataset.name.clone(),
+                    clip: clip.name.clone(),
+                    reason: error.to_string(),
+                });
+            }
+        }
         let mut skipped = Vec::new();
         let clips = results
             .into_iter()
@@ -327,7 +421,7 @@ impl FeatureStore {
         }
     }
 
-    /// The samples of a clip that has some.
+    /// The samples of a clip. Ready features have none, which is an error.
     fn audio(&self, source: &Source) -> Result<Audio, AudioError> {
         match source {
             Source::Audio(path) => audio::read(path, self.channel),
@@ -344,7 +438,7 @@ impl FeatureStore {
         }
     }
 
-    /// The ready features of a stand-in.
+    /// The features of a stand-in that is made from ready features.
     fn changed_log_mel(&self, made: &StandIn, spec: &FeatureSpec) -> Result<Matrix, AudioError> {
         let read = |source: &Source| match source {
             Source::LogMelBin(path) => audio::read_log_mel(path, spec.bands()),
@@ -364,7 +458,7 @@ impl FeatureStore {
         ))
     }
 
-    /// A synthetic clip, made at its first use.
+    /// A synthetic clip, which is made when it is first used.
     fn sound(&self, place: (usize, usize), spec: &ClipSpec) -> Arc<Audio> {
         if let Some(sound) = lock(&self.sounds).clips.get(&place) {
             return sound.clone();
@@ -380,34 +474,38 @@ impl FeatureStore {
     }
 
     /// One hash over all that features come from: names and content of the clips, in their order.
-    fn content_hash(&self, dataset: &Dataset, table: usize) -> blake3::Hash {
-        if let Some(hash) = lock(&self.state).tables[table].content {
-            return hash;
+    fn content(&self, dataset: &Dataset, table: usize) -> Content {
+        if let Some(content) = &lock(&self.state).tables[table].content {
+            return content.clone();
         }
         let list = self.cache_dir.as_ref().map(|dir| dir.join("contents.txt"));
         let mut known = list.as_deref().map(ContentHashes::read).unwrap_or_default();
         let hashes = parallel_map(&dataset.clips, self.threads, |_, clip| match &clip.source {
             Source::Audio(path) | Source::LogMelBin(path) => hash_file(path, &known),
-            Source::Synthetic(spec) => (None, blake3::hash(spec.canonical().as_bytes())),
-            Source::StandIn(made) => (None, hash_stand_in(made, &known)),
+            Source::Synthetic(spec) => Hashed::of_text(&spec.canonical()),
+            Source::StandIn(made) => hash_stand_in(made, &known),
         });
         let mut hasher = blake3::Hasher::new();
         hasher.update(dataset.fixed_features.canonical().as_bytes());
-        let mut changed = false;
-        for ((fresh, hash), clip) in hashes.into_iter().zip(&dataset.clips) {
+        let (mut changed, mut unread) = (false, BTreeSet::new());
+        for ((idx, clip), found) in dataset.clips.iter().enumerate().zip(hashes) {
             hasher.update(clip.name.canonical().as_bytes());
-            hasher.update(hash.as_bytes());
-            if let Some(stamp) = fresh {
-                known.insert(stamp, hash);
+            hasher.update(found.hash.as_bytes());
+            unread.extend((!found.is_read).then_some(idx));
+            if let Some(stamp) = found.fresh {
+                known.insert(stamp, found.hash);
                 changed = true;
             }
         }
         if let Some(list) = list.filter(|_| changed) {
             self.note_problem(&list, known.write(&list));
         }
-        let hash = hasher.finalize();
-        lock(&self.state).tables[table].content = Some(hash);
-        hash
+        let content = Content {
+            hash: hasher.finalize(),
+            unread: Arc::new(unread),
+        };
+        lock(&self.state).tables[table].content = Some(content.clone());
+        content
     }
 
     fn table(&self, dataset: &Dataset) -> usize {
@@ -433,62 +531,63 @@ impl FeatureStore {
     }
 }
 
-impl State {
-    /// The slot of `key`, made the most recently used one.
-    fn slot(&mut self, key: Key) -> Arc<Mutex<Option<Arc<Features>>>> {
-        let slot = match self.slots.iter().position(|slot| slot.key == key) {
-            Some(idx) => self.slots.remove(idx),
-            None => Slot {
-                key,
-                features: Arc::default(),
-                bytes: 0,
-            },
-        };
-        let features = slot.features.clone();
-        self.slots.push(slot);
-        features
-    }
+/// The hash of what a clip comes from.
+struct Hashed {
+    hash: blake3::Hash,
+    /// The file's stamp, where the hash is worth remembering.
+    fresh: Option<Stamp>,
+    /// Whether all files could be read; where not, the hash is that of the error.
+    is_read: bool,
+}
 
-    /// Notes the size of what a slot now holds, and drops others until all fit.
-    fn account(&mut self, key: Key, bytes: u64, limit: u64) {
-        for slot in self.slots.iter_mut().filter(|slot| slot.key == key) {
-            slot.bytes = bytes;
+impl Hashed {
+    fn of_text(text: &str) -> Hashed {
+        Hashed {
+            hash: blake3::hash(text.as_bytes()),
+            fresh: None,
+            is_read: true,
         }
-        let mut total: u64 = self.slots.iter().map(|slot| slot.bytes).sum();
-        self.slots.retain(|slot| {
-            // Nothing is gained by dropping a slot that is still being filled.
-            let dropped = total > limit && slot.key != key && slot.bytes > 0;
-            total -= if dropped { slot.bytes } else { 0 };
-            !dropped
-        });
     }
 }
 
 /// The hash of what is done and of the content it is done to.
-fn hash_stand_in(made: &StandIn, known: &ContentHashes) -> blake3::Hash {
+fn hash_stand_in(made: &StandIn, known: &ContentHashes) -> Hashed {
     let content = |source: &Source| match source {
-        Source::Audio(path) | Source::LogMelBin(path) => hash_file(path, known).1,
-        other => blake3::hash(other.canonical().as_bytes()),
+        Source::Audio(path) | Source::LogMelBin(path) => hash_file(path, known),
+        other => Hashed::of_text(&other.canonical()),
     };
     let mut hasher = blake3::Hasher::new();
-    hasher.update(content(&made.of).as_bytes());
+    let of = content(&made.of);
+    hasher.update(of.hash.as_bytes());
+    let mut is_read = of.is_read;
     // Paths are no content: the same data elsewhere has the same hash.
     let change = match &made.change {
         Change::Mix { with, level_db } => {
-            hasher.update(content(with).as_bytes());
+            let with = content(with);
+            hasher.update(with.hash.as_bytes());
+            is_read &= with.is_read;
             format!("mix {level_db}")
         }
         change => change.canonical(),
     };
     hasher.update(change.as_bytes());
-    hasher.finalize()
+    Hashed {
+        hash: hasher.finalize(),
+        fresh: None,
+        is_read,
+    }
 }
 
 /// The hash of a file's content, and its stamp where that is worth remembering.
-fn hash_file(path: &Path, known: &ContentHashes) -> (Option<Stamp>, blake3::Hash) {
+fn hash_file(path: &Path, known: &ContentHashes) -> Hashed {
     let stamp = Stamp::of(path);
+    let found = |hash, fresh, is_read| Hashed {
+        hash,
+        fresh,
+        is_read,
+    };
     if let Some(hash) = stamp.as_ref().and_then(|stamp| known.get(stamp)) {
-        return (None, hash);
+        return found(hash, None, true);
     }
     let mut hasher = blake3::Hasher::new();
     let result = path
@@ -499,15 +598,15 @@ fn hash_file(path: &Path, known: &ContentHashes) -> (Option<Stamp>, blake3::Hash
         })
         .and_then(|file| hasher.update_reader(file).map(|hasher| hasher.finalize()));
     match result {
-        Ok(hash) => (stamp, hash),
-        Err(error) => (None, blake3::hash(error.to_string().as_bytes())),
+        Ok(hash) => found(hash, stamp, true),
+        Err(error) => found(blake3::hash(error.to_string().as_bytes()), None, false),
     }
 }
 
-/// Calls `f` for every item, on threads of its own; results keep the order of the items.
+/// Calls `f` for every item on new threads; results keep the order of the items.
 ///
-/// Not rayon: a thread of a pool that waits here would take up other work of its pool, and that work
-/// could wait for the very features that are being extracted.
+/// This does not use rayon. A thread of a pool that waits here would take up other work of its pool, and that work
+/// could wait for the features that are being extracted.
 fn parallel_map<T: Sync, R: Send>(
     items: &[T],
     threads: usize,
@@ -524,17 +623,16 @@ fn parallel_map<T: Sync, R: Send>(
         results
     };
     let mut results: Vec<(usize, R)> = thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads.clamp(1, items.len().max(1)))
-            .map(|_| scope.spawn(work))
-            .collect();
-        workers
-            .into_iter()
-            .flat_map(|worker| {
-                worker
-                    .join()
-                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-            })
-            .collect()
+        // A machine that has no further threads has at least this one.
+        let spawn = |_| thread::Builder::new().spawn_scoped(scope, work).ok();
+        let helpers = 1..threads.clamp(1, items.len().max(1));
+        let helpers: Vec<_> = helpers.filter_map(spawn).collect();
+        let mut results = work();
+        for helper in helpers {
+            let joined = helper.join();
+            results.extend(joined.unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        }
+        results
     });
     results.sort_by_key(|(idx, _)| *idx);
     results.into_iter().map(|(_, result)| result).collect()
@@ -543,9 +641,4 @@ fn parallel_map<T: Sync, R: Send>(
 fn size_bytes(features: &Features) -> u64 {
     let values: usize = features.clips.iter().map(|clip| clip.values.len()).sum();
     4 * values as u64 + 64 * features.clips.len() as u64
-}
-
-/// A thread that panicked while holding a lock left the state as good as it was.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -150,7 +150,7 @@ fn the_disk_keeps_what_was_of_use_last() {
             .filter(is_features)
             .count()
     };
-    // Each store starts without memory; the times of change of files are told apart by their ticks.
+    // Each store starts with empty memory. Ticks of the clock separate the times of change of the files.
     let extracted = |disk_bytes: u64, n_mels: usize| {
         std::thread::sleep(std::time::Duration::from_millis(20));
         let mut store = FeatureStore::new(Some(cache_dir.clone()));
@@ -162,7 +162,7 @@ fn the_disk_keeps_what_was_of_use_last() {
         [8, 9, 10, 8].map(|n_mels| extracted(plenty, n_mels)),
         [2, 2, 2, 0]
     );
-    // Room for two of the four: the one of use again stays, besides the new one.
+    // Room for two of the four: the one that was used again stays, and so does the new one.
     let size = |path: PathBuf| path.metadata().unwrap().len();
     let each = std::fs::read_dir(&cache_dir)
         .unwrap()
@@ -208,7 +208,7 @@ fn the_cache_survives_the_store_and_follows_the_content() {
     assert_eq!(other.clips[1], first.clips[1]);
     assert_ne!(fresh().dataset_hash(&data), hash);
 
-    // Damaged cache files are as good as none.
+    // Damaged cache files count as absent.
     for file in std::fs::read_dir(cache.path()).unwrap() {
         std::fs::write(file.unwrap().path(), "damaged").unwrap();
     }
@@ -306,7 +306,7 @@ fn ready_features_are_taken_as_they_are() {
         .map(|(_, reason)| reason.rsplit(": ").next().unwrap())
         .collect();
     let expected = [
-        "the size is no whole number of frames of 32-bit bands",
+        "the size is not a whole number of frames of 32-bit bands",
         "value 5 is not a finite number",
         "holds no samples",
     ];
@@ -377,4 +377,41 @@ fn standardised_bands_have_mean_0_and_deviation_1() {
         assert!((again.std[band] - std).abs() < 1e-3, "{again:?}");
     }
     assert_eq!(standardiser.std[2], 0.1);
+}
+
+/// A disk that comes and goes: what was there when the data set was opened is no clip to leave out.
+#[test]
+fn a_file_that_is_gone_is_an_error_until_it_is_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let cache = tempfile::tempdir().unwrap();
+    let data = wav_dataset(folder.path(), 3);
+    let store = FeatureStore::new(Some(cache.path().to_path_buf()));
+    let hash = store.dataset_hash(&data);
+    let (there, away) = (folder.path().join("1.wav"), folder.path().join("away"));
+    std::fs::rename(&there, &away).unwrap();
+    for _ in 0..2 {
+        let error = store.get_standardised(&data, &SPEC, &[0, 2]).unwrap_err();
+        assert!(matches!(error, FeatureError::Lost { .. }), "{error}");
+        assert!(error.to_string().contains("1.wav"), "{error}");
+    }
+    std::fs::rename(&away, &there).unwrap();
+    let prepared = store.get_standardised(&data, &SPEC, &[0, 2]).unwrap();
+    assert!(prepared.features.skipped.is_empty());
+    assert_eq!(store.dataset_hash(&data), hash);
+}
+
+#[test]
+fn standardised_features_count_as_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = wav_dataset(folder.path(), 3);
+    let mut store = FeatureStore::new(None);
+    store.memory_bytes = 0;
+    let first = store.get_standardised(&data, &SPEC, &[0]).unwrap();
+    let again = store.get_standardised(&data, &SPEC, &[0]).unwrap();
+    assert!(Arc::ptr_eq(&first, &again), "the latest stays");
+    let other = store.get_standardised(&data, &SPEC, &[1]).unwrap();
+    assert_ne!(other.standardiser, first.standardiser);
+    let anew = store.get_standardised(&data, &SPEC, &[0]).unwrap();
+    assert!(!Arc::ptr_eq(&first, &anew), "others are dropped");
+    assert_eq!(anew.features, first.features);
 }

@@ -1,13 +1,13 @@
-//! Several networks of one shape as one network: side by side on the same input, their outputs averaged.
+//! Makes one network of several that have the same shape: they read the same input, and their outputs are averaged.
 
 use std::cmp::Ordering;
 
 use super::{Activation, Graph, Op, OpKind, OpWeights, Weights};
 
 impl Graph {
-    /// `count` copies of this network that read the same input, one after the other, and the sum of their outputs.
+    /// `count` copies of this network, one after the other on the same input, and the sum of their outputs.
     ///
-    /// Every sum follows its summand, so that no more than two outputs are kept.
+    /// Every sum follows its second summand, so at most two outputs are kept.
     pub fn side_by_side(&self, count: usize) -> Graph {
         let mut all = self.clone();
         for _ in 1..count {
@@ -42,9 +42,9 @@ impl Graph {
 }
 
 impl Weights {
-    /// The weights of [`Graph::side_by_side`] by which it gives the mean of the outputs of networks of these weights.
+    /// Weights for [`Graph::side_by_side`] with which the sum is the mean of the networks' outputs.
     ///
-    /// `member` is the graph of each; its last operator has weights and no activation.
+    /// `member` is the graph of each network. Its last operator has weights and no activation.
     pub fn side_by_side(member: &Graph, each: Vec<Weights>) -> Weights {
         let share = 1.0 / each.len() as f32;
         let last = member.ops.len() - 1;

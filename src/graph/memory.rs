@@ -1,29 +1,33 @@
-//! The memory plan: where every activation tensor lies in one arena.
+//! The memory plan: the place of every activation tensor in one arena.
 //!
-//! RESHAPE never moves data, and ADD may write over an input that dies there. Tensors that
-//! share memory in this way form one buffer; buffers whose lifetimes meet must not overlap.
+//! RESHAPE never moves data, and ADD may write over an input that is not needed afterwards. Tensors that share memory
+//! in this way form one buffer. Buffers that live at the same time must not overlap.
 
 use super::{Graph, OpKind, TensorId};
 
-/// Every offset is a multiple of this; every tensor takes a multiple of it.
+/// Every offset and every tensor's size in the arena is a multiple of this many bytes.
 pub const ALIGNMENT: usize = 16;
 
 /// Offsets of all int8 activation tensors in one arena, in bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MemoryPlan {
-    /// One per tensor of the graph.
+    /// Offset of each tensor of the graph, in the order of [`Graph::tensors`].
     pub offsets: Vec<usize>,
+    /// Size of the arena in bytes.
     pub arena_bytes: usize,
 }
 
-/// First and last operator during which a tensor must keep its memory.
+/// The operators during which a tensor must keep its memory, by index, both ends included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lifetime {
+    /// The operator that writes the tensor; 0 for the input.
     pub first: usize,
+    /// The last operator that reads it; for the output, the number of operators.
     pub last: usize,
 }
 
 impl Lifetime {
+    /// Whether the tensor keeps its memory while operator `op_idx` runs.
     pub fn covers(&self, op_idx: usize) -> bool {
         self.first <= op_idx && op_idx <= self.last
     }
@@ -33,10 +37,10 @@ impl Lifetime {
     }
 }
 
-/// Places the tensors of a graph: the smallest arena of several greedy orders, which ends at the lower bound.
+/// Places the tensors of a graph in the smallest arena that several greedy orders find.
 ///
-/// The first order is the one of TFLite Micro (largest first). Where an order misses the lower
-/// bound it is repaired a few times; graphs of few buffers are then searched to the end.
+/// The first order is that of TFLite Micro (largest first). The search stops at the lower bound. Where an order misses
+/// the bound, it is repaired a few times; for graphs of few buffers, all placements are then searched.
 pub fn plan(graph: &Graph) -> MemoryPlan {
     let lifetimes = lifetimes(graph);
     let views = Buffers::of_views(graph, &lifetimes);
@@ -66,12 +70,12 @@ pub fn plan(graph: &Graph) -> MemoryPlan {
     }
 }
 
-/// No arena can be smaller: the most bytes that are live at once.
+/// The most bytes that are live at once; no arena can be smaller.
 pub fn lower_bound(graph: &Graph) -> usize {
     Buffers::of_views(graph, &lifetimes(graph)).lower_bound(graph)
 }
 
-/// Live bytes while each operator runs; tensors that share memory count once.
+/// Live bytes while each operator runs. Tensors that share memory count once.
 pub fn timeline(graph: &Graph) -> Vec<usize> {
     let views = Buffers::of_views(graph, &lifetimes(graph));
     (0..views.n_steps(graph))
@@ -79,7 +83,7 @@ pub fn timeline(graph: &Graph) -> Vec<usize> {
         .collect()
 }
 
-/// Tensors that are live while operator `op_idx` runs: what a memory timeline draws.
+/// The tensors that are live while operator `op_idx` runs; a memory timeline draws them.
 pub fn live_at(graph: &Graph, op_idx: usize) -> Vec<TensorId> {
     let lifetimes = lifetimes(graph);
     (0..graph.tensors.len())
@@ -89,7 +93,7 @@ pub fn live_at(graph: &Graph, op_idx: usize) -> Vec<TensorId> {
 
 /// The lifetime of every tensor.
 ///
-/// The input lives from the first operator on; the output outlives the last operator.
+/// The input lives from the first operator on. The output outlives the last operator.
 pub fn lifetimes(graph: &Graph) -> Vec<Lifetime> {
     let mut lifetimes = vec![Lifetime { first: 0, last: 0 }; graph.tensors.len()];
     for (op_idx, op) in graph.ops.iter().enumerate() {
@@ -106,7 +110,7 @@ pub fn lifetimes(graph: &Graph) -> Vec<Lifetime> {
     lifetimes
 }
 
-/// Which input the output of an ADD takes over where it can.
+/// Which input the output of an ADD replaces where it can.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Sharing {
     PreferFirst,
@@ -114,7 +118,7 @@ enum Sharing {
     Never,
 }
 
-/// What an order sorts by, smallest first.
+/// The key by which an order sorts, smallest first.
 type OrderKey = fn(&Buffer) -> (usize, usize);
 
 #[derive(Debug, Clone, Copy)]
@@ -130,7 +134,7 @@ struct Buffers {
     buffers: Vec<Buffer>,
 }
 
-/// Greedy orders; all place a buffer at the lowest gap that fits.
+/// Greedy orders. Each places a buffer in the lowest gap that fits.
 const ORDERS: [OrderKey; 3] = [
     |buffer| (usize::MAX - buffer.bytes, buffer.life.first),
     |buffer| {
@@ -143,11 +147,11 @@ const ORDERS: [OrderKey; 3] = [
 /// How often a greedy order is repaired.
 const REPAIRS: usize = 12;
 
-/// Graphs of at most as many buffers are searched to the end where the greedy orders miss the lower bound.
+/// Where the greedy orders miss the lower bound, all placements are searched for graphs of at most this many buffers.
 const SEARCHED_BUFFERS: usize = 7;
 
 impl Buffers {
-    /// One buffer per tensor, but a RESHAPE's output lies in the buffer of its input.
+    /// One buffer per tensor, except that a RESHAPE's output lies in the buffer of its input.
     fn of_views(graph: &Graph, lifetimes: &[Lifetime]) -> Buffers {
         let mut of_tensor: Vec<usize> = (0..graph.tensors.len()).collect();
         let mut buffers: Vec<Buffer> = graph
@@ -168,7 +172,7 @@ impl Buffers {
         Buffers { of_tensor, buffers }
     }
 
-    /// Lets the output of every ADD take over an input that dies there.
+    /// Lets the output of every ADD replace an input that is not needed afterwards.
     fn share_adds(mut self, graph: &Graph, sharing: Sharing) -> Buffers {
         for (op_idx, op) in graph.ops.iter().enumerate() {
             if op.kind != OpKind::Add {
@@ -208,7 +212,7 @@ impl Buffers {
             .unwrap_or(0)
     }
 
-    /// Bytes live at one operator, of buffers that hold views only; an ADD that can work in place does.
+    /// Bytes that are live at one operator, for buffers that hold views only. An ADD works in place where it can.
     fn live_bytes(&self, graph: &Graph, op_idx: usize) -> usize {
         let live: usize = self
             .buffers
@@ -231,7 +235,7 @@ impl Buffers {
         live - shared
     }
 
-    /// Arena bytes, and the offset of each buffer; `lower_bytes` ends the search early.
+    /// Arena bytes, and the offset of each buffer. The search ends early at `lower_bytes`.
     fn place(&self, lower_bytes: usize) -> (usize, Vec<usize>) {
         let mut order: Vec<usize> = (0..self.buffers.len())
             .filter(|&idx| self.buffers[idx].bytes > 0)
@@ -251,7 +255,7 @@ impl Buffers {
                 if best_bytes == lower_bytes {
                     return (best_bytes, best_offsets);
                 }
-                // The highest buffer found its place taken; it goes first in the next round.
+                // The highest buffer found its place taken, so it goes first in the next round.
                 let end = |&idx: &usize| offsets[idx] + self.buffers[idx].bytes;
                 if let Some(position) = order.iter().position(|idx| end(idx) == bytes) {
                     order[..=position].rotate_right(1);
@@ -302,10 +306,10 @@ impl Buffers {
     }
 }
 
-/// Depth-first search over placements from the bottom of the arena up.
+/// Depth-first search over placements, from the bottom of the arena up.
 ///
-/// Any packing can be pushed down until each buffer rests on a lower one that lives at the same
-/// time, so placing buffers in order of their offsets, each on top of those it meets, reaches an optimum.
+/// Any packing can be pushed down until each buffer rests on a lower one that lives at the same time. So an optimum is
+/// reached by placing buffers in the order of their offsets, each on top of those it meets.
 struct Search<'a> {
     buffers: &'a [Buffer],
     order: &'a [usize],
@@ -346,7 +350,7 @@ impl Search<'_> {
         }
     }
 
-    /// False where some buffer that is still to place cannot end below the best arena so far.
+    /// False where some buffer that is not yet placed cannot end below the best arena so far.
     fn can_improve(&self) -> bool {
         let waiting = self.order.iter().filter(|&&idx| !self.is_placed[idx]);
         waiting
@@ -396,7 +400,7 @@ mod tests {
                 let same = plan.offsets[input] == plan.offsets[op.output];
                 match op.kind {
                     OpKind::Reshape => assert!(same, "RESHAPE must not move data"),
-                    // Element by element, reading an element before it is written.
+                    // Element by element; each element is read before it is written.
                     OpKind::Add => assert!(apart || same, "ADD overlaps its input askew"),
                     _ => assert!(apart, "{:?} overwrites its input", op.kind),
                 }
@@ -418,7 +422,7 @@ mod tests {
         graph.tensors.iter().map(bytes).sum()
     }
 
-    /// A random network; each step picks an operator and earlier tensors by number.
+    /// A random network. Each step picks an operator and earlier tensors by number.
     fn random_graph() -> impl Strategy<Value = Graph> {
         let step = (0usize..7, any::<prop::sample::Index>(), 1usize..5);
         let input = (1usize..9, 1usize..9, 1usize..5);
@@ -431,7 +435,7 @@ mod tests {
                 let mut b = GraphBuilder::new(Shape::new(height, width, channels));
                 let mut known = vec![0];
                 for (kind, pick, size) in steps {
-                    // Mostly the newest tensor, so that graphs are deep, sometimes an older one.
+                    // Mostly the newest tensor, so graphs are deep; sometimes an older one.
                     let x = known[known.len() - 1 - pick.index(known.len().min(3))];
                     let shape = b.shape(x);
                     let made = match kind {
@@ -481,7 +485,7 @@ mod tests {
         check(|b| b.dense(0, 128, Style::LINEAR), Shape::vector(640), 768);
         check(|_| 0, Shape::vector(5), 16);
         check(|b| b.reshape(0, Shape::vector(256)), image, 256);
-        // x, two hidden tensors, and the sum in place of x: two at a time, x beside them.
+        // x, two hidden tensors, and the sum in place of x: two at a time, with x beside them.
         check(
             |b| {
                 let h = b.depthwise(0, window, Style::LINEAR);
@@ -491,7 +495,7 @@ mod tests {
             image,
             3 * 256,
         );
-        // x is needed again, and so is h: the sum cannot take over either.
+        // x is needed again, and so is h, so the sum cannot replace either.
         check(
             |b| {
                 let h = b.depthwise(0, window, Style::LINEAR);
@@ -529,7 +533,7 @@ mod tests {
         assert_eq!(set.place(lower_bytes).0, lower_bytes);
     }
 
-    /// The least arena over all orders of placement, which holds an optimum.
+    /// The smallest arena over all orders of placement, which include an optimum.
     fn least_by_brute_force(set: &Buffers, order: &mut Vec<usize>, fixed: usize) -> usize {
         if fixed == order.len() {
             let mut offsets = vec![0; set.buffers.len()];

@@ -1,4 +1,6 @@
-//! The one intermediate representation: operators and tensors of a network, NHWC, batch 1, in execution order.
+//! The one intermediate representation of a network: operators and tensors, NHWC, batch 1, in execution order.
+//!
+//! This module knows no training, hardware or files.
 
 mod ensemble;
 pub mod memory;
@@ -8,16 +10,19 @@ use crate::identity::{self, Canonical};
 
 /// The shape of one tensor without its batch dimension, NHWC.
 ///
-/// Spectrogram windows are `height` = frames, `width` = mel bands, `channels` = 1;
-/// a plain vector is `1 x 1 x n`.
+/// A spectrogram window has `height` = frames, `width` = mel bands and `channels` = 1. A plain vector is `1 x 1 x n`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Shape {
+    /// Rows; for sound, frames.
     pub height: usize,
+    /// Columns; for sound, mel bands.
     pub width: usize,
+    /// Values per pixel.
     pub channels: usize,
 }
 
 impl Shape {
+    /// A shape of these sizes.
     pub const fn new(height: usize, width: usize, channels: usize) -> Self {
         Shape {
             height,
@@ -49,7 +54,8 @@ pub type TensorId = usize;
 /// How a sliding window treats the border, as TensorFlow defines it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Padding {
-    /// Output is `ceil(input / stride)`; the odd padding element goes after (bottom, right).
+    /// The output has `ceil(input / stride)` elements. Where padding is odd, the extra element goes after the data
+    /// (bottom, right).
     Same,
     /// No padding.
     Valid,
@@ -58,16 +64,22 @@ pub enum Padding {
 /// The activation that is fused into an operator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Activation {
+    /// No activation: the result stays as it is.
     None,
+    /// `max(x, 0)`.
     Relu,
+    /// `min(max(x, 0), 6)`.
     Relu6,
 }
 
-/// Kernel, stride (both `[height, width]`) and padding of a sliding operator.
+/// Kernel, stride and padding of an operator whose window slides over its input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Window {
+    /// Size of the window, `[height, width]`.
     pub kernel: [usize; 2],
+    /// Steps from one window to the next, `[height, width]`.
     pub stride: [usize; 2],
+    /// How the border is treated.
     pub padding: Padding,
 }
 
@@ -81,7 +93,7 @@ impl Window {
         }
     }
 
-    /// Output height and width for an input; `None` where a VALID window does not fit.
+    /// Output height and width for an input; `None` where a VALID window is larger than the input.
     pub fn output(&self, input: Shape) -> Option<[usize; 2]> {
         let one = |len: usize, kernel: usize, stride: usize| match self.padding {
             Padding::Same => Some(len.div_ceil(stride)),
@@ -105,43 +117,54 @@ impl Window {
         ]
     }
 
+    /// Pixels in one window.
     pub const fn taps(&self) -> usize {
         self.kernel[0] * self.kernel[1]
     }
 }
 
-/// What an operator computes. Names are TFLite's.
+/// What an operator computes; the names are TFLite's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum OpKind {
+    /// Convolution over all channels.
     Conv2d(Window),
-    /// Depth multiplier 1.
+    /// Convolution of each channel on its own, with depth multiplier 1.
     DepthwiseConv2d(Window),
+    /// Every output sums all inputs, each with a weight of its own.
     FullyConnected,
+    /// Mean of each channel in each window; only the pixels inside the image count.
     AveragePool2d(Window),
+    /// Maximum of each channel in each window.
     MaxPool2d(Window),
-    /// Over all pixels, to a vector; unlike a pool's, the output has a scale of its own.
+    /// Mean of each channel over all pixels, as a vector. Unlike a pool's output, the result has a scale of its own.
     Mean,
+    /// Sum of two tensors of one shape, element by element.
     Add,
     /// `RESIZE_NEAREST_NEIGHBOR` by whole factors `[height, width]`.
     Upsample([usize; 2]),
-    /// Zeros before and after the data, `[height, width, channels]` each.
+    /// Adds zeros around the data.
     Pad {
+        /// Zeros before the data: `[height, width, channels]`.
         before: [usize; 3],
+        /// Zeros after the data: `[height, width, channels]`.
         after: [usize; 3],
     },
-    /// A function of each element alone.
+    /// Applies a function to each element.
     Lookup(Function),
-    /// Over the channels of every pixel, with a beta of one.
+    /// Softmax over the channels of every pixel, with a beta of one.
     Softmax,
+    /// Another shape for the same data.
     Reshape,
 }
 
-/// What [`OpKind::Lookup`] applies to each element.
+/// The function that [`OpKind::Lookup`] applies to each element.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Function {
     /// Only scale and zero point change (`QUANTIZE`).
     Identity,
+    /// `max(x, 0)`.
     Relu,
+    /// `min(max(x, 0), 6)`.
     Relu6,
 }
 
@@ -166,50 +189,62 @@ impl OpKind {
 /// One operator of a network.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Op {
+    /// What it computes.
     pub kind: OpKind,
-    /// One tensor, or two for [`OpKind::Add`].
+    /// Tensors that it reads: two for [`OpKind::Add`], one for all others.
     pub inputs: Vec<TensorId>,
+    /// The tensor that it writes.
     pub output: TensorId,
+    /// The activation after it.
     pub activation: Activation,
-    /// While training, a batch norm stands between the operator and its activation; it is folded into the weights.
+    /// In training, a batch norm stands between the operator and its activation; it is then folded into the weights.
     pub batch_norm: bool,
-    /// While training, this share of the outputs is dropped after the activation.
+    /// In training, this share (0 to 1) of the outputs is dropped after the activation.
     pub dropout: f32,
 }
 
 /// A network: tensors and operators in execution order.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Graph {
+    /// Shapes of all tensors; a [`TensorId`] is an index into them.
     pub tensors: Vec<Shape>,
+    /// The operators, in execution order.
     pub ops: Vec<Op>,
+    /// The tensor that holds the input.
     pub input: TensorId,
+    /// The tensor that holds the output.
     pub output: TensorId,
 }
 
-/// Float weights of one operator with batch norm folded in.
+/// Float weights of one operator, with batch norm folded in.
 ///
-/// Layouts are TFLite's: convolution `[out, kh, kw, in]`, depthwise `[kh, kw, channels]`,
-/// fully connected `[out, in]`; one bias per output channel.
+/// The layouts are TFLite's. Convolution: `[out, kh, kw, in]`. Depthwise: `[kh, kw, channels]`. Fully connected: `[out,
+/// in]`. Each output channel has one bias.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OpWeights {
+    /// The weights, row-major.
     pub weight: Vec<f32>,
+    /// One bias per output channel.
     pub bias: Vec<f32>,
 }
 
-/// Weights of a network: one entry per operator, `None` for operators without weights.
+/// Weights of a network: one entry per operator, `None` where the operator has no weights.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Weights(pub Vec<Option<OpWeights>>);
 
 impl Graph {
+    /// Shape of the network's input.
     pub fn input_shape(&self) -> Shape {
         self.tensors[self.input]
     }
 
+    /// Shape of the network's output.
     pub fn output_shape(&self) -> Shape {
         self.tensors[self.output]
     }
 
-    /// All tensors that come from outside: the input, and where a file has several, those that no operator writes.
+    /// All tensors that come from outside: first the input, then others that operators read and none writes; a file may
+    /// have several.
     pub fn inputs(&self) -> Vec<TensorId> {
         let mut inputs = vec![self.input];
         let mut outer = vec![true; self.tensors.len()];
@@ -223,11 +258,12 @@ impl Graph {
         inputs
     }
 
-    /// Shape of the first input of an operator.
+    /// Shape of an operator's first input.
     pub fn op_input(&self, op: &Op) -> Shape {
         self.tensors[op.inputs[0]]
     }
 
+    /// Shape of an operator's output.
     pub fn op_output(&self, op: &Op) -> Shape {
         self.tensors[op.output]
     }
@@ -269,7 +305,7 @@ impl Graph {
         self.ops.iter().map(|op| self.op_macs(op)).sum()
     }
 
-    /// Number of parameters of the deployed network: weights and biases, batch norm folded.
+    /// Number of parameters of the deployed network: weights and biases, with batch norm folded in.
     pub fn params(&self) -> u64 {
         let count = |op| (self.op_weight_len(op) + self.op_bias_len(op)) as u64;
         self.ops.iter().map(count).sum()
@@ -380,7 +416,7 @@ impl Canonical for Op {
     }
 }
 
-/// Covers what matters only while training, too.
+/// The text also covers what matters only in training.
 impl Canonical for Graph {
     fn write_canonical(&self, text: &mut String) {
         let Graph {
@@ -405,28 +441,31 @@ pub struct GraphBuilder {
     graph: Graph,
 }
 
-/// Attributes that every weighted operator has.
+/// What a builder sets on every operator with weights.
 #[derive(Debug, Clone, Copy)]
 pub struct Style {
+    /// The fused activation.
     pub activation: Activation,
+    /// Whether a batch norm follows in training.
     pub batch_norm: bool,
+    /// Share of outputs dropped in training, 0 to 1.
     pub dropout: f32,
 }
 
 impl Style {
-    /// No activation, no batch norm: output layers.
+    /// No activation, no batch norm: for output layers.
     pub const LINEAR: Style = Style {
         activation: Activation::None,
         batch_norm: false,
         dropout: 0.0,
     };
-    /// Batch norm alone: the projection of an inverted residual.
+    /// Batch norm alone: for the projection of an inverted residual.
     pub const BATCH_NORM: Style = Style {
         activation: Activation::None,
         batch_norm: true,
         dropout: 0.0,
     };
-    /// Batch norm and ReLU: hidden layers.
+    /// Batch norm and ReLU: for hidden layers.
     pub const BATCH_NORM_RELU: Style = Style {
         activation: Activation::Relu,
         batch_norm: true,
@@ -435,6 +474,7 @@ impl Style {
 }
 
 impl GraphBuilder {
+    /// A graph with only an input of this shape.
     pub fn new(input: Shape) -> Self {
         let graph = Graph {
             tensors: vec![input],
@@ -445,10 +485,16 @@ impl GraphBuilder {
         GraphBuilder { graph }
     }
 
+    /// Shape of a tensor.
     pub fn shape(&self, tensor: TensorId) -> Shape {
         self.graph.tensors[tensor]
     }
 
+    /// Convolution with `channels` outputs per pixel.
+    ///
+    /// # Panics
+    ///
+    /// Where a VALID window is larger than its input.
     pub fn conv(&mut self, x: TensorId, channels: usize, window: Window, style: Style) -> TensorId {
         let [height, width] = window
             .output(self.shape(x))
@@ -457,6 +503,11 @@ impl GraphBuilder {
         self.push(OpKind::Conv2d(window), vec![x], shape, style)
     }
 
+    /// Depthwise convolution.
+    ///
+    /// # Panics
+    ///
+    /// Where a VALID window is larger than its input.
     pub fn depthwise(&mut self, x: TensorId, window: Window, style: Style) -> TensorId {
         let input = self.shape(x);
         let [height, width] = window
@@ -466,7 +517,7 @@ impl GraphBuilder {
         self.push(OpKind::DepthwiseConv2d(window), vec![x], shape, style)
     }
 
-    /// Fully connected over the whole tensor; reshapes to a vector first where needed.
+    /// Fully connected over the whole tensor; a tensor that is not a vector is reshaped first.
     pub fn dense(&mut self, x: TensorId, features: usize, style: Style) -> TensorId {
         let x = self.reshape(x, Shape::vector(self.shape(x).len()));
         self.push(
@@ -489,10 +540,20 @@ impl GraphBuilder {
         self.push(OpKind::AveragePool2d(window), vec![x], shape, Style::LINEAR)
     }
 
+    /// Maximum of each window.
+    ///
+    /// # Panics
+    ///
+    /// Where a VALID window is larger than its input.
     pub fn max_pool(&mut self, x: TensorId, window: Window, activation: Activation) -> TensorId {
         self.pool(OpKind::MaxPool2d(window), x, window, activation)
     }
 
+    /// Mean of each window.
+    ///
+    /// # Panics
+    ///
+    /// Where a VALID window is larger than its input.
     pub fn average_pool(
         &mut self,
         x: TensorId,
@@ -508,6 +569,7 @@ impl GraphBuilder {
         self.push(OpKind::Mean, vec![x], shape, Style::LINEAR)
     }
 
+    /// Zeros before and after the data, `[height, width, channels]` each.
     pub fn pad(&mut self, x: TensorId, before: [usize; 3], after: [usize; 3]) -> TensorId {
         let input = self.shape(x);
         let shape = Shape::new(
@@ -518,6 +580,7 @@ impl GraphBuilder {
         self.push(OpKind::Pad { before, after }, vec![x], shape, Style::LINEAR)
     }
 
+    /// A function of each element alone.
     pub fn lookup(&mut self, x: TensorId, function: Function) -> TensorId {
         self.push(
             OpKind::Lookup(function),
@@ -527,15 +590,22 @@ impl GraphBuilder {
         )
     }
 
+    /// Softmax over the channels of every pixel.
     pub fn softmax(&mut self, x: TensorId) -> TensorId {
         self.push(OpKind::Softmax, vec![x], self.shape(x), Style::LINEAR)
     }
 
+    /// Sum of two tensors.
+    ///
+    /// # Panics
+    ///
+    /// Where their shapes differ.
     pub fn add(&mut self, a: TensorId, b: TensorId) -> TensorId {
         assert_eq!(self.shape(a), self.shape(b), "ADD needs equal shapes");
         self.push(OpKind::Add, vec![a, b], self.shape(a), Style::LINEAR)
     }
 
+    /// Repeats rows and columns by the factors `[height, width]`.
     pub fn upsample(&mut self, x: TensorId, factor: [usize; 2]) -> TensorId {
         let input = self.shape(x);
         let shape = Shape::new(
@@ -546,7 +616,11 @@ impl GraphBuilder {
         self.push(OpKind::Upsample(factor), vec![x], shape, Style::LINEAR)
     }
 
-    /// Changes the shape and not the data; no operator where nothing changes.
+    /// Changes the shape and keeps the data; adds no operator where nothing changes.
+    ///
+    /// # Panics
+    ///
+    /// Where the number of elements would change.
     pub fn reshape(&mut self, x: TensorId, shape: Shape) -> TensorId {
         assert_eq!(self.shape(x).len(), shape.len(), "RESHAPE keeps the length");
         if self.shape(x) == shape {
@@ -555,7 +629,7 @@ impl GraphBuilder {
         self.push(OpKind::Reshape, vec![x], shape, Style::LINEAR)
     }
 
-    /// The finished graph, with the given tensor as its output.
+    /// The finished graph; `output` is its output.
     pub fn finish(mut self, output: TensorId) -> Graph {
         self.graph.output = output;
         self.graph

@@ -1,39 +1,54 @@
-//! Networks in words, for tables: `32x40x1; conv 16 3x3/2x2 relu; depthwise 3x3 relu; global_pool; dense 4`.
+//! Networks as text, for tables: `32x40x1; conv 16 3x3/2x2 relu; depthwise 3x3 relu; global_pool; dense 4`.
 //!
-//! First the shape of the input, then one operator after another, each on the output of the one before it.
+//! The text begins with the shape of the input. Each operator after it reads the output of the one before.
 
 use super::{Activation, Function, Graph, GraphBuilder, Padding, Shape, Style, TensorId, Window};
 
-/// A text that is no network.
+/// Why a text is not a network.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TextError {
+    /// The text does not begin with the input's shape, or the shape is too large; holds the first part.
     #[error(
-        "`{0}` is no shape; write the height, width and channels of the input, such as 32x40x1"
+        "`{0}` is not a shape; write the height, width and channels of the input, for example 32x40x1"
     )]
     Shape(String),
-    #[error("`{0}` is no operator; there are {OPERATORS}")]
+    /// No operator has this name; holds the operator's part of the text.
+    #[error("`{0}` is not an operator; the operators are {OPERATORS}")]
     Operator(String),
+    /// A word of an operator is wrong or missing.
     #[error("in `{operator}`, `{word}` is not understood; write `{expected}`")]
     Word {
+        /// The operator's part of the text.
         operator: String,
+        /// The wrong word; empty where one is missing.
         word: String,
+        /// How the operator is written.
         expected: &'static str,
     },
+    /// The operator cannot work on its input, or its output would be too large.
     #[error(
         "`{operator}` does not fit its input, {} x {} x {}", .input.height, .input.width, .input.channels
     )]
-    DoesNotFit { operator: String, input: Shape },
+    DoesNotFit {
+        /// The operator's part of the text.
+        operator: String,
+        /// The shape of its input.
+        input: Shape,
+    },
+    /// The text has too many operators.
     #[error("there are more than {MAX_OPERATORS} operators")]
     TooLong,
 }
 
 const OPERATORS: &str = "conv, depthwise, dense, average_pool, max_pool, global_pool, mean, add, upsample, relu, softmax";
 
-/// Elements of the largest tensor, and operators: networks in words are small, and nothing here overflows.
+/// The largest number of elements in a tensor and of operators. Networks as text are small, and nothing here overflows.
 const MAX_ELEMENTS: usize = 1 << 24;
 const MAX_OPERATORS: usize = 1000;
 
 /// Reads a network.
+///
+/// Fails at the first part of the text that is not understood or does not fit.
 pub fn parse(text: &str) -> Result<Graph, TextError> {
     let mut parts = text.split(';').map(str::trim);
     let shape = parts.next().unwrap_or_default();
@@ -50,7 +65,7 @@ pub fn parse(text: &str) -> Result<Graph, TextError> {
     Ok(builder.finish(x))
 }
 
-/// Adds one operator; returns its output.
+/// Adds one operator and returns its output.
 fn push(net: &mut GraphBuilder, x: TensorId, operator: &str) -> Result<TensorId, TextError> {
     let input = net.shape(x);
     let mut words = Words {
@@ -101,7 +116,7 @@ fn push(net: &mut GraphBuilder, x: TensorId, operator: &str) -> Result<TensorId,
         "add" => {
             let back = words.back("add OPERATORS_BACK [relu|relu6]")?;
             let style = words.style("add OPERATORS_BACK [relu|relu6]")?;
-            // Tensors are numbered as operators write them.
+            // Tensors are numbered in the order in which operators write them.
             let other = x.checked_sub(back).ok_or_else(does_not_fit)?;
             if net.shape(other) != input {
                 return Err(does_not_fit());
@@ -145,7 +160,7 @@ impl Words<'_> {
             .ok_or_else(|| self.error(word, expected))
     }
 
-    /// How many operators back; 0 is the operator's own input.
+    /// How many operators to go back; 0 is the operator's own input.
     fn back(&mut self, expected: &'static str) -> Result<usize, TextError> {
         let word = self.rest.next().unwrap_or_default();
         word.parse().map_err(|_| self.error(word, expected))
@@ -156,7 +171,7 @@ impl Words<'_> {
         lengths(word).ok_or_else(|| self.error(word, expected))
     }
 
-    /// `3x3` or `3x3/2x1`; SAME padding unless the word `valid` follows.
+    /// Reads `3x3` or `3x3/2x1`. The padding is SAME unless the word `valid` follows.
     fn window(&mut self, expected: &'static str) -> Result<Window, TextError> {
         let word = self.rest.next().unwrap_or_default();
         let (kernel, stride) = word.split_once('/').unwrap_or((word, "1x1"));
@@ -177,7 +192,7 @@ impl Words<'_> {
         })
     }
 
-    /// What is left: an activation or nothing.
+    /// Reads the rest: an activation or nothing.
     fn style(&mut self, expected: &'static str) -> Result<Style, TextError> {
         let activation = match self.rest.next() {
             None => Activation::None,
@@ -208,7 +223,7 @@ impl Words<'_> {
     }
 }
 
-/// Numbers above zero with an `x` between each two.
+/// Reads numbers above zero that are separated by `x`.
 fn lengths<const N: usize>(text: &str) -> Option<[usize; N]> {
     let number = |word: &str| word.parse().ok().filter(|&number| number > 0);
     let numbers: Option<Vec<usize>> = text.split('x').map(number).collect();
@@ -255,15 +270,18 @@ mod tests {
             let message = parse(text).unwrap_err().to_string();
             assert!(message.contains(expected), "{message}");
         };
-        check("", "`` is no shape; write the height, width and channels");
-        check("8x8", "`8x8` is no shape");
-        check("8x0x1", "is no shape");
-        check("99999999x99999999x99999999", "is no shape");
+        check(
+            "",
+            "`` is not a shape; write the height, width and channels",
+        );
+        check("8x8", "`8x8` is not a shape");
+        check("8x0x1", "is not a shape");
+        check("99999999x99999999x99999999", "is not a shape");
         check(
             "8x8x1; cnov 4 3x3",
-            "`cnov 4 3x3` is no operator; there are conv,",
+            "`cnov 4 3x3` is not an operator; the operators are conv,",
         );
-        check("8x8x1;", "`` is no operator");
+        check("8x8x1;", "`` is not an operator");
         check(
             "8x8x1; conv 4 3",
             "in `conv 4 3`, `3` is not understood; write `conv CHANNELS",

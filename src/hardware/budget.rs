@@ -1,4 +1,4 @@
-//! Budgets, and by how much a candidate exceeds them.
+//! Budgets, and how far a candidate exceeds them.
 
 use std::fmt;
 
@@ -9,45 +9,59 @@ use super::{
     energy::{Duty, EnergyError},
 };
 
-/// Upper limits; `None` is no limit.
+/// Upper limits of one candidate; `None` means no limit.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Budget {
+    /// RAM in bytes.
     pub ram_bytes: Option<f64>,
+    /// Flash in bytes.
     pub flash_bytes: Option<f64>,
+    /// Latency of one inference in microseconds.
     pub latency_us: Option<f64>,
+    /// Energy of one inference in microjoules.
     pub energy_uj: Option<f64>,
+    /// Multiply-accumulates of one inference.
     pub macs: Option<u64>,
-    /// An inference must end within the period, and the battery last as long as it has to.
+    /// Limits of a duty cycle: an inference ends within the period, and the battery lasts long enough.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duty: Option<Duty>,
 }
 
-/// What one inference costs.
+/// One kind of cost of an inference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Metric {
+    /// Peak RAM, in bytes.
     Ram,
+    /// Flash, in bytes.
     Flash,
+    /// Time of one inference, in microseconds.
     Latency,
+    /// Energy of one inference, in microjoules.
     Energy,
+    /// Multiply-accumulates of one inference; they do not depend on the target.
     Macs,
 }
 
-/// What can be limited.
+/// A quantity that a budget can limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Limited {
+    /// A cost of one inference.
     Cost(Metric),
-    /// That of the duty cycle, in milliwatts: what decides how long a battery lasts.
+    /// Mean power of the duty cycle, in milliwatts; it decides how long a battery lasts.
     MeanPower,
 }
 
 /// One budget that a candidate exceeds.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Over {
+    /// The quantity that is over its limit.
     pub what: Limited,
+    /// The candidate's value, in the unit of `what`.
     pub value: f64,
+    /// The limit, in the unit of `what`.
     pub limit: f64,
-    /// The memory of the target that sets the limit, where it is not the user's.
+    /// The target's memory that sets the limit; `None` where the user set it.
     pub memory: Option<String>,
 }
 
@@ -56,10 +70,10 @@ pub struct Over {
 pub struct Excess(pub Vec<Over>);
 
 impl Budget {
-    /// By how much a candidate is over its budget or over the target's own memories; `None` where it fits.
+    /// How far a candidate is over its budget or over the target's memories; `None` where it fits.
     ///
-    /// The estimates themselves are compared, not their bands. Where both the user and the target
-    /// limit a memory, the smaller limit counts.
+    /// Compares the estimates, not their bands. Where the user and the target both limit a memory, the smaller limit
+    /// counts.
     pub fn excess(&self, target: &Target, estimate: &Estimate, macs: u64) -> Option<Excess> {
         let (ram, flash) = (estimate.ram_bytes.value, estimate.flash_bytes.value);
         let (latency, energy) = (estimate.latency_us.value, estimate.energy_uj.value);
@@ -81,7 +95,7 @@ impl Budget {
         (!overs.is_empty()).then_some(Excess(overs))
     }
 
-    /// The same for the memory that a linked image was seen to take.
+    /// Like [`Budget::excess`], for the memory that a linked image takes.
     pub fn memory_excess(
         &self,
         target: &Target,
@@ -98,7 +112,7 @@ impl Budget {
         (!overs.is_empty()).then_some(Excess(overs))
     }
 
-    /// `metric` is one of the two memories.
+    /// Compares one memory; `metric` is `Ram` or `Flash`.
     fn memory_over(&self, target: &Target, metric: Metric, value: f64) -> Option<Over> {
         let (contents, user_limit) = match metric {
             Metric::Flash => (Contents::Flash, self.flash_bytes),
@@ -110,9 +124,9 @@ impl Budget {
     }
 }
 
-/// What a duty cycle limits, its value and its limit; `None` where it limits nothing.
+/// The quantity that a duty cycle limits, its value and its limit; `None` without a limit.
 ///
-/// A target that does not tell its idle power is refused before anything is costed on it.
+/// A target without idle power is refused before anything is costed on it.
 pub(super) fn duty_cost(
     duty: &Duty,
     target: &Target,
@@ -127,7 +141,7 @@ pub(super) fn duty_cost(
     }
 }
 
-/// `None` where the value is within the smaller of the two limits.
+/// The overshoot; `None` where the value is within the smaller of the two limits.
 fn over(
     what: impl Into<Limited>,
     value: f64,
@@ -156,7 +170,7 @@ impl Over {
 }
 
 impl Excess {
-    /// The overshoots of all budgets, added up.
+    /// The sum of all relative overshoots.
     pub fn total(&self) -> f64 {
         self.0.iter().map(Over::relative).sum()
     }

@@ -1,31 +1,38 @@
 //! Energy of a device that wakes up, infers and sleeps.
 //!
-//! Power is nearly constant while a chip computes: over 107 rows of MLPerf Tiny one power per board and
-//! runtime gives the energy of every network within 3.1 % on average (`nas calibrate --power`).
+//! Power is nearly constant while a chip computes. On 107 rows of MLPerf Tiny, one power per board and runtime
+//! predicts the energy of every network within 3.1 % on average (`nas calibrate --power`).
 
 use serde::{Deserialize, Serialize};
 
 use super::{Coefficient, Cost, Estimate, Target};
 
-/// How often a device infers, from what battery it lives, and how long that has to last.
+/// A duty cycle: how often a device infers, its battery, and how long that battery must last.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Duty {
+    /// Time between the starts of two inferences, in microseconds.
     pub period_us: f64,
+    /// Energy of the battery in milliwatt hours; `None` without a battery.
     pub battery_mwh: Option<f64>,
-    /// A limit; without a battery it says nothing.
+    /// The battery must last at least this many days; ignored without a battery.
     pub least_days: Option<f64>,
 }
 
-/// Mean power of a duty cycle, and the days that the battery lasts.
+/// Mean power of a duty cycle, and how long the battery lasts.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Power {
+    /// Mean power over a period, in milliwatts.
     pub mean_mw: Cost,
+    /// Days that the battery lasts; `None` without a battery.
     pub days: Option<Cost>,
 }
 
 impl Duty {
-    /// Idle power counts for the rest of the period.
+    /// Mean power and battery life; the chip idles for the rest of each period.
+    ///
+    /// # Errors
+    /// [`EnergyError`] where the inference is longer than the period, or the profile has no idle power.
     pub fn power(&self, estimate: &Estimate, target: &Target) -> Result<Power, EnergyError> {
         let energy = period_energy_uj(estimate, target, self.period_us)?;
         let mean_mw = mean_power_mw(&energy, self.period_us);
@@ -36,7 +43,7 @@ impl Duty {
         })
     }
 
-    /// The mean power that empties the battery on its last day, in milliwatts.
+    /// The highest mean power with which the battery lasts long enough, in milliwatts; `None` without such a limit.
     pub fn limit_mw(&self) -> Option<f64> {
         Some(self.battery_mwh? / (24.0 * self.least_days?))
     }
@@ -45,16 +52,29 @@ impl Duty {
 /// A duty cycle that cannot be kept.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum EnergyError {
+    /// The inference takes longer than the period.
     #[error(
         "an inference takes {latency_ms:.3} ms, longer than the period of {period_ms:.3} ms; choose a longer period or a smaller network"
     )]
-    TooSlow { latency_ms: f64, period_ms: f64 },
-    #[error("the profile `{target}` says nothing about idle power (`cpu.idle_power`)")]
-    NoIdlePower { target: String },
+    TooSlow {
+        /// Latency of one inference in milliseconds.
+        latency_ms: f64,
+        /// Period of the duty cycle in milliseconds.
+        period_ms: f64,
+    },
+    /// The target's profile has no idle power.
+    #[error("the profile `{target}` has no idle power (`cpu.idle_power`)")]
+    NoIdlePower {
+        /// Name of the target.
+        target: String,
+    },
 }
 
 impl Target {
-    /// What it draws between inferences, in milliwatts.
+    /// The chip's power between inferences, in milliwatts.
+    ///
+    /// # Errors
+    /// [`EnergyError::NoIdlePower`] where the profile has none.
     pub fn idle_power(&self) -> Result<&Coefficient, EnergyError> {
         let idle = self.cpu.idle_power.as_ref();
         idle.ok_or_else(|| EnergyError::NoIdlePower {
@@ -64,13 +84,16 @@ impl Target {
 }
 
 /// Energy of one period in microjoules: active while the inference runs, idle for the rest.
+///
+/// # Errors
+/// As [`Duty::power`].
 pub fn period_energy_uj(
     estimate: &Estimate,
     target: &Target,
     period_us: f64,
 ) -> Result<Cost, EnergyError> {
     let latency_us = estimate.latency_us.value;
-    // Not a number is no period either.
+    // NaN is not a period either.
     if latency_us.is_nan() || period_us.is_nan() || latency_us > period_us {
         return Err(EnergyError::TooSlow {
             latency_ms: latency_us * 1e-3,
@@ -100,7 +123,7 @@ pub fn mean_power_mw(period_energy_uj: &Cost, period_us: f64) -> Cost {
     }
 }
 
-/// Days that a battery lasts at a mean power, without its self-discharge and the losses of a regulator.
+/// Days that a battery lasts at a mean power; self-discharge and regulator losses are not counted.
 pub fn battery_days(battery_mwh: f64, mean_power_mw: &Cost) -> Cost {
     let days = |mw: f64| battery_mwh / mw.max(f64::MIN_POSITIVE) / 24.0;
     Cost {
@@ -111,7 +134,7 @@ pub fn battery_days(battery_mwh: f64, mean_power_mw: &Cost) -> Cost {
     }
 }
 
-/// Power in mW for a time in microseconds.
+/// Energy in microjoules of a power in milliwatts over a time in microseconds.
 pub fn microjoules(power_mw: f64, time_us: f64) -> f64 {
     power_mw * time_us * 1e-3
 }

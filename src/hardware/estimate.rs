@@ -1,9 +1,9 @@
-//! Costs of a candidate before anything is trained: RAM, flash, latency and energy with their bands.
+//! Cost estimates before training: RAM, flash, latency and energy, each with a band.
 //!
-//! Coefficients of one fit err together, so within the network, and within the front end, errors of
-//! terms add up; these two, the NPU and the factor on whole networks err independently, and their
-//! squares add up. A relative error `e` is a factor: the band is `value / (1 + e)` to `value * (1 + e)`,
-//! and where `e` was measured it is a root mean square, so that about two of three networks lie inside.
+//! Coefficients of one fit err together, so errors of terms add up within the network, and within the front end.
+//! Network, front end, NPU and the factor on whole networks err independently, so their squares add up. A relative
+//! error `e` is a factor: the band is `value / (1 + e)` to `value * (1 + e)`. A measured `e` is a root mean square:
+//! about two of three networks lie inside the band.
 
 use nas_kernels::blob;
 
@@ -22,33 +22,44 @@ use crate::{
 /// What one candidate costs on one target, per inference: one new window of features.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Estimate {
+    /// Peak RAM in bytes: arena, front end, stack and state of the runtime.
     pub ram_bytes: Cost,
+    /// Flash in bytes: weights, tables and code.
     pub flash_bytes: Cost,
+    /// Time in microseconds for the new frames of a window and for the network.
     pub latency_us: Cost,
+    /// Energy in microjoules: active power times latency.
     pub energy_uj: Cost,
 }
 
 /// What one operator costs.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct OpCost {
+    /// Index into the operators of the graph.
     pub op_idx: usize,
+    /// The unit that runs it.
     pub unit: Unit,
+    /// Where it spends most of its time.
     pub bottleneck: Bottleneck,
     /// Cycles of the unit that runs it.
     pub cycles: f64,
+    /// Its share of the latency in microseconds.
     pub latency_us: Cost,
 }
 
-/// Where an operator runs.
+/// The unit that runs an operator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unit {
+    /// The microcontroller's core.
     Cpu,
+    /// The Ethos-U55 beside it.
     Npu,
 }
 
-/// What an operator's time is spent on most.
+/// Where an operator spends most of its time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Bottleneck {
+    /// Arithmetic.
     Compute,
     /// Moving activations.
     Memory,
@@ -67,26 +78,33 @@ impl Bottleneck {
     ];
 }
 
-/// RAM in bytes by what it is used for.
+/// RAM in bytes, by use.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct RamParts {
+    /// Activations, and what the runtime keeps beside them.
     pub arena: f64,
-    /// Encoded weights, where an NPU reads them from RAM.
+    /// Encoded weights, where an NPU reads them from RAM; else 0.
     pub weights: f64,
+    /// Buffers of the front end: samples, scratch and feature frames.
     pub front_end: f64,
+    /// The stack.
     pub stack: f64,
+    /// Static data of the runtime that is neither arena nor front end.
     pub state: f64,
 }
 
-/// Flash in bytes by what it is used for.
+/// Flash in bytes, by use.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct FlashParts {
+    /// int8 weights, or the NPU's encoded weights, biases and tables.
     pub weights: f64,
     /// int32 biases and requantisation constants.
     pub channels: f64,
-    /// Headers of the model, its tensors and operators; or the NPU's command stream.
+    /// Headers of the model, its tensors and operators; with an NPU also its command stream.
     pub structure: f64,
+    /// Tables of the front end.
     pub front_end: f64,
+    /// Program code.
     pub code: f64,
 }
 
@@ -102,14 +120,14 @@ pub fn estimate(candidate: &Candidate, target: &Target) -> Estimate {
     )
 }
 
-/// Costs of a network without a front end, as it comes out of a model file.
+/// Costs of a network without a front end, for example from a model file.
 pub fn estimate_graph(graph: &Graph, target: &Target) -> Estimate {
     estimate_parts(None, graph, npu_plan(graph, None, target), target)
 }
 
-/// Costs of a network whose int8 weights are known, in TFLite's layout, one entry per operator.
+/// Costs of a network with known int8 weights, in TFLite's layout, one entry per operator.
 ///
-/// They matter where an NPU reads weights compressed; before training their size is guessed.
+/// An NPU reads compressed weights, so their values matter; before training their size is a guess.
 pub fn estimate_weighted(graph: &Graph, weights: &[Option<&[i8]>], target: &Target) -> Estimate {
     let plan = npu_plan(graph, Some(weights), target);
     estimate_parts(None, graph, plan, target)
@@ -126,7 +144,7 @@ pub fn npu_plan(
     Some(ethos_u55::plan(graph, npu, codings.as_deref()))
 }
 
-/// Costs of every operator, for tables; the front end is not among them.
+/// Costs of every operator, without the front end.
 pub fn op_costs(graph: &Graph, target: &Target) -> Vec<OpCost> {
     let npu_plan = npu_plan(graph, None, target);
     let empty = Time::new(graph, target);
@@ -152,7 +170,7 @@ pub fn op_costs(graph: &Graph, target: &Target) -> Vec<OpCost> {
     graph.ops.iter().enumerate().map(op_cost).collect()
 }
 
-/// Units of CPU work of a network, by [`Term`], as they would be on a target without an NPU.
+/// CPU work of a network, by [`Term`]; operators count as if there were no NPU.
 pub fn cpu_work(graph: &Graph, target: &Target) -> Work {
     let mut time = Time::new(graph, target);
     for op in &graph.ops {
@@ -161,19 +179,19 @@ pub fn cpu_work(graph: &Graph, target: &Target) -> Work {
     time.work
 }
 
-/// Latency of the front end alone, for `frame_stride` new frames.
+/// Latency of the front end alone in microseconds, for `frame_stride` new frames.
 pub fn front_end_latency_us(front_end: &FrontEnd, target: &Target) -> Cost {
     let mut time = Time::default();
     time.add_front_end(front_end);
     time.latency_us(target)
 }
 
-/// RAM by use.
+/// RAM in bytes, by use.
 pub fn ram_parts(front_end: Option<&FrontEnd>, graph: &Graph, target: &Target) -> RamParts {
     ram_parts_of(front_end, graph, &npu_plan(graph, None, target), target)
 }
 
-/// Flash by use.
+/// Flash in bytes, by use.
 pub fn flash_parts(front_end: Option<&FrontEnd>, graph: &Graph, target: &Target) -> FlashParts {
     flash_parts_of(front_end, graph, &npu_plan(graph, None, target), target)
 }
@@ -206,7 +224,7 @@ fn ram_parts_of(
     }
 }
 
-/// Bytes of activations and what the runtime keeps beside them.
+/// Bytes of activations, and what the runtime keeps beside them.
 fn arena_bytes(graph: &Graph, target: &Target) -> usize {
     match target.runtime.arena {
         ArenaRule::Plan => memory::plan(graph).arena_bytes,
@@ -250,10 +268,10 @@ fn flash_parts_of(
     }
 }
 
-/// Relative error of the blob's structure: alignment, up to 18 bytes an operator, is not counted.
+/// Relative error of the blob's structure: alignment, up to 18 bytes per operator, is not counted.
 const BLOB_ERROR: f64 = 0.2;
 
-/// Relative error of the SRAM of an NPU: Vela's allocator leaves gaps that are not modelled (`docs/estimates.md`).
+/// Relative error of an NPU's SRAM: Vela's allocator leaves gaps that are not modelled (`docs/estimates.md`).
 const NPU_ARENA_ERROR: f64 = 0.1;
 
 fn estimate_parts(
@@ -282,7 +300,7 @@ fn estimate_parts(
     }
 }
 
-/// What is not known of the arena.
+/// Bytes by which the arena may be wrong.
 fn arena_error_bytes(graph: &Graph, target: &Target) -> f64 {
     match target.runtime.arena {
         ArenaRule::Plan => 0.0,
@@ -302,7 +320,7 @@ fn ram_cost(parts: &RamParts, arena_error_bytes: f64, target: &Target) -> Cost {
         .hypot(arena_error_bytes)
         .hypot(parts.weights * npu.map_or(0.0, |npu| npu.weight_encoding.error));
     let value = parts.arena + parts.weights + parts.front_end + parts.stack + parts.state;
-    // What is exact cannot be undercut.
+    // The exact parts are a lower bound.
     let low = (value - error_bytes).max(parts.arena - arena_error_bytes + parts.front_end);
     Cost {
         value,
@@ -333,14 +351,14 @@ fn flash_cost(parts: &FlashParts, target: &Target) -> Cost {
     }
 }
 
-/// Time of a computation, kept apart by what its errors depend on.
+/// Time of a computation, in parts that err independently.
 #[derive(Debug, Clone, Copy)]
 struct Time {
     /// Amounts of CPU work per [`Term`].
     work: Work,
-    /// NPU time of operators that are bound by compute, SRAM, and weight memory.
+    /// NPU time of operators bound by compute, by SRAM and by weight memory, in microseconds.
     npu_us: [f64; 3],
-    /// Starting the NPU.
+    /// Time to start the NPU, in microseconds.
     start_us: f64,
     /// Whether activations do not fit the target's largest memory.
     spills: bool,
@@ -358,7 +376,7 @@ impl Default for Time {
 }
 
 impl Time {
-    /// No work yet, of a network of `graph`'s activations.
+    /// No work yet, for a network with `graph`'s activations.
     fn new(graph: &Graph, target: &Target) -> Time {
         match target.cpu.cycles.contains_key(&Term::SpilledOutput) {
             true => Time::of_arena(arena_bytes(graph, target) as f64, target),
@@ -374,7 +392,7 @@ impl Time {
         }
     }
 
-    /// Adds one operator. Returns what it waits for on the NPU; `None` where it runs on the CPU.
+    /// Adds one operator. Returns its bottleneck on the NPU; `None` where it runs on the CPU.
     fn add_op(
         &mut self,
         graph: &Graph,
@@ -404,11 +422,11 @@ impl Time {
         }
     }
 
-    /// What CPU time is spent on most, where all of it is that of one operator.
+    /// The bottleneck of an operator, if all CPU time is its own.
     fn bottleneck(&self, op: &Op, target: &Target) -> Bottleneck {
         let mut cycles = [0.0; Bottleneck::ALL.len()];
         for (&term, coefficient) in &target.cpu.cycles {
-            // Softmax is counted in elements of ADD, which is bound by memory.
+            // Softmax counts as elements of ADD, and ADD is bound by memory.
             let bottleneck = match op.kind {
                 OpKind::Softmax if term == Term::AddOutput => Bottleneck::Compute,
                 _ => term.bottleneck(),
@@ -420,7 +438,7 @@ impl Time {
             .unwrap_or(Bottleneck::Overhead)
     }
 
-    /// The features of `frame_stride` new frames: earlier frames of the window are kept.
+    /// Adds the features of `frame_stride` new frames; earlier frames of the window are kept.
     fn add_front_end(&mut self, front_end: &FrontEnd) {
         let spec = &front_end.spec;
         let frames = front_end.frame_stride.min(front_end.frames) as f64;
@@ -430,13 +448,13 @@ impl Time {
         self.work[Term::MelBin as usize] += frames * n_fft / 2.0;
         self.work[Term::LogBand as usize] += frames * n_mels;
         if let Feature::Mfcc { coefficients } = spec.feature {
-            // The rows of the DCT are symmetric, so that half the products do.
+            // The rows of the DCT are symmetric, so half the products are enough.
             let products = coefficients * spec.n_mels.div_ceil(2);
             self.work[Term::DctMac as usize] += frames * products as f64;
         }
     }
 
-    /// CPU time and the square of its absolute error, in microseconds.
+    /// CPU time in microseconds, and the square of its absolute error.
     fn cpu_us(&self, target: &Target) -> (f64, f64) {
         let scale = &target.cpu.whole_network;
         let us_per_cycle = scale.value / target.cpu.clock.value;
@@ -453,7 +471,7 @@ impl Time {
         (sum_us, errors.iter().map(|error| error * error).sum())
     }
 
-    /// NPU time with its start, and the square of its absolute error, in microseconds.
+    /// NPU time in microseconds with its start, and the square of its absolute error.
     fn npu_us(&self, target: &Target) -> (f64, f64) {
         let Some(npu) = &target.npu else {
             return (0.0, 0.0);
@@ -504,7 +522,7 @@ impl Time {
     }
 }
 
-/// Buffers of a stream in bytes, exact: samples of one frame, scratch of the transform, int8 frames of a window.
+/// Exact bytes of a stream's buffers: samples of one frame, scratch of the transform, int8 frames of a window.
 ///
 /// Samples that arrive while a frame is computed wait in the driver's buffer, which is not counted.
 fn front_end_ram(front_end: &FrontEnd) -> usize {

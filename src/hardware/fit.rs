@@ -1,11 +1,11 @@
-//! How likely a cost keeps to a limit, given its band.
+//! Probability that a cost stays within a limit, given its band.
 
 use super::{Budget, Contents, Cost, Estimate, Limited, Metric, Target, budget::duty_cost};
 use crate::stats::normal_cdf;
 
 /// The probability that the true cost is at most `limit`.
 ///
-/// The band is read as one standard deviation either way of the logarithm of a normal error.
+/// The logarithm of the error is taken as normal; the band is one standard deviation either way.
 pub fn fit_probability(cost: &Cost, limit: f64) -> f64 {
     if cost.low >= cost.high || cost.value <= 0.0 || limit <= 0.0 {
         return f64::from(u8::from(cost.value <= limit));
@@ -23,7 +23,8 @@ pub fn fit_probability(cost: &Cost, limit: f64) -> f64 {
 }
 
 impl Budget {
-    /// The limit of a cost on a target: the user's, or the memory of the chip where that is smaller.
+    /// The limit of a cost on a target: the user's, or the chip's memory where that is smaller; `None` without
+    /// either.
     pub fn limit_on(&self, target: &Target, metric: Metric) -> Option<f64> {
         let contents = match metric {
             Metric::Ram => Some(Contents::Ram),
@@ -38,7 +39,8 @@ impl Budget {
         }
     }
 
-    /// The probability that every cost keeps to its limit, as if they erred independently; and what is least likely to.
+    /// The probability that every cost stays within its limit, if they err independently; and the cost most likely to
+    /// be over.
     pub fn fit(&self, target: &Target, estimate: &Estimate) -> (f64, Option<Limited>) {
         let of_inference = Metric::COSTED.into_iter().filter_map(|metric| {
             let limit = self.limit_on(target, metric)?;

@@ -1,9 +1,10 @@
-//! The costs by name.
+//! Names and values of the costs.
 
 use super::{Budget, Cost, Estimate, Limited, Metric};
 use crate::units::{Bytes, Count, Microjoules, Micros, three_digits};
 
 impl Metric {
+    /// All costs, in the order of tables.
     pub const ALL: [Metric; 5] = [
         Metric::Ram,
         Metric::Flash,
@@ -11,7 +12,7 @@ impl Metric {
         Metric::Energy,
         Metric::Macs,
     ];
-    /// Those that depend on the target.
+    /// The costs that depend on the target.
     pub const COSTED: [Metric; 4] = [Metric::Ram, Metric::Flash, Metric::Latency, Metric::Energy];
 
     /// The word on the command line.
@@ -25,7 +26,7 @@ impl Metric {
         }
     }
 
-    /// The key in documents and tables, unit last.
+    /// The key in documents and tables, with its unit at the end.
     pub const fn key(self) -> &'static str {
         match self {
             Metric::Ram => "ram_bytes",
@@ -47,7 +48,7 @@ impl Metric {
         }
     }
 
-    /// A value with its unit, three digits.
+    /// A value with its unit, to three digits.
     pub fn show(self, value: f64) -> String {
         match self {
             Metric::Ram | Metric::Flash => Bytes(value.round() as u64).to_string(),
@@ -64,7 +65,7 @@ impl Metric {
 }
 
 impl Limited {
-    /// The key in documents and tables, unit last.
+    /// The key in documents and tables, with its unit at the end.
     pub const fn key(self) -> &'static str {
         match self {
             Limited::Cost(metric) => metric.key(),
@@ -72,7 +73,7 @@ impl Limited {
         }
     }
 
-    /// A value with its unit, three digits.
+    /// A value with its unit, to three digits.
     pub fn show(self, value: f64) -> String {
         match self {
             Limited::Cost(metric) => metric.show(value),
@@ -88,7 +89,7 @@ impl From<Metric> for Limited {
 }
 
 impl Estimate {
-    /// One cost; `None` for MACs, which belong to the network and not to a target.
+    /// One cost; `None` for MACs, which depend on the network and not on the target.
     pub const fn get(&self, metric: Metric) -> Option<Cost> {
         match metric {
             Metric::Ram => Some(self.ram_bytes),
@@ -101,7 +102,7 @@ impl Estimate {
 }
 
 impl Budget {
-    /// The limit of one cost.
+    /// The limit of one cost, in its unit; `None` means no limit.
     pub fn limit(&self, metric: Metric) -> Option<f64> {
         match metric {
             Metric::Ram => self.ram_bytes,

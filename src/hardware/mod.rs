@@ -1,8 +1,10 @@
 //! Targets: hardware profiles, cost estimates with error bands, and budgets.
 //!
-//! A [`Target`] is data (`hardware_profiles/*.toml`): one chip with one runtime, every number with
-//! unit and source. [`estimate()`] turns a candidate and a target into an [`Estimate`], and a
-//! [`Budget`] says whether that fits. Nothing here knows weights or accuracy.
+//! A [`Target`] is data (`hardware_profiles/*.toml`): one chip with one runtime, every number with its unit and
+//! source. [`estimate()`] turns a candidate and a target into an [`Estimate`], and a [`Budget`] says whether that
+//! fits.
+//!
+//! This module may not know trained weights, training or accuracy.
 
 mod budget;
 pub mod calibrate;
@@ -32,12 +34,16 @@ pub use profile::{
 pub use term::Term;
 pub use work::Work;
 
-/// A cost with its band.
+/// A cost and its band, in the unit that the field or function names.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Cost {
+    /// The best estimate.
     pub value: f64,
+    /// Lower end of the band.
     pub low: f64,
+    /// Upper end of the band.
     pub high: f64,
+    /// Where the value comes from.
     pub source: CostSource,
 }
 
@@ -46,30 +52,49 @@ pub struct Cost {
 pub enum CostSource {
     /// Computed by a model.
     Estimated,
-    /// Seen in an emulator: exact memory, exact instruction counts.
+    /// Seen in an emulator: memory and instruction counts are exact.
     Emulated,
     /// Seen on a board.
     Measured,
 }
 
-/// A target that could not be used.
+/// A target that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum TargetError {
-    #[error("there is no target `{name}`{}; known are {known}, or give the path of a profile (`./mine.toml`)", hint(.suggestion))]
+    /// No target has this name or alias.
+    #[error("there is no target `{name}`{}; known targets are {known}, or give the path of a profile (`./mine.toml`)", hint(.suggestion))]
     Unknown {
+        /// The name that was asked for.
         name: String,
+        /// The most similar known name.
         suggestion: Option<String>,
+        /// All known aliases and names, separated by commas.
         known: String,
     },
+    /// The profile cannot be read.
     #[error("cannot read the profile {file}: {source}")]
     Read {
+        /// Path of the profile.
         file: String,
+        /// The error of the file system.
         source: std::io::Error,
     },
+    /// The profile is not TOML with the expected keys.
     #[error("the profile {file} is not valid: {message}")]
-    Syntax { file: String, message: String },
+    Syntax {
+        /// File name of the profile.
+        file: String,
+        /// The parser's message, with the nearest allowed key.
+        message: String,
+    },
+    /// The profile has values that make no sense.
     #[error("the profile {file} is not valid: {}", .problems.join("; "))]
-    Invalid { file: String, problems: Vec<String> },
+    Invalid {
+        /// File name of the profile.
+        file: String,
+        /// One sentence per problem, each with its key.
+        problems: Vec<String>,
+    },
 }
 
 impl Cost {
@@ -95,6 +120,7 @@ impl Cost {
 }
 
 impl CostSource {
+    /// The word in documents: `estimated`, `emulated` or `measured`.
     pub fn name(self) -> &'static str {
         match self {
             CostSource::Estimated => "estimated",
@@ -139,7 +165,7 @@ const PROFILES: [(&str, &str); 21] = profiles![
     "ethos-u55-256",
 ];
 
-/// Short names, and the profile that each stands for.
+/// Short names, each with its profile.
 pub const ALIASES: [(&str, &str); 8] = [
     ("m7", "stm32h743-nas"),
     ("m55", "alif-e7-hp-nas"),
@@ -151,7 +177,7 @@ pub const ALIASES: [(&str, &str); 8] = [
     ("m55-he-cmsis-nn", "alif-e7-he"),
 ];
 
-/// The targets that come with the tool.
+/// All targets that come with the tool.
 pub fn builtin() -> &'static [Target] {
     static TARGETS: OnceLock<Vec<Target>> = OnceLock::new();
     TARGETS.get_or_init(|| {
@@ -161,7 +187,10 @@ pub fn builtin() -> &'static [Target] {
     })
 }
 
-/// The target of a name or alias, or of the path of a profile (anything with a `/` or ending in `.toml`).
+/// The target with a name or alias, or from the path of a profile (anything with a `/`, or ending in `.toml`).
+///
+/// # Errors
+/// [`TargetError`] where there is no such target, or its profile cannot be read or is not valid.
 pub fn find(name_or_path: &str) -> Result<Target, TargetError> {
     if name_or_path.contains('/') || name_or_path.ends_with(".toml") {
         let text = std::fs::read_to_string(name_or_path).map_err(|source| TargetError::Read {

@@ -1,4 +1,4 @@
-//! The hardware profile: one chip with one runtime, as read from `hardware_profiles/*.toml`.
+//! Hardware profiles (`hardware_profiles/*.toml`): one chip with one runtime.
 
 use std::{borrow::Cow, collections::BTreeMap};
 
@@ -10,25 +10,32 @@ use crate::{
     space::WeightMemory,
 };
 
-/// Profiles say which layout they follow, and this is the only one so far.
+/// The only layout of profiles so far; each profile names its layout.
 const FORMAT: u32 = 1;
 
 /// A number that was looked up: a datasheet value, a size, a clock.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fact {
+    /// The number, above zero.
     pub value: f64,
+    /// Its unit: `MHz`, `B`, `cycles`.
     pub unit: String,
+    /// Where it was looked up.
     pub source: String,
 }
 
-/// A number that was fitted, measured or estimated, with its relative error: 0.1 is a factor of 1.1 either way.
+/// A fitted, measured or estimated number with its relative error: 0.1 is a factor of 1.1 either way.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Coefficient {
+    /// The number, not negative.
     pub value: f64,
+    /// Its unit: `mW`, `B`, `factor`, `cycles/MAC`.
     pub unit: String,
+    /// Relative error, from 0 (exact) to 9 (a factor of 10).
     pub error: f64,
+    /// Where the number comes from.
     pub source: String,
 }
 
@@ -36,28 +43,38 @@ pub struct Coefficient {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Target {
+    /// Layout of the profile; 1 is the only one.
     pub format: u32,
+    /// Name on the command line and in results.
     pub name: String,
     /// Chip, clock and runtime in one line.
     pub description: String,
     /// What a user should know before trusting the numbers.
     pub notes: Vec<String>,
-    /// How the fitted coefficients were found; profiles without it were put together by hand.
+    /// How the coefficients were fitted; `None` for profiles made by hand.
     pub calibration: Option<Calibration>,
+    /// The memories of the chip.
     pub memories: Vec<Memory>,
+    /// The core.
     pub cpu: Cpu,
+    /// The NPU beside it, if the chip has one.
     pub npu: Option<Npu>,
+    /// The program that runs the network.
     pub runtime: Runtime,
-    /// The text that this was read from, to be kept with results.
+    /// The text of the profile; it is stored with results.
     #[serde(skip)]
     pub text: String,
 }
 
+/// One memory of the chip.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Memory {
+    /// Its name in messages.
     pub name: String,
+    /// Its size in bytes.
     pub bytes: Fact,
+    /// What the linker may put into it.
     pub holds: Vec<Contents>,
 }
 
@@ -71,44 +88,53 @@ pub enum Contents {
     Flash,
 }
 
-/// Which measurements a profile was fitted to, and how well, as `nas calibrate` found.
+/// The measurements behind a profile's fit, and its errors, as `nas calibrate` found them.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Calibration {
     /// The table of measurements, relative to the profile.
     pub table: String,
-    /// What was fitted: terms that share a coefficient are joined by ` + `.
+    /// The fitted terms; terms that share a coefficient are joined by ` + `.
     pub terms: Vec<String>,
+    /// Number of measurements.
     pub rows: usize,
+    /// Number of families of networks.
     pub families: usize,
-    /// Mean absolute relative errors: of the fit, and of predictions without the row or its family.
+    /// Mean absolute relative error of the fit; 0.1 is 10 %.
     pub in_sample: f64,
+    /// The same where each row is predicted from the others.
     pub leave_one_out: f64,
+    /// The same where each row is predicted from the other families.
     pub leave_family_out: f64,
-    /// Rank correlation of the predictions without the family.
+    /// Rank correlation of measurements and predictions from the other families, -1 to 1.
     pub kendall_tau: f64,
 }
 
+/// The core and its speed.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Cpu {
+    /// Which core; it decides how work is counted.
     pub core: Core,
     /// MHz.
     pub clock: Fact,
     /// mW while computing.
     pub active_power: Coefficient,
-    /// mW between inferences; without it nothing is known about duty cycles.
+    /// mW between inferences; without it a duty cycle cannot be costed.
     pub idle_power: Option<Coefficient>,
-    /// A factor on the sum of all cycles: whole networks against the sum of their operators.
+    /// A factor on the sum of all cycles: a whole network costs more or less than its operators alone.
     pub whole_network: Coefficient,
     /// Cycles per unit of work; a term that is not listed costs nothing.
     pub cycles: BTreeMap<Term, Coefficient>,
 }
 
+/// A core that estimates know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Core {
+    /// Arm Cortex-M7, with SIMD instructions for two 16-bit values.
     CortexM7,
+    /// Arm Cortex-M55, with vector instructions (Helium).
     CortexM55,
 }
 
@@ -116,19 +142,19 @@ pub enum Core {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Npu {
-    /// Which of the four accelerators: 32, 64, 128 or 256.
+    /// Multiply-accumulates per cycle: 32, 64, 128 or 256.
     pub macs_per_cycle: Fact,
     /// MHz.
     pub clock: Fact,
-    /// Which memory the NPU reads weights and commands from.
+    /// The memory that weights and commands are read from.
     pub weights_in: WeightMemory,
     /// The port to the memory of activations.
     pub sram: Port,
-    /// The port to the memory that is only read.
+    /// The port to read-only memory.
     pub flash: Port,
-    /// A factor on the cycles of the performance model; its error is the model's on compute-bound networks.
+    /// A factor on the cycles of the performance model; its error is the model's error on compute-bound networks.
     pub cycles: Coefficient,
-    /// A factor on the size of encoded weights as it is guessed before training.
+    /// A factor on the size of encoded weights that is guessed before training.
     pub weight_encoding: Coefficient,
     /// A factor on the size of the command stream.
     pub command_stream: Coefficient,
@@ -138,36 +164,39 @@ pub struct Npu {
     pub active_power: Coefficient,
 }
 
-/// The port of an NPU to one memory, as a system configuration of Vela describes it.
+/// The port of an NPU to one memory, as a Vela system configuration describes it.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Port {
     /// Bytes per NPU cycle: 8 times Vela's `clock_scale`.
     pub bandwidth: Coefficient,
-    /// Bytes of the longest burst.
+    /// Longest burst in bytes.
     pub burst: Fact,
-    /// Cycles until the first byte.
+    /// Cycles until the first byte is read.
     pub read_latency: Fact,
-    /// Cycles until the first byte; nothing for a memory that is only read.
+    /// Cycles until the first byte is written; `None` for read-only memory.
     pub write_latency: Option<Fact>,
 }
 
-/// Memory of the program itself.
+/// The program that runs the network: its kernels and its memory.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Runtime {
+    /// Name of the runtime.
     pub name: String,
-    /// Whose kernels it calls, and so how the work of operators is counted; others' where nothing is said.
+    /// Whose kernels it calls, and so how work is counted; other people's by default.
     #[serde(default)]
     pub kernels: KernelSet,
-    /// How it lays out its arena; this project's plan where nothing is said.
+    /// How it lays out its arena; this project's memory plan by default.
     #[serde(default)]
     pub arena: ArenaRule,
+    /// Program code in bytes.
     pub code_bytes: Coefficient,
+    /// Stack in bytes.
     pub stack_bytes: Coefficient,
-    /// The stack of networks with convolutions, where that differs.
+    /// Stack in bytes of networks with convolutions, where that differs.
     pub convolution_stack_bytes: Option<Coefficient>,
-    /// Static data that is neither arena nor front end.
+    /// Bytes of static data that is neither arena nor front end.
     pub state_bytes: Coefficient,
 }
 
@@ -175,15 +204,15 @@ pub struct Runtime {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum KernelSet {
-    /// Work is counted layer by layer: multiply-accumulates, outputs, taps.
+    /// Other people's: work is counted layer by layer (multiply-accumulates, outputs, taps).
     #[default]
     Others,
-    /// This project's for the core: work is counted by their loops.
+    /// This project's kernels for the core: work is counted by their loops.
     Nas,
 }
 
 impl KernelSet {
-    /// Terms of which a profile may not leave all out: without them an operator would cost nothing.
+    /// Groups of terms; a profile must have one term of each, or an operator would cost nothing.
     fn required(self) -> &'static [&'static [Term]] {
         match self {
             KernelSet::Others => &[
@@ -214,7 +243,7 @@ impl KernelSet {
     }
 }
 
-/// Terms of the front end, which every profile has.
+/// Terms of the front end; every profile must have all of them.
 const FRONT_END_TERMS: [&[Term]; 4] = [
     &[Term::FftPoint],
     &[Term::MelBin],
@@ -222,7 +251,7 @@ const FRONT_END_TERMS: [&[Term]; 4] = [
     &[Term::DctMac],
 ];
 
-/// How many bytes of RAM a runtime takes for activations.
+/// How many bytes of RAM a runtime needs for activations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ArenaRule {
@@ -234,7 +263,7 @@ pub enum ArenaRule {
 }
 
 impl Runtime {
-    /// The stack of a network.
+    /// The stack of a network in bytes.
     pub fn stack(&self, graph: &Graph) -> &Coefficient {
         let convolves = graph
             .ops
@@ -248,7 +277,10 @@ impl Runtime {
 }
 
 impl Target {
-    /// Reads a profile; `file` names it in errors.
+    /// Reads a profile; `file` is its name in errors.
+    ///
+    /// # Errors
+    /// [`TargetError::Syntax`] and [`TargetError::Invalid`].
     pub fn parse(text: &str, file: &str) -> Result<Target, TargetError> {
         let target: Target = toml::from_str(text).map_err(|e| TargetError::Syntax {
             file: file.to_string(),
@@ -267,7 +299,7 @@ impl Target {
         })
     }
 
-    /// The same target under another name, text included.
+    /// The same target under another name, also in its text.
     pub fn renamed(&self, name: &str) -> Target {
         let line = |name: &str| format!("name = \"{name}\"");
         Target {
@@ -277,7 +309,7 @@ impl Target {
         }
     }
 
-    /// The same target with weights where a candidate wants them; itself where nothing is wanted, or without an NPU.
+    /// The same target with weights in another memory; unchanged without a wish or without an NPU.
     pub fn with_weights_in(&self, wanted: Option<WeightMemory>) -> Cow<'_, Target> {
         match (wanted, &self.npu) {
             (Some(weights_in), Some(npu)) if npu.weights_in != weights_in => {
@@ -294,7 +326,7 @@ impl Target {
         }
     }
 
-    /// What is wrong with the values, each as one sentence that names its key.
+    /// What is wrong with the values: one sentence per problem, each with its key.
     pub fn validate(&self) -> Vec<String> {
         let mut problems = Problems(Vec::new());
         problems.expect(self.format == FORMAT, || {
@@ -336,7 +368,7 @@ impl Target {
         problems.0
     }
 
-    /// The largest memory for these contents: one region of the linker holds all of them.
+    /// The largest memory for these contents; the linker puts all of them into one region.
     pub fn largest_memory(&self, contents: Contents) -> Option<&Memory> {
         self.memories
             .iter()
@@ -416,12 +448,12 @@ impl Problems {
     }
 }
 
-/// `cpu.cycles.conv_mac` for [`Term::ConvMac`].
+/// The key of a term in a profile: `cpu.cycles.conv_mac` for [`Term::ConvMac`].
 fn term_key(term: Term) -> String {
     format!("cpu.cycles.{}", term.key())
 }
 
-/// Adds the nearest allowed word to a message such as "unknown field `clok`, expected one of `clock`, `core`".
+/// Adds the nearest allowed word to a message like "unknown field `clok`, expected one of `clock`, `core`".
 fn with_suggestion(message: &str) -> String {
     let message = message.trim_end();
     let Some(position) = message.find("unknown ") else {
@@ -437,26 +469,11 @@ fn with_suggestion(message: &str) -> String {
     }
 }
 
-/// The word with the fewest edits (Levenshtein), where those are at most half of its letters.
+/// The known word with the fewest edits (Levenshtein), if those are at most half of its letters.
 pub(super) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     known
-        .map(|candidate| (edits(word, candidate), candidate))
+        .map(|candidate| (strsim::levenshtein(word, candidate), candidate))
         .filter(|(edits, candidate)| 2 * edits <= candidate.chars().count())
         .min_by_key(|(edits, _)| *edits)
         .map(|(_, candidate)| candidate)
-}
-
-fn edits(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (a_idx, a_char) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = a_idx + 1;
-        for (b_idx, &b_char) in b.iter().enumerate() {
-            let replace = diagonal + usize::from(a_char != b_char);
-            diagonal = row[b_idx + 1];
-            row[b_idx + 1] = replace.min(row[b_idx] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
 }

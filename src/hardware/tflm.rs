@@ -1,24 +1,24 @@
 //! RAM of TensorFlow Lite Micro with CMSIS-NN on a core with DSP instructions (Cortex-M4, M7, M33).
 //!
-//! Its arena holds planned activations and scratch buffers, and beside them what lives as long as the
-//! model. For models of one convolution the sum is exact to the byte (5,946 of 5,947 records of
-//! MicroNAS), and for models of one ADD on two of three boards. How what lives on divides between the
-//! model and its operators was not measured: for whole networks it is an estimate.
+//! The arena holds planned activations, scratch buffers, and data that lives as long as the model. For models of one
+//! convolution the sum is exact to the byte (5,946 of 5,947 records of MicroNAS), and for models of one ADD on two of
+//! three boards. How the lasting data divides between model and operators was not measured, so for whole networks it
+//! is an estimate.
 
 use crate::graph::{Graph, Op, OpKind, memory};
 
-/// Tensors and scratch buffers begin at multiples of this.
+/// Tensors and scratch buffers begin at multiples of this many bytes.
 const ALIGNMENT: usize = 16;
 
-/// What a model keeps whatever its operators, and what each operator keeps: node, parameters and tensors.
+/// Lasting bytes of a model, of each operator, and of each ADD: node, parameters and tensors.
 ///
-/// Models of one convolution keep 612 bytes and those of one ADD 676; how much of that is the model's is
-/// estimated from the structures of TFLite Micro.
+/// Models of one convolution keep 612 bytes and those of one ADD 676. The model's part is estimated from the
+/// structures of TFLite Micro.
 const MODEL_BYTES: usize = 472;
 const OP_BYTES: usize = 140;
 const ADD_BYTES: usize = 204;
 
-/// Multiplier and shift of one output channel; their arrays are rounded up to four channels.
+/// Multiplier and shift of one output channel; the arrays are rounded up to four channels.
 const CHANNEL_BYTES: usize = 8;
 
 /// Bytes of the arena of a model.
@@ -33,7 +33,8 @@ pub fn arena_bytes(graph: &Graph) -> usize {
     planned_bytes(graph) + MODEL_BYTES + graph.ops.iter().map(kept).sum::<usize>()
 }
 
-/// How far [`arena_bytes`] may be off: nothing for one operator, half of what is kept for each further one.
+/// Possible error of [`arena_bytes`]: none for one operator, half of an operator's lasting bytes for each further
+/// one.
 pub fn error_bytes(graph: &Graph) -> usize {
     OP_BYTES / 2 * graph.ops.len().saturating_sub(1)
 }
@@ -87,8 +88,8 @@ fn planned_bytes(graph: &Graph) -> usize {
 
 /// Scratch memory of CMSIS-NN's kernels with DSP instructions.
 ///
-/// Two columns of int16 for the matrix product of a convolution; none for 1 x 1 with stride 1. One column
-/// for a depthwise convolution, after `arm_depthwise_conv_s8_opt_get_buffer_size`.
+/// Convolution: two columns of int16 for the matrix product, none for 1 x 1 with stride 1. Depthwise convolution: one
+/// column, after `arm_depthwise_conv_s8_opt_get_buffer_size`.
 fn scratch_bytes(graph: &Graph, op: &Op) -> usize {
     let channels = graph.op_input(op).channels;
     match op.kind {

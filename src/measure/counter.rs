@@ -1,52 +1,58 @@
-//! Exact counts of executed instructions, address by address, by a plugin of QEMU.
+//! Counts the executed instructions at every address, with a plugin of QEMU.
 
 use std::{
     collections::BTreeMap,
     fs::{self, File},
     path::{Path, PathBuf},
     process::Command,
-    time::Duration,
 };
 
 use nas_kernels::Model;
 
 use super::{
-    Board, BoardKind, Image, Inputs, MeasureError, Report, firmware, io_error, qemu::Qemu,
+    Board, BoardKind, Image, Inputs, Limit, MeasureError, Report, firmware, io_error, qemu::Qemu,
     toolchain,
 };
 
-/// One inference on an emulated core.
+/// What one inference did on an emulated core.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Counted {
     /// How often the instruction at each address ran.
     pub executed: BTreeMap<u32, u64>,
-    /// Whether the outputs were those of the host, bit for bit.
+    /// Whether the outputs were the host's, bit for bit.
     pub outputs_match: bool,
+    /// Bytes of the arena up to the last byte that was written.
     pub arena_bytes: u64,
+    /// Most bytes of stack in use at once.
     pub stack_bytes: u64,
 }
 
 impl Counted {
+    /// All executed instructions.
     pub fn instructions(&self) -> u64 {
         self.executed.values().sum()
     }
 }
 
-/// Runs one inference of a model under the plugin, which is built in `folder` where it is not there yet.
+/// Runs one inference of a model under the plugin; the plugin is built where `folder` does not hold it yet.
+///
+/// Fails where QEMU or the compiler is missing, or QEMU gives no result.
 pub fn count(
     board: &BoardKind,
     image: &Image,
     blob: &[u8],
     folder: &Path,
-    timeout: Duration,
+    limit: Limit,
 ) -> Result<Counted, MeasureError> {
     let plugin = build_plugin(folder)?;
     let inputs = Inputs::random_tensors(1, Model::parse(blob)?.input().len());
     let input = inputs.to_bytes(inputs.expected_hash(blob)?);
-    let regions = [
+    let wraps = limit.wraps(board.tick());
+    let mut regions = vec![
         image.region("__model_start", blob)?,
         image.region("__input_start", &input)?,
     ];
+    regions.extend(image.region("__limit", &wraps));
     let mut qemu = Qemu::new(board)?;
     qemu.load(image, &regions)?;
     let out = qemu.folder().join("counts");
@@ -59,8 +65,8 @@ pub fn count(
         stop?,
         out.display()
     );
-    let printed = qemu.run_with(&["-plugin".into(), argument.into()], timeout)?;
-    let report = Report::read(board.name, &printed)?;
+    let printed = qemu.run_with(&["-plugin".into(), argument.into()])?;
+    let report = Report::read(board.name, limit, &printed)?;
     Ok(Counted {
         executed: read_counts(&out)?,
         outputs_match: report.outputs_match == Some(true),
@@ -69,7 +75,7 @@ pub fn count(
     })
 }
 
-/// Reads what the plugin wrote: lines `address count`, hexadecimal and decimal.
+/// Reads the file that the plugin wrote: lines `address count`, the address in hexadecimal, the count in decimal.
 pub fn read_counts(path: &Path) -> Result<BTreeMap<u32, u64>, MeasureError> {
     let text = fs::read_to_string(path).map_err(io_error(path))?;
     let line = |line: &str| {
@@ -85,14 +91,15 @@ pub fn read_counts(path: &Path) -> Result<BTreeMap<u32, u64>, MeasureError> {
         })
 }
 
-/// The plugin for this machine; built where `folder` does not hold one of the sources that the program carries along.
+/// The path of the plugin for this machine. It is built where `folder` does not hold one from the sources in this
+/// program.
 pub fn build_plugin(folder: &Path) -> Result<PathBuf, MeasureError> {
     let folder = std::path::absolute(folder)
         .map_err(io_error(folder))?
         .join("counter");
     fs::create_dir_all(&folder).map_err(io_error(&folder))?;
     let path = folder.join(format!("libnas_counter-{}.so", firmware::sources_key()));
-    // One build at a time, also between processes; the lock ends with the file.
+    // One build at a time, also between processes. The lock ends with the file.
     let lock = folder.join("lock");
     let lock = File::create(&lock)
         .and_then(|file| file.lock().map(|()| file))

@@ -1,9 +1,9 @@
-//! Cycles from executed instructions, by LLVM's scheduling models.
+//! Estimates cycles from executed instructions, with LLVM's scheduling models.
 //!
-//! A block is a straight run of instructions that were executed equally often. LLVM says how many cycles one
-//! execution takes when it follows many like it, and the counts say how often that was. Memory answers at once,
-//! branches are predicted, and what one block leaves in the pipeline for the next is not seen: an estimate, which was
-//! not compared with silicon.
+//! A block is a straight run of instructions that were executed equally often. LLVM says how many cycles one execution
+//! takes when many like it run in a row; the counts say how often that was. The estimate assumes that memory answers at
+//! once and that all branches are predicted. It does not see what one block leaves in the pipeline for the next, and it
+//! was not compared with silicon.
 
 use std::{
     collections::BTreeMap,
@@ -17,42 +17,62 @@ use std::{
 use super::toolchain::find_program;
 use crate::hardware::Core;
 
-/// What was executed, and how long a core would take for it.
+/// The instructions that were executed, and the cycles that a core would take.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Profile {
+    /// Executed instructions of all functions.
     pub instructions: u64,
+    /// Cycles of all functions, estimated.
     pub cycles: f64,
-    /// Dearest first.
+    /// The functions, with most cycles first.
     pub functions: Vec<FunctionCost>,
 }
 
+/// What one function of the image costs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FunctionCost {
+    /// Its name, as the disassembler shows it.
     pub name: String,
+    /// How many instructions were executed in it.
     pub instructions: u64,
+    /// How many cycles they take, estimated.
     pub cycles: f64,
 }
 
-/// Why there are no cycles.
+/// Why cycles could not be estimated.
 #[derive(Debug, thiserror::Error)]
 pub enum CyclesError {
+    /// A program of LLVM is not installed.
     #[error("{name} is not installed; on Debian and Ubuntu run `apt-get install llvm-22`")]
-    Missing { name: &'static str },
+    Missing {
+        /// The program.
+        name: &'static str,
+    },
+    /// A program of LLVM ended with an error.
     #[error("{name} failed: {said}")]
-    Failed { name: &'static str, said: String },
+    Failed {
+        /// The program.
+        name: &'static str,
+        /// The first lines of its message.
+        said: String,
+    },
+    /// A program of LLVM could not be run.
     #[error("cannot run {name}: {source}")]
     Io {
+        /// The program.
         name: &'static str,
+        /// The system's error.
         source: std::io::Error,
     },
 }
 
-/// Executions in a row whose average is taken.
+/// How many executions in a row LLVM averages over.
 const ITERATIONS: u32 = 100;
 
-/// Sums what LLVM says of every executed block of an image.
+/// Sums the cycles of every executed block of an image.
 ///
-/// `executed` counts executions by address; addresses that are not code of the image count as nothing.
+/// `executed` counts executions by address; addresses outside the image's code are ignored. Fails where LLVM's programs
+/// are missing or refuse the image.
 pub fn cycles(
     image: &Path,
     core: Core,
@@ -102,7 +122,7 @@ fn triple(core: Core) -> &'static str {
     }
 }
 
-/// Instructions without a branch in or out, but for the last.
+/// Instructions in a row that are executed equally often; only the last may be a branch.
 #[derive(Debug, PartialEq)]
 struct Block<'a> {
     function: &'a str,
@@ -110,7 +130,7 @@ struct Block<'a> {
     instructions: Vec<&'a str>,
 }
 
-/// The executed blocks of a disassembly.
+/// The executed blocks in a disassembly.
 fn blocks<'a>(listing: &'a str, executed: &BTreeMap<u32, u64>) -> Vec<Block<'a>> {
     let mut blocks: Vec<Block> = Vec::new();
     let mut function = "";
@@ -169,9 +189,10 @@ fn is_branch(text: &str) -> bool {
         || (mnemonic == "pop" && text.contains("pc"))
 }
 
-/// An instruction as LLVM's scheduler takes it; `None` for the ends of low-overhead loops, which cost nothing.
+/// An instruction in the form that LLVM's scheduler accepts; `None` for the ends of low-overhead loops, which cost
+/// nothing.
 fn schedulable(text: &str) -> Option<String> {
-    // Targets of branches are shown with their symbols.
+    // The disassembler shows the targets of branches with their symbols.
     let text = match text.split_once('<') {
         Some((before, _)) => before.trim_end(),
         None => text,
@@ -194,7 +215,7 @@ fn schedulable(text: &str) -> Option<String> {
     }
 }
 
-/// Cycles of one execution of each block, in the steady state.
+/// Cycles that one execution of each block takes in the steady state.
 fn block_cycles(core: Core, blocks: &[Block]) -> Result<Vec<f64>, CyclesError> {
     let mut source = String::from(".syntax unified\n.thumb\n");
     for (idx, block) in blocks.iter().enumerate() {
@@ -216,7 +237,7 @@ fn block_cycles(core: Core, blocks: &[Block]) -> Result<Vec<f64>, CyclesError> {
         &format!("-mtriple={}", triple(core)),
         &format!("-mcpu={}", name(core)),
         &format!("-iterations={ITERATIONS}"),
-        // `it` and the starts of low-overhead loops have no model.
+        // LLVM has no model of `it` and the starts of low-overhead loops.
         "-skip-unsupported-instructions=lack-sched",
         "-resource-pressure=false",
         "-instruction-info=false",
@@ -237,7 +258,7 @@ fn block_cycles(core: Core, blocks: &[Block]) -> Result<Vec<f64>, CyclesError> {
     Ok(cycles)
 }
 
-/// A program of LLVM's.
+/// A program of LLVM.
 struct Tool {
     name: &'static str,
     path: std::path::PathBuf,
@@ -245,7 +266,7 @@ struct Tool {
 
 impl Tool {
     fn find(name: &'static str) -> Result<Tool, CyclesError> {
-        // Schedulers of these cores came with LLVM 22; a name without a version may be any.
+        // LLVM 22 was the first with schedulers of these cores; a name without a version may be any version.
         let path = ["-24", "-23", "-22", ""]
             .iter()
             .find_map(|version| find_program(&format!("{name}{version}")))
@@ -272,7 +293,7 @@ impl Tool {
             .spawn()
             .map_err(io_error)?;
         let mut stdin = child.stdin.take().expect("the pipe was asked for");
-        // It prints while it reads, so the input is written beside.
+        // The program prints while it reads, so another thread writes the input.
         let writer = thread::spawn(move || stdin.write_all(input.as_bytes()));
         let output = child.wait_with_output().map_err(io_error)?;
         let _ = writer.join();

@@ -1,4 +1,4 @@
-//! The firmware's sources, which the program carries along, and the images that are built of them.
+//! The firmware's sources, which are part of this program, and the images that are built from them.
 
 use std::{
     fs::{self, File},
@@ -13,18 +13,20 @@ use crate::hardware::Core;
 
 include!(concat!(env!("OUT_DIR"), "/firmware_files.rs"));
 
-/// A board that there is an image for.
+/// A board that there is firmware for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BoardKind {
-    /// Its linker script, and the feature of `firmware/app` that chooses it.
+    /// Name of its linker script, and of the feature of `firmware/app` that chooses it.
     pub name: &'static str,
+    /// Its core.
     pub core: Core,
-    /// QEMU's name of the machine, and the frequency of its SysTick.
+    /// QEMU's name of the machine, and the frequency of its SysTick in Hz; `None` where QEMU does not emulate it.
     pub machine: Option<(&'static str, u64)>,
-    /// How the names of its chips begin where a probe can program them.
+    /// The beginning of its chips' names, where a probe can program them.
     pub chip: Option<&'static str>,
 }
 
+/// All boards with firmware; of each core, the emulated one comes first.
 pub const BOARDS: [BoardKind; 5] = [
     BoardKind {
         name: "mps2-an500",
@@ -59,7 +61,7 @@ pub const BOARDS: [BoardKind; 5] = [
     },
 ];
 
-/// Nanoseconds of virtual time per instruction are two to this power (`-icount shift`).
+/// An instruction takes two to this power nanoseconds of virtual time (QEMU's `-icount shift`).
 pub const ICOUNT_SHIFT: u32 = 6;
 
 impl BoardKind {
@@ -68,6 +70,7 @@ impl BoardKind {
         target_of(self.core)
     }
 
+    /// How the emulator of this board counts; `None` where there is none.
     pub fn tick(&self) -> Option<Tick> {
         let (_, systick_hz) = self.machine?;
         Some(Tick {
@@ -82,7 +85,7 @@ pub fn files() -> &'static [(&'static str, &'static [u8])] {
     FILES
 }
 
-/// Writes the sources into a folder.
+/// Writes the firmware's sources into a folder.
 pub fn unpack(folder: &Path) -> Result<(), MeasureError> {
     for (name, content) in FILES {
         let path = folder.join(name);
@@ -94,13 +97,14 @@ pub fn unpack(folder: &Path) -> Result<(), MeasureError> {
     Ok(())
 }
 
-/// Which kernels an image has.
+/// The kernels that are built into an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kernels {
+    /// Those of the core.
     OfCore,
-    /// The portable ones, for comparison.
+    /// The portable ones, to compare with.
     Portable,
-    /// Those of the core, and the driver of the Ethos-U55 beside it.
+    /// Those of the core, and the driver of the Ethos-U55.
     WithNpu,
 }
 
@@ -115,7 +119,9 @@ impl Kernels {
     }
 }
 
-/// The image of a board; built where `folder` does not hold one of these sources by this compiler.
+/// The image of a board. It is built where `folder` does not hold one from these sources by this compiler.
+///
+/// Fails where no compiler for the core is installed, or the sources do not build.
 pub fn build(
     board: &'static BoardKind,
     kernels: Kernels,
@@ -131,7 +137,7 @@ pub fn build(
         Some(feature) => format!("{}-{feature}", board.name),
     };
     let path = own.join(format!("{name}.elf"));
-    // One build at a time, also between processes; the lock ends with the file.
+    // One build at a time, also between processes. The lock ends with the file.
     let lock = folder.join("lock");
     let lock = File::create(&lock)
         .and_then(|file| file.lock().map(|()| file))
@@ -149,8 +155,8 @@ pub fn build(
     Image::read(&path)
 }
 
-/// The image of a board, of the sources in a folder; what cargo builds stays in its `target`, or where
-/// `CARGO_TARGET_DIR` says.
+/// The image of a board, built from the sources in a folder. Cargo's files stay in its `target`, or in
+/// `CARGO_TARGET_DIR`.
 pub fn build_in_place(board: &'static BoardKind, sources: &Path) -> Result<Image, MeasureError> {
     let toolchain = Toolchain::of(board.core)?;
     let sources = std::path::absolute(sources).map_err(io_error(sources))?;
@@ -188,13 +194,13 @@ fn compile(
     Ok(target.join(board.target()).join("release/nas-app"))
 }
 
-/// Names the sources and the compiler.
+/// A name for these sources and this compiler.
 fn key(toolchain: &Toolchain) -> String {
     let text = format!("{} {}", toolchain.version, sources_key());
     blake3::hash(text.as_bytes()).to_hex()[..16].to_string()
 }
 
-/// Differs where the sources do.
+/// A hash of the sources.
 pub(super) fn sources_key() -> String {
     let mut hasher = blake3::Hasher::new();
     for (name, content) in FILES {

@@ -1,3 +1,5 @@
+//! Inputs that a model is measured on, and the outputs that the host computes from them.
+
 use nas_kernels::{
     Hop, Model, Stream,
     blob::{CHECKSUM_START, checksum_from},
@@ -8,13 +10,23 @@ use crate::{
     units::Rng,
 };
 
-/// What a model is run on, and the bytes in which `firmware/app` reads it.
+/// Inputs of a model, which `firmware/app` reads as bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Inputs {
-    /// Equally long int8 inputs of the network, one after the other.
-    Tensors { length: usize, values: Vec<i8> },
-    /// Sound for the whole detector, and the class that it should be of.
-    Samples { class: u32, samples: Vec<i16> },
+    /// Int8 inputs of the network.
+    Tensors {
+        /// Values in one input.
+        length: usize,
+        /// All inputs, one after the other.
+        values: Vec<i8>,
+    },
+    /// Sound for the whole detector.
+    Samples {
+        /// The class that the sound should have.
+        class: u32,
+        /// 16-bit samples at the model's rate.
+        samples: Vec<i16>,
+    },
 }
 
 const MAGIC: &[u8; 8] = b"NASINPUT";
@@ -23,7 +35,7 @@ const TENSORS: u32 = 1;
 const SAMPLES: u32 = 2;
 
 impl Inputs {
-    /// Tensors that reach every corner of the range; the same ones for the same length.
+    /// Random tensors over the whole range of int8. The same count and length give the same tensors.
     pub fn random_tensors(count: usize, length: usize) -> Inputs {
         let mut rng = Rng::new(0, 0);
         let values = (0..count * length).map(|_| rng.below(256) as u8 as i8);
@@ -33,7 +45,7 @@ impl Inputs {
         }
     }
 
-    /// Noise; the same for the same length.
+    /// `count` samples of noise. The same count gives the same noise.
     pub fn noise(count: usize) -> Inputs {
         let mut rng = Rng::new(0, 1);
         let samples = (0..count).map(|_| (rng.normal() * 3000.0) as i16);
@@ -43,7 +55,7 @@ impl Inputs {
         }
     }
 
-    /// The layout is described in `firmware/app/src/input.rs`.
+    /// The bytes for the firmware; `firmware/app/src/input.rs` describes the layout.
     pub fn to_bytes(&self, expected_hash: u64) -> Vec<u8> {
         let words = match self {
             Inputs::Tensors { length, values } => {
@@ -64,7 +76,9 @@ impl Inputs {
         bytes
     }
 
-    /// FNV-1a of what the host makes of them: what the firmware should print.
+    /// FNV-1a hash of the outputs that the host computes; the firmware should print the same.
+    ///
+    /// Fails where the model cannot be run.
     pub fn expected_hash(&self, blob: &[u8]) -> Result<u64, BlobError> {
         let mut hash = CHECKSUM_START;
         match self {
@@ -85,7 +99,9 @@ impl Inputs {
     }
 }
 
-/// What a detector makes of sound, hop by hop, on the host.
+/// What a detector computes from sound, hop by hop, on the host.
+///
+/// Fails where the model cannot be run, or has no front end.
 pub fn hops(blob: &[u8], class: u32, samples: &[i16]) -> Result<Vec<Hop>, BlobError> {
     let model = Model::parse(blob)?;
     let mut arena = vec![0; model.arena_bytes()];
@@ -95,7 +111,7 @@ pub fn hops(blob: &[u8], class: u32, samples: &[i16]) -> Result<Vec<Hop>, BlobEr
     Ok(std::iter::from_fn(|| stream.next(&mut heard)).collect())
 }
 
-/// What of a hop is compared: the bits of the score, and the decision.
+/// The part of a hop that is compared: the bits of the score, and the decision.
 fn outputs(hop: &Hop) -> impl Iterator<Item = u8> {
     let anomaly = hop.anomaly.map_or(2, u8::from);
     let score = hop.score.map(|score| score.to_bits().to_le_bytes());

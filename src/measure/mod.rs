@@ -1,7 +1,9 @@
 //! Runs a model as firmware, in an emulator or on a board, and says what was seen.
 //!
-//! A [`Bench`] builds the image of a [`Place`] once and then measures any number of models on it. A
-//! [`Measurement`] is what was seen, never an estimate. Nothing here knows samplers, training or stores.
+//! A [`Bench`] builds the image of a [`Place`] once and then measures any number of models on it. A [`Measurement`]
+//! holds what was seen, never an estimate, except for cycles that say so.
+//!
+//! This module knows no samplers, training or stores.
 
 mod counter;
 mod cycles;
@@ -32,77 +34,119 @@ use crate::{
     quant::BlobError,
 };
 
-/// Where a model runs.
+/// Where a model is run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
     /// QEMU's `mps2-an500`.
     QemuM7,
     /// QEMU's `mps3-an547`.
     QemuM55,
-    /// A board behind a debug probe, by the name of its chip.
-    Probe { chip: String },
+    /// A board behind a debug probe.
+    Probe {
+        /// The name of its chip, such as `STM32H743ZITx`.
+        chip: String,
+    },
 }
 
-/// What was seen when a model ran.
+/// What was seen when a model was run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Measurement {
+    /// The name of the place ([`Place::name`]).
     pub on: String,
-    /// Whether the outputs were those of the host, bit for bit.
+    /// Whether the outputs were the host's, bit for bit.
     pub outputs_match: bool,
-    /// Of the slowest inference; only an emulator counts them.
+    /// Instructions of the slowest inference; only an emulator counts them.
     pub instructions: Option<u64>,
-    /// Cycles of the slowest inference: measured on a board, estimated from what an emulator executed.
+    /// Cycles of the slowest inference: measured on a board, or estimated from the instructions that an emulator
+    /// executed.
     pub cycles: Option<(u64, CostSource)>,
-    /// Instructions of the slowest hop: front end, and the inference where a window is complete.
+    /// Instructions of the slowest hop: the front end, and an inference where a window is complete.
     pub hop_instructions: Option<u64>,
-    /// Bytes of the arena up to the last one that was written, in whole steps of 16.
+    /// Bytes of the arena up to the last byte that was written, in whole steps of 16.
     pub arena_bytes: u64,
-    /// Samples, scratch and features of the front end, where the model has one.
+    /// Bytes for samples, scratch and features of the front end; `None` where the model has none.
     pub front_end_bytes: Option<u64>,
-    /// Most bytes of stack in use at once, from the reset on.
+    /// Most bytes of stack in use at once since the reset.
     pub stack_bytes: u64,
+    /// Bytes of the linked image, without the model.
     pub image: Sections,
     /// Bytes of the blob: weights, tables, structure.
     pub model_bytes: u64,
 }
 
-/// A model that could not be measured.
+/// Why a model could not be measured.
 #[derive(Debug, thiserror::Error)]
 pub enum MeasureError {
+    /// A program is not installed.
     #[error("{name} is not installed; {remedy}")]
     Missing {
+        /// The program.
         name: &'static str,
+        /// How to install it.
         remedy: &'static str,
     },
+    /// No compiler on this machine builds for the core.
     #[error(
-        "no Rust compiler of this machine builds for {target}; run `rustup target add {target}`, or on Debian \
+        "no Rust compiler on this machine builds for {target}; run `rustup target add {target}`, or on Debian \
          `apt-get install rustc-web rust-web-src lld-22`"
     )]
-    NoToolchain { target: &'static str },
-    #[error("there is no firmware for the chip `{chip}`; there is for {known}")]
-    UnknownChip { chip: String, known: String },
+    NoToolchain {
+        /// Rust's name of the instruction set.
+        target: &'static str,
+    },
+    /// There is no firmware for the chip, or no emulator of the board.
+    #[error("there is no firmware for the chip `{chip}`; there is firmware for {known}")]
+    UnknownChip {
+        /// The chip or board.
+        chip: String,
+        /// What there is firmware for, for the message.
+        known: String,
+    },
+    /// A file could not be used, or a program not be started.
     #[error("cannot use {path}: {source}")]
     Io {
+        /// The file, folder or program.
         path: PathBuf,
+        /// The system's error.
         source: std::io::Error,
     },
+    /// The firmware, or the plugin that counts, does not build.
     #[error("the firmware for {board} does not build:\n{log}")]
-    Build { board: &'static str, log: String },
+    Build {
+        /// What was built.
+        board: &'static str,
+        /// What the compiler said.
+        log: String,
+    },
+    /// A file is not what the measurement needs: an image or counts.
     #[error("{path} is not an image that can be run: {problem}")]
     Image {
+        /// The file.
         path: PathBuf,
+        /// What is wrong with it.
         problem: &'static str,
     },
+    /// The host's interpreter refuses the model.
     #[error("the host cannot run the model: {0}")]
     Blob(#[from] BlobError),
+    /// The firmware refuses the model or its inputs.
     #[error("the firmware refuses: {message} ({name})")]
     Refused { name: String, message: String },
-    #[error("{on} gave no result within {seconds} s")]
+    #[error("{on} gave no result within {seconds} s; allow more with `--timeout`")]
     Timeout { on: String, seconds: u64 },
+    #[error("{on} gave no result within {instructions} instructions; allow more with `--limit`")]
+    Limit { on: String, instructions: u64 },
     #[error("{on} ended without a result: {said}")]
-    NoResult { on: String, said: String },
+    NoResult {
+        /// Where it ran.
+        on: String,
+        /// What it printed.
+        said: String,
+    },
+    /// Cycles could not be estimated.
     #[error(transparent)]
     Cycles(#[from] CyclesError),
+    /// The debug probe or its board does not work; holds the reason.
     #[error("{0}")]
     Probe(String),
 }
@@ -112,13 +156,27 @@ pub trait Board {
     /// Puts an image into memory, and bytes beside it at their addresses.
     fn load(&mut self, image: &Image, regions: &[Region<'_>]) -> Result<(), MeasureError>;
     /// Runs what was loaded until it ends, and reads what it printed.
-    fn run(&mut self, timeout: Duration) -> Result<String, MeasureError>;
+    fn run(&mut self, limit: Limit) -> Result<String, MeasureError>;
 }
 
-/// Bytes at an address.
+/// When a run that has not ended is given up.
+///
+/// An emulator counts instructions, so that the same model passes or not however busy the machine is; a board behind a
+/// probe runs in real time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limit {
+    /// In an emulator; the firmware looks once in about ten million instructions.
+    pub instructions: u64,
+    /// On a board.
+    pub time: Duration,
+}
+
+/// Bytes for an address in the board's memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Region<'a> {
+    /// The first byte's address.
     pub address: u32,
+    /// The bytes.
     pub bytes: &'a [u8],
 }
 
@@ -128,20 +186,22 @@ pub struct Bench {
     image: Image,
     board: Box<dyn Board>,
     tick: Option<Tick>,
-    timeout: Duration,
+    limit: Limit,
     /// The emulated board and the folder of its plugin, where cycles are to be estimated.
     counter: Option<(&'static BoardKind, PathBuf)>,
 }
 
-/// How an emulator counts: instructions take a fixed time, and SysTick measures it.
+/// How an emulator counts: each instruction takes a fixed time, and SysTick measures it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tick {
+    /// Frequency of SysTick in Hz.
     pub systick_hz: u64,
+    /// Virtual time of one instruction in nanoseconds.
     pub instruction_ns: u64,
 }
 
 impl Place {
-    /// What measurements call it.
+    /// The name in measurements and on the command line: `qemu-m7`, `qemu-m55` or the chip.
     pub fn name(&self) -> &str {
         match self {
             Place::QemuM7 => "qemu-m7",
@@ -150,7 +210,7 @@ impl Place {
         }
     }
 
-    /// The place of a measurement's name.
+    /// The place with this name; every unknown name is a chip.
     pub fn of(name: &str) -> Place {
         match name {
             "qemu-m7" => Place::QemuM7,
@@ -161,12 +221,14 @@ impl Place {
         }
     }
 
-    /// `None` for a chip that there is no firmware for.
+    /// The core at this place; `None` for a chip without firmware.
     pub fn core(&self) -> Option<Core> {
         Some(self.board().ok()?.core)
     }
 
     /// The board whose image runs here.
+    ///
+    /// Fails for a chip without firmware.
     pub fn board(&self) -> Result<&'static BoardKind, MeasureError> {
         let named = |name| BOARDS.iter().find(|board| board.name == name);
         let found = match self {
@@ -188,12 +250,12 @@ impl Place {
 }
 
 impl Measurement {
-    /// All that lies in flash: code, constants, initial values, the model.
+    /// Bytes in flash: code, constants, initial values, the model.
     pub fn flash_bytes(&self) -> u64 {
         self.image.text + self.image.rodata + self.image.data + self.model_bytes
     }
 
-    /// All that lies in RAM: static data, arena, front end, stack.
+    /// Bytes in RAM: static data, arena, front end, stack.
     pub fn ram_bytes(&self) -> u64 {
         let front_end = self.front_end_bytes.unwrap_or(0);
         self.image.data + self.image.bss + self.arena_bytes + front_end + self.stack_bytes
@@ -201,13 +263,13 @@ impl Measurement {
 }
 
 impl Bench {
-    /// Builds the image where `folder` does not hold it yet, and makes the board ready.
+    /// Builds the image where `folder` does not hold it yet, and prepares the board.
     ///
-    /// `note` is told what takes long.
+    /// `note` is told about steps that take long. Fails where the compiler, the emulator or the probe is missing.
     pub fn open(
         place: &Place,
         folder: &Path,
-        timeout: Duration,
+        limit: Limit,
         note: &dyn Fn(&str),
     ) -> Result<Bench, MeasureError> {
         let kind = place.board()?;
@@ -216,54 +278,55 @@ impl Bench {
             Place::Probe { chip } => probe::open(chip)?,
         };
         let image = build(kind, Kernels::OfCore, folder, note)?;
-        let bench = Bench::with(place.name(), image, board, kind.tick(), timeout);
+        let bench = Bench::with(place.name(), image, board, kind.tick(), limit);
         Ok(Bench {
             counter: kind.machine.map(|_| (kind, folder.to_path_buf())),
             ..bench
         })
     }
 
-    /// An emulated board with an image that is built of sources in a folder, and stays there.
+    /// An emulated board with an image that is built from the sources in a folder, and stays there.
     pub fn of_sources(
         kind: &'static BoardKind,
         sources: &Path,
-        timeout: Duration,
+        limit: Limit,
         note: &dyn Fn(&str),
     ) -> Result<Bench, MeasureError> {
         note(&format!("building the firmware for {}", kind.name));
-        Bench::of_image(kind, firmware::build_in_place(kind, sources)?, timeout)
+        Bench::of_image(kind, firmware::build_in_place(kind, sources)?, limit)
     }
 
-    /// An emulated board with an image that was built for it.
+    /// An emulated board with an image that was already built for it.
     pub fn of_image(
         kind: &'static BoardKind,
         image: Image,
-        timeout: Duration,
+        limit: Limit,
     ) -> Result<Bench, MeasureError> {
         let board = Box::new(qemu::Qemu::new(kind)?);
-        Ok(Bench::with(kind.name, image, board, kind.tick(), timeout))
+        Ok(Bench::with(kind.name, image, board, kind.tick(), limit))
     }
 
-    /// A bench of parts that were made elsewhere.
+    /// A bench from parts that were made elsewhere.
     pub fn with(
         on: &str,
         image: Image,
         board: Box<dyn Board>,
         tick: Option<Tick>,
-        timeout: Duration,
+        limit: Limit,
     ) -> Bench {
         Bench {
             on: on.to_string(),
             image,
             board,
             tick,
-            timeout,
+            limit,
             counter: None,
         }
     }
 
-    /// Runs a model: its network on tensors that reach every corner, and where it has a front end also the whole
-    /// detector on noise.
+    /// Runs a model: its network on random tensors, and where it has a front end, also the whole detector on noise.
+    ///
+    /// Fails where the model cannot be run, or the board gives no result.
     pub fn measure(&mut self, blob: &[u8]) -> Result<Measurement, MeasureError> {
         let model = Model::parse(blob)?;
         let tensors = Inputs::random_tensors(TENSORS, model.input().len());
@@ -271,7 +334,7 @@ impl Bench {
         let stream = match model.front_end() {
             None => None,
             Some(front_end) => {
-                // Two windows and a hop.
+                // Enough for two windows and one more hop.
                 let hops = front_end.frames + front_end.frame_stride + 1;
                 let spec = front_end.spec();
                 let noise = Inputs::noise(spec.n_fft + hops as usize * spec.hop_length);
@@ -299,12 +362,12 @@ impl Bench {
         })
     }
 
-    /// Cycles that LLVM expects of the instructions of one inference; `None` on a board, and without LLVM.
+    /// Cycles that LLVM expects for the instructions of one inference; `None` on a board, or without LLVM.
     fn scheduled_cycles(&self, blob: &[u8]) -> Result<Option<(u64, CostSource)>, MeasureError> {
         let Some((kind, folder)) = &self.counter else {
             return Ok(None);
         };
-        let counted = count(kind, &self.image, blob, folder, self.timeout)?;
+        let counted = count(kind, &self.image, blob, folder, self.limit)?;
         match cycles(&self.image.path, kind.core, &counted.executed) {
             Ok(profile) => Ok(Some((profile.cycles.round() as u64, CostSource::Estimated))),
             Err(CyclesError::Missing { .. }) => Ok(None),
@@ -312,7 +375,7 @@ impl Bench {
         }
     }
 
-    /// Whether a model makes of inputs what is expected.
+    /// Whether a model's outputs have the expected hash.
     pub fn reproduces(
         &mut self,
         blob: &[u8],
@@ -330,13 +393,18 @@ impl Bench {
         expected_hash: u64,
     ) -> Result<Report, MeasureError> {
         let input = inputs.to_bytes(expected_hash);
-        let regions = [
+        let wraps = self.limit.wraps(self.tick);
+        let mut regions = vec![
             self.image.region("__model_start", blob)?,
             self.image.region("__input_start", &input)?,
         ];
+        // Images for chips, and those of older exports, look at no limit.
+        if self.tick.is_some() {
+            regions.extend(self.image.region("__limit", &wraps));
+        }
         self.board.load(&self.image, &regions)?;
-        let printed = self.board.run(self.timeout)?;
-        Report::read(&self.on, &printed)
+        let printed = self.board.run(self.limit)?;
+        Report::read(&self.on, self.limit, &printed)
     }
 
     /// Instructions or cycles of the slowest inference or hop.
@@ -349,15 +417,38 @@ impl Bench {
     }
 }
 
-/// Inputs that every network is run on; the slowest counts.
+/// How many inputs every network is run on; the slowest counts.
 const TENSORS: usize = 3;
 
 impl Tick {
-    /// Instructions in so many periods of SysTick, rounded: a period is shorter than an instruction or two.
+    /// Instructions in a number of SysTick periods, rounded; a period is shorter than an instruction or two.
     fn instructions(self, ticks: u64) -> u64 {
         let ns = u128::from(ticks) * 1_000_000_000 / u128::from(self.systick_hz);
         let per = u128::from(self.instruction_ns);
         ((ns + per / 2) / per) as u64
+    }
+}
+
+/// Periods of SysTick between two of its interrupts, as `firmware/app` sets it.
+const WRAP_TICKS: u128 = 1 << 24;
+
+impl Limit {
+    /// For an emulator alone.
+    pub const fn instructions(instructions: u64) -> Limit {
+        Limit {
+            instructions,
+            time: Duration::MAX,
+        }
+    }
+
+    /// What the firmware compares: wraps of SysTick, rounded up and never 0, which would be no limit.
+    fn wraps(self, tick: Option<Tick>) -> [u8; 4] {
+        let wraps = tick.map_or(0, |tick| {
+            let ns = u128::from(self.instructions) * u128::from(tick.instruction_ns);
+            let ticks = ns * u128::from(tick.systick_hz) / 1_000_000_000;
+            ticks.div_ceil(WRAP_TICKS).clamp(1, u128::from(u32::MAX)) as u32
+        });
+        wraps.to_le_bytes()
     }
 }
 
@@ -373,7 +464,7 @@ struct Report {
 }
 
 impl Report {
-    fn read(on: &str, printed: &str) -> Result<Report, MeasureError> {
+    fn read(on: &str, limit: Limit, printed: &str) -> Result<Report, MeasureError> {
         let no_result = || MeasureError::NoResult {
             on: on.to_string(),
             said: printed.trim().to_string(),
@@ -381,16 +472,22 @@ impl Report {
         let is_json = |line: &&str| line.starts_with('{');
         let line = printed.lines().find(is_json).ok_or_else(no_result)?;
         if let Ok(Refusal { error, message }) = serde_json::from_str(line) {
-            return Err(MeasureError::Refused {
-                name: error,
-                message,
+            return Err(match error.as_str() {
+                "limit" => MeasureError::Limit {
+                    on: on.to_string(),
+                    instructions: limit.instructions,
+                },
+                _ => MeasureError::Refused {
+                    name: error,
+                    message,
+                },
             });
         }
         serde_json::from_str(line).map_err(|_| no_result())
     }
 }
 
-/// The line that it prints where it will not run.
+/// The line of JSON that the firmware prints when it refuses.
 #[derive(Debug, Deserialize)]
 struct Refusal {
     error: String,

@@ -2,28 +2,28 @@
 
 use super::{Board, MeasureError};
 
-/// What a user who is not root needs to reach a probe.
+/// What a user who is not root needs for access to a probe.
 #[cfg(any(feature = "probe", test))]
 const UDEV_RULE: &str = r#"SUBSYSTEM=="usb", ATTRS{idVendor}=="0483", MODE="0660", TAG+="uaccess"
 SUBSYSTEM=="usb", ATTRS{idVendor}=="1366", MODE="0660", TAG+="uaccess"
 SUBSYSTEM=="usb", ATTRS{product}=="*CMSIS-DAP*", MODE="0660", TAG+="uaccess""#;
 
-/// The board that the only probe of this machine is connected to.
+/// The board that is connected to the only probe of this machine.
 #[cfg(not(feature = "probe"))]
 pub fn open(_chip: &str) -> Result<Box<dyn Board>, MeasureError> {
     Err(MeasureError::Probe(
-        "this build reaches no boards; `cargo install --path . --features probe` makes one that does"
+        "this build cannot reach boards; `cargo install --path . --features probe` makes one that can"
             .to_string(),
     ))
 }
 
-/// The board that the only probe of this machine is connected to.
+/// The board that is connected to the only probe of this machine.
 #[cfg(feature = "probe")]
 pub fn open(chip: &str) -> Result<Box<dyn Board>, MeasureError> {
     Ok(Box::new(rs::Probe::open(chip)?))
 }
 
-/// What to do where no probe is found.
+/// What to do when no probe is found.
 #[cfg(any(feature = "probe", test))]
 fn no_probe() -> MeasureError {
     MeasureError::Probe(format!(
@@ -48,14 +48,16 @@ mod rs {
     };
 
     use super::{Board, MeasureError, no_probe};
-    use crate::measure::{Image, Region};
+    use crate::measure::{Image, Limit, Region};
 
+    /// A board behind the only debug probe.
     pub struct Probe {
         session: Session,
         chip: String,
     }
 
     impl Probe {
+        /// Attaches to the chip; fails where there is not exactly one probe, or the chip does not answer.
         pub fn open(chip: &str) -> Result<Probe, MeasureError> {
             let probes = Lister::new().list_all();
             let [only] = &probes[..] else {
@@ -94,12 +96,12 @@ mod rs {
                 .map_err(failed("the flash cannot be written"))
         }
 
-        fn run(&mut self, timeout: Duration) -> Result<String, MeasureError> {
+        fn run(&mut self, limit: Limit) -> Result<String, MeasureError> {
             let mut core = self.session.core(0).map_err(failed("the core is lost"))?;
             core.reset().map_err(failed("the chip cannot be reset"))?;
-            let deadline = Instant::now() + timeout;
+            let began = Instant::now();
             let mut printed = Vec::new();
-            while Instant::now() < deadline {
+            while began.elapsed() < limit.time {
                 let status = core.status().map_err(failed("the core is lost"))?;
                 match status {
                     CoreStatus::Halted(HaltReason::Breakpoint(BreakpointCause::Semihosting(
@@ -121,12 +123,12 @@ mod rs {
             let _ = core.halt(Duration::from_secs(1));
             Err(MeasureError::Timeout {
                 on: self.chip.clone(),
-                seconds: timeout.as_secs(),
+                seconds: limit.time.as_secs(),
             })
         }
     }
 
-    /// Does what the program asks of the host, and lets it go on; true where it ended.
+    /// Does what the program asks of the host and lets it continue; true where the program has ended.
     fn serve(
         core: &mut Core<'_>,
         command: SemihostingCommand,
@@ -140,7 +142,7 @@ mod rs {
                 printed.extend(bytes);
                 request.write_status(core, 0)
             }),
-            // The firmware asks nothing else.
+            // The firmware asks for nothing else.
             _ => Ok(()),
         };
         served

@@ -1,4 +1,4 @@
-//! QEMU: exact memory, exact instruction counts, no cycles.
+//! Runs images in QEMU: exact memory, exact instruction counts, no cycles.
 
 use std::{
     ffi::OsString,
@@ -6,14 +6,12 @@ use std::{
     io::Read,
     path::{Path, PathBuf},
     process::{Command, Stdio},
-    thread,
-    time::{Duration, Instant},
 };
 
 use tempfile::TempDir;
 
 use super::{
-    Board, BoardKind, Image, MeasureError, Region, firmware::ICOUNT_SHIFT, io_error,
+    Board, BoardKind, Image, Limit, MeasureError, Region, firmware::ICOUNT_SHIFT, io_error,
     toolchain::find_program,
 };
 
@@ -24,12 +22,13 @@ const PROGRAM: &str = "qemu-system-arm";
 pub struct Qemu {
     program: PathBuf,
     machine: &'static str,
-    /// What was loaded; its files lie in the folder.
+    /// Arguments for what was loaded; the files lie in `folder`.
     loaded: Vec<OsString>,
     folder: TempDir,
 }
 
 impl Qemu {
+    /// An emulated board; fails where QEMU is not installed, or does not emulate the board.
     pub fn new(board: &BoardKind) -> Result<Qemu, MeasureError> {
         let missing = MeasureError::Missing {
             name: PROGRAM,
@@ -65,24 +64,21 @@ impl Board for Qemu {
         Ok(())
     }
 
-    fn run(&mut self, timeout: Duration) -> Result<String, MeasureError> {
-        self.run_with(&[], timeout)
+    /// The limit is in the emulator's memory, where the firmware looks: as its caller put it there.
+    fn run(&mut self, _: Limit) -> Result<String, MeasureError> {
+        self.run_with(&[])
     }
 }
 
 impl Qemu {
-    /// Where its files lie, and others may until it is gone.
+    /// The folder of its files. Others may put files there; it goes away with this value.
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
 
     /// Runs with more arguments.
-    pub fn run_with(
-        &self,
-        arguments: &[OsString],
-        timeout: Duration,
-    ) -> Result<String, MeasureError> {
-        let mut child = Command::new(&self.program)
+    pub fn run_with(&self, arguments: &[OsString]) -> Result<String, MeasureError> {
+        let child = Command::new(&self.program)
             .args(["-M", self.machine, "-nographic", "-monitor", "none"])
             .args([
                 "-serial",
@@ -98,22 +94,6 @@ impl Qemu {
             .stderr(Stdio::piped())
             .spawn()
             .map_err(io_error(&self.program))?;
-        let began = Instant::now();
-        // The program prints one line, which fits the pipes.
-        loop {
-            match child.try_wait().map_err(io_error(&self.program))? {
-                Some(_) => break,
-                None if began.elapsed() > timeout => {
-                    let _ = child.kill();
-                    let _ = child.wait();
-                    return Err(MeasureError::Timeout {
-                        on: format!("QEMU's {}", self.machine),
-                        seconds: timeout.as_secs(),
-                    });
-                }
-                None => thread::sleep(Duration::from_millis(2)),
-            }
-        }
         let mut printed = String::new();
         let output = child.wait_with_output().map_err(io_error(&self.program))?;
         for bytes in [output.stdout, output.stderr] {

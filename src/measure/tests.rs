@@ -27,7 +27,7 @@ impl Board for Fake {
         Ok(())
     }
 
-    fn run(&mut self, _: Duration) -> Result<String, MeasureError> {
+    fn run(&mut self, _: Limit) -> Result<String, MeasureError> {
         Ok((self.says)(&self.loaded.borrow()))
     }
 }
@@ -67,7 +67,14 @@ fn measured_by(
         says: Box::new(says),
     };
     let tick = BOARDS[0].tick();
-    Bench::with("fake", image(), Box::new(board), tick, Duration::ZERO).measure(&blob())
+    Bench::with(
+        "fake",
+        image(),
+        Box::new(board),
+        tick,
+        Limit::instructions(1),
+    )
+    .measure(&blob())
 }
 
 fn line(matches: bool) -> String {
@@ -116,7 +123,7 @@ fn what_goes_wrong_is_said() {
     let chip = "STM32F407VG".to_string();
     let error = Place::Probe { chip }.board().unwrap_err().to_string();
     assert!(
-        error.contains("`STM32F407VG`; there is for STM32H743"),
+        error.contains("`STM32F407VG`; there is firmware for STM32H743"),
         "{error}"
     );
     let other = Image {
@@ -153,4 +160,19 @@ proptest! {
         bytes[..length].copy_from_slice(&start[..length]);
         elf::parse(&bytes);
     }
+}
+
+/// 64 ns an instruction and 25 or 32 MHz: the longest run that is told apart has some ten million instructions.
+#[test]
+fn limits_become_wraps_of_the_timer() {
+    let check = |board: usize, instructions: u64, expected: u32| {
+        let wraps = Limit::instructions(instructions).wraps(BOARDS[board].tick());
+        assert_eq!(u32::from_le_bytes(wraps), expected, "{instructions}");
+    };
+    check(0, 1, 1);
+    check(0, 10_485_760, 1);
+    check(0, 10_485_762, 2);
+    check(1, 8_192_000, 1);
+    check(1, 1_000_000_000, 123);
+    check(0, u64::MAX, u32::MAX);
 }

@@ -1,4 +1,4 @@
-//! Which Rust compiler of this machine builds for microcontrollers, and how.
+//! Finds the Rust compiler on this machine that builds for microcontrollers.
 
 use std::{
     env,
@@ -13,7 +13,7 @@ use crate::hardware::Core;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Toolchain {
     recipe: Recipe,
-    /// What the compiler says of itself.
+    /// What the compiler says about itself (`rustc -vV`).
     pub version: String,
 }
 
@@ -21,14 +21,15 @@ pub struct Toolchain {
 enum Recipe {
     /// The standard library for the target is installed (`rustup target add`).
     Installed,
-    /// It is built from source, by a compiler whose source is installed (Debian's `rustc-web` and `rust-web-src`).
+    /// The standard library is built from source by a compiler whose source is installed (Debian's `rustc-web` and
+    /// `rust-web-src`).
     FromSource { rustc: PathBuf, linker: PathBuf },
 }
 
 const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
 const DEBIAN_SOURCE: &str = "/usr/lib/rustlib/src/rust/library/core";
 
-/// What `cargo test` and `cargo run` leave behind for their children would change the build.
+/// Variables that `cargo test` and `cargo run` set for their children; they would change the build.
 pub const INHERITED: [&str; 7] = [
     "RUSTFLAGS",
     "CARGO_ENCODED_RUSTFLAGS",
@@ -40,7 +41,7 @@ pub const INHERITED: [&str; 7] = [
 ];
 
 impl Toolchain {
-    /// The compiler for a core.
+    /// The compiler for a core; fails where none is installed.
     pub fn of(core: Core) -> Result<Toolchain, MeasureError> {
         let target = target_of(core);
         if let Some(folder) = printed("rustc", &["--print", "target-libdir", "--target", target])
@@ -68,12 +69,12 @@ impl Toolchain {
         Ok(Toolchain { recipe, version })
     }
 
-    /// Whether the standard library for the core is installed, so that plain `cargo` commands do.
+    /// Whether the standard library for the core is installed, so plain `cargo` commands work.
     pub fn is_installed(&self) -> bool {
         self.recipe == Recipe::Installed
     }
 
-    /// `cargo` with what it needs to build for `target`; the caller adds package, features and folder.
+    /// `cargo build` with what it needs for `target`. The caller adds package, features and folder.
     pub fn cargo(&self, target: &str) -> Command {
         let mut command = Command::new("cargo");
         for variable in INHERITED {
@@ -100,7 +101,7 @@ pub fn target_of(core: Core) -> &'static str {
     }
 }
 
-/// The path of a program, found as a shell would.
+/// The path of a program, found as a shell finds it.
 pub fn find_program(name: &str) -> Option<PathBuf> {
     env::split_paths(&env::var_os("PATH")?)
         .map(|folder| folder.join(name))

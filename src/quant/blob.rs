@@ -14,7 +14,7 @@ use crate::graph::{
     memory::{MemoryPlan, plan},
 };
 
-/// The blob; [`nas_kernels::Model::parse`] accepts it where every accumulator fits 32 bits.
+/// The blob; [`nas_kernels::Model::parse`] accepts it if every accumulator fits 32 bits.
 pub fn write(model: &QuantizedModel) -> Vec<u8> {
     let graph = &model.graph;
     let MemoryPlan {
@@ -71,10 +71,10 @@ pub fn write(model: &QuantizedModel) -> Vec<u8> {
     blob
 }
 
-/// Front end and decision for a network's blob, which lacks them; [`nas_kernels::Stream`] runs the two together.
+/// Adds front end and decision to a network's blob; [`nas_kernels::Stream`] runs the two together.
 ///
-/// `floats` are the tables of the front end, then the gain and the offset of every band; `tables_offset` of the record
-/// is set here.
+/// `floats` are the tables of the front end, then the gain and the offset of every band. This function sets the
+/// record's `tables_offset`.
 pub fn append_front_end(
     blob: &mut Vec<u8>,
     front_end: FrontEndRecord,
@@ -199,7 +199,7 @@ fn write_constants(
     }
 }
 
-/// Appends data to the constants, which lie from `start` on; returns where in the blob they begin.
+/// Appends data to the constants that begin at `start`; returns the data's place in the blob.
 fn place(
     start: usize,
     bytes: &mut Vec<u8>,
@@ -212,7 +212,7 @@ fn place(
     (start + padded) as u32
 }
 
-/// From accumulator to output steps.
+/// The multiplier from accumulator to output steps.
 fn real_multiplier(
     kind: OpKind,
     input: QuantParams,
@@ -231,7 +231,7 @@ fn real_multiplier(
 
 /// Biases with the input's zero point taken out of all products.
 ///
-/// One that does not fit 32 bits becomes `i32::MAX`, with which no model is accepted.
+/// A bias that does not fit 32 bits becomes `i32::MAX`, and no such model is accepted.
 fn folded_biases(kind: OpKind, quantized: &QuantizedOp, zero_point: i32) -> Vec<i32> {
     let channels = quantized.bias.len();
     let taps = quantized.weight.len() / channels;

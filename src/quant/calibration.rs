@@ -1,12 +1,12 @@
-//! The values that tensors take on calibration windows, and ranges that cover them.
+//! The values of tensors on calibration windows, and ranges that cover them.
 
 use super::{QuantizeError, float::visit_tensors};
 use crate::graph::{Graph, Weights};
 
-/// Shares of the values that may lie outside a range, at either end: none, and the 99.99 and 99.9 percentiles.
+/// Shares of the values that a range may leave out at each end: none, or beyond the 99.99 or 99.9 percentile.
 pub const TAILS: [f64; 3] = [0.0, 1e-4, 1e-3];
 
-/// Windows on which the choice between ranges is made.
+/// Number of windows that the choice between ranges looks at.
 pub const JUDGED_WINDOWS: usize = 64;
 
 /// The values of one tensor: extremes and a histogram between them.
@@ -20,7 +20,7 @@ pub struct Statistics {
 const BINS: usize = 4096;
 
 impl Statistics {
-    /// The range that leaves out at most the given share of values at either end, to the width of a bin.
+    /// The range that leaves out at most a share `tail` of the values at each end, to the width of a bin.
     pub fn range(&self, tail: f64) -> [f32; 2] {
         let total: u64 = self.counts.iter().sum();
         let allowed = (total as f64 * tail) as u64;
@@ -47,6 +47,9 @@ impl Statistics {
 }
 
 /// Statistics of every tensor.
+///
+/// # Errors
+/// [`QuantizeError::NotFinite`].
 pub fn observe(
     graph: &Graph,
     weights: &Weights,
@@ -60,7 +63,7 @@ pub fn observe(
             *min = min.min(*value);
             *max = max.max(*value);
         }
-        // A NaN passes minimum and maximum unseen; among the bits of absolute values it is the largest.
+        // Minimum and maximum do not see a NaN; among the bits of absolute values it is the largest.
         let largest = values
             .iter()
             .fold(0, |largest: u32, value| largest.max(value.abs().to_bits()));

@@ -1,4 +1,4 @@
-//! The float network in batches: the reference that calibration and the float score need.
+//! The float network in batches, for calibration and for float scores.
 
 use gemm::Parallelism;
 
@@ -6,7 +6,7 @@ use crate::graph::{
     Activation, Function, Graph, Op, OpKind, OpWeights, Shape, TensorId, Weights, Window,
 };
 
-/// The network's output for every input, on the calling thread alone.
+/// The network's output for every input, on the calling thread.
 ///
 /// # Panics
 /// Where an input is not as long as the network's, or weights do not belong to the graph.
@@ -21,7 +21,7 @@ pub fn run_float(graph: &Graph, weights: &Weights, inputs: &[&[f32]]) -> Vec<Vec
     outputs
 }
 
-/// Runs the network and shows every tensor's values, several inputs' behind one another.
+/// Runs the network and shows the values of every tensor, those of several inputs one after another.
 ///
 /// # Panics
 /// Where an input is not as long as the network's, or weights do not belong to the graph.
@@ -65,9 +65,9 @@ pub fn visit_tensors(
     }
 }
 
-/// Values of the largest tensor that are worked on at once: 1 MiB, which stays in a core's second-level cache.
+/// Values of the largest tensor in one batch: 1 MiB, which stays in a core's second-level cache.
 const BATCH_FLOATS: usize = 1 << 18;
-/// Values of gathered windows that are multiplied at once.
+/// Values of gathered windows in one product.
 const PATCH_FLOATS: usize = 1 << 16;
 
 fn run_op(
@@ -325,7 +325,7 @@ fn upsample(input: &[f32], factor: [usize; 2], from: Shape, to: Shape, output: &
     }
 }
 
-/// The part of a window that lies on the image, along one axis.
+/// The part of a window that covers the image, along one axis.
 #[derive(Debug, Clone, Copy)]
 struct Overlap {
     /// First row or column of the image.

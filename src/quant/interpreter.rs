@@ -1,3 +1,5 @@
+//! Runs blobs on the host.
+
 use std::collections::BTreeSet;
 
 use nas_kernels::{
@@ -7,9 +9,9 @@ use nas_kernels::{
 
 use super::QuantParams;
 
-/// Runs a blob on the host by the code that the firmware runs.
+/// Runs a blob on the host, with the code that the firmware runs.
 ///
-/// A model that was read from a file may have several inputs; they are given behind one another.
+/// A model from a file may have several inputs; they are given one after another.
 #[derive(Debug)]
 pub struct Interpreter<'a> {
     model: Model<'a>,
@@ -18,6 +20,10 @@ pub struct Interpreter<'a> {
 }
 
 impl<'a> Interpreter<'a> {
+    /// An interpreter with its own arena.
+    ///
+    /// # Errors
+    /// [`BlobError`] where the blob is damaged, or its accumulators do not fit 32 bits.
     pub fn new(blob: &'a [u8]) -> Result<Interpreter<'a>, BlobError> {
         let model = Model::parse(blob)?;
         let arena = vec![0; model.arena_bytes()];
@@ -29,21 +35,22 @@ impl<'a> Interpreter<'a> {
         })
     }
 
-    /// Of the first input.
+    /// Scale and zero point of the first input.
     pub fn input(&self) -> QuantParams {
         params(self.model.input())
     }
 
+    /// Scale and zero point of the output.
     pub fn output(&self) -> QuantParams {
         params(self.model.output())
     }
 
-    /// Input and output as the blob describes them.
+    /// The first input and the output, as the blob describes them.
     pub fn ends(&self) -> [Tensor; 2] {
         [self.model.input(), self.model.output()]
     }
 
-    /// Elements of all inputs together and of the output.
+    /// Number of elements of all inputs together, and of the output.
     pub fn lengths(&self) -> (usize, usize) {
         (
             self.inputs.iter().map(Tensor::len).sum(),
@@ -51,11 +58,12 @@ impl<'a> Interpreter<'a> {
         )
     }
 
+    /// Bytes of the arena.
     pub fn arena_bytes(&self) -> usize {
         self.model.arena_bytes()
     }
 
-    /// One inference on an input that is int8 already.
+    /// Runs one inference on int8 input.
     ///
     /// # Panics
     /// Where the input is not as long as the model's.
@@ -63,7 +71,7 @@ impl<'a> Interpreter<'a> {
         self.run_with(input, |slot, values, _| slot.copy_from_slice(values))
     }
 
-    /// One inference on a standardised window, quantised by the input's scale; the output is dequantised.
+    /// Runs one inference on a standardised window; quantises the input and dequantises the output.
     ///
     /// # Panics
     /// Where the input is not as long as the model's.
@@ -94,7 +102,7 @@ impl<'a> Interpreter<'a> {
     }
 }
 
-/// The model's input, and behind it the tensors that are read and never written.
+/// The model's input, then the tensors that are read and never written.
 fn inputs(model: &Model<'_>) -> Vec<Tensor> {
     let reads = |op: &Op| match op.kind {
         Kind::Add { input, .. } => vec![op.input, input],
@@ -103,7 +111,7 @@ fn inputs(model: &Model<'_>) -> Vec<Tensor> {
     let written: BTreeSet<u32> = model.ops().map(|op| op.output).collect();
     let read: BTreeSet<u32> = model.ops().flat_map(|op| reads(&op)).collect();
     let input = model.input();
-    // All of them live from the start, so no two lie at one place.
+    // All of them live from the start, so no two share a place.
     let others = read
         .difference(&written)
         .filter_map(|idx| model.tensor(*idx))

@@ -1,8 +1,11 @@
-//! Post-training int8 quantisation: calibration, the quantised model, TFLite and blob writers, the host's interpreter.
+//! Post-training int8 quantisation: calibration, the quantised model, TFLite and blob files, and the host's
+//! interpreter.
 //!
-//! Weights are symmetric and per output channel, those of FULLY_CONNECTED per tensor, which every runtime and NPU
-//! compiler takes; activations are asymmetric and per tensor; biases are int32 in units of input scale times weight
-//! scale. The module knows nothing of training and of audio.
+//! Weights are symmetric, per output channel; those of FULLY_CONNECTED are per tensor, which every runtime and NPU
+//! compiler accepts. Activations are asymmetric, per tensor. Biases are int32 in units of input scale times weight
+//! scale.
+//!
+//! This module may not know training (burn) or audio.
 
 mod blob;
 mod calibration;
@@ -23,58 +26,81 @@ use crate::graph::{Activation, Function, Graph, OpKind, OpWeights, TensorId, Wei
 /// Scale and zero point of an int8 tensor: `real = scale * (q - zero_point)`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct QuantParams {
+    /// The real value of one step.
     pub scale: f32,
+    /// The int8 value that stands for 0.0, -128 to 127.
     pub zero_point: i32,
 }
 
 /// int8 weights of one operator; layouts as in [`crate::graph::OpWeights`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct QuantizedOp {
+    /// Weights in steps of their scale.
     pub weight: Vec<i8>,
-    /// One per output channel; a single one for FULLY_CONNECTED.
+    /// One scale per output channel; a single one for FULLY_CONNECTED.
     pub weight_scales: Vec<f32>,
+    /// One bias per output channel, in units of input scale times weight scale.
     pub bias: Vec<i32>,
 }
 
 /// A full-integer int8 network.
 #[derive(Debug, Clone, PartialEq)]
 pub struct QuantizedModel {
+    /// The network's structure.
     pub graph: Graph,
-    /// One per tensor of the graph.
+    /// Scale and zero point of each tensor of the graph.
     pub tensors: Vec<QuantParams>,
-    /// One per operator; `None` for operators without weights.
+    /// Weights of each operator; `None` for operators without weights.
     pub ops: Vec<Option<QuantizedOp>>,
 }
 
 /// Why a network cannot be quantised.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum QuantizeError {
+    /// The list of calibration windows is empty.
     #[error("there are no calibration windows")]
     NoWindows,
-    #[error("calibration window {window} has {found} values and the network takes {expected}")]
+    /// A calibration window is not as long as the network's input.
+    #[error("calibration window {window} has {found} values, but the network takes {expected}")]
     WindowLength {
+        /// Index of the window.
         window: usize,
+        /// Number of its values.
         found: usize,
+        /// Number of values of the network's input.
         expected: usize,
     },
+    /// An operator has too few or too many weights or biases, or some that are not finite.
     #[error(
-        "operator {op} has {found} weights and biases together and needs {expected}, all of them finite"
+        "operator {op} has {found} weights and biases, but needs {expected}, all of them finite"
     )]
     Weights {
+        /// Index of the operator.
         op: usize,
+        /// Number of its weights and biases.
         found: usize,
+        /// Number of weights and biases that it needs.
         expected: usize,
     },
-    #[error("tensor {tensor} takes values that are not finite on the calibration windows")]
-    NotFinite { tensor: TensorId },
+    /// Calibration gives a tensor infinite values or NaN.
+    #[error("tensor {tensor} has values that are not finite on the calibration windows")]
+    NotFinite {
+        /// The tensor.
+        tensor: TensorId,
+    },
+    /// An operator has an activation that TFLite does not allow there.
     #[error(
         "operator {op} is a {kind:?} with activation {activation:?}, which TFLite does not have"
     )]
     Activation {
+        /// Index of the operator.
         op: usize,
+        /// What the operator does.
         kind: OpKind,
+        /// The activation.
         activation: Activation,
     },
+    /// The kernels refuse the quantised network.
     #[error("the quantised network does not run: {0}")]
     Blob(#[from] BlobError),
 }
@@ -97,21 +123,27 @@ impl QuantParams {
         q.saturating_add(self.zero_point).clamp(-128, 127) as i8
     }
 
+    /// The real value of an int8 value.
     pub fn dequantize(&self, q: i8) -> f32 {
         self.scale * (i32::from(q) - self.zero_point) as f32
     }
 }
 
 impl QuantizedModel {
+    /// Scale and zero point of the network's input.
     pub fn input(&self) -> QuantParams {
         self.tensors[self.graph.input]
     }
 
+    /// Scale and zero point of the network's output.
     pub fn output(&self) -> QuantParams {
         self.tensors[self.graph.output]
     }
 
-    /// The model in a full-integer `.tflite` file, ours or not.
+    /// Reads a full-integer `.tflite` file, from this project or another tool.
+    ///
+    /// # Errors
+    /// [`ReadError`] where the file is damaged, or has something that is not supported.
     pub fn from_tflite(file: &[u8]) -> Result<QuantizedModel, ReadError> {
         tflite::read(file)
     }
@@ -129,8 +161,11 @@ impl QuantizedModel {
 
 /// Quantises a trained network; `calibration` holds representative standardised windows.
 ///
-/// Ranges are taken from the smallest and largest values and from percentiles; the one whose int8 outputs come
-/// nearest to the float network's on calibration windows wins.
+/// Ranges come from the smallest and largest values, and from percentiles. The ranges with which the int8 outputs
+/// come nearest to the float outputs on calibration windows win.
+///
+/// # Errors
+/// [`QuantizeError`] where weights or windows do not fit the network, or values are not finite.
 pub fn quantize(
     graph: &Graph,
     weights: &Weights,
@@ -155,18 +190,18 @@ pub fn quantize(
 
 /// The smallest scale of an activation: SOFTMAX counts in steps of 2^-26.
 const SMALLEST_STEP: f64 = 1.0 / (1 << 25) as f64;
-/// The scale that every runtime demands of SOFTMAX.
+/// The output scale of SOFTMAX in every runtime.
 const SOFTMAX_OUTPUT: QuantParams = QuantParams {
     scale: 1.0 / 256.0,
     zero_point: -128,
 };
-/// No scale is smaller, so that products of scales stay normal numbers.
+/// The smallest scale of weights: products of scales stay normal numbers.
 const SMALLEST_SCALE: f64 = 1e-9;
-/// A channel's scale is at least this part of the largest channel's: weights of a dead channel round to zero.
+/// A channel's scale is at least this share of the largest channel's; weights of a dead channel round to zero.
 const SMALLEST_CHANNEL: f32 = 1.0 / 65536.0;
-/// The output scales of ADD, MEAN and QUANTIZE are at least this part of their inputs', so that multipliers stay small.
+/// The output scales of ADD, MEAN and QUANTIZE are at least this share of their inputs', so multipliers stay small.
 const SMALLEST_SUM: f32 = 1.0 / (1 << 18) as f32;
-/// No bias is larger, so that the accumulator has room for the products.
+/// The largest bias: the accumulator keeps room for the products.
 const LARGEST_BIAS: f64 = (1 << 29) as f64;
 
 fn check(graph: &Graph, weights: &Weights, calibration: &[&[f32]]) -> Result<(), QuantizeError> {
@@ -220,7 +255,7 @@ fn check(graph: &Graph, weights: &Weights, calibration: &[&[f32]]) -> Result<(),
     Ok(())
 }
 
-/// The quantised network for given ranges, one per tensor.
+/// The quantised network for these ranges, one per tensor.
 fn with_ranges(graph: &Graph, weights: &Weights, ranges: &[[f32; 2]]) -> QuantizedModel {
     let mut tensors: Vec<QuantParams> = ranges
         .iter()
@@ -260,7 +295,7 @@ fn with_ranges(graph: &Graph, weights: &Weights, ranges: &[[f32; 2]]) -> Quantiz
     }
 }
 
-/// Whether input and output must share scale and zero point, as TFLite, Vela and CMSIS-NN demand.
+/// Whether input and output share scale and zero point; TFLite, Vela and CMSIS-NN demand it.
 fn keeps_scale(kind: OpKind) -> bool {
     match kind {
         OpKind::AveragePool2d(_)
@@ -279,7 +314,7 @@ fn keeps_scale(kind: OpKind) -> bool {
     }
 }
 
-/// int8 weights, and the smallest output scale with which no accumulator overflows when it is scaled up.
+/// int8 weights, and the smallest output scale with which no scaled accumulator overflows.
 fn quantize_weights(
     graph: &Graph,
     op: &crate::graph::Op,

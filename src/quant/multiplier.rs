@@ -1,4 +1,4 @@
-//! Real multipliers as fixed-point numbers, and activations as int8 ranges, as TFLite computes them.
+//! Real multipliers as fixed-point numbers, and activations as int8 ranges, computed as in TFLite.
 
 use nas_kernels::{
     multiply_by_quantized_multiplier,
@@ -8,14 +8,16 @@ use nas_kernels::{
 use super::QuantParams;
 use crate::graph::{Activation, Function};
 
-/// `multiplier * 2^(shift - 31)`.
+/// A fixed-point number: `multiplier * 2^(shift - 31)`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Multiplier {
+    /// 0, or at least 2^30.
     pub multiplier: i32,
+    /// Power of two: positive shifts left.
     pub shift: i32,
 }
 
-/// The nearest fixed-point number to a positive real one; zero where it is below `2^-32`.
+/// The nearest fixed-point number to a positive real number; zero where it is below `2^-32`.
 ///
 /// Source: `QuantizeMultiplier` in TFLite's `quantization_util.cc`.
 pub fn quantize_multiplier(real: f64) -> Multiplier {
@@ -26,7 +28,7 @@ pub fn quantize_multiplier(real: f64) -> Multiplier {
     if !(real.is_normal() && real > 0.0) {
         return NOTHING;
     }
-    // C's frexp: a mantissa in [0.5, 1) and its power of two.
+    // As C's `frexp`: a mantissa in [0.5, 1) and its power of two.
     const EXPONENT: u64 = 0x7ff << 52;
     let bits = real.to_bits();
     let mut shift = (bits >> 52) as i32 - 1022;
@@ -63,7 +65,7 @@ pub fn clamp(activation: Activation, output: QuantParams) -> Clamp {
     }
 }
 
-/// The multiplier of MEAN over so many pixels.
+/// The multiplier of MEAN over `pixels` pixels.
 ///
 /// Source: `QuantizedMeanOrSum` in TFLM's `reduce.h`.
 pub fn mean(input: QuantParams, output: QuantParams, pixels: usize) -> Multiplier {
@@ -76,7 +78,7 @@ pub fn mean(input: QuantParams, output: QuantParams, pixels: usize) -> Multiplie
     }
 }
 
-/// The values of a function of one element, from -128 on.
+/// The values of a function of one element, for inputs from -128 to 127.
 ///
 /// Source: `Requantize` in TFLM's `requantize.h`, `ReluQuantized` and `Relu6Quantized` in its `activations.cc`.
 pub fn table(function: Function, input: QuantParams, output: QuantParams) -> [i8; 256] {
@@ -97,10 +99,11 @@ pub fn table(function: Function, input: QuantParams, output: QuantParams) -> [i8
     })
 }
 
-/// A difference of two int8 values, shifted further, would not fit 32 bits.
+/// The largest left shift with which a difference of two int8 values fits 32 bits.
 pub const MAX_LEFT_SHIFT: i32 = 22;
 
-/// Sources: `PreprocessSoftmaxScaling` and `CalculateInputRadius` in TFLM's `quantization_util.cc`, beta being one.
+/// The scale of SOFTMAX with beta 1. Sources: `PreprocessSoftmaxScaling` and `CalculateInputRadius` in TFLM's
+/// `quantization_util.cc`.
 pub fn softmax(input: QuantParams) -> SoftmaxScale {
     const INTEGER_BITS: u32 = 5;
     let real = f64::from(input.scale) * f64::from(1u32 << (31 - INTEGER_BITS));

@@ -1,9 +1,9 @@
 //! Published networks beside the front: what a search gained over them.
 
-use super::{Costs, Figures, ReportError, RunInfo, ScoredTrial, costs_of, seeds};
+use super::{Costs, ReportError, RunInfo, ScoredTrial, costs_of, seeds};
 use crate::{
     hardware::{Budget, Metric, Target, estimate},
-    run::{Objective, Settings},
+    run::{Settings, figures_of},
     space,
     store::{Run, Store, TrialOutcome},
 };
@@ -48,7 +48,7 @@ pub(super) fn load(
                 .map(|target| costs_of(estimate(&candidate, target), target, budget))
                 .collect();
             let (figures, seeds) =
-                seeds::figures(Figures::from(evaluation), trainings.get(&row.number));
+                seeds::figures(figures_of(evaluation), trainings.get(&row.number));
             found.push(ScoredTrial {
                 trial: row.number as u64,
                 space: row.space.clone(),
@@ -76,15 +76,18 @@ pub(super) fn is_published(settings: &Settings) -> bool {
 pub fn gains(info: &RunInfo, target_idx: usize) -> Vec<String> {
     let merit = info.merit();
     let word = merit.title();
-    let article = if merit == Objective::Pauc { "a" } else { "an" };
     let sentence = |baseline: &ScoredTrial| {
-        let theirs = baseline.figures.of(merit)?;
+        let theirs = baseline.figures.steering(merit)?;
         let latency = |trial: &ScoredTrial| {
             let cost = trial.cost(target_idx, Metric::Latency)?;
             Some(cost.value).filter(|value| value.is_finite())
         };
         let as_good = info.front(target_idx).into_iter().filter(|member| {
-            member.figures.of(merit).is_some_and(|own| own >= theirs) && latency(member).is_some()
+            member
+                .figures
+                .steering(merit)
+                .is_some_and(|own| own >= theirs)
+                && latency(member).is_some()
         });
         let fastest = as_good.min_by(|a, b| {
             latency(a)
@@ -110,10 +113,11 @@ pub fn gains(info: &RunInfo, target_idx: usize) -> Vec<String> {
             .into_iter()
             .filter_map(times)
             .collect();
-        let own = member.figures.of(merit)?;
+        let own = member.figures.steering(merit)?;
         Some(format!(
-            "Trial {} has {article} {word} of {own:.3} against {theirs:.3} of {name}; {name} costs {}.",
+            "Trial {} has {} of {own:.3} against {theirs:.3} of {name}; {name} costs {}.",
             member.trial,
+            merit.with_article(),
             factors.join(", ")
         ))
     };

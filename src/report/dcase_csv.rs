@@ -1,6 +1,6 @@
 //! The csv files of DCASE's task 2, named and written as its challenges ask, so that its evaluators read them.
 
-use std::{collections::BTreeMap, fmt::Write};
+use std::collections::BTreeMap;
 
 use crate::{
     data::{Clip, Layout, Split},
@@ -48,8 +48,8 @@ pub fn dcase_files(
     for (group, mut clips) in groups {
         clips.sort_by_key(|judged| judged.clip.file_name());
         let rows = |value: &dyn Fn(&Judged) -> String| {
-            let row = |judged: &&Judged| format!("{},{}\n", judged.clip.file_name(), value(judged));
-            clips.iter().map(row).collect::<String>()
+            let row = |judged: &&Judged| [judged.clip.file_name().to_string(), value(judged)];
+            csv_text(clips.iter().map(row))
         };
         files.push(CsvFile {
             name: format!("anomaly_score_{group}.csv"),
@@ -86,6 +86,22 @@ fn group_name(layout: Layout, clip: &Clip) -> String {
     }
 }
 
+/// Rows as csv; what holds commas, quotes or line breaks is quoted.
+pub fn csv_text<R>(rows: impl Iterator<Item = R>) -> String
+where
+    R: IntoIterator<Item: AsRef<[u8]>>,
+{
+    let mut writer = csv::WriterBuilder::new()
+        .flexible(true)
+        .from_writer(Vec::new());
+    for row in rows {
+        writer.write_record(row).expect("memory takes every row");
+    }
+    let bytes = writer.into_inner().expect("memory takes every row");
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// A block per machine: its name, the figures of its sections, their means, and an empty line.
 fn result_table(layout: Layout, sections: &[SectionFigures]) -> String {
     let mut machines: BTreeMap<&str, Vec<&SectionFigures>> = BTreeMap::new();
     for section in sections {
@@ -93,55 +109,86 @@ fn result_table(layout: Layout, sections: &[SectionFigures]) -> String {
     }
     let mut text = String::new();
     for (machine, sections) in machines {
-        text.push_str(machine);
-        text.push('\n');
-        match layout {
-            Layout::Dcase2020 => block_2020(&mut text, &sections),
-            Layout::Dcase2021 => block_2021(&mut text, &sections),
-            _ => block_2022(&mut text, &sections),
-        }
+        let mut block = match layout {
+            Layout::Dcase2020 => block_2020(&sections),
+            Layout::Dcase2021 => block_2021(&sections),
+            _ => block_2022(&sections),
+        };
+        block.rows.insert(0, vec![machine.to_string()]);
+        text += &csv_text(block.rows.iter());
         text.push('\n');
     }
     text
 }
 
-fn block_2020(text: &mut String, sections: &[&SectionFigures]) {
-    text.push_str("id,AUC,pAUC\n");
-    let mut columns = vec![Vec::new(); 2];
-    for section in sections {
-        let id = section.section.trim_start_matches("id_");
-        row(text, id, &[section.auc, section.pauc], &mut columns);
-    }
-    mean_row(text, "Average", &columns, arithmetic_mean);
+/// The rows of a machine, and their values for the means.
+struct Block {
+    rows: Vec<Vec<String>>,
+    columns: Vec<Vec<f64>>,
 }
 
-fn block_2021(text: &mut String, sections: &[&SectionFigures]) {
-    text.push_str("section,domain,AUC,pAUC,precision,recall,F1 score\n");
-    let mut columns = vec![Vec::new(); 5];
+impl Block {
+    fn new(header: &str) -> Block {
+        let header: Vec<String> = header.split(',').map(String::from).collect();
+        Block {
+            rows: vec![header],
+            columns: Vec::new(),
+        }
+    }
+
+    /// Adds a row; a figure that is missing is an empty field, and no part of the means.
+    fn push(&mut self, head: &[&str], values: &[Option<f64>]) {
+        self.columns.resize(values.len(), Vec::new());
+        for (column, value) in self.columns.iter_mut().zip(values) {
+            column.extend(value);
+        }
+        self.push_row(head, values);
+    }
+
+    fn push_mean(&mut self, head: &[&str], mean: fn(&[f64]) -> Option<f64>) {
+        let means: Vec<Option<f64>> = self.columns.iter().map(|column| mean(column)).collect();
+        self.push_row(head, &means);
+    }
+
+    fn push_row(&mut self, head: &[&str], values: &[Option<f64>]) {
+        let shown = |value: &Option<f64>| value.map_or(String::new(), |value| value.to_string());
+        let head = head.iter().map(|word| word.to_string());
+        self.rows
+            .push(head.chain(values.iter().map(shown)).collect());
+    }
+}
+
+fn block_2020(sections: &[&SectionFigures]) -> Block {
+    let mut block = Block::new("id,AUC,pAUC");
+    for section in sections {
+        let id = section.section.trim_start_matches("id_");
+        block.push(&[id], &[section.auc, section.pauc]);
+    }
+    block.push_mean(&["Average"], arithmetic_mean);
+    block
+}
+
+fn block_2021(sections: &[&SectionFigures]) -> Block {
+    let mut block = Block::new("section,domain,AUC,pAUC,precision,recall,F1 score");
     for section in sections {
         let domains = [("source", Some(section.source)), ("target", section.target)];
         for (name, figures) in domains {
             if let Some(f) = figures {
                 let values = [f.auc, f.pauc, Some(f.precision), Some(f.recall), Some(f.f1)];
-                row(
-                    text,
-                    &format!("{},{name}", section.section),
-                    &values,
-                    &mut columns,
-                );
+                block.push(&[&section.section, name], &values);
             }
         }
     }
-    mean_row(text, "arithmetic mean,", &columns, arithmetic_mean);
-    mean_row(text, "harmonic mean,", &columns, floored_harmonic_mean);
+    block.push_mean(&["arithmetic mean", ""], arithmetic_mean);
+    block.push_mean(&["harmonic mean", ""], floored_harmonic_mean);
+    block
 }
 
-fn block_2022(text: &mut String, sections: &[&SectionFigures]) {
-    text.push_str(
+fn block_2022(sections: &[&SectionFigures]) -> Block {
+    let mut block = Block::new(
         "section,AUC (source),AUC (target),pAUC,precision (source),precision (target),recall (source),\
-         recall (target),F1 score (source),F1 score (target)\n",
+         recall (target),F1 score (source),F1 score (target)",
     );
-    let mut columns = vec![Vec::new(); 9];
     for section in sections {
         let (source, target) = (Some(section.source), section.target);
         let both = |figure: fn(DomainFigures) -> f64| [source.map(figure), target.map(figure)];
@@ -149,30 +196,11 @@ fn block_2022(text: &mut String, sections: &[&SectionFigures]) {
         values.extend(both(|f| f.precision));
         values.extend(both(|f| f.recall));
         values.extend(both(|f| f.f1));
-        row(text, &section.section, &values, &mut columns);
+        block.push(&[&section.section], &values);
     }
-    mean_row(text, "arithmetic mean", &columns, arithmetic_mean);
-    mean_row(text, "harmonic mean", &columns, floored_harmonic_mean);
-}
-
-/// Writes a row and keeps its values for the means; a figure that is missing is an empty field.
-fn row(text: &mut String, head: &str, values: &[Option<f64>], columns: &mut [Vec<f64>]) {
-    text.push_str(head);
-    for (value, column) in values.iter().zip(columns) {
-        match value {
-            Some(value) => {
-                let _ = write!(text, ",{value}");
-                column.push(*value);
-            }
-            None => text.push(','),
-        }
-    }
-    text.push('\n');
-}
-
-fn mean_row(text: &mut String, head: &str, columns: &[Vec<f64>], mean: fn(&[f64]) -> Option<f64>) {
-    let means: Vec<Option<f64>> = columns.iter().map(|column| mean(column)).collect();
-    row(text, head, &means, &mut vec![Vec::new(); columns.len()]);
+    block.push_mean(&["arithmetic mean"], arithmetic_mean);
+    block.push_mean(&["harmonic mean"], floored_harmonic_mean);
+    block
 }
 
 fn arithmetic_mean(values: &[f64]) -> Option<f64> {
@@ -268,5 +296,11 @@ mod tests {
              decision_result_fan_section_00_test.csv: a0.wav,1|a1.wav,1|b0.wav,0|b1.wav,1|
              result.csv: fan|section,AUC (source),AUC (target),pAUC,precision (source),precision (target),recall (source),recall (target),F1 score (source),F1 score (target)|00,1,0.5,0.7368421052631579,1,0.5,1,1,1,0.6666666666666666|arithmetic mean,1,0.5,0.7368421052631579,1,0.5,1,1,1,0.6666666666666666|harmonic mean,1,0.5,0.7368421052631579,1,0.5,1,1,1,0.6666666666666666||",
         );
+    }
+
+    #[test]
+    fn names_with_commas_stay_one_field() {
+        let rows = [["a,b.wav", "say \"c\""], ["d", ""]];
+        assert_eq!(csv_text(rows.iter()), "\"a,b.wav\",\"say \"\"c\"\"\"\nd,\n");
     }
 }

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use crate::{
     evaluate::{Examination, ExaminedClip},
     score::{
-        Confusion, Interval, auc, average_precision, interval, precision_recall_curve, roc_curve,
+        Arithmetic, Confusion, Interval, auc, average_precision, interval, precision_recall_curve,
+        roc_curve,
     },
 };
 
@@ -32,13 +33,6 @@ pub struct Part {
     pub history: Vec<[f32; 2]>,
 }
 
-/// Which of the two networks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Arithmetic {
-    Float,
-    Int8,
-}
-
 /// A figure of merit of decisions or scores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Merit {
@@ -46,17 +40,6 @@ pub enum Merit {
     F1,
     RocAuc,
     AveragePrecision,
-}
-
-impl Arithmetic {
-    pub const BOTH: [Arithmetic; 2] = [Arithmetic::Float, Arithmetic::Int8];
-
-    pub const fn name(self) -> &'static str {
-        match self {
-            Arithmetic::Float => "float",
-            Arithmetic::Int8 => "int8",
-        }
-    }
 }
 
 impl Merit {
@@ -209,17 +192,19 @@ impl Examined {
         pooled
     }
 
-    /// `official folds: 5 trainings, 803 test clips`.
+    /// `official folds: trained 5 times, 803 test clips`.
     pub fn headline(&self) -> String {
-        let plural = if self.parts.len() == 1 { "" } else { "s" };
+        let trained = match self.parts.len() {
+            1 => "trained once".to_string(),
+            times => format!("trained {times} times"),
+        };
         let short = match self.too_short() {
             0 => String::new(),
             count => format!("; {count} more are shorter than a window"),
         };
         format!(
-            "{}: {} training{plural}, {} test clips{short}",
+            "{}: {trained}, {} test clips{short}",
             self.split,
-            self.parts.len(),
             self.clips()
         )
     }

@@ -1,11 +1,10 @@
 //! Invented runs for the tests of this module.
 
-use super::{
-    Costs, Figures, RejectedTrial, RunInfo, ScoredTrial, Seeds, TargetInfo, Training, TrialCounts,
-};
+use super::{Costs, RejectedTrial, RunInfo, ScoredTrial, TargetInfo, TrialCounts};
 use crate::{
     hardware::{Budget, Cost, CostSource, Metric},
     run::Objective,
+    score::{Figure, Figures, Measure},
     space::Task,
     store::{CyclesRow, MeasurementRow},
     units::Rng,
@@ -111,16 +110,16 @@ pub fn fake_run(fake: &Fake) -> RunInfo {
                 0 => Task::Reconstruct,
                 _ => Task::Classify { classes: 3 },
             },
-            figures: Figures {
-                auc_int8: Some(if broken { f64::NAN } else { auc }),
-                pauc_int8: Some(0.4 + auc / 4.0),
-                auc_float: Some(auc + 0.004),
-                pauc_float: Some(0.41 + auc / 4.0),
-                test_auc_int8: (!fake.hostile).then_some(auc - 0.02),
-                test_pauc_int8: None,
-                accuracy_int8: Some(auc - 0.1),
-                test_accuracy_int8: None,
-            },
+            figures: Figures::default()
+                .with(Figure::AUC, if broken { f64::NAN } else { auc })
+                .with(Figure::steering(Measure::Pauc), 0.4 + auc / 4.0)
+                .with(Figure::AUC_FLOAT, auc + 0.004)
+                .with(Figure::float(Measure::Pauc), 0.41 + auc / 4.0)
+                .with(
+                    Figure::test(Measure::Auc),
+                    (!fake.hostile).then_some(auc - 0.02),
+                )
+                .with(Figure::steering(Measure::Accuracy), auc - 0.1),
             seeds: None,
             macs: macs as u64,
             params: (flash * 0.8) as u64,
@@ -150,7 +149,7 @@ pub fn fake_run(fake: &Fake) -> RunInfo {
             hypervolumes: hypervolumes.collect(),
             front,
             reference: vec![
-                (Objective::Auc, 0.5),
+                (Objective::AUC, 0.5),
                 (Objective::Cost(Metric::Latency), 20e3),
                 (Objective::Cost(Metric::Ram), 262144.0),
             ],
@@ -222,16 +221,10 @@ pub fn small_run() -> RunInfo {
         trial: 4,
         space: "ds-cnn".to_string(),
         task: Task::Classify { classes: 3 },
-        figures: Figures {
-            auc_int8: Some(0.875),
-            pauc_int8: Some(0.625),
-            auc_float: Some(0.9),
-            pauc_float: None,
-            test_auc_int8: None,
-            test_pauc_int8: None,
-            accuracy_int8: None,
-            test_accuracy_int8: None,
-        },
+        figures: Figures::default()
+            .with(Figure::AUC, 0.875)
+            .with(Figure::steering(Measure::Pauc), 0.625)
+            .with(Figure::AUC_FLOAT, 0.9),
         seeds: None,
         macs: 1_500_000,
         params: 52_000,
@@ -244,11 +237,10 @@ pub fn small_run() -> RunInfo {
         trial: 9,
         space: "dense-ae".to_string(),
         task: Task::Reconstruct,
-        figures: Figures {
-            auc_int8: Some(0.75),
-            test_auc_int8: Some(f64::NAN),
-            ..first.figures
-        },
+        figures: first
+            .figures
+            .with(Figure::AUC, 0.75)
+            .with(Figure::test(Measure::Auc), f64::NAN),
         seeds: None,
         macs: 300_000,
         params: 290_000,
@@ -266,7 +258,7 @@ pub fn small_run() -> RunInfo {
         front,
         hypervolumes: vec![(4, 0.25), (9, 0.5)],
         reference: vec![
-            (Objective::Auc, 0.5),
+            (Objective::AUC, 0.5),
             (Objective::Cost(Metric::Latency), 20000.0),
         ],
     };
@@ -294,7 +286,7 @@ fn front(scored: &[ScoredTrial], target_idx: usize) -> Vec<u64> {
     let key = |trial: &ScoredTrial| {
         let cost = |cost| trial.cost(target_idx, cost).map_or(f64::NAN, |q| q.value);
         [
-            1.0 - trial.figures.auc_int8.unwrap_or(0.0),
+            1.0 - trial.figures.get(Figure::AUC).unwrap_or(0.0),
             cost(Metric::Latency),
             cost(Metric::Ram),
         ]
@@ -326,23 +318,5 @@ pub fn measurement() -> MeasurementRow {
         model_bytes: 52_000,
         version: "0.1.0".to_string(),
         measured_utc: "2026-01-01T00:00:00Z".to_string(),
-    }
-}
-
-/// Two further trainings of which one failed, and one more.
-pub fn rescored() -> Seeds {
-    let figures = |auc: f64| Figures {
-        auc_int8: Some(auc),
-        ..Figures::default()
-    };
-    let training = |(seed, figures)| Training { seed, figures };
-    let each = [
-        (1, Ok(figures(0.75))),
-        (2, Err("the loss became NaN".to_string())),
-        (3, Ok(figures(0.85))),
-    ];
-    Seeds {
-        own: figures(0.9),
-        each: each.map(training).to_vec(),
     }
 }

@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Costs, Figures, RejectedTrial, ReportError, RunInfo, ScoredTrial, TargetInfo, TrialCounts,
-    costs_of,
+    Costs, RejectedTrial, ReportError, RunInfo, ScoredTrial, TargetInfo, TrialCounts, costs_of,
     json::{RunView, TrialsView},
     seeds,
 };
 use crate::{
     hardware::Target,
-    run::{Details, Merit, Settings, Yardstick, stored_estimate},
+    run::{Details, Settings, Yardstick, figures_of, stored_estimate},
+    score::Figure,
     search::hypervolume,
     space::Task,
     store::{Run, Store, TrialOutcome},
@@ -65,14 +65,9 @@ fn load_alone(store: &Store, run: &Run) -> Result<RunInfo, ReportError> {
         let Some(evaluation) = evaluation else {
             continue;
         };
-        let own = Figures::from(evaluation);
+        let own = figures_of(evaluation);
         let (figures, seeds) = seeds::figures(own, trainings.get(&row.number));
-        let merit = Merit {
-            auc_int8: figures.auc_int8.unwrap_or(0.0),
-            pauc_int8: figures.pauc_int8.unwrap_or(0.0),
-            accuracy_int8: figures.accuracy_int8,
-        };
-        for (points, point) in points.iter_mut().zip(yardstick.points(row, merit)) {
+        for (points, point) in points.iter_mut().zip(yardstick.points(row, &figures)) {
             points.extend(point.map(|point| (number, point)));
         }
         scored.push(ScoredTrial {
@@ -139,7 +134,7 @@ pub fn load_runs(store: &Store) -> Result<Vec<RunView>, ReportError> {
         let best = info
             .scored
             .iter()
-            .filter_map(|trial| trial.figures.auc_int8);
+            .filter_map(|trial| trial.figures.get(Figure::AUC));
         views.push(RunView {
             run: run.name,
             started: run.created_utc,

@@ -33,8 +33,9 @@ use crate::{
         Budget, Cost, CostSource, Estimate, Limited, Metric, Target, energy::Power, fit_probability,
     },
     run::Objective,
+    score::{Figure, Figures, Measure},
     space::Task,
-    store::{EvaluationRow, MeasurementRow},
+    store::MeasurementRow,
 };
 
 /// A report that could not be made.
@@ -117,34 +118,6 @@ pub struct TargetInfo {
     pub reference: Vec<(Objective, f64)>,
 }
 
-/// Figures of merit of a trial; `None` where they are unknown.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct Figures {
-    /// On the clips that steer the search.
-    pub auc_int8: Option<f64>,
-    pub pauc_int8: Option<f64>,
-    pub auc_float: Option<f64>,
-    pub pauc_float: Option<f64>,
-    /// On the clips that the search never saw.
-    pub test_auc_int8: Option<f64>,
-    pub test_pauc_int8: Option<f64>,
-    /// The share of clips that the int8 model decides rightly.
-    pub accuracy_int8: Option<f64>,
-    pub test_accuracy_int8: Option<f64>,
-}
-
-impl Figures {
-    /// The int8 model's score of that name, as it steers; `None` of a cost.
-    pub fn of(&self, merit: Objective) -> Option<f64> {
-        match merit {
-            Objective::Auc => self.auc_int8,
-            Objective::Pauc => self.pauc_int8,
-            Objective::Accuracy => self.accuracy_int8,
-            Objective::Cost(_) => None,
-        }
-    }
-}
-
 /// A trial that was trained and scored.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ScoredTrial {
@@ -202,7 +175,7 @@ impl TargetInfo {
 
 impl ScoredTrial {
     /// Half the width of the 95 % interval of a figure's mean over seeds; `None` where there is no such interval.
-    pub fn half_width(&self, figure: impl Fn(&Figures) -> Option<f64>) -> Option<f64> {
+    pub fn half_width(&self, figure: Figure) -> Option<f64> {
         self.seeds.as_ref()?.interval(figure)?.half_width
     }
 
@@ -252,20 +225,19 @@ impl RunInfo {
     }
 
     /// The scores that steered the search.
-    pub fn steered_by(&self) -> Vec<Objective> {
-        let reference = self
-            .targets
-            .first()
-            .map_or(&[][..], |target| &target.reference);
-        let objectives = reference.iter().map(|(objective, _)| *objective);
-        objectives
-            .filter(|objective| !objective.is_cost())
-            .collect()
+    pub fn steered_by(&self) -> Vec<Measure> {
+        Objective::measures(&self.objectives()).collect()
     }
 
     /// The score by which networks are shown beside their costs: the first that steered.
-    pub fn merit(&self) -> Objective {
-        Objective::leading(&self.steered_by())
+    pub fn merit(&self) -> Measure {
+        Objective::leading(&self.objectives())
+    }
+
+    fn objectives(&self) -> Vec<Objective> {
+        let reference = self.targets.first().map(|target| &target.reference);
+        let reference = reference.into_iter().flatten();
+        reference.map(|(objective, _)| *objective).collect()
     }
 
     /// The trials on the front of target number `target_idx`, best score first.
@@ -280,7 +252,8 @@ impl RunInfo {
             .filter(|trial| numbers.contains(&trial.trial))
             .collect();
         let merit = self.merit();
-        let score = |trial: &ScoredTrial| trial.figures.of(merit).unwrap_or(f64::NEG_INFINITY);
+        let score =
+            |trial: &ScoredTrial| trial.figures.steering(merit).unwrap_or(f64::NEG_INFINITY);
         members.sort_by(|a, b| score(b).total_cmp(&score(a)).then(a.trial.cmp(&b.trial)));
         members
     }
@@ -323,20 +296,5 @@ fn costs_of(estimate: Estimate, target: &Target, budget: &Budget) -> Costs {
         flash_bytes: Some(estimate.flash_bytes),
         latency_us: Some(estimate.latency_us),
         energy_uj: Some(estimate.energy_uj),
-    }
-}
-
-impl From<&EvaluationRow> for Figures {
-    fn from(row: &EvaluationRow) -> Figures {
-        Figures {
-            auc_int8: row.auc_int8,
-            pauc_int8: row.pauc_int8,
-            auc_float: row.auc_float,
-            pauc_float: row.pauc_float,
-            test_auc_int8: row.test_auc_int8,
-            test_pauc_int8: row.test_pauc_int8,
-            accuracy_int8: row.accuracy_int8,
-            test_accuracy_int8: row.test_accuracy_int8,
-        }
     }
 }

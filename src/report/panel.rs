@@ -5,14 +5,14 @@ use std::collections::BTreeSet;
 use super::{RunInfo, ScoredTrial, uncertain_fit};
 use crate::{
     hardware::{CostSource, Metric},
-    run::Objective,
+    score::{Figure, Measure},
     space::Task,
 };
 
 /// One panel of the Pareto figure: a score against one cost on one target.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Panel {
-    pub merit: Objective,
+    pub merit: Measure,
     pub cost: Metric,
     pub x: Axis,
     pub y: Axis,
@@ -70,7 +70,7 @@ impl Panel {
         let mut sources = BTreeSet::new();
         for trial in &info.scored {
             let quantity = trial.cost(target_idx, cost);
-            let (Some(score), Some(quantity)) = (trial.figures.of(merit), quantity) else {
+            let (Some(score), Some(quantity)) = (trial.figures.steering(merit), quantity) else {
                 continue;
             };
             if !score.is_finite() || !shown(quantity.value) {
@@ -87,7 +87,7 @@ impl Panel {
                 high: within(quantity.high, quantity.value).max(quantity.value),
                 fits: limit.and_then(|limit| uncertain_fit(&quantity, limit)),
                 half_width: trial
-                    .half_width(|figures| figures.of(merit))
+                    .half_width(Figure::steering(merit))
                     .filter(|half_width| half_width.is_finite())
                     .unwrap_or(0.0),
                 label: match info.published {
@@ -116,7 +116,7 @@ impl Panel {
                 name: baseline.space.clone(),
                 score: baseline
                     .figures
-                    .of(merit)
+                    .steering(merit)
                     .filter(|score| score.is_finite())?,
                 cost: baseline.cost(target_idx, cost)?.value,
             })

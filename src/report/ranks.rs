@@ -1,7 +1,7 @@
 //! How differently targets order the same networks: what is cheap on one may be dear on another.
 
 use super::{RunInfo, ScoredTrial, approach};
-use crate::{hardware::Metric, stats::kendall_tau};
+use crate::{hardware::Metric, score::Figure, stats::kendall_tau};
 
 /// The members of all fronts, in their order on every target.
 pub struct Ranks<'a> {
@@ -18,8 +18,8 @@ pub struct Ranks<'a> {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Comparison {
     pub targets: [usize; 2],
-    /// Kendall's tau-b.
-    pub tau: f64,
+    /// Kendall's tau-b; `None` where one target ranks nothing, since all latencies are equal there.
+    pub tau: Option<f64>,
     pub inverted: usize,
     pub pairs: usize,
     pub strongest: Option<Inversion>,
@@ -45,7 +45,7 @@ impl<'a> Ranks<'a> {
         if info.targets.len() < 2 || trials.len() < 2 {
             return None;
         }
-        let auc = |trial: &ScoredTrial| trial.figures.auc_int8.unwrap_or(f64::NEG_INFINITY);
+        let auc = |trial: &ScoredTrial| trial.figures.get(Figure::AUC).unwrap_or(f64::NEG_INFINITY);
         trials.sort_by(|a, b| auc(b).total_cmp(&auc(a)).then(a.trial.cmp(&b.trial)));
         let on_target = |idx: usize| -> Option<Vec<f64>> {
             let latency = |trial: &&ScoredTrial| Some(trial.cost(idx, Metric::Latency)?.value);
@@ -79,9 +79,12 @@ impl<'a> Ranks<'a> {
         for comparison in &self.comparisons {
             let [a, b] = comparison.targets.map(name);
             let (inverted, pairs) = (comparison.inverted, comparison.pairs);
+            let tau = match comparison.tau {
+                Some(tau) => format!("{tau:.2}"),
+                None => "undefined: on one of them all are equally fast".to_string(),
+            };
             text += &format!(
-                "By latency, {a} and {b} order {inverted} of {pairs} pairs of front members differently (Kendall's tau {:.2})",
-                comparison.tau
+                "By latency, {a} and {b} order {inverted} of {pairs} pairs of front members differently (Kendall's tau {tau})"
             );
             if let Some(Inversion { trials, factors }) = &comparison.strongest {
                 let [fast, slow] = trials.map(trial);
@@ -134,7 +137,7 @@ fn compare(targets: [usize; 2], first: &[f64], second: &[f64]) -> Comparison {
     }
     Comparison {
         targets,
-        tau: kendall_tau(first, second).unwrap_or(1.0),
+        tau: kendall_tau(first, second),
         inverted,
         pairs,
         strongest,
@@ -147,20 +150,32 @@ mod tests {
 
     #[test]
     fn orders_are_compared() {
-        let check =
-            |first: &[f64], second: &[f64], tau: f64, strongest: Option<([usize; 2], [f64; 2])>| {
-                let found = compare([0, 1], first, second);
-                assert_eq!(found.tau, tau, "{first:?} {second:?}");
-                let inversion = found.strongest.map(|found| (found.trials, found.factors));
-                assert_eq!(inversion, strongest, "{first:?} {second:?}");
-            };
-        check(&[1.0, 2.0, 3.0], &[10.0, 20.0, 30.0], 1.0, None);
-        check(&[1.0, 2.0], &[8.0, 2.0], -1.0, Some(([0, 1], [2.0, 4.0])));
+        let check = |first: &[f64],
+                     second: &[f64],
+                     tau: Option<f64>,
+                     strongest: Option<([usize; 2], [f64; 2])>| {
+            let found = compare([0, 1], first, second);
+            assert_eq!(found.tau, tau, "{first:?} {second:?}");
+            let inversion = found.strongest.map(|found| (found.trials, found.factors));
+            assert_eq!(inversion, strongest, "{first:?} {second:?}");
+        };
+        check(&[1.0, 2.0, 3.0], &[10.0, 20.0, 30.0], Some(1.0), None);
+        check(
+            &[1.0, 2.0],
+            &[8.0, 2.0],
+            Some(-1.0),
+            Some(([0, 1], [2.0, 4.0])),
+        );
         // Equal on one target says nothing.
-        check(&[1.0, 1.0], &[8.0, 2.0], 1.0, None);
+        check(&[1.0, 1.0], &[8.0, 2.0], None, None);
         // Of two inversions the one that is strong on both targets.
         let two = [[1.0, 2.0, 2.1], [3.0, 1.0, 2.9]];
-        check(&two[0], &two[1], -1.0 / 3.0, Some(([0, 1], [2.0, 3.0])));
+        check(
+            &two[0],
+            &two[1],
+            Some(-1.0 / 3.0),
+            Some(([0, 1], [2.0, 3.0])),
+        );
         assert_eq!(ranks(&[3.0, 1.0, 2.0, 1.0]), [3, 0, 2, 1]);
     }
 }

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::Figures;
 use crate::{
-    score::{Interval, interval},
+    run::figures_of,
+    score::{Figure, Figures, Interval, interval},
     store::{EvaluationRow, RepeatRow},
 };
 
@@ -27,39 +27,32 @@ pub struct Training {
 }
 
 impl Seeds {
-    /// Mean and interval of one figure over the trainings that have it.
-    pub fn interval(&self, figure: impl Fn(&Figures) -> Option<f64>) -> Option<Interval> {
-        let values: Vec<f64> = self.good().filter_map(figure).collect();
-        interval(&values)
+    /// Mean and interval of one figure over the trainings.
+    pub fn interval(&self, figure: Figure) -> Option<Interval> {
+        let figures = self.figures();
+        let values: Option<Vec<f64>> = figures.iter().map(|one| one.get(figure)).collect();
+        // Chance stands for a training that failed, and not for a figure that the trial never had.
+        self.own
+            .get(figure)
+            .and(values)
+            .and_then(|values| interval(&values))
     }
 
-    /// Trainings that succeeded.
+    /// The number of trainings, those that failed among them.
     pub fn count(&self) -> usize {
-        self.good().count()
+        self.each.len()
     }
 
-    fn good(&self) -> impl Iterator<Item = &Figures> {
-        self.each
-            .iter()
-            .filter_map(|training| training.figures.as_ref().ok())
+    /// Of each training; one that failed counts as chance.
+    fn figures(&self) -> Vec<Figures> {
+        let of = |training: &Training| *training.figures.as_ref().unwrap_or(&Figures::CHANCE);
+        self.each.iter().map(of).collect()
     }
 
-    /// The means; of the own model where no training succeeded.
     fn means(&self) -> Figures {
-        let mean = |figure: fn(&Figures) -> Option<f64>| Some(self.interval(figure)?.mean);
-        match self.count() {
-            0 => self.own,
-            _ => Figures {
-                auc_int8: mean(|figures| figures.auc_int8),
-                pauc_int8: mean(|figures| figures.pauc_int8),
-                auc_float: mean(|figures| figures.auc_float),
-                pauc_float: mean(|figures| figures.pauc_float),
-                test_auc_int8: mean(|figures| figures.test_auc_int8),
-                test_pauc_int8: mean(|figures| figures.test_pauc_int8),
-                accuracy_int8: mean(|figures| figures.accuracy_int8),
-                test_accuracy_int8: mean(|figures| figures.test_accuracy_int8),
-            },
-        }
+        let known = self.own.known();
+        let mean = |(figure, _): (Figure, f64)| Some((figure, self.interval(figure)?.mean));
+        known.filter_map(mean).collect()
     }
 }
 
@@ -71,7 +64,7 @@ pub(super) fn trainings(
     let mut trainings: BTreeMap<i64, Vec<Training>> = BTreeMap::new();
     for repeat in repeats {
         let figures = repeat.outcome.and_then(|key| match evaluations.get(&key) {
-            Some(evaluation) => Ok(Figures::from(evaluation)),
+            Some(evaluation) => Ok(figures_of(evaluation)),
             None => Err("its evaluation is not in the store".to_string()),
         });
         trainings.entry(repeat.number).or_default().push(Training {

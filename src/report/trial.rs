@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Figures, ReportError, costs_of,
+    ReportError, costs_of,
     json::{
         CostsView, FiguresView, GroupView, OperatorView, RescoredView, SCHEMA_VERSION,
         TrialDocument, measurements_of,
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     hardware::{Budget, Target},
-    run::{Details, Settings, stored_estimate},
+    run::{Details, Settings, figures_of, stored_estimate},
     space::Candidate,
     store::{Run, Store, TrialOutcome, TrialRow},
 };
@@ -41,7 +41,7 @@ pub fn load_trial(
     let trainings = seeds::trainings(store.repeats(run.id)?, &store.evaluations(run.id)?);
     let further = evaluation
         .as_ref()
-        .and_then(|row| seeds::figures(Figures::from(row), trainings.get(&(number as i64))).1);
+        .and_then(|row| seeds::figures(figures_of(row), trainings.get(&(number as i64))).1);
     let details = evaluation
         .as_ref()
         .and_then(|e| serde_json::from_str::<Details>(&e.details_json).ok());
@@ -94,9 +94,7 @@ pub fn load_trial(
         front_end: candidate.candidate.front_end.into(),
         macs: row.macs as u64,
         params: row.params as u64,
-        figures: evaluation
-            .as_ref()
-            .map(|row| FiguresView::from(&Figures::from(row))),
+        figures: evaluation.as_ref().map(|row| FiguresView(figures_of(row))),
         rescored: further.as_ref().map(RescoredView::from),
         groups: groups
             .map(|group| GroupView {

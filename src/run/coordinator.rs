@@ -1,38 +1,39 @@
-//! The coordinator's books of a search: the plan, and what of it is in the store.
+//! The coordinator of a search: the plan, and the part of it that is in the store.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use super::{
-    Merit, Objective, Plan, Progress, RunError, Search, Trial,
+    Objective, Plan, Progress, RunError, Search, Trial,
     front::{front, shares},
-    mean_merits,
-    record::{evaluation_row, scores_of, write_model},
+    mean_figures,
+    record::{evaluation_row, scored_figures, write_model},
     utc_now,
     workers::{Done, Seed, Task},
 };
 use crate::{
-    evaluate::{EvaluateError, Scores},
+    evaluate::EvaluateError,
     hardware::Metric,
+    score::{Figure, Figures},
     search::{Observed, hypervolume},
     store::{CostRow, Front, Run, Store, TrialOutcome, TrialRow},
 };
 
-/// The coordinator's state: the plan, and what of it is in the store.
+/// The coordinator's state.
 pub(super) struct Book<'a> {
     pub store: &'a mut Store,
     run: &'a Run,
     pub search: &'a Search<'a>,
     plan: Plan,
-    /// Mean merits of trials that were trained again; fronts are of these.
-    rescored: BTreeMap<i64, Merit>,
-    /// Rows that an earlier session recorded and this one has not met yet.
+    /// Mean figures of trials that were trained again; fronts use these.
+    rescored: BTreeMap<i64, Figures>,
+    /// Rows from an earlier session that this session has not reached yet.
     recorded: BTreeMap<i64, TrialRow>,
     /// Trials that wait for training.
     pub queue: VecDeque<usize>,
-    /// Trials that were given to training or found recorded.
+    /// Trials that were queued for training or found recorded.
     pub planned: usize,
     pub in_flight: usize,
-    /// Per target: number and objectives of every scored trial that fits it.
+    /// Number and objectives of every scored trial that fits, per target.
     points: Vec<Vec<(usize, Vec<f64>)>>,
     pub scored: usize,
     rejected: usize,
@@ -49,7 +50,7 @@ impl<'a> Book<'a> {
         search: &'a Search<'a>,
     ) -> Result<Book<'a>, RunError> {
         let rows = store.trials(run.id)?;
-        let rescored = mean_merits(&store.repeats(run.id)?, &store.evaluations(run.id)?);
+        let rescored = mean_figures(&store.repeats(run.id)?, &store.evaluations(run.id)?);
         Ok(Book {
             rescored,
             store,
@@ -74,12 +75,12 @@ impl<'a> Book<'a> {
         self.planned < self.search.trials && self.plan.ready()
     }
 
-    /// Plans a block: records what is over budget, takes over what is recorded, queues the rest.
+    /// Plans a block: records trials over budget, takes over recorded ones, and queues the rest.
     pub fn plan_block(&mut self) -> Result<(), RunError> {
         let mut rejected = Vec::new();
         for number in self.plan.extend(self.search) {
             let trial = &self.plan.trials[number];
-            // What lies beyond the last wished trial belongs to a longer search.
+            // Trials after the last wanted one belong to a longer search.
             if self.planned >= self.search.trials {
                 break;
             }
@@ -105,7 +106,7 @@ impl<'a> Book<'a> {
         Ok(())
     }
 
-    /// Meets a trial that an earlier session recorded.
+    /// Takes over a trial that an earlier session recorded.
     fn take_over(&mut self, number: usize, row: &TrialRow) -> Result<(), RunError> {
         if row.key != self.plan.trials[number].key {
             let version = self.run.version.clone();
@@ -116,8 +117,8 @@ impl<'a> Book<'a> {
             TrialOutcome::Failed { .. } => self.note_failed(number),
             TrialOutcome::Scored { evaluation_key } => {
                 let evaluation = self.store.evaluation(evaluation_key)?;
-                match evaluation.as_ref().and_then(scores_of) {
-                    Some(scores) => self.note_scored(number, &scores),
+                match evaluation.as_ref().and_then(scored_figures) {
+                    Some(figures) => self.note_scored(number, &figures),
                     None => self.note_failed(number),
                 }
             }
@@ -125,7 +126,7 @@ impl<'a> Book<'a> {
         Ok(())
     }
 
-    /// Takes the evaluation from another run where one has made it.
+    /// Uses the evaluation of another run, if there is one.
     pub fn reuse(&mut self, number: usize) -> Result<bool, RunError> {
         let task = self.task(number);
         let key =
@@ -135,10 +136,10 @@ impl<'a> Book<'a> {
         let Some(evaluation) = self.store.evaluation(&key)? else {
             return Ok(false);
         };
-        let Some(scores) = scores_of(&evaluation) else {
+        let Some(figures) = scored_figures(&evaluation) else {
             return Ok(false);
         };
-        self.note_scored(number, &scores);
+        self.note_scored(number, &figures);
         let row = self.row(
             number,
             TrialOutcome::Scored {
@@ -149,7 +150,7 @@ impl<'a> Book<'a> {
         self.store.record(self.run.id, &row, None, &self.fronts())?;
         self.news = Some(format!(
             "trial {number}: AUC {:.3}, known from another run",
-            scores.auc_int8
+            figures.get(Figure::AUC).unwrap_or_default()
         ));
         Ok(true)
     }
@@ -165,7 +166,7 @@ impl<'a> Book<'a> {
         }
     }
 
-    /// Writes one finished evaluation down, in one transaction.
+    /// Records one finished evaluation in one transaction.
     pub fn record(&mut self, done: Done) -> Result<(), RunError> {
         let Done {
             task,
@@ -177,6 +178,7 @@ impl<'a> Book<'a> {
         let key = evaluator.content_key(&task.candidate, &task.training, task.seed.value);
         match result {
             Err(EvaluateError::Interrupted) => self.news = None,
+            Err(EvaluateError::Lost(message)) => return Err(RunError::Lost { number, message }),
             Err(EvaluateError::Failed(message)) => {
                 self.seconds.push(seconds);
                 self.note_failed(number);
@@ -189,7 +191,7 @@ impl<'a> Book<'a> {
                 let folder = format!("{}/{number}", self.run.name);
                 let artefacts = write_model(self.store, number, folder, &evaluation)?;
                 let scores = &evaluation.scores;
-                self.note_scored(number, scores);
+                self.note_scored(number, &scores.figures);
                 let space = &self
                     .search
                     .spaces
@@ -197,7 +199,7 @@ impl<'a> Book<'a> {
                     .name;
                 self.news = Some(format!(
                     "trial {number}: {space}, AUC {:.3}",
-                    scores.auc_int8
+                    scores.figures.get(Figure::AUC).unwrap_or_default()
                 ));
                 let row = self.row(
                     number,
@@ -219,25 +221,25 @@ impl<'a> Book<'a> {
         self.plan.trials[number].result = Some(Observed::Failed);
     }
 
-    fn note_scored(&mut self, number: usize, scores: &Scores) {
+    fn note_scored(&mut self, number: usize, figures: &Figures) {
         self.scored += 1;
         let search = self.search;
-        let merit = Merit::from(scores);
-        let score = merit.score(Objective::leading(search.objectives));
+        let score = figures.steering(Objective::leading(search.objectives));
         self.best = self.best.into_iter().chain(score).reduce(f64::max);
         let trial = &mut self.plan.trials[number];
         let macs = trial.candidate.graph.macs();
-        let mean = self.rescored.get(&(number as i64)).copied();
+        let mean = self.rescored.get(&(number as i64));
         let mut steering = None;
         let on_targets = trial.estimates.iter().zip(search.references);
         for (idx, (estimate, references)) in on_targets.enumerate() {
-            let shares = |merit| shares(search.objectives, references, merit, estimate, macs);
+            let shares = |figures| shares(search.objectives, references, figures, estimate, macs);
             if trial.excess[idx].is_none() {
-                self.points[idx].push((number, shares(mean.unwrap_or(merit))));
+                self.points[idx].push((number, shares(mean.unwrap_or(figures))));
             }
-            steering.get_or_insert_with(|| shares(merit));
+            steering.get_or_insert_with(|| shares(figures));
         }
-        // The first target steers, by the trial's own training: proposals must not depend on what was trained again.
+        // The sampler sees the first target and the trial's own training: proposals must not depend on repeated
+        // trainings.
         trial.result = Some(Observed::Scored(steering.unwrap_or_default()));
     }
 
@@ -307,11 +309,111 @@ impl<'a> Book<'a> {
         }
     }
 
-    /// The rejected trial that is over its budgets by least, in words.
+    /// The rejected trial that exceeds its budgets least, in words.
     pub fn nearest_miss(&self) -> Option<String> {
         let misses = self.plan.trials.iter().filter_map(Trial::least_excess);
         misses
             .min_by(|a, b| a.total().total_cmp(&b.total()))
             .map(|excess| excess.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::atomic::{AtomicBool, AtomicUsize, Ordering},
+        time::Duration,
+    };
+
+    use super::super::{Finish, Objective, RunError, Search, search};
+    use crate::{
+        evaluate::{EvaluateError, Evaluation, Evaluator, Formula},
+        hardware::{self, Budget},
+        search::Random,
+        space::{self, Candidate, Spaces, Training},
+        store::{NewRun, Store},
+    };
+
+    /// A formula on a machine whose disk fails at the fourth evaluation, once.
+    struct Failing {
+        evaluations: AtomicUsize,
+    }
+
+    const FORMULA: Formula = Formula {
+        pause: Duration::ZERO,
+    };
+
+    impl Evaluator for Failing {
+        fn content_key(&self, candidate: &Candidate, training: &Training, seed: u64) -> String {
+            FORMULA.content_key(candidate, training, seed)
+        }
+
+        fn evaluate(
+            &self,
+            candidate: &Candidate,
+            training: &Training,
+            seed: u64,
+            stop: &AtomicBool,
+        ) -> Result<Evaluation, EvaluateError> {
+            match self.evaluations.fetch_add(1, Ordering::Relaxed) {
+                3 => Err(EvaluateError::Lost("the disk is gone".to_string())),
+                _ => FORMULA.evaluate(candidate, training, seed, stop),
+            }
+        }
+    }
+
+    #[test]
+    fn a_fault_of_the_machine_is_tried_again() {
+        let spaces = Spaces::new(vec![space::load("dense-ae").unwrap()], 3);
+        let targets = [hardware::find("m7").unwrap()];
+        let mut store = Store::open_in_memory().unwrap();
+        let run = NewRun {
+            name: "a".to_string(),
+            created_utc: String::new(),
+            seed: 0,
+            version: String::new(),
+            data_name: String::new(),
+            data_hash: String::new(),
+            synthetic: true,
+            settings_json: String::new(),
+            reference_json: String::new(),
+        };
+        let run = store.create_run(&run).unwrap();
+        let evaluator = Failing {
+            evaluations: AtomicUsize::new(0),
+        };
+        let once = |store: &mut Store| {
+            let stop = AtomicBool::new(false);
+            let setup = Search {
+                spaces: &spaces,
+                targets: &targets,
+                budget: &Budget::default(),
+                objectives: &[Objective::AUC],
+                references: &[vec![0.5]],
+                sampler: &Random,
+                evaluator: &evaluator,
+                seed: 0,
+                trials: 8,
+                deadline: None,
+                jobs: 1,
+                stop: &stop,
+            };
+            search(store, &run, &setup, &mut |_| ())
+        };
+        let error = once(&mut store).unwrap_err();
+        assert!(matches!(error, RunError::Lost { .. }), "{error}");
+        assert!(error.to_string().contains("the disk is gone"), "{error}");
+        let before = store.trials(run.id).unwrap();
+        assert_eq!(before.len(), 3);
+        assert_eq!(once(&mut store).unwrap(), Finish::Done);
+        let after = store.trials(run.id).unwrap();
+        assert_eq!(after.len(), 8);
+        // What is stored is what the formula says: no trial has failed by the disk.
+        let failed = store.counts(run.id).unwrap().failed;
+        let expected = after.iter().filter(|trial| {
+            let message = format!("{:?}", trial.outcome);
+            message.contains("one time in 32")
+        });
+        assert_eq!(failed as usize, expected.count());
     }
 }

@@ -1,4 +1,4 @@
-//! What a search would do: how much of the spaces fits, and how long a candidate takes.
+//! Estimates a search before it runs: the share of the spaces that fits, and the time per candidate.
 
 use std::{
     sync::atomic::AtomicBool,
@@ -8,36 +8,36 @@ use std::{
 use super::{Settings, Setup};
 use crate::{evaluate::EvaluateError, hardware, space::Genome, units::Rng};
 
-/// Candidates that are drawn to find the share that fits.
+/// Candidates drawn to find the share that fits.
 const DRAWN: usize = 2000;
-/// Candidates that are trained to see how long it takes.
+/// Candidates trained to measure the time.
 const TRAINED: usize = 2;
 
-/// What a dry run found.
+/// The result of a dry run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DryRun {
-    /// Genomes of all spaces together.
+    /// Number of genomes of all spaces.
     pub genomes: u128,
-    /// Candidates that were drawn at random.
+    /// Number of candidates drawn at random.
     pub drawn: usize,
     /// The share of them that fits at least one target, 0 to 1.
     pub share: f64,
-    /// `None` where nothing fits.
+    /// The expected time; `None` where nothing fits.
     pub time: Option<Time>,
 }
 
-/// How long the search would take.
+/// The expected time of a search.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Time {
-    /// Mean over the candidates that were trained.
+    /// Mean seconds of the candidates that were trained.
     pub seconds_per_candidate: f64,
-    /// Candidates that were trained for that.
+    /// Number of candidates that were trained.
     pub trained: usize,
-    /// Candidates that the search would train.
+    /// Number of candidates that the search would train.
     pub candidates: usize,
-    /// Candidates that train at the same time.
+    /// Number of candidates that train at the same time.
     pub jobs: usize,
-    /// From the start to the end.
+    /// Time from start to end.
     pub end: Duration,
 }
 

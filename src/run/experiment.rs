@@ -1,4 +1,4 @@
-//! A search from Rust in a few lines.
+//! Begins a search from Rust in a few lines.
 
 use std::{
     sync::{Arc, atomic::AtomicBool},
@@ -20,10 +20,10 @@ use crate::{
     train::Backend,
 };
 
-/// A search that is about to begin: what is searched, on which data, for which targets.
+/// A search that is about to begin: spaces, data and targets.
 ///
-/// What is not said is as in `nas search`: the shipped spaces, target `m7`, no budget, objectives AUC, latency and RAM,
-/// the sampler `bayes`, seed 0, all cores.
+/// The defaults are those of `nas search`: the shipped spaces, target `m7`, no budget, the objectives AUC, latency
+/// and RAM, the sampler `bayes`, seed 0, and all cores.
 ///
 /// The crate's front page has an example.
 pub struct Experiment {
@@ -42,20 +42,20 @@ pub struct Experiment {
     scores: ScoreWith,
 }
 
-/// An experiment that could not be carried out.
+/// An experiment that cannot be carried out.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ExperimentError {
     /// The search cannot begin with these settings and this data.
     #[error(transparent)]
     Setup(#[from] SetupError),
-    /// No target was named, and the default one is missing.
+    /// No target was given, and the default one is missing.
     #[error(transparent)]
     Target(#[from] TargetError),
-    /// The store cannot take the run.
+    /// The store does not accept the run.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The search could not go on; what is recorded stays.
+    /// The search cannot go on; recorded trials stay.
     #[error(transparent)]
     Run(#[from] RunError),
     /// No network fits the budget.
@@ -99,12 +99,12 @@ impl Experiment {
         }
     }
 
-    /// What a candidate may cost on a target; what is over it is recorded and never trained.
+    /// Limits of a candidate's costs on a target; a candidate over them is recorded and not trained.
     pub fn budget(self, budget: Budget) -> Experiment {
         Experiment { budget, ..self }
     }
 
-    /// What is minimised.
+    /// The quantities to minimise.
     pub fn objectives(self, objectives: impl IntoIterator<Item = Objective>) -> Experiment {
         Experiment {
             objectives: objectives.into_iter().collect(),
@@ -112,22 +112,22 @@ impl Experiment {
         }
     }
 
-    /// How new candidates are proposed.
+    /// The sampler that proposes candidates.
     pub fn sampler(self, sampler: SamplerKind) -> Experiment {
         Experiment { sampler, ..self }
     }
 
-    /// Determines every proposal and every training.
+    /// The seed; it decides every proposal and every training.
     pub fn seed(self, seed: u64) -> Experiment {
         Experiment { seed, ..self }
     }
 
-    /// Networks to train in all; those over budget do not count.
+    /// Number of networks to train; those over budget do not count.
     pub fn trials(self, trials: usize) -> Experiment {
         Experiment { trials, ..self }
     }
 
-    /// Epochs of every training, instead of what its space says.
+    /// Epochs of every training; the default is each space's own number.
     pub fn epochs(self, epochs: usize) -> Experiment {
         Experiment {
             epochs: Some(epochs),
@@ -135,7 +135,7 @@ impl Experiment {
         }
     }
 
-    /// Networks that train at the same time; the results do not depend on it.
+    /// Number of networks that train at the same time; results do not depend on it.
     pub fn jobs(self, jobs: usize) -> Experiment {
         Experiment {
             jobs: Some(jobs),
@@ -143,12 +143,12 @@ impl Experiment {
         }
     }
 
-    /// Where networks are trained.
+    /// The device that networks train on.
     pub fn backend(self, backend: Backend) -> Experiment {
         Experiment { backend, ..self }
     }
 
-    /// The run's name, instead of one made of data, target and time.
+    /// The run's name; the default consists of data, target and time.
     pub fn name(self, name: impl Into<String>) -> Experiment {
         Experiment {
             name: Some(name.into()),
@@ -156,7 +156,7 @@ impl Experiment {
         }
     }
 
-    /// Scores candidates by a formula of their shape, and trains nothing: for trying out everything else.
+    /// Scores candidates with a formula of their shape and trains nothing, to try out everything else.
     pub fn by_formula(self) -> Experiment {
         Experiment {
             scores: ScoreWith::Formula,
@@ -172,7 +172,10 @@ impl Experiment {
         self.run_observed(store, &AtomicBool::new(false), &mut |_| ())
     }
 
-    /// As [`Experiment::run`]; `observer` hears where the search stands, and `stop` ends it early.
+    /// Like [`Experiment::run`]; calls `observer` with the state of the search, and ends early when `stop` is set.
+    ///
+    /// # Errors
+    /// See [`ExperimentError`].
     pub fn run_observed(
         self,
         store: &mut Store,
@@ -253,21 +256,21 @@ impl Experiment {
     }
 }
 
-/// How a search is carried out; the trials do not depend on it.
+/// How fast a search is carried out; its trials do not depend on it.
 #[derive(Debug, Clone, Copy)]
 pub struct Pace<'a> {
-    /// Candidates that train at the same time, one thread each.
+    /// Number of candidates that train at the same time, one thread each.
     pub jobs: usize,
-    /// No training begins after this.
+    /// No training begins after this time.
     pub deadline: Option<Instant>,
-    /// Set from outside to end the search; what is recorded stays.
+    /// The caller sets it to end the search; recorded trials stay.
     pub stop: &'a AtomicBool,
 }
 
-/// Searches as the settings say until the run's trials are recorded.
+/// Searches by the settings until the run's trials are recorded.
 ///
 /// # Errors
-/// Where the store fails, or the stored run is another search than this program proposes.
+/// Where the store fails, or the stored run is not the search that this program proposes.
 pub fn carry_out(
     store: &mut Store,
     run: &Run,

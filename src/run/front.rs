@@ -1,98 +1,52 @@
-//! What trials are worth beside each other: their objectives as shares of reference values, and the fronts of those.
+//! The value of trials compared with each other: objectives as shares of reference values, and their fronts.
 
 use std::collections::BTreeMap;
 
-use super::{Objective, Settings, SettingsError};
+use super::{Objective, Settings, SettingsError, record::scored_figures};
 use crate::{
-    evaluate::Scores,
     hardware::{Budget, Cost, CostSource, Estimate, Metric, Target},
+    score::Figures,
     search::pareto_front,
     store::{CostRow, EvaluationRow, RepeatRow, Run, TrialRow},
 };
 
-/// The figures of merit that objectives are made of.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Merit {
-    pub auc_int8: f64,
-    pub pauc_int8: f64,
-    pub accuracy_int8: Option<f64>,
-}
-
-impl From<&Scores> for Merit {
-    fn from(scores: &Scores) -> Merit {
-        Merit {
-            auc_int8: scores.auc_int8,
-            pauc_int8: scores.pauc_int8,
-            accuracy_int8: scores.accuracy_int8,
-        }
-    }
-}
-
-impl Merit {
-    /// That of a stored evaluation; `None` where it has no figures.
-    pub fn of(row: &EvaluationRow) -> Option<Merit> {
-        Some(Merit {
-            auc_int8: row.auc_int8?,
-            pauc_int8: row.pauc_int8?,
-            accuracy_int8: row.accuracy_int8,
-        })
-    }
-
-    /// The score of that name; `None` of a cost, and of an accuracy without decisions.
-    pub fn score(&self, objective: Objective) -> Option<f64> {
-        match objective {
-            Objective::Auc => Some(self.auc_int8),
-            Objective::Pauc => Some(self.pauc_int8),
-            Objective::Accuracy => self.accuracy_int8,
-            Objective::Cost(_) => None,
-        }
-    }
-
-    /// `None` of nothing.
-    pub fn mean(merits: &[Merit]) -> Option<Merit> {
-        let mean = |figure: fn(&Merit) -> f64| {
-            merits.iter().map(figure).sum::<f64>() / merits.len() as f64
-        };
-        let decided = merits.iter().all(|merit| merit.accuracy_int8.is_some());
-        (!merits.is_empty()).then(|| Merit {
-            auc_int8: mean(|merit| merit.auc_int8),
-            pauc_int8: mean(|merit| merit.pauc_int8),
-            accuracy_int8: decided.then(|| mean(|merit| merit.accuracy_int8.unwrap_or_default())),
-        })
-    }
-}
-
-/// The mean merit over the further trainings of every trial that has some.
-pub fn mean_merits(
+/// The mean figures of every trial with further trainings, over those trainings.
+///
+/// A failed training counts as chance: with that seed there is no detector.
+pub fn mean_figures(
     repeats: &[RepeatRow],
     evaluations: &BTreeMap<String, EvaluationRow>,
-) -> BTreeMap<i64, Merit> {
-    let mut merits: BTreeMap<i64, Vec<Merit>> = BTreeMap::new();
+) -> BTreeMap<i64, Figures> {
+    let mut figures: BTreeMap<i64, Vec<Figures>> = BTreeMap::new();
     for repeat in repeats {
-        let evaluation = repeat
-            .outcome
-            .as_ref()
-            .ok()
-            .and_then(|key| evaluations.get(key));
-        if let Some(merit) = evaluation.and_then(Merit::of) {
-            merits.entry(repeat.number).or_default().push(merit);
-        }
+        let training = match &repeat.outcome {
+            Ok(key) => evaluations.get(key).and_then(scored_figures),
+            Err(_) => Some(Figures::CHANCE),
+        };
+        figures.entry(repeat.number).or_default().extend(training);
     }
-    let mean = |(number, merits): (i64, Vec<Merit>)| Some((number, Merit::mean(&merits)?));
-    merits.into_iter().filter_map(mean).collect()
+    let mean = |(number, figures): (i64, Vec<Figures>)| Some((number, Figures::mean(&figures)?));
+    figures.into_iter().filter_map(mean).collect()
 }
 
-/// What a run measures its trials by.
+/// The settings by which a run compares its trials.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Yardstick {
+    /// The targets; the sampler saw only the first.
     pub targets: Vec<Target>,
+    /// Limits of a candidate's costs on every target.
     pub budget: Budget,
+    /// The quantities to minimise.
     pub objectives: Vec<Objective>,
-    /// Per target, the reference value of each objective.
+    /// The reference value of each objective, per target.
     pub references: Vec<Vec<f64>>,
 }
 
 impl Yardstick {
+    /// The settings of a stored run.
+    ///
+    /// # Errors
+    /// [`SettingsError`] where the settings cannot be read.
     pub fn of(run: &Run) -> Result<Yardstick, SettingsError> {
         let settings = Settings::from_json(&run.settings_json)?;
         Ok(Yardstick {
@@ -103,14 +57,14 @@ impl Yardstick {
         })
     }
 
-    /// Per target, the objectives of a stored trial as shares of their references; `None` on a target that it does not
-    /// fit.
-    pub fn points(&self, row: &TrialRow, merit: Merit) -> Vec<Option<Vec<f64>>> {
+    /// The objectives of a stored trial as shares of their references, per target; `None` on a target that it does
+    /// not fit.
+    pub fn points(&self, row: &TrialRow, figures: &Figures) -> Vec<Option<Vec<f64>>> {
         let macs = row.macs as u64;
         let on_target = |(target, references): (&Target, &Vec<f64>)| {
             let estimate = stored_estimate(row, &target.name)?;
             let fits = self.budget.excess(target, &estimate, macs).is_none();
-            fits.then(|| shares(&self.objectives, references, merit, &estimate, macs))
+            fits.then(|| shares(&self.objectives, references, figures, &estimate, macs))
         };
         self.targets
             .iter()
@@ -120,7 +74,7 @@ impl Yardstick {
     }
 }
 
-/// The estimate that was stored with a trial; `None` where a cost is missing.
+/// The stored estimate of a trial; `None` where a cost is missing.
 pub fn stored_estimate(row: &TrialRow, target: &str) -> Option<Estimate> {
     let cost = |metric: Metric| {
         let is_it = |cost: &&CostRow| {
@@ -148,17 +102,17 @@ pub fn stored_estimate(row: &TrialRow, target: &str) -> Option<Estimate> {
 pub(super) fn shares(
     objectives: &[Objective],
     references: &[f64],
-    merit: Merit,
+    figures: &Figures,
     estimate: &Estimate,
     macs: u64,
 ) -> Vec<f64> {
     let share = |(objective, reference): (&Objective, &f64)| {
-        objective.value(merit, estimate, macs) / reference
+        objective.value(figures, estimate, macs) / reference
     };
     objectives.iter().zip(references).map(share).collect()
 }
 
-/// [`shares`] of a network that is not trained: `None` where only training can tell.
+/// [`shares`] of a network before training; `None` where only training can tell.
 pub(super) fn known_shares(
     objectives: &[Objective],
     references: &[f64],
@@ -166,16 +120,16 @@ pub(super) fn known_shares(
     macs: u64,
 ) -> Vec<Option<f64>> {
     let share = |(objective, reference): (&Objective, &f64)| match objective {
-        Objective::Auc | Objective::Pauc | Objective::Accuracy => None,
+        Objective::Score(_) => None,
         Objective::Cost(metric) => Some(metric.value(estimate, macs) / reference),
     };
     objectives.iter().zip(references).map(share).collect()
 }
 
-/// Numbers of the trials that no other dominates, ascending; of equal ones the earliest.
+/// Numbers of the trials that no other trial dominates, ascending; of equal trials the first.
 ///
-/// `points` are objectives as shares of their references. A network that tells anomalies no better than chance
-/// is worth nothing however cheap it is: it is on the front only where no network does better.
+/// `points` are objectives as shares of their references. A network that is no better than chance has no value
+/// however cheap it is: it is on the front only where no network is better.
 pub(super) fn front(points: &[(usize, Vec<f64>)], objectives: &[Objective]) -> Vec<i64> {
     let is_useful = |point: &Vec<f64>| {
         let mut pairs = objectives.iter().zip(point);
@@ -186,7 +140,7 @@ pub(super) fn front(points: &[(usize, Vec<f64>)], objectives: &[Objective]) -> V
         .iter()
         .filter(|(_, point)| is_useful(point) || !any_useful)
         .collect();
-    // Trials are recorded in the order they finish, which differs from machine to machine.
+    // Trials are recorded in the order in which they finish, which differs between machines.
     points.sort_by_key(|(number, _)| *number);
     let objectives: Vec<&[f64]> = points.iter().map(|(_, point)| point.as_slice()).collect();
     pareto_front(&objectives)
@@ -197,19 +151,61 @@ pub(super) fn front(points: &[(usize, Vec<f64>)], objectives: &[Objective]) -> V
 
 #[cfg(test)]
 mod tests {
-    use super::{Objective, front};
-    use crate::hardware::Metric;
+    use std::collections::BTreeMap;
+
+    use super::{Objective, front, mean_figures};
+    use crate::{
+        hardware::Metric,
+        score::{Figure, Figures, Measure},
+        store::{EvaluationRow, RepeatRow, ScoreRow},
+    };
+
+    #[test]
+    fn a_training_that_failed_counts_as_chance() {
+        let repeat = |number, seed, outcome: Result<&str, &str>| RepeatRow {
+            number,
+            seed,
+            outcome: outcome.map(str::to_string).map_err(str::to_string),
+        };
+        let score = |metric: &str| ScoreRow {
+            metric: metric.to_string(),
+            part: "steer".to_string(),
+            value: 0.75,
+        };
+        let evaluation = EvaluationRow {
+            key: "e".to_string(),
+            scores: vec![score("auc_int8"), score("pauc_int8")],
+            details_json: String::new(),
+            artefacts: None,
+            seconds: 1.0,
+            created_utc: String::new(),
+        };
+        let evaluations = BTreeMap::from([("e".to_string(), evaluation)]);
+        let repeats = [
+            repeat(1, 1, Ok("e")),
+            repeat(2, 1, Ok("e")),
+            repeat(2, 2, Err("diverged")),
+            repeat(3, 1, Err("diverged")),
+        ];
+        let means = mean_figures(&repeats, &evaluations);
+        let auc = |number: i64| means[&number].get(Figure::AUC);
+        assert_eq!([auc(1), auc(2), auc(3)], [0.75, 0.625, 0.5].map(Some));
+        // A figure that the others lack is no mean.
+        let accuracy = Figure::steering(Measure::Accuracy);
+        assert_eq!(means[&2].get(accuracy), None);
+        assert_eq!(means[&3], Figures::CHANCE);
+    }
 
     #[test]
     fn fronts() {
-        let objectives = [Objective::Auc, Objective::Cost(Metric::Latency)];
+        let objectives = [Objective::AUC, Objective::Cost(Metric::Latency)];
         let check = |points: &[[f64; 2]], expected: &[i64]| {
             let points: Vec<_> = points.iter().map(|p| p.to_vec()).enumerate().collect();
             assert_eq!(front(&points, &objectives), expected, "{points:?}");
         };
         check(&[], &[]);
         check(&[[0.2, 0.9], [0.8, 0.1], [0.8, 0.2]], &[0, 1]);
-        // Equal ones: the earliest.
+        // Of equal points, the first.
         check(&[[0.2, 0.9], [0.2, 0.9]], &[0]);
         // Chance or worse is on no front, ...
         check(&[[0.2, 0.9], [1.0, 0.1], [1.2, 0.05]], &[0]);

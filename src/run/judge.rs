@@ -1,4 +1,4 @@
-//! A found network before every labelled test clip: trained as its run trained it, scored float and int8.
+//! Scores a found network on every labelled test clip: trained as in its run, float and int8.
 
 use std::sync::atomic::AtomicBool;
 
@@ -9,16 +9,16 @@ use crate::{
     store::Run,
 };
 
-/// Which training of a network in a run.
+/// One training of a network in a run.
 #[derive(Debug, Clone, Copy)]
 pub struct Training<'a> {
     /// The run that the network was found in.
     pub run: &'a Run,
-    /// How far its seed lies from that of the run; 0 is the run's own training.
+    /// Offset from the run's seed; 0 is the run's own training.
     pub seed_offset: u64,
 }
 
-/// Trains the network as its run does, and scores all labelled test clips by it.
+/// Trains the network as its run does, and scores all labelled test clips with it.
 ///
 /// # Errors
 /// Where the network cannot be trained, or `stop` is set.
@@ -34,7 +34,7 @@ pub fn judge(
     pipeline.examine(&proposal.candidate, &options, seed, stop)
 }
 
-/// What a pipeline tests on, in words: `fold 3`, or `test` where the test clips are no fold.
+/// The part that a pipeline tests on: `fold 3`, or `test` where the test clips are not one fold.
 pub fn tested_part(pipeline: &Pipeline) -> String {
     let clips = &pipeline.dataset().clips;
     let mut tested = clips.iter().filter(|clip| clip.split == Split::Test);

@@ -1,7 +1,9 @@
-//! The loop: history, proposals, estimate, train what fits, record at once.
+//! The loop of a search: read the history, propose, estimate, train what fits, record at once.
 //!
-//! A search is a fold over its store. Starting and resuming are the same code: the plan is made again from
-//! the seed and the recorded trials, and what is recorded already is not done again.
+//! A search is a fold over its store. Starting and resuming are the same code: the plan is made again from the seed
+//! and the recorded trials, and recorded trials are not repeated.
+//!
+//! This module may not know SQL, command-line arguments or how results are shown.
 
 mod coordinator;
 mod dry_run;
@@ -27,12 +29,12 @@ use std::{
 
 pub use dry_run::{DryRun, Time, dry_run};
 pub use experiment::{Experiment, ExperimentError, Pace, all_cores, carry_out};
-pub use front::{Merit, Yardstick, mean_merits, stored_estimate};
+pub use front::{Yardstick, mean_figures, stored_estimate};
 pub use judge::{Training, judge, tested_part};
 pub use objective::{Objective, UnknownObjective, references};
 pub use plan::{BLOCK, Plan, Trial};
 pub use proposal::{Proposal, load_proposal};
-pub use record::{Details, DetailsGroup};
+pub use record::{Details, DetailsGroup, figures_of};
 pub use rescore::{Rescore, RescoreProgress, rescore};
 pub use settings::{DataFacts, LogMelFacts, NamedText, Settings, SettingsError};
 pub use setup::{ScoreWith, Setup, SetupError, WindowsOf, folds};
@@ -44,6 +46,7 @@ use self::{
 use crate::{
     evaluate::Evaluator,
     hardware::{Budget, Target},
+    score::Measure,
     search::Sampler,
     space::Spaces,
     store::{Run, RunState, Store, StoreError},
@@ -51,82 +54,124 @@ use crate::{
 
 /// Everything that determines a search, and how to carry it out.
 pub struct Search<'a> {
+    /// The spaces that candidates come from.
     pub spaces: &'a Spaces,
-    /// The first one steers.
+    /// The targets that candidates are costed for; the sampler sees only the first.
     pub targets: &'a [Target],
+    /// Limits of a candidate's costs on every target.
     pub budget: &'a Budget,
+    /// The quantities to minimise, at least one.
     pub objectives: &'a [Objective],
-    /// Per target, the reference value of each objective: what it is scaled by, and the hypervolume's reference point.
+    /// The reference value of each objective, per target: objectives are divided by it, and it is the hypervolume's
+    /// reference point.
     pub references: &'a [Vec<f64>],
+    /// Proposes candidates.
     pub sampler: &'a dyn Sampler,
+    /// Gives a candidate its scores.
     pub evaluator: &'a dyn Evaluator,
+    /// Decides every proposal and every training.
     pub seed: u64,
-    /// Candidates to train in all; those over budget do not count.
+    /// Number of candidates to train; rejected ones do not count.
     pub trials: usize,
-    /// No training begins after this.
+    /// No training begins after this time.
     pub deadline: Option<Instant>,
-    /// Candidates that train at the same time, one thread each.
+    /// Number of candidates that train at the same time, one thread each.
     pub jobs: usize,
-    /// Set from outside to end the search; what is recorded stays.
+    /// The caller sets it to end the search; recorded trials stay.
     pub stop: &'a AtomicBool,
 }
 
 /// How a search ended.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Finish {
+    /// All trials are recorded.
     Done,
-    /// Time is up before the wished number of trials was reached.
+    /// The time was up before all trials were trained.
     TimeUp,
+    /// The caller set [`Search::stop`].
     Interrupted,
     /// The spaces have no further network that fits.
     Exhausted,
-    /// No network fits; the message names the nearest miss.
+    /// No network fits; the message describes the nearest miss.
     NothingFits(String),
 }
 
-/// A search that could not go on. Everything recorded so far stays.
+/// A search that cannot go on. Everything recorded so far stays.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
+    /// The store cannot be read or written.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The files of a trained model cannot be written.
     #[error("cannot write the model of trial {number}: {source}")]
     Artefact {
+        /// Number of the trial.
         number: usize,
+        /// The error of the model's files.
         source: crate::evaluate::ModelError,
     },
+    /// A trial could not be evaluated because the data or the machine failed, for example a full disk.
     #[error(
-        "trial {number} of the stored run is another network than this program proposes; \
-         resume it with version {version}, which began it"
+        "trial {number} could not be evaluated, but its network is not the reason: {message}; nothing is stored of it, \
+         and resuming tries it again"
     )]
-    OtherPlan { number: usize, version: String },
+    Lost {
+        /// Number of the trial.
+        number: usize,
+        /// What went wrong.
+        message: String,
+    },
+    /// The stored run was begun by a version that plans other trials.
+    #[error(
+        "trial {number} of the stored run is not the network that this program proposes; \
+         resume it with version {version}, which began the run"
+    )]
+    OtherPlan {
+        /// Number of the first trial that differs.
+        number: usize,
+        /// Version of the program that began the run.
+        version: String,
+    },
+    /// The run's settings cannot be used.
     #[error(transparent)]
     Settings(#[from] SettingsError),
-    #[error("the genome of trial {number} is of no space of its run")]
-    Genome { number: usize },
+    /// A stored genome does not belong to the run's spaces.
+    #[error("the genome of trial {number} belongs to no space of its run")]
+    Genome {
+        /// Number of the trial.
+        number: usize,
+    },
 }
 
-/// Where a search stands.
+/// The state of a search.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Progress {
+    /// Trials with scores.
     pub scored: usize,
+    /// Trials over budget; they were not trained.
     pub rejected: usize,
+    /// Trials whose training or evaluation failed.
     pub failed: usize,
-    /// Trials to train in all.
+    /// Number of trials to train.
     pub wanted: usize,
+    /// Trials in training.
     pub in_flight: usize,
-    /// The best so far of the score that leads.
-    pub best: Option<(Objective, f64)>,
-    /// Per target, as a share of the box between the ideal and the reference point.
+    /// The best value so far of the leading score.
+    pub best: Option<(Measure, f64)>,
+    /// The hypervolume on each target, as a share of the box between the ideal and the reference point.
     pub hypervolumes: Vec<f64>,
-    /// Mean training time of this session's trials.
+    /// Mean training time of this session's trials, in seconds.
     pub seconds_per_trial: Option<f64>,
-    /// The trial that was recorded last, in words; `None` where nothing is new.
+    /// A sentence about the last recorded trial; `None` where nothing is new.
     pub news: Option<String>,
 }
 
 /// Runs a search until its trials are in the store, and says why it ended.
 ///
-/// `observer` is called after every recorded trial and a few times a second in between.
+/// Calls `observer` after every recorded trial, and a few times a second in between.
+///
+/// # Errors
+/// [`RunError`] where the store fails, or the stored run is not this search.
 pub fn search(
     store: &mut Store,
     run: &Run,
@@ -179,7 +224,7 @@ fn coordinate(
             }
             observer(&book.progress());
         }
-        // Evaluations taken from other runs can complete a block: then there is more to plan.
+        // Evaluations from other runs can complete a block; then there is more to plan.
         let done = !book.may_plan() && book.queue.is_empty();
         if book.in_flight == 0 && (done || ending() != (false, false)) {
             break;
@@ -205,12 +250,12 @@ fn coordinate(
     })
 }
 
-/// The seed of the training of a network, by its key, in a run of this seed.
+/// The seed of a network's training, from the network's key and the seed of its run.
 pub fn training_seed(run_seed: u64, key: &str) -> u64 {
     workers::Seed::of(run_seed, 0, key).value
 }
 
-/// The present time, UTC, in ISO 8601.
+/// The current time, UTC, in ISO 8601.
 pub fn utc_now() -> String {
     humantime::format_rfc3339_seconds(SystemTime::now()).to_string()
 }

@@ -1,93 +1,102 @@
-//! What a search minimises, and the reference values that make objectives comparable.
+//! The quantities that a search minimises, and the reference values that make them comparable.
 
 use std::{fmt, str::FromStr};
 
-use super::Merit;
 use crate::{
     hardware::{Budget, Estimate, Metric, Target, estimate},
+    score::{Figure, Figures, Measure},
     space::Spaces,
     units::Rng,
 };
 
-/// One thing that a search minimises.
+/// One quantity that a search minimises.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Objective {
-    /// 1 - AUC of the int8 model.
-    Auc,
-    /// 1 - partial AUC of the int8 model.
-    Pauc,
-    /// The share of clips that the int8 model decides wrongly.
-    Accuracy,
+    /// The distance of the int8 model from a perfect score: 1 - AUC, or the share of clips that it decides wrongly.
+    Score(Measure),
+    /// A cost of the network.
     Cost(Metric),
 }
 
-/// A name that no objective has.
+/// A name that no objective has; it holds the name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "`{0}` is not an objective; choose from auc, pauc, accuracy, latency, ram, flash, energy, macs"
-)]
+#[error("`{0}` is not an objective; choose from {names}", names = names())]
 pub struct UnknownObjective(String);
 
+fn names() -> String {
+    Objective::all()
+        .map(Objective::name)
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
 impl Objective {
+    /// 1 - AUC of the int8 model.
+    pub const AUC: Objective = Objective::Score(Measure::Auc);
+
+    /// The objectives of a search unless the user chooses others.
     pub const DEFAULT: [Objective; 3] = [
-        Objective::Auc,
+        Objective::AUC,
         Objective::Cost(Metric::Latency),
         Objective::Cost(Metric::Ram),
     ];
 
+    /// Every score, then every cost.
+    pub fn all() -> impl Iterator<Item = Objective> {
+        let scores = Measure::ALL.into_iter().map(Objective::Score);
+        scores.chain(Metric::ALL.into_iter().map(Objective::Cost))
+    }
+
+    /// The word on the command line.
     pub fn name(self) -> &'static str {
         match self {
-            Objective::Auc => "auc",
-            Objective::Pauc => "pauc",
-            Objective::Accuracy => "accuracy",
+            Objective::Score(measure) => measure.name(),
             Objective::Cost(metric) => metric.name(),
         }
     }
 
     /// The key in documents.
-    pub const fn key(self) -> &'static str {
+    pub fn key(self) -> String {
         match self {
-            Objective::Auc => "one_minus_auc_int8",
-            Objective::Pauc => "one_minus_pauc_int8",
-            Objective::Accuracy => "one_minus_accuracy_int8",
-            Objective::Cost(metric) => metric.key(),
+            Objective::Score(measure) => format!("one_minus_{}", Figure::steering(measure).key()),
+            Objective::Cost(metric) => metric.key().to_string(),
         }
     }
 
     /// Name and value for readers: `Latency 20.0 ms`.
     pub fn show(self, value: f64) -> String {
         match self {
+            Objective::Score(measure) => format!("1 \u{2212} {} {value:.2}", measure.title()),
             Objective::Cost(metric) => format!("{} {}", metric.title(), metric.show(value)),
-            score => format!("1 \u{2212} {} {value:.2}", score.title()),
         }
     }
 
-    /// The word for it in sentences.
-    pub fn title(self) -> &'static str {
-        match self {
-            Objective::Auc => "AUC",
-            Objective::Pauc => "pAUC",
-            Objective::Accuracy => "accuracy",
-            Objective::Cost(metric) => metric.title(),
-        }
-    }
-
+    /// Whether it is a cost, and known without training.
     pub const fn is_cost(self) -> bool {
         matches!(self, Objective::Cost(_))
     }
 
-    /// The score that networks are ranked by where one is asked for: the first of these, or AUC.
-    pub fn leading(objectives: &[Objective]) -> Objective {
-        let mut scores = objectives.iter().filter(|objective| !objective.is_cost());
-        scores.next().copied().unwrap_or(Objective::Auc)
+    /// The scores among some objectives, in their order.
+    pub fn measures(objectives: &[Objective]) -> impl Iterator<Item = Measure> {
+        objectives.iter().filter_map(|objective| match objective {
+            Objective::Score(measure) => Some(*measure),
+            Objective::Cost(_) => None,
+        })
+    }
+
+    /// The score that ranks networks: the first score among these, or AUC.
+    pub fn leading(objectives: &[Objective]) -> Measure {
+        Objective::measures(objectives)
+            .next()
+            .unwrap_or(Measure::Auc)
     }
 
     /// The value to minimise.
-    pub fn value(self, merit: Merit, estimate: &Estimate, macs: u64) -> f64 {
+    pub fn value(self, figures: &Figures, estimate: &Estimate, macs: u64) -> f64 {
         match self {
+            // Without a threshold, accuracy counts as 0.
+            Objective::Score(measure) => 1.0 - figures.steering(measure).unwrap_or(0.0),
             Objective::Cost(metric) => metric.value(estimate, macs),
-            // Who decides nothing is right about nothing.
-            score => 1.0 - merit.score(score).unwrap_or(0.0),
         }
     }
 }
@@ -101,20 +110,17 @@ impl fmt::Display for Objective {
 impl FromStr for Objective {
     type Err = UnknownObjective;
     fn from_str(text: &str) -> Result<Self, UnknownObjective> {
-        let costs = Metric::ALL.map(Objective::Cost);
-        [Objective::Auc, Objective::Pauc, Objective::Accuracy]
-            .into_iter()
-            .chain(costs)
+        Objective::all()
             .find(|objective| objective.name() == text)
             .ok_or_else(|| UnknownObjective(text.to_string()))
     }
 }
 
-/// Random networks whose largest costs stand in for budgets that were not given.
+/// Number of random networks whose largest costs replace missing budgets.
 const SAMPLE: usize = 1000;
 
-/// Per target, the reference value of each objective: 0.5 for AUC and accuracy, the budget for a cost, and without a
-/// budget the largest cost among random networks that fit the target.
+/// The reference value of each objective, per target: chance for a score, and the budget for a cost. Without a budget
+/// it is the largest cost among random networks that fit the target.
 pub fn references(
     spaces: &Spaces,
     targets: &[Target],
@@ -138,7 +144,7 @@ pub fn references(
             values.fold(0.0, f64::max)
         };
         let reference = |objective: &Objective| match *objective {
-            Objective::Auc | Objective::Pauc | Objective::Accuracy => 0.5,
+            Objective::Score(_) => Measure::CHANCE,
             Objective::Cost(metric) => {
                 match budget.limit(metric).unwrap_or_else(|| largest(metric)) {
                     nothing_fits if nothing_fits <= 0.0 => 1.0,

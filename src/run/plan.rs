@@ -1,9 +1,9 @@
-//! Which trials there are: a pure function of the search and of the results so far.
+//! Plans the trials: a pure function of the search and of the results so far.
 //!
-//! Trials come in blocks. The proposals of a block know the trials of all blocks but the one before it, so
-//! that a block can be planned while the last trials of its predecessor are still training, and the plan is
-//! the same however many trials train at once. A block ends with its `BLOCK`th trial that fits the budget;
-//! those that are over budget, found on the way, are part of it. The first block is a survey.
+//! Trials come in blocks. A block's proposals use the results of all blocks but the one before it. So a block can be
+//! planned while the last trials of its predecessor still train, and the plan does not depend on how many trials
+//! train at once. A block ends with its `BLOCK`th trial that fits the budget; trials over budget that were found on
+//! the way are part of it. The first block is a survey.
 
 use std::collections::HashSet;
 
@@ -19,7 +19,7 @@ use crate::{
 pub const BLOCK: usize = 8;
 /// Random candidates that the first block costs.
 const SURVEY: usize = 6144;
-/// Proposals after which a block ends, whatever it holds.
+/// A block ends after this many proposals, whatever it holds.
 const PROPOSALS_PER_BLOCK: usize = 4096;
 /// Genomes that the survey draws at a time.
 const CHUNK: usize = 16;
@@ -27,25 +27,31 @@ const CHUNK: usize = 16;
 /// One trial of the plan.
 #[derive(Debug)]
 pub struct Trial {
+    /// Its place in the plan, from 0.
     pub number: usize,
+    /// Its block, from 0.
     pub block: usize,
+    /// The proposed genome.
     pub genome: Genome,
+    /// Key of its network and memory ([`Candidate::key`]).
     pub key: String,
+    /// Its front end and network.
     pub candidate: Candidate,
-    /// One per target.
+    /// Its estimate on each target.
     pub estimates: Vec<Estimate>,
-    /// One per target: how much too much it needs; `None` where it fits.
+    /// How far it exceeds the budget on each target; `None` where it fits.
     pub excess: Vec<Option<Excess>>,
+    /// Its result; `None` until it is recorded.
     pub result: Option<Observed>,
 }
 
 impl Trial {
-    /// Whether some target can take it.
+    /// Whether it fits at least one target.
     pub fn fits(&self) -> bool {
         self.excess.iter().any(Option::is_none)
     }
 
-    /// Objectives on the target that steers; `None` where only training can tell.
+    /// Objectives on the first target; `None` where only training can tell.
     fn known_objectives(&self, search: &Search<'_>) -> Vec<Option<f64>> {
         let macs = self.candidate.graph.macs();
         known_shares(
@@ -68,18 +74,19 @@ impl Trial {
     }
 }
 
-/// All trials that are planned so far.
+/// All trials planned so far.
 #[derive(Debug, Default)]
 pub struct Plan {
+    /// The trials, in the order of their numbers.
     pub trials: Vec<Trial>,
     seen: HashSet<String>,
     blocks: usize,
-    /// The space has nothing new to offer.
+    /// Whether the spaces have nothing new to offer.
     pub exhausted: bool,
 }
 
 impl Plan {
-    /// Whether every result that the next block's proposals depend on is there.
+    /// Whether every result is known that the next block's proposals depend on.
     pub fn ready(&self) -> bool {
         let known = |trial: &Trial| trial.block + 1 >= self.blocks || trial.result.is_some();
         !self.exhausted && self.trials.iter().all(known)
@@ -98,9 +105,10 @@ impl Plan {
         first..self.trials.len()
     }
 
-    /// The first block: costs many random candidates and trains a few that span the costs of those that fit.
+    /// The first block: costs many random candidates, and trains a few that span the costs of those that fit.
     ///
-    /// Costing is free beside training, so the search begins with a view of where the budget cuts the space.
+    /// Costing takes no time compared with training, so the search begins with a view of where the budget cuts the
+    /// space.
     fn survey(&mut self, search: &Search<'_>, rng: &mut Rng) -> usize {
         let mut fitting: Vec<Trial> = Vec::new();
         let mut drawn = 0;
@@ -119,7 +127,7 @@ impl Plan {
                 }
             }
         }
-        // Stable, so that equal latencies keep the order in which they were drawn.
+        // The sort is stable, so equal latencies keep the order in which they were drawn.
         let latency_us = |trial: &Trial| trial.estimates[0].latency_us.value;
         fitting.sort_by(|a, b| latency_us(a).total_cmp(&latency_us(b)));
         let count = fitting.len().min(BLOCK);
@@ -140,7 +148,7 @@ impl Plan {
         count
     }
 
-    /// Every later block: proposals from what is known, until enough of them fit.
+    /// A later block: proposals from the results so far, until enough of them fit.
     fn follow(&mut self, search: &Search<'_>, rng: &mut Rng) -> usize {
         let block = self.blocks;
         let history: Vec<Observation> = self
@@ -149,7 +157,7 @@ impl Plan {
             .map(|trial| Observation {
                 genome: trial.genome.clone(),
                 result: match &trial.result {
-                    // Whether a trial of the block before is done depends on the machine, and must not matter.
+                    // Whether a trial of the block before is done depends on the machine, so it must not matter.
                     _ if trial.block + 1 == block && trial.fits() => {
                         Observed::Pending(trial.known_objectives(search))
                     }
@@ -180,7 +188,7 @@ impl Plan {
         fitting
     }
 
-    /// What is known of a genome that is not part of the plan yet.
+    /// What is known of a genome that is not in the plan yet.
     fn preview(&self, search: &Search<'_>, genome: &Genome) -> Preview {
         let candidate = search.spaces.decode(genome);
         let key = candidate.key();
@@ -195,7 +203,7 @@ impl Plan {
     }
 }
 
-/// `count` indices of `0..len` at even distances, the ends among them.
+/// `count` indices of `0..len` at even distances, with both ends.
 fn spread(len: usize, count: usize) -> Vec<usize> {
     match count {
         0 | 1 => (0..count).collect(),
@@ -205,9 +213,9 @@ fn spread(len: usize, count: usize) -> Vec<usize> {
     }
 }
 
-/// `0..len` in the order of their reversed bits: every beginning of it is spread over the whole.
+/// `0..len` in the order of their reversed bits; every beginning of it is spread over the whole.
 ///
-/// A search that is cut short has then seen more than the cheapest networks.
+/// A search that ends early has then seen more than the cheapest networks.
 fn scattered(len: usize) -> Vec<usize> {
     let bits = len.next_power_of_two().trailing_zeros();
     let reversed = |idx: usize| match bits {

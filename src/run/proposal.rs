@@ -1,4 +1,4 @@
-//! What a trial proposed, read back from the store.
+//! Reads a trial's proposal back from the store.
 
 use super::{RunError, Settings};
 use crate::{
@@ -7,18 +7,27 @@ use crate::{
     store::{Run, Store},
 };
 
-/// What a trial proposed, and what its run asked for.
+/// The proposal of a trial, and the conditions of its run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Proposal {
+    /// Name of the run.
     pub run: String,
+    /// The spaces of the run.
     pub spaces: Spaces,
+    /// The proposed genome.
     pub genome: Genome,
+    /// Its front end and network.
     pub candidate: Candidate,
+    /// The targets of the run.
     pub targets: Vec<Target>,
+    /// The budget of the run.
     pub budget: Budget,
 }
 
-/// What a trial proposed; `None` where the run has no such trial.
+/// The proposal of a trial; `None` where the run has no such trial.
+///
+/// # Errors
+/// [`RunError`] where the store or the run's settings cannot be read, or the genome is not of its spaces.
 pub fn load_proposal(store: &Store, run: &Run, number: u64) -> Result<Option<Proposal>, RunError> {
     let rows = store.trials(run.id)?;
     let Some(row) = rows.iter().find(|row| row.number as u64 == number) else {

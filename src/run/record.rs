@@ -1,30 +1,39 @@
-//! What is stored of an evaluation, and how it is read back.
+//! Turns evaluations into rows of the store, and back.
 
 use super::{RunError, utc_now};
 use crate::{
     evaluate::{Evaluation, Scores},
-    score::GroupScore,
-    store::{EvaluationRow, Store},
+    score::{Figure, Figures, GroupScore, Measure},
+    store::{EvaluationRow, ScoreRow, Store},
 };
 
-/// What is stored of an evaluation besides its headline numbers.
+/// The details of an evaluation that are stored beside its scores.
 #[derive(Debug, serde::Serialize, serde::Deserialize)]
 pub struct Details {
+    /// Epochs of the training.
     pub epochs: usize,
+    /// Scores of the groups of clips.
     pub groups: Vec<DetailsGroup>,
+    /// Sentences for the reader, for example about missing scores.
     pub notes: Vec<String>,
 }
 
-/// AUC of one machine, section and domain on the clips that steer.
+/// AUC of one machine, section and domain, on the clips that steer the search.
 #[derive(Debug, serde::Serialize, serde::Deserialize)]
 pub struct DetailsGroup {
+    /// Name of the machine.
     pub machine: String,
+    /// Name of the section.
     pub section: String,
     /// `source`, `target`, or absent for both together.
     pub domain: Option<String>,
+    /// Area under the ROC curve, 0 to 1; absent where one kind of clips is missing.
     pub auc: Option<f64>,
+    /// Partial area under the ROC curve, 0 to 1; absent where one kind of clips is missing.
     pub pauc: Option<f64>,
+    /// Number of normal clips.
     pub normals: usize,
+    /// Number of anomalous clips.
     pub anomalies: usize,
 }
 
@@ -50,14 +59,7 @@ pub(super) fn evaluation_row(
     };
     EvaluationRow {
         key,
-        auc_int8: Some(scores.auc_int8),
-        pauc_int8: Some(scores.pauc_int8),
-        auc_float: Some(scores.auc_float),
-        pauc_float: Some(scores.pauc_float),
-        test_auc_int8: scores.test_auc_int8,
-        test_pauc_int8: scores.test_pauc_int8,
-        accuracy_int8: scores.accuracy_int8,
-        test_accuracy_int8: scores.test_accuracy_int8,
+        scores: score_rows(&scores.figures),
         details_json: serde_json::to_string(&details).expect("details have only plain fields"),
         artefacts,
         seconds,
@@ -65,24 +67,33 @@ pub(super) fn evaluation_row(
     }
 }
 
-/// The headline scores of a stored evaluation.
-pub(super) fn scores_of(row: &EvaluationRow) -> Option<Scores> {
-    let headline = Scores::headline(
-        row.auc_int8?,
-        row.pauc_int8?,
-        row.auc_float?,
-        row.pauc_float?,
-    );
-    Some(Scores {
-        test_auc_int8: row.test_auc_int8,
-        test_pauc_int8: row.test_pauc_int8,
-        accuracy_int8: row.accuracy_int8,
-        test_accuracy_int8: row.test_accuracy_int8,
-        ..headline
-    })
+fn score_rows(figures: &Figures) -> Vec<ScoreRow> {
+    let row = |(figure, value): (Figure, f64)| ScoreRow {
+        metric: figure.metric(),
+        part: figure.part.name().to_string(),
+        value,
+    };
+    let mut rows: Vec<ScoreRow> = figures.known().map(row).collect();
+    rows.sort_by(|a, b| (&a.metric, &a.part).cmp(&(&b.metric, &b.part)));
+    rows
 }
 
-/// Writes the model of an evaluation, if there is one, into a folder beside the store; its name in rows.
+/// The figures of merit of a stored evaluation, without those that this program does not know.
+pub fn figures_of(row: &EvaluationRow) -> Figures {
+    let known = |score: &ScoreRow| Some((Figure::named(&score.metric, &score.part)?, score.value));
+    row.scores.iter().filter_map(known).collect()
+}
+
+/// Like [`figures_of`]; `None` without the figures that every trained network has.
+pub(super) fn scored_figures(row: &EvaluationRow) -> Option<Figures> {
+    let figures = figures_of(row);
+    let needed = [Measure::Auc, Measure::Pauc];
+    let is_known = |measure: &Measure| figures.steering(*measure).is_some();
+    needed.iter().all(is_known).then_some(figures)
+}
+
+/// Writes the model of an evaluation, if it has one, into a folder beside the store; returns the folder's name for
+/// rows.
 pub(super) fn write_model(
     store: &Store,
     number: usize,

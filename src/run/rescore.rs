@@ -1,8 +1,8 @@
-//! Training the best trials of a run again with other seeds, so that lucky ones fall off its fronts.
+//! Trains the best trials of a run again with other seeds, so that lucky ones fall off its fronts.
 //!
-//! A trial that was chosen out of many for its score owes part of it to luck. Once it was trained again, it counts with
-//! the mean over its further trainings, without the one that it was chosen by. Where that takes a trial off a front,
-//! others come onto it, and are trained again too, until every member of every front was.
+//! A trial that was chosen out of many for its score owes part of the score to luck. Once it is trained again, it
+//! counts with the mean over its further trainings, without the one that it was chosen by. Where that takes a trial
+//! off a front, others come onto it. They are trained again too, until every member of every front was.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -14,49 +14,56 @@ use std::{
 };
 
 use super::{
-    Finish, Merit, RunError, Yardstick,
+    Finish, RunError, Yardstick,
     front::front,
-    record::{evaluation_row, write_model},
+    record::{evaluation_row, scored_figures, write_model},
     workers::{Done, Seed, Task, with_workers},
 };
 use crate::{
     evaluate::{EvaluateError, Evaluator},
+    score::{Figure, Figures},
     space::Spaces,
     store::{Front, RepeatRow, Run, Store, TrialOutcome, TrialRow},
 };
 
 /// Everything that determines which trials are trained again, and how to carry it out.
 pub struct Rescore<'a> {
+    /// The spaces of the run.
     pub spaces: &'a Spaces,
+    /// Gives a candidate its scores.
     pub evaluator: &'a dyn Evaluator,
     /// Offsets from the run's seed; 0 is the training that the trial was chosen by.
     pub seeds: std::ops::Range<u64>,
-    /// Trials off the front are trained again too where an AUC that is higher by this would put them on it.
+    /// A trial off the front is also trained again if an AUC higher by this would put it on the front.
     pub near: f64,
-    /// Trainings at the same time, one thread each.
+    /// Number of trainings at the same time, one thread each.
     pub jobs: usize,
-    /// Set from outside to end it; what is recorded stays.
+    /// The caller sets it to end the work; recorded trainings stay.
     pub stop: &'a AtomicBool,
 }
 
-/// Where rescoring stands.
+/// The state of rescoring.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RescoreProgress {
-    /// Counted from 1; who takes part in a round follows from the rounds before.
+    /// The round, from 1; its trials follow from the rounds before.
     pub round: usize,
-    /// Trials that take part in this round and did not before.
+    /// Trials that are new in this round.
     pub trials: usize,
+    /// Trainings of this round that are recorded.
     pub done: usize,
     /// Trainings of this round.
     pub wanted: usize,
-    /// The training that was recorded last, in words.
+    /// A sentence about the last recorded training.
     pub news: String,
 }
 
-/// Trains the members of a run's fronts, and those near them, with further seeds, and records fronts of the means.
+/// Trains the members of a run's fronts, and trials near them, with further seeds, and records fronts of the means.
 ///
-/// Ends with [`Finish::Done`] or [`Finish::Interrupted`]; called again it goes on where it ended, and what it does in all
-/// is the same.
+/// Ends with [`Finish::Done`] or [`Finish::Interrupted`]. Called again, it goes on where it ended, with the same
+/// result as without the interruption.
+///
+/// # Errors
+/// [`RunError`] where the store or the run's settings cannot be used.
 pub fn rescore(
     store: &mut Store,
     run: &Run,
@@ -78,8 +85,8 @@ fn coordinate(
     results: &mpsc::Receiver<Done>,
     observer: &mut dyn FnMut(&RescoreProgress),
 ) -> Result<Finish, RunError> {
-    // Rounds are played again from the first one on, with what is recorded already, so that an interruption in the
-    // middle of a round changes nothing.
+    // Rounds are played again from the first one with the recorded trainings, so an interruption in the middle of a
+    // round changes nothing.
     let mut counted = BTreeSet::new();
     let mut round = 0;
     loop {
@@ -90,7 +97,7 @@ fn coordinate(
             if all.is_subset(&counted) {
                 return Ok(Finish::Done);
             }
-            // Trials that were rescored by other rules earlier are on the recorded fronts with their means too.
+            // Trials that were rescored earlier by other rules are on the recorded fronts with their means too.
             counted.extend(all);
             continue;
         }
@@ -143,10 +150,10 @@ struct Desk<'a> {
     run: &'a Run,
     rescore: &'a Rescore<'a>,
     yardstick: Yardstick,
-    /// By number: the row, and the merit of its own training.
-    trials: BTreeMap<i64, (TrialRow, Merit)>,
-    /// By number and offset of the seed; `None` where a training failed.
-    repeats: BTreeMap<(i64, u64), Option<Merit>>,
+    /// The row of each trial and the figures of its own training, by number.
+    trials: BTreeMap<i64, (TrialRow, Figures)>,
+    /// The figures of further trainings, by number and offset of the seed; a failed training counts as chance.
+    repeats: BTreeMap<(i64, u64), Figures>,
 }
 
 impl<'a> Desk<'a> {
@@ -156,17 +163,20 @@ impl<'a> Desk<'a> {
         rescore: &'a Rescore<'a>,
     ) -> Result<Desk<'a>, RunError> {
         let evaluations = store.evaluations(run.id)?;
-        let merit = |key: &String| evaluations.get(key).and_then(Merit::of);
+        let figures = |key: &String| evaluations.get(key).and_then(scored_figures);
         let trials = store.trials(run.id)?.into_iter().filter_map(|row| {
             let TrialOutcome::Scored { evaluation_key } = &row.outcome else {
                 return None;
             };
-            let merit = merit(evaluation_key)?;
-            Some((row.number, (row, merit)))
+            let figures = figures(evaluation_key)?;
+            Some((row.number, (row, figures)))
         });
-        let repeats = store.repeats(run.id)?.into_iter().map(|repeat| {
-            let merit = repeat.outcome.as_ref().ok().and_then(merit);
-            ((repeat.number, repeat.seed as u64), merit)
+        let repeats = store.repeats(run.id)?.into_iter().filter_map(|repeat| {
+            let figures = match &repeat.outcome {
+                Ok(key) => figures(key)?,
+                Err(_) => Figures::CHANCE,
+            };
+            Some(((repeat.number, repeat.seed as u64), figures))
         });
         let (trials, repeats) = (trials.collect(), repeats.collect());
         Ok(Desk {
@@ -184,22 +194,22 @@ impl<'a> Desk<'a> {
         self.repeats.keys().map(|(number, _)| *number).collect()
     }
 
-    /// The mean over the further trainings of a trial where those count and there are some; else that of its own.
-    fn merit(&self, number: i64, own: Merit, counted: &BTreeSet<i64>) -> Merit {
+    /// The mean over a trial's further trainings where they count and exist; else the trial's own training.
+    fn figures(&self, number: i64, own: Figures, counted: &BTreeSet<i64>) -> Figures {
         if !counted.contains(&number) {
             return own;
         }
         let repeats = self.repeats.range((number, 0)..=(number, u64::MAX));
-        let merits: Vec<Merit> = repeats.filter_map(|(_, merit)| *merit).collect();
-        Merit::mean(&merits).unwrap_or(own)
+        let figures: Vec<Figures> = repeats.map(|(_, figures)| *figures).collect();
+        Figures::mean(&figures).unwrap_or(own)
     }
 
-    /// Per target, number and objectives of every scored trial that fits it.
+    /// Number and objectives of every scored trial that fits, per target.
     fn points(&self, counted: &BTreeSet<i64>) -> Vec<Vec<(usize, Vec<f64>)>> {
         let mut points = vec![Vec::new(); self.yardstick.targets.len()];
         for (number, (row, own)) in &self.trials {
-            let merit = self.merit(*number, *own, counted);
-            let on_targets = self.yardstick.points(row, merit);
+            let figures = self.figures(*number, *own, counted);
+            let on_targets = self.yardstick.points(row, &figures);
             for (points, point) in points.iter_mut().zip(on_targets) {
                 points.extend(point.map(|point| (*number as usize, point)));
             }
@@ -207,7 +217,7 @@ impl<'a> Desk<'a> {
         points
     }
 
-    /// The members of all fronts, and the trials that are near one.
+    /// The members of all fronts, and the trials near one.
     fn contenders(&self, counted: &BTreeSet<i64>) -> BTreeSet<i64> {
         let objectives = &self.yardstick.objectives;
         let mut contenders = BTreeSet::new();
@@ -230,7 +240,7 @@ impl<'a> Desk<'a> {
         contenders
     }
 
-    /// The trainings that some trials lack, by trial and seed.
+    /// The trainings that these trials lack, by trial and seed.
     fn missing(&self, wanted: &BTreeSet<i64>) -> Result<VecDeque<Task>, RunError> {
         let mut tasks = VecDeque::new();
         for number in wanted {
@@ -261,19 +271,20 @@ impl<'a> Desk<'a> {
         evaluator.content_key(&task.candidate, &task.training, task.seed.value)
     }
 
-    /// Takes the evaluation from elsewhere in the store where it is there; what happened, in words.
+    /// Uses an evaluation from elsewhere in the store, if there is one; returns a sentence about it.
     fn reuse(&mut self, task: &Task) -> Result<Option<String>, RunError> {
         let key = self.key(task);
-        let Some(merit) = self.store.evaluation(&key)?.as_ref().and_then(Merit::of) else {
+        let stored = self.store.evaluation(&key)?;
+        let Some(figures) = stored.as_ref().and_then(scored_figures) else {
             return Ok(None);
         };
-        let repeat = self.note(task, Ok(key), Some(merit));
+        let repeat = self.note(task, Ok(key), figures);
         self.store
             .record_repeat(self.run.id, &repeat, None, &self.fronts())?;
-        Ok(Some(format!("{}, known", words(task, merit))))
+        Ok(Some(format!("{}, known", words(task, &figures))))
     }
 
-    /// Writes one training down, in one transaction; what happened, in words, and `None` where it was interrupted.
+    /// Records one training in one transaction; returns a sentence about it, and `None` where it was interrupted.
     fn record(&mut self, done: Done) -> Result<Option<String>, RunError> {
         let Done {
             task,
@@ -282,8 +293,12 @@ impl<'a> Desk<'a> {
         } = done;
         match result {
             Err(EvaluateError::Interrupted) => Ok(None),
+            Err(EvaluateError::Lost(message)) => {
+                let number = task.number;
+                Err(RunError::Lost { number, message })
+            }
             Err(EvaluateError::Failed(message)) => {
-                let repeat = self.note(&task, Err(message.clone()), None);
+                let repeat = self.note(&task, Err(message.clone()), Figures::CHANCE);
                 self.store
                     .record_repeat(self.run.id, &repeat, None, &self.fronts())?;
                 let (number, offset) = (task.number, task.seed.offset);
@@ -297,11 +312,11 @@ impl<'a> Desk<'a> {
                 let artefacts = write_model(self.store, number, folder, &evaluation)?;
                 let key = self.key(&task);
                 let row = evaluation_row(key.clone(), &evaluation.scores, artefacts, seconds);
-                let merit = Merit::from(&evaluation.scores);
-                let repeat = self.note(&task, Ok(key), Some(merit));
+                let figures = evaluation.scores.figures;
+                let repeat = self.note(&task, Ok(key), figures);
                 self.store
                     .record_repeat(self.run.id, &repeat, Some(&row), &self.fronts())?;
-                Ok(Some(words(&task, merit)))
+                Ok(Some(words(&task, &figures)))
             }
         }
     }
@@ -310,10 +325,10 @@ impl<'a> Desk<'a> {
         &mut self,
         task: &Task,
         outcome: Result<String, String>,
-        merit: Option<Merit>,
+        figures: Figures,
     ) -> RepeatRow {
         let (number, offset) = (task.number as i64, task.seed.offset);
-        self.repeats.insert((number, offset), merit);
+        self.repeats.insert((number, offset), figures);
         RepeatRow {
             number,
             seed: offset as i64,
@@ -321,7 +336,7 @@ impl<'a> Desk<'a> {
         }
     }
 
-    /// The front of each target, of means where there are some.
+    /// The front of each target, with means where there are some.
     fn fronts(&self) -> Vec<Front> {
         let points = self.points(&self.rescored());
         let fronts = self.yardstick.targets.iter().zip(&points);
@@ -334,7 +349,8 @@ impl<'a> Desk<'a> {
     }
 }
 
-fn words(task: &Task, merit: Merit) -> String {
-    let (number, offset, auc) = (task.number, task.seed.offset, merit.auc_int8);
+fn words(task: &Task, figures: &Figures) -> String {
+    let (number, offset) = (task.number, task.seed.offset);
+    let auc = figures.get(Figure::AUC).unwrap_or_default();
     format!("trial {number}, seed +{offset}: AUC {auc:.3}")
 }

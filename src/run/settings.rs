@@ -1,4 +1,4 @@
-//! Everything that a run was begun with, as it is kept in the store: enough to begin it again.
+//! The settings of a run as the store keeps them: enough to begin it again.
 
 use serde::{Deserialize, Serialize};
 
@@ -14,67 +14,76 @@ use crate::{
     units::Count,
 };
 
-/// What a run was begun with. Spaces and targets are kept as texts, since files change.
+/// The settings of a run. Spaces and targets are stored as texts, because files change.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
+    /// Version of this layout, 1 or 2.
     pub settings_version: u32,
-    /// `synthetic:fan` or an absolute path.
+    /// `synthetic:fan`, or an absolute path.
     pub data: String,
-    /// How clips in folds are split, as [`crate::data::SplitBy`] reads it.
+    /// The split into training and test clips, as [`crate::data::SplitBy`] reads it.
     #[serde(default = "official")]
     pub split: String,
-    /// Shorter clips are left out.
+    /// Shorter clips are dropped; in seconds.
     #[serde(default)]
     pub min_clip_s: Option<f64>,
-    /// `labels`, `proxy`, or absent where the data decides.
+    /// `labels` or `proxy`; absent where the data decides.
     #[serde(default)]
     pub steer_by: Option<String>,
+    /// The facts about the data that decide which spaces suit it.
     pub facts: DataFacts,
+    /// The search spaces.
     pub spaces: Vec<NamedText>,
+    /// The targets' profiles; the sampler sees only the first.
     pub targets: Vec<NamedText>,
+    /// Limits of a candidate's costs.
     pub budget: Budget,
+    /// Names of the objectives, as [`Objective`] reads them.
     pub objectives: Vec<String>,
+    /// Name of the sampler.
     pub sampler: String,
+    /// Decides every proposal and every training.
     pub seed: u64,
+    /// Epochs of every training; absent where each space decides.
     pub epochs: Option<usize>,
-    /// Where candidates are trained: `cpu`, `cpu-bf16`, `wgpu` or `cuda`.
+    /// The device of trainings: `cpu`, `cpu-bf16`, `wgpu` or `cuda`.
     pub device: String,
-    /// How decision thresholds are taken, as [`ThresholdRule`] reads it.
+    /// The rule for decision thresholds, as [`ThresholdRule`] reads it.
     #[serde(default = "gamma")]
     pub threshold: String,
-    /// How the scores of a clip's windows become its score, as [`crate::score::Pooling`] reads it.
+    /// How the scores of a clip's windows become the clip's score, as [`crate::score::Pooling`] reads it.
     #[serde(default = "mean")]
     pub pool: String,
-    /// Trials to train in all; resuming may raise it.
+    /// Number of trials to train; resuming may raise it.
     pub trials: usize,
 }
 
-/// Runs that name no pooling were begun before there was another.
+/// Runs without a pooling were begun when there was only this one.
 fn mean() -> String {
     Pooling::Mean.to_string()
 }
 
-/// Runs that name no rule were begun before there was another.
+/// Runs without a rule were begun when there was only this one.
 fn gamma() -> String {
     ThresholdRule::Gamma.name().to_string()
 }
 
-/// What of the data set decides which spaces suit it.
+/// The facts about a data set that decide which spaces suit it.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DataFacts {
-    /// Sections that a classifier can tell apart.
+    /// Number of sections that a classifier can tell apart.
     pub classes: usize,
-    /// What nine of ten clips have at least, from the first frame's centre to the last one's; in runs of settings
-    /// version 1 a hop more.
+    /// Nine of ten clips are at least this long in seconds, from the centre of the first frame to that of the last.
+    /// In settings of version 1 it is a hop longer.
     pub shortest_clip_s: f64,
-    /// Where the clips are ready log-mel features.
+    /// The front end of ready log-mel features; absent where the clips are sounds.
     pub log_mel: Option<LogMelFacts>,
 }
 
 impl DataFacts {
-    /// What the formula pretends of its data.
+    /// The facts that the formula pretends.
     pub const FORMULA: DataFacts = DataFacts {
         classes: 3,
         shortest_clip_s: 10.0,
@@ -82,13 +91,17 @@ impl DataFacts {
     };
 }
 
-/// The one front end of ready log-mel features.
+/// The front end of ready log-mel features.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LogMelFacts {
+    /// Sample rate in hertz.
     pub sample_rate_hz: u32,
+    /// Samples of a Fourier transform.
     pub n_fft: usize,
+    /// Samples between two frames.
     pub hop_length: usize,
+    /// Number of mel bands.
     pub n_mels: usize,
 }
 
@@ -96,38 +109,52 @@ pub struct LogMelFacts {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NamedText {
+    /// The name, for messages.
     pub name: String,
+    /// The whole text.
     pub text: String,
 }
 
 /// Settings that this program cannot use.
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
+    /// The text is not JSON with the expected keys.
     #[error("the run's settings cannot be read: {0}")]
     Json(#[from] serde_json::Error),
+    /// The layout has a version that this program does not know.
     #[error("the run's settings have version {0}; this program reads versions 1 to {VERSION}")]
     Version(u32),
+    /// No space suits the data.
     #[error(
         "none of the search spaces suits this data: classifiers need two sections, \
          ready features need a space of log-mel, and windows must fit the clips"
     )]
     NoSpace,
+    /// A stored space is not valid.
     #[error(transparent)]
     Space(#[from] SpaceError),
+    /// A stored target is not valid.
     #[error(transparent)]
     Target(#[from] TargetError),
+    /// An objective has an unknown name.
     #[error(transparent)]
     Objective(#[from] UnknownObjective),
+    /// The sampler has an unknown name.
     #[error(transparent)]
     Sampler(#[from] UnknownSampler),
+    /// The split has an unknown name.
     #[error(transparent)]
     Split(#[from] UnknownSplit),
+    /// The steering has an unknown name.
     #[error(transparent)]
     Steering(#[from] UnknownSteering),
+    /// The device is unknown, or this machine does not have it.
     #[error(transparent)]
     Backend(#[from] UnknownBackend),
+    /// The threshold rule has an unknown name.
     #[error(transparent)]
     Threshold(#[from] UnknownRule),
+    /// The pooling has an unknown name.
     #[error(transparent)]
     Pooling(#[from] UnknownPooling),
 }
@@ -136,17 +163,21 @@ const VERSION: u32 = 2;
 /// Runs of this version searched only windows that fit the clips at the longest hop of their space.
 const LONGEST_HOP_VERSION: u32 = 1;
 
-/// The split of runs that were begun before there was a choice.
+/// Runs without a split were begun when there was only this one.
 fn official() -> String {
     SplitBy::Official.to_string()
 }
 
 impl Settings {
-    /// The version that new runs are stored with.
+    /// The version of new runs.
     pub const VERSION: u32 = VERSION;
-    /// Networks that are trained unless the user says otherwise: some minutes on two cores.
+    /// Networks to train unless the user chooses otherwise: some minutes on two cores.
     pub const DEFAULT_TRIALS: usize = 72;
 
+    /// Reads the settings of a stored run.
+    ///
+    /// # Errors
+    /// [`SettingsError::Json`] and [`SettingsError::Version`].
     pub fn from_json(text: &str) -> Result<Settings, SettingsError> {
         let settings: Settings = serde_json::from_str(text)?;
         match settings.settings_version {
@@ -155,11 +186,15 @@ impl Settings {
         }
     }
 
+    /// The settings as JSON for the store.
     pub fn to_json(&self) -> String {
         serde_json::to_string_pretty(self).expect("settings have only plain fields")
     }
 
-    /// The spaces that the data allows: front ends that it can feed, windows that fit its clips.
+    /// The spaces that suit the data: their front ends can use it, and their windows fit its clips.
+    ///
+    /// # Errors
+    /// [`SettingsError::NoSpace`], or a stored space is not valid.
     pub fn spaces(&self) -> Result<Spaces, SettingsError> {
         let fitted = self.fitted()?.into_iter().filter_map(|(_, fitted)| fitted);
         let spaces = Spaces::new(fitted.collect(), self.facts.classes);
@@ -169,7 +204,7 @@ impl Settings {
         }
     }
 
-    /// What of the spaces is left out because its windows are longer than the clips; `None` where nothing is.
+    /// A sentence about the parts of spaces whose windows are longer than the clips; `None` where there are none.
     pub fn left_out(&self) -> Result<Option<String>, SettingsError> {
         let words = |(whole, fitted): (SearchSpace, Option<SearchSpace>)| {
             let (all, left) = (whole.size(), fitted.map_or(0, |fitted| fitted.size()));
@@ -180,14 +215,14 @@ impl Settings {
         let narrowed: Vec<String> = self.fitted()?.into_iter().filter_map(words).collect();
         Ok((!narrowed.is_empty()).then(|| {
             format!(
-                "a tenth of the clips is hardly longer than {:.2} s, and longer windows are left out: {}",
+                "a tenth of the clips last at most about {:.2} s, so longer windows are left out: {}",
                 self.facts.shortest_clip_s,
                 narrowed.join(", ")
             )
         }))
     }
 
-    /// Each space that the data can feed, whole, and what of it fits the clips.
+    /// Each space whose front end can use the data, and the part of it that fits the clips.
     fn fitted(&self) -> Result<Vec<(SearchSpace, Option<SearchSpace>)>, SettingsError> {
         let parse = |file: &NamedText| crate::space::parse(&file.name, &file.text);
         let spaces: Vec<SearchSpace> = self.spaces.iter().map(parse).collect::<Result<_, _>>()?;
@@ -216,11 +251,13 @@ impl Settings {
         Ok(fed.map(fit).collect())
     }
 
+    /// The targets, in the order of the settings.
     pub fn targets(&self) -> Result<Vec<Target>, SettingsError> {
         let parse = |file: &NamedText| Target::parse(&file.text, &file.name);
         Ok(self.targets.iter().map(parse).collect::<Result<_, _>>()?)
     }
 
+    /// The objectives, in the order of the settings.
     pub fn objectives(&self) -> Result<Vec<Objective>, SettingsError> {
         Ok(self
             .objectives
@@ -229,32 +266,33 @@ impl Settings {
             .collect::<Result<_, _>>()?)
     }
 
+    /// The sampler.
     pub fn sampler(&self) -> Result<SamplerKind, SettingsError> {
         Ok(self.sampler.parse()?)
     }
 
-    /// What trains and what tests in a set of folds.
+    /// The split into training and test clips.
     pub fn split_by(&self) -> Result<SplitBy, SettingsError> {
         Ok(self.split.parse()?)
     }
 
-    /// What steers; `None` where the data decides.
+    /// The clips that steer the search; `None` where the data decides.
     pub fn steering(&self) -> Result<Option<SteerBy>, SettingsError> {
         let steering = self.steer_by.as_deref().map(str::parse);
         Ok(steering.transpose()?)
     }
 
-    /// Where candidates are trained.
+    /// The device of trainings.
     pub fn backend(&self) -> Result<Backend, SettingsError> {
         Ok(self.device.parse()?)
     }
 
-    /// How decision thresholds are taken.
+    /// The rule for decision thresholds.
     pub fn threshold_rule(&self) -> Result<ThresholdRule, SettingsError> {
         Ok(self.threshold.parse()?)
     }
 
-    /// How the scores of a clip's windows become its score.
+    /// How the scores of a clip's windows become the clip's score.
     pub fn pooling(&self) -> Result<Pooling, SettingsError> {
         Ok(self.pool.parse()?)
     }
@@ -266,7 +304,7 @@ mod tests {
 
     const SPACE: &str = include_str!("../../search_spaces/ds-cnn.toml");
 
-    /// A search of one space on clips of so many seconds.
+    /// A search of one space on clips of this many seconds.
     fn settings(shortest_clip_s: f64, text: &str) -> Settings {
         Settings {
             settings_version: VERSION,
@@ -318,8 +356,8 @@ mod tests {
             let left_out = settings.left_out().unwrap();
             assert_eq!(left_out.unwrap_or_default(), note);
         };
-        // 16 frames of hop 512 are 15 hops between the first and the last: 0.48 s.
-        let short = "a tenth of the clips is hardly longer than 0.48 s, and longer windows are left out: \
+        // 16 frames of hop 512 have 15 hops between the first and the last: 0.48 s.
+        let short = "a tenth of the clips last at most about 0.48 s, so longer windows are left out: \
                      ds-cnn keeps";
         let one = format!("{short} 249 k of 1.99 M");
         check(settings(0.48, SPACE), &[("16", "512")], &one);
@@ -328,7 +366,7 @@ mod tests {
         check(settings(0.992, SPACE), &both_hops, &note);
         let none = format!("{short} 0 of 1.99 M").replace("0.48", "0.47");
         check(settings(0.47, SPACE), &[], &none);
-        // Runs that were begun by the older rule go on by it.
+        // Runs that were begun by the older rule keep it.
         let older = Settings {
             settings_version: LONGEST_HOP_VERSION,
             ..settings(1.024, SPACE)

@@ -1,4 +1,4 @@
-//! What a search is made of besides its store: data, spaces, targets and objectives, from a run's settings.
+//! Builds what a search needs besides its store (data, spaces, targets, objectives) from a run's settings.
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,18 +13,18 @@ use crate::{
     store::{NewRun, Run},
 };
 
-/// All that a search needs besides the store, made from its settings.
+/// Everything that a search needs besides the store, built from its settings.
 pub struct Setup {
     folds: Option<Folds>,
-    /// What is searched.
+    /// The spaces to search.
     pub spaces: Spaces,
-    /// Where candidates are costed; the first one steers.
+    /// The targets that candidates are costed for; the sampler sees only the first.
     pub targets: Vec<Target>,
-    /// What is minimised.
+    /// The quantities to minimise.
     pub objectives: Vec<Objective>,
-    /// Per target, the reference value of each objective.
+    /// The reference value of each objective, per target.
     pub references: Vec<Vec<f64>>,
-    /// What of the spaces does not suit the data, in words.
+    /// A sentence about the parts of spaces that do not suit the data.
     pub left_out: Option<String>,
 }
 
@@ -32,10 +32,10 @@ pub struct Setup {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SetupError {
-    /// The settings say what this program cannot do.
+    /// The settings ask for something that this program cannot do.
     #[error(transparent)]
     Settings(#[from] SettingsError),
-    /// A battery's life is a budget, and a target's idle power is unknown.
+    /// The budget limits the battery's life, but a target's idle power is unknown.
     #[error(transparent)]
     IdlePower(#[from] EnergyError),
     /// The data set cannot be read.
@@ -55,7 +55,7 @@ pub enum SetupError {
     },
 }
 
-/// What scores where nothing is trained, for tests of the tool itself.
+/// Scores candidates without training, for tests of the tool itself.
 const FORMULA: Formula = Formula {
     pause: Duration::from_millis(10),
 };
@@ -81,10 +81,10 @@ impl Setup {
         })
     }
 
-    /// Sets up a run that goes on, with the settings it was begun with.
+    /// Sets up a run that goes on, with the settings that it was begun with.
     ///
     /// # Errors
-    /// Where the data cannot be read, or is not what the run was begun on.
+    /// Where the data cannot be read, or differs from the data that the run was begun on.
     pub fn resume(
         run: &Run,
         settings: &Settings,
@@ -105,6 +105,9 @@ impl Setup {
     }
 
     /// Sets up a new run, and stores the facts about its data in `settings`.
+    ///
+    /// # Errors
+    /// [`SetupError`] where the data cannot be read, or no space suits it.
     pub fn begin(
         settings: &mut Settings,
         scores: ScoreWith,
@@ -117,7 +120,10 @@ impl Setup {
         }
     }
 
-    /// As [`Setup::begin`], on clips that are at hand.
+    /// Like [`Setup::begin`], with clips that are already loaded.
+    ///
+    /// # Errors
+    /// [`SetupError`] where no space suits the clips.
     pub fn begin_on(
         folds: Folds,
         settings: &mut Settings,
@@ -127,12 +133,12 @@ impl Setup {
         Setup::new(Some(folds), settings)
     }
 
-    /// What trains and scores; `None` where a formula does.
+    /// The pipelines that train and score; `None` where a formula scores.
     pub fn folds(&self) -> Option<&Folds> {
         self.folds.as_ref()
     }
 
-    /// What gives a candidate its scores.
+    /// Gives candidates their scores.
     pub fn evaluator(&self) -> &dyn Evaluator {
         match &self.folds {
             Some(folds) => folds,
@@ -154,7 +160,7 @@ impl Setup {
         self.dataset().map_or("formula", |dataset| &dataset.name)
     }
 
-    /// The row of a new run; its default name is made of data, target and time.
+    /// The row of a new run; the default name consists of data, target and time.
     pub fn new_run(&self, settings: &Settings, name: Option<&str>) -> NewRun {
         let created_utc = utc_now();
         let name = name.map(str::to_string).unwrap_or_else(|| {
@@ -186,7 +192,7 @@ impl Setup {
     }
 }
 
-/// What gives candidates their scores.
+/// The source of candidates' scores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ScoreWith {
     /// Training on the data set.
@@ -195,22 +201,25 @@ pub enum ScoreWith {
     Formula,
 }
 
-/// Whose windows a search is about.
+/// The networks whose windows the clips must hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WindowsOf {
-    /// Of searched networks: nine of ten clips hold them.
+    /// Searched networks: nine of ten clips hold their windows.
     Searched,
-    /// Of published networks, which are what they are, also where that leaves out many short clips.
+    /// Published networks: their windows are never shortened, even if many short clips are left out.
     Published,
 }
 
-/// The evaluation of candidates on the run's data: one pipeline, or one for each of its folds.
+/// The evaluation of candidates on the run's data: one pipeline, or one per fold.
+///
+/// # Errors
+/// [`SetupError`] where the data cannot be read or cannot steer a search.
 pub fn folds(settings: &Settings, store: Arc<FeatureStore>) -> Result<Folds, SetupError> {
     let split = settings.split_by()?;
     let last = clips(settings, split)?;
     let mut turns = Vec::new();
     if split == SplitBy::EachFold {
-        // The highest fold is the one that tests in `last`.
+        // `last` tests on the highest fold.
         let folds = last.folds();
         for fold in folds.iter().rev().skip(1).rev() {
             turns.push(clips(settings, SplitBy::Folds { test: Some(*fold) })?);
@@ -219,7 +228,10 @@ pub fn folds(settings: &Settings, store: Arc<FeatureStore>) -> Result<Folds, Set
     folds_of(turns, last, settings, store)
 }
 
-/// The evaluation on data sets that are at hand; models are kept of the last.
+/// The evaluation on loaded data sets; models are kept of the last one.
+///
+/// # Errors
+/// [`SetupError`] where the settings do not fit this program, or a data set cannot steer a search.
 pub fn folds_of(
     others: Vec<Dataset>,
     last: Dataset,
@@ -232,23 +244,22 @@ pub fn folds_of(
         threshold: settings.threshold_rule()?,
     };
     let pooling = settings.pooling()?;
-    let count = others.len() + 1;
     let pipeline = |dataset| -> Result<Pipeline, SetupError> {
         let pipeline = Pipeline::new(dataset, store.clone(), options)?;
-        Ok(pipeline.pooled(pooling).one_of(count))
+        Ok(pipeline.pooled(pooling))
     };
     let others = others.into_iter().map(pipeline).collect::<Result<_, _>>()?;
     Ok(Folds::new(others, pipeline(last)?))
 }
 
-/// The clips of the run's data, split this way.
+/// The clips of the run's data with this split.
 fn clips(settings: &Settings, split: SplitBy) -> Result<Dataset, SetupError> {
     let steering = settings.steering()?;
     let dataset = data::named_clips(&settings.data, split, settings.min_clip_s)?;
     Ok(dataset.steered_by(steering))
 }
 
-/// What of the data decides which spaces suit it.
+/// The facts about the data that decide which spaces suit it.
 fn facts(pipeline: &Pipeline, windows: WindowsOf) -> Result<DataFacts, SetupError> {
     let fixed = pipeline.dataset().fixed_features;
     let probe = fixed.unwrap_or(FeatureSpec::DCASE);

@@ -1,4 +1,4 @@
-//! Threads that evaluate candidates while one coordinator feeds them and records what they give.
+//! Threads that evaluate candidates. One coordinator sends them tasks and records the results.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -17,7 +17,7 @@ use crate::{
     space::{Candidate, Training},
 };
 
-/// One evaluation to be done.
+/// One evaluation to do.
 #[derive(Debug, Clone)]
 pub(super) struct Task {
     pub number: usize,
@@ -26,7 +26,7 @@ pub(super) struct Task {
     pub seed: Seed,
 }
 
-/// The seed of one training, and how far the seed that it comes from lies from that of the run.
+/// The seed of one training, and the offset of its run's seed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Seed {
     pub offset: u64,
@@ -34,8 +34,8 @@ pub(super) struct Seed {
 }
 
 impl Seed {
-    /// A candidate's seed depends on what it is and not on when it came up: trainings of equal networks in runs of
-    /// equal seeds are equal, and the further seeds of a run are the seeds of runs that follow it.
+    /// A candidate's seed depends on the candidate and not on its number. So equal networks train alike in runs of
+    /// equal seeds, and the further seeds of a run are the seeds of the runs after it.
     pub fn of(run_seed: u64, offset: u64, key: &str) -> Seed {
         let hash = blake3::hash(format!("{} {key}", run_seed.wrapping_add(offset)).as_bytes());
         let bytes = hash.as_bytes()[..8].try_into().expect("eight of 32 bytes");
@@ -46,14 +46,14 @@ impl Seed {
     }
 }
 
-/// One evaluation that is done.
+/// One finished evaluation.
 pub(super) struct Done {
     pub task: Task,
     pub result: Result<Evaluation, EvaluateError>,
     pub seconds: f64,
 }
 
-/// Runs `coordinate` beside `jobs` threads that evaluate what it sends, and returns when all of them are done.
+/// Runs `coordinate` beside `jobs` threads that evaluate its tasks; returns when all of them are done.
 pub(super) fn with_workers<T>(
     evaluator: &dyn Evaluator,
     stop: &AtomicBool,
@@ -69,7 +69,7 @@ pub(super) fn with_workers<T>(
             scope.spawn(move || work(evaluator, stop, tasks, &result_sender));
         }
         let result = coordinate(&task_sender, &results);
-        // Trials that are still training give up where the coordinator failed.
+        // Where the coordinator fails, trials in training give up.
         if result.is_err() {
             stop.store(true, Ordering::Relaxed);
         }

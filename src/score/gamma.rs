@@ -1,5 +1,7 @@
 //! The gamma distribution with a location, fitted by maximum likelihood.
 
+use statrs::function::gamma::{digamma, gamma_lr, ln_gamma};
+
 /// `x - location` is gamma distributed.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Gamma {
@@ -119,37 +121,10 @@ fn with_location(values: &[f64], location: f64) -> Option<(Gamma, f64)> {
     likelihood.is_finite().then_some((gamma, likelihood))
 }
 
-/// Terms of Stirling's series are small from here on.
-const LARGE: f64 = 10.0;
-
-/// The logarithm of the gamma function of a positive number: Stirling's series after a shift upwards.
-fn ln_gamma(mut x: f64) -> f64 {
-    let mut shift = 0.0;
-    while x < LARGE {
-        shift += x.ln();
-        x += 1.0;
-    }
-    let x2 = x * x;
-    let series = (1.0 / 12.0 - (1.0 / 360.0 - (1.0 / 1260.0 - 1.0 / (1680.0 * x2)) / x2) / x2) / x;
-    (x - 0.5) * x.ln() - x + 0.5 * std::f64::consts::TAU.ln() + series - shift
-}
-
-fn digamma(mut x: f64) -> f64 {
-    let mut shift = 0.0;
-    while x < LARGE {
-        shift += 1.0 / x;
-        x += 1.0;
-    }
-    let x2 = x * x;
-    let series = (1.0 / 12.0
-        - (1.0 / 120.0 - (1.0 / 252.0 - (1.0 / 240.0 - 1.0 / (132.0 * x2)) / x2) / x2) / x2)
-        / x2;
-    x.ln() - 0.5 / x - series - shift
-}
-
+/// The derivative of digamma, by its asymptotic series after a shift upwards (Abramowitz and Stegun 6.4.12).
 fn trigamma(mut x: f64) -> f64 {
     let mut shift = 0.0;
-    while x < LARGE {
+    while x < 10.0 {
         shift += 1.0 / (x * x);
         x += 1.0;
     }
@@ -159,43 +134,11 @@ fn trigamma(mut x: f64) -> f64 {
 }
 
 /// The share of a gamma distribution of scale 1 below `x`.
-///
-/// Its series below the mean, its continued fraction above (Numerical Recipes, 6.2).
 fn lower_incomplete(shape: f64, x: f64) -> f64 {
-    if x <= 0.0 {
-        return 0.0;
+    match x > 0.0 {
+        true => gamma_lr(shape, x),
+        false => 0.0,
     }
-    let factor = (shape * x.ln() - x - ln_gamma(shape)).exp();
-    // Both need some times the root of the shape.
-    let limit = 1000 + 20 * shape.sqrt() as usize;
-    if x < shape + 1.0 {
-        let (mut term, mut sum) = (1.0 / shape, 1.0 / shape);
-        for n in 1..limit {
-            term *= x / (shape + n as f64);
-            sum += term;
-            if term < 1e-17 * sum {
-                break;
-            }
-        }
-        return factor * sum;
-    }
-    const TINY: f64 = 1e-300;
-    let mut b = x + 1.0 - shape;
-    let mut c = 1.0 / TINY;
-    let mut d = 1.0 / b;
-    let mut fraction = d;
-    for n in 1..limit {
-        let a = n as f64 * (shape - n as f64);
-        b += 2.0;
-        let nonzero = |value: f64| if value.abs() < TINY { TINY } else { value };
-        d = 1.0 / nonzero(a * d + b);
-        c = nonzero(b + a / c);
-        fraction *= d * c;
-        if (d * c - 1.0).abs() < 1e-16 {
-            break;
-        }
-    }
-    1.0 - factor * fraction
 }
 
 #[cfg(test)]

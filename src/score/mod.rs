@@ -6,6 +6,7 @@
 mod curve;
 mod dcase;
 mod decision;
+mod figures;
 mod gamma;
 mod mahalanobis;
 mod operating;
@@ -22,6 +23,7 @@ pub use dcase::{
     Against, DomainFigures, Official, SectionFigures, against, dcase_sections, official,
 };
 pub use decision::{Classification, Confusion, classification};
+pub use figures::{Arithmetic, Figure, Figures, Measure, Part};
 pub use gamma::Gamma;
 pub use mahalanobis::{Mahalanobis, ResidualSums};
 pub use operating::{OperatingPoint, at_recall, operating_point};

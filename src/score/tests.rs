@@ -336,7 +336,7 @@ fn dcase_tables_are_those_of_its_evaluator() {
         assert!((evaluator - case.evaluator_half_width).abs() < 1e-9);
     }
     for [p, dof, expected] in golden.student {
-        let found = super::statistics::student_quantile(p, dof);
+        let found = crate::stats::student_quantile(p, dof);
         // scipy's own quantile of one degree of freedom is good to 1e-10 relative.
         assert!(
             (found / expected - 1.0).abs() < 1e-9,

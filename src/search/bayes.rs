@@ -1,4 +1,4 @@
-//! Bayesian optimisation: a model of what only training can tell, beside costs that are known beforehand.
+//! Bayesian optimisation: a model predicts what only training can tell; costs are known without it.
 
 use std::collections::{HashMap, HashSet};
 
@@ -11,26 +11,27 @@ use crate::{
     units::Rng,
 };
 
-/// Proposes the networks that promise most hypervolume.
+/// Proposes the networks with the largest expected gain of hypervolume.
 ///
-/// A Gaussian process predicts the logarithm of every objective that takes training (1 - AUC, say) from the axes of
-/// the genome and the logarithms of the costs; the costs themselves are no guess. Of a pool of random genomes and
-/// of mutants of the front, those over budget fall away, and the best by expected hypervolume improvement is taken,
-/// then the next as if the first had turned out as expected (Emmerich, 2006; the "kriging believer" of Ginsbourger,
-/// Le Riche, Carraro, 2010). Networks in training are believed in the same way. Before there are results, it samples
-/// at random; where nothing fits, it goes towards the budget by [`Evolution`].
+/// A Gaussian process predicts the logarithm of every objective that needs training (for example 1 - AUC). Its inputs
+/// are the axes of the genome and the logarithms of the costs; the costs themselves are not predicted. The pool holds
+/// random genomes and mutants of the front; those over budget are dropped. The best by expected hypervolume
+/// improvement is taken, then the next as if the first had turned out as expected (Emmerich, 2006; the "kriging
+/// believer" of Ginsbourger, Le Riche, Carraro, 2010). Networks in training are treated the same way. Before there
+/// are results, proposals are random. Where nothing fits, [`Evolution`] leads towards the budget.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bayes {
-    /// Results below which proposals are random.
+    /// With fewer results than this, proposals are random.
     pub initial: usize,
-    /// Genomes to choose from, half of them random.
+    /// Genomes to choose from; half of them are random.
     pub pool: usize,
-    /// Results that the model is fitted to, the latest.
+    /// The model is fitted to this many of the latest results.
     pub fitted: usize,
 }
 
 impl Bayes {
-    /// The pool is a hundred times what a block trains; fitting more results takes longer than it brings.
+    /// The pool is a hundred times as large as a block of trainings. Fitting more results costs more time than it
+    /// gains.
     pub const DEFAULT: Bayes = Bayes {
         initial: 4,
         pool: 1024,
@@ -38,13 +39,13 @@ impl Bayes {
     };
 }
 
-/// Candidates whose promise is followed from choice to choice: it can only fall.
+/// Candidates whose gain is updated after each choice; the gain can only fall.
 const SHORTLIST: usize = 128;
 /// Quantiles of the standard normal distribution at the middles of eight equal shares.
 const QUANTILES: [f64; 8] = [
     -1.534_121, -0.887_147, -0.488_776, -0.157_311, 0.157_311, 0.488_776, 0.887_147, 1.534_121,
 ];
-/// Objectives are taken as at least this before the logarithm.
+/// Objectives count as at least this before the logarithm.
 const LEAST: f64 = 1e-4;
 
 impl Sampler for Bayes {
@@ -81,14 +82,14 @@ impl Sampler for Bayes {
     }
 }
 
-/// A genome that fits, and those of its objectives that are known.
+/// A genome that fits, and its known objectives.
 struct Entrant {
     genome: Genome,
     known: Vec<Option<f64>>,
 }
 
 impl Bayes {
-    /// Genomes that are new and fit: random ones, and mutants of the front up to three steps away.
+    /// New genomes that fit: random ones, and mutants of the front up to three steps away.
     fn pool(
         &self,
         spaces: &Spaces,
@@ -119,12 +120,12 @@ impl Bayes {
     }
 }
 
-/// What is known of the objectives, at the moment of one choice.
+/// The model at the moment of one choice.
 struct Model<'a> {
     features: Features<'a>,
-    /// Per objective: a model of its logarithm, or `None` where it is known beforehand.
+    /// A model of each objective's logarithm; `None` where the objective is known.
     processes: Vec<Option<GaussianProcess>>,
-    /// Objectives of what is on the front, or believed to be.
+    /// Objectives of the genomes that are, or are expected to be, on the front.
     front: Vec<Vec<f64>>,
     /// Hypervolume of that front.
     volume: f64,
@@ -140,7 +141,7 @@ impl<'a> Model<'a> {
         pool: &[Entrant],
     ) -> Option<Model<'a>> {
         let first = pool.first()?;
-        // What a preview knows decides; results of another shape are no help.
+        // The number of objectives comes from the preview; results of another length are no help.
         let n_objectives = first.known.len().max(scored.last()?.1.len());
         let is_known = |idx: usize| first.known.get(idx).is_some_and(Option::is_some);
         let known: Vec<usize> = (0..n_objectives).filter(|idx| is_known(*idx)).collect();
@@ -183,13 +184,13 @@ impl<'a> Model<'a> {
         Some(model)
     }
 
-    /// Up to `count` of the pool, one after the other.
+    /// Chooses up to `count` genomes of the pool, one after another.
     fn choose(mut self, pool: Vec<Entrant>, count: usize) -> Vec<Genome> {
         let mut entrants: Vec<(f64, Entrant)> = pool
             .into_iter()
             .map(|entrant| (self.promise(&entrant), entrant))
             .collect();
-        // Stable, so that equal promises keep the order in which they were drawn.
+        // The sort is stable, so equal gains keep the order in which they were drawn.
         entrants.sort_by(|a, b| b.0.total_cmp(&a.0));
         entrants.truncate(SHORTLIST.max(count));
         let mut chosen = Vec::new();
@@ -213,13 +214,13 @@ impl<'a> Model<'a> {
         chosen
     }
 
-    /// Expected hypervolume improvement, and a grain of curiosity where none is to be expected.
+    /// Expected hypervolume improvement, plus a small reward for uncertainty where no improvement is expected.
     fn promise(&self, entrant: &Entrant) -> f64 {
         let predictions = self.predictions(&entrant.genome, &entrant.known);
         let mut front = self.front.clone();
         let mut gain = 0.0;
         for quantile in QUANTILES {
-            // Objectives that take training are good or bad together, as AUC and pAUC are.
+            // Objectives that need training are good or bad together, as AUC and pAUC are.
             front.push(at_quantile(&predictions, quantile));
             gain += (volume(&front) - self.volume).max(0.0) / QUANTILES.len() as f64;
             front.pop();
@@ -228,7 +229,7 @@ impl<'a> Model<'a> {
         gain + 1e-9 * doubt
     }
 
-    /// Takes it that a network turns out as expected.
+    /// Adds a network as if it had turned out as expected.
     fn believe(&mut self, genome: &Genome, known: &[Option<f64>]) {
         let predictions = self.predictions(genome, known);
         self.front.push(at_quantile(&predictions, 0.0));
@@ -246,7 +247,7 @@ impl<'a> Model<'a> {
         }
     }
 
-    /// Per objective, the logarithm's mean and deviation.
+    /// Mean and standard deviation of each objective's logarithm.
     fn predictions(&self, genome: &Genome, known: &[Option<f64>]) -> Vec<(f64, f64)> {
         let known = |idx: usize| known.get(idx).copied().flatten();
         let point = self.features.of(genome, known);
@@ -271,13 +272,13 @@ fn at_quantile(predictions: &[(f64, f64)], quantile: f64) -> Vec<f64> {
     predictions.iter().map(value).collect()
 }
 
-/// What the model sees of a genome: its space, the place of each axis' value among the values, and the costs.
+/// The model's view of a genome: its space, the place of each axis' value among the values, and the costs.
 struct Features<'a> {
     spaces: &'a Spaces,
-    /// Objectives that are known beforehand.
+    /// Indices of the objectives that are known without training.
     known: Vec<usize>,
-    /// Per space, the dimension of each axis. Axes of one name are one dimension in all spaces; the second of a name in a
-    /// space is another than the first.
+    /// The dimension of each axis, per space. Axes of one name are one dimension in all spaces; a second axis of that
+    /// name within a space is another dimension.
     dims: Vec<Vec<usize>>,
     n_dims: usize,
 }

@@ -1,22 +1,24 @@
-//! The smallest changes of a genome that give it a property.
+//! Finds the smallest changes of a genome that give it a property.
 
 use crate::space::{Candidate, Genome, Spaces};
 
 /// A genome near another one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Change {
-    /// Axis, and its value before and after.
+    /// The changed axes, each with its value before and after.
     pub axes: Vec<(&'static str, f64, f64)>,
+    /// The changed genome.
     pub genome: Genome,
+    /// Its front end and network.
     pub candidate: Candidate,
-    /// Steps along all axes together.
+    /// Steps along all axes, added up.
     steps: usize,
 }
 
-/// The smallest changes for which `accept` holds, at most `count`, the smallest first.
+/// The smallest changes for which `accept` holds: at most `count`, smallest first.
 ///
-/// One axis is tried, and two where no single one is enough. Fewer steps are smaller; of as many steps, the
-/// network with more multiply-accumulates is nearer to the one that was asked for.
+/// Tries one axis, and two axes where no single one is enough. Fewer steps are smaller. With equal steps, a network
+/// with more multiply-accumulates comes first, because it is nearer to the original.
 pub fn smallest_changes(
     spaces: &Spaces,
     genome: &Genome,
@@ -50,7 +52,7 @@ pub fn smallest_changes(
     found
 }
 
-/// All genomes that differ from another one in all of these axes and in no other.
+/// All genomes that differ from this one in all of these axes and in no other.
 fn variants(spaces: &Spaces, genome: &Genome, changed: &[usize]) -> Vec<Change> {
     let space = spaces.space_of(genome);
     let bytes = spaces.encode(genome);

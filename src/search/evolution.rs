@@ -6,23 +6,24 @@ use crate::{
     units::Rng,
 };
 
-/// Aging evolution: the population is the latest feasible candidates, and the winner of a tournament is mutated.
+/// Aging evolution: the population is the latest feasible candidates; the winner of a tournament is mutated.
 ///
-/// Each tournament draws fresh weights and compares by weighted Chebyshev distance, so that different
-/// tournaments pull towards different parts of the front (µNAS: Liberis, Dudziak, Lane, 2021; aging: Real et
-/// al., 2019). Rejected candidates fill the population while feasible ones are few: they lose against every
-/// feasible one, and among them the smallest excess wins, which leads the search into the budget.
+/// Each tournament draws new weights and compares by weighted Chebyshev distance, so different tournaments pull
+/// towards different parts of the front (µNAS: Liberis, Dudziak, Lane, 2021; aging: Real et al., 2019). While
+/// feasible candidates are few, rejected ones fill the population. They lose against every feasible one; among them
+/// the smallest excess wins, which leads the search into the budget.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Evolution {
     /// Random candidates at the start.
     pub initial: usize,
+    /// Candidates in the population.
     pub population: usize,
     /// Candidates in one tournament.
     pub tournament: usize,
 }
 
 impl Evolution {
-    /// Population and tournament of µNAS; on knapsacks like that of the tests, smaller ones found less.
+    /// Population and tournament of µNAS; smaller ones found less on knapsacks like that of the tests.
     pub const DEFAULT: Evolution = Evolution {
         initial: 40,
         population: 100,
@@ -50,14 +51,14 @@ impl Sampler for Evolution {
     }
 }
 
-/// The latest `size` scored observations, and, where there are fewer, the latest rejected ones.
+/// The latest `size` scored observations; where there are fewer, also the latest rejected ones.
 fn population(history: &[Observation], size: usize) -> Vec<&Observation> {
     let scored = history.iter().rev().filter(|o| objectives(o).is_some());
     let rejected = history.iter().rev().filter(|o| excess(o).is_some());
     scored.chain(rejected).take(size).collect()
 }
 
-/// The best of `size` members drawn with replacement, under weights drawn for this tournament.
+/// The best of `size` members, drawn with replacement and compared with weights drawn for this tournament.
 fn tournament<'a>(population: &[&'a Observation], size: usize, rng: &mut Rng) -> &'a Observation {
     let entrants: Vec<&Observation> = (0..size.max(1))
         .map(|_| population[rng.below(population.len())])

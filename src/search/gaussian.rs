@@ -1,4 +1,4 @@
-//! Gaussian process regression: a value at any point from noisy values at others, with its uncertainty.
+//! Gaussian process regression: predicts values and their uncertainty at any point from noisy values at others.
 
 /// A Gaussian process with Matérn kernel (5/2), one length scale per dimension, fitted to values at points.
 #[derive(Debug, Clone)]
@@ -8,7 +8,7 @@ pub(super) struct GaussianProcess {
     inverse_scales: Vec<f64>,
     /// Variance of the noise, as a share of the signal's.
     noise: f64,
-    /// Lower triangular `L` with `L L^T` the covariance of the values; row after row, row `i` of `i + 1` numbers.
+    /// Lower triangular `L` with `L L^T` the covariance of the values, row after row; row `i` has `i + 1` numbers.
     factor: Vec<f64>,
     /// `L^-1` times the standardised values.
     whitened: Vec<f64>,
@@ -16,7 +16,8 @@ pub(super) struct GaussianProcess {
     deviation: f64,
 }
 
-/// Rounds of the search for length scales, each of which tries to stretch and to shrink all together and every one.
+/// Rounds of the search for length scales; each round stretches and shrinks all of them together, and every one
+/// alone.
 const ROUNDS: usize = 3;
 const STRETCH: f64 = std::f64::consts::LN_2;
 const NOISES: [f64; 5] = [0.01, 0.03, 0.1, 0.3, 1.0];
@@ -24,8 +25,8 @@ const NOISES: [f64; 5] = [0.01, 0.03, 0.1, 0.3, 1.0];
 impl GaussianProcess {
     /// Fits length scales and noise by their posterior; at least one point, all of the same dimension, all finite.
     ///
-    /// The prior of the length scales is that of Hvarfner, Hellsten, Nardi (2024): log-normal about
-    /// `sqrt(2) + ln(d) / 2`, so that many dimensions do not make every point a world of its own.
+    /// The prior of the length scales (Hvarfner, Hellsten, Nardi, 2024) is log-normal about `sqrt(2) + ln(d) / 2`, so
+    /// that points stay related in many dimensions.
     pub fn fit(points: Vec<Vec<f64>>, values: &[f64]) -> GaussianProcess {
         let n = values.len() as f64;
         let mean = values.iter().sum::<f64>() / n;
@@ -37,7 +38,7 @@ impl GaussianProcess {
         let standardised: Vec<f64> = values.iter().map(|v| (v - mean) / deviation).collect();
         let n_dims = points.first().map_or(0, Vec::len);
         let centre = std::f64::consts::SQRT_2 + (n_dims.max(1) as f64).ln() / 2.0;
-        // From shorter scales than the prior's centre, which few points cannot leave.
+        // Starts from shorter scales than the prior's centre; a few points cannot move away from the centre.
         let mut best = Fit::new(
             &points,
             &standardised,
@@ -50,7 +51,7 @@ impl GaussianProcess {
                 let scales = best.scales.clone();
                 best.take_better(Fit::new(&points, &standardised, scales, noise, centre));
             }
-            // Few points fit many choices of one dimension over the others, and are no reason to believe any of them.
+            // A few points fit many choices of one dimension equally well, and give no reason to believe any of them.
             let alone = (0..n_dims).filter(|_| points.len() > 2 * n_dims);
             let together = std::iter::once(0..n_dims);
             for dims in together.chain(alone.map(|dim| dim..dim + 1)) {
@@ -75,7 +76,7 @@ impl GaussianProcess {
         }
     }
 
-    /// Mean and standard deviation of the value at `point`, without the noise that a measurement has.
+    /// Mean and standard deviation of the value at `point`, without the noise of a measurement.
     pub fn predict(&self, point: &[f64]) -> (f64, f64) {
         let weights = self.weights(point);
         let mean: f64 = weights.iter().zip(&self.whitened).map(|(w, y)| w * y).sum();
@@ -87,19 +88,19 @@ impl GaussianProcess {
         )
     }
 
-    /// Takes it that `point` has the value that is expected there: what is near becomes less uncertain.
+    /// Adds `point` with its expected value: points nearby become less uncertain.
     pub fn believe(&mut self, point: &[f64]) {
         let weights = self.weights(point);
         let explained: f64 = weights.iter().map(|w| w * w).sum();
         let pivot = (1.0 + self.noise - explained).max(self.noise).sqrt();
         self.factor.extend(weights);
         self.factor.push(pivot);
-        // The value is the mean, so nothing of it is new.
+        // The value is the mean, so it adds nothing new.
         self.whitened.push(0.0);
         self.points.push(point.to_vec());
     }
 
-    /// `L^-1 k` for the covariances `k` of the value at `point` with those known.
+    /// `L^-1 k` for the covariances `k` of the value at `point` with the known values.
     fn weights(&self, point: &[f64]) -> Vec<f64> {
         let covariances = self
             .points
@@ -115,7 +116,7 @@ struct Fit {
     noise: f64,
     factor: Vec<f64>,
     whitened: Vec<f64>,
-    /// Up to a constant; minus infinity where the covariance is singular.
+    /// The log posterior up to a constant; minus infinity where the covariance is singular.
     log_posterior: f64,
 }
 
@@ -128,7 +129,7 @@ impl Fit {
             let known = points[..row].iter();
             let weights = solve(&factor, known.map(|other| kernel(point, other, &inverse)));
             let explained: f64 = weights.iter().map(|w| w * w).sum();
-            // Never below the noise but for rounding.
+            // Only rounding can bring it below the noise.
             let pivot = (1.0 + noise - explained).max(noise).sqrt();
             log_pivots += pivot.ln();
             factor.extend(weights);
@@ -157,7 +158,7 @@ impl Fit {
     }
 }
 
-/// One over the length scales whose logarithms these are.
+/// One over the length scales, from their logarithms.
 fn inverses(scales: &[f64]) -> Vec<f64> {
     scales.iter().map(|scale| (-scale).exp()).collect()
 }
@@ -191,7 +192,8 @@ mod tests {
     use super::*;
     use crate::units::Rng;
 
-    /// Root mean square error and mean predicted deviation at new points, for a function of the first of three dimensions.
+    /// Root mean square error and mean predicted deviation at new points, for a function of the first of three
+    /// dimensions.
     fn errors(n_points: usize, noise: f64) -> (f64, f64) {
         let mut rng = Rng::new(1, 0);
         let truth = |point: &[f64]| (3.0 * point[0]).sin() + 10.0;

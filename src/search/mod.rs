@@ -1,7 +1,9 @@
-//! Samplers, Pareto front, hypervolume. Pure: no files, no clock.
+//! Samplers, Pareto front, hypervolume.
 //!
-//! A [`Sampler`] takes what is known ([`Observation`]s, oldest first) and proposes genomes. It keeps no state,
-//! so a search that is resumed proposes what the uninterrupted one would have proposed.
+//! A [`Sampler`] takes what is known ([`Observation`]s, oldest first) and proposes genomes. It keeps no state, so a
+//! resumed search proposes what the uninterrupted search would have proposed.
+//!
+//! This module may not know files, the clock or burn.
 
 mod bayes;
 mod changes;
@@ -26,42 +28,44 @@ use crate::{
 };
 pub use changes::{Change, smallest_changes};
 
-/// What is known about one genome.
+/// One genome and its result.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Observation {
+    /// The genome.
     pub genome: Genome,
+    /// Its result so far.
     pub result: Observed,
 }
 
 /// The result of one evaluation, as a sampler sees it.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Observed {
-    /// Objectives, each minimised and divided by its reference, so that 1 is the reference point.
+    /// Objectives, each minimised and divided by its reference; 1 is the reference point.
     Scored(Vec<f64>),
-    /// Over budget by this share of the budget (0.5 = 50 % over), summed over the budgets; never trained.
+    /// Over budget by this share of the budget (0.5 = 50 % over), summed over the budgets; it was not trained.
     Rejected(f64),
+    /// Its training or evaluation failed.
     Failed,
-    /// In training; the objectives that are known beforehand.
+    /// In training; holds the objectives that are known without it, and `None` for the others.
     Pending(Vec<Option<f64>>),
 }
 
-/// What is known of a genome without training it.
+/// What is known of a genome without training.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Preview {
-    /// Over budget, as [`Observed::Rejected`] says by how much.
+    /// Over budget by this share, as in [`Observed::Rejected`].
     Over(f64),
-    /// Its network is known under another genome.
+    /// Another genome has the same network.
     Taken,
-    /// The objectives as [`Observed::Scored`] has them; `None` where only training can tell.
+    /// The objectives, as in [`Observed::Scored`]; `None` where only training can tell.
     Fits(Vec<Option<f64>>),
 }
 
-/// A rule that turns what is known into what to try next.
+/// A rule that turns past results into the next proposals.
 pub trait Sampler: Sync {
-    /// Proposes exactly `count` genomes, from nothing but `history` (oldest first), what `preview` knows of any genome,
-    /// and `rng`.
+    /// Proposes exactly `count` genomes. It may use only `history` (oldest first), `preview` and `rng`.
     ///
-    /// Genomes that are not in `history` are preferred; a space that is used up repeats itself.
+    /// It prefers genomes that are not in `history`; in a space that is used up it repeats some.
     fn propose(
         &self,
         spaces: &Spaces,
@@ -75,18 +79,23 @@ pub trait Sampler: Sync {
 /// The samplers that a user can name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SamplerKind {
+    /// Random search.
     Random,
+    /// Aging evolution ([`Evolution`]).
     Evolution,
+    /// NSGA-II ([`Nsga2`]).
     Nsga2,
+    /// Bayesian optimisation ([`Bayes`]).
     Bayes,
 }
 
-/// A name that no sampler has.
+/// A name that no sampler has; it holds the name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not a sampler; choose random, evolution, nsga2 or bayes")]
 pub struct UnknownSampler(String);
 
 impl SamplerKind {
+    /// All samplers.
     pub const ALL: [SamplerKind; 4] = [
         SamplerKind::Random,
         SamplerKind::Evolution,
@@ -104,6 +113,7 @@ impl SamplerKind {
         }
     }
 
+    /// The name on the command line.
     pub fn name(self) -> &'static str {
         match self {
             SamplerKind::Random => "random",
@@ -130,7 +140,7 @@ impl FromStr for SamplerKind {
     }
 }
 
-/// Draws every genome independently of what is known: the yardstick for the others.
+/// Random search: it ignores what is known, and is the yardstick for the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Random;
 
@@ -147,13 +157,13 @@ impl Sampler for Random {
     }
 }
 
-/// How often a draw may repeat a known genome before a random one is tried, and then how often that may.
+/// How many draws may repeat a known genome before random genomes are tried, and then how many of those.
 const DRAWS: usize = 16;
 
-/// Collects `count` draws, each drawn again while it is known or proposed already.
+/// Collects `count` draws; a genome that is known or already proposed is drawn again.
 ///
-/// `draw` gets the number of genomes proposed so far. When its neighbourhood is used up, random genomes take
-/// its place; when these are known too, the space is nearly used up and the last draw is repeated.
+/// `draw` gets the number of genomes proposed so far. When its neighbourhood is used up, random genomes take its
+/// place. When these are known too, the space is nearly used up, and the last draw is repeated.
 fn propose_unknown(
     spaces: &Spaces,
     history: &[Observation],
@@ -180,7 +190,7 @@ fn propose_unknown(
     proposed
 }
 
-/// The objectives of a scored observation, unless one of them is no number.
+/// The objectives of a scored observation; `None` where one of them is NaN.
 fn objectives(observation: &Observation) -> Option<&[f64]> {
     match &observation.result {
         Observed::Scored(objectives) if objectives.iter().all(|value| !value.is_nan()) => {
@@ -190,7 +200,7 @@ fn objectives(observation: &Observation) -> Option<&[f64]> {
     }
 }
 
-/// By how much a rejected observation is over budget, unless that is no number.
+/// How far a rejected observation is over budget; `None` where that is NaN.
 fn excess(observation: &Observation) -> Option<f64> {
     match observation.result {
         Observed::Rejected(excess) if !excess.is_nan() => Some(excess),

@@ -6,24 +6,25 @@ use crate::{
     units::Rng,
 };
 
-/// NSGA-II (Deb, Pratap, Agarwal, Meyarivan, 2002), with the survivors chosen from everything known.
+/// NSGA-II (Deb, Pratap, Agarwal, Meyarivan, 2002); the survivors are chosen from everything known.
 ///
-/// Feasible candidates are ranked by non-dominated sorting and, within a front, by crowding distance; rejected
-/// ones follow by excess (constraint domination). Parents come from binary tournaments.
+/// Feasible candidates are ranked by non-dominated sorting and, within a front, by crowding distance. Rejected ones
+/// follow by excess (constraint domination). Parents come from binary tournaments.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Nsga2 {
     /// Random candidates at the start.
     pub initial: usize,
+    /// Survivors that can become parents.
     pub population: usize,
-    /// Share of children with two parents; the others are mutated copies of one.
+    /// Share of crossed children that are also mutated.
     pub crossover: f64,
     /// Share of crossed children that are mutated as well.
     pub mutation: f64,
 }
 
 impl Nsga2 {
-    /// Chosen for a few hundred trials, on knapsacks like that of the tests: 40 and 80 survivors found
-    /// 3 % and 9 % less hypervolume, mutating every child 3 % less.
+    /// Chosen for a few hundred trials, on knapsacks like that of the tests: 40 and 80 survivors found 3 % and 9 %
+    /// less hypervolume, and mutating every child 3 % less.
     pub const DEFAULT: Nsga2 = Nsga2 {
         initial: 20,
         population: 20,
@@ -42,7 +43,7 @@ impl Sampler for Nsga2 {
         count: usize,
     ) -> Vec<Genome> {
         let survivors = survivors(history, self.population);
-        // Survivors stand best first, so the winner of a tournament is the smaller index.
+        // Survivors are sorted, best first, so the winner of a tournament is the smaller index.
         let parent = |rng: &mut Rng| {
             let winner = rng.below(survivors.len()).min(rng.below(survivors.len()));
             &survivors[winner].genome

@@ -2,7 +2,7 @@
 
 /// Indices of the points that no other point dominates, in ascending order.
 ///
-/// Of equal points the earliest stays. A point with a NaN is never on the front.
+/// Of equal points, the first stays. A point with a NaN is never on the front.
 pub fn pareto_front<P: AsRef<[f64]>>(points: &[P]) -> Vec<usize> {
     let point = |idx: usize| points[idx].as_ref();
     let mut order: Vec<usize> = (0..points.len())
@@ -20,12 +20,12 @@ pub fn pareto_front<P: AsRef<[f64]>>(points: &[P]) -> Vec<usize> {
     front
 }
 
-/// The volume between a front and a reference point: what at least one point dominates, up to `reference`.
+/// The volume between a front and a reference point: everything that at least one point dominates, up to `reference`.
 ///
-/// Exact; a sweep in two and three dimensions, slices above. Points that do not lie strictly below the
-/// reference on every axis count nothing; neither do points with another number of axes or with an infinity.
+/// The result is exact: a sweep in two and three dimensions, slices above. Points that are not strictly below the
+/// reference on every axis do not count, and neither do points with another number of axes or with an infinity.
 pub fn hypervolume<P: AsRef<[f64]>>(points: &[P], reference: &[f64]) -> f64 {
-    // From here on a point is the lengths of the sides of the box that it spans with the reference, so larger is better.
+    // From here on a point is the side lengths of the box that it spans with the reference, so larger is better.
     let boxes: Vec<Vec<f64>> = points
         .iter()
         .map(AsRef::as_ref)
@@ -36,12 +36,12 @@ pub fn hypervolume<P: AsRef<[f64]>>(points: &[P], reference: &[f64]) -> f64 {
     union(boxes.iter().map(Vec::as_slice).collect(), reference.len())
 }
 
-/// The volume of the union of boxes that share the origin as a corner, seen in their first `n_axes` axes.
+/// The volume of the union of boxes with the origin as a common corner, in their first `n_axes` axes.
 fn union(mut boxes: Vec<&[f64]>, n_axes: usize) -> f64 {
     if n_axes == 0 {
         return 0.0;
     }
-    // Largest last side first: a slice between two last sides is filled by all boxes before it.
+    // Largest last side first: all boxes before a last side fill the slice below it.
     let last = n_axes - 1;
     boxes.sort_by(|a, b| b[last].total_cmp(&a[last]));
     let bottom = |idx: usize| boxes.get(idx).map_or(0.0, |sides: &&[f64]| sides[last]);
@@ -65,7 +65,7 @@ fn union(mut boxes: Vec<&[f64]>, n_axes: usize) -> f64 {
     }
 }
 
-/// The area under rectangles (width, height) that come in order of falling width.
+/// The area under rectangles (width, height) in the order of falling width.
 fn area(rectangles: impl Iterator<Item = (f64, f64)>) -> f64 {
     let mut area = 0.0;
     let mut top = 0.0;
@@ -78,7 +78,7 @@ fn area(rectangles: impl Iterator<Item = (f64, f64)>) -> f64 {
     area
 }
 
-/// A staircase of corners (width, height), widths rising and heights falling, and the area under it.
+/// A staircase of corners (width, height) and the area under it; widths rise and heights fall.
 #[derive(Default)]
 struct Stairs {
     corners: Vec<(f64, f64)>,
@@ -86,9 +86,9 @@ struct Stairs {
 }
 
 impl Stairs {
-    /// Adds a rectangle; the corners that it covers go.
+    /// Adds a rectangle, and removes the corners that it covers.
     fn add(&mut self, width: f64, height: f64) {
-        // Corners before `right` are narrower; those before `left` are narrower and higher, and stay.
+        // Corners before `right` are narrower. Those before `left` are narrower and higher, and stay.
         let right = self.corners.partition_point(|corner| corner.0 < width);
         let floor = self.corners.get(right).map_or(0.0, |corner| corner.1);
         if floor >= height {
@@ -111,7 +111,7 @@ impl Stairs {
     }
 }
 
-/// Is `a` nowhere worse than `b`?
+/// Whether `a` is nowhere worse than `b`.
 fn covers(a: &[f64], b: &[f64]) -> bool {
     a.iter().zip(b).all(|(a, b)| a <= b)
 }

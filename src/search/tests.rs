@@ -1,4 +1,4 @@
-//! What every sampler promises. A new sampler joins `SamplerKind::ALL` and inherits every test.
+//! The promises of every sampler. A new sampler joins `SamplerKind::ALL` and inherits every test.
 
 use super::*;
 
@@ -32,7 +32,7 @@ fn run(
     history
 }
 
-/// All but the first objective is known before a training.
+/// All objectives except the first are known before training.
 fn preview(result: &Observed) -> Preview {
     match result {
         Observed::Rejected(excess) => Preview::Over(*excess),
@@ -72,7 +72,7 @@ fn proposals_depend_only_on_history_and_seed() {
         let first = run(sampler, &spaces, &evaluate, 1, 120);
         assert_eq!(first, run(sampler, &spaces, &evaluate, 1, 120), "{kind}");
         assert_ne!(first, run(sampler, &spaces, &evaluate, 2, 120), "{kind}");
-        // Resuming after any whole block gives what the uninterrupted search proposed.
+        // Resuming after any whole block proposes what the uninterrupted search proposed.
         let known = |genome: &Genome| preview(&evaluate(&spaces.encode(genome)));
         let resumed = sampler.propose(&spaces, &first[..64], &known, &mut Rng::new(1, 64), 8);
         let proposed: Vec<Genome> = first[64..72].iter().map(|o| o.genome.clone()).collect();
@@ -147,9 +147,9 @@ fn known_genomes_are_proposed_only_when_the_space_is_used_up() {
 
 /// A knapsack with two or more goals over axes of four values, and a weight limit that few genomes keep.
 ///
-/// Value and effort of neighbouring axes interact, so that axes cannot be chosen one by one.
+/// Value and effort of neighbouring axes interact, so the axes cannot be chosen one by one.
 struct Knapsack {
-    /// Per axis, own value and next axis' value: gain, effort and weight.
+    /// Gain, effort and weight, by axis, own value and next axis' value.
     table: Vec<[[[f64; 3]; 4]; 4]>,
     weight_max: f64,
 }
@@ -202,7 +202,7 @@ fn found(history: &[Observation]) -> f64 {
     hypervolume(&points, &[1.0, 1.0, 1.0])
 }
 
-/// Mean and standard error of the hypervolume found beyond what random search finds with the same seed.
+/// Mean and standard error of the hypervolume found beyond random search with the same seed.
 fn advantage(sampler: &dyn Sampler, n_seeds: u64, n_trials: usize) -> (f64, f64) {
     let gains: Vec<f64> = (0..n_seeds)
         .map(|seed| {

@@ -1,4 +1,4 @@
-//! Reading a search space from TOML.
+//! Reads search spaces from TOML.
 
 use std::{collections::BTreeMap, fs, path::Path};
 
@@ -9,44 +9,74 @@ use super::{Axis, Family, SearchSpace, Training, WEIGHTS_IN, WeightMemory};
 /// A search space that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum SpaceError {
+    /// No space has this name, and no such file exists.
     #[error(
-        "no search space is called `{name}`; there are {known}, or give the path of a .toml file"
+        "there is no search space `{name}`; known spaces are {known}, or give the path of a .toml file"
     )]
-    Unknown { name: String, known: String },
-    #[error("cannot read {path}: {source}")]
-    Read {
-        path: String,
-        source: std::io::Error,
-    },
-    #[error("{path}: {source}")]
-    Syntax {
-        path: String,
-        source: Box<toml::de::Error>,
-    },
-    #[error("{path}: family `{family}` is unknown; there are {known}")]
-    Family {
-        path: String,
-        family: String,
+    Unknown {
+        /// The name that was asked for.
+        name: String,
+        /// Names of all spaces and baselines, separated by commas.
         known: String,
     },
+    /// The file cannot be read.
+    #[error("cannot read {path}: {source}")]
+    Read {
+        /// Path of the file.
+        path: String,
+        /// The error of the file system.
+        source: std::io::Error,
+    },
+    /// The file is not TOML with the expected keys.
+    #[error("{path}: {source}")]
+    Syntax {
+        /// Path of the file.
+        path: String,
+        /// The parser's message.
+        source: Box<toml::de::Error>,
+    },
+    /// The file names a family that does not exist.
+    #[error("{path}: family `{family}` is not known; known families are {known}")]
+    Family {
+        /// Path of the file.
+        path: String,
+        /// The name in the file.
+        family: String,
+        /// Names of all families, separated by commas.
+        known: String,
+    },
+    /// The file lacks an axis of its family.
     #[error("{path}: axis `{axis}` is missing; family {family} needs {needed}")]
     MissingAxis {
+        /// Path of the file.
         path: String,
+        /// The missing axis.
         axis: &'static str,
+        /// Name of the family.
         family: &'static str,
+        /// All axes of the family, separated by commas.
         needed: String,
     },
+    /// The file has an axis that its family does not have.
     #[error("{path}: family {family} has no axis `{axis}`; it has {needed}")]
     UnknownAxis {
+        /// Path of the file.
         path: String,
+        /// The unknown axis.
         axis: String,
+        /// Name of the family.
         family: &'static str,
+        /// All axes of the family, separated by commas.
         needed: String,
     },
+    /// An axis or the training has values that are not allowed.
     #[error("{path}: axis `{axis}`: {fault}")]
     Values {
+        /// Path of the file.
         path: String,
+        /// Name of the axis, or `training`.
         axis: String,
+        /// What is wrong, and what is allowed.
         fault: String,
     },
 }
@@ -85,7 +115,10 @@ fn read_shipped(files: &[(&str, &str)]) -> Vec<SearchSpace> {
     files.iter().map(read).collect()
 }
 
-/// A space by the name of a built-in one or of a baseline, or by the path of a TOML file.
+/// A space by its name (built-in or baseline), or from the path of a TOML file.
+///
+/// # Errors
+/// [`SpaceError`] where there is no such space, or the file is not a valid space.
 pub fn load(name_or_path: &str) -> Result<SearchSpace, SpaceError> {
     let known: Vec<SearchSpace> = builtin().into_iter().chain(baselines()).collect();
     if let Some(space) = known.iter().find(|space| space.name == name_or_path) {
@@ -115,11 +148,11 @@ struct File {
     deployment: Option<Deployment>,
 }
 
-/// Choices that change costs alone.
+/// Choices that only change costs.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Deployment {
-    /// Where an NPU reads weights from.
+    /// The memories that an NPU may read weights from.
     weights_in: Vec<WeightMemory>,
 }
 
@@ -136,6 +169,9 @@ struct FrontEndTable {
 }
 
 /// Reads a space from TOML text; `path` is only for messages.
+///
+/// # Errors
+/// [`SpaceError`], with the axis that is wrong.
 pub fn parse(path: &str, text: &str) -> Result<SearchSpace, SpaceError> {
     let file: File = toml::from_str(text).map_err(|source| SpaceError::Syntax {
         path: path.to_string(),
@@ -262,7 +298,7 @@ mod tests {
         check(
             "dense-autoencoder",
             "dense",
-            "family `dense` is unknown; there are dense-autoencoder",
+            "family `dense` is not known; known families are dense-autoencoder",
         );
         check("bottleneck = [8,", "bottleneck = [0,", "axis `bottleneck`");
         check("[512, 1024]", "[]", "axis `hop_length`");

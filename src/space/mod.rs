@@ -1,7 +1,9 @@
 //! Search spaces: a family of networks and its axes, genomes that choose one value per axis, and their decoding.
 //!
 //! A space is a TOML file (`search_spaces/*.toml`) that names a [`Family`] and lists the values of its axes.
-//! Structure is Rust, values are TOML. Spaces know neither costs nor history.
+//! Structure is in Rust, values are in TOML.
+//!
+//! This module may not know costs or the history of a search.
 
 mod families;
 mod file;
@@ -18,17 +20,20 @@ use crate::{
     units::Rng,
 };
 
-/// What a network is trained to do, and so how it scores a clip.
+/// The task that a network is trained for; it decides how the network scores a clip.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Task {
     /// Reconstructs its input; the anomaly score is the mean squared error.
     Reconstruct,
-    /// Tells sections apart; the anomaly score is the negative log-odds of the known section.
-    Classify { classes: usize },
+    /// Tells sections apart; the anomaly score is the negative log-odds of the clip's own section.
+    Classify {
+        /// Number of sections.
+        classes: usize,
+    },
 }
 
 impl Task {
-    /// The word for it in tables and files.
+    /// The word in tables and files.
     pub fn name(self) -> &'static str {
         match self {
             Task::Reconstruct => "reconstruct",
@@ -48,26 +53,31 @@ impl Canonical for Task {
     }
 }
 
-/// One network with its audio front end: what is costed, trained and exported.
+/// One network with its audio front end; it is costed, trained and exported.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Candidate {
+    /// Turns samples into windows of features.
     pub front_end: FrontEnd,
+    /// The network, with a window of `frames x bands x 1` as its input.
     pub graph: Graph,
+    /// The task that it is trained for.
     pub task: Task,
-    /// Where an NPU reads weights from; as the target says where the space has no such axis.
+    /// The memory that an NPU reads weights from; `None` leaves it to the target.
     pub weights_in: Option<WeightMemory>,
-    /// Where `graph` is several networks side by side: what they are.
+    /// The parts of `graph`, where it is several networks side by side.
     pub ensemble: Option<Ensemble>,
 }
 
-/// Networks of one shape that are trained each by itself, and whose outputs are averaged.
+/// Networks of one shape; each is trained alone, and their outputs are averaged.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Ensemble {
+    /// One of the networks.
     pub member: Graph,
+    /// Number of networks, at least 2.
     pub members: usize,
 }
 
-/// Where the weights of an NPU lie while it computes.
+/// The memory that an NPU reads weights from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WeightMemory {
@@ -78,8 +88,10 @@ pub enum WeightMemory {
 }
 
 impl WeightMemory {
+    /// All memories, in the order of the axis' values.
     pub const ALL: [WeightMemory; 2] = [WeightMemory::Flash, WeightMemory::Sram];
 
+    /// The word in spaces and tables.
     pub fn name(self) -> &'static str {
         match self {
             WeightMemory::Flash => "flash",
@@ -89,7 +101,7 @@ impl WeightMemory {
 }
 
 impl Candidate {
-    /// What is trained, and how often.
+    /// The network to train, and how many times.
     pub fn members(&self) -> (&Graph, usize) {
         match &self.ensemble {
             None => (&self.graph, 1),
@@ -97,13 +109,13 @@ impl Candidate {
         }
     }
 
-    /// Equal for candidates that cost the same everywhere: the same front end and network in the same memory.
+    /// A key of the front end, the network and its memory: candidates with equal keys cost the same everywhere.
     pub fn key(&self) -> String {
         let memory = self.weights_in.map_or("", WeightMemory::name);
         hash(&format!("{}{memory}", self.network_text()))
     }
 
-    /// Equal for candidates that are trained alike: the same front end and network, wherever its weights lie.
+    /// A key of the front end and the network: candidates with equal keys are trained alike, whatever their memory.
     pub fn network_key(&self) -> String {
         hash(&self.network_text())
     }
@@ -120,23 +132,25 @@ fn hash(text: &str) -> String {
     blake3::hash(text.as_bytes()).to_hex()[..32].to_string()
 }
 
-/// One axis of a space: its name and the values to choose from, ascending and without repeats.
+/// One axis of a space, with the values to choose from.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Axis {
+    /// The name in the space's file.
     pub name: &'static str,
+    /// Values in ascending order, without repeats; at most 255.
     pub values: Vec<f64>,
 }
 
-/// The axis that says where weights lie; its values are places in [`WeightMemory::ALL`].
+/// The axis of the weights' memory; its values are indices into [`WeightMemory::ALL`].
 const WEIGHTS_IN: &str = "weights_in";
-/// The axis that says how many networks share a decision; a classifier's space may leave it out.
+/// The axis of the number of networks that share a decision; a classifier's space may leave it out.
 const MEMBERS: &str = "members";
-/// The axes that say how long a window is.
+/// The axes that decide how long a window is.
 const FRAMES: &str = "frames";
 const HOP_LENGTH: &str = "hop_length";
 
 impl Axis {
-    /// A value for readers.
+    /// A value as text for readers.
     pub fn show(name: &str, value: f64) -> String {
         match name {
             WEIGHTS_IN => WeightMemory::ALL[usize::from(value > 0.0)]
@@ -147,19 +161,24 @@ impl Axis {
     }
 }
 
-/// A family of networks with the values of its axes.
+/// A family of networks, with the values of its axes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SearchSpace {
+    /// The name on the command line and in results.
     pub name: String,
+    /// One sentence for readers; may be empty.
     pub description: String,
+    /// The family that builds its networks.
     pub family: Family,
+    /// Sample rate of the sound in hertz; 1000 to 192000.
     pub sample_rate_hz: u32,
-    /// Front-end axes first, then the family's own, in the family's order.
+    /// Axes of the front end first, then the family's, in the family's order.
     pub axes: Vec<Axis>,
+    /// How its networks are trained.
     pub training: Training,
-    /// Samples that clips have at least, once [`SearchSpace::for_clips`] was told; windows are no longer than that.
+    /// Samples of the shortest clip, once [`SearchSpace::for_clips`] has set it; no window is longer.
     pub clip_samples: Option<usize>,
-    /// The text it was read from, for the record.
+    /// The text of the file; it is stored with results.
     pub text: String,
 }
 
@@ -182,12 +201,12 @@ impl SearchSpace {
         all / (count(hops) * count(frames)) * pairs as u128
     }
 
-    /// Whether this space has a network for a data set of `classes` sections: classifiers need at least two.
+    /// Whether this space has networks for a data set of `classes` sections; classifiers need at least two.
     pub fn suits(&self, classes: usize) -> bool {
         self.family.is_autoencoder() || classes >= 2
     }
 
-    /// The same space where the features are given: only the matching front end stays.
+    /// The same space for given features: only the matching front end stays.
     ///
     /// `None` where the space has no front end of that kind.
     pub fn with_fixed_features(mut self, spec: &FeatureSpec) -> Option<SearchSpace> {
@@ -209,8 +228,8 @@ impl SearchSpace {
 
     /// The same space without windows that are longer than clips of `samples` at this space's sample rate.
     ///
-    /// Values that fit beside no other are dropped. Of the others some do not fit together, frames that are too many for
-    /// a long hop, and no genome has those. `None` where no window fits.
+    /// Drops the values that fit with no value of the other axis. Among the rest, many frames and a long hop may
+    /// still not fit together; no genome combines those. `None` where no window fits.
     pub fn for_clips(mut self, samples: usize) -> Option<SearchSpace> {
         self.clip_samples = Some(samples);
         let first = |name| self.axis(name)?.values.first().copied();
@@ -233,7 +252,7 @@ impl SearchSpace {
 
     /// The same space without windows that are longer than a clip at the longest hop, by the rule of older runs.
     ///
-    /// `frames_at` says how many frames a clip has, given a hop length. `None` where no window fits.
+    /// `frames_at` gives the frames of a clip at a hop length. `None` where no window fits.
     pub fn with_clip_frames(mut self, frames_at: impl Fn(usize) -> usize) -> Option<SearchSpace> {
         let longest_hop = *self.axis(HOP_LENGTH)?.values.last()? as usize;
         let clip_frames = frames_at(longest_hop);
@@ -246,7 +265,7 @@ impl SearchSpace {
         self.axes.iter().find(|axis| axis.name == name)
     }
 
-    /// Whether a clip has so many frames at a hop length. Frames are centred, so that there is one more than hops.
+    /// Whether a clip has this many frames at a hop length. Frames are centred, so there is one more than hops.
     fn holds(&self, frames: f64, hop_length: f64) -> bool {
         let has = |samples: usize| 1 + samples / hop_length as usize >= frames as usize;
         self.clip_samples.is_none_or(has)
@@ -340,7 +359,7 @@ impl Values<'_> {
     }
 }
 
-/// A point of the search: which space, and one value index per axis. Only [`Spaces`] makes one, so it is always valid.
+/// A point of the search: a space, and one value index per axis. Only [`Spaces`] makes one, so it is always valid.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Genome {
     space: u8,
@@ -365,7 +384,7 @@ impl Spaces {
         Spaces { spaces, classes }
     }
 
-    /// Spaces without meaning for tests of samplers: per space, the number of values of each axis.
+    /// Spaces without meaning, for tests of samplers: for each space, the number of values of each axis.
     #[cfg(test)]
     pub(crate) fn with_axis_sizes(axis_sizes: Vec<Vec<u8>>) -> Spaces {
         let space = |sizes: Vec<u8>| SearchSpace {
@@ -384,10 +403,12 @@ impl Spaces {
         }
     }
 
+    /// The spaces, in the order that genomes count them.
     pub fn spaces(&self) -> &[SearchSpace] {
         &self.spaces
     }
 
+    /// Whether no space suits the data set.
     pub fn is_empty(&self) -> bool {
         self.spaces.is_empty()
     }
@@ -402,12 +423,12 @@ impl Spaces {
         &self.spaces[usize::from(genome.space)]
     }
 
-    /// The front end and network that a genome stands for.
+    /// The candidate of a genome.
     pub fn decode(&self, genome: &Genome) -> Candidate {
         self.space_of(genome).decode(&genome.genes, self.classes)
     }
 
-    /// A genome with every choice equally likely; spaces too, however large each is.
+    /// A random genome: each space and each value is equally likely, however large the space.
     pub fn random(&self, rng: &mut Rng) -> Genome {
         let space = rng.below(self.spaces.len());
         let axes = &self.spaces[space].axes;
@@ -420,7 +441,8 @@ impl Spaces {
         })
     }
 
-    /// A genome that differs in one or two axes, mostly by one step; one time in twenty in its space.
+    /// A genome that differs in one or two axes, mostly by one step; one time in twenty it is a random genome of any
+    /// space.
     pub fn mutate(&self, genome: &Genome, rng: &mut Rng) -> Genome {
         if self.spaces.len() > 1 && rng.below(20) == 0 {
             return self.random(rng);
@@ -442,7 +464,8 @@ impl Spaces {
         })
     }
 
-    /// A genome that takes each axis from one of its parents; a mutant of the first where they are of different spaces.
+    /// A genome that takes each axis from one of its parents; a mutant of the first where the parents are of
+    /// different spaces.
     pub fn crossover(&self, a: &Genome, b: &Genome, rng: &mut Rng) -> Genome {
         if a.space != b.space {
             return self.mutate(a, rng);
@@ -456,9 +479,10 @@ impl Spaces {
         })
     }
 
-    /// The first genome drawn whose window fits the clips.
+    /// The first drawn genome whose window fits the clips.
     ///
-    /// It comes soon: every value of an axis fits beside some of the others, and fewer frames and shorter hops always fit.
+    /// It comes soon: every value of an axis fits with some values of the other, and fewer frames and shorter hops
+    /// always fit.
     fn fitting(&self, mut draw: impl FnMut() -> Genome) -> Genome {
         loop {
             let genome = draw();
@@ -487,7 +511,7 @@ impl Spaces {
         })
     }
 
-    /// Per axis of a genome, the place of its value among the axis' values: 0 the first, 1 the last.
+    /// The place of each value of a genome among its axis' values: 0 is the first, 1 the last.
     pub fn places(&self, genome: &Genome) -> Vec<f64> {
         let axes = &self.space_of(genome).axes;
         let place = |(axis, gene): (&Axis, &u8)| {
@@ -497,7 +521,7 @@ impl Spaces {
         axes.iter().zip(&genome.genes).map(place).collect()
     }
 
-    /// The chosen values of a genome by axis name, for people.
+    /// The chosen values of a genome by axis name, for readers.
     pub fn explain(&self, genome: &Genome) -> Vec<(&'static str, String)> {
         let axes = &self.space_of(genome).axes;
         let value = |(axis, gene): (&Axis, &u8)| {

@@ -1,44 +1,47 @@
-//! How candidates of a space are trained.
+//! Settings of training.
 
 use serde::Deserialize;
 
 use crate::identity::{self, Canonical};
 
-/// How candidates of a space are trained, unless the user says otherwise.
+/// How candidates of a space are trained, unless the user chooses otherwise.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Training {
+    /// Most passes over the training windows, at least 1.
     pub epochs: usize,
+    /// Windows per step, at least 2.
     pub batch_size: usize,
-    /// Peak learning rate of Adam.
+    /// Peak learning rate of Adam, above zero.
     pub learning_rate: f32,
-    /// Windows drawn per epoch at most.
+    /// Most windows per epoch.
     pub windows_per_epoch: usize,
-    /// Multiply-accumulates of the forward passes of an epoch at most: large networks see fewer windows.
+    /// Most multiply-accumulates of the forward passes of an epoch; large networks see fewer windows.
     pub macs_per_epoch: f64,
-    /// Epochs without improvement on held-out clips before training stops, and the best epoch's weights are kept; with
-    /// 0 it goes on to the end and keeps the last ones.
+    /// Training stops after this many epochs without improvement on held-out clips, and the best epoch's weights are
+    /// kept. With 0 it runs to the end and keeps the last weights.
     #[serde(default = "usual_patience")]
     pub patience: usize,
+    /// Means against overfitting; none by default.
     #[serde(default)]
     pub recipe: Recipe,
 }
 
-/// What keeps a network from learning its training windows by heart; zero leaves a means out.
+/// Means against overfitting, each between 0 and 1; zero leaves one out.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Recipe {
-    /// Shape of the symmetric beta distribution of the shares by which two windows are mixed (Zhang et al., 2018).
+    /// Parameter of the symmetric beta distribution that two windows are mixed by (Zhang et al., 2018).
     pub mix_up: f32,
-    /// Longest share of the frames that one mask hides (SpecAugment, Park et al., 2019).
+    /// Largest share of the frames that one mask hides (SpecAugment, Park et al., 2019).
     pub mask_frames: f32,
-    /// Longest share of the bands that one mask hides.
+    /// Largest share of the bands that one mask hides.
     pub mask_bands: f32,
     /// Standard deviation of noise on every standardised value.
     pub noise: f32,
-    /// Probability that a classifier's targets share out evenly over all classes.
+    /// Probability that a classifier's targets spread evenly over all classes.
     pub label_smoothing: f32,
-    /// Weight of the loss that keeps an autoencoder from reconstructing known outliers (Hendrycks et al., 2019).
+    /// Weight of the loss that stops an autoencoder from reconstructing known outliers (Hendrycks et al., 2019).
     pub outlier_exposure: f32,
 }
 
@@ -96,7 +99,7 @@ impl Training {
             .into_iter()
             .find(|(_, value)| !(0.0..=1.0).contains(value))?;
         Some(format!(
-            "recipe.{name} is {value}; numbers between 0 and 1 can stand there"
+            "recipe.{name} is {value}, but must be between 0 and 1"
         ))
     }
 }

@@ -20,8 +20,8 @@ use std::{
 };
 
 use rusqlite::{
-    Connection, ErrorCode, OpenFlags, OptionalExtension as _, Transaction, TransactionBehavior,
-    named_params, params,
+    Connection, ErrorCode, OpenFlags, OptionalExtension as _, ToSql, Transaction,
+    TransactionBehavior, named_params, params,
 };
 
 pub use self::{
@@ -29,7 +29,7 @@ pub use self::{
     lock::RunLock,
     rows::{
         CostRow, Counts, CyclesRow, EvaluationRow, Front, MeasurementRow, NewRun, RepeatRow, Run,
-        RunId, RunState, TrialOutcome, TrialRow,
+        RunId, RunState, ScoreRow, TrialOutcome, TrialRow,
     },
 };
 
@@ -290,29 +290,14 @@ impl Store {
 
     /// The evaluation of this content key, whichever run made it.
     pub fn evaluation(&self, key: &str) -> Result<Option<EvaluationRow>, StoreError> {
-        self.read(|transaction| {
-            let columns = EvaluationRow::COLUMNS;
-            transaction
-                .prepare_cached(&format!("SELECT {columns} FROM evaluations WHERE key = ?1"))?
-                .query_row([key], EvaluationRow::read)
-                .optional()
-        })
+        self.read(|transaction| Ok(evaluations(transaction, "?1", key)?.into_values().next()))
     }
 
     /// The evaluations of all trials of a run and of their further trainings, by key.
     pub fn evaluations(&self, run: RunId) -> Result<BTreeMap<String, EvaluationRow>, StoreError> {
-        self.read(|transaction| {
-            let columns = EvaluationRow::COLUMNS;
-            transaction
-                .prepare_cached(&format!(
-                    "SELECT {columns} FROM evaluations
-                     WHERE key IN (SELECT evaluation_key FROM trials WHERE run_id = ?1
-                         UNION SELECT evaluation_key FROM repeats WHERE run_id = ?1)"
-                ))?
-                .query_map([run.0], EvaluationRow::read)?
-                .map(|row| row.map(|evaluation| (evaluation.key.clone(), evaluation)))
-                .collect()
-        })
+        let of_run = "SELECT evaluation_key FROM trials WHERE run_id = ?1
+            UNION SELECT evaluation_key FROM repeats WHERE run_id = ?1";
+        self.read(|transaction| evaluations(transaction, of_run, run.0))
     }
 
     /// Records a further training of a trial with its evaluation if that is new, and the fronts that follow, all in one
@@ -324,6 +309,7 @@ impl Store {
         evaluation: Option<&EvaluationRow>,
         fronts: &[Front],
     ) -> Result<(), StoreError> {
+        refuse_nan_of(repeat.number, evaluation)?;
         self.write(|transaction| {
             if let Some(evaluation) = evaluation {
                 insert_evaluation(transaction, evaluation)?;
@@ -544,20 +530,33 @@ fn refuse_nan(trial: &TrialRow, evaluation: Option<&EvaluationRow>) -> Result<()
         TrialOutcome::Rejected { excess, .. } => excess,
         _ => 0.0,
     };
-    let seconds = evaluation.map_or(0.0, |evaluation| evaluation.seconds);
-    let of_trial = [("excess", excess), ("duration", trial.seconds + seconds)];
+    let of_trial = [("excess", excess), ("duration", trial.seconds)];
     let of_costs = trial
         .costs
         .iter()
         .flat_map(|cost| [cost.value, cost.low, cost.high].map(|value| (&cost.metric[..], value)));
-    match of_trial
-        .into_iter()
-        .chain(of_costs)
-        .find(|(_, value)| value.is_nan())
-    {
+    refuse_nan_among(trial.number, of_trial.into_iter().chain(of_costs))?;
+    refuse_nan_of(trial.number, evaluation)
+}
+
+/// As [`refuse_nan`], of an evaluation that comes with trial `number`.
+fn refuse_nan_of(number: i64, evaluation: Option<&EvaluationRow>) -> Result<(), StoreError> {
+    let scores = evaluation.into_iter().flat_map(|evaluation| {
+        let scores = evaluation.scores.iter();
+        let scores = scores.map(|score| (&score.metric[..], score.value));
+        scores.chain([("duration", evaluation.seconds)])
+    });
+    refuse_nan_among(number, scores)
+}
+
+fn refuse_nan_among<'a>(
+    number: i64,
+    mut named: impl Iterator<Item = (&'a str, f64)>,
+) -> Result<(), StoreError> {
+    match named.find(|(_, value)| value.is_nan()) {
         None => Ok(()),
         Some((what, _)) => Err(StoreError::NotANumber {
-            number: trial.number,
+            number,
             what: what.to_string(),
         }),
     }
@@ -567,32 +566,66 @@ fn insert_evaluation(
     transaction: &Transaction<'_>,
     evaluation: &EvaluationRow,
 ) -> rusqlite::Result<()> {
-    transaction
+    let is_new = transaction
         .prepare_cached(
-            "INSERT INTO evaluations (key, auc_int8, pauc_int8, auc_float, pauc_float,
-                test_auc_int8, test_pauc_int8, accuracy_int8, test_accuracy_int8, details_json,
-                artefacts, seconds, created_utc)
-             VALUES (:key, :auc_int8, :pauc_int8, :auc_float, :pauc_float,
-                :test_auc_int8, :test_pauc_int8, :accuracy_int8, :test_accuracy_int8, :details_json,
-                :artefacts, :seconds, :created_utc)
+            "INSERT INTO evaluations (key, details_json, artefacts, seconds, created_utc)
+             VALUES (:key, :details_json, :artefacts, :seconds, :created_utc)
              ON CONFLICT (key) DO NOTHING",
         )?
         .execute(named_params! {
             ":key": evaluation.key,
-            ":auc_int8": evaluation.auc_int8,
-            ":pauc_int8": evaluation.pauc_int8,
-            ":auc_float": evaluation.auc_float,
-            ":pauc_float": evaluation.pauc_float,
-            ":test_auc_int8": evaluation.test_auc_int8,
-            ":test_pauc_int8": evaluation.test_pauc_int8,
-            ":accuracy_int8": evaluation.accuracy_int8,
-            ":test_accuracy_int8": evaluation.test_accuracy_int8,
             ":details_json": evaluation.details_json,
             ":artefacts": evaluation.artefacts,
             ":seconds": evaluation.seconds,
             ":created_utc": evaluation.created_utc,
         })?;
+    if is_new == 0 {
+        return Ok(());
+    }
+    let columns = ScoreRow::COLUMNS;
+    let mut statement = transaction.prepare_cached(&format!(
+        "INSERT INTO scores (evaluation_key, {columns}) VALUES (?1, ?2, ?3, ?4)"
+    ))?;
+    for ScoreRow {
+        metric,
+        part,
+        value,
+    } in &evaluation.scores
+    {
+        statement.execute(params![evaluation.key, metric, part, value])?;
+    }
     Ok(())
+}
+
+/// Evaluations with their scores, by key; `keys` is SQL of one or more of them, with one parameter.
+fn evaluations(
+    transaction: &Transaction<'_>,
+    keys: &str,
+    parameter: impl ToSql + Copy,
+) -> rusqlite::Result<BTreeMap<String, EvaluationRow>> {
+    let columns = EvaluationRow::COLUMNS;
+    let mut evaluations: BTreeMap<String, EvaluationRow> = transaction
+        .prepare_cached(&format!(
+            "SELECT {columns} FROM evaluations WHERE key IN ({keys})"
+        ))?
+        .query_map([parameter], EvaluationRow::read)?
+        .map(|row| row.map(|evaluation| (evaluation.key.clone(), evaluation)))
+        .collect::<Result<_, _>>()?;
+    let columns = ScoreRow::COLUMNS;
+    let mut statement = transaction.prepare_cached(&format!(
+        "SELECT {columns}, evaluation_key FROM scores WHERE evaluation_key IN ({keys})
+         ORDER BY evaluation_key, metric, part"
+    ))?;
+    let scores = statement.query_map([parameter], |row| {
+        Ok((row.get::<_, String>(3)?, ScoreRow::read(row)?))
+    })?;
+    for score in scores {
+        let (key, score) = score?;
+        if let Some(evaluation) = evaluations.get_mut(&key) {
+            evaluation.scores.push(score);
+        }
+    }
+    Ok(evaluations)
 }
 
 fn is_recorded(transaction: &Transaction<'_>, run: RunId, number: i64) -> rusqlite::Result<bool> {

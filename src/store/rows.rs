@@ -142,18 +142,22 @@ pub struct CyclesRow {
     pub source: String,
 }
 
+/// One figure of merit of an evaluation.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ScoreRow {
+    /// What was computed of which network, such as `auc_int8`.
+    pub metric: String,
+    /// The clips that it was computed on, such as `steer`.
+    pub part: String,
+    pub value: f64,
+}
+
 /// A trained and scored network; runs share it by its key.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EvaluationRow {
     pub key: String,
-    pub auc_int8: Option<f64>,
-    pub pauc_int8: Option<f64>,
-    pub auc_float: Option<f64>,
-    pub pauc_float: Option<f64>,
-    pub test_auc_int8: Option<f64>,
-    pub test_pauc_int8: Option<f64>,
-    pub accuracy_int8: Option<f64>,
-    pub test_accuracy_int8: Option<f64>,
+    /// Its figures of merit, sorted by metric and part.
+    pub scores: Vec<ScoreRow>,
     pub details_json: String,
     /// Folder of the trained network, relative to the folder of the store.
     pub artefacts: Option<String>,
@@ -340,25 +344,29 @@ impl MeasurementRow {
 }
 
 impl EvaluationRow {
-    pub(super) const COLUMNS: &str = "evaluations.key, auc_int8, pauc_int8, auc_float, pauc_float,
-        test_auc_int8, test_pauc_int8, accuracy_int8, test_accuracy_int8, details_json, artefacts,
-        evaluations.seconds, evaluations.created_utc";
+    pub(super) const COLUMNS: &str = "key, details_json, artefacts, seconds, created_utc";
 
+    /// Reads the row without its scores.
     pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<EvaluationRow> {
         Ok(EvaluationRow {
             key: row.get(0)?,
-            auc_int8: row.get(1)?,
-            pauc_int8: row.get(2)?,
-            auc_float: row.get(3)?,
-            pauc_float: row.get(4)?,
-            test_auc_int8: row.get(5)?,
-            test_pauc_int8: row.get(6)?,
-            accuracy_int8: row.get(7)?,
-            test_accuracy_int8: row.get(8)?,
-            details_json: row.get(9)?,
-            artefacts: row.get(10)?,
-            seconds: row.get(11)?,
-            created_utc: row.get(12)?,
+            details_json: row.get(1)?,
+            artefacts: row.get(2)?,
+            seconds: row.get(3)?,
+            created_utc: row.get(4)?,
+            scores: Vec::new(),
+        })
+    }
+}
+
+impl ScoreRow {
+    pub(super) const COLUMNS: &str = "metric, part, value";
+
+    pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<ScoreRow> {
+        Ok(ScoreRow {
+            metric: row.get(0)?,
+            part: row.get(1)?,
+            value: row.get(2)?,
         })
     }
 }

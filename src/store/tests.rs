@@ -23,17 +23,25 @@ fn new_run(name: &str) -> NewRun {
     }
 }
 
+fn score(metric: &str, part: &str, value: f64) -> ScoreRow {
+    ScoreRow {
+        metric: metric.to_string(),
+        part: part.to_string(),
+        value,
+    }
+}
+
 fn evaluation(key: &str) -> EvaluationRow {
     EvaluationRow {
         key: key.to_string(),
-        auc_int8: Some(0.9),
-        pauc_int8: Some(0.7),
-        auc_float: Some(0.91),
-        pauc_float: None,
-        test_auc_int8: Some(0.88),
-        test_pauc_int8: Some(f64::INFINITY),
-        accuracy_int8: Some(0.8),
-        test_accuracy_int8: None,
+        scores: vec![
+            score("accuracy_int8", "steer", 0.8),
+            score("auc_float", "steer", 0.91),
+            score("auc_int8", "steer", 0.9),
+            score("auc_int8", "test", 0.88),
+            score("pauc_int8", "steer", 0.7),
+            score("pauc_int8", "test", f64::INFINITY),
+        ],
         details_json: "{}".to_string(),
         artefacts: Some("a/evaluations/e1".to_string()),
         seconds: 2.5,
@@ -386,7 +394,7 @@ fn the_first_evaluation_of_a_key_stays() {
     let mut store = Store::open_in_memory().unwrap();
     let run = fill(&mut store, "a");
     let mut second = evaluation("e1");
-    second.auc_int8 = Some(0.1);
+    second.scores.truncate(1);
     store
         .record(run, &trial(4, scored("e1")), Some(&second), &[])
         .unwrap();

@@ -7,12 +7,12 @@ use burn::{
 
 use super::kernels;
 
-/// Kingma and Ba's defaults.
+/// Defaults of Kingma and Ba.
 pub const BETAS: [f32; 2] = [0.9, 0.999];
-/// As in Keras.
+/// Default of Keras.
 pub const EPSILON: f32 = 1e-7;
 
-/// Adam that updates parameters and moments where they lie.
+/// Adam that updates parameters and moments in place.
 #[derive(Clone)]
 pub struct FusedAdam;
 

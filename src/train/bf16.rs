@@ -1,8 +1,13 @@
-//! Matrix products of operands that are rounded to bfloat16 and summed in single precision, for processors with
-//! AVX512-BF16: one instruction multiplies and adds 32 pairs, twice as many as in single precision.
+//! Matrix products with operands rounded to bfloat16 and sums in single precision, for processors with AVX512-BF16.
+//! One instruction multiplies and adds 32 pairs, twice as many as in single precision.
 //!
-//! Operands are packed into panels of 16 columns (rows, of the left one). Two neighbours along the inner dimension
-//! share a word, as VDPBF16PS takes them. A tile of 8 x 32 sums stays in registers over the whole inner dimension.
+//! Operands are packed into panels of 16 columns (of 16 rows for the left one). Two neighbours along the inner
+//! dimension share a word, as VDPBF16PS takes them. A tile of 8 x 32 sums stays in registers over the whole inner
+//! dimension.
+#![expect(
+    unsafe_code,
+    reason = "vector instructions take pointers, and functions that need CPU features may be called once they were found"
+)]
 
 use std::arch::x86_64::{
     __m512, __m512bh, __m512i, _mm512_add_ps, _mm512_cvtne2ps_pbh, _mm512_dpbf16_ps,
@@ -14,11 +19,11 @@ use std::arch::x86_64::{
 
 use super::kernels::Operand;
 
-/// Columns of a panel: words of a vector.
+/// Columns of a panel: the words of a vector.
 const PANEL: usize = 16;
 /// Rows and columns of a tile: with two panels of the right operand, 16 of 32 registers hold sums.
 const TILE: [usize; 2] = [8, 2 * PANEL];
-/// Pairs of the inner dimension that are multiplied at once, so that panels stay in the cache.
+/// Pairs of the inner dimension in one product, so that panels stay in the cache.
 const DEPTH: usize = 512;
 
 /// Room for packed operands.
@@ -35,14 +40,15 @@ pub fn is_supported() -> bool {
         && is_x86_feature_detected!("avx512f")
 }
 
-/// Whether a product is large enough for packing to pay.
+/// Whether a product is large enough that packing pays.
 pub fn pays(a: &Operand, b: &Operand) -> bool {
     a.rows >= TILE[0] && a.columns >= 2 * PANEL && b.columns >= PANEL
 }
 
 /// `out = a b`, or `out += a b` where `accumulate`; one thread, always in the same order.
 ///
-/// Panics where the processor lacks the instructions.
+/// # Panics
+/// Where the processor lacks the instructions.
 pub fn matrix_product(
     a: Operand,
     b: Operand,
@@ -65,7 +71,7 @@ pub fn matrix_product(
     }
 }
 
-/// Packs rows `from..until` of an operand; the number of panels is a multiple of `panels`, missing ones are zero.
+/// Packs rows `from..until` of an operand. The number of panels is a multiple of `panels`; missing panels are zero.
 #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
 fn pack(operand: Operand, from: usize, until: usize, panels: usize, out: &mut Vec<u32>) {
     let (rows, columns) = (until - from, operand.columns);
@@ -93,7 +99,7 @@ fn pack(operand: Operand, from: usize, until: usize, panels: usize, out: &mut Ve
                 store(interleaved(bits(_mm512_cvtne2ps_pbh(high, low))), line);
             }
         } else {
-            // Neighbours along the inner dimension lie side by side: rounded in blocks, then transposed.
+            // Neighbours along the inner dimension lie side by side: they are rounded in blocks, then transposed.
             for (block, lines) in lines.chunks_mut(PANEL).enumerate() {
                 let mut square = [[0; PANEL]; PANEL];
                 let left = rows - 2 * PANEL * block;
@@ -117,7 +123,7 @@ fn pack(operand: Operand, from: usize, until: usize, panels: usize, out: &mut Ve
     }
 }
 
-/// Multiplies packed operands of so many pairs into an output of so many columns.
+/// Multiplies packed operands of `pairs` pairs into an output of `columns` columns.
 #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
 fn multiply(packed: &Packed, depth: usize, columns: usize, out: &mut [f32], accumulate: bool) {
     for (band_idx, band) in out.chunks_mut(TILE[0] * columns).enumerate() {
@@ -138,7 +144,7 @@ fn multiply(packed: &Packed, depth: usize, columns: usize, out: &mut [f32], accu
                         add(sums[1], right, accumulate);
                     }
                     _ => {
-                        // A store of part of a vector takes longer than all of this.
+                        // Storing part of a vector takes longer than all of this.
                         let mut whole = [[0.0; PANEL]; 2];
                         add(sums[0], &mut whole[0], false);
                         add(sums[1], &mut whole[1], false);
@@ -174,7 +180,7 @@ fn tile<const HALF: usize>(left: &[u32], right: &[u32]) -> [[__m512; 2]; TILE[0]
     sums
 }
 
-/// Stores a vector, or adds it to what is there.
+/// Stores a vector, or adds it to the old values.
 #[inline]
 #[target_feature(enable = "avx512f")]
 fn add(sum: __m512, out: &mut [f32; PANEL], accumulate: bool) {
@@ -188,7 +194,7 @@ fn add(sum: __m512, out: &mut [f32; PANEL], accumulate: bool) {
     }
 }
 
-/// The first `count` values, at most 16, and zeros.
+/// The first `count` values, at most 16, and zeros after them.
 ///
 /// # Safety
 /// That many values must be readable.
@@ -214,7 +220,7 @@ fn store(vector: __m512i, line: &mut [u32; PANEL]) {
     unsafe { _mm512_storeu_si512(line.as_mut_ptr().cast(), vector) }
 }
 
-/// Transposes in four steps, each of which doubles the length of the runs that already stand in a row.
+/// Transposes in four steps; each step doubles the length of the runs that are already in a row.
 #[inline]
 #[target_feature(enable = "avx512f")]
 fn transposed(square: &[[u32; PANEL]; PANEL]) -> [__m512i; PANEL] {
@@ -251,7 +257,7 @@ fn transposed(square: &[[u32; PANEL]; PANEL]) -> [__m512i; PANEL] {
     })
 }
 
-/// From sixteen low halves, then sixteen high ones, to sixteen words.
+/// Turns sixteen low halves, then sixteen high ones, into sixteen words.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw")]
 fn interleaved(vector: __m512i) -> __m512i {

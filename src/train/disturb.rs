@@ -1,14 +1,17 @@
-//! A batch on the host, and how a recipe disturbs it: windows mixed in pairs, masked, shifted, made noisy.
+//! A batch on the host, and the recipe's disturbances: windows are mixed in pairs, masked, shifted and made noisy.
 
 use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::{space::Recipe, units::Rng};
 
-/// Windows and what they are to become, row by row.
+/// Windows and their targets, row by row.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Batch {
+    /// Number of windows.
     pub size: usize,
+    /// The windows, `size` rows.
     pub inputs: Vec<f32>,
+    /// The targets, `size` rows: sounds of an autoencoder, or probabilities of classes.
     pub targets: Vec<f32>,
 }
 
@@ -22,15 +25,14 @@ impl Batch {
         })
     }
 
-    /// Puts other windows behind these.
+    /// Adds other windows after these.
     pub fn append(&mut self, mut other: Batch) {
         self.size += other.size;
         self.inputs.append(&mut other.inputs);
         self.targets.append(&mut other.targets);
     }
 
-    /// Applies a recipe to windows of `frames` frames. An autoencoder still has to give the sound without masks
-    /// and noise.
+    /// Applies a recipe to windows of `frames` frames. An autoencoder's targets are without masks and noise.
     pub fn disturb(&mut self, recipe: &Recipe, frames: usize, rng: &mut Rng) {
         let window_len = self.inputs.len() / self.size.max(1);
         let is_classifier = self.targets.len() != self.inputs.len();
@@ -52,7 +54,8 @@ impl Batch {
         }
     }
 
-    /// Mixes every window with the next one, the last with the first, by shares from a symmetric beta distribution.
+    /// Mixes each window with the next one, and the last with the first, by shares from a symmetric beta
+    /// distribution.
     fn mix(&mut self, alpha: f64, rng: &mut Rng) {
         let shares: Vec<f32> = (0..self.size).map(|_| beta(alpha, rng) as f32).collect();
         for values in [&mut self.inputs, &mut self.targets] {
@@ -69,7 +72,7 @@ impl Batch {
     }
 }
 
-/// Adds normal noise of some deviation, two values per draw (Box-Muller in f32: millionths matter to no training).
+/// Adds normal noise of this deviation, two values per draw (Box-Muller in f32: training does not notice millionths).
 fn add_noise(window: &mut [f32], deviation: f32, rng: &mut Rng) {
     for pair in window.chunks_mut(2) {
         let radius =
@@ -81,7 +84,7 @@ fn add_noise(window: &mut [f32], deviation: f32, rng: &mut Rng) {
     }
 }
 
-/// Hides a run of frames and a run of bands behind the mean, which is 0; each is at most that share long.
+/// Sets a run of frames and a run of bands to the mean, 0; `longest` holds their largest shares.
 fn mask(window: &mut [f32], frames: usize, longest: [f32; 2], rng: &mut Rng) {
     let bands = window.len() / frames.max(1);
     let mut run = |count: usize, longest: f32| {
@@ -110,7 +113,7 @@ fn beta(alpha: f64, rng: &mut Rng) -> f64 {
     loop {
         let [a, b] = [rng.uniform(), rng.uniform()].map(|uniform| uniform.powf(1.0 / alpha));
         if a + b <= 1.0 {
-            // Both vanish only for tiny shapes, which give 0 or 1.
+            // Both vanish only for tiny shapes, and those give 0 or 1.
             return if a + b > 0.0 { a / (a + b) } else { 1.0 };
         }
     }

@@ -1,4 +1,4 @@
-//! A network in training: one step, the weights as they would be deployed, and their loss.
+//! A network in training: one step, the weights for deployment, and their loss.
 
 use burn::{
     module::Module,
@@ -29,15 +29,16 @@ pub struct Fit {
     optimizer: ModuleOptimizer,
     recipe: Recipe,
     dropout: Rng,
-    /// Draws what the recipe leaves to chance.
+    /// Random numbers of the recipe.
     draws: Rng,
     outlier_draws: Rng,
-    /// With automatic differentiation.
+    /// The device with automatic differentiation.
     device: Device,
     fused: bool,
 }
 
 impl Fit {
+    /// A network with initial weights.
     pub fn new(graph: &Graph, task: Task, options: &TrainOptions, seed: u64) -> Fit {
         let device = options.backend.device().autodiff();
         let products = options.backend.products();
@@ -66,7 +67,7 @@ impl Fit {
         }
     }
 
-    /// What is kept from being reconstructed.
+    /// The windows that must not be reconstructed.
     pub fn outliers<'a>(&self, lessons: &Lessons<'a>) -> Option<&'a Windows<'a>> {
         let wanted = self.task == Task::Reconstruct && self.recipe.outlier_exposure > 0.0;
         lessons
@@ -81,7 +82,7 @@ impl Fit {
         }
     }
 
-    /// One step on some windows; the loss before it.
+    /// Takes one step on some windows; returns the loss before it.
     pub fn step(&mut self, lessons: &Lessons<'_>, idxs: &[u32], rate: f64) -> f32 {
         let network = self.network.take().expect("a network is always put back");
         let frames = lessons.fit.frames;
@@ -111,7 +112,7 @@ impl Fit {
         loss.into_scalar()
     }
 
-    /// The present weights, with batch norm folded for its statistics over some windows.
+    /// The current weights, with batch norm folded for its statistics over some windows.
     pub fn weights(&self, statistics: &[Batches<'_>]) -> Weights {
         let network = self
             .network
@@ -176,7 +177,7 @@ impl Fit {
         (total / batches.idxs.len() as f64) as f32
     }
 
-    /// Windows and what they are to become.
+    /// Windows and their targets.
     fn batch(&self, windows: &Windows<'_>, idxs: &[u32]) -> Batch {
         let mut inputs = Vec::with_capacity(idxs.len() * self.graph.input_shape().len());
         for idx in idxs {
@@ -208,7 +209,7 @@ pub struct Batches<'a> {
 }
 
 impl<'a> Batches<'a> {
-    /// At most `limit` windows, evenly spread over all.
+    /// At most `limit` windows, spread evenly over all.
     pub fn spread(windows: &'a Windows<'a>, limit: usize, size: usize) -> Batches<'a> {
         let count = windows.len().min(limit);
         let idxs = (0..count)

@@ -3,11 +3,10 @@
 use super::fused::reciprocal_deviation;
 use crate::graph::{Graph, Op, OpKind};
 
-/// Folds a batch norm that follows an operator into its weights and bias.
+/// Folds a batch norm after an operator into the operator's weights and bias.
 ///
-/// Output channels are the fastest dimension of `weight`. With
-/// `factor = scale / sqrt(variance + epsilon)` the weights become `factor * weight` and the bias
-/// `factor * (bias - mean) + shift`.
+/// Output channels are the fastest dimension of `weight`. With `factor = scale / sqrt(variance + epsilon)` the
+/// weights become `factor * weight`, and the bias becomes `factor * (bias - mean) + shift`.
 pub fn fold_batch_norm(
     weight: &mut [f32],
     bias: &mut [f32],
@@ -37,7 +36,7 @@ pub fn weight_shape(graph: &Graph, op: &Op) -> Option<[usize; 2]> {
     (len > 0).then(|| [len / channels, channels])
 }
 
-/// From `[in, out]` to TFLite's `[out, in]`; depthwise weights are equal in both.
+/// Turns `[in, out]` into TFLite's `[out, in]`; depthwise weights are equal in both.
 pub fn to_tflite(op: &Op, [rows, columns]: [usize; 2], weight: &[f32]) -> Vec<f32> {
     match op.kind {
         OpKind::DepthwiseConv2d(_) => weight.to_vec(),
@@ -45,6 +44,7 @@ pub fn to_tflite(op: &Op, [rows, columns]: [usize; 2], weight: &[f32]) -> Vec<f3
     }
 }
 
+/// Turns TFLite's `[out, in]` into `[in, out]`; depthwise weights are equal in both.
 pub fn from_tflite(op: &Op, [rows, columns]: [usize; 2], weight: &[f32]) -> Vec<f32> {
     match op.kind {
         OpKind::DepthwiseConv2d(_) => weight.to_vec(),

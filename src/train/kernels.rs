@@ -1,16 +1,21 @@
-//! The inner loops of training, compiled for AVX-512, AVX2 and the baseline, and chosen while running.
+//! The inner loops of training, compiled for AVX-512, AVX2 and the baseline; the best one is chosen at run time.
 //!
-//! All of them work on row-major slices; `channels` is the fastest dimension. Vectors over channels come
-//! as [`tiled`] patterns, so that narrow tensors fill whole vector registers.
+//! All of them work on row-major slices; `channels` is the fastest dimension. Vectors over channels are [`tiled`]
+//! patterns, so narrow tensors fill whole vector registers.
+
+#![allow(
+    unsafe_code,
+    reason = "a function that needs CPU features may be called once they were found"
+)]
 
 use crate::graph::{Shape, Window};
 
-/// Lanes that the loops keep in registers at once: two AVX-512 vectors.
+/// Lanes that the loops keep in registers: two AVX-512 vectors.
 const PANEL: usize = 32;
-/// Channels of a depthwise convolution that are computed together: one AVX-512 vector.
+/// Channels of a depthwise convolution computed together: one AVX-512 vector.
 const LANES: usize = 16;
 
-/// Defines a function three times and calls the best version that the processor can run.
+/// Defines a function three times, and calls the best version that the processor can run.
 macro_rules! multiversion {
     ($($(#[$doc:meta])* pub fn $name:ident($($arg:ident: $type:ty),* $(,)?) $body:block)*) => {$(
         $(#[$doc])*
@@ -24,14 +29,17 @@ macro_rules! multiversion {
                 fn avx512($($arg: $type),*) { portable($($arg),*) }
                 #[target_feature(enable = "avx2,fma")]
                 fn avx2($($arg: $type),*) { portable($($arg),*) }
-                if is_x86_feature_detected!("avx512vl")
+                let has_avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+                if has_avx2
+                    && is_x86_feature_detected!("avx512f")
+                    && is_x86_feature_detected!("avx512vl")
                     && is_x86_feature_detected!("avx512dq")
                     && is_x86_feature_detected!("avx512bw")
                 {
                     // SAFETY: the processor has been asked for these features just above.
                     return unsafe { avx512($($arg),*) };
                 }
-                if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+                if has_avx2 {
                     // SAFETY: the processor has been asked for these features just above.
                     return unsafe { avx2($($arg),*) };
                 }
@@ -41,17 +49,23 @@ macro_rules! multiversion {
     )*};
 }
 
-/// A row-major operand of a matrix product, possibly read as its transpose.
+/// A row-major operand of a matrix product; it may be read as its transpose.
 #[derive(Clone, Copy)]
 pub struct Operand<'a> {
+    /// The values, row by row.
     pub(super) values: &'a [f32],
+    /// Number of rows.
     pub(super) rows: usize,
+    /// Number of columns.
     pub(super) columns: usize,
+    /// Values from one row to the next.
     pub(super) row_stride: isize,
+    /// Values from one column to the next.
     pub(super) column_stride: isize,
 }
 
 impl<'a> Operand<'a> {
+    /// A row-major operand of `rows x columns` values.
     pub fn new(values: &'a [f32], rows: usize, columns: usize) -> Self {
         assert_eq!(values.len(), rows * columns);
         Operand {
@@ -63,6 +77,7 @@ impl<'a> Operand<'a> {
         }
     }
 
+    /// The transpose, without copying.
     pub fn transposed(self) -> Self {
         Operand {
             values: self.values,
@@ -125,7 +140,7 @@ pub fn folded(tiles: &[f32], channels: usize) -> Vec<f32> {
 
 #[inline(always)]
 fn clamped(value: f32, [low, high]: [f32; 2]) -> f32 {
-    // Unlike `max` and `min`, comparisons keep NaN, so that divergence shows in the loss.
+    // Unlike `max` and `min`, comparisons keep NaN, so divergence shows in the loss.
     let value = if value < low { low } else { value };
     if value > high { high } else { value }
 }
@@ -140,18 +155,20 @@ multiversion! {
         }
     }
 
-    /// Adds the sums of `x` and of its squares to `sums` and `squares`, both tiled patterns.
-    pub fn column_sums(x: &[f32], sums: &mut [f32], squares: &mut [f32]) {
+    /// Adds the sums of `x - origin` and of its squares to `sums` and `squares`; all but `x` are tiled patterns.
+    pub fn column_sums(x: &[f32], origin: &[f32], sums: &mut [f32], squares: &mut [f32]) {
         let width = sums.len();
-        let squares = &mut squares[..width];
+        let (origin, squares) = (&origin[..width], &mut squares[..width]);
         let rows = x.len() / width;
         for first in (0..width).step_by(PANEL) {
             let (mut sum, mut square) = ([0.0f32; PANEL], [0.0f32; PANEL]);
+            let origin = &origin[first..][..PANEL];
             for row in 0..rows {
                 let x = &x[row * width + first..][..PANEL];
                 for lane in 0..PANEL {
-                    sum[lane] += x[lane];
-                    square[lane] = x[lane].mul_add(x[lane], square[lane]);
+                    let x = x[lane] - origin[lane];
+                    sum[lane] += x;
+                    square[lane] = x.mul_add(x, square[lane]);
                 }
             }
             for lane in 0..PANEL {
@@ -160,6 +177,7 @@ multiversion! {
             }
         }
         for (column, x) in x[rows * width..].iter().enumerate() {
+            let x = x - origin[column];
             sums[column] += x;
             squares[column] += x * x;
         }
@@ -309,12 +327,16 @@ multiversion! {
     }
 }
 
-/// A sliding window over one image that has been padded with zeros.
+/// A sliding window over one image padded with zeros.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Geometry {
+    /// Height and width of the kernel.
     pub kernel: [usize; 2],
+    /// Stride in height and width.
     pub stride: [usize; 2],
+    /// Height and width of the output.
     pub output: [usize; 2],
+    /// Channels of the input.
     pub channels: usize,
     /// Height and width with padding.
     padded: [usize; 2],
@@ -355,6 +377,7 @@ impl Geometry {
         [self.input[0], self.input[1], self.channels]
     }
 
+    /// Values of the padded image.
     pub fn padded_len(&self) -> usize {
         self.padded[0] * self.padded[1] * self.channels
     }
@@ -364,6 +387,7 @@ impl Geometry {
         self.kernel == [1, 1] && self.stride == [1, 1]
     }
 
+    /// Values of an input row.
     pub fn row_len(&self) -> usize {
         self.input[1] * self.channels
     }

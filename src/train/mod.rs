@@ -1,4 +1,7 @@
-//! Training. burn lives here and nowhere else: a graph becomes a module, is fitted, and comes back as folded weights.
+//! Training: a graph becomes a module, is fitted, and comes back as folded weights. burn is used here and nowhere
+//! else.
+//!
+//! This module may not know int8, targets or SQLite.
 
 mod adam;
 #[cfg(target_arch = "x86_64")]
@@ -32,33 +35,39 @@ use crate::{
     units::Rng,
 };
 
-/// How to train one candidate.
+/// Settings of one training.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TrainOptions {
+    /// Most passes over the training windows.
     pub epochs: usize,
+    /// Windows per step.
     pub batch_size: usize,
     /// Peak learning rate of Adam.
     pub learning_rate: f32,
-    /// Windows drawn per epoch at most; fewer where the data has fewer.
+    /// Most windows per epoch; fewer where the data has fewer.
     pub windows_per_epoch: usize,
-    /// Epochs without improvement on held-out clips before training stops; with 0 it goes on, and the last epoch's
-    /// weights are kept.
+    /// Training stops after this many epochs without improvement on held-out clips. With 0 it runs to the end and
+    /// keeps the last epoch's weights.
     pub patience: usize,
+    /// Means against overfitting.
     pub recipe: Recipe,
+    /// The device, and how it multiplies.
     pub backend: Backend,
 }
 
-/// Where burn computes.
+/// The device that burn computes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Backend {
-    /// The processor, one thread, with the fused operators.
+    /// One thread of the processor, with the fused operators.
     Flex,
-    /// As `Flex`, with matrix products of operands that are rounded to bfloat16; only where [`Backend::has_bf16`].
+    /// Like `Flex`, but matrix products round their operands to bfloat16; only where [`Backend::has_bf16`].
     FlexBf16,
-    /// The processor with burn's own operators: slower, the reference for the fused ones.
+    /// The processor with burn's own operators: slow, the reference for the fused ones.
     FlexStock,
+    /// A graphics card by WebGPU.
     #[cfg(feature = "wgpu")]
     Wgpu,
+    /// The first graphics card by CUDA.
     #[cfg(feature = "cuda")]
     Cuda,
 }
@@ -66,11 +75,13 @@ pub enum Backend {
 /// A device that this build or this machine cannot train on.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UnknownBackend {
+    /// No device of this build has this name.
     #[error(
         "`{0}` is no device of this build; choose cpu or cpu-bf16, or build with `--features wgpu` or \
          `--features cuda` for that device"
     )]
     Name(String),
+    /// The processor has no instructions for bfloat16.
     #[error("cpu-bf16 needs a processor with AVX512-BF16; choose cpu")]
     NoBf16,
 }
@@ -92,8 +103,8 @@ impl FromStr for Backend {
 }
 
 impl Backend {
-    /// What trains unless the user says otherwise: rounding the operands of products changes no score by more than
-    /// another seed does (docs/training.md).
+    /// The default. Rounding the operands of products changes no score by more than another seed does
+    /// (docs/training.md).
     pub fn usual() -> Backend {
         match Backend::has_bf16() {
             true => Backend::FlexBf16,
@@ -101,7 +112,7 @@ impl Backend {
         }
     }
 
-    /// The name by which [`Backend::from_str`] knows it; `cpu-stock` has no such name, being for tests.
+    /// The name that [`Backend::from_str`] reads; it does not read `cpu-stock`, which is for tests.
     pub const fn name(self) -> &'static str {
         match self {
             Backend::Flex => "cpu",
@@ -114,7 +125,7 @@ impl Backend {
         }
     }
 
-    /// Whether this processor multiplies bfloat16.
+    /// Whether this processor can multiply bfloat16.
     pub fn has_bf16() -> bool {
         Products::brain().is_some()
     }
@@ -177,17 +188,19 @@ impl Canonical for TrainOptions {
     }
 }
 
-/// What a network learns from.
+/// The windows that a network learns from.
 #[derive(Debug, Clone, Copy)]
 pub struct Lessons<'a> {
+    /// Windows to fit; at least one.
     pub fit: &'a Windows<'a>,
-    /// Decide when training stops; without them the training loss does.
+    /// Windows that decide when training stops; where they are empty, the training loss decides.
     pub validation: &'a Windows<'a>,
-    /// What an autoencoder shall not reconstruct, where the recipe says so.
+    /// Windows that an autoencoder must not reconstruct; used where the recipe says so.
     pub outliers: Option<&'a Windows<'a>>,
 }
 
 impl<'a> Lessons<'a> {
+    /// Lessons without outliers.
     pub fn new(fit: &'a Windows<'a>, validation: &'a Windows<'a>) -> Lessons<'a> {
         Lessons {
             fit,
@@ -200,51 +213,83 @@ impl<'a> Lessons<'a> {
 /// A trained network.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Trained {
-    /// Batch norm folded; the best epoch's weights by validation loss, or the last one's.
+    /// Weights with batch norm folded: the best epoch's by validation loss, or the last epoch's.
     pub weights: Weights,
-    /// Training and validation loss per epoch.
+    /// Training and validation loss of each epoch.
     pub history: Vec<[f32; 2]>,
 }
 
+/// Why a training ended without weights.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum TrainError {
+    /// The caller set `stop`.
     #[error("training was interrupted")]
     Interrupted,
+    /// There is nothing to train on.
     #[error("there are no training windows: every clip is shorter than {frames} frames")]
-    NoWindows { frames: usize },
+    NoWindows {
+        /// Frames of a window.
+        frames: usize,
+    },
+    /// A window does not fit the network's input.
     #[error("a window has {window} values, but the network's input takes {input}")]
-    InputShape { window: usize, input: usize },
+    InputShape {
+        /// Number of values of a window.
+        window: usize,
+        /// Number of values of the network's input.
+        input: usize,
+    },
+    /// A window has a class that the network does not have.
     #[error("a clip has class {class}, but the network tells {classes} classes apart")]
-    Class { class: u32, classes: usize },
+    Class {
+        /// The class of the window, from 0.
+        class: u32,
+        /// Number of classes of the network.
+        classes: usize,
+    },
+    /// The network has an operator without a gradient.
     #[error("operator {op} is a {kind:?}, which cannot be trained")]
-    Operator { op: usize, kind: OpKind },
+    Operator {
+        /// Index of the operator.
+        op: usize,
+        /// What the operator does.
+        kind: OpKind,
+    },
+    /// The training or validation loss became infinite or NaN.
     #[error("the loss became {loss} in epoch {epoch}")]
-    Diverged { epoch: usize, loss: f32 },
+    Diverged {
+        /// The epoch, from 0.
+        epoch: usize,
+        /// The loss.
+        loss: f32,
+    },
 }
 
-/// Windows on which the statistics of batch norm are measured after an epoch, at most.
+/// Most windows for the statistics of batch norm after an epoch.
 const STATISTICS_WINDOWS: usize = 512;
-/// Windows on which a validation loss is measured, at most.
+/// Most windows for a validation loss.
 const VALIDATION_WINDOWS: usize = 1024;
-/// An outlier is drawn for so many windows of a batch.
+/// One outlier is drawn for this many windows of a batch.
 const OUTLIERS_PER_BATCH: usize = 4;
-/// Share of all steps over which the learning rate rises, and steps at most.
+/// Share of all steps in which the learning rate rises, and the most steps of it.
 const WARM_UP: (f64, usize) = (0.05, 100);
 /// The learning rate at the end, as a share of its peak.
 const FINAL_RATE: f64 = 0.01;
 
-/// Streams of the candidate's seed.
+/// Random streams of the candidate's seed.
 const WEIGHT_STREAM: u64 = 0x7261_6901;
 const SHUFFLE_STREAM: u64 = 0x7261_6902;
 const DROPOUT_STREAM: u64 = 0x7261_6903;
 const RECIPE_STREAM: u64 = 0x7261_6904;
 const OUTLIER_STREAM: u64 = 0x7261_6905;
 
-/// Trains one candidate on standardised windows, on the calling thread alone.
+/// Trains one candidate on standardised windows, on the calling thread.
 ///
-/// The same graph, windows, options and seed give bit-identical weights, whatever else runs.
-/// Batch norm's statistics for evaluation are measured after each epoch on a fixed subset of the
-/// training windows, with that epoch's weights.
+/// The same graph, windows, options and seed give bit-identical weights, whatever else runs. After each epoch, the
+/// statistics of batch norm are measured on a fixed subset of the training windows with that epoch's weights.
+///
+/// # Errors
+/// [`TrainError`] where the windows do not fit the network, the loss diverges, or `stop` is set.
 pub fn train(
     graph: &Graph,
     task: Task,
@@ -265,7 +310,7 @@ pub fn train(
     let steps = steps_per_epoch * options.epochs;
     let mut shuffle = Rng::new(seed, SHUFFLE_STREAM);
     let mut order: Vec<u32> = (0..train.len() as u32).collect();
-    // Judging an epoch shall not take longer than the epoch itself.
+    // Evaluating an epoch must not take longer than the epoch itself.
     let judged_at_most = VALIDATION_WINDOWS.min(steps_per_epoch * batch_size);
     let validation_batches = Batches::spread(validation, judged_at_most, 256);
     let count = STATISTICS_WINDOWS.min(judged_at_most);
@@ -330,7 +375,7 @@ pub fn train(
     Ok(Trained { weights, history })
 }
 
-/// Samples per second of the training loop's inner step (gather, forward, backward, Adam) are measured with this.
+/// Measures the speed of the training loop's inner step (gather, forward, backward, Adam).
 pub struct Bench<'a> {
     fit: Fit,
     lessons: Lessons<'a>,
@@ -339,6 +384,7 @@ pub struct Bench<'a> {
 }
 
 impl<'a> Bench<'a> {
+    /// A network and windows to measure with; nothing is trained yet.
     pub fn new(
         graph: &Graph,
         task: Task,
@@ -357,7 +403,7 @@ impl<'a> Bench<'a> {
         }
     }
 
-    /// Trains for some steps; the last step's loss.
+    /// Trains for `count` steps; returns the last step's loss.
     pub fn steps(&mut self, count: usize) -> f32 {
         let mut loss = 0.0;
         for idxs in self.order.chunks_exact(self.batch_size).cycle().take(count) {

@@ -1,4 +1,5 @@
-//! What the fused operators compute, by burn's own: for other devices, and as the reference in tests.
+//! The computations of the fused operators with burn's own operators: for other devices, and as the reference in
+//! tests.
 
 use burn::tensor::{
     Tensor, activation,
@@ -12,7 +13,7 @@ use super::{
 };
 use crate::graph::{Shape, Window};
 
-/// `[batch, h * w * c]` to NCHW, as burn's own operators want it.
+/// Turns `[batch, h * w * c]` into NCHW for burn's own operators.
 fn channels_first(x: Tensor<2>, [height, width, channels]: [usize; 3]) -> Tensor<4> {
     let batch = x.dims()[0];
     x.reshape([batch, height, width, channels])
@@ -25,6 +26,7 @@ fn channels_last(x: Tensor<4>) -> Tensor<2> {
         .reshape([batch, height * width * channels])
 }
 
+/// An average pool with burn's own operators.
 pub fn average_pool(x: Tensor<2>, window: Window, input: Shape, output: [usize; 2]) -> Tensor<2> {
     let batch = x.dims()[0];
     if output == [1, 1] && window.kernel == [input.height, input.width] {
@@ -88,6 +90,7 @@ pub fn operator(
     }
 }
 
+/// A loss with burn's own operators, `[1, 1]`.
 pub fn loss(output: Tensor<2>, target: Tensor<2>, loss: Loss) -> Tensor<2> {
     let batch = output.dims()[0] as f32;
     match loss {

@@ -39,9 +39,16 @@ mod counter {
     use cortex_m::peripheral::{Peripherals, SYST, syst::SystClkSource};
     use cortex_m_rt::exception;
 
+    use crate::report::{self, ExitCode};
+
     pub const UNIT: &str = "systick";
     const RELOAD: u32 = 0xFF_FFFF;
     static WRAPS: AtomicU32 = AtomicU32::new(0);
+
+    unsafe extern "C" {
+        /// Of the linker script: a word beside the inputs.
+        static __limit: u32;
+    }
 
     pub fn start(peripherals: &mut Peripherals) {
         let timer = &mut peripherals.SYST;
@@ -64,7 +71,16 @@ mod counter {
 
     #[exception]
     fn SysTick() {
-        WRAPS.store(WRAPS.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+        let wraps = WRAPS.load(Ordering::Relaxed) + 1;
+        WRAPS.store(wraps, Ordering::Relaxed);
+        // SAFETY: the linker script gives a word of the emulator's memory, which is zero where nothing was loaded.
+        let limit = unsafe { (&raw const __limit).read_volatile() };
+        if limit != 0 && wraps >= limit {
+            report::finish(
+                ExitCode::Limit,
+                format_args!(r#"{{"error":"limit","message":"the limit of instructions is reached"}}"#),
+            );
+        }
     }
 }
 

@@ -19,6 +19,9 @@ pub enum ExitCode {
     Refused = 2,
     Panic = 3,
     Fault = 4,
+    /// Still running when the emulator's limit was reached.
+    #[cfg(not(feature = "hardware"))]
+    Limit = 5,
 }
 
 /// A finished run.

@@ -3,7 +3,7 @@
 
 use core::{cell::UnsafeCell, ffi::c_void, panic::PanicInfo, slice};
 
-use nas_kernels::{Hop, Model, Stream};
+use nas_kernels::{Gate, Hop, Model, Stream};
 
 /// The codes of `nas_model.h`.
 const NORMAL: i32 = 0;
@@ -13,6 +13,7 @@ const NO_THRESHOLD: i32 = 3;
 const ERROR_MODEL: i32 = -1;
 const ERROR_MEMORY: i32 = -2;
 const ERROR_NOT_READY: i32 = -3;
+const ERROR_BUSY: i32 = -4;
 
 const ALIGNMENT: usize = 16;
 
@@ -31,31 +32,36 @@ struct Detector {
 
 struct Single<T>(UnsafeCell<Option<T>>);
 
-// SAFETY: the header tells callers to use the interface from one thread.
+// SAFETY: only who holds the pass of `GATE` looks inside.
 unsafe impl<T> Sync for Single<T> {}
 
 /// The detector's model, which it borrows.
 static PARSED: Single<Model<'static>> = Single(UnsafeCell::new(None));
 static DETECTOR: Single<Detector> = Single(UnsafeCell::new(None));
+/// Lets one interface function in at a time, also where an interrupt calls one.
+static GATE: Gate = Gate::new();
 
 /// # Safety
-/// One at a time: no interface function calls another.
+/// The caller holds the pass of `GATE`, and looks inside once.
 unsafe fn detector() -> &'static mut Option<Detector> {
     // SAFETY: by contract.
     unsafe { &mut *DETECTOR.0.get() }
 }
 
 /// # Safety
-/// `memory` is as the header says, and no other function of this file runs.
+/// `memory` is as the header says.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nas_init(memory: *mut c_void, bytes: usize, class: u32) -> i32 {
-    // SAFETY: one thread, by contract.
+    let Some(_pass) = GATE.enter() else {
+        return ERROR_BUSY;
+    };
+    // SAFETY: the pass is held until the end.
     let detector = unsafe { detector() };
     *detector = None;
     let Ok(model) = Model::parse(&MODEL.0) else {
         return ERROR_MODEL;
     };
-    // SAFETY: the detector that borrowed the model before is gone.
+    // SAFETY: the pass is held, and the detector that borrowed the model before is gone.
     let model: &'static Model<'static> = unsafe { (*PARSED.0.get()).insert(model) };
     let (arena_bytes, stream_bytes) = (model.arena_bytes(), model.stream_bytes());
     let is_aligned = (memory as usize).is_multiple_of(ALIGNMENT) && arena_bytes.is_multiple_of(4);
@@ -80,10 +86,13 @@ pub unsafe extern "C" fn nas_init(memory: *mut c_void, bytes: usize, class: u32)
 }
 
 /// # Safety
-/// `samples` points to `count` samples, and no other function of this file runs.
+/// `samples` points to `count` samples.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nas_push_samples(samples: *const i16, count: usize) -> i32 {
-    // SAFETY: one thread, by contract.
+    let Some(_pass) = GATE.enter() else {
+        return ERROR_BUSY;
+    };
+    // SAFETY: the pass is held until the end.
     let Some(Detector { stream, last }) = (unsafe { detector() }) else {
         return ERROR_NOT_READY;
     };
@@ -101,10 +110,13 @@ pub unsafe extern "C" fn nas_push_samples(samples: *const i16, count: usize) -> 
 }
 
 /// # Safety
-/// `score` is null or points to a float, and no other function of this file runs.
+/// `score` is null or points to a float.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nas_score(score: *mut f32) -> i32 {
-    // SAFETY: one thread, by contract.
+    let Some(_pass) = GATE.enter() else {
+        return ERROR_BUSY;
+    };
+    // SAFETY: the pass is held until the end.
     let Some(detector) = (unsafe { detector() }) else {
         return ERROR_NOT_READY;
     };
@@ -122,15 +134,18 @@ pub unsafe extern "C" fn nas_score(score: *mut f32) -> i32 {
     }
 }
 
-/// # Safety
-/// No other function of this file runs.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn nas_reset() {
-    // SAFETY: one thread, by contract.
-    if let Some(Detector { stream, last }) = unsafe { detector() } {
-        stream.reset();
-        *last = None;
-    }
+pub extern "C" fn nas_reset() -> i32 {
+    let Some(_pass) = GATE.enter() else {
+        return ERROR_BUSY;
+    };
+    // SAFETY: the pass is held until the end.
+    let Some(Detector { stream, last }) = (unsafe { detector() }) else {
+        return ERROR_NOT_READY;
+    };
+    stream.reset();
+    *last = None;
+    0
 }
 
 /// Nothing above panics; if it did, a watchdog would find out.

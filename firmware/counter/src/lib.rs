@@ -19,7 +19,10 @@ use std::{
     collections::BTreeMap,
     ffi::{CStr, c_char, c_int, c_uint, c_void},
     fmt::Write,
-    sync::Mutex,
+    sync::{
+        Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 /// What QEMU looks for before it loads the plugin.
@@ -65,7 +68,7 @@ unsafe extern "C" {
 
 /// One address; QEMU's translated code adds to `executed` without calling us.
 struct Counter {
-    executed: Box<u64>,
+    executed: Box<AtomicU64>,
     /// `executed` when counting began last.
     base: u64,
     counted: u64,
@@ -144,11 +147,11 @@ extern "C" fn on_translation(_id: u64, block: *mut Block) {
             let instruction = qemu_plugin_tb_get_insn(block, idx);
             let address = qemu_plugin_insn_vaddr(instruction);
             let counter = state.counters.entry(address).or_insert_with(|| Counter {
-                executed: Box::new(0),
+                executed: Box::new(AtomicU64::new(0)),
                 base: 0,
                 counted: 0,
             });
-            let executed: *mut u64 = &mut *counter.executed;
+            let executed: *mut u64 = counter.executed.as_ptr();
             // QEMU runs callbacks before inline operations, so the instruction at `start` is counted.
             if address == start {
                 on_execution(instruction, begin);
@@ -178,7 +181,7 @@ extern "C" fn begin(_vcpu: c_uint, _data: *mut c_void) {
     let mut state = STATE.lock().unwrap();
     if !std::mem::replace(&mut state.counting, true) {
         for counter in state.counters.values_mut() {
-            counter.base = *counter.executed;
+            counter.base = counter.executed.load(Ordering::Relaxed);
         }
     }
 }
@@ -187,9 +190,10 @@ extern "C" fn end(_vcpu: c_uint, _data: *mut c_void) {
     let mut state = STATE.lock().unwrap();
     if std::mem::replace(&mut state.counting, false) {
         for counter in state.counters.values_mut() {
-            counter.counted += *counter.executed - counter.base;
+            let executed = counter.executed.load(Ordering::Relaxed);
+            counter.counted += executed - counter.base;
             // Addresses that are translated only later start from here.
-            counter.base = *counter.executed;
+            counter.base = executed;
         }
     }
 }

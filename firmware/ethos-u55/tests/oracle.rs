@@ -26,7 +26,11 @@ fn random_networks_are_those_of_tflite_micro() {
     };
     let folder = env::temp_dir().join(format!("ethos-u55-{}", std::process::id()));
     let networks = folder.join("networks");
-    script(&python, "generate.py", &[networks.as_path(), Path::new("40"), Path::new("7000")]);
+    script(
+        &python,
+        "generate.py",
+        &[networks.as_path(), Path::new("40"), Path::new("7000")],
+    );
     let mut files: Vec<PathBuf> = fs::read_dir(&networks)
         .expect("networks")
         .map(|entry| entry.expect("an entry").path())
@@ -69,7 +73,9 @@ fn python() -> Option<PathBuf> {
 }
 
 fn script(python: &Path, name: &str, arguments: &[&Path]) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oracles").join(name);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/oracles")
+        .join(name);
     let output = Command::new(python).arg(path).args(arguments).output();
     let output = output.expect("Python starts");
     let said = String::from_utf8_lossy(&output.stderr);
@@ -83,7 +89,11 @@ fn compare(stem: &str) {
     weights_are_velas(stem, job);
     let stream = Stream::read(job.commands).expect("a stream");
     let mut arenas = job.arenas();
-    for finding in check(&stream, &job.accelerator().expect("an NPU"), &job.memory(&mut arenas)) {
+    for finding in check(
+        &stream,
+        &job.accelerator().expect("an NPU"),
+        &job.memory(&mut arenas),
+    ) {
         // Where strides are larger than kernels, Vela's BLOCKDEP looks one too high.
         let is_known = matches!(finding.hazard, Hazard::BlockDependency { .. });
         assert!(is_known, "{stem}: {finding}");
@@ -111,7 +121,8 @@ fn weights_are_velas(stem: &str, job: &Job) {
         let Action::Kernel(kernel) = &step.action else {
             continue;
         };
-        let (Some(constants), Some(order)) = (kernel.constants(), kernel.order(&accelerator)) else {
+        let (Some(constants), Some(order)) = (kernel.constants(), kernel.order(&accelerator))
+        else {
             continue;
         };
         let span = constants.weights;

@@ -13,6 +13,7 @@
 pub mod blob;
 mod bytes;
 pub mod front_end;
+mod gate;
 mod model;
 pub mod npu;
 pub mod ops;
@@ -21,6 +22,7 @@ pub mod score;
 mod stream;
 
 pub use bytes::Words;
+pub use gate::{Gate, Pass};
 pub use model::{Model, Session};
 pub use requantize::{multiply_by_quantized_multiplier, rounding_shift_right};
 pub use stream::{Hop, Stream, memory_bytes};

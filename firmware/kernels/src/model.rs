@@ -662,7 +662,8 @@ mod x86 {
     use super::Model;
 
     pub fn execute_all(model: &Model<'_>, arena: &mut [i8]) {
-        if std::arch::is_x86_feature_detected!("avx512bw")
+        if std::arch::is_x86_feature_detected!("avx512f")
+            && std::arch::is_x86_feature_detected!("avx512bw")
             && std::arch::is_x86_feature_detected!("avx512vl")
         {
             // SAFETY: the features were found on this CPU.

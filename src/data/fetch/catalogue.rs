@@ -1,4 +1,5 @@
-//! What can be fetched: `catalogue.csv` pins every file by record, name and, where it is known, MD5 sum.
+//! The public data sets that `nas` reads, and the files that can be fetched. `catalogue.csv` pins each file by record,
+//! name and, where it is known, MD5 sum.
 
 use std::{path::Path, sync::LazyLock};
 
@@ -9,15 +10,15 @@ use super::{FetchError, Options, http::Client};
 pub struct KnownDataset {
     /// The name that its makers use.
     pub name: &'static str,
-    /// Machines and what is recorded of them.
+    /// Machines or classes, and what is recorded of them.
     pub holds: &'static str,
     /// Where to get it.
     pub address: &'static str,
-    /// What its makers allow.
+    /// The licence of the recordings.
     pub licence: &'static str,
-    /// Roughly, unpacked.
+    /// Approximate size, unpacked unless it says packed.
     pub size: &'static str,
-    /// How `nas data fetch` gets it; `None` where it does not.
+    /// How `nas data fetch` gets it; `None` where it cannot.
     pub fetch: Option<Fetchable>,
 }
 
@@ -26,27 +27,29 @@ pub struct KnownDataset {
 pub struct Fetchable {
     /// The name for `nas data fetch` and in `catalogue.csv`.
     pub name: &'static str,
-    /// Fetched unless the user names parts.
+    /// The part that is fetched when the user names none.
     pub default_part: &'static str,
-    /// What its makers ask for, besides the licence.
+    /// What its makers ask for in addition to the licence.
     pub terms: &'static str,
 }
 
 impl KnownDataset {
-    /// Those that can be fetched.
+    /// The data sets that can be fetched, and how.
     pub fn fetchable() -> impl Iterator<Item = (&'static KnownDataset, Fetchable)> {
         let known = KNOWN_DATASETS.iter();
         known.filter_map(|known| Some((known, known.fetch?)))
     }
 }
 
-/// The built-in set, then the public ones by year. MD5 sums in `catalogue.csv` were published with the records and
-/// collected by soundata and mila-iqia/datasets. Sizes of 16 kHz, 16-bit mono sets follow from clips times duration.
+/// The built-in set, then the public ones by year.
+///
+/// The MD5 sums in `catalogue.csv` were published with the records; soundata and mila-iqia/datasets collected them. For
+/// sets of 16 kHz, 16-bit mono, the size is computed from number and length of the clips.
 pub const KNOWN_DATASETS: &[KnownDataset] = &[
     KnownDataset {
         name: "synthetic",
         holds: "machine sounds made by the built-in generator in the manner of DCASE 2022; scores on it say \
-                nothing of real machines",
+                nothing about real machines",
         address: "built in: --data synthetic, or nas data synth --to DIR",
         licence: "the project's own",
         size: "none; made on demand",
@@ -100,7 +103,7 @@ pub const KNOWN_DATASETS: &[KnownDataset] = &[
     },
     KnownDataset {
         name: "ESC-50",
-        holds: "2,000 clips of 5 s of fifty environmental sounds in five folds, 44.1 kHz; no anomalies, so that \
+        holds: "2,000 clips of 5 s of fifty environmental sounds in five folds, 44.1 kHz; no anomalies, so \
                 stand-ins steer",
         address: "GitHub karolpiczak/ESC-50",
         licence: "CC BY-NC 3.0, the ESC-10 subset CC BY",
@@ -174,38 +177,47 @@ pub const KNOWN_DATASETS: &[KnownDataset] = &[
 /// One file of a data set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Archive {
+    /// The data set that it belongs to.
     pub set: &'static str,
+    /// The part of the set, such as `dev`.
     pub part: String,
-    /// Empty where the file belongs to no machine.
+    /// The machine that it belongs to; empty where it belongs to none.
     pub machine: String,
+    /// Where it lies.
     pub source: Source,
+    /// The file's name.
     pub file: String,
-    /// Lower-case hexadecimal; where it is not pinned, the record is asked.
+    /// MD5 sum in lower-case hexadecimal digits; `None` where the record is asked for it.
     pub md5: Option<&'static str>,
-    /// The folder that it is unpacked into, below the user's.
+    /// The folder that it is unpacked into, relative to the user's folder.
     pub into: String,
 }
 
 /// Where a file lies.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
-    /// A record of Zenodo; a published record never changes.
+    /// The number of a record of Zenodo; a published record never changes.
     Zenodo(u64),
+    /// An address on another server.
     Url(String),
 }
 
-/// What a record says of a file.
+/// What a record says about a file.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Published {
+    /// Size of the file in bytes.
     pub bytes: Option<u64>,
+    /// MD5 sum in lower-case hexadecimal digits.
     pub md5: Option<String>,
 }
 
 static CATALOGUE: LazyLock<Vec<Archive>> =
     LazyLock::new(|| parse(include_str!("catalogue.csv")).expect("the shipped catalogue is valid"));
 
-/// The files of a data set, of some machines and parts; none named stands for all machines and the default part, and
-/// `all` for all parts.
+/// The files of some machines and parts of a data set. No machine means all machines; no part means the default part,
+/// and `all` means all parts.
+///
+/// Fails where set, machine or part is unknown.
 pub fn select(
     set: &str,
     machines: &[String],
@@ -253,7 +265,7 @@ pub fn select(
 }
 
 impl Archive {
-    /// Where the file is downloaded from.
+    /// The address that the file is downloaded from.
     pub fn address(&self, mirror: Option<&str>) -> String {
         match &self.source {
             Source::Zenodo(record) => {
@@ -267,7 +279,7 @@ impl Archive {
         }
     }
 
-    /// Asks the record for size and sum. A record that does not answer says nothing, where the sum is pinned.
+    /// Asks the record for size and sum. Where the sum is pinned, a record that does not answer is no error.
     pub(super) fn published(
         &self,
         client: &Client,
@@ -312,7 +324,7 @@ pub(super) fn read_record(text: &str, file: &str) -> Published {
     }
 }
 
-/// Reads the catalogue; the error says in which line it breaks.
+/// Reads the catalogue. The error names the line that is wrong.
 pub(super) fn parse(text: &'static str) -> Result<Vec<Archive>, String> {
     let mut archives = Vec::new();
     for (idx, line) in text.lines().enumerate().skip(1) {
@@ -322,10 +334,10 @@ pub(super) fn parse(text: &'static str) -> Result<Vec<Archive>, String> {
             return Err(wrong("needs seven columns"));
         };
         if !KnownDataset::fetchable().any(|(_, known)| known.name == set) {
-            return Err(wrong("names no set of the list"));
+            return Err(wrong("names an unknown set"));
         }
         if !(md5.is_empty() || is_md5(md5)) {
-            return Err(wrong("has a sum that is no MD5"));
+            return Err(wrong("has a sum that is not MD5"));
         }
         let source = match source.parse() {
             Ok(record) => Source::Zenodo(record),

@@ -1,4 +1,4 @@
-//! Transfers over https. Only this file names the HTTP client.
+//! Transfers files over https. Only this file names the HTTP client.
 
 use std::{
     fs::OpenOptions,
@@ -10,12 +10,12 @@ use std::{
 
 use super::{ATTEMPTS, Archive, Event, FetchError, Options};
 
-/// A server that does not answer for so long is down.
+/// How long a server may take to answer.
 const CONNECT: Duration = Duration::from_secs(20);
 const MAX_REDIRECTS: u32 = 5;
-/// A record's description; a real one has some 20 kB.
+/// The most bytes of a record's description; real ones have some 20 kB.
 const MAX_TEXT_BYTES: u64 = 4 << 20;
-/// Pauses grow to this.
+/// The longest pause between two attempts.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 #[derive(Debug)]
@@ -26,15 +26,15 @@ pub(super) struct Client {
 /// The beginning of an answer.
 struct Answer {
     status: u16,
-    /// First byte of what follows, where the server sends a part.
+    /// The first byte that follows, where the server sends a part.
     from: Option<u64>,
-    /// Bytes that follow, where the server says.
+    /// How many bytes follow, where the server says it.
     length: Option<u64>,
     body: Box<dyn Read>,
 }
 
 impl Client {
-    /// Refuses plain http, also as a redirection, but for a mirror that is called so.
+    /// Refuses plain http, even as a redirection, unless the mirror's address is plain http.
     pub fn new(options: &Options) -> Client {
         let is_plain = options
             .mirror
@@ -54,7 +54,7 @@ impl Client {
         }
     }
 
-    /// A small text.
+    /// Reads a small text.
     pub fn text(&self, address: &str) -> Result<String, String> {
         let answer = self.get(address, 0)?;
         if answer.status != 200 {
@@ -88,7 +88,7 @@ impl Client {
     }
 }
 
-/// Brings the whole file to `part`, going on behind what is there already.
+/// Downloads the whole file to `part`, continuing after what is already there.
 pub(super) fn transfer(
     client: &Client,
     archive: &Archive,
@@ -132,7 +132,7 @@ pub(super) fn transfer(
 
 enum Outcome {
     Whole,
-    /// Worth another attempt.
+    /// The attempt failed, and another may succeed.
     BrokenOff(String),
 }
 
@@ -152,7 +152,7 @@ fn attempt(
     if expected.is_some_and(|bytes| bytes == present) && present > 0 {
         return Ok(Outcome::Whole);
     }
-    // More than the file has: something else, or an older version.
+    // The part is longer than the file, so it is something else or an older version.
     let present = if expected.is_some_and(|bytes| present > bytes) {
         0
     } else {
@@ -165,7 +165,7 @@ fn attempt(
     let start = match answer.status {
         206 if answer.from == Some(present) => present,
         200 => 0,
-        // Nothing lies behind what is there, so that it is not what the server has: begin anew.
+        // Nothing follows what is here, so the server has another file: begin again.
         206 | 416 => {
             std::fs::remove_file(part).map_err(write_error)?;
             return Ok(Outcome::BrokenOff(
@@ -181,7 +181,7 @@ fn attempt(
                 status,
                 hint: match status {
                     404 | 410 => "the file has moved; its record says where",
-                    _ => "its record says who may have it",
+                    _ => "its record says who may download it",
                 },
             });
         }

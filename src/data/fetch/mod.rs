@@ -1,4 +1,6 @@
-//! Downloading public data sets: pinned files, resumed transfers, checked sums, safe unpacking.
+//! Downloads public data sets: pinned files, resumed transfers, checked sums, safe unpacking.
+//!
+//! This module knows no clips: it brings files into a folder, which [`super::open`] can then read.
 
 mod catalogue;
 mod http;
@@ -17,118 +19,184 @@ use md5::{Digest, Md5};
 
 pub use catalogue::{Archive, Fetchable, KNOWN_DATASETS, KnownDataset, Source, select};
 
-/// How files are fetched.
+/// How files are downloaded and kept.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Options {
-    /// Takes the place of `https://zenodo.org`, as `http://localhost:8000`.
+    /// A server to use instead of `https://zenodo.org`, for example `http://localhost:8000`.
     pub mirror: Option<String>,
-    /// Uses only archives that lie in the folder already.
+    /// Use only archives that are already in the folder.
     pub offline: bool,
-    /// Leaves the archives in the folder after unpacking them.
+    /// Keep the archives in the folder after unpacking.
     pub keep_archives: bool,
-    /// A server that sends nothing for so long is given up.
+    /// How long a server may send nothing before the transfer counts as broken.
     pub stall: Duration,
-    /// Before the second attempt; doubled before each further one.
+    /// Pause before the second attempt; it doubles before each further attempt.
     pub first_pause: Duration,
 }
 
 impl Options {
+    /// The usual [`Options::stall`]: 30 s.
     pub const STALL: Duration = Duration::from_secs(30);
+    /// The usual [`Options::first_pause`]: 1 s.
     pub const FIRST_PAUSE: Duration = Duration::from_secs(1);
 }
 
-/// Attempts that bring nothing new before a file is given up.
+/// How many attempts without progress are made before a file is given up.
 const ATTEMPTS: u32 = 5;
 
-/// An archive is unpacked to at most so many times its size, besides a small allowance. Sound packs to a half or more.
+/// How many times its own size an archive may unpack to, besides a small allowance. Sound packs to a half or more.
 const MAX_EXPANSION: u64 = 20;
 const EXPANSION_ALLOWANCE: u64 = 64 << 20;
 
-/// What a download says of itself while it runs.
+/// What a download reports while it runs; each event names the file first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Event<'a> {
-    /// Bytes there, of how many where that is known.
+    /// Bytes that have arrived, and the size of the file where it is known.
     Downloading(&'a str, u64, Option<u64>),
-    /// A transfer broke off and goes on.
+    /// A transfer broke off and is tried again; holds the reason.
     Retrying(&'a str, &'a str),
+    /// The file's MD5 sum is being computed.
     Checking(&'a str),
+    /// The archive is being unpacked.
     Unpacking(&'a str),
-    /// Fetched by an earlier call.
+    /// An earlier call has fetched the file.
     Present(&'a str),
 }
 
 /// Why a data set could not be fetched.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
+    /// No data set has this name.
     #[error("there is no data set `{name}` to fetch; there are {known}")]
-    UnknownSet { name: String, known: String },
+    UnknownSet {
+        /// The name that was given.
+        name: String,
+        /// All names, for the message.
+        known: String,
+    },
+    /// The data set has no such machine in the chosen parts.
     #[error("{set} has no machine `{machine}` in {parts}; there are {known}")]
     UnknownMachine {
+        /// The data set.
         set: &'static str,
+        /// The machine that was given.
         machine: String,
+        /// The chosen parts, for the message.
         parts: String,
+        /// The machines of these parts, for the message.
         known: String,
     },
+    /// The data set has no such part.
     #[error("{set} has no part `{part}`; there are {known}")]
     UnknownPart {
+        /// The data set.
         set: &'static str,
+        /// The part that was given.
         part: String,
+        /// All parts, for the message.
         known: String,
     },
+    /// The server does not answer, or nothing of the file has arrived after all attempts.
     #[error(
-        "cannot reach {address}: {cause}; without a network, put {file} from {address} into {} and call this again \
+        "cannot reach {address}: {cause}; without a network, put {file} from {address} into {} and run this again \
          with --offline",
         to.display()
     )]
     Unreachable {
+        /// The address that was tried.
         address: String,
+        /// Why it failed.
         cause: String,
+        /// The file.
         file: String,
+        /// The folder where the file should lie.
         to: PathBuf,
     },
-    #[error("offline, and {} lacks {files}; get them from {addresses}", to.display())]
+    /// Nothing may be downloaded, and archives are missing.
+    #[error("offline, but {} lacks {files}; get them from {addresses}", to.display())]
     Offline {
+        /// The folder where they should lie.
         to: PathBuf,
+        /// The missing files.
         files: String,
+        /// Where to get them.
         addresses: String,
     },
+    /// The server refuses the file.
     #[error("{address} answers {status}; {hint}")]
     Refused {
+        /// The address that was tried.
         address: String,
+        /// The HTTP status.
         status: u16,
+        /// What the status means, for the message.
         hint: &'static str,
     },
+    /// A transfer broke off again and again; its first part is kept.
     #[error(
-        "{file} broke off {ATTEMPTS} times without progress, at last: {cause}; what arrived is kept, call this again to go on"
+        "{file} broke off {ATTEMPTS} times without progress, last with: {cause}; what arrived is kept, run this again"
     )]
-    BrokenOff { file: String, cause: String },
+    BrokenOff {
+        /// The file.
+        file: String,
+        /// Why the last attempt broke off.
+        cause: String,
+    },
+    /// The file has the wrong content.
     #[error("{file} has the MD5 sum {found} instead of {expected}{hint}")]
     Sum {
+        /// The file.
         file: String,
+        /// The MD5 sum of the content.
         found: String,
+        /// The MD5 sum that it should have.
         expected: String,
+        /// What to do, for the message.
         hint: &'static str,
     },
-    #[error("record and program disagree on the MD5 sum of {file}: {published} and {pinned}")]
+    /// The record and the catalogue give different sums for a file.
+    #[error(
+        "the record says that {file} has the MD5 sum {published}, but this program expects {pinned}"
+    )]
     SumsDisagree {
+        /// The file.
         file: String,
+        /// The MD5 sum in the record.
         published: String,
+        /// The MD5 sum in the catalogue.
         pinned: &'static str,
     },
+    /// The disk is too full.
     #[error("{} has {free} bytes free, and {what} needs {needed}", to.display())]
     NoSpace {
+        /// The folder to write to.
         to: PathBuf,
+        /// Free bytes.
         free: u64,
+        /// The file or archive that needs the space.
         what: String,
+        /// Bytes that it needs.
         needed: u64,
     },
+    /// The archive is damaged or not safe to unpack.
     #[error("{file} cannot be unpacked: {problem}")]
-    Archive { file: String, problem: String },
+    Archive {
+        /// The archive.
+        file: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A file could not be written, or not be read back.
     #[error("cannot write {}: {source}", path.display())]
-    Write { path: PathBuf, source: io::Error },
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// The system's error.
+        source: io::Error,
+    },
 }
 
-/// Fetches, checks and unpacks the archives into a folder. What an earlier call has done is not done again.
+/// Fetches, checks and unpacks archives into a folder. Work that an earlier call has done is skipped.
 pub fn fetch(
     archives: &[&Archive],
     to: &Path,
@@ -194,7 +262,7 @@ fn check_offline(wanted: &[&Archive], to: &Path, options: &Options) -> Result<()
     })
 }
 
-/// An archive that the user put into the folder; only a pinned sum can be checked.
+/// Checks an archive that the user put into the folder; it can be checked only where a sum is pinned.
 fn check_present(
     archive: &Archive,
     path: &Path,
@@ -214,12 +282,12 @@ fn check_present(
             file: archive.file.clone(),
             found,
             expected: expected.to_string(),
-            hint: "; remove the file to download it anew",
+            hint: "; remove the file to download it again",
         }),
     }
 }
 
-/// Brings a file to `path`, whole and with the right sum; what arrives before a break stays in `<path>.part`.
+/// Downloads a file to `path`, whole and with the right sum. What arrives before a break stays in `<path>.part`.
 fn download(
     archive: &Archive,
     path: &Path,
@@ -252,7 +320,7 @@ fn download(
         path: part.clone(),
         source,
     };
-    // A sum that is wrong twice is not the fault of a transfer.
+    // A sum that is wrong twice is not the transfer's fault.
     for is_last in [false, true] {
         http::transfer(
             &client,
@@ -273,7 +341,7 @@ fn download(
                         file: archive.file.clone(),
                         found,
                         expected: expected.clone(),
-                        hint: ", twice; the file at the source has changed, or something alters it on the way",
+                        hint: ", twice; the file at the source has changed, or something changes it on the way",
                     });
                 }
                 notify(Event::Retrying(&archive.file, "wrong MD5 sum"));
@@ -284,9 +352,9 @@ fn download(
     fs::rename(&part, path).map_err(write_error)
 }
 
-/// Refuses to fill a disk.
+/// Fails where the disk has less free space than is needed.
 fn require_space(folder: &Path, needed: u64, what: &str) -> Result<(), FetchError> {
-    // Where the free space is unknown, writing will tell.
+    // Where the free space is unknown, writing will show.
     let Ok(free) = fs4::available_space(folder) else {
         return Ok(());
     };
@@ -301,7 +369,7 @@ fn require_space(folder: &Path, needed: u64, what: &str) -> Result<(), FetchErro
     }
 }
 
-/// The MD5 sum of a file in lower-case hexadecimal digits: the sum that the archives of data sets publish.
+/// The MD5 sum of a file in lower-case hexadecimal digits. Archives of data sets publish this sum.
 fn md5_of(path: &Path) -> io::Result<String> {
     let mut file = File::open(path)?;
     let mut hasher = Md5::new();

@@ -9,27 +9,27 @@ use tempfile::TempDir;
 
 use super::*;
 
-/// What the server does with one request for the archive.
+/// How the server answers one request for the archive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Act {
-    /// All that was asked for.
+    /// Sends all that was asked for.
     Serve,
     /// Closes after half of it.
     DieInTheMiddle,
     /// Sends half of it and then nothing.
     Stall,
-    /// Says that it is shorter than it is, so that a client without the record's size would believe it.
+    /// Claims to be shorter than it is, so a client that does not know the record's size would believe it.
     Truncate,
-    /// Another place, from where it is served.
+    /// Redirects to another place, which serves the file.
     Redirect,
-    /// As many bytes, but others.
+    /// Sends as many bytes, but other ones.
     Corrupt,
     /// Ignores the range that was asked for.
     Whole,
     Status(u16),
 }
 
-/// A server of one archive and its record; each request for the archive takes the next act, the last one stays.
+/// A server of one archive and its record. Each request for the archive takes the next act; the last act stays.
 struct Server {
     mirror: String,
     requests: Arc<Mutex<Vec<String>>>,
@@ -76,7 +76,7 @@ impl Server {
         }
     }
 
-    /// What was asked of the archive: the first byte of each request.
+    /// The first byte that each request for the archive asked for.
     fn ranges(&self) -> Vec<u64> {
         let requests = self.requests.lock().unwrap();
         let of_archive = requests
@@ -156,7 +156,7 @@ fn serve(mut stream: TcpStream, content: &[u8], act: Act, from: u64) {
     };
 }
 
-/// A zip of these entries, deflated. Names are put in afterwards, so that no writer mends them.
+/// A zip of these entries, deflated. Names are put in afterwards, so no writer corrects them.
 fn zip_of(entries: &[(&str, &[u8])]) -> Vec<u8> {
     let mut writer = zip::ZipWriter::new(io::Cursor::new(Vec::new()));
     let options = zip::write::SimpleFileOptions::default()
@@ -180,7 +180,7 @@ fn zip_of(entries: &[(&str, &[u8])]) -> Vec<u8> {
     bytes
 }
 
-/// Bytes that do not pack.
+/// Bytes that cannot be compressed.
 fn noise(count: usize) -> Vec<u8> {
     let mut state = 1u32;
     let mut next = || {
@@ -284,7 +284,7 @@ fn bad_servers_are_borne_with() {
     check(&[DieInTheMiddle, Serve], "", Ok(&[0, half]));
     check(&[Stall, Serve], &known, Ok(&[0, half]));
     check(&[Truncate, Serve], &known, Ok(&[0, half]));
-    // Without a record the sum tells, and what arrived is thrown away.
+    // Without a record, the sum shows it, and what arrived is thrown away.
     check(&[Truncate, Serve], "", Ok(&[0, 0]));
     check(&[DieInTheMiddle, Whole], &known, Ok(&[0, half]));
     check(&[Corrupt, Serve], &known, Ok(&[0, 0]));
@@ -303,10 +303,10 @@ fn bad_servers_are_borne_with() {
     check(
         &[DieInTheMiddle, Status(500)],
         &known,
-        Err("broke off 5 times without progress, at last: status 500"),
+        Err("broke off 5 times without progress, last with: status 500"),
     );
     let other = record(b"other").replace("\"size\": 5", "\"size\": 1");
-    check(&[Serve], &other, Err("record and program disagree"));
+    check(&[Serve], &other, Err("the record says that"));
 }
 
 #[test]
@@ -332,7 +332,7 @@ fn without_a_network_archives_at_hand_are_used() {
     let file = archive("dev_fan.zip", Some(md5_hex(&content)));
     let fetch_offline = |offline: bool| {
         let options = Options {
-            // Nothing listens there.
+            // Nothing listens at this address.
             mirror: Some("http://127.0.0.1:9".to_string()),
             offline,
             keep_archives: false,
@@ -356,7 +356,7 @@ fn without_a_network_archives_at_hand_are_used() {
     fs::write(root.path().join("dev_fan.zip"), b"something else").unwrap();
     let message = fetch_offline(true).unwrap_err();
     assert!(
-        message.contains("remove the file to download it anew"),
+        message.contains("remove the file to download it again"),
         "{message}"
     );
     fs::write(root.path().join("dev_fan.zip"), &content).unwrap();
@@ -382,7 +382,7 @@ fn no_archive_is_trusted() {
     }
     fn tar_of(kind: tar::EntryType, name: &str, content: &[u8]) -> Vec<u8> {
         let mut header = tar::Header::new_gnu();
-        // `set_path` would refuse what is to be tested.
+        // `set_path` would refuse the path that is tested.
         header.as_gnu_mut().unwrap().name[..name.len()].copy_from_slice(name.as_bytes());
         header.set_entry_type(kind);
         header.set_size(content.len() as u64);
@@ -410,13 +410,13 @@ fn no_archive_is_trusted() {
         "leads out of the folder",
     );
     check("a.zip", b"not a zip", "cannot be unpacked");
-    // Zeros pack to a thousandth.
+    // Zeros pack to a thousandth of their size.
     let bomb = vec![0; (EXPANSION_ALLOWANCE + (16 << 20)) as usize];
-    check("a.zip", &zip_of(&[("bomb.wav", &bomb)]), "no sound does");
+    check("a.zip", &zip_of(&[("bomb.wav", &bomb)]), "enough for sound");
     check(
         "a.tar.gz",
         &tar_of(tar::EntryType::Regular, "bomb.wav", &bomb),
-        "no sound does",
+        "enough for sound",
     );
     check(
         "a.tar.gz",

@@ -1,4 +1,4 @@
-//! Unpacking, where no archive is trusted: no path leaves the folder, no size grows beyond reason.
+//! Unpacks archives and trusts none of them: no path may leave the folder, and no size may grow beyond reason.
 
 use std::{
     fs::{self, File},
@@ -8,15 +8,15 @@ use std::{
 
 use super::{EXPANSION_ALLOWANCE, FetchError, MAX_EXPANSION, require_space};
 
-/// Far above any data set; DCASE 2020 has 54,000 clips in all.
+/// The most entries in an archive, far above any data set; DCASE 2020 has 54,000 clips in all.
 const MAX_ENTRIES: usize = 500_000;
 
-/// Whether a file is one that [`unpack`] unpacks rather than copies.
+/// Whether [`unpack`] unpacks the file instead of copying it.
 pub(super) fn is_archive(file: &str) -> bool {
     file.ends_with(".zip") || file.ends_with(".tar.gz")
 }
 
-/// Unpacks a `.zip` or `.tar.gz`, or copies any other file, into a folder. Existing files are replaced.
+/// Unpacks a `.zip` or `.tar.gz` into a folder, or copies any other file there. Existing files are replaced.
 pub(super) fn unpack(path: &Path, file: &str, into: &Path) -> Result<(), FetchError> {
     let fail = |problem: String| FetchError::Archive {
         file: file.to_string(),
@@ -93,7 +93,7 @@ fn unzip(archive: &mut zip::ZipArchive<File>, into: &Path, limit: u64) -> Result
 }
 
 fn untar(archive: impl Read, into: &Path, limit: u64) -> Result<(), String> {
-    // The stream itself is limited too, as headers and padding pack well.
+    // The stream itself is limited too, since headers and padding pack well.
     let mut archive = tar::Archive::new(archive.take(limit.saturating_mul(2)));
     let mut left = limit;
     for (idx, entry) in archive
@@ -122,7 +122,7 @@ fn untar(archive: impl Read, into: &Path, limit: u64) -> Result<(), String> {
     Ok(())
 }
 
-/// The path of an entry, where it stays below the folder that is unpacked into.
+/// The path of an entry, if it stays below the folder that is unpacked into.
 fn inside(name: &str) -> Result<PathBuf, String> {
     let mut path = PathBuf::new();
     for component in Path::new(&name.replace('\\', "/")).components() {
@@ -135,7 +135,7 @@ fn inside(name: &str) -> Result<PathBuf, String> {
     Ok(path)
 }
 
-/// Writes one file; what it unpacks to counts, not what it claims.
+/// Writes one file. Its real size counts, not the size it claims.
 fn write_entry(
     entry: &mut impl Read,
     path: &Path,
@@ -145,7 +145,7 @@ fn write_entry(
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder).map_err(|error| error.to_string())?;
     }
-    // A link that an earlier entry or anyone left there is replaced, not followed.
+    // A link in this place is replaced, not followed.
     if path.is_symlink() {
         fs::remove_file(path).map_err(|error| error.to_string())?;
     }
@@ -160,6 +160,6 @@ fn write_entry(
 
 fn too_large(bytes: u64, limit: u64) -> String {
     format!(
-        "it unpacks to {bytes} bytes or more, above {limit}, {MAX_EXPANSION} times its size: no sound does"
+        "it unpacks to {bytes} bytes or more; the limit is {limit}, {MAX_EXPANSION} times its size, enough for sound"
     )
 }

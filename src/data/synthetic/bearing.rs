@@ -1,4 +1,4 @@
-//! Rolling bearing: shaft orders, rolling noise, and a housing that rings when a defect is rolled over.
+//! Rolling bearing: tones of the shaft, rolling noise, and a housing that rings when a ball rolls over a defect.
 
 use super::{
     FaultKind,
@@ -13,7 +13,7 @@ pub(super) fn sound(scene: &mut Scene) -> Vec<f32> {
     let (samples, kind) = (scene.samples, scene.section % 3);
     let shaft_hz = [15.0, 16.0, 17.2][kind] * scene.speed;
     let housing_hz = [2700.0, 3200.0, 3900.0][kind];
-    // All units hold the same type of bearing, whose rings sound at their own frequency.
+    // All units have the same type of bearing, and its rings sound at their own frequency.
     let race_hz = 3500.0;
     let balls = [8.0, 9.0, 9.0][kind];
     // d/D cos(a): ball over pitch diameter, times the contact angle's cosine.
@@ -33,13 +33,13 @@ pub(super) fn sound(scene: &mut Scene) -> Vec<f32> {
     for start in events(&turns, passes_outer, 0.015, &mut scene.fault) {
         ring(&mut out, start, race_hz, 0.004, 1.2 * outer_race);
     }
-    // An inner defect turns with the shaft, in and out of the loaded zone.
+    // A defect of the inner ring turns with the shaft, in and out of the loaded zone.
     let passes_inner = balls / 2.0 * (1.0 + ratio);
     for start in events(&turns, passes_inner, 0.015, &mut scene.fault) {
         let load = 0.5 + 0.5 * f64::from(sin_turns(turns[start]));
         ring(&mut out, start, race_hz, 0.004, 1.4 * inner_race * load);
     }
-    // Without grease surfaces rub, most where the cage presses: (1 - d/D cos a) / 2 per turn.
+    // Without grease, surfaces rub. They rub most where the cage presses: (1 - d/D cos a) / 2 times per turn.
     let cage = (1.0 - ratio) / 2.0;
     let mut rub = band_noise(samples, 3500.0, 7000.0, &mut scene.fault);
     shape(&mut rub, |idx| {

@@ -11,10 +11,11 @@ pub(super) const RATE: f64 = SAMPLE_RATE_HZ as f64;
 /// One partial of a tone.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Partial {
-    /// Periods per turn of the shaft.
+    /// Periods in one turn of the shaft.
     pub order: f64,
+    /// Peak amplitude.
     pub amplitude: f64,
-    /// Turns in `[0, 1)`.
+    /// In turns, `[0, 1)`.
     pub phase: f64,
 }
 
@@ -26,6 +27,7 @@ pub(super) struct Biquad {
 }
 
 impl Biquad {
+    /// Passes what lies below `hz` and damps what lies above.
     pub fn low_pass(hz: f64) -> Self {
         let (cos, alpha) = prewarp(hz, std::f64::consts::FRAC_1_SQRT_2);
         let b = 1.0 - cos;
@@ -35,6 +37,7 @@ impl Biquad {
         )
     }
 
+    /// Passes what lies above `hz` and damps what lies below.
     pub fn high_pass(hz: f64) -> Self {
         let (cos, alpha) = prewarp(hz, std::f64::consts::FRAC_1_SQRT_2);
         let b = 1.0 + cos;
@@ -54,6 +57,7 @@ impl Biquad {
         )
     }
 
+    /// Filters a signal in place.
     pub fn run(self, signal: &mut [f32]) {
         let ([b0, b1, b2], [a1, a2]) = (self.b, self.a);
         let (mut s1, mut s2) = (0.0, 0.0);
@@ -74,9 +78,9 @@ impl Biquad {
     }
 }
 
-/// Turns made by a shaft up to each sample, at `rate_hz` with a slow relative `wander`.
+/// Turns that a shaft has made at each sample, at `rate_hz` with a slow relative `wander`.
 pub(super) fn turns(samples: usize, rate_hz: f64, wander: f64, rng: &mut Rng) -> Vec<f64> {
-    // The speed changes every 8 ms and forgets itself within about half a second.
+    // The speed changes every 8 ms, and its memory lasts about half a second.
     const BLOCK: usize = 128;
     const MEMORY: f64 = 0.984;
     let mut deviation = rng.normal();
@@ -104,8 +108,9 @@ pub(super) fn tones(turns: &[f64], partials: &[Partial]) -> Vec<f32> {
     out
 }
 
-/// Partials at the multiples `1..=count` of `order`, falling as `1 / h^fall`, with amplitudes
-/// from the machine's `design` and phases from the clip; together they have unit power.
+/// Partials at the multiples `1..=count` of `order`, which fall as `1 / h^fall`.
+///
+/// The machine's `design` gives the amplitudes and the clip gives the phases. Together the partials have unit power.
 pub(super) fn harmonics(
     order: f64,
     count: usize,
@@ -132,7 +137,7 @@ pub(super) fn harmonics(
     partials
 }
 
-/// The sample at which each event falls that happens `per_turn` times a turn, with relative `jitter`.
+/// The samples of events that happen `per_turn` times a turn, with relative `jitter`.
 pub(super) fn events(turns: &[f64], per_turn: f64, jitter: f64, rng: &mut Rng) -> Vec<usize> {
     let mut next = turns.first().copied().unwrap_or(0.0) + rng.uniform() / per_turn;
     let mut out = Vec::new();
@@ -146,7 +151,7 @@ pub(super) fn events(turns: &[f64], per_turn: f64, jitter: f64, rng: &mut Rng) -
     out
 }
 
-/// White noise of unit power; uniform, as filters and the spectrum make it Gaussian anyway.
+/// White noise of unit power. It is uniform, since filters and the spectrum make it Gaussian anyway.
 pub(super) fn white(samples: usize, rng: &mut Rng) -> Vec<f32> {
     let half_width = 3f64.sqrt();
     (0..samples)
@@ -154,7 +159,7 @@ pub(super) fn white(samples: usize, rng: &mut Rng) -> Vec<f32> {
         .collect()
 }
 
-/// Noise between two frequencies, of unit power.
+/// Noise of unit power between two frequencies.
 pub(super) fn band_noise(samples: usize, low_hz: f64, high_hz: f64, rng: &mut Rng) -> Vec<f32> {
     let mut noise = white(samples, rng);
     Biquad::high_pass(low_hz).run(&mut noise);
@@ -163,7 +168,7 @@ pub(super) fn band_noise(samples: usize, low_hz: f64, high_hz: f64, rng: &mut Rn
     noise
 }
 
-/// Noise that falls by 3 dB an octave, of unit power (P. Kellet's economy filter).
+/// Noise of unit power that falls by 3 dB per octave (P. Kellet's economy filter).
 pub(super) fn pink_noise(samples: usize, rng: &mut Rng) -> Vec<f32> {
     let mut noise = white(samples, rng);
     let (mut slow, mut middle, mut fast) = (0.0f32, 0.0f32, 0.0f32);
@@ -173,7 +178,7 @@ pub(super) fn pink_noise(samples: usize, rng: &mut Rng) -> Vec<f32> {
         fast = 0.57 * fast + *sample * 1.0526913;
         *sample = slow + middle + fast + *sample * 0.1848;
     }
-    // Below the range of the microphone.
+    // The microphone does not hear what lies lower.
     Biquad::high_pass(30.0).run(&mut noise);
     unit_power(&mut noise);
     noise
@@ -259,16 +264,16 @@ pub(super) fn convolve(signal: &[f32], response: &[f32]) -> Vec<f32> {
     out
 }
 
-/// Sine of an angle in turns, to 4e-6; the same bits on every machine.
+/// Sine of an angle in turns, to 4e-6. It has the same bits on every machine.
 pub(super) fn sin_turns(turns: f64) -> f32 {
-    // Adding and taking away this number rounds to a whole one without a call.
+    // Adding and subtracting this number rounds to a whole number without a call.
     const ROUND: f64 = 6755399441055744.0;
     let part = (turns - ((turns + ROUND) - ROUND)) as f32;
     // Fold `[-1/2, 1/2]` to a quarter turn: sin(pi - x) = sin(x).
     let folded = part.signum() * (0.25 - (part.abs() - 0.25).abs());
     let x = folded * std::f32::consts::TAU;
     let x2 = x * x;
-    // Taylor to the ninth power.
+    // Taylor series up to the ninth power.
     x * (1.0 + x2 * (-1.0 / 6.0 + x2 * (1.0 / 120.0 + x2 * (-1.0 / 5040.0 + x2 / 362880.0))))
 }
 
@@ -286,7 +291,7 @@ mod tests {
         for step in -4000..4000 {
             let turns = f64::from(step) * 0.00137;
             let exact = (std::f64::consts::TAU * turns).sin();
-            // The series' first left-out term is (pi/2)^11 / 11! = 3.6e-6.
+            // The first term that the series leaves out is (pi/2)^11 / 11! = 3.6e-6.
             assert!(
                 (f64::from(sin_turns(turns)) - exact).abs() < 4e-6,
                 "{turns}"

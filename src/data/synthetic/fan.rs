@@ -25,7 +25,7 @@ pub(super) fn sound(scene: &mut Scene) -> Vec<f32> {
         1.0 + 0.15 * f64::from(sin_turns(blades * turns[idx]))
     });
 
-    // Flow noise grows with about the fifth power of speed, its amplitude with 2.5.
+    // The power of flow noise grows with about the fifth power of speed, so its amplitude with 2.5.
     let flow = (shaft_hz / 24.0).powf(2.5);
     let mut out = vec![0.0; samples];
     add(&mut out, 0.5, &tones(&turns, &blade_pass));

@@ -17,14 +17,14 @@ pub(super) fn sound(scene: &mut Scene) -> Vec<f32> {
     let teeth = [23.0, 26.0, 21.0][kind];
     let wheel_teeth = [61.0, 53.0, 67.0][kind];
     let case_hz = [1700.0, 2100.0, 2550.0][kind];
-    // The wheels are the same in all units, and so is their ring.
+    // The wheels are the same in all units, and so is their ringing.
     let blank_hz = 2300.0;
 
     let turns = dsp::turns(samples, shaft_hz, 0.003, &mut scene.clip);
     let mesh = harmonics(teeth, 4, 1.0, &mut scene.design, &mut scene.clip);
     let mut orders: Vec<Partial> = Vec::new();
     for (idx, partial) in mesh.iter().enumerate() {
-        // Worn flanks move power from the mesh to its harmonics; load raises the mesh as a whole.
+        // Worn flanks move power from the mesh to its harmonics. Load raises the whole mesh.
         let worn = if idx == 0 {
             1.0 - 0.3 * wear
         } else {
@@ -59,7 +59,7 @@ pub(super) fn sound(scene: &mut Scene) -> Vec<f32> {
     // The bearings of an overloaded gearbox grumble.
     let grumble = band_noise(samples, 900.0, 3500.0, &mut scene.fault);
     add(&mut out, 0.35 * overload, &grumble);
-    // A missing tooth lets the next one strike, once a turn.
+    // Where a tooth is missing, the next one strikes, once a turn.
     for start in events(&turns, 1.0, 0.002, &mut scene.fault) {
         ring(&mut out, start, blank_hz, 0.006, 2.0 * chipped_tooth);
         ring(&mut out, start, 1.9 * blank_hz, 0.003, 1.0 * chipped_tooth);

@@ -1,7 +1,9 @@
-//! Built-in machine sounds: physically motivated, with graded faults, domain shift and nuisances.
+//! Built-in machine sounds, modelled on the physics, with graded faults, domain shift and disturbing noise.
 //!
-//! A score on these clips says that the tool works, and how candidates compare on them; it says
-//! nothing about a real machine. How hard each fault is to hear is measured in `docs/synthetic.md`.
+//! A score on these clips says that the tool works and how candidates compare on them. It says nothing about a real
+//! machine. `docs/synthetic.md` measures how hard each fault is to hear.
+//!
+//! This module knows no features or networks: it only makes sound and clip tables.
 
 mod bearing;
 mod dsp;
@@ -24,16 +26,17 @@ use crate::{
     units::Rng,
 };
 
-/// Every clip is mono at this rate.
+/// The sample rate of every clip, which is mono.
 pub const SAMPLE_RATE_HZ: u32 = 16_000;
 
-/// Raised whenever the same `ClipSpec` would sound different, so that caches notice.
+/// Version of the generator; raise it whenever the same `ClipSpec` would sound different, so caches notice.
 const GENERATOR: u32 = 1;
 
 const SECTIONS: u8 = 3;
 const CLIP_MS: u32 = 4_000;
 
-// DCASE2022 has 990 + 10 training clips and 50 test clips of each label; this is a set for minutes.
+// DCASE2022 has 990 + 10 training clips and 50 test clips of each label. This set is small enough for searches of
+// minutes.
 const TRAIN_SOURCE: u32 = 77;
 const TRAIN_TARGET: u32 = 3;
 const TEST_NORMAL: u32 = 45;
@@ -43,45 +46,66 @@ const SEVERITIES: [f64; 3] = [0.5, 0.75, 1.0];
 /// A kind of machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Machine {
+    /// A fan: tones of blades and shaft, and turbulence.
     Fan,
+    /// A rolling bearing: shaft, rolling noise and a ringing housing.
     Bearing,
+    /// A solenoid valve: clicks, and gas that flows while it is open.
     Valve,
+    /// A gearbox: tooth mesh of two wheels over rumble.
     Gearbox,
+    /// A slide rail: a carriage that a motor and a belt move to and fro.
     Slider,
 }
 
 /// What is wrong with a machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum FaultKind {
+    /// Fan: the rotor pulls the housing once a turn.
     Unbalance,
+    /// Fan: the inlet is blocked, and the blades stall with a low rush.
     Clogging,
+    /// Fan: the supply is too weak, and the fan turns up to 5 % slower.
     Undervoltage,
+    /// Bearing: a defect in the outer ring, struck by every ball that passes.
     OuterRace,
+    /// Bearing: a defect in the inner ring, struck hardest where the load is.
     InnerRace,
+    /// Bearing: there is no grease, and surfaces rub.
     Dry,
+    /// Valve: gas hisses while it is closed.
     Leak,
+    /// Valve: dirt damps the stroke, and grains hit the seat.
     Contamination,
+    /// Valve: the spring closes it late, and it bounces.
     WeakSpring,
+    /// Gearbox: a tooth is missing, and the next one strikes once a turn.
     ChippedTooth,
+    /// Gearbox: worn flanks move power from the tooth mesh to its harmonics and sidebands.
     Wear,
+    /// Gearbox: too much load; it turns up to 3 % slower, and its bearings grumble.
     Overload,
+    /// Slider: a scar in the rail knocks when the carriage passes.
     RailDamage,
+    /// Slider: without grease the carriage is slower, and squeals at full speed.
     NoGrease,
+    /// Slider: a loose belt hits after every turn-round.
     LooseBelt,
 }
 
 /// A fault and how bad it is.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Fault {
+    /// What is wrong.
     pub kind: FaultKind,
-    /// 0 is healthy, 1 the worst of the default set.
+    /// 0 is healthy, 1 is the worst of the default set.
     pub severity: f64,
 }
 
-/// What else is heard in the hall.
+/// The noise of the factory around the machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Noise {
-    /// Distant work: pink noise and a wavering band of 1-4 kHz.
+    /// Distant work: pink noise and a wavering band of 1 to 4 kHz.
     Hall,
     /// Mains hum and a low rush of air.
     Ventilation,
@@ -89,31 +113,35 @@ pub enum Noise {
     Press,
 }
 
-/// Everything that determines one synthetic clip: equal specifications sound equal, bit for bit.
+/// Everything that determines a synthetic clip. Equal specifications sound equal, bit for bit.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ClipSpec {
     /// The generator's version.
     pub generator: u32,
+    /// The kind of machine.
     pub machine: Machine,
-    /// Which unit of the machine; units differ in construction and room.
+    /// Which unit of the machine, from 0 on; units differ in construction and room.
     pub section: u8,
-    /// `None` when the machine is sound.
+    /// `None` when the machine is healthy.
     pub fault: Option<Fault>,
-    /// Nominal speed relative to the unit's usual one.
+    /// Nominal speed as a multiple of the unit's usual speed.
     pub speed: f64,
+    /// The factory noise.
     pub noise: Noise,
-    /// Machine over factory noise, before the clip's own spread of 2 dB.
+    /// Level of the machine over the factory noise in dB, before the clip's own spread of ±2 dB.
     pub snr_db: f64,
-    /// Where the microphone stands.
+    /// Place of the microphone; 0 is the usual one.
     pub microphone: u8,
+    /// Length in milliseconds.
     pub duration_ms: u32,
-    /// Determines the clip's accidents: phases, jitter, noise, clangs.
+    /// Determines everything random in the clip: phases, jitter, noise, clangs.
     pub seed: u64,
 }
 
 impl Machine {
-    /// The machine of the default data set: the one on which autoencoders and classifiers are closest (docs/synthetic.md).
+    /// The machine of the default data set. On it, autoencoders and classifiers are closest (docs/synthetic.md).
     pub const DEFAULT: Machine = Machine::Valve;
+    /// All machines, in the order of their declaration.
     pub const ALL: [Machine; 5] = [
         Machine::Fan,
         Machine::Bearing,
@@ -122,6 +150,7 @@ impl Machine {
         Machine::Slider,
     ];
 
+    /// The name in data set names, such as `fan` in `synthetic:fan`.
     pub fn name(self) -> &'static str {
         match self {
             Machine::Fan => "fan",
@@ -132,11 +161,12 @@ impl Machine {
         }
     }
 
+    /// The machine with this name.
     pub fn from_name(name: &str) -> Option<Machine> {
         Self::ALL.into_iter().find(|machine| machine.name() == name)
     }
 
-    /// The faults that the generator knows for this machine.
+    /// The three faults that this machine can have.
     pub fn faults(self) -> &'static [FaultKind] {
         use FaultKind::*;
         match self {
@@ -156,7 +186,7 @@ impl Machine {
         }
     }
 
-    /// How much faster section 00 runs in the target domain, relative to its usual speed.
+    /// By how much section 00 runs faster in the target domain, as a share of its usual speed.
     fn speed_shift(self) -> f64 {
         match self {
             Machine::Fan | Machine::Gearbox | Machine::Slider => 0.1,
@@ -166,6 +196,7 @@ impl Machine {
 }
 
 impl FaultKind {
+    /// The name in attributes and tables, such as `outer-race`.
     pub fn name(self) -> &'static str {
         match self {
             FaultKind::Unbalance => "unbalance",
@@ -188,6 +219,7 @@ impl FaultKind {
 }
 
 impl Noise {
+    /// The name in attributes and file names.
     pub fn name(self) -> &'static str {
         match self {
             Noise::Hall => "hall",
@@ -280,10 +312,10 @@ impl Canonical for ClipSpec {
 }
 
 impl ClipSpec {
-    /// A clip of the default set: the seed picks one of the operating points of its domain.
+    /// A clip of the default set. The seed picks one of the operating points of its domain.
     ///
-    /// As in DCASE2022 each section has its own shift: section 00 another speed, section 01 other
-    /// and louder noise, section 02 another place of the microphone and a little more speed.
+    /// As in DCASE2022, each section has its own shift. Section 00 runs at another speed. Section 01 has other and
+    /// louder noise. Section 02 has another place of the microphone and a little more speed.
     pub fn new(
         machine: Machine,
         section: u8,
@@ -317,7 +349,7 @@ impl ClipSpec {
     }
 }
 
-/// The default set of a machine in DCASE2022's layout: three sections, two domains, normal training clips.
+/// The default set of a machine in DCASE2022's layout: three sections, two domains, and only normal training clips.
 pub fn dataset(machine: Machine) -> Dataset {
     let mut clips = Vec::new();
     for section in 0..SECTIONS {
@@ -378,7 +410,7 @@ fn clip(
         ("noise".to_string(), spec.noise.name().to_string()),
         ("mic".to_string(), spec.microphone.to_string()),
     ];
-    // File names tell the operating point but not the fault, as DCASE's do.
+    // As in DCASE, file names say the operating point but not the fault.
     let shown: Vec<String> = attributes
         .iter()
         .map(|(key, value)| format!("{key}_{value}"))

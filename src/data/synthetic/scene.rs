@@ -1,4 +1,4 @@
-//! One clip: a machine in its room, heard by a microphone among factory noise.
+//! Makes one clip: a machine in its room, heard by a microphone in factory noise.
 
 use super::{
     ClipSpec, Machine, Noise, SAMPLE_RATE_HZ, bearing,
@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{audio::Audio, units::Rng};
 
-/// Separate random streams, so that a fault or a noise never changes the other accidents of a clip.
+/// Separate streams of random numbers, so a fault or a noise changes nothing else in a clip.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Stream {
     OperatingPoint,
@@ -51,7 +51,7 @@ pub fn render(spec: &ClipSpec) -> Audio {
     let snr_db = spec.snr_db + level.range(-2.0, 2.0);
     let noise = factory(scene.samples, spec.noise, &mut clip_stream(Stream::Factory));
     add(&mut samples, decibels(-snr_db), &noise);
-    // Machine and noise at 0 dB make an RMS of 0.05, 26 dB below full scale.
+    // Machine and noise at 0 dB give an RMS of 0.05, 26 dB below full scale.
     let gain = 0.035 * decibels(level.range(-1.5, 1.5));
     for sample in &mut samples {
         *sample = (f64::from(*sample) * gain).clamp(-0.99, 0.99) as f32;
@@ -62,13 +62,13 @@ pub fn render(spec: &ClipSpec) -> Audio {
     }
 }
 
-/// Room response of unit power and the colour of the microphone's place.
+/// What the microphone hears: the room's response, of unit power, and the colour of the microphone's place.
 fn microphone(machine: &[f32], spec: &ClipSpec) -> Vec<f32> {
     let mut room = unit_stream(spec, Stream::Room, 0);
     let decay_s = room.range(0.015, 0.03);
     let mut response = reverberation(decay_s, &mut room);
     let mut colours = [(); 3].map(|()| room.range(-3.0, 3.0));
-    // Another place in the same room: some of the reflections and a little of the colour change.
+    // Another place in the same room changes some of the reflections and a little of the colour.
     if spec.microphone != 0 {
         let mut place = unit_stream(spec, Stream::Room, spec.microphone);
         let moved = reverberation(decay_s, &mut place);
@@ -92,7 +92,7 @@ fn microphone(machine: &[f32], spec: &ClipSpec) -> Vec<f32> {
     heard
 }
 
-/// Reflections that decay by `1 / e` in `decay_s`, beside a direct sound of 1.
+/// Reflections that fall to `1 / e` in `decay_s`; the direct sound has an amplitude of 1.
 fn reverberation(decay_s: f64, rng: &mut Rng) -> Vec<f32> {
     let mut response = dsp::white((0.1 * RATE) as usize, rng);
     shape(&mut response, |idx| {
@@ -101,7 +101,7 @@ fn reverberation(decay_s: f64, rng: &mut Rng) -> Vec<f32> {
     response
 }
 
-/// What else is heard: a noise bed of unit power and foreign clangs, about one in two seconds.
+/// The factory noise: a bed of unit power, and a clang every two seconds on average.
 fn factory(samples: usize, noise: Noise, rng: &mut Rng) -> Vec<f32> {
     let (rate, phase) = (rng.range(0.2, 1.0), rng.uniform());
     let waver = |idx: usize, depth: f64| {

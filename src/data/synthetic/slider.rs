@@ -1,4 +1,4 @@
-//! Slide rail: a carriage runs to and fro, with motor tone and rolling noise in step with its speed.
+//! Slide rail: a carriage runs to and fro; the motor tone and the rolling noise follow its speed.
 
 use super::{
     FaultKind,
@@ -20,7 +20,7 @@ pub(super) fn sound(scene: &mut Scene) -> Vec<f32> {
     let (carriage_hz, squeal_hz) = (1250.0, 3400.0);
     let scar = scene.design.range(0.3, 0.7);
 
-    // Strokes: speed rises, holds, falls, and the carriage rests a little at each end.
+    // In each stroke the speed rises, holds and falls, and the carriage rests a little at the end.
     let start_s = scene.clip.range(0.0, 2.0) * stroke_s;
     let velocity: Vec<f64> = (0..samples)
         .map(|idx| {
@@ -48,7 +48,7 @@ pub(super) fn sound(scene: &mut Scene) -> Vec<f32> {
     add(&mut out, 0.6, &drive);
     add(&mut out, 0.9 * (1.0 + 0.1 * no_grease), &rolling);
 
-    // The squeal sticks and slips, so it wanders and is heard only at full speed.
+    // The squeal sticks and slips, so its pitch wanders, and it is heard only at full speed.
     let mut squeal = band_noise(
         samples,
         squeal_hz * 0.97,
@@ -61,7 +61,7 @@ pub(super) fn sound(scene: &mut Scene) -> Vec<f32> {
     let first = start_s / stroke_s;
     let strokes = (samples as f64 / RATE / stroke_s) as usize + 3;
     for stroke in 0..strokes {
-        // Stroke boundaries since the clip began; odd strokes run back.
+        // Strokes are counted from the clip's beginning; odd strokes run back.
         let begins_s = (stroke as f64 - first.fract()) * stroke_s;
         let there = if (stroke + first as usize).is_multiple_of(2) {
             scar

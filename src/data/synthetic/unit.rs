@@ -1,21 +1,23 @@
-//! What a machine model needs to know of a clip: its unit, its accidents, its fault.
+//! What a machine model needs for a clip: the unit, and random numbers for clip and fault.
 
 use super::{ClipSpec, FaultKind};
 use crate::units::Rng;
 
-/// What a machine model needs to know.
+/// What a machine model needs for a clip.
 pub(super) struct Scene<'a> {
+    /// What the clip is to be.
     pub spec: &'a ClipSpec,
-    /// Samples to make.
+    /// How many samples to make.
     pub samples: usize,
+    /// Which unit of the machine.
     pub section: usize,
-    /// Speed of this very clip relative to the unit's usual one.
+    /// Speed of this clip as a multiple of the unit's usual speed.
     pub speed: f64,
-    /// The unit's construction: the same for all clips of a section.
+    /// Random numbers of the unit's construction: the same for all clips of a section.
     pub design: Rng,
-    /// The clip's accidents.
+    /// Random numbers of the clip.
     pub clip: Rng,
-    /// The fault's accidents.
+    /// Random numbers of the fault.
     pub fault: Rng,
 }
 

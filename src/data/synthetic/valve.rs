@@ -1,4 +1,4 @@
-//! Solenoid valve: it opens and closes with a click each, and gas flows while it is open.
+//! Solenoid valve: it clicks when it opens and when it closes, and gas flows while it is open.
 
 use super::{
     FaultKind,

@@ -1,4 +1,4 @@
-//! Writes a synthetic set as DCASE2022 lays it out: 16-bit wav files and one attributes table a section.
+//! Writes a synthetic set in DCASE2022's layout: 16-bit wav files and one attributes table per section.
 
 use std::{
     fs, io,
@@ -8,26 +8,36 @@ use std::{
 use rayon::prelude::*;
 
 use super::{SAMPLE_RATE_HZ, render};
-use crate::data::{Clip, Dataset, Source};
+use crate::{
+    audio,
+    data::{Clip, Dataset, Source},
+};
 
-/// A set that could not be written.
+/// Why a set could not be written.
 #[derive(Debug, thiserror::Error)]
 pub enum WriteError {
+    /// The folder holds something already.
     #[error("`{0}` is not empty; name a new or an empty folder")]
     NotEmpty(PathBuf),
+    /// The clip comes from no generator; holds its name.
     #[error("clip `{0}` is not synthetic; only synthetic sets can be written")]
     NotSynthetic(String),
+    /// A folder could not be made or read.
     #[error("cannot write `{path}`: {source}")]
-    Io { path: PathBuf, source: io::Error },
-    #[error("cannot write `{path}`: {source}")]
-    Wav { path: PathBuf, source: hound::Error },
+    Io {
+        /// The folder.
+        path: PathBuf,
+        /// The system's error.
+        source: io::Error,
+    },
+    /// A recording could not be written.
     #[error("cannot write `{path}`: {source}")]
     Csv { path: PathBuf, source: csv::Error },
 }
 
 /// Renders every clip to `dir/<clip name>` and adds `dir/<machine>/attributes_NN.csv`.
 ///
-/// Refuses a folder that holds anything, so that nothing is ever overwritten.
+/// It refuses a folder that holds anything, so it never overwrites a file.
 pub fn write(dataset: &Dataset, dir: &Path) -> Result<(), WriteError> {
     fs::create_dir_all(dir).map_err(|source| io_error(dir, source))?;
     let mut entries = fs::read_dir(dir).map_err(|source| io_error(dir, source))?;
@@ -67,26 +77,18 @@ fn write_wav(clip: &Clip, dir: &Path) -> Result<(), WriteError> {
         return Err(WriteError::NotSynthetic(clip.name.clone()));
     };
     let path = dir.join(&clip.name);
-    let format = hound::WavSpec {
-        channels: 1,
-        sample_rate: SAMPLE_RATE_HZ,
-        bits_per_sample: 16,
-        sample_format: hound::SampleFormat::Int,
-    };
-    let to_file = || {
-        let mut writer = hound::WavWriter::create(&path, format)?;
-        for sample in render(spec).samples {
-            writer.write_sample((f64::from(sample) * 32768.0).round() as i16)?;
-        }
-        writer.finalize()
-    };
-    to_file().map_err(|source| WriteError::Wav {
-        path: path.clone(),
-        source,
-    })
+    let samples: Vec<i16> = render(spec)
+        .samples
+        .iter()
+        .map(|sample| (f64::from(*sample) * 32768.0).round() as i16)
+        .collect();
+    audio::encode(&samples, SAMPLE_RATE_HZ)
+        .map_err(io::Error::other)
+        .and_then(|bytes| fs::write(&path, bytes))
+        .map_err(|source| io_error(&path, source))
 }
 
-/// Columns `file_name,d1p,d1v,d2p,d2v,...`; rows with fewer attributes end in empty fields.
+/// Writes the columns `file_name,d1p,d1v,d2p,d2v,...`. Rows with fewer attributes end in empty fields.
 fn write_attributes<'a>(
     clips: impl Iterator<Item = &'a Clip> + Clone,
     path: &Path,

@@ -1,11 +1,11 @@
-//! 10,000 damaged files of every other kind than sound: each is read, or refused with a reason.
+//! 10,000 damaged files of every kind except sound: each is read, or refused with a reason.
 
 use super::*;
 use crate::{audio::read_log_mel, units::Rng};
 
 /// How often a file is read all the same; damage to names leaves most tables readable, damage to columns does not.
 fn survivors(base: &[u8], read: impl Fn(&[u8]) -> Result<(), String>) -> usize {
-    // What separates, quotes and ends lines of tables, and bytes that are no text.
+    // Bytes that separate, quote and end lines of tables, and bytes that are not text.
     const SPECIAL: &[u8] = b",,\n\n\r\"\"/.._01-\0\xff\xef";
     let mut rng = Rng::new(10_000, base.len() as u64);
     let mut survivors = 0;
@@ -91,6 +91,6 @@ fn damaged_features_are_features_or_errors() {
         assert!(matrix.frames() > 0 && matrix.values.iter().all(|value| value.is_finite()));
         Ok(())
     });
-    // A change of size is seen, one of a value mostly is not.
+    // A changed size is noticed; a changed value mostly is not.
     assert!((1_000..9_000).contains(&survivors), "{survivors}");
 }

@@ -32,7 +32,7 @@ fn test_clips_are_divided() {
             9,
             Some(
                 "too few labelled test clips to keep some untouched by the search: fan section 1, fan section 2; \
-                 there the test score is that of the clips that steer",
+                 their test score comes from the clips that steer",
             ),
         ),
     );

@@ -34,7 +34,7 @@ fn folds_are_split_in_three_ways() {
         SplitBy::Official,
         "[[6, 4], [5, 4]] official folds: fold 3 tests, 1, 2 train",
     );
-    // One turn of all.
+    // Opening gives one turn of all.
     check(
         slices,
         SplitBy::EachFold,
@@ -44,7 +44,7 @@ fn folds_are_split_in_three_ways() {
         slices,
         SplitBy::Folds { test: Some(1) },
         "[[7, 8], [4, 0]] official folds: fold 1 tests, 2, 3 train; \
-         1 recording lent slices to both training and test folds; --split recordings keeps them apart",
+         slices of 1 recording are in both training and test folds; --split recordings keeps them apart",
     );
     check(
         slices,

@@ -28,8 +28,8 @@ fn layouts_are_recognised() {
         ROOT id_00 Test Source Anomaly 1
         ROOT id_01 Test Source Unlabelled 1
         ROOT id_02 Train Source Normal 1
-        note: 1 file left out, named as in no known layout: test/readme.txt
-        note: 1 file left out, without usable content: test/normal_id_00_00000001.wav is empty
+        note: 1 file left out, because no known layout has such names: test/readme.txt
+        note: 1 file left out, because the content cannot be used: test/normal_id_00_00000001.wav is empty
         note: no training clips, so no class for a classifier: ROOT id_01
         note: too few training clips to learn what is normal: ROOT id_00, ROOT id_02
         note: no test clips: ROOT id_02
@@ -66,8 +66,8 @@ fn layouts_are_recognised() {
             "raw/fan/test_rename/section_00_source_test_normal_0000.wav",
         ],
         "fan 00 Test Source Normal 1
-        note: 1 test clip without a label left out, as test_rename holds labelled copies
-        note: no training clips: a found model can be scored here, but none searched
+        note: 1 test clip without a label left out: test_rename holds labelled copies
+        note: no training clips: you can score a model here, but not search for one
         note: no anomalous test clips, so no AUC: fan section 00",
     );
     // No folder says the split: names do, or four of five normal clips train.
@@ -99,8 +99,8 @@ fn layouts_are_recognised() {
         ToyCar id_01 Test Source Normal 1
         ToyCar id_01 Test Source Anomaly 1
         ToyCar id_02 Test Source Normal 1
-        note: neither folders nor names say what is for training: the first 80 % (by name) of every section's normal clips train, all others test; a split.csv there would say otherwise
-        note: 1 file left out, without usable content: anomaly_id_01_00000001_hist_librosa.bin has 5 bytes, which is no multiple of 512 (128 bands of f32)
+        note: folders and names do not say which clips train: the first 80 % (by name) of every section's normal clips train, all others test; a split.csv in that folder can say otherwise
+        note: 1 file left out, because the content cannot be used: anomaly_id_01_00000001_hist_librosa.bin has 5 bytes, which is not a multiple of 512 (128 bands of f32)
         note: no training clips, so no class for a classifier: ToyCar id_02
         note: too few training clips to learn what is normal: ToyCar id_01
         note: no anomalous test clips, so no AUC: ToyCar id_02
@@ -117,7 +117,7 @@ fn layouts_are_recognised() {
         fan id_00 Train Source Normal 1
         fan id_00 Test Source Normal 1
         fan id_00 Test Source Anomaly 1
-        note: neither folders nor names say what is for training: the first 80 % (by name) of every section's normal clips train, all others test; a split.csv there would say otherwise
+        note: folders and names do not say which clips train: the first 80 % (by name) of every section's normal clips train, all others test; a split.csv in that folder can say otherwise
         note: too few training clips to learn what is normal: fan id_00
         note: too few test clips for scores to mean anything: fan id_00 (1 normal, 1 anomalous; a guess has AUC 0.50 ± 0.50)
         ",
@@ -127,13 +127,13 @@ fn layouts_are_recognised() {
         "
         ROOT default Test Source Unlabelled 2
         note: no name says split, label or section: 2 files taken as test clips without a label
-        note: no training clips: a found model can be scored here, but none searched
+        note: no training clips: you can score a model here, but not search for one
         note: no test clip has a label: clips get scores, but there is no AUC
         ",
     );
 }
 
-/// Layouts of which the clips are told by folders, by tables, or by lists beside the data.
+/// Layouts in which folders, tables or lists beside the data describe the clips.
 #[test]
 fn further_layouts_are_recognised() {
     // Development set, additional training set and evaluation set of 2020, as unpacked side by side.
@@ -172,7 +172,7 @@ fn further_layouts_are_recognised() {
         Vacuum 00 Test Target Anomaly 1
         note: list `eval_data_list_2024.csv` left out: line 2 has 3 columns where two are expected
         note: labels of 2 test clips come from lists beside the data
-        note: no training clips: a found model can be scored here, but none searched
+        note: no training clips: you can score a model here, but not search for one
         note: too few test clips for scores to mean anything: Vacuum section 00 (1 normal, 1 anomalous; a guess has AUC 0.50 ± 0.50)
         ",
     );
@@ -186,10 +186,10 @@ fn further_layouts_are_recognised() {
         "
         ToyCar case1 Test Source Normal 1
         ToyCar case1 Test Source Anomaly 1
-        note: neither folders nor names say what is for training: the first 80 % (by name) of every section's normal clips train, all others test; a split.csv there would say otherwise
+        note: folders and names do not say which clips train: the first 80 % (by name) of every section's normal clips train, all others test; a split.csv in that folder can say otherwise
         note: 1 recording of microphones 2 to 4 left out: they heard the same as the first
-        note: 1 file left out, named as in no known layout: ToyCar/case1/NormalSound_CNT/1100110001_ToyCar_case1_normal_CNT_ch1_0001.wav
-        note: no training clips: a found model can be scored here, but none searched
+        note: 1 file left out, because no known layout has such names: ToyCar/case1/NormalSound_CNT/1100110001_ToyCar_case1_normal_CNT_ch1_0001.wav
+        note: no training clips: you can score a model here, but not search for one
         note: too few test clips for scores to mean anything: ToyCar case1 (1 normal, 1 anomalous; a guess has AUC 0.50 ± 0.50)
         ",
     );
@@ -225,7 +225,7 @@ fn further_layouts_are_recognised() {
         pump default Test Source Normal 1
         pump default Test Source Anomaly 1
         note: no known layout: folders say which of 4 files are normal and which are not
-        note: neither folders nor names say what is for training: the first 80 % (by name) of every section's normal clips train, all others test; a split.csv there would say otherwise
+        note: folders and names do not say which clips train: the first 80 % (by name) of every section's normal clips train, all others test; a split.csv in that folder can say otherwise
         note: no training clips, so no class for a classifier: press default
         note: too few training clips to learn what is normal: pump default
         note: no anomalous test clips, so no AUC: press default
@@ -239,7 +239,7 @@ fn further_layouts_are_recognised() {
         ROOT dog Train Source Normal 1
         ROOT dog Test Source Normal 1
         note: no known layout: every folder is taken as a class of normal sound: dog, cat
-        note: neither folders nor names say what is for training: the first 80 % (by name) of every section's normal clips train, all others test; a split.csv there would say otherwise
+        note: folders and names do not say which clips train: the first 80 % (by name) of every section's normal clips train, all others test; a split.csv in that folder can say otherwise
         note: no training clips, so no class for a classifier: ROOT cat
         note: too few training clips to learn what is normal: ROOT dog
         note: no anomalous test clips, so no AUC: ROOT cat, ROOT dog
@@ -278,7 +278,7 @@ fn a_part_of_esc_50_is_esc_10() {
     let dataset = open(&part(&folder)).unwrap();
     assert_eq!((dataset.name.as_str(), dataset.clips.len()), ("ESC-10", 2));
     assert_eq!(dataset.notes[0], "official folds: fold 5 tests, 1 train");
-    // Without the table nobody knows which clips those are.
+    // Without the table, nothing says which clips those are.
     let error = open(&part(&tree(&files[..3]))).unwrap_err();
     assert!(error.to_string().contains("column `esc10`"), "{error}");
 }
@@ -291,7 +291,7 @@ fn what_cannot_be_used_is_refused() {
     );
     check_tree(
         &["1.mp3", "x/2.mp3", "y/3.mp3", "z.csv"],
-        "error: `ROOT` holds 4 files, but none that a known layout names (1.mp3, x/2.mp3, y/3.mp3 and 1 more); list them in a split.csv there, with the columns file,split,label,machine,section,domain",
+        "error: `ROOT` holds 4 files, but no name fits a known layout (1.mp3, x/2.mp3, y/3.mp3 and 1 more); list them in a split.csv in that folder, with the columns file,split,label,machine,section,domain",
     );
     check_tree(
         &["train/normal_id_00_00000000.wav="],
@@ -325,7 +325,7 @@ fn what_cannot_be_used_is_refused() {
         &root.path().join("a.wav"),
         "
         default default Test Source Unlabelled 1
-        note: no training clips: a found model can be scored here, but none searched
+        note: no training clips: you can score a model here, but not search for one
         note: no test clip has a label: clips get scores, but there is no AUC
         ",
     );

@@ -38,7 +38,7 @@ fn manifests_are_read() {
     );
     check("file,split,section\nf.bin,train,1\nshort.bin,test,1\n", "
         default 1 Train Source Unlabelled 1
-        note: 1 file of 2 left out: short.bin has 1 byte, which is no multiple of 512 (128 bands of f32) (line 3)
+        note: 1 file of 2 left out: short.bin has 1 byte, which is not a multiple of 512 (128 bands of f32) (line 3)
         note: too few training clips to learn what is normal: default section 1
         note: no test clips: nothing can be scored
         ");
@@ -76,7 +76,7 @@ fn manifests_are_read() {
     );
     check(
         "file,split\na.wav,train\nsub/../a.wav,test\n",
-        "error: manifest `ROOT/split.csv`: line 3, column file: `a.wav` stands in line 2 already",
+        "error: manifest `ROOT/split.csv`: line 3, column file: `a.wav` is already in line 2",
     );
     check(
         "file,split\na.wav,train,normal\n",
@@ -88,11 +88,11 @@ fn manifests_are_read() {
     );
     check(
         "file,label\na.wav,normal\n",
-        "error: manifest `ROOT/split.csv`: line 1 names no column `split`; it should name the columns, separated by commas: file,split,label,machine,section,domain (all but file and split may be left out)",
+        "error: manifest `ROOT/split.csv`: line 1 has no column `split`; it should name the columns, separated by commas: file,split,label,machine,section,domain (all but file and split may be left out)",
     );
     check(
         "file;split\na.wav;train\n",
-        "error: manifest `ROOT/split.csv`: line 1 names no column `file`; it should name the columns, separated by commas: file,split,label,machine,section,domain (all but file and split may be left out)",
+        "error: manifest `ROOT/split.csv`: line 1 has no column `file`; it should name the columns, separated by commas: file,split,label,machine,section,domain (all but file and split may be left out)",
     );
     check(
         "file,split\n",
@@ -100,7 +100,7 @@ fn manifests_are_read() {
     );
     check(
         "",
-        "error: manifest `ROOT/split.csv`: line 1 names no column `file`; it should name the columns, separated by commas: file,split,label,machine,section,domain (all but file and split may be left out)",
+        "error: manifest `ROOT/split.csv`: line 1 has no column `file`; it should name the columns, separated by commas: file,split,label,machine,section,domain (all but file and split may be left out)",
     );
 }
 

@@ -6,33 +6,13 @@ mod layouts;
 mod manifests;
 mod names;
 mod one_machine;
-mod real;
 mod stand_ins;
 
-use std::{env, fs, path::Path, path::PathBuf};
+use std::{fs, path::Path, path::PathBuf};
 
 use tempfile::TempDir;
 
 use super::*;
-
-/// Test data that is too large or too little ours to lie in the project; `None` where it is missing.
-fn shared_data(relative: &str) -> Option<PathBuf> {
-    let root = env::var_os("NAS_SHARED").map_or(
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared"),
-        PathBuf::from,
-    );
-    let path = root.join("data/audio").join(relative);
-    if path.exists() {
-        return Some(path);
-    }
-    assert!(
-        env::var("NAS_REQUIRE_TOOLS").as_deref() != Ok("1"),
-        "{} is missing",
-        path.display()
-    );
-    println!("skipped: {} is missing", path.display());
-    None
-}
 
 /// A folder with these files, each of 512 bytes; one named `path=text` holds that text.
 fn tree(files: &[&str]) -> TempDir {
@@ -68,14 +48,14 @@ fn summary(dataset: &Dataset) -> String {
     lines.join("\n")
 }
 
-/// Compares the summary or the error, with `ROOT` for the path of what was opened.
+/// Compares the summary or the error; `ROOT` stands for the opened path.
 fn check_path(path: &Path, expected: &str) {
     let shown = match open(path) {
         Ok(dataset) => summary(&dataset),
         Err(error) => format!("error: {error}"),
     };
     let shown = shown.replace(&*path.to_string_lossy(), "ROOT");
-    // Where the opened folder is a machine's, a temporary folder's name is the machine's.
+    // Where a machine's folder was opened, the machine has the name of the temporary folder.
     let name = path.file_name().unwrap().to_string_lossy();
     let shown = match name.starts_with(".tmp") {
         true => shown.replace(&*name, "ROOT"),

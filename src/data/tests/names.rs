@@ -79,7 +79,7 @@ proptest::proptest! {
         proptest::prop_assert_eq!(dcase_names::parse_name(&stem), Some(expected));
     }
 
-    /// Nearly right manifests reach deeper than arbitrary bytes do.
+    /// Nearly right manifests test more of the reader than arbitrary bytes do.
     #[test]
     fn a_manifest_is_read_or_refused_with_a_line(
         rows in proptest::collection::vec(
@@ -121,6 +121,6 @@ fn attributes_come_from_names_and_tables() {
     assert_eq!(shown(2), "");
     assert_eq!(
         dataset.notes[0],
-        "attributes of `attributes_01.csv` left out: line 1 names no column `file_name`"
+        "attributes of `attributes_01.csv` left out: line 1 has no column `file_name`"
     );
 }

@@ -34,7 +34,7 @@ fn stand_ins_steer_where_no_anomaly_is_labelled() {
         &["fan 0 train source normal 8", "fan 0 test source normal 6"],
         "8 train, [3, 3, 0] steer, [3, 3, 0] shown",
     );
-    // Nothing is for test: a quarter of the training clips is held out.
+    // No clip is for test, so a quarter of the training clips is held out.
     check(
         &[
             "fan 0 train source normal 40",

@@ -1,9 +1,9 @@
-//! Fitting a profile's cycle coefficients to measurements.
+//! Fits a profile's cycle coefficients to measurements.
 //!
-//! Cycles are linear in amounts of work, so a fit is a non-negative least-squares problem over
-//! relative errors: a network of a thousand cycles counts as much as one of a billion. What a fit is
-//! worth shows on networks that it has not seen, so every fit is repeated without each row and without
-//! each family of networks. Terms that the data do not carry are refused.
+//! Cycles are linear in amounts of work, so a fit is a non-negative least-squares problem over relative errors: a
+//! network of a thousand cycles counts as much as one of a billion. The quality of a fit shows on networks that it
+//! has not seen, so every fit is repeated without each row and without each family of networks. Terms that the
+//! measurements do not determine are refused.
 
 mod power;
 mod solve;
@@ -25,75 +25,114 @@ use crate::stats::kendall_tau;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Group(pub Vec<Term>);
 
-/// Coefficients with what is known about their quality.
+/// Fitted coefficients, and what is known about their quality.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Fit {
+    /// The groups that were fitted.
     pub groups: Vec<Group>,
     /// Cycles per unit of work, one per group.
     pub coefficients: Vec<f64>,
     /// Relative standard errors of the coefficients.
     pub standard_errors: Vec<f64>,
-    /// Whether another family than the left-out one carries the group, so that its error was tested.
+    /// Whether a family other than the left-out one determines the group, so that its error was tested.
     pub is_tested: Vec<bool>,
-    /// One per measurement, in its order.
+    /// One row per measurement, in its order.
     pub rows: Vec<FitRow>,
+    /// Number of families of networks.
     pub families: usize,
-    /// Rank correlation of measured and left-out predictions, families left out.
+    /// Rank correlation of measurements and predictions from the other families, -1 to 1; NaN where there is none.
     pub kendall_tau: f64,
     /// Inverse of the normal matrix of the relative rows: covariance up to the variance of a row.
     inverse: Vec<Vec<f64>>,
-    /// Coefficients that were held, by term.
+    /// Coefficients that were not fitted, by term.
     held: Work,
 }
 
-/// Predictions of one measurement in cycles.
+/// One measurement and its predictions, in cycles.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FitRow {
+    /// Name of the network.
     pub name: String,
+    /// Its family.
     pub family: String,
+    /// The measured count.
     pub measured: f64,
+    /// The prediction of the fit.
     pub predicted: f64,
-    /// `None` where only this row, or only its family, carries one of its terms.
+    /// The prediction from the other rows; `None` where no other row determines one of its terms.
     pub without_row: Option<f64>,
+    /// The prediction from the other families; `None` where no other family determines one of its terms.
     pub without_family: Option<f64>,
 }
 
-/// A fit that cannot be made.
+/// A fit that is not possible.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum CalibrateError {
-    #[error("`{term}` is no term of a network; there are {known}")]
-    UnknownTerm { term: String, known: String },
-    #[error("`{term}` stands in two groups")]
-    TwiceGiven { term: &'static str },
+    /// A group names a term that networks do not have.
+    #[error("`{term}` is not a term of a network; known terms are {known}")]
+    UnknownTerm {
+        /// The word that was given.
+        term: String,
+        /// All terms of networks, separated by commas.
+        known: String,
+    },
+    /// Two groups name the same term.
+    #[error("`{term}` is in two groups")]
+    TwiceGiven {
+        /// The key of the term.
+        term: &'static str,
+    },
+    /// There are too few different networks for the number of coefficients.
     #[error(
         "{given} coefficients need measurements of at least {needed} different networks, but the table has {networks}; fit fewer terms or measure more"
     )]
     TooFewRows {
+        /// Number of coefficients.
         given: usize,
+        /// Number of different networks that they need.
         needed: usize,
+        /// Number of different networks in the table.
         networks: usize,
     },
+    /// The measurements do not determine a coefficient.
     #[error(
-        "the measurements do not carry `{group}`: {reason}; leave it out or join it with another term, and its present value is kept"
+        "the measurements do not determine `{group}`: {reason}; leave it out to keep its present value, or join it with another term"
     )]
-    NotCarried { group: String, reason: String },
+    NotCarried {
+        /// The terms of the coefficient, joined by ` + `.
+        group: String,
+        /// Why it is not determined.
+        reason: String,
+    },
+    /// The coefficients that are kept already explain all cycles of a measurement.
     #[error(
-        "what is held fixed already costs {percent:.0} % of `{name}`; nothing is left to explain"
+        "the terms that keep their values already cost {percent:.0} % of `{name}`; nothing is left to fit"
     )]
-    HeldTooDear { name: String, percent: f64 },
+    HeldTooDear {
+        /// Name of the network.
+        name: String,
+        /// The share of its cycles that they explain.
+        percent: f64,
+    },
+    /// The search for the coefficients did not reach an optimum; it holds the way it ended.
+    #[error("the fit did not settle ({0}); leave out terms that are rare in the measurements")]
+    Unsettled(String),
 }
 
-/// Networks that a fit needs beyond the number of its coefficients.
+/// A fit needs this many networks more than coefficients.
 const SPARE_NETWORKS: usize = 2;
 
-/// A row carries a group where the group makes up this share of its cycles.
+/// A row determines a group where the group makes up this share of its cycles.
 const CARRIED_SHARE: f64 = 0.05;
 
-/// Relative standard error above which the data do not determine a coefficient.
+/// Above this relative standard error a coefficient counts as not determined.
 const MAX_STANDARD_ERROR: f64 = 0.5;
 
 impl Group {
     /// Reads `conv_mac + pointwise_mac`.
+    ///
+    /// # Errors
+    /// [`CalibrateError::UnknownTerm`].
     pub fn parse(text: &str) -> Result<Group, CalibrateError> {
         let term = |word: &str| {
             let known = || {
@@ -123,6 +162,9 @@ impl std::fmt::Display for Group {
 }
 
 /// Fits the groups to the measurements; every other term keeps the target's coefficient.
+///
+/// # Errors
+/// [`CalibrateError`], except `UnknownTerm`.
 pub fn calibrate(
     measurements: &[Measurement],
     groups: &[Group],
@@ -142,23 +184,21 @@ pub fn calibrate(
     }
     let system = System::new(measurements, groups, &held)?;
     let all: Vec<usize> = (0..measurements.len()).collect();
-    let coefficients = system.solve(&all);
     let inverse = system.inverse(groups)?;
+    let coefficients = system.solve(&all)?;
     let standard_errors = system.standard_errors(&coefficients, &inverse);
     refuse_what_is_not_carried(groups, &coefficients, &standard_errors)?;
 
-    let fold = |is_out: &dyn Fn(usize) -> bool| -> (Vec<f64>, Vec<bool>) {
+    let fold = |is_out: &dyn Fn(usize) -> bool| -> Result<(Vec<f64>, Vec<bool>), CalibrateError> {
         let kept: Vec<usize> = all.iter().copied().filter(|&row| !is_out(row)).collect();
         let carried = |column| {
             let share = |&row: &usize| system.share(row, column, &coefficients);
             kept.iter().any(|row| share(row) >= CARRIED_SHARE)
         };
-        (
-            system.solve(&kept),
-            (0..groups.len()).map(carried).collect(),
-        )
+        let carried = (0..groups.len()).map(carried).collect();
+        Ok((system.solve(&kept)?, carried))
     };
-    // A prediction of a fold, unless the fold knows nothing about a term that the row needs.
+    // A prediction of a fold; `None` where the fold does not determine a term that the row needs.
     let predict = |row: usize, (fitted, carried): &(Vec<f64>, Vec<bool>)| {
         let needs = |column: usize| system.share(row, column, &coefficients) >= CARRIED_SHARE;
         let is_blind = (0..groups.len()).any(|column| needs(column) && !carried[column]);
@@ -166,21 +206,20 @@ pub fn calibrate(
     };
     let families: BTreeSet<&str> = measurements.iter().map(|m| m.family.as_str()).collect();
     let mut is_tested = vec![true; groups.len()];
-    let mut rows: Vec<FitRow> = measurements
-        .iter()
-        .enumerate()
-        .map(|(row, measurement)| FitRow {
+    let mut rows = Vec::with_capacity(measurements.len());
+    for (row, measurement) in measurements.iter().enumerate() {
+        rows.push(FitRow {
             name: measurement.name.clone(),
             family: measurement.family.clone(),
             measured: measurement.count,
             predicted: system.predict(row, &coefficients),
-            without_row: predict(row, &fold(&|other| other == row)),
+            without_row: predict(row, &fold(&|other| other == row)?),
             without_family: None,
-        })
-        .collect();
+        });
+    }
     for &family in &families {
         let is_out = |row: usize| measurements[row].family == family;
-        let fold = fold(&is_out);
+        let fold = fold(&is_out)?;
         for (tested, &carried) in is_tested.iter_mut().zip(&fold.1) {
             *tested &= carried;
         }
@@ -207,15 +246,17 @@ impl Fit {
         mean(self.errors(|row| Some(row.predicted)).map(f64::abs))
     }
 
+    /// Mean absolute relative error where each row is predicted from the others.
     pub fn leave_one_out(&self) -> f64 {
         mean(self.errors(|row| row.without_row).map(f64::abs))
     }
 
+    /// Mean absolute relative error where each row is predicted from the other families.
     pub fn leave_family_out(&self) -> f64 {
         mean(self.errors(|row| row.without_family).map(f64::abs))
     }
 
-    /// Root of the mean square of the relative errors without the family: the error of a profile.
+    /// Root mean square of the relative errors of predictions from the other families: the error of a profile.
     pub fn root_mean_square(&self) -> f64 {
         mean(
             self.errors(|row| row.without_family)
@@ -224,7 +265,7 @@ impl Fit {
         .sqrt()
     }
 
-    /// Rows that could not be tested, since only their family carries one of their terms.
+    /// Rows without a test: only their own family determines one of their terms.
     pub fn untested(&self) -> impl Iterator<Item = &FitRow> {
         self.rows.iter().filter(|row| row.without_family.is_none())
     }
@@ -238,7 +279,7 @@ impl Fit {
             .sum::<f64>()
     }
 
-    /// Relative errors of the predictions that were made.
+    /// Relative errors of the predictions that exist.
     pub fn errors(&self, predicted: impl Fn(&FitRow) -> Option<f64>) -> impl Iterator<Item = f64> {
         let error = move |row: &FitRow| Some(predicted(row)? / row.measured - 1.0);
         self.rows
@@ -270,7 +311,8 @@ fn refuse_what_is_not_carried(
     Ok(())
 }
 
-/// The linear problem: row `r` says that `columns[r] . x` should be `targets[r]`, both over the measured count.
+/// The linear problem: row `r` says that `columns[r] . x` should be `targets[r]`; both are divided by the measured
+/// count.
 struct System {
     columns: Vec<Vec<f64>>,
     targets: Vec<f64>,
@@ -322,13 +364,13 @@ impl System {
     }
 
     /// Non-negative coefficients of least relative squares over some rows.
-    fn solve(&self, rows: &[usize]) -> Vec<f64> {
+    fn solve(&self, rows: &[usize]) -> Result<Vec<f64>, CalibrateError> {
         let columns: Vec<&[f64]> = rows.iter().map(|&row| &self.columns[row][..]).collect();
         let targets: Vec<f64> = rows.iter().map(|&row| self.targets[row]).collect();
-        solve::non_negative_least_squares(&columns, &targets)
+        solve::non_negative_least_squares(&columns, &targets).map_err(CalibrateError::Unsettled)
     }
 
-    /// Cycles of a row with coefficients, and with what is held.
+    /// Cycles of a row with these coefficients, and with those that are kept.
     fn predict(&self, row: usize, coefficients: &[f64]) -> f64 {
         (dot(&self.columns[row], coefficients) + 1.0 - self.targets[row]) * self.counts[row]
     }
@@ -360,7 +402,7 @@ impl System {
     fn standard_errors(&self, coefficients: &[f64], inverse: &[Vec<f64>]) -> Vec<f64> {
         let residual = |(row, target): (&Vec<f64>, &f64)| (dot(row, coefficients) - target).powi(2);
         let squares: f64 = self.columns.iter().zip(&self.targets).map(residual).sum();
-        // There are more rows than coefficients, or `new` had refused.
+        // There are more rows than coefficients, or `new` would have refused.
         let variance = squares / (self.columns.len() - coefficients.len()) as f64;
         let relative = |(idx, &coefficient): (usize, &f64)| {
             (variance * inverse[idx][idx]).sqrt() / coefficient.max(f64::MIN_POSITIVE)
@@ -369,7 +411,7 @@ impl System {
     }
 }
 
-/// Rank correlation of measured counts and predictions without the family; not a number where there is none.
+/// Rank correlation of measurements and predictions from the other families; NaN where there is none.
 fn rank_correlation(rows: &[FitRow]) -> f64 {
     let tested = rows
         .iter()
@@ -386,7 +428,7 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
-/// Not a number where there is nothing.
+/// NaN where there are no values.
 fn mean(values: impl Iterator<Item = f64>) -> f64 {
     let (sum, count) = values.fold((0.0, 0.0), |(sum, count), v| (sum + v, count + 1.0));
     sum / count

@@ -1,4 +1,4 @@
-//! Active power from measured energies: one power for each board with its runtime and supply.
+//! Fits active power to measured energies: one power per board with its runtime and supply.
 
 use std::collections::BTreeMap;
 
@@ -10,15 +10,20 @@ use crate::hardware::energy::microjoules;
 pub struct EnergyRow {
     /// Board, runtime, clock and supply: what shares one power.
     pub set: String,
+    /// Latency in microseconds, above zero.
     pub latency_us: f64,
+    /// Energy in microjoules, above zero.
     pub energy_uj: f64,
 }
 
 /// The power of one set.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Power {
+    /// Board, runtime, clock and supply.
     pub set: String,
+    /// Number of measurements.
     pub rows: usize,
+    /// Active power in milliwatts.
     pub active_mw: f64,
     /// Relative errors of the energies, given the latencies.
     pub errors: Vec<f64>,
@@ -37,12 +42,15 @@ impl Power {
     }
 }
 
-/// The mean of absolute errors; not a number where there are none.
+/// The mean of absolute errors; NaN where there are none.
 pub fn mean_absolute(errors: &[f64]) -> f64 {
     errors.iter().map(|error| error.abs()).sum::<f64>() / errors.len() as f64
 }
 
-/// Reads a table with the columns `set`, `latency_ms` and `energy_uj`; others are for readers.
+/// Reads a table with the columns `set`, `latency_ms` and `energy_uj`; other columns are ignored.
+///
+/// # Errors
+/// [`TableError`] where a column is missing, or a cell is not a number above zero.
 pub fn parse_energies(text: &str, file: &str) -> Result<Vec<EnergyRow>, TableError> {
     let (header, rows) = super::table::rows(text, file)?;
     for column in ["set", "latency_ms", "energy_uj"] {
@@ -65,7 +73,7 @@ pub fn parse_energies(text: &str, file: &str) -> Result<Vec<EnergyRow>, TableErr
         .collect()
 }
 
-/// The power of every set with at least two rows, by name.
+/// The power of every set with at least two rows, in the order of their names.
 pub fn fit_powers(rows: &[EnergyRow]) -> Vec<Power> {
     let mut sets: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
     for row in rows {

@@ -9,9 +9,12 @@ use argmin::{
 
 /// Least squares over `x >= 0`: rows `a` with `a . x` as near to the targets as possible.
 ///
-/// L-BFGS over `x = z^2`, on columns scaled to length one. From a start inside, it cannot get stuck where
-/// a coefficient is wrongly zero: there the objective falls with `z` in every direction.
-pub fn non_negative_least_squares(rows: &[&[f64]], targets: &[f64]) -> Vec<f64> {
+/// L-BFGS over `x = z^2`, on columns scaled to length one. It starts inside, so it cannot get stuck where a
+/// coefficient is wrongly zero: there the objective falls with `z` in every direction.
+///
+/// # Errors
+/// Where the point found is not an optimum: how the search ended.
+pub fn non_negative_least_squares(rows: &[&[f64]], targets: &[f64]) -> Result<Vec<f64>, String> {
     let len = rows.first().map_or(0, |row| row.len());
     let length = |column: usize| {
         let squares = rows.iter().map(|row| row[column] * row[column]);
@@ -23,7 +26,7 @@ pub fn non_negative_least_squares(rows: &[&[f64]], targets: &[f64]) -> Vec<f64> 
             length => length,
         })
         .collect();
-    // The objective is kept as a quadratic form: a fit of many rows costs no more than one of few.
+    // The objective is a quadratic form, so a fit of many rows costs no more than a fit of few.
     let start = vec![1.0; len];
     let mut squares = Squares {
         gram: vec![vec![0.0; len]; len],
@@ -44,25 +47,45 @@ pub fn non_negative_least_squares(rows: &[&[f64]], targets: &[f64]) -> Vec<f64> 
         .with_tolerance_grad(1e-11)
         .and_then(|solver| solver.with_tolerance_cost(1e-16))
         .expect("the tolerances are not negative");
-    // At the limit of the arithmetic a line search finds nothing better, and may search on for ever; the
-    // best point is the answer then too, so it does not matter how the run ended.
-    let _ = Executor::new(&squares, solver)
+    let end = Executor::new(&squares, solver)
         .configure(|state| state.param(start))
         .run();
-    let (_, root) = squares.best.into_inner();
-    root.iter()
+    // At the limit of the arithmetic a line search finds nothing better and may search for ever; then the run ends
+    // with an error at the optimum. So the point itself is checked. Where it is not an optimum, the error says how the
+    // run ended.
+    let root = squares.best.borrow().1.clone();
+    let scaled: Vec<f64> = squared(&root)
+        .into_iter()
+        .map(|x| if x < NEGLIGIBLE { 0.0 } else { x })
+        .collect();
+    let scale = targets
+        .iter()
+        .map(|target| target * target)
+        .sum::<f64>()
+        .sqrt();
+    let slope = squares.worst_slope(&scaled) / scale.max(f64::MIN_POSITIVE);
+    if slope > STEEPEST {
+        let end = match end {
+            Ok(result) => result.state.termination_status.to_string(),
+            Err(error) => error.to_string(),
+        };
+        return Err(format!("{end}; a slope of {slope:.1e} is left"));
+    }
+    Ok(scaled
+        .iter()
         .zip(&scales)
-        .map(|(z, scale)| {
-            let x = z * z;
-            if x < NEGLIGIBLE { 0.0 } else { x / scale }
-        })
-        .collect()
+        .map(|(x, scale)| x / scale)
+        .collect())
 }
 
-/// Convex problems of a few coefficients take some hundred evaluations.
+/// Largest slope that may be left at an optimum, as a share of the length of the targets: coefficients are then right
+/// to about as many digits.
+const STEEPEST: f64 = 1e-5;
+
+/// Convex problems of a few coefficients take a few hundred evaluations.
 const MAX_EVALUATIONS: usize = 5000;
 
-/// Scaled coefficients below this are zero: targets are near one, and so are coefficients that matter.
+/// Scaled coefficients below this are zero: targets and coefficients that matter are near one.
 const NEGLIGIBLE: f64 = 1e-6;
 
 /// `x' G x / 2 - s' x` for `x = z^2`: half the sum of squared residuals, up to a constant.
@@ -70,7 +93,7 @@ struct Squares {
     gram: Vec<Vec<f64>>,
     slope: Vec<f64>,
     evaluations: Cell<usize>,
-    /// The lowest cost so far, and where.
+    /// The lowest cost so far, and its point.
     best: RefCell<(f64, Vec<f64>)>,
 }
 
@@ -80,6 +103,17 @@ impl Squares {
         let rows = self.gram.iter().zip(&self.slope);
         rows.map(|(row, slope)| super::dot(row, x) - slope)
             .collect()
+    }
+
+    /// How far `x` is from an optimum. At an optimum no slope is left along a coefficient, and none falls away from
+    /// zero.
+    fn worst_slope(&self, x: &[f64]) -> f64 {
+        let wrong = |(slope, x): (f64, &f64)| match *x == 0.0 {
+            true => (-slope).max(0.0),
+            false => slope.abs(),
+        };
+        let slopes = self.slopes(x).into_iter().zip(x).map(wrong);
+        slopes.fold(0.0, f64::max)
     }
 }
 
@@ -124,7 +158,10 @@ impl Gradient for &Squares {
     }
 }
 
-/// The inverse of a symmetric positive definite matrix by Gauss and Jordan; or the first column that depends on those before.
+/// The inverse of a symmetric positive definite matrix (Gauss-Jordan).
+///
+/// # Errors
+/// The first column that depends on the columns before it.
 pub fn inverse(matrix: &[Vec<f64>]) -> Result<Vec<Vec<f64>>, usize> {
     let len = matrix.len();
     let mut left: Vec<Vec<f64>> = matrix.to_vec();
@@ -151,5 +188,6 @@ pub fn inverse(matrix: &[Vec<f64>]) -> Result<Vec<Vec<f64>>, usize> {
     Ok(right)
 }
 
-/// A column whose square, with its projection on the columns before taken away, falls by this much depends on them.
+/// A column depends on the columns before it when taking away its projection on them shrinks its square by this
+/// factor.
 const DEPENDENT: f64 = 1e-9;

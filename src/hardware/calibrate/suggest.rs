@@ -1,4 +1,4 @@
-//! Which networks to measure next.
+//! Suggests which networks to measure next.
 
 use super::{Fit, Work};
 
@@ -7,16 +7,15 @@ use super::{Fit, Work};
 pub struct Suggestion {
     /// Index into the candidates.
     pub idx: usize,
-    /// Relative standard error of its prediction before it is measured, from the coefficients alone.
+    /// Relative standard error of its prediction before it is measured; only the coefficients' errors count.
     pub standard_error: f64,
 }
 
-/// The `count` candidates whose measurement shrinks the uncertainty of the coefficients most, best first.
+/// The `count` candidates whose measurement reduces the uncertainty of the coefficients most, best first.
 ///
-/// Greedy D-optimal design: each step takes the candidate with the largest predictive variance
-/// `r' C r`, which is the one that shrinks `det C` most, and updates the covariance `C` by Sherman and
-/// Morrison as if it were measured. `r` is the candidate's work over its predicted cycles, so that all
-/// networks count alike.
+/// Greedy D-optimal design: each step takes the candidate with the largest predictive variance `r' C r`, which
+/// shrinks `det C` most. It then updates the covariance `C` (Sherman-Morrison) as if the candidate were measured. `r`
+/// is the candidate's work over its predicted cycles, so all networks count alike.
 pub fn next_to_measure(candidates: &[Work], fit: &Fit, count: usize) -> Vec<Suggestion> {
     let relative = |work: &Work| -> Vec<f64> {
         let cycles = fit.cycles(work).max(f64::MIN_POSITIVE);
@@ -49,7 +48,7 @@ pub fn next_to_measure(candidates: &[Work], fit: &Fit, count: usize) -> Vec<Sugg
     chosen
 }
 
-/// Standard deviation of one measurement around the fit, relative.
+/// Relative standard deviation of one measurement around the fit.
 fn residual_error(fit: &Fit) -> f64 {
     let squares: f64 = fit
         .errors(|row| Some(row.predicted))

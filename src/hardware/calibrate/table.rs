@@ -1,4 +1,4 @@
-//! Tables of measurements: one row per network, its work in one column per term.
+//! Tables of measurements: one row per network, with a name of its network or one column of work per term.
 
 use std::collections::HashMap;
 
@@ -10,27 +10,33 @@ use crate::{
 /// One measured network.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Measurement {
+    /// Name of the network.
     pub name: String,
-    /// Networks of one kind and its sizes: what must be left out together to test a fit.
+    /// Networks of one kind and its sizes; a test of a fit leaves them out together.
     pub family: String,
+    /// Amounts of work, by [`Term`].
     pub work: Work,
-    /// Cycles or instructions of one inference.
+    /// Cycles or instructions of one inference, above zero.
     pub count: f64,
+    /// Where the measurement comes from.
     pub source: String,
 }
 
-/// A table with what it counts.
+/// A table of measurements.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Measurements {
+    /// What all of its rows count.
     pub count: Count,
-    /// Whether rows were computed by a model of the core, as `kind` says, and not seen.
+    /// Whether a row was computed by a model of the core and not seen; the column `kind` says so.
     pub is_estimated: bool,
+    /// The measurements, in the order of the file.
     pub rows: Vec<Measurement>,
 }
 
 /// What a table counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Count {
+    /// Cycles of a core, measured or estimated.
     Cycles,
     /// Exact counts of an emulator.
     Instructions,
@@ -39,44 +45,83 @@ pub enum Count {
 /// A table that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum TableError {
+    /// The file is not readable or not CSV.
     #[error("cannot read the measurements {file}: {source}")]
-    Csv { file: String, source: csv::Error },
-    #[error("{file}: the column `{column}` is not known; there are {known}")]
-    UnknownColumn {
+    Csv {
+        /// Path of the table.
         file: String,
+        /// The error of the reader.
+        source: csv::Error,
+    },
+    /// The header has a column that is neither a term nor one of the fixed names.
+    #[error("{file}: the column `{column}` is not known; known columns are {known}")]
+    UnknownColumn {
+        /// Path of the table.
+        file: String,
+        /// The unknown name.
         column: String,
+        /// All known names, separated by commas.
         known: String,
     },
+    /// The header lacks a required column.
     #[error("{file}: the column `{column}` is missing")]
-    MissingColumn { file: String, column: &'static str },
+    MissingColumn {
+        /// Path of the table.
+        file: String,
+        /// Name of the column.
+        column: &'static str,
+    },
+    /// A row has no count, or another kind of count than the rows before it.
     #[error(
         "{file}, row {row}: give `cycles`, or `latency_ms` with `clock_mhz`, or `instructions`, as in all rows"
     )]
-    NoCount { file: String, row: usize },
-    #[error("{file}, row {row}: `{column}` must be a number that is not negative, but is `{text}`")]
-    Number {
+    NoCount {
+        /// Path of the table.
         file: String,
+        /// Row as a spreadsheet counts: the header is row 1.
         row: usize,
+    },
+    /// A cell is not a number, or negative.
+    #[error("{file}, row {row}: `{column}` must be zero or a positive number, but is `{text}`")]
+    Number {
+        /// Path of the table.
+        file: String,
+        /// Row as a spreadsheet counts: the header is row 1.
+        row: usize,
+        /// Name of the column.
         column: String,
+        /// Text of the cell.
         text: String,
     },
+    /// A required cell is empty or zero.
     #[error("{file}, row {row}: `{column}` is empty or zero")]
     Empty {
+        /// Path of the table.
         file: String,
+        /// Row as a spreadsheet counts: the header is row 1.
         row: usize,
+        /// Name of the column.
         column: &'static str,
     },
+    /// The network of a row cannot be read.
     #[error("{file}, row {row}: {message}")]
     Model {
+        /// Path of the table.
         file: String,
+        /// Row as a spreadsheet counts: the header is row 1.
         row: usize,
+        /// What is wrong with the network.
         message: String,
     },
+    /// The table has a header but no rows.
     #[error("{file}: there are no rows")]
-    NoRows { file: String },
+    NoRows {
+        /// Path of the table.
+        file: String,
+    },
 }
 
-/// Columns that are not terms. `note`, `chip` and `kind` are for readers.
+/// Columns that are not terms. `note`, `chip` and `kind` are notes for readers.
 const COLUMNS: [&str; 12] = [
     "name",
     "family",
@@ -95,7 +140,11 @@ const COLUMNS: [&str; 12] = [
 impl Measurements {
     /// Reads a table; `model` finds the network that a row's `model` column names.
     ///
-    /// Work is counted as on `target`. Where rows have both, `wanted` says what is read; else it is cycles.
+    /// Work is counted as on `target`. Where rows have cycles and instructions, `wanted` chooses; the default is
+    /// cycles.
+    ///
+    /// # Errors
+    /// [`TableError`] with the row and column that is wrong.
     pub fn parse(
         text: &str,
         file: &str,
@@ -136,7 +185,7 @@ impl Measurements {
     }
 }
 
-/// Header and records of a table; lines that begin with `#` are for readers.
+/// Header and records of a table; lines that begin with `#` are comments.
 pub(super) fn rows(
     text: &str,
     file: &str,
@@ -165,13 +214,14 @@ pub(super) fn row_views<'a>(
 ) -> Vec<Row<'a>> {
     let view = |(idx, record): (usize, &'a csv::StringRecord)| Row {
         file,
-        // The header is the first row, as a spreadsheet counts.
+        // A spreadsheet counts the header as the first row.
         row: idx + 2,
         cells: header.iter().zip(record.iter()).collect(),
     };
     records.iter().enumerate().map(view).collect()
 }
 
+/// Checks that the header has a column.
 pub(super) fn require_column(
     header: &csv::StringRecord,
     file: &str,
@@ -215,6 +265,7 @@ pub(super) struct Row<'a> {
 }
 
 impl Row<'_> {
+    /// The text of a column; an error where it is empty.
     pub(super) fn text(&self, column: &'static str) -> Result<String, TableError> {
         match self.cells.get(column) {
             Some(text) if !text.is_empty() => Ok(text.to_string()),
@@ -222,6 +273,7 @@ impl Row<'_> {
         }
     }
 
+    /// The error of an empty column in this row.
     pub(super) fn empty(&self, column: &'static str) -> TableError {
         TableError::Empty {
             file: self.file.to_string(),
@@ -276,7 +328,7 @@ impl Row<'_> {
         }
     }
 
-    /// Work of the network that is named (`model`), written out (`network`), or counted in columns of its own.
+    /// Work of the network in `model` or `network`; without both, the amounts in the columns of the terms.
     fn work(
         &self,
         target: &Target,
@@ -292,7 +344,7 @@ impl Row<'_> {
             Some(Ok(graph)) => {
                 let mut work = cpu_work(&graph, target);
                 if self.is_estimated() {
-                    // Such cycles know no memory that weights are fetched from.
+                    // Estimated cycles know no memory that weights are fetched from.
                     work[Term::WeightByte as usize] = 0.0;
                 }
                 Ok(work)

@@ -1,16 +1,19 @@
-//! A profile with new coefficients: everything else stays as it was written.
+//! Writes a profile with new coefficients; everything else stays as it was.
 
 use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, Value};
 
 use super::{Count, Fit, Measurements};
 use crate::hardware::TargetError;
 
-/// Least error of a coefficient that only one family of networks carries, so that no prediction tests it.
+/// Least error of a coefficient that only one family of networks determines: no prediction tests it.
 const UNTESTED_ERROR: f64 = 0.25;
 
-/// The text of a profile with the coefficients of a fit, their errors and where they come from.
+/// The text of a profile with the coefficients of a fit, their errors and their sources.
 ///
 /// `table` is the path of the table of measurements, relative to the profile.
+///
+/// # Errors
+/// [`TargetError::Syntax`] where `profile` is not TOML.
 pub fn calibrated_profile(
     profile: &str,
     name: &str,
@@ -86,7 +89,7 @@ pub fn calibrated_profile(
     Ok(document.to_string())
 }
 
-/// Rounds to some significant digits.
+/// Rounds to this many significant digits.
 fn round(value: f64, digits: i32) -> f64 {
     if value == 0.0 || !value.is_finite() {
         return value;

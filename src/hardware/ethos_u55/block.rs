@@ -1,4 +1,4 @@
-//! The block of outputs that the NPU computes at a time: the one that fetches least per output.
+//! Finds the block of outputs that the NPU computes at a time: the one that fetches least per output.
 //!
 //! After `ArchEthosU55::FindBlockConfig` of Vela's Regor core (`ethos_u55.cpp`, Apache-2.0).
 
@@ -8,17 +8,19 @@ use super::{
 };
 use crate::graph::Shape;
 
-/// Sizes of one block of outputs and of the inputs that it needs.
+/// Sizes of one block of outputs, and of the inputs that it needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Block {
+    /// Inputs that the block of outputs needs.
     pub input: Shape,
+    /// Outputs computed together.
     pub output: Shape,
 }
 
 /// The largest block of outputs.
 const LARGEST: Shape = Shape::new(32, 64, 128);
 
-/// Channels of a block come in this step where they do not hold all channels.
+/// A block that does not hold all channels holds a multiple of this many.
 const SPLIT_DEPTH: usize = 16;
 
 const BANK_BYTES: usize = 1024;
@@ -40,7 +42,7 @@ pub fn find(layer: &Layer, accelerator: &Accelerator) -> Option<Block> {
     let mut depth = split(micro.channels.max(depth_limit.min(SPLIT_DEPTH)));
     while depth <= depth_limit {
         for height in (micro.height..=height_limit).step_by(micro.height) {
-            // What does not fit at one width fits at none above.
+            // If this width does not fit, wider ones do not either.
             for width in (micro.width..=width_limit).step_by(micro.width) {
                 let output = Shape::new(height, width, depth);
                 let input = input_block(layer, output, accelerator);
@@ -55,7 +57,7 @@ pub fn find(layer: &Layer, accelerator: &Accelerator) -> Option<Block> {
     best.block
 }
 
-/// The cheapest block so far. Costs are `f32` so that ties fall as they do in Vela.
+/// The cheapest block so far. Costs are `f32`, so ties fall as they do in Vela.
 struct Best {
     cost: f32,
     coverage: f32,
@@ -161,7 +163,7 @@ fn fits(layer: &Layer, input: Shape, output: Shape, accelerator: &Accelerator) -
     if layer.kind == Kind::Addition {
         return 2 * inputs <= free;
     }
-    // A row needs accumulators for one row only, though its block has two.
+    // A row needs accumulators for one row only, although its block has two.
     let is_row = layer.output.height == 1 && layer.kernel[0] == 1;
     let height = if is_row && accelerator.micro_block.height == 2 {
         1

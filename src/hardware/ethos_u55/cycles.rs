@@ -1,7 +1,7 @@
 //! Cycles and memory traffic of one pass.
 //!
-//! After `EthosU55Performance` of Vela's Regor core (`ethos_u55_performance.cpp`, Apache-2.0), with the
-//! pipeline terms of version 5.2 as its per-layer figures show them.
+//! After `EthosU55Performance` of Vela's Regor core (`ethos_u55_performance.cpp`, Apache-2.0). The pipeline terms are
+//! those of version 5.2, as its per-layer figures show them.
 
 use super::{
     block::Block,
@@ -13,17 +13,20 @@ use crate::graph::Shape;
 /// Bytes of bias and scale per output channel.
 pub const CHANNEL_BYTES: usize = 10;
 
-/// Bytes that are fetched at once when biases are read.
+/// Bytes fetched at once when biases are read.
 const BIAS_FETCH: f64 = 256.0;
 
-/// The place of a pass among the slices of its layer: what comes before and after overlaps with it.
+/// The place of a pass among the slices of its layer; it overlaps with the slices before and after it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place {
+    /// Whether no slice comes before it.
     pub is_first: bool,
+    /// Whether no slice comes after it.
     pub is_last: bool,
 }
 
 impl Place {
+    /// A pass in one slice.
     pub const ALONE: Place = Place {
         is_first: true,
         is_last: true,
@@ -38,7 +41,7 @@ pub fn compute(pass: &Pass, block: &Block, place: Place, system: &System) -> i64
     }
 }
 
-/// Bytes over the SRAM port for feature maps, as bursts cost them.
+/// Bytes over the SRAM port for feature maps, with the cost of bursts.
 pub fn feature_map_bytes(pass: &Pass, block: &Block, system: &System) -> usize {
     let layer = &pass.layer;
     let sram = &system.sram;
@@ -70,7 +73,7 @@ pub fn weight_fetches(layer: &Layer, block: &Block) -> usize {
     one(layer.output.height, block.output.height) * one(layer.output.width, block.output.width)
 }
 
-/// Input elements that are fetched over the whole pass.
+/// Input elements fetched over the whole pass.
 pub fn fetched_input(layer: &Layer, block: &Block, format: Format) -> usize {
     if layer.kind == Kind::Addition {
         return stored(layer.output, format);
@@ -100,7 +103,7 @@ fn pipeline(pass: &Pass, block: &Block, place: Place, system: &System) -> i64 {
         write = write.max(bias);
     }
     let (fill, drain) = block_transfer(pass, block, system);
-    // Between blocks, the longer of reading and writing shows.
+    // Between blocks, only the longer of reading and writing counts.
     let uneven = if blocks > 1.0 {
         (fill - drain).abs()
     } else {
@@ -145,7 +148,7 @@ fn multiply_cycles(layer: &Layer, block: &Block, accelerator: &Accelerator) -> u
             _ => taps,
         };
         let mut cycles = match layer.kind {
-            // Vela takes the bits of an input for its bytes here, but for the smallest accelerator.
+            // Vela takes the bits of an input for its bytes here, except on the smallest accelerator.
             Kind::Pooling if accelerator.macs == 32 => taps.max(4) * count.len(),
             Kind::Pooling => taps.max(4) * count.len() * 4,
             _ => per_step * steps * count.channels,
@@ -171,7 +174,7 @@ fn multiply_cycles(layer: &Layer, block: &Block, accelerator: &Accelerator) -> u
     }
 }
 
-/// Cycles until the first block of inputs is there, and from the last block of outputs until it is written.
+/// Cycles until the first block of inputs is loaded, and from the last block of outputs until it is written.
 fn block_transfer(pass: &Pass, block: &Block, system: &System) -> (i64, i64) {
     let layer = &pass.layer;
     let sram = &system.sram;
@@ -199,7 +202,7 @@ fn block_transfer(pass: &Pass, block: &Block, system: &System) -> (i64, i64) {
     )
 }
 
-/// Bytes that the port is busy for: short bursts waste the rest of a full one.
+/// Bytes that keep the port busy: a short burst wastes the rest of a full one.
 fn burst_bytes(
     memory: &Memory,
     is_read: bool,

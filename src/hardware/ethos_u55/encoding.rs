@@ -1,7 +1,7 @@
 //! Size of weights as the NPU's decoder reads them.
 //!
-//! Weights lie in the order of computation, with zeros where blocks are not full, in slices of output
-//! channels that start with their biases and scales. After `Scheduler::TryEncodeWeightAndScaleTensor` and
+//! Weights lie in the order of computation, in slices of output channels; each slice starts with its biases and
+//! scales. Zeros fill blocks that are not full. After `Scheduler::TryEncodeWeightAndScaleTensor` and
 //! `EthosUWeightOrdering` of Vela's Regor core (Apache-2.0).
 
 use super::{
@@ -10,13 +10,13 @@ use super::{
     system::Accelerator,
 };
 
-/// Streams start and end at such boundaries.
+/// Streams start and end at multiples of this many bytes.
 const ALIGNMENT: usize = 16;
 
 /// How densely the weights of one operator are coded.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Coding {
-    /// Bits per weight, those among them that only fill blocks.
+    /// Bits per weight; zeros that fill blocks count as weights.
     pub bits: f64,
     /// Bits at the head and the end of every stream.
     pub header_bits: f64,
@@ -33,17 +33,21 @@ pub struct Encoded {
 /// Bytes of one slice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Range {
+    /// Bytes of biases and scales.
     pub biases: usize,
+    /// Bytes of weights.
     pub weights: usize,
 }
 
 impl Range {
+    /// Bytes of both.
     pub fn total(&self) -> usize {
         self.biases + self.weights
     }
 }
 
 impl Encoded {
+    /// The encoded size, from stored weights per output channel and their coding.
     pub fn new(stored_per_channel: usize, accelerator: &Accelerator, coding: Coding) -> Encoded {
         Encoded {
             stored_per_channel,
@@ -52,6 +56,7 @@ impl Encoded {
         }
     }
 
+    /// The size of a slice of this many output channels.
     pub fn range(&self, channels: usize) -> Range {
         let stored = self.stored_per_channel * channels.next_multiple_of(self.channel_step);
         let bits = stored as f64 * self.coding.bits + self.coding.header_bits;
@@ -63,7 +68,7 @@ impl Encoded {
     }
 }
 
-/// Weights per output channel with the zeros that fill blocks: taps in fours, or input channels in blocks.
+/// Weights per output channel, with the zeros that fill blocks: taps in fours, or input channels in blocks.
 pub fn stored_per_channel(layer: &Layer) -> usize {
     let in_fours = || {
         layer
@@ -78,12 +83,12 @@ pub fn stored_per_channel(layer: &Layer) -> usize {
     }
 }
 
-/// The coding of weights drawn from a normal distribution: what is known before training.
+/// The coding of weights from a normal distribution, for use before training.
 ///
-/// Bits per weight fall with the number `n` of weights that share a scale, because the largest of them lies
-/// further out: 8.3 - 0.115 log2 n, fitted to Vela 5.2 on random candidates of our spaces (7.7 for 9 taps,
-/// 6.7 for 16,000 fully connected weights). Where zeros fill blocks, each weight also carries the length of
-/// the run of zeros before it, coded with zero to three remainder bits.
+/// Bits per weight fall with the number `n` of weights that share a scale, because the largest of them lies further
+/// out: 8.3 - 0.115 log2 n, fitted to Vela 5.2 on random candidates of our spaces (7.7 for 9 taps, 6.7 for 16,000
+/// fully connected weights). Where zeros fill blocks, each weight also carries the length of the run of zeros before
+/// it, coded with zero to three remainder bits.
 pub fn untrained(layer: &Layer) -> Coding {
     let taps = layer.kernel[0] * layer.kernel[1];
     let (real, sharing) = match layer.kind {
@@ -110,12 +115,12 @@ pub fn untrained(layer: &Layer) -> Coding {
 /// A header, a palette of 32 entries of 8 or 9 bits, and the end marker.
 const UNTRAINED_HEADER_BITS: f64 = 340.0;
 
-/// Filling zeros per weight from which runs are coded: five times as many as of the most common other value.
+/// Runs are coded from this many filling zeros per weight: five times as many as the most common other value.
 const RUNS_PAY: f64 = 0.06;
 
 /// Bits of run lengths per weight, for `zeros` filling zeros per weight.
 fn run_bits(layer: &Layer, zeros: f64) -> f64 {
-    // Where an input has fewer than eight channels, every pixel is followed by zeros; all others come in long runs.
+    // With fewer than eight input channels, zeros follow every pixel; all other zeros come in long runs.
     let channels = layer.input.channels;
     let has_gaps = layer.kind != Kind::Depthwise && layer.is_part_kernel() && channels < 8;
     let gap = if has_gaps { 8 - channels } else { 0 };

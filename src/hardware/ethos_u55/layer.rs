@@ -1,4 +1,4 @@
-//! One pass of the NPU: what an operator of the graph becomes.
+//! One pass of the NPU; operators of the graph become passes.
 
 use crate::graph::Shape;
 
@@ -23,23 +23,31 @@ pub enum Format {
     Brick,
 }
 
-/// What the choice of a block depends on.
+/// The properties of a pass that the choice of a block depends on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Layer {
+    /// The unit that it runs on.
     pub kind: Kind,
+    /// Shape of the input; one of two equal inputs of an addition.
     pub input: Shape,
+    /// Shape of the output.
     pub output: Shape,
+    /// Height and width of the kernel.
     pub kernel: [usize; 2],
+    /// Stride in height and width.
     pub stride: [usize; 2],
-    /// Each input pixel is read this many times in height and in width: 1 or 2.
+    /// How often each input pixel is read in height and in width: 1 or 2.
     pub upscale: usize,
 }
 
 /// A pass with the formats of its feature maps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Pass {
+    /// The pass itself.
     pub layer: Layer,
+    /// Format of the input in memory.
     pub input_format: Format,
+    /// Format of the output in memory.
     pub output_format: Format,
 }
 
@@ -47,11 +55,12 @@ pub struct Pass {
 pub const SUB_KERNEL: usize = 8;
 
 impl Layer {
+    /// Whether it has weights.
     pub fn has_weights(&self) -> bool {
         matches!(self.kind, Kind::Convolution | Kind::Depthwise | Kind::Dense)
     }
 
-    /// Each output channel depends on one input channel alone.
+    /// Whether each output channel depends on one input channel alone.
     pub fn is_per_channel(&self) -> bool {
         !matches!(self.kind, Kind::Convolution | Kind::Dense)
     }
@@ -67,6 +76,7 @@ impl Layer {
         parts(height).flat_map(move |h| parts(width).map(move |w| h * w))
     }
 
+    /// Number of parts of the kernel.
     pub fn sub_kernel_count(&self) -> usize {
         self.kernel[0].div_ceil(SUB_KERNEL) * self.kernel[1].div_ceil(SUB_KERNEL)
     }
@@ -79,7 +89,7 @@ impl Layer {
 
     /// Whether the kernel's taps are traversed before the input channels.
     ///
-    /// Whichever wastes fewer multipliers: channels in steps of 32, or of 8 with four taps at once.
+    /// The choice wastes fewer multipliers: channels in steps of 32, or of 8 with four taps at once.
     pub fn is_part_kernel(&self) -> bool {
         if !matches!(self.kind, Kind::Convolution | Kind::Dense) {
             return false;

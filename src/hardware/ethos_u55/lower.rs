@@ -1,4 +1,4 @@
-//! From the operators of a graph to passes of the NPU, and the SRAM that their feature maps take.
+//! Turns the operators of a graph into passes of the NPU, and plans the SRAM of their feature maps.
 
 use super::{
     cycles::stored,
@@ -10,6 +10,7 @@ use crate::graph::{Graph, OpKind, Shape, TensorId, Window};
 
 /// The passes of a network in execution order, and the feature maps between them.
 pub struct Passes {
+    /// The passes, in execution order.
     pub list: Vec<Scheduled>,
     maps: Vec<Map>,
     output: usize,
@@ -17,45 +18,49 @@ pub struct Passes {
 
 /// A pass with its place in memory.
 pub struct Scheduled {
+    /// The pass, or an operator without one.
     pub step: Step,
-    /// Filled in when the weights are staged.
+    /// Set when the weights are staged.
     pub buffer: Buffer,
     inputs: [Option<usize>; 2],
     output: usize,
 }
 
-/// What runs at one point in time: a pass, or an operator that has none (on the CPU, or SOFTMAX).
+/// One step of the schedule: a pass, or an operator without one (on the CPU, or SOFTMAX).
 #[derive(Debug, Clone, Copy)]
 pub struct Step {
+    /// Index into the operators of the graph.
     pub op_idx: usize,
+    /// The pass; `None` for an operator without one.
     pub pass: Option<Pass>,
 }
 
-/// One feature map in memory. Tensors that only RESHAPE lies between are one map.
+/// One feature map in memory. Tensors with only a RESHAPE between them share one map.
 #[derive(Clone, Copy)]
 struct Map {
     shape: Shape,
     format: Format,
     readers: usize,
     is_written: bool,
-    /// The map whose memory it takes over, or itself.
+    /// The map whose memory it takes over, or its own index.
     place: usize,
 }
 
-/// The map of a tensor that no operator has touched.
+/// The map of a tensor that no operator has used yet.
 const NO_MAP: usize = usize::MAX;
 
-/// Feature maps lie at multiples of this.
+/// Feature maps lie at multiples of this many bytes.
 const ALIGNMENT: usize = 16;
 
 impl Passes {
+    /// The passes of a graph.
     pub fn of(graph: &Graph) -> Passes {
         let mut passes = Passes {
             list: Vec::with_capacity(graph.ops.len() + 4),
             maps: Vec::with_capacity(graph.tensors.len() + 4),
             output: NO_MAP,
         };
-        // The map of every tensor, made where it is written, or read for the first time.
+        // The map of every tensor; it is made when the tensor is written, or first read.
         let mut map_of = vec![NO_MAP; graph.tensors.len()];
         for (op_idx, op) in graph.ops.iter().enumerate() {
             for &tensor in &op.inputs {
@@ -84,7 +89,7 @@ impl Passes {
         passes
     }
 
-    /// The most bytes that maps and staged weights take at any time.
+    /// The most bytes that maps and staged weights need at any time.
     pub fn peak_bytes(&self) -> usize {
         // Step `i` is at time `2 i + 1`; weights are staged early in the gap before it.
         let end = 2 * self.list.len() + 1;
@@ -98,7 +103,7 @@ impl Passes {
         for (idx, step) in self.list.iter().enumerate() {
             let time = 2 * idx + 1;
             for &input in step.inputs.iter().flatten() {
-                // What no pass writes is there from the start.
+                // A map that no pass writes exists from the start.
                 mark(input, if self.maps[input].is_written { time } else { 0 });
                 mark(input, time);
             }
@@ -173,7 +178,7 @@ impl Passes {
             OpKind::DepthwiseConv2d(window) => layer(Kind::Depthwise, input, window),
             OpKind::FullyConnected => layer(Kind::Dense, Shape::vector(input.len()), unit),
             OpKind::AveragePool2d(window) | OpKind::MaxPool2d(window) => {
-                // The stride of a single window says nothing, and Vela drops it.
+                // The stride of a single window has no meaning, and Vela drops it.
                 let stride = if output.area() == 1 {
                     [1, 1]
                 } else {
@@ -190,7 +195,7 @@ impl Passes {
             }
             OpKind::Add => layer(Kind::Addition, input, unit),
             OpKind::Upsample([factor, _]) => return self.upsample(op_idx, from, input, factor),
-            // A copy that computes nothing. SOFTMAX was handled above.
+            // A copy without arithmetic. SOFTMAX was handled above.
             OpKind::Pad { .. } | OpKind::Lookup(_) | OpKind::Softmax | OpKind::Reshape => {
                 layer(Kind::Pooling, output, unit)
             }
@@ -204,7 +209,7 @@ impl Passes {
         to
     }
 
-    /// One pass per doubling, a pooling of single pixels that reads each of them twice.
+    /// Adds one pass per doubling: a pooling of single pixels that reads each pixel twice.
     fn upsample(&mut self, op_idx: usize, from: usize, input: Shape, factor: usize) -> usize {
         let (mut from, mut input) = (from, input);
         for _ in 0..factor.ilog2() {
@@ -235,7 +240,7 @@ impl Passes {
             self.maps[input].readers += 1;
         }
         self.maps[output].is_written = true;
-        // Formats are known once every reader is.
+        // Formats are set when every reader is known.
         let pass = layer.map(|layer| Pass {
             layer,
             input_format: Format::Linear,
@@ -249,7 +254,7 @@ impl Passes {
         });
     }
 
-    /// A map is kept in bricks where every reader sees the width and the channels that were written.
+    /// Stores a map in bricks where every reader sees the width and the channels that were written.
     fn set_formats(&mut self) {
         for step in &self.list {
             let (Some(pass), Some(input)) = (step.step.pass, step.inputs[0]) else {
@@ -268,7 +273,7 @@ impl Passes {
         }
     }
 
-    /// The output of an ADD is written over an input that nothing else reads.
+    /// Lets an ADD write its output over an input that nothing else reads.
     fn share_places(&mut self) {
         for step in &self.list {
             let is_add = step

@@ -1,4 +1,4 @@
-//! What a pass costs whatever comes before it: found once, and remembered.
+//! Cache of the part of a pass's cost that does not depend on earlier passes.
 
 use std::{
     cell::RefCell,
@@ -17,27 +17,29 @@ use super::{
 /// A pass with its block.
 #[derive(Debug, Clone, Copy)]
 pub struct Mapped {
+    /// The block of outputs that it is computed in.
     pub block: Block,
     /// Cycles of the multipliers and the output stage.
     pub compute: i64,
     /// Bytes over the SRAM port for feature maps.
     pub map_bytes: usize,
-    /// Input elements that are fetched.
+    /// Input elements fetched.
     pub fetched_input: usize,
     /// How often all weights are fetched.
     pub weight_fetches: usize,
+    /// Weights per output channel, with the zeros that fill blocks.
     pub stored_per_channel: usize,
     /// The coding of weights before training.
     pub untrained: Coding,
 }
 
-/// Passes that are remembered; a search sees the same few thousand again and again.
+/// Number of passes in the cache; a search sees the same few thousand again and again.
 const REMEMBERED: usize = 1 << 16;
 
 type Key = (SystemKey, Pass);
 
 thread_local! {
-    /// The search for a block takes longer than the rest of an estimate, and the result depends on the key alone.
+    /// Finding a block takes longer than the rest of an estimate, and the result depends on the key alone.
     static FOUND: RefCell<HashMap<Key, Option<Mapped>, BuildHasherDefault<WordHasher>>> =
         RefCell::default();
 }
@@ -66,7 +68,7 @@ pub fn map(pass: &Pass, system: &System) -> Option<Mapped> {
     mapped
 }
 
-/// Mixes whole words: keys are a dozen small numbers that nobody chooses to collide.
+/// Hashes whole words: keys are a dozen small numbers that nobody chooses to collide.
 #[derive(Default)]
 struct WordHasher(u64);
 

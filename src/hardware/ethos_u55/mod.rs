@@ -1,10 +1,9 @@
 //! Performance model of the Ethos-U55: cycles, SRAM and flash of a network as Arm's compiler Vela would map it.
 //!
-//! It follows the decisions of Vela 5.2's default core (Regor, Apache-2.0), which does not simulate the
-//! accelerator either: `lower` turns operators into passes, `block` chooses the block of outputs that is
-//! computed at a time, `cycles` counts what a block costs, `staging` decides which weights are copied into
-//! SRAM before use, and `encoding` says how long the stream of weights is. Per pass the slowest of compute,
-//! SRAM and the memory of the weights counts.
+//! It follows the decisions of Vela 5.2's default core (Regor, Apache-2.0), which does not simulate the accelerator
+//! either. `lower` turns operators into passes, `block` chooses the block of outputs that is computed at a time,
+//! `cycles` counts the cost of a block, `staging` decides which weights are copied into SRAM before use, and
+//! `encoding` gives the length of the weight stream. Each pass costs the slowest of compute, SRAM and weight memory.
 
 mod block;
 mod cycles;
@@ -27,36 +26,38 @@ use system::System;
 /// Cycles that each resource needs for one operator; they work at the same time.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct NpuCycles {
+    /// Cycles of the multipliers and the output stage.
     pub compute: f64,
+    /// Cycles of the SRAM port.
     pub sram: f64,
-    /// The memory of the weights, where that is not SRAM.
+    /// Cycles of the weight memory, where that is not SRAM.
     pub flash: f64,
-    /// The slowest of the three, summed over the passes of the operator.
+    /// The slowest of the three per pass, summed over the passes of the operator.
     pub total: f64,
 }
 
 /// What a network costs on the NPU.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NpuPlan {
-    /// Per operator of the graph; `None` for what runs on the CPU.
+    /// One entry per operator of the graph; `None` for an operator on the CPU.
     pub ops: Vec<Option<NpuCycles>>,
-    /// Peak of feature maps and staged weights.
+    /// Peak of feature maps and staged weights, in bytes.
     pub sram_bytes: usize,
-    /// Encoded weights, biases and tables.
+    /// Encoded weights, biases and tables, in bytes.
     pub constant_bytes: usize,
-    /// Register commands and the file around them.
+    /// Register commands and the file around them, in bytes.
     pub command_bytes: usize,
 }
 
 /// Constants that Vela adds for one SOFTMAX: a table of exponentials and the coefficients of a division.
 const SOFTMAX_BYTES: usize = 1184;
 
-/// The share of reading these constants that shows, as Vela's totals of U55-64 and -128 have it.
+/// The share of reading these constants that adds to the total, from Vela's totals of U55-64 and -128.
 const SOFTMAX_FLASH_SHARE: f64 = 0.25;
 
 const SOFTMAX_PASSES: usize = 31;
 
-/// Bytes of a compiled model besides constants: per pass, per slice of one, and of the file around them.
+/// Bytes of a compiled model besides constants: per pass, per slice of a pass, and of the file around them.
 ///
 /// Fitted to the 538 files of `benches/vela.rs`, unsliced: 1280 + 103 per pass, half of them within 4 %.
 const PASS_COMMANDS: usize = 63;
@@ -89,7 +90,7 @@ pub fn supports(op: &Op) -> bool {
     }
 }
 
-/// Maps a network. Weights are coded as `codings` says per operator, or as those of random weights.
+/// Maps a network. `codings` has the coding of each operator's weights; without it weights count as random.
 pub fn plan(graph: &Graph, npu: &Npu, codings: Option<&[Option<Coding>]>) -> NpuPlan {
     let system = System::of(npu);
     let mut passes = Passes::of(graph);
@@ -161,7 +162,7 @@ pub fn codings(graph: &Graph, weights: &[Option<&[i8]>], npu: &Npu) -> Vec<Optio
 
 /// SOFTMAX becomes some thirty passes, most of them over a single value per pixel.
 ///
-/// Not modelled one by one: what Vela prints for 12 classes, and six passes over every further element.
+/// They are not modelled one by one: Vela's figure for 12 classes, and six passes over every further element.
 fn softmax(output: Shape, system: &System) -> NpuCycles {
     let accelerator = system.accelerator;
     let more = output.len().saturating_sub(12) as f64;

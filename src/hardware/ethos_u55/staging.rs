@@ -1,8 +1,8 @@
-//! Whether weights are copied into SRAM before use, in how many slices, and what a pass costs with that.
+//! Decides whether weights are copied into SRAM before use, in how many slices, and at what cost.
 //!
-//! After `Scheduler::ProposeSlicedWeightBuffering` and `NetworkPerformance::EstimateFullOpPerformance` of
-//! Vela's Regor core (`scheduler.cpp`, `network_performance.cpp`, Apache-2.0), for a memory that is large
-//! enough for the buffers: then nothing is cascaded.
+//! After `Scheduler::ProposeSlicedWeightBuffering` and `NetworkPerformance::EstimateFullOpPerformance` of Vela's
+//! Regor core (`scheduler.cpp`, `network_performance.cpp`, Apache-2.0). It assumes a memory that is large enough for
+//! the buffers; then nothing is cascaded.
 
 use super::{
     cycles::{self, Place},
@@ -12,37 +12,41 @@ use super::{
     system::{System, cycles as transfer},
 };
 
-/// What a pass costs, and what it leaves for the next.
+/// The cost of a pass, and what it leaves for the next.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PassCost {
-    /// Multipliers and output stage, with what of the copies they wait for.
+    /// Cycles of the multipliers and the output stage, and of the copies that they wait for.
     pub compute: i64,
+    /// Cycles of the SRAM port.
     pub sram: i64,
+    /// Cycles of the weight memory.
     pub storage: i64,
     /// Cycles during which weights of the next pass can be copied.
     pub slack: i64,
+    /// SRAM of its staged weights.
     pub buffer: Buffer,
     /// Bytes of encoded weights and biases.
     pub encoded: usize,
+    /// Number of slices.
     pub slices: usize,
 }
 
 /// SRAM that staged weights take.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Buffer {
-    /// Two parts that take turns; the second is nothing where all weights come at once.
+    /// Two parts that take turns; the second is 0 where all weights come at once.
     pub parts: [usize; 2],
-    /// The first part is filled while the pass before still computes.
+    /// Whether the first part is filled while the pass before it computes.
     pub is_early: bool,
 }
 
-/// Slices of output channels come in this step.
+/// Slices hold a multiple of this many output channels.
 const SPLIT_DEPTH: usize = 16;
 
-/// A wait that Vela takes for nothing when it compares.
+/// Vela ignores waits below this many cycles when it compares.
 const SHORT_WAIT: i64 = 1000;
 
-/// The cost of a pass after one that left `slack` cycles; `None` for the first.
+/// The cost of a pass after one that left `slack` cycles; `None` for the first pass.
 pub fn cost(
     pass: &Pass,
     mapped: &Mapped,
@@ -107,13 +111,13 @@ pub fn cost(
     cost
 }
 
-/// Output channels where slices end, and the cycles of the last slice.
+/// The output channels where slices end, and the cycles of the last slice.
 struct Slices {
     ends: Vec<usize>,
     last_cycles: i64,
 }
 
-/// How the weights are staged; `None` where they are better read from where they lie.
+/// How the weights are staged; `None` where reading them in place is better.
 fn slices(
     pass: &Pass,
     mapped: &Mapped,
@@ -173,7 +177,7 @@ fn slices(
     })
 }
 
-/// Slices such that the first is copied during the pass before, and each other during the one before it.
+/// Slices such that the first is copied during the pass before, and each later one during the slice before it.
 fn slice_ends(
     pass: &Pass,
     mapped: &Mapped,
@@ -232,14 +236,14 @@ fn slice_ends(
 /// A pass that runs slice by slice.
 struct Run {
     cycles: i64,
-    /// Cycles of copies that nothing hides.
+    /// Cycles of copies that no computation hides.
     wait: i64,
     last_cycles: i64,
     weight_cycles: i64,
     input_cycles: i64,
 }
 
-/// Runs the slices with weights that are copied, the first of them within `slack`.
+/// Runs the slices with copied weights, the first of them copied within `slack`.
 fn run(
     pass: &Pass,
     mapped: &Mapped,

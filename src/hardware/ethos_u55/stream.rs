@@ -1,9 +1,8 @@
 //! Counts the bits of real weights in the NPU's stream; nothing is encoded.
 //!
-//! Weights are coded as Golomb-Rice codes of indices into a palette; runs of zeros are coded apart where they
-//! are common; the parameters of the codes may change along the stream. After `mlw_encode.cpp` and
-//! `EthosUWeightOrdering` of Vela's Regor core (Apache-2.0). Changes of parameters are placed optimally here
-//! and greedily there.
+//! Weights are Golomb-Rice codes of indices into a palette. Runs of zeros have their own code where they are common.
+//! The parameters of the codes may change along the stream. After `mlw_encode.cpp` and `EthosUWeightOrdering` of
+//! Vela's Regor core (Apache-2.0); Vela places changes of parameters greedily, this code optimally.
 
 use super::{
     block::Block,
@@ -12,8 +11,8 @@ use super::{
     system::Accelerator,
 };
 
-/// The coding of a layer's weights, TFLite's layout: convolution `[out, kh, kw, in]`, depthwise
-/// `[kh, kw, channels]`, fully connected `[out, in]`. Zero points are zero.
+/// The coding of a layer's weights in TFLite's layout: convolution `[out, kh, kw, in]`, depthwise `[kh, kw,
+/// channels]`, fully connected `[out, in]`. Zero points are zero.
 pub fn coding(layer: &Layer, block: &Block, weights: &[i8], accelerator: &Accelerator) -> Coding {
     let stream = ordered(layer, block, weights, accelerator);
     let symbols: Vec<usize> = stream.iter().map(|&weight| symbol(weight)).collect();
@@ -53,14 +52,14 @@ const PALETTE_HEADER_BITS: usize = 13;
 const PALETTE_SIZE: usize = 32;
 const END_BITS: usize = 3;
 
-/// Values are coded as twice their magnitude, plus one where negative.
+/// Number of symbols: twice the magnitude, plus one where negative.
 const SYMBOLS: usize = 258;
 
 fn symbol(weight: i8) -> usize {
     2 * usize::from(weight.unsigned_abs()) + usize::from(weight < 0)
 }
 
-/// Whether runs of zeros are coded apart: most zeros lie in runs, and no other value is nearly as common.
+/// Whether runs of zeros have their own code: most zeros lie in runs, and no other value is nearly as common.
 fn runs_pay(symbols: &[usize], counts: &[usize; SYMBOLS]) -> bool {
     let in_runs: usize = symbols
         .chunk_by(|a, b| (*a == 0) == (*b == 0))
@@ -75,7 +74,7 @@ fn runs_pay(symbols: &[usize], counts: &[usize; SYMBOLS]) -> bool {
 struct Palette {
     index: [usize; SYMBOLS],
     bits: usize,
-    /// Bits of an index without code, where all fit into that.
+    /// Bits of a plain index, where all values fit into that.
     plain_bits: Option<usize>,
 }
 
@@ -92,7 +91,7 @@ impl Palette {
         if inside < total / 2 {
             common.clear();
         }
-        // A palette of one entry does not exist.
+        // The format has no palette of one entry.
         let size = if common.len() == 1 { 2 } else { common.len() };
         let widest = common.iter().max().copied().unwrap_or(largest);
         let width = (2..9).find(|&bits| widest < 1 << bits).unwrap_or(9);
@@ -116,7 +115,7 @@ impl Palette {
     }
 }
 
-/// A Golomb-Rice code: quotient in unary, remainder in `rest` bits; or a quotient of at most two in two bits.
+/// A Golomb-Rice code: quotient in unary and remainder in `rest` bits; or a quotient of at most two in two bits.
 #[derive(Clone, Copy)]
 struct Code {
     rest: usize,
@@ -164,15 +163,15 @@ const WEIGHT_CODES: [Code; 12] = [
 ];
 const RUN_CODES: [Code; 4] = [run(0), run(1), run(2), run(3)];
 
-/// What a change of code costs, as the encoder weighs it.
+/// The encoder's estimate of the bits that a change of code costs.
 const CHANGE_BITS: usize = 40;
 
-/// Too many bits to be chosen, and few enough to add to.
+/// Too many bits to be chosen, but few enough to add to.
 const NEVER: usize = usize::MAX / 4;
 
 /// Bits of a stream of values with the cheapest sequence of codes.
 fn cheapest(values: impl Iterator<Item = usize>, codes: &[Code], plain: Option<usize>) -> usize {
-    // The cost so far when the last value was coded by each code, and by none.
+    // The lowest cost so far if the last value was coded by each code, or by none.
     let mut costs = vec![0; codes.len() + 1];
     let mut best = 0;
     for value in values {
@@ -239,7 +238,7 @@ fn ordered(layer: &Layer, block: &Block, weights: &[i8], accelerator: &Accelerat
         let output_end = outputs.min(output_start + block.output.channels);
         let micro_blocks = (output_start..output_end).step_by(accelerator.micro_block.channels);
         for input_start in (0..read_inputs).step_by(input_block) {
-            // Depth first fills the block of inputs, the others only its last lanes.
+            // Depth first fills the block of inputs; the other orders fill only its last lanes.
             let input_end = match (is_depthwise, is_part_kernel) {
                 (true, _) => 1,
                 (_, true) => inputs.min(input_start + input_block),
@@ -281,7 +280,7 @@ fn ordered(layer: &Layer, block: &Block, weights: &[i8], accelerator: &Accelerat
     stream
 }
 
-/// Inputs that are multiplied at once.
+/// Inputs multiplied at once.
 const LANES: usize = 8;
 
 /// The first tap of each part of the kernel, `[y, x]`.

@@ -1,4 +1,4 @@
-//! The four accelerators and the memories beside them, as plain numbers.
+//! The four accelerators, and the memories beside them, as plain numbers.
 
 use crate::{
     graph::Shape,
@@ -11,20 +11,21 @@ use crate::{
 /// Source: tables of Vela's Regor core, `ethosu/regor/architecture/ethosu55/ethos_u55.cpp` (Apache-2.0).
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub struct Accelerator {
+    /// Multiply-accumulates per cycle.
     pub macs: usize,
-    /// Outputs that are computed at once.
+    /// Outputs computed at once.
     pub micro_block: Shape,
-    /// KiB of internal memory that blocks of inputs and accumulators share.
+    /// KiB of internal memory, shared by blocks of inputs and accumulators.
     pub banks: usize,
-    /// Banks at the end that nothing may use.
+    /// Banks at the end that must stay free.
     pub reserved_banks: usize,
-    /// Banks are given to int8 inputs and to 32-bit accumulators in such portions.
+    /// Banks are given to int8 inputs, and to 32-bit accumulators, in portions of this size.
     pub input_granule: usize,
     pub accumulator_granule: usize,
-    /// Thousandths of a cycle per output element and per output element of ADD.
+    /// Thousandths of a cycle per output element, and per output element of ADD.
     pub output_millicycles: usize,
     pub add_millicycles: usize,
-    /// Cycles of a SOFTMAX over 12 classes, as Vela 5.2 prints them where constants lie in SRAM.
+    /// Cycles of a SOFTMAX over 12 classes, as Vela 5.2 prints them with constants in SRAM.
     pub softmax_cycles: usize,
 }
 
@@ -80,29 +81,35 @@ const ACCELERATORS: [Accelerator; 4] = [
 pub struct Memory {
     /// Bytes per cycle.
     pub bandwidth: f64,
+    /// Longest burst in bytes.
     pub burst: usize,
+    /// Cycles until the first byte is read.
     pub read_latency: f64,
+    /// Cycles until the first byte is written.
     pub write_latency: f64,
 }
 
-/// Equal for systems on which every pass costs the same, without what its weights wait for.
+/// Equal for systems on which every pass costs the same, apart from waiting for its weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SystemKey([u64; 6]);
 
 /// An accelerator with its memories.
 #[derive(Debug, Clone, Copy)]
 pub struct System {
+    /// A key for caches.
     pub key: SystemKey,
+    /// The accelerator.
     pub accelerator: &'static Accelerator,
-    /// Where activations and staged weights lie.
+    /// The memory of activations and staged weights.
     pub sram: Memory,
-    /// Where weights lie before anything is staged.
+    /// The memory of weights before staging.
     pub storage: Memory,
-    /// Weights lie outside of SRAM, so that staging them may pay.
+    /// Whether weights lie outside of SRAM, so that staging them may pay.
     pub staging: bool,
 }
 
 impl System {
+    /// The system of a target's NPU.
     pub fn of(npu: &Npu) -> System {
         let macs = npu.macs_per_cycle.value;
         let accelerator = ACCELERATORS
@@ -129,7 +136,7 @@ impl System {
         }
     }
 
-    /// Cycles to copy from where weights lie into SRAM.
+    /// Cycles to copy bytes from the weight memory into SRAM.
     pub fn copy_cycles(&self, bytes: usize) -> i64 {
         let read = cycles(bytes, self.storage.bandwidth) + self.storage.read_latency as i64;
         let write = cycles(bytes, self.sram.bandwidth) + self.storage.write_latency as i64;

@@ -1,4 +1,4 @@
-//! Loops of the kernels for Cortex-M7, `firmware/kernels/src/ops/dsp`.
+//! Work of the kernels for Cortex-M7, `firmware/kernels/src/ops/dsp`.
 
 use super::{Run, Sliding, Term, pieces, portable};
 use crate::graph::{Graph, Op, OpKind};
@@ -11,11 +11,12 @@ const CHANNELS: usize = 32;
 const TAPS: usize = 320;
 const INPUTS: usize = 768;
 
-/// Depthwise: channels at once, taps in a pass, most taps.
+/// Depthwise: channels at once, taps per pass, most taps.
 const LANES: usize = 4;
 const GROUP: usize = 3;
 const DEPTHWISE_TAPS: usize = 66;
 
+/// Adds the work of one operator.
 pub fn add_op(graph: &Graph, op: &Op, add: &mut impl FnMut(Term, usize)) {
     let (input, output) = (graph.op_input(op), graph.op_output(op));
     match op.kind {
@@ -40,7 +41,7 @@ fn fully_connected(inputs: usize, outputs: usize, add: &mut impl FnMut(Term, usi
     let rows: usize = pieces(outputs, CHANNELS).map(|rows| rows.div_ceil(2)).sum();
     let blocks = outputs.div_ceil(CHANNELS);
     let chunks = inputs.div_ceil(INPUTS);
-    // An input that is cut is unpacked again for every block.
+    // An input in several pieces is unpacked again for every block.
     let unpacked = if chunks > 1 { blocks } else { 1 };
     let eights: usize = pieces(inputs, INPUTS).map(|length| length / 8).sum();
     add(Term::FullyConnectedLayer, 1);
@@ -58,7 +59,7 @@ fn convolution(sliding: &Sliding, add: &mut impl FnMut(Term, usize)) {
     let channels = sliding.output.channels;
     let row_taps = sliding.window.kernel[1] * sliding.input.channels;
     let taps = sliding.window.kernel[0] * row_taps;
-    // Whole kernel rows where they are short enough.
+    // Whole kernel rows, where they are short enough.
     let chunk = match TAPS / row_taps {
         0 => TAPS,
         rows => rows * row_taps,
@@ -73,12 +74,12 @@ fn convolution(sliding: &Sliding, add: &mut impl FnMut(Term, usize)) {
     add(Term::ConvScale, groups * channels);
     add(Term::ConvGroup, groups * blocks * chunks);
 
-    // A window that is cut is unpacked again for every block of channels.
+    // A window in several pieces is unpacked again for every block of channels.
     let unpacked = if chunks > 1 { blocks } else { 1 };
     let (rows, columns) = (sliding.runs(0), sliding.runs(1));
     let is_whole = |run: &Run, axis: usize| run.taps == (0..sliding.window.kernel[axis]);
     let mut last = (groups * PIXELS - sliding.output.area()) * unpacked;
-    // From the last pixel on, which stands for those that are missing in the last group.
+    // Starts at the last pixel, which also stands for the missing pixels of the last group.
     for row in rows.iter().rev() {
         for column in columns.iter().rev() {
             let windows = row.count * column.count * unpacked + std::mem::take(&mut last);
@@ -99,7 +100,7 @@ fn convolution(sliding: &Sliding, add: &mut impl FnMut(Term, usize)) {
     }
 }
 
-/// What it takes to unpack a window that touches a border, or whose rows are no multiple of four taps.
+/// The steps to unpack a window that touches a border, or whose rows are not a multiple of four taps.
 #[derive(Debug, Clone, Copy, Default)]
 struct Unpacked {
     rows: usize,

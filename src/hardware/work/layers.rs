@@ -1,4 +1,4 @@
-//! Work by layer: multiply-accumulates, outputs, taps. What tables of others' measurements count.
+//! Work by layer, as tables of other people's measurements count it: multiply-accumulates, outputs, taps.
 
 use super::Term;
 use crate::graph::{Graph, Op, OpKind};
@@ -6,6 +6,7 @@ use crate::graph::{Graph, Op, OpKind};
 /// One element of SOFTMAX costs as much as this many of ADD: 235 and 15 cycles on a Cortex-M55 with CMSIS-NN.
 const SOFTMAX_ADDS: usize = 16;
 
+/// Adds the work of one operator.
 pub fn add_op(graph: &Graph, op: &Op, add: &mut impl FnMut(Term, usize)) {
     let output = graph.op_output(op);
     let outputs = output.len();

@@ -1,9 +1,9 @@
-//! Amounts of CPU work of operators, by [`Term`]: what the cycles of a profile are linear in.
+//! Amounts of CPU work of operators, by [`Term`]; a profile's cycles are linear in them.
 //!
-//! Kernels of others are counted by their layers ([`layers`]): multiply-accumulates, outputs, taps. Those of this
-//! project are counted by their loops, which are mirrored here for both cores ([`dsp`], [`mve`]; what has no build
-//! of its own is [`portable`]): passes of the innermost loop with their tails, rows of weights, groups of pixels,
-//! windows that touch a border.
+//! Other people's kernels are counted by layer ([`layers`]): multiply-accumulates, outputs, taps. This project's
+//! kernels are counted by their loops: passes of the innermost loop with their tails, rows of weights, groups of
+//! pixels, windows that touch a border. [`dsp`] and [`mve`] mirror the loops of the two cores, [`portable`] those
+//! that both share.
 
 mod dsp;
 mod layers;
@@ -39,7 +39,7 @@ struct Sliding {
     pad: [usize; 2],
 }
 
-/// Output rows or columns in a row whose windows have the same part `taps` of the kernel on the image.
+/// Neighbouring output rows or columns whose windows cover the image with the same part `taps` of the kernel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Run {
     count: usize,
@@ -57,7 +57,7 @@ impl Sliding {
         }
     }
 
-    /// The part of the kernel on the image for an output row (axis 0) or column (axis 1).
+    /// The part of the kernel that covers the image, for an output row (axis 0) or column (axis 1).
     fn taps(&self, axis: usize, output: usize) -> Range<usize> {
         let length = [self.input.height, self.input.width][axis];
         let start = output * self.window.stride[axis];
@@ -80,7 +80,7 @@ impl Sliding {
         runs
     }
 
-    /// Whether the convolution is a product of one vector: one output pixel of a window that is the whole image.
+    /// Whether the convolution is a product with one vector: one output pixel, and a window that is the whole image.
     fn is_fully_connected(&self) -> bool {
         self.output.area() == 1
             && self.window.kernel == [self.input.height, self.input.width]
@@ -88,7 +88,7 @@ impl Sliding {
     }
 }
 
-/// Lengths of the pieces when `length` is cut every `most`.
+/// Lengths of the pieces of `length` when each holds at most `most`.
 fn pieces(length: usize, most: usize) -> impl Iterator<Item = usize> + Clone {
     (0..length)
         .step_by(most)

@@ -1,4 +1,4 @@
-//! Loops of the kernels for Cortex-M55, `firmware/kernels/src/ops/mve`.
+//! Work of the kernels for Cortex-M55, `firmware/kernels/src/ops/mve`.
 
 use std::ops::Range;
 
@@ -20,6 +20,7 @@ const BLOCKS: usize = 16;
 /// Most taps of a depthwise window.
 const DEPTHWISE_TAPS: usize = 64;
 
+/// Adds the work of one operator.
 pub fn add_op(graph: &Graph, op: &Op, add: &mut impl FnMut(Term, usize)) {
     let (input, output) = (graph.op_input(op), graph.op_output(op));
     // A ReLU leaves nothing below the zero point, where halves would round the other way.
@@ -51,7 +52,7 @@ fn fully_connected(
     rounds_away: bool,
     add: &mut impl FnMut(Term, usize),
 ) {
-    // The last rows are computed again where outputs are no multiple.
+    // The last rows are computed twice where the outputs are not a multiple.
     let rows = outputs.div_ceil(ROWS);
     let blocks = (outputs / ROWS).div_ceil(BLOCKS) + usize::from(!outputs.is_multiple_of(ROWS));
     add(Term::FullyConnectedLayer, 1);
@@ -96,10 +97,10 @@ fn convolution(sliding: &Sliding, rounds_away: bool, add: &mut impl FnMut(Term, 
     add(Term::ConvWindowStep, blocks * gathered.steps);
 }
 
-/// What it takes to gather the windows of a layer, `rows` rows of the kernel at once.
+/// The steps to gather the windows of a layer, `rows` kernel rows at a time.
 #[derive(Debug, Clone, Copy, Default)]
 struct Gathered {
-    /// One by one: at borders, at the ends of rows, at the end.
+    /// Windows gathered one by one: at borders, at the ends of rows, at the end.
     windows: usize,
     rows: usize,
     steps: usize,

@@ -1,9 +1,9 @@
-//! Loops that are the same for both cores: operators that only the portable build has, or whose outer loops it keeps.
+//! Work of loops that both cores share: operators with only a portable build, or whose outer loops it keeps.
 
 use super::{Sliding, Term};
 use crate::graph::{Graph, Op, OpKind, Window};
 
-/// Channels that are worked on together.
+/// Channels computed together.
 const BLOCK: usize = 16;
 
 /// Operators that are neither convolutions nor fully connected.
@@ -40,7 +40,7 @@ pub fn add_op(graph: &Graph, op: &Op, add: &mut impl FnMut(Term, usize)) {
                 in_row * input.channels.div_ceil(BLOCK) + rows * row_bytes.div_ceil(BLOCK),
             );
         }
-        // Rows of pixels are copied, as for UPSAMPLE.
+        // Rows of pixels are copied, as in UPSAMPLE.
         OpKind::Pad { .. } => {
             add(Term::UpsampleCopy, input.area());
             add(
@@ -53,12 +53,12 @@ pub fn add_op(graph: &Graph, op: &Op, add: &mut impl FnMut(Term, usize)) {
     }
 }
 
-/// Average pools: rows of each window are added in blocks of channels.
+/// Adds an average pool: rows of each window are added up in blocks of channels.
 fn add_pool(sliding: &Sliding, add: &mut impl FnMut(Term, usize)) {
     let channels = sliding.output.channels;
     let blocks = channels.div_ceil(BLOCK);
     let taps = taps_on_image(sliding);
-    // Rows as long as the image follow one another.
+    // Rows as long as the image lie next to each other.
     let mut rows = 0;
     for run in sliding.runs(1) {
         rows += match run.taps.len() == sliding.input.width {

@@ -1,4 +1,4 @@
-//! What a file holds, before anything is made of it: tables, tensors, options, all bounded.
+//! The contents of a file before they are understood: tables, tensors, options, all bounded.
 
 use super::{
     IDENTIFIER, INT8, INT32, SCHEMA_VERSION,
@@ -11,43 +11,59 @@ use crate::{
     quant::QuantParams,
 };
 
-/// More operators than any network for a microcontroller has; the memory plan takes time with the square of them.
+/// More operators than any network for a microcontroller has; the time of the memory plan grows with their square.
 pub(super) const MAX_OPERATORS: usize = 1024;
+/// More tensors than any network for a microcontroller has.
 pub(super) const MAX_TENSORS: usize = 1 << 14;
-/// Elements of one tensor, and of all tensors together.
+/// Most elements of one tensor, and of all tensors together.
 pub(super) const MAX_ELEMENTS: usize = 1 << 24;
-/// Weights of all operators together; several may share one buffer of the file.
+/// Most weights of all operators together; several may share one buffer of the file.
 pub(super) const MAX_WEIGHTS: usize = 1 << 26;
 
 /// The tables of a file.
 pub(super) struct File<'a> {
+    /// Operator codes.
     pub(super) codes: Vec<Table<'a>>,
+    /// Tensors of the only subgraph.
     pub(super) tensors: Vec<FileTensor<'a>>,
+    /// Operators of the only subgraph, in execution order.
     pub(super) operators: Vec<Table<'a>>,
+    /// Indices of the input tensors, one to four.
     pub(super) inputs: Vec<i32>,
+    /// Index of the output tensor.
     pub(super) outputs: Vec<i32>,
 }
 
+/// One tensor of a file.
 pub(super) struct FileTensor<'a> {
+    /// Its name, any bytes.
     pub(super) name: &'a [u8],
+    /// Its element type, by `TensorType` of the schema.
     pub(super) kind: i8,
     /// At most eight.
     pub(super) dims: Vec<i32>,
     /// Empty where the tensor is not constant.
     pub(super) data: &'a [u8],
+    /// Scales, one or one per channel.
     pub(super) scales: Elements<'a>,
+    /// Zero points.
     pub(super) zero_points: Elements<'a>,
+    /// The dimension that scales belong to.
     pub(super) axis: i32,
+    /// Whether the constant is stored sparsely.
     pub(super) is_sparse: bool,
 }
 
-/// What an operator is.
+/// The kind of an operator.
 pub(super) struct Code {
+    /// Its code in `BuiltinOperator`.
     pub(super) builtin: i32,
+    /// Its name, for messages.
     pub(super) name: String,
 }
 
 impl<'a> File<'a> {
+    /// Reads the tables of a file.
     pub(super) fn open(bytes: &'a [u8]) -> Result<File<'a>, ReadError> {
         let (model, identifier) = slots::root(bytes).map_err(|_| match bytes.get(4..8) {
             Some(letters) if letters == IDENTIFIER.as_bytes() => ReadError::Damaged("root"),
@@ -116,6 +132,7 @@ impl<'a> File<'a> {
         })
     }
 
+    /// The kind of an operator.
     pub(super) fn code(&self, operator: usize) -> Result<Code, ReadError> {
         let damaged = |_| ReadError::Damaged("operator codes");
         let index = self.operators[operator].i32(0, 0).map_err(damaged)?;
@@ -123,7 +140,7 @@ impl<'a> File<'a> {
             .ok()
             .and_then(|index| self.codes.get(index))
             .ok_or(ReadError::Damaged("operator codes"))?;
-        // The first field is what the code was before there were more than 127 operators.
+        // The first field held the code while there were at most 127 operators.
         let old = i32::from(code.i8(0, 0).map_err(damaged)?);
         let builtin = old.max(code.i32(3, 0).map_err(damaged)?);
         let custom = code.bytes(1).map_err(damaged)?;
@@ -137,7 +154,7 @@ impl<'a> File<'a> {
 }
 
 impl File<'_> {
-    /// What is wrong with the tensor that is the input or the output.
+    /// Why a tensor cannot be the input or the output.
     pub(super) fn border_error(&self, index: i32, Problem(problem): Problem) -> ReadError {
         let index = usize::try_from(index).unwrap_or(usize::MAX);
         ReadError::Tensor {
@@ -152,6 +169,7 @@ impl File<'_> {
 }
 
 impl<'a> FileTensor<'a> {
+    /// Reads one tensor.
     pub(super) fn open(
         tensor: &Table<'a>,
         buffers: &[Table<'a>],
@@ -163,9 +181,9 @@ impl<'a> FileTensor<'a> {
         let buffer = tensor.i32(2, 0)?;
         let data = match usize::try_from(buffer).ok().map(|idx| buffers.get(idx)) {
             Some(Some(buffer)) => buffer.bytes(0)?,
-            // Files whose tensors have no constants may leave out the buffers altogether.
+            // Files without constants may leave out the buffers altogether.
             Some(None) if buffer == 0 => &[],
-            _ => return Err(format!("lies in buffer {buffer}, which is not there").into()),
+            _ => return Err(format!("is in buffer {buffer}, which does not exist").into()),
         };
         let quantization = tensor.table(4)?;
         let empty = Elements::EMPTY;
@@ -189,7 +207,7 @@ impl<'a> FileTensor<'a> {
         })
     }
 
-    /// Height, width and channels; lengths that are not there are one, and so must the batch be.
+    /// Height, width and channels; missing dimensions are one, and the batch must be one.
     pub(super) fn shape(&self) -> Result<Shape, Problem> {
         let mut lengths = [1; 4];
         let refused = || Problem(format!("has the shape {:?}", self.dims));
@@ -204,7 +222,7 @@ impl<'a> FileTensor<'a> {
             }
         }
         let [batch, height, width, channels] = lengths;
-        // Three lengths of 2^24 do not fit 64 bits.
+        // A product of three lengths of 2^24 does not fit 64 bits.
         let area = height * width;
         if batch != 1 || area > MAX_ELEMENTS || area * channels > MAX_ELEMENTS {
             return Err(refused());
@@ -212,7 +230,7 @@ impl<'a> FileTensor<'a> {
         Ok(Shape::new(height, width, channels))
     }
 
-    /// The one scale and zero point of an int8 activation.
+    /// The single scale and zero point of an int8 activation.
     pub(super) fn params(&self) -> Result<QuantParams, Problem> {
         if self.kind != INT8 {
             let kind = type_name(self.kind);
@@ -230,11 +248,11 @@ impl<'a> FileTensor<'a> {
                     zero_point: zero_point as i32,
                 })
             }
-            (scales, _) => Err(format!("has {scales} scales, and one is needed").into()),
+            (scales, _) => Err(format!("has {scales} scales, but must have one").into()),
         }
     }
 
-    /// The integers of a constant such as a shape.
+    /// The integers of a constant, for example a shape.
     pub(super) fn integers(&self) -> Result<Vec<i32>, Problem> {
         if self.kind != INT32 || self.data.is_empty() || self.data.len() > 64 {
             return Err("has no constant shape, size or axes of int32".into());
@@ -244,19 +262,22 @@ impl<'a> FileTensor<'a> {
     }
 }
 
-/// The options of an operator; all have their defaults where the table is left out.
+/// The options of an operator; each has its default where the table is missing.
 pub(super) struct Options<'a>(pub Option<Table<'a>>);
 
 impl Options<'_> {
+    /// An int8 option; `default` where it is missing.
     pub(super) fn i8(&self, field: usize, default: i8) -> Result<i8, Damaged> {
         self.0.map_or(Ok(default), |table| table.i8(field, default))
     }
 
+    /// An int32 option; `default` where it is missing.
     pub(super) fn i32(&self, field: usize, default: i32) -> Result<i32, Damaged> {
         self.0
             .map_or(Ok(default), |table| table.i32(field, default))
     }
 
+    /// A float option; `default` where it is missing.
     pub(super) fn f32(&self, field: usize, default: f32) -> Result<f32, Damaged> {
         self.0
             .map_or(Ok(default), |table| table.f32(field, default))
@@ -281,6 +302,7 @@ impl Options<'_> {
         })
     }
 
+    /// Checks that the dilation is one.
     pub(super) fn no_dilation(&self, fields: [usize; 2]) -> Result<(), Problem> {
         let dilation = [self.i32(fields[1], 1)?, self.i32(fields[0], 1)?];
         if dilation != [1, 1] {
@@ -289,6 +311,7 @@ impl Options<'_> {
         Ok(())
     }
 
+    /// The activation, from this field.
     pub(super) fn activation(&self, field: usize) -> Result<Activation, Problem> {
         match self.i8(field, 0)? {
             0 => Ok(Activation::None),
@@ -301,6 +324,7 @@ impl Options<'_> {
     }
 }
 
+/// The name of an element type, for messages.
 pub(super) fn type_name(kind: i8) -> String {
     match kind {
         0 => "float32".to_string(),
@@ -315,7 +339,7 @@ pub(super) fn type_name(kind: i8) -> String {
     }
 }
 
-/// Bytes as people can read them, at most a line.
+/// Bytes as readable text, at most a line.
 pub(super) fn text(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(&bytes[..bytes.len().min(80)]);
     text.chars().filter(|c| !c.is_control()).collect()

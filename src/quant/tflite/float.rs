@@ -1,4 +1,4 @@
-//! Reads a dense network in float, as some are published beside their int8 form.
+//! Reads a dense network in float; some are published beside their int8 form.
 
 use super::{
     FLOAT32, FULLY_CONNECTED, RESHAPE,
@@ -7,9 +7,9 @@ use super::{
 };
 use crate::graph::{Graph, Op, OpKind, OpWeights, Shape, TensorId, Weights};
 
-/// The network of a float `.tflite` file of dense layers one after another.
+/// The network of a float `.tflite` file: dense layers one after another.
 ///
-/// Any bytes may be given: what is read is bounded by constants and by the length of the file.
+/// Any bytes are safe to read: constants and the length of the file bound the work.
 pub fn read_float(file: &[u8]) -> Result<(Graph, Weights), ReadError> {
     let file = File::open(file)?;
     let input = file.inputs[0];
@@ -47,11 +47,11 @@ pub fn read_float(file: &[u8]) -> Result<(Graph, Weights), ReadError> {
     Ok((network.graph, Weights(network.weights)))
 }
 
-/// The network as far as it was read.
+/// The network read so far.
 struct Network {
     graph: Graph,
     weights: Vec<Option<OpWeights>>,
-    /// The tensor that was written last, in the file and here.
+    /// The last written tensor, in the file and in the graph.
     last: (i32, TensorId),
     /// Weights so far; several operators may share one buffer of the file.
     held: usize,
@@ -113,14 +113,10 @@ fn tensor<'f, 'a>(file: &'f File<'a>, index: i32) -> Result<&'f FileTensor<'a>, 
         .ok()
         .and_then(|index| file.tensors.get(index));
     let tensor =
-        found.ok_or_else(|| Problem(format!("names tensor {index}, which is not there")))?;
+        found.ok_or_else(|| Problem(format!("names tensor {index}, which does not exist")))?;
     match tensor.kind {
         FLOAT32 => Ok(tensor),
-        kind => Err(format!(
-            "has tensor {index} of {}, and not of float",
-            type_name(kind)
-        )
-        .into()),
+        kind => Err(format!("has tensor {index} of {}, not of float", type_name(kind)).into()),
     }
 }
 
@@ -128,7 +124,7 @@ fn shape_of(file: &File<'_>, index: i32) -> Result<Shape, Problem> {
     tensor(file, index)?.shape()
 }
 
-/// The values of a constant that must have so many.
+/// The values of a constant; `count` is the required number.
 fn floats(file: &File<'_>, index: i32, count: Option<usize>) -> Result<Vec<f32>, Problem> {
     let (words, rest) = tensor(file, index)?.data.as_chunks();
     if !rest.is_empty() || Some(words.len()) != count {

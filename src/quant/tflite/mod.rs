@@ -1,6 +1,6 @@
 //! Full-integer `.tflite` files.
 //!
-//! Field numbers and enum values are those of TensorFlow's `schema.fbs`, version 3.
+//! Field numbers and enum values come from TensorFlow's `schema.fbs`, version 3.
 
 mod error;
 mod file;

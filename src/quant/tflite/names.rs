@@ -6,7 +6,7 @@ pub fn operator_name(code: i32) -> String {
     name.map_or_else(|| format!("builtin {code}"), |name| name.to_string())
 }
 
-/// By code.
+/// The names, by code.
 const NAMES: [&str; 210] = [
     "ADD",
     "AVERAGE_POOL_2D",

@@ -1,4 +1,4 @@
-//! Operators that have weights or constants, or much that can be wrong.
+//! Reads operators with weights or constants, and checks them.
 
 use nas_kernels::blob::MAX_UPSAMPLE;
 
@@ -14,6 +14,7 @@ use crate::{
 };
 
 impl Reader<'_, '_> {
+    /// CONV_2D.
     pub(super) fn convolution(
         &mut self,
         inputs: &[i32],
@@ -24,7 +25,7 @@ impl Reader<'_, '_> {
         let dims = self.weight_dims(inputs)?;
         if dims[3] != from.channels {
             return Err(format!(
-                "is grouped: its kernels have {} channels and its input has {}",
+                "is grouped: its kernels have {} channels, but its input has {}",
                 dims[3], from.channels
             )
             .into());
@@ -42,7 +43,7 @@ impl Reader<'_, '_> {
         })
     }
 
-    /// Kernels for one input channel are those of a convolution in another order.
+    /// Kernels for one input channel are a convolution's kernels in another order.
     pub(super) fn depthwise(
         &mut self,
         inputs: &[i32],
@@ -85,6 +86,7 @@ impl Reader<'_, '_> {
         })
     }
 
+    /// FULLY_CONNECTED.
     pub(super) fn fully_connected(
         &mut self,
         inputs: &[i32],
@@ -98,7 +100,7 @@ impl Reader<'_, '_> {
         };
         if length != from.len() {
             return Err(format!(
-                "has weights for {length} inputs, and its input has {} elements: batches are not supported",
+                "has weights for {length} inputs, but its input has {} elements: batches are not supported",
                 from.len()
             )
             .into());
@@ -109,7 +111,7 @@ impl Reader<'_, '_> {
         let weights = self.weights(inputs, features, 0)?;
         let op = self.plain(OpKind::FullyConnected, &inputs[..1], output)?;
         if self.shape(op.output) != Shape::vector(features) {
-            return Err("has an output of another length than its weights".into());
+            return Err("has an output and weights of different lengths".into());
         }
         Ok(ReadOp {
             activation: options.activation(0)?,
@@ -118,6 +120,7 @@ impl Reader<'_, '_> {
         })
     }
 
+    /// PAD.
     pub(super) fn pad(&mut self, inputs: &[i32], output: i32) -> Result<ReadOp, Problem> {
         let input = self.input(inputs[0])?;
         let paddings = self.second(inputs)?.integers()?;
@@ -157,6 +160,7 @@ impl Reader<'_, '_> {
         Ok(op)
     }
 
+    /// RESIZE_NEAREST_NEIGHBOR by whole factors.
     pub(super) fn resize(
         &mut self,
         inputs: &[i32],
@@ -192,7 +196,7 @@ impl Reader<'_, '_> {
         Ok(op)
     }
 
-    /// QUANTIZE of an input that is not int8: what comes out is the input of the model.
+    /// A QUANTIZE of an input that is not int8; its output becomes the model's input.
     pub(super) fn border_quantize(&mut self, input: i32, output: i32) -> Result<(), Problem> {
         let is_input = input == self.file.inputs[0];
         match self.tensor(input)?.kind {
@@ -206,12 +210,12 @@ impl Reader<'_, '_> {
         }
         let (shape, params) = self.declared(output)?;
         if (shape, params) != (self.shape(0), self.params[0]) {
-            return Err("quantises the input in another way than the QUANTIZE before it".into());
+            return Err("quantises the input differently from the QUANTIZE before it".into());
         }
         self.rename(output, Some(0))
     }
 
-    /// Whether a uint8 tensor is an int8 tensor plus 128.
+    /// Checks that a uint8 tensor is an int8 tensor plus 128.
     pub(super) fn reinterpret(&self, uint8: i32, int8: i32) -> Result<(), Problem> {
         let outer = self.tensor(uint8)?;
         let inner = self.tensor(int8)?.params()?;
@@ -223,6 +227,7 @@ impl Reader<'_, '_> {
         Ok(())
     }
 
+    /// Checks that the output has the window's size.
     pub(super) fn check_window(&self, window: &Window, op: &ReadOp) -> Result<(), Problem> {
         let (from, to) = (self.shape(op.inputs[0]), self.shape(op.output));
         if window.output(from) != Some([to.height, to.width]) {
@@ -231,6 +236,7 @@ impl Reader<'_, '_> {
         Ok(())
     }
 
+    /// Checks that there are as many output channels as kernels.
     pub(super) fn check_channels(&self, op: &ReadOp, channels: usize) -> Result<(), Problem> {
         let found = self.shape(op.output).channels;
         if found != channels {
@@ -239,26 +245,30 @@ impl Reader<'_, '_> {
         Ok(())
     }
 
+    /// Checks that input and output have one scale, and as many channels except for PAD.
     pub(super) fn same_scale(&self, op: &ReadOp) -> Result<(), Problem> {
         let (from, to) = (self.params[op.inputs[0]], self.params[op.output]);
         if from != to {
-            return Err("scales its output otherwise than its input".into());
+            return Err("has different scales at its input and its output".into());
         }
         if self.shape(op.output).channels != self.shape(op.inputs[0]).channels
             && !matches!(op.kind, OpKind::Pad { .. })
         {
-            return Err("has not as many output channels as input channels".into());
+            return Err("does not have as many output channels as input channels".into());
         }
         Ok(())
     }
 
+    /// Checks scales and shapes of a function of one element.
     pub(super) fn check_lookup(&self, function: Function, op: &ReadOp) -> Result<(), Problem> {
         let (from, to) = (self.params[op.inputs[0]], self.params[op.output]);
         if function == Function::Relu6 && from != to {
-            return Err("scales its output otherwise than its input, which TFLM ignores".into());
+            return Err(
+                "has different scales at its input and its output, which TFLM ignores".into(),
+            );
         }
         if self.shape(op.inputs[0]) != self.shape(op.output) {
-            return Err("has an output of another shape than its input".into());
+            return Err("has an output and an input of different shapes".into());
         }
         let ratio = f64::from(from.scale) / f64::from(to.scale);
         if ratio >= f64::from(1 << multiplier::MAX_LEFT_SHIFT) {
@@ -267,7 +277,7 @@ impl Reader<'_, '_> {
         Ok(())
     }
 
-    /// MEAN must go over all pixels.
+    /// Checks that MEAN goes over all pixels.
     pub(super) fn check_axes(&self, inputs: &[i32], op: &ReadOp) -> Result<(), Problem> {
         let axes = self.second(inputs)?.integers()?;
         let rank = self.tensor(inputs[0])?.dims.len() as i64;
@@ -287,12 +297,12 @@ impl Reader<'_, '_> {
         if over != [false, true, true, false]
             || self.shape(op.output) != Shape::vector(from.channels)
         {
-            return Err(format!("goes over the axes {axes:?}, and not over all pixels").into());
+            return Err(format!("goes over the axes {axes:?}, not over all pixels").into());
         }
         Ok(())
     }
 
-    /// The shape of the weights, with leading ones to four lengths.
+    /// The shape of the weights, padded with leading ones to four dimensions.
     pub(super) fn weight_dims(&self, inputs: &[i32]) -> Result<[usize; 4], Problem> {
         let weights = self.second(inputs)?;
         let mut dims = [1; 4];
@@ -312,7 +322,7 @@ impl Reader<'_, '_> {
         Ok(dims)
     }
 
-    /// Weights and biases of an operator; `axis` is that of the output channels.
+    /// Weights and biases of an operator; `axis` is the dimension of the output channels.
     pub(super) fn weights(
         &mut self,
         inputs: &[i32],
@@ -322,11 +332,11 @@ impl Reader<'_, '_> {
         let weights = self.second(inputs)?;
         if weights.kind != INT8 || weights.is_sparse {
             let kind = type_name(weights.kind);
-            return Err(format!("has weights of {kind}, and dense int8 is supported").into());
+            return Err(format!("has weights of {kind}; only dense int8 is supported").into());
         }
         self.weights += weights.data.len();
         if self.weights > MAX_WEIGHTS {
-            return Err(format!("brings the weights over {MAX_WEIGHTS} bytes").into());
+            return Err(format!("makes the weights larger than {MAX_WEIGHTS} bytes").into());
         }
         if weights.zero_points.i64s().any(|zero_point| zero_point != 0) {
             return Err(
@@ -349,7 +359,7 @@ impl Reader<'_, '_> {
             Some(bias) => {
                 let bias = self.tensor(*bias)?;
                 if bias.kind != INT32 || bias.data.len() != 4 * channels {
-                    return Err(format!("has not {channels} constant biases of int32").into());
+                    return Err(format!("does not have {channels} constant int32 biases").into());
                 }
                 let words = bias.data.as_chunks().0.iter();
                 words.map(|word| i32::from_le_bytes(*word)).collect()

@@ -1,7 +1,7 @@
 //! Reads a full-integer file into our graph.
 //!
-//! Shapes lose their batch of one, operators that only rename dimensions become nothing or RESHAPE, and QUANTIZE
-//! and DEQUANTIZE at the borders fall away: the model that comes out takes and gives int8.
+//! Shapes lose their batch of one. Operators that only rename dimensions disappear or become RESHAPE. QUANTIZE and
+//! DEQUANTIZE at the borders disappear, so the model takes and gives int8.
 
 use nas_kernels::{Model, blob::BlobError};
 
@@ -19,7 +19,7 @@ use crate::{
 
 /// The model of a full-integer `.tflite` file; every number in it comes from the file.
 ///
-/// Any bytes may be given: what is read is bounded by constants and by the length of the file.
+/// Any bytes are safe to read: constants and the length of the file bound the work.
 pub fn read(file: &[u8]) -> Result<QuantizedModel, ReadError> {
     let file = File::open(file)?;
     let mut reader = Reader::new(&file)?;
@@ -37,17 +37,23 @@ pub fn read(file: &[u8]) -> Result<QuantizedModel, ReadError> {
     reader.finish()
 }
 
-/// The model as far as it was read.
+/// The model read so far.
 pub(super) struct Reader<'f, 'a> {
+    /// The file.
     pub(super) file: &'f File<'a>,
-    /// Our tensor of every tensor of the file that was written so far.
+    /// The graph's tensor for each tensor of the file that is written so far.
     pub(super) ids: Vec<Option<TensorId>>,
+    /// The graph.
     pub(super) graph: Graph,
+    /// Scale and zero point of each tensor of the graph.
     pub(super) params: Vec<QuantParams>,
+    /// Weights of each operator of the graph.
     pub(super) ops: Vec<Option<QuantizedOp>>,
-    /// The file's operator of every operator of the graph.
+    /// The file's operator for each operator of the graph.
     pub(super) sources: Vec<(usize, String)>,
+    /// Elements of all tensors of the graph, rounded up to whole alignments.
     pub(super) elements: usize,
+    /// Weights of all operators in bytes.
     pub(super) weights: usize,
 }
 
@@ -85,7 +91,7 @@ impl<'f, 'a> Reader<'f, 'a> {
             .and_then(|index| *self.ids.get(index)?);
         self.graph.output = id.ok_or_else(|| {
             self.file
-                .border_error(output, "is written by no operator".into())
+                .border_error(output, "is not written by any operator".into())
         })?;
         let model = QuantizedModel {
             graph: self.graph,
@@ -106,7 +112,7 @@ impl<'f, 'a> Reader<'f, 'a> {
         }
     }
 
-    /// Reads one operator. Everything that decides what it becomes is in this match.
+    /// Reads one operator. This match decides what each operator becomes.
     fn operator(&mut self, index: usize, code: &Code) -> Result<(), Problem> {
         let operator = self.file.operators[index];
         let (inputs, outputs) = (operator.elements(1, 4)?, operator.elements(2, 4)?);
@@ -171,7 +177,7 @@ impl<'f, 'a> Reader<'f, 'a> {
                     return Err(format!("has a beta of {beta}, and only 1 is supported").into());
                 }
                 if self.params[op.output] != SOFTMAX_OUTPUT {
-                    return Err("has not the output scale 1/256 with zero point -128".into());
+                    return Err("does not have the output scale 1/256 with zero point -128".into());
                 }
                 // TFLM stops where a step of the input is less than a step of Q5.26.
                 if self.params[op.inputs[0]].scale <= 1.0 / (1 << 26) as f32 {
@@ -210,7 +216,7 @@ impl<'f, 'a> Reader<'f, 'a> {
                 let input = self.input(inputs[0])?;
                 let (shape, params) = self.declared(output)?;
                 if params != self.params[input] || shape.len() != self.shape(input).len() {
-                    return Err("changes the data, and not only their shape".into());
+                    return Err("changes the data, not only its shape".into());
                 }
                 if shape == self.shape(input) {
                     return self.rename(output, Some(input));
@@ -232,7 +238,7 @@ impl<'f, 'a> Reader<'f, 'a> {
         Ok(())
     }
 
-    /// An operator that reads all of `inputs` and writes `output`, without weights and activation.
+    /// Adds an operator that reads all of `inputs` and writes `output`, without weights and activation.
     pub(super) fn plain(
         &mut self,
         kind: OpKind,
@@ -252,14 +258,15 @@ impl<'f, 'a> Reader<'f, 'a> {
         })
     }
 
+    /// A tensor of the file.
     pub(super) fn tensor(&self, index: i32) -> Result<&'f FileTensor<'a>, Problem> {
         usize::try_from(index)
             .ok()
             .and_then(|index| self.file.tensors.get(index))
-            .ok_or_else(|| format!("names tensor {index}, which is not there").into())
+            .ok_or_else(|| format!("names tensor {index}, which does not exist").into())
     }
 
-    /// The constant that stands second.
+    /// The second input, which must be a constant.
     pub(super) fn second(&self, inputs: &[i32]) -> Result<&'f FileTensor<'a>, Problem> {
         match inputs.get(1) {
             Some(index) => self.tensor(*index),
@@ -267,15 +274,17 @@ impl<'f, 'a> Reader<'f, 'a> {
         }
     }
 
+    /// Shape of a tensor of the graph.
     pub(super) fn shape(&self, id: TensorId) -> Shape {
         self.graph.tensors[id]
     }
 
+    /// The graph's tensor for a tensor of the file; `None` where it is not written.
     pub(super) fn known(&self, index: i32) -> Option<TensorId> {
         *self.ids.get(usize::try_from(index).ok()?)?
     }
 
-    /// Our tensor of one that an operator reads.
+    /// The graph's tensor for a tensor that an operator reads.
     pub(super) fn input(&self, index: i32) -> Result<TensorId, Problem> {
         self.known(index).ok_or_else(|| self.unknown(index))
     }
@@ -285,7 +294,7 @@ impl<'f, 'a> Reader<'f, 'a> {
         match self.tensor(index) {
             Err(problem) => problem,
             Ok(tensor) if !tensor.data.is_empty() => {
-                format!("takes the constant tensor {index} where a computed one is supported")
+                format!("takes the constant tensor {index}; only computed ones are supported")
                     .into()
             }
             Ok(tensor) if tensor.kind != INT8 => {
@@ -293,10 +302,11 @@ impl<'f, 'a> Reader<'f, 'a> {
                 format!("reads {kind}, and only int8 is supported: quantise the network first")
                     .into()
             }
-            Ok(_) => format!("reads tensor {index}, which was not written before").into(),
+            Ok(_) => format!("reads tensor {index} before it is written").into(),
         }
     }
 
+    /// Shape, scale and zero point that the file gives a tensor.
     pub(super) fn declared(&self, index: i32) -> Result<(Shape, QuantParams), Problem> {
         let tensor = self.tensor(index)?;
         let described = |Problem(problem)| Problem(format!("has tensor {index}, which {problem}"));
@@ -306,12 +316,12 @@ impl<'f, 'a> Reader<'f, 'a> {
         ))
     }
 
-    /// A new tensor of ours for one that an operator writes.
+    /// A new tensor of the graph for a tensor that an operator writes.
     pub(super) fn write(&mut self, index: i32) -> Result<TensorId, Problem> {
         let (shape, params) = self.declared(index)?;
         self.elements += shape.len().next_multiple_of(ALIGNMENT);
         if self.elements > 8 * MAX_ELEMENTS {
-            return Err("brings the tensors over 128 MiB".into());
+            return Err("makes the tensors larger than 128 MiB".into());
         }
         let id = self.graph.tensors.len();
         self.rename(index, Some(id))?;
@@ -320,24 +330,30 @@ impl<'f, 'a> Reader<'f, 'a> {
         Ok(id)
     }
 
+    /// Makes a tensor of the graph stand for a tensor of the file.
     pub(super) fn rename(&mut self, index: i32, id: Option<TensorId>) -> Result<(), Problem> {
         let slot = usize::try_from(index)
             .ok()
             .and_then(|i| self.ids.get_mut(i));
         match slot {
             Some(slot @ None) => *slot = id,
-            _ => return Err(format!("writes tensor {index}, which is written already").into()),
+            _ => return Err(format!("writes tensor {index}, which is already written").into()),
         }
         Ok(())
     }
 }
 
-/// An operator that was read.
+/// An operator of the file, with the graph's tensors.
 pub(super) struct ReadOp {
+    /// What it does.
     pub(super) kind: OpKind,
+    /// The tensors that it reads.
     pub(super) inputs: Vec<TensorId>,
+    /// The tensor that it writes.
     pub(super) output: TensorId,
+    /// Its activation.
     pub(super) activation: Activation,
+    /// Its weights; `None` where it has none.
     pub(super) weights: Option<QuantizedOp>,
 }
 

@@ -1,4 +1,4 @@
-//! What Vela leaves in a file: one custom operator for the NPU, and where its tensors lie in the arena.
+//! Reads a file that Vela wrote: one custom operator for the NPU, and the places of its tensors in the arena.
 
 use nas_kernels::npu::{HEADER_BYTES, write_header};
 
@@ -10,14 +10,15 @@ use super::{
 
 /// Vela's name of its operator.
 const OPERATOR: &str = "custom `ethos-u`";
-/// Of payload and weights in the blob.
+/// Alignment of commands and weights in the blob, in bytes.
 const ALIGNMENT: usize = 16;
-/// Version, subgraph and number of offsets, before the offsets of the tensors.
+/// Version, subgraph and number of offsets come before the offsets of the tensors.
 const PLAN_HEADER: usize = 3;
 
-/// The blob of `nas_kernels::npu` of a file that Vela wrote.
+/// The blob for `nas_kernels::npu` from a file that Vela wrote.
 ///
-/// An error where an operator was left to the core.
+/// # Errors
+/// [`ReadError`] where Vela left an operator to the core, or the file is damaged.
 pub fn npu_blob(bytes: &[u8]) -> Result<Vec<u8>, ReadError> {
     let file = File::open(bytes)?;
     for index in 0..file.operators.len() {
@@ -26,7 +27,7 @@ pub fn npu_blob(bytes: &[u8]) -> Result<Vec<u8>, ReadError> {
             return Err(ReadError::Operator {
                 index,
                 operator,
-                problem: "was left to the core; the NPU runs whole networks alone".to_string(),
+                problem: "was left to the core; the NPU runs only whole networks".to_string(),
             });
         }
     }
@@ -48,7 +49,7 @@ pub fn npu_blob(bytes: &[u8]) -> Result<Vec<u8>, ReadError> {
         ids.map(|id| known(id).ok_or(ReadError::Damaged("operator for the NPU")))
             .collect()
     };
-    // Command stream, weights, arena, its fast part, which is the same memory, and the input.
+    // Commands, weights, arena, the arena's fast part (the same memory), and the input.
     let (inputs, outputs) = (tensors(1)?, tensors(2)?);
     let ([commands, weights, arena, fast, input], [output]) = (&inputs[..], &outputs[..]) else {
         return Err(ReadError::Count {
@@ -96,7 +97,7 @@ pub fn npu_blob(bytes: &[u8]) -> Result<Vec<u8>, ReadError> {
     Ok(blob)
 }
 
-/// Vela's plan of the arena: [`PLAN_HEADER`], then an offset per tensor, -1 for those outside.
+/// Vela's plan of the arena: [`PLAN_HEADER`], then an offset per tensor, -1 for tensors outside.
 fn plan(bytes: &[u8]) -> Result<Vec<i32>, ReadError> {
     let damaged = |_: Damaged| ReadError::Damaged("plan of the arena");
     let (model, _) = slots::root(bytes).map_err(damaged)?;

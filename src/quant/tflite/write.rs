@@ -66,7 +66,8 @@ enum Rank {
     Image,
 }
 
-/// Operators on images need four dimensions; FULLY_CONNECTED gives two, and what only copies or adds keeps them.
+/// The rank of each tensor: operators on images need four dimensions, FULLY_CONNECTED gives two, copies and sums keep
+/// theirs.
 fn ranks(model: &QuantizedModel) -> Vec<Rank> {
     let graph = &model.graph;
     let by_shape = |tensor: TensorId| {
@@ -95,7 +96,7 @@ fn ranks(model: &QuantizedModel) -> Vec<Rank> {
     ranks
 }
 
-/// The rank that an operator takes.
+/// The rank of an operator's input.
 fn input_rank(op: &Op, given: Rank, output: Rank) -> Rank {
     match op.kind {
         OpKind::FullyConnected | OpKind::Reshape | OpKind::Lookup(_) | OpKind::Softmax => given,
@@ -177,18 +178,18 @@ impl Writer {
             operators: Vec::new(),
             codes: Vec::new(),
         };
-        // Buffer 0 is empty by definition: that of tensors without constants.
+        // Buffer 0 is empty by definition; it belongs to tensors without constants.
         let empty = table(&mut writer.builder, |_| {});
         writer.buffers.push(empty);
         writer
     }
 
-    /// An activation tensor; returns its index.
+    /// Adds an activation tensor; returns its index.
     fn activation(&mut self, name: &str, dims: &[i32], params: QuantParams) -> i32 {
         self.tensor(name, dims, INT8, 0, &[params.scale], params.zero_point, 0)
     }
 
-    /// A constant tensor; returns its index.
+    /// Adds a constant tensor; returns its index.
     fn constant(
         &mut self,
         name: &str,
@@ -347,7 +348,7 @@ impl Writer {
         }
     }
 
-    /// The weight and bias tensors of an operator.
+    /// Adds the weight and bias tensors of an operator.
     fn weights(
         &mut self,
         name: &str,
@@ -417,7 +418,7 @@ impl Writer {
     }
 
     fn finish(mut self, inputs: &[i32], output: i32) -> Vec<u8> {
-        // Readers learn the oldest runtime that has every operator from a buffer of 16 bytes.
+        // Readers find the oldest runtime with all operators in a buffer of 16 bytes.
         let mut runtime = [0; 16];
         runtime[..6].copy_from_slice(b"2.10.0");
         let builder = &mut self.builder;
@@ -468,8 +469,9 @@ impl Writer {
             field(builder, 4, buffers);
             field(builder, 6, metadata);
         });
-        // Constants are aligned to 16 bytes from the end of the file, the way it is built; a whole number of 16
-        // bytes makes that hold from its start. Root offset and identifier are the 8 bytes that still follow.
+        // Constants are aligned to 16 bytes from the end of the file, because it is built backwards. With a length
+        // that is a multiple of 16 they are aligned from the start too. Root offset and identifier are the 8 bytes
+        // that still follow.
         builder.push(0u64);
         while !(builder.unfinished_data().len() + 8).is_multiple_of(16) {
             builder.push(0u8);
@@ -487,7 +489,7 @@ fn activation_code(activation: Activation) -> i8 {
     }
 }
 
-/// The first three options of every sliding operator.
+/// Writes the first three options of every sliding operator.
 fn window_fields(builder: &mut Builder, window: &Window) {
     let padding = match window.padding {
         Padding::Same => 0i8,
@@ -504,7 +506,7 @@ fn table(builder: &mut Builder, fields: impl FnOnce(&mut Builder)) -> Table {
     builder.end_table(start)
 }
 
-/// Writes field number `idx` of the table that was started, even where it has its default.
+/// Writes field number `idx` of the current table, even where it has its default.
 fn field<T: Push>(builder: &mut Builder, idx: u16, value: T) {
     builder.push_slot_always(4 + 2 * idx, value);
 }

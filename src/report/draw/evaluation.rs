@@ -8,11 +8,14 @@ use super::{
     labels::Rect,
     plot::{Plot, draw_grid, draw_title, fits_across},
 };
-use crate::report::{
-    ReportError,
-    evaluation::{Arithmetic, Examined, Merit},
-    panel::Axis,
-    words::shortened,
+use crate::{
+    report::{
+        ReportError,
+        evaluation::{Examined, Merit},
+        panel::Axis,
+        words::shortened,
+    },
+    score::Arithmetic,
 };
 
 /// Width and height in pixels.
@@ -238,7 +241,7 @@ mod tests {
         for part in [
             "p2-mlp on us8k-subset",
             "synthetic data",
-            "official folds: 2 trainings, 8 test clips",
+            "official folds: trained 2 times, 8 test clips",
             "called anomalous",
             "ROC AUC 0.750",
             "average precision 0.833",

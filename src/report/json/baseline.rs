@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{CostsView, IntervalView, RescoredView, SCHEMA_VERSION, task_name};
+use super::{CostsView, FiguresView, IntervalView, RescoredView, SCHEMA_VERSION, task_name};
 use crate::{
     report::{
         RunInfo, ScoredTrial,
-        evaluation::{Arithmetic, Examined, Merit},
+        evaluation::{Examined, Merit},
     },
-    score::{Interval, Official, SectionFigures},
+    score::{Arithmetic, Figure, Interval, Measure, Official, SectionFigures},
 };
 
 /// What `nas baseline NAME --json` prints.
@@ -22,14 +22,9 @@ pub struct BaselineDocument {
     pub data: String,
     pub synthetic: bool,
     pub task: &'static str,
-    pub auc_float: Option<f64>,
-    pub auc_int8: Option<f64>,
+    #[serde(flatten)]
+    pub figures: FiguresView,
     pub pauc_float: Option<f64>,
-    pub pauc_int8: Option<f64>,
-    pub test_auc_int8: Option<f64>,
-    pub test_pauc_int8: Option<f64>,
-    pub accuracy_int8: Option<f64>,
-    pub test_accuracy_int8: Option<f64>,
     pub rescored: Option<RescoredView>,
     pub params: u64,
     pub macs: u64,
@@ -114,14 +109,8 @@ impl BaselineDocument {
             data: info.data.clone(),
             synthetic: info.synthetic,
             task: task_name(trial.task),
-            auc_float: trial.figures.auc_float,
-            auc_int8: trial.figures.auc_int8,
-            pauc_float: trial.figures.pauc_float,
-            pauc_int8: trial.figures.pauc_int8,
-            test_auc_int8: trial.figures.test_auc_int8,
-            test_pauc_int8: trial.figures.test_pauc_int8,
-            accuracy_int8: trial.figures.accuracy_int8,
-            test_accuracy_int8: trial.figures.test_accuracy_int8,
+            figures: FiguresView(trial.figures),
+            pauc_float: trial.figures.get(Figure::float(Measure::Pauc)),
             rescored: trial.seeds.as_ref().map(RescoredView::from),
             params: trial.params,
             macs: trial.macs,

@@ -29,7 +29,7 @@ pub use self::{
     measured::{
         CyclesView, ImageView, MeasuredDocument, MeasuredView, MeasurementView, measurements_of,
     },
-    rescored::{IntervalView, RescoredView, TrainingView},
+    rescored::{IntervalView, MeansView, RescoredView, TrainingView},
     runs::{RunView, RunsDocument},
     scores::{ClipView, OperatingPointView, ScoresDocument},
     trial::{FiguresView, FrontEndView, GroupView, OperatorView, TrialDocument},
@@ -74,7 +74,7 @@ pub struct TrialsView {
 pub struct HypervolumeView {
     pub value: Option<f64>,
     /// The reference point: objective to value.
-    pub reference: BTreeMap<&'static str, f64>,
+    pub reference: BTreeMap<String, f64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
@@ -100,13 +100,8 @@ pub struct FrontMember {
     pub trial: u64,
     pub space: String,
     pub task: &'static str,
-    pub auc_int8: Option<f64>,
-    pub pauc_int8: Option<f64>,
-    pub auc_float: Option<f64>,
-    pub test_auc_int8: Option<f64>,
-    pub test_pauc_int8: Option<f64>,
-    pub accuracy_int8: Option<f64>,
-    pub test_accuracy_int8: Option<f64>,
+    #[serde(flatten)]
+    pub figures: FiguresView,
     /// Where the trial was trained again: then the figures above are means over the further trainings.
     pub rescored: Option<RescoredView>,
     pub macs: u64,
@@ -167,13 +162,7 @@ impl FrontDocument {
                 trial: trial.trial,
                 space: trial.space.clone(),
                 task: task_name(trial.task),
-                auc_int8: trial.figures.auc_int8,
-                pauc_int8: trial.figures.pauc_int8,
-                auc_float: trial.figures.auc_float,
-                test_auc_int8: trial.figures.test_auc_int8,
-                test_pauc_int8: trial.figures.test_pauc_int8,
-                accuracy_int8: trial.figures.accuracy_int8,
-                test_accuracy_int8: trial.figures.test_accuracy_int8,
+                figures: FiguresView(trial.figures),
                 rescored: trial.seeds.as_ref().map(RescoredView::from),
                 macs: trial.macs,
                 params: trial.params,

@@ -1,12 +1,14 @@
 //! Trials that were trained again with further seeds.
 
-use schemars::JsonSchema;
-use serde::Serialize;
+use std::borrow::Cow;
 
-use super::FiguresView;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::{Serialize, Serializer};
+
+use super::{FiguresView, trial::by_figure};
 use crate::{
-    report::{Figures, Seeds, Training},
-    score::Interval,
+    report::{Seeds, Training},
+    score::{Figure, Interval},
 };
 
 /// Further trainings of a trial.
@@ -14,14 +16,41 @@ use crate::{
 pub struct RescoredView {
     /// Of the trial's own model, for which it was chosen.
     pub own_auc_int8: Option<f64>,
-    pub auc_int8: Option<IntervalView>,
-    pub pauc_int8: Option<IntervalView>,
-    pub auc_float: Option<IntervalView>,
-    pub test_auc_int8: Option<IntervalView>,
-    pub test_pauc_int8: Option<IntervalView>,
-    pub accuracy_int8: Option<IntervalView>,
-    pub test_accuracy_int8: Option<IntervalView>,
+    /// Means over the trainings.
+    #[serde(flatten)]
+    pub means: MeansView,
     pub trainings: Vec<TrainingView>,
+}
+
+/// Means of figures of merit by their keys; null where nobody knows.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MeansView(Vec<(Figure, Option<IntervalView>)>);
+
+impl MeansView {
+    /// One of them.
+    pub fn get(&self, figure: Figure) -> Option<IntervalView> {
+        let found = self.0.iter().find(|(known, _)| *known == figure);
+        found.and_then(|(_, mean)| *mean)
+    }
+}
+
+impl Serialize for MeansView {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(figure, mean)| (figure.key(), mean)))
+    }
+}
+
+impl JsonSchema for MeansView {
+    fn schema_name() -> Cow<'static, str> {
+        "MeansView".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        by_figure::<Option<IntervalView>>(
+            generator,
+            "Means of figures of merit by their keys; null where nobody knows.",
+        )
+    }
 }
 
 /// A mean over trainings.
@@ -42,24 +71,19 @@ pub struct TrainingView {
 
 impl From<&Seeds> for RescoredView {
     fn from(seeds: &Seeds) -> RescoredView {
-        let interval = |figure: fn(&Figures) -> Option<f64>| {
-            let Interval { mean, half_width } = seeds.interval(figure)?;
-            Some(IntervalView { mean, half_width })
+        let mean = |figure: Figure| {
+            let interval = seeds.interval(figure);
+            let view = |Interval { mean, half_width }| IntervalView { mean, half_width };
+            (figure, interval.map(view))
         };
         let training = |training: &Training| TrainingView {
             seed_offset: training.seed,
-            figures: training.figures.as_ref().ok().map(FiguresView::from),
+            figures: training.figures.as_ref().ok().copied().map(FiguresView),
             error: training.figures.as_ref().err().cloned(),
         };
         RescoredView {
-            own_auc_int8: seeds.own.auc_int8,
-            auc_int8: interval(|figures| figures.auc_int8),
-            pauc_int8: interval(|figures| figures.pauc_int8),
-            auc_float: interval(|figures| figures.auc_float),
-            test_auc_int8: interval(|figures| figures.test_auc_int8),
-            test_pauc_int8: interval(|figures| figures.test_pauc_int8),
-            accuracy_int8: interval(|figures| figures.accuracy_int8),
-            test_accuracy_int8: interval(|figures| figures.test_accuracy_int8),
+            own_auc_int8: seeds.own.get(Figure::AUC),
+            means: MeansView(Figure::documented().map(mean).collect()),
             trainings: seeds.each.iter().map(training).collect(),
         }
     }

@@ -1,14 +1,14 @@
 //! One trial.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
-use schemars::JsonSchema;
-use serde::Serialize;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::{Serialize, Serializer};
 
 use super::{CostsView, MeasurementView, RescoredView};
 use crate::{
     audio::{Feature, FrontEnd},
-    report::Figures,
+    score::{Figure, Figures},
 };
 
 /// What `nas show RUN/TRIAL --json` prints.
@@ -48,16 +48,9 @@ pub struct TrialDocument {
     pub files: Vec<String>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
-pub struct FiguresView {
-    pub auc_int8: Option<f64>,
-    pub pauc_int8: Option<f64>,
-    pub auc_float: Option<f64>,
-    pub test_auc_int8: Option<f64>,
-    pub test_pauc_int8: Option<f64>,
-    pub accuracy_int8: Option<f64>,
-    pub test_accuracy_int8: Option<f64>,
-}
+/// Figures of merit by their keys; null where nobody knows.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct FiguresView(pub Figures);
 
 /// From sound to the windows that the network sees.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
@@ -112,16 +105,38 @@ pub struct OperatorView {
     pub params: u64,
 }
 
-impl From<&Figures> for FiguresView {
-    fn from(figures: &Figures) -> FiguresView {
-        FiguresView {
-            auc_int8: figures.auc_int8,
-            pauc_int8: figures.pauc_int8,
-            auc_float: figures.auc_float,
-            test_auc_int8: figures.test_auc_int8,
-            test_pauc_int8: figures.test_pauc_int8,
-            accuracy_int8: figures.accuracy_int8,
-            test_accuracy_int8: figures.test_accuracy_int8,
-        }
+impl Serialize for FiguresView {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let figures = Figure::documented();
+        serializer.collect_map(figures.map(|figure| (figure.key(), self.0.get(figure))))
     }
+}
+
+impl JsonSchema for FiguresView {
+    fn schema_name() -> Cow<'static, str> {
+        "FiguresView".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        by_figure::<Option<f64>>(
+            generator,
+            "Figures of merit by their keys; null where nobody knows.",
+        )
+    }
+}
+
+/// The schema of an object with a value for each documented figure.
+pub(super) fn by_figure<T: JsonSchema>(
+    generator: &mut SchemaGenerator,
+    description: &str,
+) -> Schema {
+    let value = generator.subschema_for::<T>();
+    let keys: Vec<String> = Figure::documented().map(Figure::key).collect();
+    let properties: BTreeMap<&String, &Schema> = keys.iter().map(|key| (key, &value)).collect();
+    schemars::json_schema!({
+        "description": description,
+        "type": "object",
+        "properties": properties,
+        "required": keys,
+    })
 }

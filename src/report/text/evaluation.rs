@@ -2,8 +2,8 @@
 
 use super::grid;
 use crate::{
-    report::evaluation::{Arithmetic, Examined, Merit},
-    score::{Confusion, Interval},
+    report::evaluation::{Examined, Merit},
+    score::{Arithmetic, Confusion, Interval},
 };
 
 /// Figures of merit, float beside int8 for every split; then precision and recall of either kind of clips.
@@ -90,7 +90,7 @@ mod tests {
     #[test]
     fn decisions_and_scores_become_tables() {
         let expected = "\
-official folds: 2 trainings, 8 test clips
+official folds: trained 2 times, 8 test clips
                    official folds  official folds
                    float           int8
 ──────────────────────────────────────────────────

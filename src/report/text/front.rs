@@ -8,12 +8,12 @@ use super::{STYLE, UNKNOWN, measured::MeasuredTable};
 use crate::{
     hardware::{Cost, CostSource, Metric},
     report::{
-        Figures, ReportError, RunInfo, ScoredTrial, TargetInfo, approach,
+        ReportError, RunInfo, ScoredTrial, TargetInfo, approach,
         baselines::gains,
         ranks::Ranks,
         words::{capitalised, wrapped},
     },
-    run::Objective,
+    score::{Figure, Measure, Part},
     units::three_digits,
 };
 
@@ -92,25 +92,11 @@ fn baseline_table(info: &RunInfo, target_idx: usize, width: usize) -> String {
 /// The front of every target as CSV: plain numbers, units in the column names, empty where unknown.
 pub fn front_csv(info: &RunInfo) -> Result<String, ReportError> {
     let mut writer = csv::Writer::from_writer(Vec::new());
-    let mut header: Vec<String> = [
-        "run",
-        "synthetic",
-        "target",
-        "trial",
-        "approach",
-        "space",
-        "auc_int8",
-        "test_auc_int8",
-        "auc_float",
-        "pauc_int8",
-        "test_pauc_int8",
-        "accuracy_int8",
-        "test_accuracy_int8",
-        "macs",
-        "params",
-    ]
-    .map(String::from)
-    .to_vec();
+    let mut header: Vec<String> = ["run", "synthetic", "target", "trial", "approach", "space"]
+        .map(String::from)
+        .to_vec();
+    header.extend(Figure::documented().map(Figure::key));
+    header.extend(["macs", "params"].map(String::from));
     for cost in TARGET_METRICS {
         header.push(cost.key().to_string());
         header.extend(["low", "high", "source"].map(|part| format!("{}_{part}", cost.key())));
@@ -118,7 +104,6 @@ pub fn front_csv(info: &RunInfo) -> Result<String, ReportError> {
     writer.write_record(&header)?;
     for (target_idx, target) in info.targets.iter().enumerate() {
         for trial in info.front(target_idx) {
-            let figures = &trial.figures;
             let number = |value: Option<f64>| match value {
                 Some(value) if value.is_finite() => value.to_string(),
                 _ => String::new(),
@@ -130,16 +115,9 @@ pub fn front_csv(info: &RunInfo) -> Result<String, ReportError> {
                 trial.trial.to_string(),
                 approach(trial.task).to_string(),
                 trial.space.clone(),
-                number(figures.auc_int8),
-                number(figures.test_auc_int8),
-                number(figures.auc_float),
-                number(figures.pauc_int8),
-                number(figures.test_pauc_int8),
-                number(figures.accuracy_int8),
-                number(figures.test_accuracy_int8),
-                trial.macs.to_string(),
-                trial.params.to_string(),
             ];
+            record.extend(Figure::documented().map(|figure| number(trial.figures.get(figure))));
+            record.extend([trial.macs.to_string(), trial.params.to_string()]);
             for cost in TARGET_METRICS {
                 let quantity = trial.cost(target_idx, cost);
                 record.push(number(quantity.map(|q| q.value)));
@@ -171,12 +149,7 @@ pub(in crate::report) enum Column {
     Trial,
     Approach,
     Space,
-    AucInt8,
-    AucTest,
-    Accuracy,
-    AccuracyTest,
-    AucFloat,
-    Pauc,
+    Figure(Figure),
     Metric(Metric),
     /// Days that the battery lasts.
     Battery,
@@ -184,57 +157,46 @@ pub(in crate::report) enum Column {
 }
 
 impl Column {
-    const ALL: [Column; 16] = [
-        Column::Trial,
-        Column::Approach,
-        Column::Space,
-        Column::AucInt8,
-        Column::AucTest,
-        Column::Accuracy,
-        Column::AccuracyTest,
-        Column::AucFloat,
-        Column::Pauc,
-        Column::Metric(Metric::Ram),
-        Column::Metric(Metric::Flash),
-        Column::Metric(Metric::Latency),
-        Column::Metric(Metric::Energy),
-        Column::Battery,
-        Column::Metric(Metric::Macs),
-        Column::Params,
-    ];
-
-    /// Those of a run: accuracy where the run asks for it.
+    /// Those of a run: unusual figures where the run is steered by them.
     pub(in crate::report) fn of(info: &RunInfo) -> Vec<Column> {
-        let is_accuracy =
-            |column: &Column| matches!(column, Column::Accuracy | Column::AccuracyTest);
-        let wanted = info.steered_by().contains(&Objective::Accuracy);
-        let mut columns = Column::ALL.to_vec();
-        columns.retain(|column| wanted || !is_accuracy(column));
+        let figures = Figure::columns(&info.steered_by());
+        let mut columns = vec![Column::Trial, Column::Approach, Column::Space];
+        columns.extend(figures.into_iter().map(Column::Figure));
+        columns.extend(TARGET_METRICS.map(Column::Metric));
+        columns.extend([
+            Column::Battery,
+            Column::Metric(Metric::Macs),
+            Column::Params,
+        ]);
         columns
     }
 
-    /// The columns that a narrow terminal may lose, the most useful first.
-    const OPTIONAL: [Column; 7] = [
-        Column::AccuracyTest,
+    /// The columns that a narrow terminal may lose, the most useful first, after the tests of unusual figures.
+    const OPTIONAL: [Column; 6] = [
         Column::Space,
         Column::Metric(Metric::Macs),
-        Column::Pauc,
+        Column::Figure(Figure::steering(Measure::Pauc)),
         Column::Approach,
-        Column::AucFloat,
+        Column::Figure(Figure::AUC_FLOAT),
         Column::Params,
     ];
 
-    pub(in crate::report) fn header(self) -> &'static str {
-        match self {
+    /// Those of some columns that a narrow terminal may lose, the most useful first.
+    fn optional(columns: &[Column]) -> Vec<Column> {
+        let is_unusual_test = |column: &Column| match column {
+            Column::Figure(figure) => figure.part == Part::Test && !figure.measure.is_usual(),
+            _ => false,
+        };
+        let tests = columns.iter().copied().filter(is_unusual_test);
+        tests.chain(Column::OPTIONAL).collect()
+    }
+
+    pub(in crate::report) fn header(self) -> String {
+        let word = match self {
+            Column::Figure(figure) => return figure.header(),
             Column::Trial => "trial",
             Column::Approach => "approach",
             Column::Space => "space",
-            Column::AucInt8 => "AUC\nint8",
-            Column::AucTest => "AUC\ntest",
-            Column::Accuracy => "accuracy\nint8",
-            Column::AccuracyTest => "accuracy\ntest",
-            Column::AucFloat => "AUC\nfloat",
-            Column::Pauc => "pAUC\nint8",
             Column::Metric(Metric::Ram) => "RAM",
             Column::Metric(Metric::Flash) => "flash",
             Column::Metric(Metric::Latency) => "latency",
@@ -242,7 +204,8 @@ impl Column {
             Column::Metric(Metric::Macs) => "MACs",
             Column::Battery => "battery",
             Column::Params => "params",
-        }
+        };
+        word.to_string()
     }
 
     /// The header in one line, for captions.
@@ -259,19 +222,16 @@ impl Column {
             Some(value) if value.is_finite() => format!("{value:.3}"),
             _ => UNKNOWN.to_string(),
         };
-        let mean = |figure: fn(&Figures) -> Option<f64>| {
-            sure(share(figure(&trial.figures)), trial.half_width(figure))
+        // Columns that may be lost have no room for an interval.
+        let half_width = |figure: Figure| match Column::OPTIONAL.contains(&self) {
+            true => None,
+            false => trial.half_width(figure),
         };
         match self {
             Column::Trial => trial.trial.to_string(),
             Column::Approach => approach(trial.task).to_string(),
             Column::Space => short(&trial.space),
-            Column::AucInt8 => mean(|figures| figures.auc_int8),
-            Column::AucTest => mean(|figures| figures.test_auc_int8),
-            Column::Accuracy => mean(|figures| figures.accuracy_int8),
-            Column::AccuracyTest => mean(|figures| figures.test_accuracy_int8),
-            Column::AucFloat => share(trial.figures.auc_float),
-            Column::Pauc => share(trial.figures.pauc_int8),
+            Column::Figure(figure) => sure(share(trial.figures.get(figure)), half_width(figure)),
             Column::Metric(Metric::Macs) => Metric::Macs.show(trial.macs as f64),
             Column::Metric(cost) => match trial.cost(target_idx, cost) {
                 Some(quantity) if quantity.value.is_finite() => shown(cost, &quantity),
@@ -341,11 +301,11 @@ fn fitted(
             return (table, Vec::new());
         }
     }
-    let optional = |column: &Column| Column::OPTIONAL.contains(column);
+    let optional = Column::optional(&columns);
     let (mut left_out, mut chosen): (Vec<Column>, Vec<Column>) =
-        columns.iter().partition(|column| optional(column));
+        columns.iter().partition(|column| optional.contains(column));
     let mut table = rendered(members, target_idx, &chosen, NARROW_GAP);
-    for candidate in Column::OPTIONAL {
+    for candidate in optional {
         let is_taken = |c: &&Column| **c == candidate || chosen.contains(c);
         let more: Vec<Column> = columns.iter().filter(is_taken).copied().collect();
         let wider = rendered(members, target_idx, &more, NARROW_GAP);
@@ -403,7 +363,11 @@ pub(in crate::report) fn caption(
         lines.push("Synthetic data: the scores say nothing about real machines.".to_string());
     }
     if !members.is_empty() {
-        let merits: Vec<&str> = info.steered_by().iter().map(|o| o.title()).collect();
+        let merits: Vec<&str> = info
+            .steered_by()
+            .iter()
+            .map(|measure| measure.title())
+            .collect();
         lines.push(match merits.is_empty() {
             true => "No score steered the search.".to_string(),
             false => capitalised(&format!(

@@ -1,6 +1,6 @@
 //! Lists: spaces, targets, data sets, runs.
 
-use super::{first_few, front, grid};
+use super::{first_few, front, grid, grid_within};
 use crate::{
     data::{Info, KnownDataset, Label},
     hardware::{ALIASES, Contents, Target},
@@ -9,8 +9,8 @@ use crate::{
     units::{Bytes, Count, Span},
 };
 
-/// The search spaces with their sizes.
-pub fn spaces(spaces: &[SearchSpace]) -> String {
+/// The search spaces with their sizes, in at most `width` columns.
+pub fn spaces(spaces: &[SearchSpace], width: usize) -> String {
     let row = |space: &SearchSpace| {
         vec![
             space.name.clone(),
@@ -21,15 +21,15 @@ pub fn spaces(spaces: &[SearchSpace]) -> String {
     };
     let total: u128 = spaces.iter().map(SearchSpace::size).sum();
     let rows = spaces.iter().map(row).collect();
-    let table = grid(&["space", "family", "genomes", "description"], rows);
+    let table = grid_within(width, &["space", "family", "genomes", "description"], rows);
     format!(
         "{table}\n{} genomes in all; `nas spaces NAME` prints the axes\n",
         Count::from(total)
     )
 }
 
-/// The targets with their clocks and memories; short names stand beside what they stand for.
-pub fn targets(targets: &[Target]) -> String {
+/// The targets with their clocks and memories, in at most `width` columns; short names stand beside what they stand for.
+pub fn targets(targets: &[Target], width: usize) -> String {
     let memory = |target: &Target, contents| {
         let memory = target.largest_memory(contents);
         memory.map_or("–".to_string(), |memory| {
@@ -56,7 +56,8 @@ pub fn targets(targets: &[Target]) -> String {
         ]
     };
     let rows = targets.iter().map(row).collect();
-    let table = grid(
+    let table = grid_within(
+        width,
         &[
             "target",
             "short",
@@ -73,13 +74,13 @@ pub fn targets(targets: &[Target]) -> String {
     )
 }
 
-/// One target for people: every number with its unit, error and source.
-pub fn target(target: &Target) -> String {
+/// One target for people: every number with its unit, error and source, in at most `width` columns.
+pub fn target(target: &Target, width: usize) -> String {
     let document: toml::Table =
         toml::from_str(&target.text).expect("the text was read as TOML before");
     let mut rows = Vec::new();
     numbers("", &document, &mut rows);
-    let table = grid(&["number", "value", "error", "source"], rows);
+    let table = grid_within(width, &["number", "value", "error", "source"], rows);
     let mut text = format!("{}: {}\n", target.name, target.description);
     for note in &target.notes {
         text += &format!("- {note}\n");
@@ -137,23 +138,20 @@ fn numbers(prefix: &str, table: &toml::Table, rows: &mut Vec<Vec<String>>) {
     }
 }
 
-/// Known data sets.
-pub fn known_datasets(known: &[KnownDataset]) -> String {
+/// Known data sets in at most `width` columns, then their addresses.
+pub fn known_datasets(known: &[KnownDataset], width: usize) -> String {
     let row = |known: &KnownDataset| {
-        [
-            known.name,
-            known.size,
-            known.licence,
-            known.address,
-            known.holds,
-        ]
-        .map(str::to_string)
-        .to_vec()
+        [known.name, known.size, known.licence, known.holds]
+            .map(str::to_string)
+            .to_vec()
     };
-    grid(
-        &["data set", "size", "licence", "address", "holds"],
-        known.iter().map(row).collect(),
-    ) + "\n"
+    let header = ["data set", "size", "licence", "holds"];
+    let mut text = grid_within(width, &header, known.iter().map(row).collect());
+    text += "\n\n";
+    for known in known {
+        text += &format!("{}: {}\n", known.name, known.address);
+    }
+    text
 }
 
 /// What was recognised at a path.

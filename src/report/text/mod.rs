@@ -9,11 +9,22 @@ pub mod network;
 pub mod npu;
 pub mod trial;
 
-use comfy_table::{ContentLineStyle, LineStyle, Table, TableStyle};
+use comfy_table::{ContentArrangement, ContentLineStyle, LineStyle, Table, TableStyle};
 
-/// A plain table.
+/// A plain table, as wide as its content.
 fn grid(header: &[&str], rows: Vec<Vec<String>>) -> String {
+    drawn(Table::new(), header, rows)
+}
+
+/// A plain table of at most `width` columns: where its content is wider, the longest cells take several lines.
+fn grid_within(width: usize, header: &[&str], rows: Vec<Vec<String>>) -> String {
     let mut grid = Table::new();
+    grid.set_content_arrangement(ContentArrangement::Dynamic)
+        .set_width(width.try_into().unwrap_or(u16::MAX));
+    drawn(grid, header, rows)
+}
+
+fn drawn(mut grid: Table, header: &[&str], rows: Vec<Vec<String>>) -> String {
     grid.load_style(STYLE).set_header(header.iter().copied());
     for row in rows {
         grid.add_row(row);

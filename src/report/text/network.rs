@@ -36,7 +36,7 @@ pub fn table(network: &Network, costs: &[TargetCosts]) -> String {
         ]
     };
     let header = [
-        "target", "latency", "energy", "RAM", "flash", "cycles", "fits",
+        "target", "latency", "energy", "RAM", "flash", "cycles", "P(fits)",
     ];
     text += &grid(&header, costs.iter().map(row).collect());
     let mut sources: Vec<&str> = costs
@@ -161,7 +161,7 @@ pub fn layer_table(costs: &TargetCosts) -> String {
 pub fn explanation(trial: &str, budget: &Budget, explained: &Explanation) -> String {
     let name = &explained.target.name;
     let Some(excess) = &explained.excess else {
-        return format!("{trial} fits {name} ({})\n", fit_cell(explained.fit));
+        return format!("{trial} fits {name}: P(fits) {}\n", fit_cell(explained.fit));
     };
     let mut text = format!("{trial} does not fit {name}: {excess}\n");
     if explained.changes.is_empty() {
@@ -201,7 +201,7 @@ pub fn explanation(trial: &str, budget: &Budget, explained: &Explanation) -> Str
             rows.chain(power).collect(),
         );
         text += &format!(
-            "\nfits {}\n",
+            "\nP(fits) {}\n",
             fit_cell(budget.fit(&explained.target, after))
         );
     }

@@ -1,13 +1,16 @@
 //! One trial: axes, scores, costs, operators.
 
+use std::path::Path;
+
 use super::grid;
 use crate::{
     report::json::{CostView, IntervalView, MeasurementView, RescoredView, TrialDocument},
+    score::{Figure, Measure, Part},
     units::{Bytes, Count, Microjoules, Micros},
 };
 
-/// All that is known of one trial.
-pub fn trial(trial: &TrialDocument) -> String {
+/// All that is known of one trial, whose files lie below `folder`.
+pub fn trial(trial: &TrialDocument, folder: &Path) -> String {
     let synthetic = if trial.synthetic { " (synthetic)" } else { "" };
     let mut text = format!(
         "{}/{}: {} of space {}, {}, on {}{synthetic}\n",
@@ -25,30 +28,24 @@ pub fn trial(trial: &TrialDocument) -> String {
         Count(trial.params)
     );
     if let Some(figures) = &trial.figures {
-        let show = |auc: Option<f64>| auc.map_or("–".to_string(), |auc| format!("{auc:.4}"));
-        text += &format!(
-            "AUC int8 {}, pAUC int8 {}, accuracy int8 {}, AUC float {}; untouched clips: AUC int8 {}, accuracy int8 {}\
-             {synthetic}\n",
-            show(figures.auc_int8),
-            show(figures.pauc_int8),
-            show(figures.accuracy_int8),
-            show(figures.auc_float),
-            show(figures.test_auc_int8),
-            show(figures.test_accuracy_int8)
-        );
+        let told = told(|figure| Some(format!("{:.4}", figures.0.get(figure)?)));
+        text += &format!("{told}{synthetic}\n");
     }
     if let Some(rescored) = &trial.rescored {
         text += &further_seeds(rescored);
     }
     for group in &trial.groups {
-        let domain = group.domain.as_deref().unwrap_or("");
-        let auc = group
-            .auc_int8
-            .map_or("–".to_string(), |auc| format!("{auc:.4}"));
-        text += &format!(
-            "  {} {} {domain}: AUC {auc}\n",
-            group.machine, group.section
-        );
+        // Where a section has clips of one label alone there is no figure.
+        if let Some(auc) = group.auc_int8 {
+            let domain = group
+                .domain
+                .as_deref()
+                .map_or(String::new(), |domain| format!(" {domain}"));
+            text += &format!(
+                "  {} {}{domain}: AUC {auc:.4}\n",
+                group.machine, group.section
+            );
+        }
     }
     for (budget, share) in &trial.excess {
         text += &format!("over budget: {budget} by {:.0} %\n", 100.0 * share);
@@ -84,12 +81,45 @@ pub fn trial(trial: &TrialDocument) -> String {
             operator.params.to_string(),
         ]
     });
-    text += &grid(&["operator", "output", "MACs", "params"], rows.collect());
+    let members = trial
+        .axes
+        .get("members")
+        .and_then(|members| members.parse().ok());
+    let members = members.unwrap_or(1);
+    text += &grid(
+        &["operator", "output", "MACs", "params"],
+        grouped(members, rows.collect()),
+    );
     text += "\n";
     for file in &trial.files {
-        text += &format!("file: {file}\n");
+        text += &format!("file: {}\n", folder.join(file).display());
     }
     text
+}
+
+/// Rows of operators in which the members of an ensemble, which have one shape, stand once.
+///
+/// The second and every further member is followed by the sum of what there is so far.
+fn grouped(members: usize, rows: Vec<Vec<String>>) -> Vec<Vec<String>> {
+    let length = (rows.len() + 1) / members.max(1) - 1;
+    if members < 2 || rows.len() + 1 != members * (length + 1) {
+        return rows;
+    }
+    let heading = |text: String| {
+        let mut row = vec![String::new(); rows[0].len()];
+        row[0] = text;
+        row
+    };
+    let indented = |row: &Vec<String>| {
+        let mut row = row.clone();
+        row[0] = format!("  {}", row[0]);
+        row
+    };
+    let mut shown = vec![heading(format!("{members} members, each:"))];
+    shown.extend(rows[..length].iter().map(indented));
+    shown.push(heading(format!("{} sums:", members - 1)));
+    shown.extend(rows.last().map(indented));
+    shown
 }
 
 /// What was seen at one place.
@@ -130,20 +160,37 @@ fn further_seeds(rescored: &RescoredView) -> String {
         })
     };
     let each = rescored.trainings.iter().map(|training| {
-        let auc = training.figures.and_then(|figures| figures.auc_int8);
+        let auc = training
+            .figures
+            .and_then(|figures| figures.0.get(Figure::AUC));
         auc.map_or("failed".to_string(), |auc| format!("{auc:.4}"))
     });
+    let means = told(|figure| {
+        // The sentence is long enough without it.
+        let is_told = figure.measure != Measure::Pauc;
+        is_told.then(|| show(rescored.means.get(figure)))
+    });
     format!(
-        "{} further seeds: AUC int8 {}, accuracy int8 {}, AUC float {}; untouched clips: AUC int8 {}, accuracy int8 {} \
-         (means ± half of their 95 % interval)\n  AUC int8 of each: {}\n",
+        "{} further seeds: {means} (means ± half of their 95 % interval)\n  AUC int8 of each: {}\n",
         rescored.trainings.len(),
-        show(rescored.auc_int8),
-        show(rescored.accuracy_int8),
-        show(rescored.auc_float),
-        show(rescored.test_auc_int8),
-        show(rescored.test_accuracy_int8),
         each.collect::<Vec<String>>().join(", ")
     )
+}
+
+/// The figures of a trial in words: first those on the clips that steer. `show` gives a value, and `None` leaves the
+/// figure out.
+fn told(show: impl Fn(Figure) -> Option<String>) -> String {
+    let [steering, untouched] = Part::ALL.map(|part| {
+        let own = Figure::TOLD
+            .into_iter()
+            .filter(|figure| figure.part == part);
+        let told = own.filter_map(|figure| Some(format!("{} {}", figure.title(), show(figure)?)));
+        told.collect::<Vec<String>>().join(", ")
+    });
+    match untouched.is_empty() {
+        true => steering,
+        false => format!("{steering}; untouched clips: {untouched}"),
+    }
 }
 
 /// A value, its band and its source.
@@ -160,5 +207,27 @@ fn band<T: Copy + PartialEq>(view: Option<CostView<T>>, show: impl Fn(T) -> Stri
                 view.source
             )
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn members_of_an_ensemble_stand_once() {
+        let check = |members: usize, names: &str, expected: &str| {
+            let row = |name: char| vec![name.to_string()];
+            let shown: Vec<String> = grouped(members, names.chars().map(row).collect())
+                .into_iter()
+                .map(|row| row[0].clone())
+                .collect();
+            assert_eq!(shown.join("|"), expected);
+        };
+        check(3, "abcabc+abc+", "3 members, each:|  a|  b|  c|2 sums:|  +");
+        check(2, "aa+", "2 members, each:|  a|1 sums:|  +");
+        check(1, "abc", "a|b|c");
+        check(2, "ab", "a|b");
+        check(1, "", "");
     }
 }

@@ -6,6 +6,7 @@ use super::{
 };
 use crate::graph::{Graph, GraphBuilder, Shape, Style, TensorId, Window};
 
+/// The axes, in the order of genes.
 pub const AXES: &[AxisRule] = &[
     N_MELS,
     N_FFT,
@@ -19,8 +20,9 @@ pub const AXES: &[AxisRule] = &[
     whole("bottleneck", 1, 256),
 ];
 
+/// The network for these values; `input` is `frames x bands x 1`.
 pub fn build(values: &Values<'_>, input: Shape) -> Graph {
-    // Each stage halves the image, and the decoder doubles it back: both sides must be divisible.
+    // Each stage halves the image and the decoder doubles it again, so both sides must be divisible.
     let halvings = input
         .height
         .trailing_zeros()

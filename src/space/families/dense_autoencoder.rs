@@ -5,6 +5,7 @@ use super::{
 };
 use crate::graph::{Graph, GraphBuilder, Shape, Style};
 
+/// The axes, in the order of genes.
 pub const AXES: &[AxisRule] = &[
     N_MELS,
     N_FFT,
@@ -17,12 +18,13 @@ pub const AXES: &[AxisRule] = &[
     whole("bottleneck", 1, 256),
 ];
 
+/// The network for these values; `input` is `frames x bands x 1`.
 pub fn build(values: &Values<'_>, input: Shape) -> Graph {
     let (width, shrink) = (values.real("width"), values.real("shrink"));
     let widths: Vec<usize> = (0..values.count("depth"))
         .map(|layer| multiple_of_8(width * shrink.powi(layer as i32)))
         .collect();
-    // A bottleneck wider than its neighbours would be none.
+    // A bottleneck wider than its neighbours would not be one.
     let bottleneck = values.count("bottleneck").min(widths[widths.len() - 1]);
 
     let mut net = GraphBuilder::new(input);

@@ -6,6 +6,7 @@ use super::{
 };
 use crate::graph::{Graph, GraphBuilder, Padding, Shape, Style, Window};
 
+/// The axes, in the order of genes.
 pub const AXES: &[AxisRule] = &[
     N_MELS,
     N_FFT,
@@ -16,12 +17,13 @@ pub const AXES: &[AxisRule] = &[
     whole("blocks", 1, 8),
     whole("stem_kernel_time", 1, 16),
     whole("stem_kernel_freq", 1, 16),
-    // Larger strides would leave the NPU.
+    // An NPU does not take larger strides.
     whole("stem_stride_freq", 1, 3),
     KERNEL,
     DROPOUT,
 ];
 
+/// The network for these values; `input` is `frames x bands x 1`.
 pub fn build(values: &Values<'_>, input: Shape, classes: usize) -> Graph {
     let channels = values.count("channels");
     let stem = Window {

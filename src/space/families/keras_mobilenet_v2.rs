@@ -5,6 +5,7 @@ use super::{
 };
 use crate::graph::{Activation, Graph, GraphBuilder, Shape, Style, Window};
 
+/// The axes, in the order of genes.
 pub const AXES: &[AxisRule] = &[
     N_MELS,
     N_FFT,
@@ -14,7 +15,7 @@ pub const AXES: &[AxisRule] = &[
     real("alpha", 0.1, 2.0),
 ];
 
-/// Expansion, channels, blocks and stride of the first block of every stage.
+/// Expansion, channels, blocks and stride of the first block, for every stage.
 const STAGES: [(usize, f64, usize, usize); 7] = [
     (1, 16.0, 1, 1),
     (6, 24.0, 2, 2),
@@ -32,6 +33,7 @@ const RELU6: Style = Style {
     ..Style::BATCH_NORM_RELU
 };
 
+/// The network for these values; `input` is `frames x bands x 1`.
 pub fn build(values: &Values<'_>, input: Shape, classes: usize) -> Graph {
     let alpha = values.real("alpha");
     let mut net = GraphBuilder::new(input);
@@ -51,7 +53,7 @@ pub fn build(values: &Values<'_>, input: Shape, classes: usize) -> Graph {
     net.finish(x)
 }
 
-/// The nearest multiple of 8 that is not below nine tenths, as Keras rounds channels.
+/// The nearest multiple of 8 that is at least nine tenths of `channels`, as Keras rounds.
 fn divisible_by_8(channels: f64) -> usize {
     let rounded = (((channels + 4.0) / 8.0) as usize).max(1) * 8;
     match (rounded as f64) < 0.9 * channels {

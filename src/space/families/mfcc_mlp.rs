@@ -5,6 +5,7 @@ use super::{
 };
 use crate::graph::{Activation, Graph, GraphBuilder, Shape, Style};
 
+/// The axes, in the order of genes.
 pub const AXES: &[AxisRule] = &[
     N_MELS,
     N_FFT,
@@ -17,6 +18,7 @@ pub const AXES: &[AxisRule] = &[
     DROPOUT,
 ];
 
+/// The network for these values; `input` is `frames x bands x 1`.
 pub fn build(values: &Values<'_>, input: Shape, classes: usize) -> Graph {
     let hidden = Style {
         activation: Activation::Relu,

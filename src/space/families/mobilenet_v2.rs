@@ -5,6 +5,7 @@ use super::{
 };
 use crate::graph::{Graph, GraphBuilder, Shape, Style, TensorId, Window};
 
+/// The axes, in the order of genes.
 pub const AXES: &[AxisRule] = &[
     N_MELS,
     N_FFT,
@@ -20,6 +21,7 @@ pub const AXES: &[AxisRule] = &[
     whole("head", 0, 1280),
 ];
 
+/// The network for these values; `input` is `frames x bands x 1`.
 pub fn build(values: &Values<'_>, input: Shape, classes: usize) -> Graph {
     let (kernel, expansion) = (values.count("kernel"), values.count("expansion"));
     let mut net = GraphBuilder::new(input);

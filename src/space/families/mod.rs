@@ -1,4 +1,4 @@
-//! The families of networks: which axes each has, and how their values become a graph. One file each.
+//! The families of networks: the axes of each, and how their values become a graph. One file each.
 
 mod conv_autoencoder;
 mod dense_autoencoder;
@@ -13,17 +13,24 @@ use crate::graph::{Graph, Shape};
 /// A family of networks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Family {
+    /// Dense autoencoder with mirrored sides, after the DCASE Task 2 baseline.
     DenseAutoencoder,
+    /// Convolutional autoencoder: strided depthwise-separable encoder, upsampling decoder.
     ConvAutoencoder,
+    /// Classifier of inverted residuals, after MobileNetV2 (Sandler et al., 2018).
     MobilenetV2,
+    /// DS-CNN classifier: one convolution, then depthwise-separable blocks (Zhang et al., 2017).
     DsCnn,
+    /// Dense classifier over MFCC frames.
     MfccMlp,
+    /// MobileNetV2 as Keras builds it (Sandler et al., 2018, table 2).
     KerasMobilenetV2,
 }
 
-/// What values an axis may have.
+/// The values that an axis may have.
 #[derive(Debug, Clone, Copy)]
 pub struct AxisRule {
+    /// Name of the axis.
     pub name: &'static str,
     min: f64,
     max: f64,
@@ -71,7 +78,7 @@ const DROPOUT: AxisRule = real("dropout", 0.0, 0.9);
 const MEMBERS_RULE: AxisRule = whole(MEMBERS, 1, 9);
 
 impl AxisRule {
-    /// What is wrong with these values; `None` where nothing is.
+    /// What is wrong with these values; `None` where they are allowed.
     pub fn fault(&self, values: &[f64]) -> Option<String> {
         if values.is_empty() || values.len() > 255 {
             return Some("needs between 1 and 255 values".to_string());
@@ -88,13 +95,14 @@ impl AxisRule {
             Kind::Real => "numbers",
         };
         Some(format!(
-            "{odd} is out of place; {what} between {} and {} can stand here",
+            "{odd} is not allowed; use {what} between {} and {}",
             self.min, self.max
         ))
     }
 }
 
 impl Family {
+    /// All families.
     pub const ALL: [Family; 6] = [
         Family::DenseAutoencoder,
         Family::ConvAutoencoder,
@@ -104,6 +112,7 @@ impl Family {
         Family::KerasMobilenetV2,
     ];
 
+    /// The name in files and tables.
     pub fn name(self) -> &'static str {
         match self {
             Family::DenseAutoencoder => "dense-autoencoder",
@@ -115,10 +124,12 @@ impl Family {
         }
     }
 
+    /// The family with this name; `None` where there is none.
     pub fn from_name(name: &str) -> Option<Family> {
         Family::ALL.into_iter().find(|family| family.name() == name)
     }
 
+    /// Whether its networks reconstruct their input; the others classify.
     pub fn is_autoencoder(self) -> bool {
         matches!(self, Family::DenseAutoencoder | Family::ConvAutoencoder)
     }
@@ -135,7 +146,7 @@ impl Family {
         }
     }
 
-    /// The axis of ensembles, which a space of classifiers may give.
+    /// The axis for ensembles; a space of classifiers may have it.
     pub fn members(self) -> Option<AxisRule> {
         (!self.is_autoencoder()).then_some(MEMBERS_RULE)
     }
@@ -153,7 +164,7 @@ impl Family {
     }
 }
 
-/// The nearest multiple of 8, at least 8: what NPU lanes and SIMD registers hold without waste.
+/// The nearest multiple of 8, at least 8; it fills NPU lanes and SIMD registers.
 fn multiple_of_8(channels: f64) -> usize {
     ((channels / 8.0).round() as usize).max(1) * 8
 }

@@ -1,4 +1,4 @@
-//! Images as matrices of windows, padded images, and enlarged ones.
+//! Turns images into matrices of windows, into padded images and into enlarged ones.
 
 use super::{epilogue::Affine, workspace::clear};
 use crate::train::kernels::{self, Geometry};
@@ -21,7 +21,7 @@ pub fn windows(
     }
 }
 
-/// Puts one image into its padded place, with its epilogue applied. The border is left alone.
+/// Copies one image into its padded place, with its epilogue applied. The border stays as it is.
 pub fn pad(geometry: &Geometry, affine: Option<&Affine>, x: &[f32], image: &mut [f32]) {
     for (y, row) in x.chunks_exact(geometry.row_len()).enumerate() {
         let target = &mut image[geometry.row_start(y)..][..row.len()];
@@ -32,13 +32,14 @@ pub fn pad(geometry: &Geometry, affine: Option<&Affine>, x: &[f32], image: &mut 
     }
 }
 
-/// Takes one image out of its padded place.
+/// Copies one image out of its padded place.
 pub fn crop(geometry: &Geometry, image: &[f32], x: &mut [f32]) {
     for (y, row) in x.chunks_exact_mut(geometry.row_len()).enumerate() {
         row.copy_from_slice(&image[geometry.row_start(y)..][..geometry.row_len()]);
     }
 }
 
+/// Repeats each pixel of an image by whole factors.
 pub fn upsample(
     [_, width, channels]: [usize; 3],
     [fy, fx]: [usize; 2],
@@ -65,6 +66,7 @@ pub fn upsample(
     }
 }
 
+/// Backward pass of [`upsample`]: sums the gradients of the copies.
 pub fn upsample_backward(
     [_, width, channels]: [usize; 3],
     [fy, fx]: [usize; 2],

@@ -10,19 +10,19 @@ use super::{
 };
 use crate::train::kernels::{self, tiled};
 
-/// What a network is trained towards.
+/// The loss that a network is trained with.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Loss {
     /// Mean squared error.
     SquaredError,
     /// Cross-entropy of the softmax of the output to target probabilities.
     CrossEntropy,
-    /// The mean squared error of the first `kept` windows, and `weight` times what that of the others lacks to
-    /// [`OUTLIER_ERROR`].
+    /// The mean squared error of the first `kept` windows, plus `weight` times the amount by which the error of the
+    /// others is below [`OUTLIER_ERROR`].
     Margin { kept: usize, weight: f32 },
 }
 
-/// The error of a network that gives every band's mean, as inputs are standardised.
+/// The error of a network that always gives every band's mean; inputs are standardised.
 pub const OUTLIER_ERROR: f32 = 1.0;
 
 /// The loss, and its gradient to the output with the epilogue applied.
@@ -78,7 +78,8 @@ pub fn loss(
     (sum / terms as f64) as f32
 }
 
-/// The mean squared error of one sample, or what it lacks to [`OUTLIER_ERROR`], and `factor` times its gradient.
+/// The mean squared error of one sample, or the amount by which it is below [`OUTLIER_ERROR`]; and `factor` times its
+/// gradient.
 fn margin(y: &[f32], target: &[f32], is_kept: bool, factor: f32, gradient: &mut [f32]) -> f32 {
     let none = tiled(&[0.0]);
     let mut sum = 0.0;
@@ -98,7 +99,8 @@ fn margin(y: &[f32], target: &[f32], is_kept: bool, factor: f32, gradient: &mut 
     }
 }
 
-/// Sum over samples of the cross-entropy of `softmax(logits)` to target probabilities, and `factor` times its gradient.
+/// Sum over samples of the cross-entropy of `softmax(logits)` to target probabilities, and `factor` times its
+/// gradient.
 fn cross_entropy(
     logits: &[f32],
     target: &[f32],

@@ -1,9 +1,8 @@
-//! Fused operators for burn's `flex` back end, each one node of the autodiff graph with its own backward pass.
+//! Fused operators for burn's `flex` back end. Each is one node of the autodiff graph with its own backward pass.
 //!
-//! The idea: batch norm and activation of an operator (its [`Epilogue`]) are not computed by that operator
-//! but by the one that reads its output, block by block while the block is in the cache. Between two
-//! operators only the raw products are stored, once, and the statistics of a product are summed while it
-//! is still in the cache.
+//! An operator's batch norm and activation (its [`Epilogue`]) are computed by the operator that reads its output,
+//! block by block while the block is in the cache. Between two operators only the raw products are stored, once. The
+//! statistics of a product are summed while it is still in the cache.
 
 mod epilogue;
 mod images;
@@ -39,13 +38,13 @@ use self::{
 };
 use super::kernels::{self, Geometry, Operand, folded};
 
-/// Values of the larger side of an operator that are worked on at once: half of a common L2 cache.
-const BLOCK_LEN: usize = 64 * 1024;
+/// Values of an operator's larger side in one block: half of a common L2 cache.
+pub(super) const BLOCK_LEN: usize = 64 * 1024;
 
-/// What a fused node computes from its input, once the input's epilogue has been applied.
+/// What a fused node computes from its input after the input's epilogue.
 #[derive(Debug, Clone)]
 pub enum Kernel {
-    /// Nothing: only the epilogue.
+    /// Only the epilogue.
     Identity,
     /// Convolution as a product with a `[taps * channels, out]` matrix.
     Convolution(Geometry),
@@ -58,23 +57,26 @@ pub enum Kernel {
         input: [usize; 3],
         factor: [usize; 2],
     },
-    /// A loss; the target stands in the weight's place.
+    /// A loss; the target takes the weight's place.
     Loss(Loss),
 }
 
 /// One fused node.
 #[derive(Debug)]
 pub struct Node {
+    /// The computation.
     pub kernel: Kernel,
-    /// Of the input; `None` where the input is a plain tensor.
+    /// The input's epilogue; `None` where the input is a plain tensor.
     pub epilogue: Option<Epilogue>,
     /// Values per sample.
     pub output_len: usize,
-    /// Where to leave the moments of the output, and its channels.
+    /// Where to store the moments of the output, and its number of channels.
     pub record: Option<(usize, Moments)>,
+    /// The buffers of the training.
     pub workspace: Arc<Mutex<Workspace>>,
 }
 
+/// The fused operators of a back end.
 #[backend_extension(Autodiff, Flex)]
 pub trait Fused: burn::backend::Backend {
     /// `x`: `[batch, in]`; `scale` and `shift` of its epilogue: `[channels]`, or anything where it has none.
@@ -193,7 +195,7 @@ impl Backward<Flex, 4> for FusedBackward {
     }
 }
 
-/// Samples that are worked on at once.
+/// Samples in one block.
 fn samples_per_block(node: &Node, input_len: usize, batch: usize) -> usize {
     (BLOCK_LEN / input_len.max(node.output_len)).clamp(1, batch)
 }
@@ -201,8 +203,8 @@ fn samples_per_block(node: &Node, input_len: usize, batch: usize) -> usize {
 struct Forward {
     output: FlexTensor,
     affine: Option<Affine>,
-    /// What the backward pass would otherwise compute again: the input of a dense product with its
-    /// epilogue applied, or a loss's gradient.
+    /// What the backward pass would otherwise compute again: the input of a dense product with its epilogue applied,
+    /// or a loss's gradient.
     saved: Option<FlexTensor>,
 }
 
@@ -243,7 +245,7 @@ fn forward(
     let record = node.record.as_ref();
     let mut sums = record.map(|(channels, _)| ColumnSums::new(*channels));
     if matches!(node.kernel, Kernel::Dense) {
-        // A matrix product wants many rows, because it packs its operands anew for every block.
+        // A matrix product needs many rows, because it packs its operands again for every block.
         let y = match &affine {
             None => x.clone(),
             Some(affine) => {
@@ -360,14 +362,14 @@ struct BackwardResult {
     weight: Vec<f32>,
 }
 
-/// What the forward pass left behind.
+/// The values that the forward pass kept.
 struct Tensors<'a> {
     x: &'a FlexTensor,
     weight: &'a FlexTensor,
     saved: Option<&'a FlexTensor>,
 }
 
-/// `wanted`: whether the gradient to the input or its epilogue is.
+/// The backward pass; `wanted` says whether the gradient of the input or its epilogue is needed.
 fn backward(
     given: &FlexTensor,
     tensors: Tensors,
@@ -387,9 +389,10 @@ fn backward(
         given[0],
         affine.is_none_or(Affine::is_offset),
     ) {
-        // The common end of an autoencoder: the gradient is ready, only a bias may want its sum.
+        // The usual end of an autoencoder: the gradient is ready, only a bias may need its sum.
         if affine.is_some() {
-            kernels::column_sums(values(saved), &mut sums.sums, &mut sums.products);
+            let zeros = vec![0.0; sums.sums.len()];
+            kernels::column_sums(values(saved), &zeros, &mut sums.sums, &mut sums.products);
         }
         let affine = affine.map(|affine| (Vec::new(), folded(&sums.sums, affine.channels)));
         let x = wanted.then(|| saved.clone());
@@ -568,7 +571,7 @@ fn backward_block(
     }
 }
 
-/// The input with its epilogue applied: `x` itself where there is none.
+/// The input with its epilogue applied; `x` itself where there is none.
 fn apply<'a>(affine: Option<&Affine>, x: &'a [f32], buffer: &'a mut Vec<f32>) -> &'a [f32] {
     match affine {
         None => x,

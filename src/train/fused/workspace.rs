@@ -1,4 +1,4 @@
-//! Buffers, and the tensors of burn's `flex` back end as slices.
+//! Buffers, and tensors of burn's `flex` back end as slices.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -20,7 +20,7 @@ pub enum Products {
 }
 
 impl Products {
-    /// Those of bfloat16; `None` where the processor has no instructions for them.
+    /// Products with bfloat16; `None` where the processor has no instructions for it.
     pub fn brain() -> Option<Products> {
         #[cfg(target_arch = "x86_64")]
         if bf16::is_supported() {
@@ -41,20 +41,27 @@ impl Products {
     }
 }
 
-/// Buffers that live as long as the training, so that no step allocates or touches fresh pages.
+/// Buffers that live as long as the training, so no step allocates or touches fresh pages.
 #[derive(Debug, Default)]
 pub struct Workspace {
     /// Outputs and gradients; one can be reused when nobody else holds it.
     tensors: Vec<FlexTensor>,
+    /// How matrix products are computed.
     pub products: Products,
+    /// Inputs with their epilogue applied.
     pub input: Vec<f32>,
+    /// A padded image.
     pub image: Vec<f32>,
+    /// The gradient of a padded image.
     pub image_gradient: Vec<f32>,
+    /// Windows as rows of a matrix.
     pub columns: Vec<f32>,
+    /// The gradient of `columns`.
     pub column_gradient: Vec<f32>,
 }
 
 impl Workspace {
+    /// Empty buffers.
     pub fn new(products: Products) -> Workspace {
         Workspace {
             products,
@@ -75,28 +82,32 @@ impl Workspace {
         }
     }
 
-    /// Gives a tensor away and remembers it for later.
+    /// Gives a tensor away, and remembers it for reuse.
     pub fn share(&mut self, tensor: FlexTensor) -> FlexTensor {
         self.tensors.push(tensor.clone());
         tensor
     }
 }
 
+/// Sets a buffer to `len` zeros.
 pub fn clear(buffer: &mut Vec<f32>, len: usize) {
     buffer.clear();
     buffer.resize(len, 0.0);
 }
 
+/// A tensor of values with two dimensions.
 pub fn flex(values: Vec<f32>, shape: [usize; 2]) -> FlexTensor {
     let layout = Layout::contiguous(TensorShape::from(shape));
     FlexTensor::new(Bytes::from_elems(values), layout, DType::F32)
 }
 
+/// A tensor of values with one dimension.
 pub fn vector(values: Vec<f32>) -> FlexTensor {
     let layout = Layout::contiguous(TensorShape::from([values.len()]));
     FlexTensor::new(Bytes::from_elems(values), layout, DType::F32)
 }
 
+/// The tensor with its values in row-major order.
 pub fn contiguous(tensor: FlexTensor) -> FlexTensor {
     if tensor.is_contiguous() && tensor.layout().start_offset() == 0 {
         tensor
@@ -105,13 +116,14 @@ pub fn contiguous(tensor: FlexTensor) -> FlexTensor {
     }
 }
 
+/// The values of a contiguous tensor.
 pub fn values(tensor: &FlexTensor) -> &[f32] {
     tensor
         .as_slice()
         .expect("tensors of a network are contiguous f32")
 }
 
-/// Locks; a panic elsewhere cannot leave these values half written in a way that matters here.
+/// Locks. A panic elsewhere cannot leave these values half written in a way that matters here.
 pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

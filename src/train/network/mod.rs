@@ -1,4 +1,4 @@
-//! A graph as a burn module. Every tensor is `[batch, values]`, the values of one sample NHWC.
+//! A graph as a burn module. Every tensor is `[batch, values]`; the values of one sample are NHWC.
 
 #[cfg(test)]
 mod probe;
@@ -28,7 +28,7 @@ pub struct Layer {
     weight: Param<Tensor<2>>,
     /// The factor of batch norm; `None` where there is no batch norm.
     scale: Option<Param<Tensor<1>>>,
-    /// The offset of batch norm, or else the bias. A bias before a batch norm would be without effect.
+    /// The offset of batch norm, or the bias without one. A bias before a batch norm would have no effect.
     shift: Param<Tensor<1>>,
 }
 
@@ -40,27 +40,27 @@ pub struct Network {
     plan: Arc<Plan>,
 }
 
-/// What does not change while a network is trained.
+/// The parts of a network that do not change in training.
 #[derive(Debug)]
 struct Plan {
     graph: Graph,
-    /// How often each tensor is read; the output once more.
+    /// How often each tensor is read; the output counts once more.
     readers: Vec<usize>,
-    /// Of each operator's raw output in the last batch.
+    /// Moments of each operator's raw output in the last batch.
     moments: Vec<Moments>,
     workspace: Arc<Mutex<Workspace>>,
     fused: bool,
 }
 
-/// What a training pass does besides computing.
+/// What a training pass does beside computing.
 pub struct Pass<'a> {
     /// Draws the dropout masks; no dropout without it.
     pub dropout: Option<&'a mut Rng>,
-    /// Whether the batch's moments are kept for [`Network::moments`]. The fused operators always do.
+    /// Whether to keep the batch's moments for [`Network::moments`]. The fused operators always do.
     pub record_moments: bool,
 }
 
-/// A tensor whose epilogue may still have to be applied by its reader.
+/// A tensor whose epilogue its reader may still have to apply.
 #[derive(Clone)]
 struct Value {
     tensor: Tensor<2>,
@@ -71,7 +71,7 @@ struct Value {
 impl Network {
     /// Initial weights: He normal before a rectifier (He et al. 2015), else Glorot uniform (Glorot and Bengio 2010).
     ///
-    /// `products` are those of the fused operators; without them burn's own operators compute.
+    /// `products` are the fused operators' products; with `None` burn's own operators compute.
     pub fn new(
         graph: &Graph,
         products: Option<Products>,
@@ -113,7 +113,7 @@ impl Network {
         }
     }
 
-    /// A network with batch norm folded.
+    /// A network with folded batch norm.
     pub fn from_weights(graph: &Graph, weights: &Weights, fused: bool, device: &Device) -> Network {
         let layer = |(op, weights): (&Op, &Option<OpWeights>)| {
             let (shape, weights) = (weight_shape(graph, op)?, weights.as_ref()?);
@@ -156,7 +156,7 @@ impl Network {
             .collect()
     }
 
-    /// The weights with batch norm folded, for the given moments of every operator.
+    /// The weights with batch norm folded, for these moments of every operator.
     pub fn folded(&self, moments: &[[Vec<f32>; 2]]) -> Weights {
         let graph = &self.plan.graph;
         let fold = |((op, layer), moments): ((&Op, &Option<Layer>), &[Vec<f32>; 2])| {
@@ -269,7 +269,7 @@ impl Network {
         }
     }
 
-    /// One fused node, with the pending epilogue of its input.
+    /// Adds one fused node, with the pending epilogue of its input.
     fn node(
         &self,
         x: Value,
@@ -386,7 +386,7 @@ fn activated(x: Tensor<2>, activation: Activation) -> Tensor<2> {
     }
 }
 
-/// Drops a share of the values and scales the others, so that the expectation stays.
+/// Drops a share of the values and scales the others, so that the mean stays.
 fn dropped(value: Value, share: f32, pass: &mut Pass) -> Value {
     let Some(rng) = pass.dropout.as_mut().filter(|_| share > 0.0) else {
         return value;

@@ -1,4 +1,4 @@
-//! What tests do to a network and read from it.
+//! Access to a network for tests.
 
 use burn::{module::Param, tensor::Tensor};
 
@@ -6,7 +6,7 @@ use super::{Network, host, tensor};
 use crate::units::Rng;
 
 impl Network {
-    /// Gives scales and shifts values unlike their initial ones, so that mistakes with them show.
+    /// Sets scales and shifts to values unlike the initial ones, so that mistakes with them show.
     pub fn disturb(&mut self, rng: &mut Rng) {
         self.for_each_vector(|value| value + (0.3 * rng.normal()) as f32);
     }
@@ -21,7 +21,7 @@ impl Network {
         }
     }
 
-    /// Adds to one value of a parameter, counted as in [`Network::gradients`].
+    /// Adds to one value of a parameter; parameters count as in [`Network::gradients`].
     pub fn nudge(&mut self, parameter: usize, idx: usize, change: f32) {
         fn apply<const D: usize>(parameter: &mut Param<Tensor<D>>, idx: usize, change: f32) {
             let old = parameter.val();

@@ -1,4 +1,4 @@
-//! Matrix products in single precision and of bfloat16.
+//! Matrix products in single precision and in bfloat16.
 
 use proptest::prelude::*;
 
@@ -10,8 +10,7 @@ use crate::{
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// Products are the sums of products of what the operands become, whatever their layouts; smaller ones are not
-    /// rounded.
+    /// Products are the sums of products of the rounded operands, whatever their layouts; small ones are not rounded.
     #[test]
     fn products_are_sums_of_rounded_products(
         [rows, depth, columns] in [8_usize..70, 32..1200, 16..70],

@@ -1,0 +1,1 @@
+../../firmware/c/nas_model.h

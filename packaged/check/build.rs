@@ -1,0 +1,1 @@
+../../firmware/check/build.rs

@@ -1,0 +1,325 @@
+//! Figures of merit: the one list that evaluations, stores, documents, tables and pictures share.
+//!
+//! A new one is a [`Measure`] with its words, its places in [`Figure::ALL`], and a line where it is computed.
+
+use std::fmt;
+
+/// What is computed from the scores or the decisions of clips: a share from 0 to 1, of which more is better.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Measure {
+    /// Area under the ROC curve, see [`super::summarise`].
+    Auc,
+    /// Partial area under the ROC curve, see [`super::pauc`].
+    Pauc,
+    /// Share of clips that are decided rightly by the threshold.
+    Accuracy,
+}
+
+/// Which of the two networks scored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Arithmetic {
+    /// The trained network, in 32-bit floats.
+    Float,
+    /// The deployed network, in 8-bit integers.
+    Int8,
+}
+
+/// Which of the labelled test clips were scored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Part {
+    /// Those that steer the search.
+    Steer,
+    /// Those that nothing is chosen by.
+    Test,
+}
+
+/// One figure of merit of a candidate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Figure {
+    /// What is computed.
+    pub measure: Measure,
+    /// Of which network.
+    pub arithmetic: Arithmetic,
+    /// On which clips.
+    pub part: Part,
+}
+
+impl Measure {
+    /// Every measure.
+    pub const ALL: [Measure; 3] = [Measure::Auc, Measure::Pauc, Measure::Accuracy];
+
+    /// What a detector gets that tells nothing apart; a network that could not be trained counts so.
+    pub const CHANCE: f64 = 0.5;
+
+    /// The word for it in arguments, documents and stores.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Measure::Auc => "auc",
+            Measure::Pauc => "pauc",
+            Measure::Accuracy => "accuracy",
+        }
+    }
+
+    /// The word for it in sentences.
+    pub const fn title(self) -> &'static str {
+        match self {
+            Measure::Auc => "AUC",
+            Measure::Pauc => "pAUC",
+            Measure::Accuracy => "accuracy",
+        }
+    }
+
+    /// The word for it in sentences with the article before it, which follows from how it is said.
+    pub const fn with_article(self) -> &'static str {
+        match self {
+            Measure::Auc => "an AUC",
+            Measure::Pauc => "a pAUC",
+            Measure::Accuracy => "an accuracy",
+        }
+    }
+
+    /// Whether a table shows it although no search is steered by it.
+    pub const fn is_usual(self) -> bool {
+        matches!(self, Measure::Auc | Measure::Pauc)
+    }
+}
+
+impl Arithmetic {
+    /// Both, the float network first.
+    pub const BOTH: [Arithmetic; 2] = [Arithmetic::Float, Arithmetic::Int8];
+
+    /// The word for it in documents and tables.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Arithmetic::Float => "float",
+            Arithmetic::Int8 => "int8",
+        }
+    }
+}
+
+impl Part {
+    /// Every part.
+    pub const ALL: [Part; 2] = [Part::Steer, Part::Test];
+
+    /// The word for it in stores.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Part::Steer => "steer",
+            Part::Test => "test",
+        }
+    }
+}
+
+impl Figure {
+    /// AUC of the int8 network on the clips that steer: what stands for a candidate where one figure does.
+    pub const AUC: Figure = Figure::steering(Measure::Auc);
+    /// AUC of the float network, beside [`Figure::AUC`].
+    pub const AUC_FLOAT: Figure = Figure::float(Measure::Auc);
+
+    /// All that are computed, in the order in which tables of numbers list them.
+    pub const ALL: [Figure; 8] = [
+        Figure::AUC,
+        Figure::test(Measure::Auc),
+        Figure::AUC_FLOAT,
+        Figure::steering(Measure::Pauc),
+        Figure::test(Measure::Pauc),
+        Figure::float(Measure::Pauc),
+        Figure::steering(Measure::Accuracy),
+        Figure::test(Measure::Accuracy),
+    ];
+
+    /// Those that the description of one trial tells, in its order.
+    pub const TOLD: [Figure; 6] = [
+        Figure::AUC,
+        Figure::steering(Measure::Pauc),
+        Figure::steering(Measure::Accuracy),
+        Figure::AUC_FLOAT,
+        Figure::test(Measure::Auc),
+        Figure::test(Measure::Accuracy),
+    ];
+
+    /// That of the int8 network on the clips that steer, which a search is steered by.
+    pub const fn steering(measure: Measure) -> Figure {
+        Figure {
+            measure,
+            arithmetic: Arithmetic::Int8,
+            part: Part::Steer,
+        }
+    }
+
+    /// That of the int8 network on the clips that nothing is chosen by.
+    pub const fn test(measure: Measure) -> Figure {
+        Figure {
+            part: Part::Test,
+            ..Figure::steering(measure)
+        }
+    }
+
+    /// That of the float network on the clips that steer.
+    pub const fn float(measure: Measure) -> Figure {
+        Figure {
+            arithmetic: Arithmetic::Float,
+            ..Figure::steering(measure)
+        }
+    }
+
+    /// Those that documents of fronts and trials have: all but the pAUC of float networks.
+    pub fn documented() -> impl Iterator<Item = Figure> {
+        let left_out = Figure::float(Measure::Pauc);
+        Figure::ALL
+            .into_iter()
+            .filter(move |figure| *figure != left_out)
+    }
+
+    /// The columns of tables for readers, in their order, where a search is steered by some measures.
+    pub fn columns(steered_by: &[Measure]) -> Vec<Figure> {
+        let asked = steered_by.iter().filter(|measure| !measure.is_usual());
+        let both = |measure: Measure| [Figure::steering(measure), Figure::test(measure)];
+        let mut columns = both(Measure::Auc).to_vec();
+        columns.extend(asked.flat_map(|measure| both(*measure)));
+        columns.extend([Figure::AUC_FLOAT, Figure::steering(Measure::Pauc)]);
+        columns
+    }
+
+    /// The name of measure and network, such as `auc_int8`.
+    pub fn metric(self) -> String {
+        format!("{}_{}", self.measure.name(), self.arithmetic.name())
+    }
+
+    /// The name in documents, such as `test_auc_int8`.
+    pub fn key(self) -> String {
+        match self.part {
+            Part::Steer => self.metric(),
+            Part::Test => format!("{}_{}", self.part.name(), self.metric()),
+        }
+    }
+
+    /// The figure of these names; `None` where they name none of [`Figure::ALL`].
+    pub fn named(metric: &str, part: &str) -> Option<Figure> {
+        let mut all = Figure::ALL.into_iter();
+        all.find(|figure| figure.metric() == metric && figure.part.name() == part)
+    }
+
+    /// The header of its column, in two lines: what, and of which network or on which clips.
+    pub fn header(self) -> String {
+        let below = match self.part {
+            Part::Steer => self.arithmetic.name(),
+            Part::Test => self.part.name(),
+        };
+        format!("{}\n{below}", self.measure.title())
+    }
+
+    /// The name in sentences, such as `AUC int8`.
+    pub fn title(self) -> String {
+        format!("{} {}", self.measure.title(), self.arithmetic.name())
+    }
+
+    const COUNT: usize = Measure::ALL.len() * Arithmetic::BOTH.len() * Part::ALL.len();
+
+    const fn idx(self) -> usize {
+        let (measure, arithmetic, part) = (
+            self.measure as usize,
+            self.arithmetic as usize,
+            self.part as usize,
+        );
+        (measure * Arithmetic::BOTH.len() + arithmetic) * Part::ALL.len() + part
+    }
+}
+
+/// Figures of merit of one candidate; those that nobody knows are missing.
+#[derive(Clone, Copy, PartialEq, Default)]
+pub struct Figures {
+    values: [Option<f64>; Figure::COUNT],
+}
+
+impl Figures {
+    /// Those of a network that could not be trained, or that tells nothing apart.
+    pub const CHANCE: Figures = Figures {
+        values: [Some(Measure::CHANCE); Figure::COUNT],
+    };
+
+    /// One figure; `None` where nobody knows it.
+    pub const fn get(&self, figure: Figure) -> Option<f64> {
+        self.values[figure.idx()]
+    }
+
+    /// The same with another value of one figure.
+    pub fn with(mut self, figure: Figure, value: impl Into<Option<f64>>) -> Figures {
+        self.values[figure.idx()] = value.into();
+        self
+    }
+
+    /// The figure of that measure that a search is steered by.
+    pub const fn steering(&self, measure: Measure) -> Option<f64> {
+        self.get(Figure::steering(measure))
+    }
+
+    /// All that are known, in the order of [`Figure::ALL`].
+    pub fn known(&self) -> impl Iterator<Item = (Figure, f64)> {
+        let known = |figure: Figure| Some((figure, self.get(figure)?));
+        Figure::ALL.into_iter().filter_map(known)
+    }
+
+    /// Means of those that all have; `None` of nothing. One that some lack would be a mean over others.
+    pub fn mean(each: &[Figures]) -> Option<Figures> {
+        let mean = |figure: Figure| {
+            let values: Option<Vec<f64>> = each.iter().map(|one| one.get(figure)).collect();
+            Some(values?.iter().sum::<f64>() / each.len() as f64)
+        };
+        let means = || {
+            let all = Figure::ALL.into_iter();
+            all.fold(Figures::default(), |figures, figure| {
+                figures.with(figure, mean(figure))
+            })
+        };
+        (!each.is_empty()).then(means)
+    }
+}
+
+impl FromIterator<(Figure, f64)> for Figures {
+    fn from_iter<I: IntoIterator<Item = (Figure, f64)>>(known: I) -> Figures {
+        let add = |figures: Figures, (figure, value)| figures.with(figure, value);
+        known.into_iter().fold(Figures::default(), add)
+    }
+}
+
+impl fmt::Debug for Figures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let known = self.known().map(|(figure, value)| (figure.key(), value));
+        f.debug_map().entries(known).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_have_names_of_their_own() {
+        let keys = Figure::ALL.map(Figure::key).join(" ");
+        let expected = "auc_int8 test_auc_int8 auc_float pauc_int8 test_pauc_int8 pauc_float \
+                        accuracy_int8 test_accuracy_int8";
+        assert_eq!(keys, expected);
+        for figure in Figure::ALL {
+            let named = Figure::named(&figure.metric(), figure.part.name());
+            assert_eq!(named, Some(figure));
+            let figures = Figures::default().with(figure, 0.25);
+            assert_eq!(figures.known().collect::<Vec<_>>(), [(figure, 0.25)]);
+        }
+        assert_eq!(Figure::named("auc_int8", "dog"), None);
+        let header = Figure::test(Measure::Accuracy).header();
+        assert_eq!(header, "accuracy\ntest");
+    }
+
+    #[test]
+    fn means_are_over_what_all_have() {
+        assert_eq!(Figures::mean(&[]), None);
+        let [low, high] = [0.5, 0.75].map(|auc| Figures::default().with(Figure::AUC, auc));
+        let high = high.with(Figure::AUC_FLOAT, 0.875);
+        let mean = Figures::mean(&[low, high]).unwrap();
+        assert_eq!(mean, Figures::default().with(Figure::AUC, 0.625));
+        let failed = Figures::mean(&[high, Figures::CHANCE]).unwrap();
+        assert_eq!(failed.get(Figure::AUC_FLOAT), Some(0.6875));
+        assert_eq!(failed.get(Figure::test(Measure::Auc)), None);
+    }
+}

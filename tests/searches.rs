@@ -1,0 +1,182 @@
+//! Searches on data sets that the tests make: ready features, and slices in folds.
+
+use std::fs;
+
+use crate::{cli::Tool, made};
+
+tests! {
+    autoencoders_and_classifiers_of_machine_ids_compete,
+    a_tiny_set_is_searched_and_called_too_small,
+    ready_features_are_refused_to_baselines_that_have_others,
+    a_search_may_pool_otherwise,
+    stand_ins_steer_and_scores_are_written_for_dcase,
+    every_fold_tests_in_turn,
+}
+
+fn autoencoders_and_classifiers_of_machine_ids_compete() {
+    let tool = Tool::new();
+    let path = made::features(tool.folder.path(), 3, 20, 8);
+    let search = format!(
+        "search --data {} --space dense-ae --space ds-cnn --budget-macs 1M --target u55 --trials 8 --epochs 1 --name ids -q --json",
+        path.display()
+    );
+    tool.json(&search);
+    let connection = rusqlite::Connection::open(tool.store()).unwrap();
+    let tasks: i64 = connection
+        .query_row(
+            "SELECT count(DISTINCT task) FROM trials WHERE outcome = 'scored'",
+            [],
+            |row| row.get(0),
+        )
+        .unwrap();
+    assert_eq!(tasks, 2);
+}
+
+fn a_tiny_set_is_searched_and_called_too_small() {
+    let tool = Tool::new();
+    let path = made::features(tool.folder.path(), 1, 4, 1);
+    let output = tool.run(&format!(
+        "search --data {} --trials 2 --epochs 1",
+        path.display()
+    ));
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{errors}");
+    assert!(errors.contains("too few"), "{errors}");
+}
+
+/// With other features than the published ones it would be another network under its name.
+fn ready_features_are_refused_to_baselines_that_have_others() {
+    let tool = Tool::new();
+    let path = made::features(tool.folder.path(), 1, 4, 2);
+    let output = tool.run(&format!("baseline mimii-ae --data {}", path.display()));
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{errors}");
+    assert!(errors.contains("mimii-ae has 64 mel bands"), "{errors}");
+}
+
+/// A pooling that a search was begun with holds for its scores ever after; firmware knows the mean only.
+fn a_search_may_pool_otherwise() {
+    let tool = Tool::new();
+    let path = made::features(tool.folder.path(), 1, 60, 40);
+    let path = path.display();
+    let search = format!(
+        "search --data {path} --space dense-ae --pool top10 --budget-ram 64k --trials 1 --epochs 1 --name top -q --json"
+    );
+    let best = tool.json(&search)["front"][0].clone();
+    let score = format!("score top/{} --data {path} --test --json", best["trial"]);
+    let auc = |how: &str| {
+        tool.json(&format!("{score} {how}"))["auc_int8"]
+            .as_f64()
+            .unwrap()
+    };
+    assert_eq!(auc(""), auc("--pool top10"));
+    assert_ne!(auc(""), auc("--pool mean"));
+    let folder = tool.folder.path().join("bundle");
+    let refused = tool.run(&format!(
+        "export top/{} --to {}",
+        best["trial"],
+        folder.display()
+    ));
+    let errors = String::from_utf8_lossy(&refused.stderr);
+    assert!(errors.contains("pools windows by their mean"), "{errors}");
+}
+
+/// A model that stand-ins chose is judged by real faults, rescored by other rules, and its scores are written as the
+/// challenge asks.
+fn stand_ins_steer_and_scores_are_written_for_dcase() {
+    let tool = Tool::new();
+    let path = made::features(tool.folder.path(), 1, 60, 40);
+    let output = tool.run(&format!(
+        "search --data {} --steer-by proxy --space dense-ae --budget-ram 64k --trials 2 --epochs 2 --name proxy",
+        path.display()
+    ));
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{errors}");
+    assert!(
+        errors.contains("stand-ins for anomalies made of normal sound"),
+        "{errors}"
+    );
+    let front = tool.json("front proxy --json");
+    let best = &front["front"][0];
+    // Two small epochs already tell most faults; that the figure is there means that real ones judged.
+    assert!(best["test_auc_int8"].as_f64().unwrap() > 0.7, "{best}");
+
+    let score = format!(
+        "score proxy/{} --data {} --test",
+        best["trial"],
+        path.display()
+    );
+    let folder = tool.folder.path().join("dcase");
+    let document = tool.json(&format!("{score} --dcase {} --json", folder.display()));
+    let scores = fs::read_to_string(folder.join("anomaly_score_car_id_01.csv")).unwrap();
+    assert_eq!(scores.lines().count(), 80);
+    let result = fs::read_to_string(folder.join("result.csv")).unwrap();
+    assert!(result.starts_with("car\nid,AUC,pAUC\n01,"), "{result}");
+    let again = tool.run(&format!("{score} --dcase {}", folder.display()));
+    assert_eq!(again.status.code(), Some(2));
+    let official = document["official_score"].as_f64().unwrap();
+    let width = document["official_half_width"].as_f64().unwrap();
+    assert!(
+        official > 0.5 && width > 0.0 && width < 0.2,
+        "{official} {width}"
+    );
+
+    let auc = |rule: &str| {
+        tool.json(&format!("{score} {rule} --json"))["auc_int8"]
+            .as_f64()
+            .unwrap()
+    };
+    let plain = document["auc_int8"].as_f64().unwrap();
+    for rule in ["--pool max", "--pool q90", "--by mahalanobis"] {
+        let other = auc(rule);
+        assert!(other > 0.5 && other != plain, "{rule}: {other}");
+    }
+    let refused = tool.run(&format!("{score} --by embedding"));
+    assert_eq!(refused.status.code(), Some(1));
+
+    let chosen = tool.json(&format!("{score} --min-recall 0.9 --every 10s --json"));
+    let point = &chosen["operating_point"];
+    assert!(point["recall"].as_f64().unwrap() >= 0.9, "{point}");
+    let per_day = point["false_alarms_per_day"].as_f64().unwrap();
+    // 8,640 decisions a day.
+    assert!(
+        (per_day - 8640.0 * point["false_alarm_rate"].as_f64().unwrap()).abs() < 1e-6,
+        "{point}"
+    );
+}
+
+/// A search over all folds, and its network judged by all of them.
+fn every_fold_tests_in_turn() {
+    let tool = Tool::new();
+    let path = made::city(&tool.folder.path().join("city"), 6);
+    let output = tool.run(&format!(
+        "search --data {} --split each-fold --min-clip 0.992s --space mfcc-mlp --budget-macs 50k --trials 1 --epochs 1 \
+         --name folds",
+        path.display()
+    ));
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{errors}");
+    for note in [
+        "every fold tests in turn",
+        "30 clips shorter than 0.992 s left out",
+        "mfcc-mlp keeps 5.40 k of 10.8 k",
+    ] {
+        assert!(errors.contains(note), "{note}: {errors}");
+    }
+    let front = tool.json("front folds --json");
+    let trial = &front["front"][0]["trial"];
+    let judged = tool.json(&format!("judge folds/{trial} --json"));
+    let part = |at: usize, key: &str| judged["examined"][at][key].as_u64().unwrap();
+    assert_eq!([part(0, "trainings"), part(1, "trainings")], [5, 5]);
+    assert_eq!(part(1, "clips"), 150);
+    assert!((50..100).contains(&part(0, "clips")), "{judged}");
+    // The mean over folds of the clips that steer and of those that do not, weighted by fold, is not that of all; but
+    // what judges here is trained as the trial was.
+    let auc = |at: usize| {
+        judged["examined"][at]["int8"]["roc_auc"]["mean"]
+            .as_f64()
+            .unwrap()
+    };
+    let untouched = front["front"][0]["test_auc_int8"].as_f64().unwrap();
+    assert!((auc(0) - untouched).abs() < 1e-9, "{judged} {front}");
+}
