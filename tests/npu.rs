@@ -1,6 +1,6 @@
 //! What Vela made of a network, as the firmware's driver of an Ethos-U55 reads it: registers played by the host.
 
-use ethos_u55::{Accelerator, Device};
+use ethos_u55::{Accelerator, Device, Slices};
 use nas::{
     bundle::vela,
     graph::{GraphBuilder, Shape, Style},
@@ -62,7 +62,7 @@ fn compiled() -> vela::Compiled {
 }
 
 /// A device of the model, for the driver.
-struct Apb<'a>(Device<'a>);
+struct Apb<'a>(Device<Slices<'a>>);
 
 impl Registers for Apb<'_> {
     fn read(&mut self, offset: usize) -> u32 {
@@ -119,11 +119,11 @@ fn on_npu(model: &NpuModel<'_>, accelerator: Accelerator, input: &[i8]) -> Vec<i
     for (byte, &value) in arena[model.input.clone()].iter_mut().zip(input) {
         *byte = value as u8;
     }
-    let device = Device::new(accelerator)
-        .with_memory(ADDRESSES.commands.into(), &mut commands)
-        .with_memory(ADDRESSES.weights.into(), &mut weights)
-        .with_memory(ADDRESSES.arena.into(), &mut arena);
-    let mut apb = Apb(device);
+    let bus = Slices::new()
+        .with(ADDRESSES.commands.into(), &mut commands)
+        .with(ADDRESSES.weights.into(), &mut weights)
+        .with(ADDRESSES.arena.into(), &mut arena);
+    let mut apb = Apb(Device::new(accelerator, bus));
     run(&mut apb, model, &ADDRESSES, PORTS, POLLS)
         .unwrap_or_else(|error| panic!("{error}: {:?}", apb.0.fault()));
     let outputs = arena[model.output.clone()].iter();

@@ -8,26 +8,65 @@ use crate::{
     cycles::{System, Timeline},
     error::{Error, Problem},
     execute::Npu,
-    memory::{Memory, REGIONS},
+    memory::Memory,
     stream::Stream,
 };
 
-/// An NPU with its registers, and the memories that its bus reaches.
+/// An NPU with its registers, on a bus.
 #[derive(Debug)]
-pub struct Device<'a> {
+pub struct Device<B> {
     npu: Npu,
-    blocks: Vec<Block<'a>>,
+    bus: B,
     registers: [u32; WORDS],
     system: Option<System>,
     /// Why the last job has ended early.
     fault: Option<Fault>,
 }
 
-/// Memory on the bus.
-#[derive(Debug)]
-struct Block<'a> {
-    address: u64,
-    bytes: &'a mut [u8],
+/// What the NPU reaches memory by.
+pub trait Bus {
+    /// Fills bytes from an address; whether all of them are memory.
+    fn read(&mut self, address: u64, bytes: &mut [u8]) -> bool;
+    /// Writes bytes to an address; whether all of them are memory.
+    fn write(&mut self, address: u64, bytes: &[u8]) -> bool;
+}
+
+/// Memories that are slices.
+#[derive(Debug, Default)]
+pub struct Slices<'a> {
+    blocks: Vec<(u64, &'a mut [u8])>,
+}
+
+impl<'a> Slices<'a> {
+    /// No memory.
+    pub fn new() -> Slices<'a> {
+        Slices::default()
+    }
+
+    /// Puts memory at an address.
+    pub fn with(mut self, address: u64, bytes: &'a mut [u8]) -> Slices<'a> {
+        self.blocks.push((address, bytes));
+        self
+    }
+
+    fn place(&mut self, address: u64, length: usize) -> Option<&mut [u8]> {
+        self.blocks.iter_mut().find_map(|(first, bytes)| {
+            let start = usize::try_from(address.checked_sub(*first)?).ok()?;
+            bytes.get_mut(start..start.checked_add(length)?)
+        })
+    }
+}
+
+impl Bus for Slices<'_> {
+    fn read(&mut self, address: u64, bytes: &mut [u8]) -> bool {
+        let place = self.place(address, bytes.len());
+        place.map(|place| bytes.copy_from_slice(place)).is_some()
+    }
+
+    fn write(&mut self, address: u64, bytes: &[u8]) -> bool {
+        let place = self.place(address, bytes.len());
+        place.map(|place| place.copy_from_slice(bytes)).is_some()
+    }
 }
 
 /// Why a job has ended early.
@@ -35,12 +74,14 @@ struct Block<'a> {
 pub enum Fault {
     /// The stream.
     Stream(Error),
-    /// The queue of commands lies in no memory.
-    Queue {
-        /// Address of its first byte.
+    /// Bytes that are in no memory.
+    Bus {
+        /// What they are.
+        what: &'static str,
+        /// Address of the first.
         address: u64,
-        /// Bytes.
-        bytes: usize,
+        /// How many.
+        bytes: u64,
     },
 }
 
@@ -83,12 +124,12 @@ const EVENT_COUNTERS: u32 = 4 << 11;
 /// Of PMCNTENSET: the counter of cycles.
 const CYCLE_COUNTER: u32 = 1 << 31;
 
-impl<'a> Device<'a> {
-    /// An NPU out of reset, on a bus without memory.
-    pub fn new(accelerator: Accelerator) -> Device<'a> {
+impl<B: Bus> Device<B> {
+    /// An NPU out of reset.
+    pub fn new(accelerator: Accelerator, bus: B) -> Device<B> {
         let mut device = Device {
             npu: Npu::new(accelerator),
-            blocks: Vec::new(),
+            bus,
             registers: [0; WORDS],
             system: None,
             fault: None,
@@ -97,14 +138,13 @@ impl<'a> Device<'a> {
         device
     }
 
-    /// Puts memory on the bus.
-    pub fn with_memory(mut self, address: u64, bytes: &'a mut [u8]) -> Device<'a> {
-        self.blocks.push(Block { address, bytes });
-        self
+    /// The bus.
+    pub fn bus(&mut self) -> &mut B {
+        &mut self.bus
     }
 
     /// Lets the counter of cycles count, by these memories.
-    pub fn with_cycles(mut self, system: System) -> Device<'a> {
+    pub fn with_cycles(mut self, system: System) -> Device<B> {
         self.system = Some(system);
         self
     }
@@ -112,13 +152,6 @@ impl<'a> Device<'a> {
     /// Why the last job has ended early; STATUS says no more than that it has.
     pub fn fault(&self) -> Option<&Fault> {
         self.fault.as_ref()
-    }
-
-    /// Bytes of a block of memory, by the address that it was put at.
-    pub fn memory(&mut self, address: u64) -> Option<&mut [u8]> {
-        let block = self.blocks.iter_mut();
-        let block = block.into_iter().find(|block| block.address == address)?;
-        Some(block.bytes)
     }
 
     /// The word of a register; zero where there is none.
@@ -200,36 +233,93 @@ impl<'a> Device<'a> {
 
     /// Runs the queue; bytes of it that were read.
     fn job(&mut self) -> Result<usize, Fault> {
-        let (address, bytes) = (
-            self.pair(register::QBASE),
-            self.read(register::QSIZE) as usize,
-        );
-        let queue = self
-            .place(address)
-            .and_then(|(block, start)| self.blocks[block].bytes.get(start..start + bytes))
-            .ok_or(Fault::Queue { address, bytes })?;
-        let stream = Stream::read(queue).map_err(Fault::Stream)?;
-        let places: Vec<_> = (0..REGIONS)
-            .map(|region| self.place(self.pair(register::BASEP + 8 * region)))
-            .collect();
-        let mut memory = Memory::bus(self.blocks.iter_mut().map(|block| &mut *block.bytes));
-        for (region, place) in places.into_iter().enumerate() {
-            if let Some((block, start)) = place {
-                memory = memory.at(region as u8, block, start);
+        let bytes = self.read(register::QSIZE);
+        let address = self.pair(register::QBASE);
+        let queue = self.fetch("the queue of commands", address, u64::from(bytes))?;
+        let stream = Stream::read(&queue).map_err(Fault::Stream)?;
+        let areas = self.areas(&stream);
+        let mut contents = Vec::new();
+        for area in &areas {
+            contents.push(self.fetch("a region", area.address, area.bytes)?);
+        }
+        let before = contents.clone();
+        let mut memory = Memory::bus(contents.iter_mut().map(Vec::as_mut_slice));
+        for (idx, area) in areas.iter().enumerate() {
+            for &(region, start) in &area.regions {
+                memory = memory.at(region, idx, start);
             }
         }
         let run = self.npu.run(&stream, &mut memory);
+        for ((area, before), after) in areas.iter().zip(&before).zip(&contents) {
+            self.store(area.address, before, after)?;
+        }
         run.map_err(Fault::Stream)?;
         self.count(&stream);
-        Ok(bytes)
+        Ok(bytes as usize)
     }
 
-    /// The block of memory that holds an address, and the byte in it.
-    fn place(&self, address: u64) -> Option<(usize, usize)> {
-        self.blocks.iter().enumerate().find_map(|(idx, block)| {
-            let start = usize::try_from(address.checked_sub(block.address)?).ok()?;
-            (start < block.bytes.len()).then_some((idx, start))
-        })
+    /// The memory that a stream reaches by its regions; regions that overlap are one area.
+    fn areas(&self, stream: &Stream) -> Vec<Area> {
+        let mut regions: Vec<(u64, u64, u8)> = (0_u8..)
+            .zip(stream.extents())
+            .filter(|(_, bytes)| *bytes > 0)
+            .map(|(region, bytes)| {
+                let base = self.pair(register::BASEP + 8 * usize::from(region));
+                (base, bytes, region)
+            })
+            .collect();
+        regions.sort_unstable();
+        let mut areas: Vec<Area> = Vec::new();
+        for (base, bytes, region) in regions {
+            match areas.last_mut() {
+                Some(area) if base - area.address < area.bytes => {
+                    let start = base - area.address;
+                    area.bytes = area.bytes.max(start.saturating_add(bytes));
+                    area.regions.push((region, start as usize));
+                }
+                _ => areas.push(Area {
+                    address: base,
+                    bytes,
+                    regions: vec![(region, 0)],
+                }),
+            }
+        }
+        areas
+    }
+
+    fn fetch(&mut self, what: &'static str, address: u64, bytes: u64) -> Result<Vec<u8>, Fault> {
+        let fault = Fault::Bus {
+            what,
+            address,
+            bytes,
+        };
+        if bytes > MOST_BYTES {
+            return Err(fault);
+        }
+        let mut content = vec![0; bytes as usize];
+        match self.bus.read(address, &mut content) {
+            true => Ok(content),
+            false => Err(fault),
+        }
+    }
+
+    /// Writes what has changed.
+    fn store(&mut self, address: u64, before: &[u8], after: &[u8]) -> Result<(), Fault> {
+        let differs = |(before, after): (&u8, &u8)| before != after;
+        let pairs = || before.iter().zip(after);
+        let Some(first) = pairs().position(differs) else {
+            return Ok(());
+        };
+        let last = pairs().rposition(differs).unwrap_or(first);
+        let (address, changed) = (address + first as u64, &after[first..=last]);
+        match self.bus.write(address, changed) {
+            true => Ok(()),
+            false => Err(Fault::Bus {
+                what: "outputs",
+                address,
+                bytes: changed.len() as u64,
+            }),
+        }
     }
 
     fn count(&mut self, stream: &Stream) {
@@ -242,18 +332,29 @@ impl<'a> Device<'a> {
     }
 }
 
+/// Memory that some regions lie in.
+struct Area {
+    address: u64,
+    bytes: u64,
+    /// Regions, and where they start in it.
+    regions: Vec<(u8, usize)>,
+}
+
+/// No microcontroller has more memory.
+const MOST_BYTES: u64 = 1 << 30;
+
 impl Fault {
     /// Byte of the queue at which the job has ended.
     fn offset(&self) -> usize {
         match self {
             Fault::Stream(error) => error.offset,
-            Fault::Queue { .. } => 0,
+            Fault::Bus { .. } => 0,
         }
     }
 
     fn status(&self) -> u32 {
         match self {
-            Fault::Queue { .. } => STATUS_BUS_FAULT,
+            Fault::Bus { .. } => STATUS_BUS_FAULT,
             Fault::Stream(error) => match error.problem {
                 Problem::OutOfBounds(_) | Problem::NoMemory { .. } | Problem::ReadOnly { .. } => {
                     STATUS_BUS_FAULT
@@ -268,12 +369,14 @@ impl core::fmt::Display for Fault {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
             Fault::Stream(error) => error.fmt(f),
-            Fault::Queue { address, bytes } => {
-                write!(
-                    f,
-                    "{bytes} bytes of commands at {address:#x}, where no memory is"
-                )
-            }
+            Fault::Bus {
+                what,
+                address,
+                bytes,
+            } => write!(
+                f,
+                "{what}, {bytes} bytes at {address:#x}, where no memory is"
+            ),
         }
     }
 }

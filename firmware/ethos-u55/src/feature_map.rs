@@ -65,6 +65,39 @@ impl FeatureMap {
         base + y as i64 * self.stride[0] + x as i64 * step
     }
 
+    /// The address behind its last byte.
+    ///
+    /// In each tile that is at one of the corners, whatever the signs of the strides.
+    pub(crate) fn end(&self) -> i64 {
+        let Shape {
+            height,
+            width,
+            depth,
+        } = self.shape;
+        let rows = [
+            0,
+            self.height0 - 1,
+            self.height0,
+            self.height1 - 1,
+            self.height1,
+            height - 1,
+        ];
+        let columns = [0, self.width0 - 1, self.width0, width - 1];
+        let run = if self.is_brick { BRICK } else { depth };
+        let bricks = [0, (depth - 1) / run];
+        let mut end = 0;
+        for y in rows.map(|y| y.min(height - 1)) {
+            for x in columns.map(|x| x.min(width - 1)) {
+                for brick in bricks {
+                    let start = self.pixel(y, x) + brick as i64 * self.stride[2];
+                    let channels = run.min(depth - brick * run);
+                    end = end.max(start + (channels * self.bytes) as i64);
+                }
+            }
+        }
+        end
+    }
+
     /// Calls for each run of elements that lie behind each other: index of its first element, address, elements.
     pub(crate) fn runs<E>(
         &self,

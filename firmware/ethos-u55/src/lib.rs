@@ -22,7 +22,7 @@ pub mod weights;
 
 pub use accelerator::Accelerator;
 pub use check::{Finding, Hazard, check};
-pub use device::{Device, Fault};
+pub use device::{Bus, Device, Fault, Slices};
 pub use error::{Access, Error, Problem};
 pub use execute::{ALLOWED_WORK, Npu, Overflow, Run};
 pub use feature_map::FeatureMap;

@@ -3,7 +3,8 @@
 use crate::{
     command::{self, Command},
     error::Error,
-    operation::{self, Step},
+    memory::REGIONS,
+    operation::{self, Action, Step, Transfer},
 };
 
 /// A command stream, read once.
@@ -21,5 +22,42 @@ impl Stream {
         let commands = command::read(bytes)?;
         let steps = operation::read(&commands)?;
         Ok(Stream { commands, steps })
+    }
+
+    /// Bytes of each region that the operations reach, from its start.
+    pub fn extents(&self) -> [u64; REGIONS] {
+        let mut extents = [0; REGIONS];
+        let mut reach = |region: u8, end: i64| {
+            if let Some(extent) = extents.get_mut(usize::from(region)) {
+                *extent = (*extent).max(u64::try_from(end).unwrap_or(0));
+            }
+        };
+        for step in &self.steps {
+            match &step.action {
+                Action::Transfer(Transfer { from, to, bytes }) => {
+                    for place in [from, to] {
+                        let end = place.start.saturating_add_unsigned(*bytes as u64);
+                        place
+                            .region
+                            .into_iter()
+                            .for_each(|region| reach(region, end));
+                    }
+                }
+                Action::Kernel(kernel) => {
+                    let maps = [Some(&kernel.ifm), kernel.second(), Some(&kernel.ofm)];
+                    for map in maps.into_iter().flatten() {
+                        reach(map.region, map.end());
+                    }
+                    if let Some(constants) = kernel.constants() {
+                        for span in [constants.weights, constants.scales] {
+                            let end = span.start.saturating_add_unsigned(span.bytes as u64);
+                            reach(span.region, end);
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+        extents
     }
 }
