@@ -1,6 +1,7 @@
 //! Statistics that several modules need. This module knows no other module.
 
-use statrs::function::{beta::beta_reg, erf::erfc};
+use libm::erfc;
+use statrs::function::beta::beta_reg;
 
 /// Kendall's tau-b of two figures of the same things: 1 where both rank them alike, -1 where they rank them the other way
 /// round. Pairs that tie in one figure count half. `None` where lengths disagree or a figure is the same for all.

@@ -80,6 +80,7 @@ pub struct Matrix {
 
 /// Why sound could not be read, or not be turned into features.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum AudioError {
     /// A file could not be read or decoded.
     #[error("{}: {error}", path.display())]

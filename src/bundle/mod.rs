@@ -77,6 +77,7 @@ pub struct Clip {
 
 /// Why a bundle could not be written or read.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum BundleError {
     /// The folder holds something already.
     #[error("{0} is not empty; name another folder")]
@@ -114,6 +115,7 @@ pub enum BundleError {
     /// Vela fails, or writes no summary; holds its message.
     #[error("Vela does not compile the network: {0}")]
     Vela(String),
+    /// The golden sound could not be written as WAV or read back; holds the reason.
     #[error("the golden sound cannot be written or read: {0}")]
     Sound(String),
     /// The model could not be run, or firmware not be built.

@@ -79,6 +79,7 @@ pub struct FormatCount {
 
 /// How clips are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum Encoding {
     /// WAV with whole numbers (PCM).
     WavInteger,

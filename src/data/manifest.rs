@@ -16,6 +16,7 @@ pub(super) const COLUMNS: &str = "file,split,label,machine,section,domain";
 
 /// What is wrong in a manifest's text.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum ManifestError {
     /// A required column is missing.
     #[error(

@@ -62,6 +62,7 @@ pub struct Dataset {
 
 /// How a data set lies on disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Layout {
     /// DCASE 2020 Task 2: machine IDs (`id_00`) in `train` and `test` folders.
     Dcase2020,
@@ -243,6 +244,7 @@ impl Canonical for Domain {
 
 /// Why a data set cannot be used.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum DataError {
     /// Nothing lies at the path.
     #[error(

@@ -19,6 +19,7 @@ pub struct Folds {
 }
 
 impl Folds {
+    /// One pipeline per fold; only the models of `last` are kept.
     pub fn new(others: Vec<Pipeline>, last: Pipeline) -> Folds {
         Folds { others, last }
     }
@@ -28,6 +29,7 @@ impl Folds {
         &self.last
     }
 
+    /// One pipeline per fold; the one whose models are kept comes last.
     pub fn all(&self) -> impl Iterator<Item = &Pipeline> {
         self.others.iter().chain([&self.last])
     }

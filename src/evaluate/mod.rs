@@ -50,6 +50,7 @@ impl Scores {
 /// A trained and scored candidate.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Evaluation {
+    /// Figures of merit and how they came about.
     pub scores: Scores,
     /// `None` where the evaluator makes no model.
     pub model: Option<Model>,
@@ -58,6 +59,7 @@ pub struct Evaluation {
 /// A trained network before every labelled test clip that is long enough for it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Examination {
+    /// One per labelled test clip that is long enough, in the order of the data set.
     pub clips: Vec<ExaminedClip>,
     /// Labelled test clips that are shorter than a window.
     pub too_short: usize,
@@ -70,16 +72,21 @@ pub struct Examination {
 /// Anomaly scores of one labelled test clip.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ExaminedClip {
+    /// Whether the clip is labelled as an anomaly.
     pub anomaly: bool,
     /// Whether its score steers a search; a clip that does not is judged only.
     pub steers: bool,
+    /// Score by the float network; higher is more anomalous.
     pub float: f64,
+    /// Score by the int8 network; higher is more anomalous.
     pub int8: f64,
 }
 
 /// A candidate that could not be evaluated; a broken data set is found before the search starts.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum EvaluateError {
+    /// The evaluation was stopped before it ended.
     #[error("interrupted")]
     Interrupted,
     /// The candidate is at fault: what a user reads beside the failed trial.

@@ -22,22 +22,30 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModelCard {
+    /// [`FORMAT_VERSION`] of the program that wrote the card.
     pub format_version: u32,
     /// `reconstruct` or `classify`.
     pub task: String,
+    /// Sample rate of the sound, in hertz.
     pub sample_rate_hz: u32,
+    /// Length of a frame in samples.
     pub n_fft: usize,
+    /// Samples from one frame to the next.
     pub hop_length: usize,
+    /// Number of mel bands.
     pub n_mels: usize,
     /// Number of MFCC coefficients; absent for log-mel.
     pub n_mfcc: Option<usize>,
+    /// Feature frames in one window.
     pub frames: usize,
+    /// Frames from one window to the next.
     pub frame_stride: usize,
     /// What the int8 network was scored on: `samples`, from which the device's code computed features, or `log-mel`,
     /// ready features that the data set came with.
     pub scored_on: String,
     /// Mean of each band over the training clips, dB. The int8 input is `(feature - mean) / std`, quantised.
     pub mean: Vec<f32>,
+    /// Standard deviation of each band over the training clips, dB.
     pub std: Vec<f32>,
     /// The classes of a classifier in the order of its outputs; empty for autoencoders.
     pub classes: Vec<Class>,
@@ -63,13 +71,16 @@ pub struct ModelCard {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Class {
+    /// Name of the machine, or `anomaly` and `normal` where labels are learnt.
     pub machine: String,
+    /// Name of the section; may be empty.
     pub section: String,
 }
 
 /// A detector as it is stored and exported.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Model {
+    /// Everything that a detector needs beside its network.
     pub card: ModelCard,
     /// Full-integer int8 TFLite.
     pub tflite: Vec<u8>,
@@ -79,31 +90,55 @@ pub struct Model {
 
 /// A stored model that cannot be used.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ModelError {
+    /// A file of the model could not be read.
     #[error("cannot read {path}: {source}")]
     Read {
+        /// The file.
         path: String,
+        /// The system's error.
         source: std::io::Error,
     },
+    /// A file of the model could not be written.
     #[error("cannot write {path}: {source}")]
     Write {
+        /// The folder of the model.
         path: String,
+        /// The system's error.
         source: std::io::Error,
     },
+    /// `model.json` is not JSON, or a key is missing, unknown or of the wrong type.
     #[error("{path} is not a model card: {source}")]
     Card {
+        /// The file.
         path: String,
+        /// The parser's error.
         source: serde_json::Error,
     },
+    /// The card was written in another format version.
     #[error("{path} has format version {found}; this program reads version {FORMAT_VERSION}")]
-    Version { path: String, found: u32 },
+    Version {
+        /// The file.
+        path: String,
+        /// The version that the card names.
+        found: u32,
+    },
+    /// The network is damaged, or does not suit its card.
     #[error("{path}: {fault}")]
-    Network { path: String, fault: String },
+    Network {
+        /// The file of the card.
+        path: String,
+        /// What is wrong.
+        fault: String,
+    },
 }
 
+/// Version of the card; raised when an older program could not read it.
 pub const FORMAT_VERSION: u32 = 2;
 
 impl ModelCard {
+    /// How sound becomes the windows that the network sees.
     pub fn front_end(&self) -> FrontEnd {
         let feature = match self.n_mfcc {
             Some(coefficients) => Feature::Mfcc { coefficients },
@@ -122,6 +157,7 @@ impl ModelCard {
         }
     }
 
+    /// An autoencoder without classes, otherwise a classifier.
     pub fn task(&self) -> Task {
         match self.classes.len() {
             0 => Task::Reconstruct,

@@ -40,6 +40,7 @@ pub struct Options {
     pub epochs: Option<usize>,
     /// Where candidates are trained.
     pub backend: Backend,
+    /// How the threshold follows from the scores of normal clips.
     pub threshold: ThresholdRule,
 }
 
@@ -77,19 +78,24 @@ impl FrontEndFeatures {
 
 /// A data set that cannot steer a search.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum PrepareError {
+    /// No normal training clips are left to fit to; holds the name of the data set.
     #[error("{0} has no normal training clips: there is nothing to learn from")]
     NoTraining(String),
+    /// The clips that steer lack normal or anomalous ones; holds the name of the data set.
     #[error(
         "{0} has no labelled test clips of both kinds: there is nothing to steer the search by; \
          label some normal and some anomalous clips as `test`, or let --steer-by proxy make stand-ins"
     )]
     NoLabels(String),
+    /// The features could not be computed.
     #[error(transparent)]
     Features(#[from] FeatureError),
 }
 
 impl Pipeline {
+    /// Splits the data set into clips that train, validate, steer and test.
     pub fn new(
         dataset: Dataset,
         store: impl Into<Arc<FeatureStore>>,
@@ -133,10 +139,12 @@ impl Pipeline {
         Pipeline { pooling, ..self }
     }
 
+    /// The data set that candidates are trained on.
     pub fn dataset(&self) -> &Dataset {
         &self.dataset
     }
 
+    /// Hash of the data set's clips, in hex.
     pub fn data_hash(&self) -> &str {
         &self.data_hash
     }

@@ -12,6 +12,7 @@ use crate::{
 
 /// What of a model tells how anomalous a clip is.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub enum ScoreBy {
     /// Reconstruction error, or log-odds against the claimed section, pooled over the windows.
     Windows(Pooling),
@@ -42,19 +43,31 @@ impl FromStr for ScoreBy {
 
 /// A rule that does not suit a model or its training clips.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum RescoreError {
+    /// The network could not be run; holds the reason.
     #[error("the model cannot be run: {0}")]
     Model(String),
+    /// The score needs a model of the other task.
     #[error("{score} scores need {needed}, and this model is {found}")]
     Task {
+        /// Name of the score.
         score: &'static str,
+        /// The kind of model that it needs.
         needed: &'static str,
+        /// The kind of model that was given.
         found: &'static str,
     },
+    /// The training clips do not determine a covariance.
     #[error(
         "{score} scores need training clips that vary in every band; the data has {clips} that are long enough"
     )]
-    TooLittle { score: &'static str, clips: usize },
+    TooLittle {
+        /// Name of the score.
+        score: &'static str,
+        /// Number of training clips that are long enough.
+        clips: usize,
+    },
 }
 
 /// Scores clips by a rule that is fitted to training clips where it needs that.

@@ -55,6 +55,7 @@ pub struct FeatureStore {
 /// Features, and what they were standardised by.
 #[derive(Debug)]
 pub struct Prepared {
+    /// One matrix per clip of the data set.
     pub features: Arc<Features>,
     /// [`Standardiser::none`] where the features are as extracted.
     pub standardiser: Standardiser,
@@ -63,6 +64,7 @@ pub struct Prepared {
 /// Features that cannot be had.
 /// Why features cannot be had.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum FeatureError {
     /// The front end is impossible.
     #[error("front end of {spec}: {error}")]
@@ -93,8 +95,11 @@ pub enum FeatureError {
     /// Not the fault of a front end: the file was there when the data set was opened.
     #[error("clip `{clip}` of data set `{dataset}` cannot be read any more: {reason}")]
     Lost {
+        /// Name of the data set.
         dataset: String,
+        /// Name of the clip.
         clip: String,
+        /// Why it cannot be read.
         reason: String,
     },
     /// No clip of the data set can be read.

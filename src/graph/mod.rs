@@ -125,6 +125,7 @@ impl Window {
 
 /// What an operator computes; the names are TFLite's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum OpKind {
     /// Convolution over all channels.
     Conv2d(Window),

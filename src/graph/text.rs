@@ -6,6 +6,7 @@ use super::{Activation, Function, Graph, GraphBuilder, Padding, Shape, Style, Te
 
 /// Why a text is not a network.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum TextError {
     /// The text does not begin with the input's shape, or the shape is too large; holds the first part.
     #[error(

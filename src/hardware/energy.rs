@@ -51,6 +51,7 @@ impl Duty {
 
 /// A duty cycle that cannot be kept.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
 pub enum EnergyError {
     /// The inference takes longer than the period.
     #[error(

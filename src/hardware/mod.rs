@@ -60,6 +60,7 @@ pub enum CostSource {
 
 /// A target that cannot be used.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum TargetError {
     /// No target has this name or alias.
     #[error("there is no target `{name}`{}; known targets are {known}, or give the path of a profile (`./mine.toml`)", hint(.suggestion))]

@@ -41,6 +41,7 @@ pub struct FunctionCost {
 
 /// Why cycles could not be estimated.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum CyclesError {
     /// A program of LLVM is not installed.
     #[error("{name} is not installed; on Debian and Ubuntu run `apt-get install llvm-22`")]

@@ -76,6 +76,7 @@ pub struct Measurement {
 
 /// Why a model could not be measured.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum MeasureError {
     /// A program is not installed.
     #[error("{name} is not installed; {remedy}")]
@@ -131,11 +132,29 @@ pub enum MeasureError {
     Blob(#[from] BlobError),
     /// The firmware refuses the model or its inputs.
     #[error("the firmware refuses: {message} ({name})")]
-    Refused { name: String, message: String },
+    Refused {
+        /// Short name of the refusal.
+        name: String,
+        /// The firmware's own words.
+        message: String,
+    },
+    /// The place gave no result within the time limit.
     #[error("{on} gave no result within {seconds} s; allow more with `--timeout`")]
-    Timeout { on: String, seconds: u64 },
+    Timeout {
+        /// Where it ran.
+        on: String,
+        /// The time limit in seconds.
+        seconds: u64,
+    },
+    /// The emulator reached the limit of guest instructions.
     #[error("{on} gave no result within {instructions} instructions; allow more with `--limit`")]
-    Limit { on: String, instructions: u64 },
+    Limit {
+        /// Where it ran.
+        on: String,
+        /// The limit, in guest instructions.
+        instructions: u64,
+    },
+    /// The place ended, and printed no result that can be read.
     #[error("{on} ended without a result: {said}")]
     NoResult {
         /// Where it ran.

@@ -56,6 +56,7 @@ pub struct QuantizedModel {
 
 /// Why a network cannot be quantised.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
 pub enum QuantizeError {
     /// The list of calibration windows is empty.
     #[error("there are no calibration windows")]

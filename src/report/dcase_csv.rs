@@ -10,15 +10,20 @@ use crate::{
 /// A clip with its score and decision.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Judged<'a> {
+    /// The test clip.
     pub clip: &'a Clip,
+    /// Its anomaly score; higher is more anomalous.
     pub score: f64,
+    /// Whether the score is above the threshold.
     pub anomalous: bool,
 }
 
 /// A file of a submission.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CsvFile {
+    /// Name of the file, as DCASE asks for it.
     pub name: String,
+    /// The lines of the file.
     pub text: String,
 }
 

@@ -23,9 +23,11 @@ pub struct Examined {
 /// One training and the test clips that it did not learn from.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Part {
+    /// Name of the fold; trainings with other seeds share it.
     pub name: String,
     /// A clip with a higher score is called anomalous.
     pub threshold: f64,
+    /// The labelled test clips with their scores.
     pub clips: Vec<ExaminedClip>,
     /// Labelled test clips that are shorter than a window, and judged by nobody.
     pub too_short: usize,
@@ -36,13 +38,18 @@ pub struct Part {
 /// A figure of merit of decisions or scores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Merit {
+    /// Share of right decisions.
     Accuracy,
+    /// Harmonic mean of precision and recall of the anomalies.
     F1,
+    /// Area under the ROC curve.
     RocAuc,
+    /// Mean precision over the recalls, see [`average_precision`].
     AveragePrecision,
 }
 
 impl Merit {
+    /// All four, in the order in which they are shown.
     pub const ALL: [Merit; 4] = [
         Merit::Accuracy,
         Merit::F1,
@@ -50,6 +57,7 @@ impl Merit {
         Merit::AveragePrecision,
     ];
 
+    /// The name in tables.
     pub const fn name(self) -> &'static str {
         match self {
             Merit::Accuracy => "accuracy",
@@ -84,6 +92,7 @@ impl Part {
         })
     }
 
+    /// The decisions at the threshold, counted.
     pub fn confusion(&self, arithmetic: Arithmetic) -> Confusion {
         let [normal, anomaly] = self.scores(arithmetic);
         Confusion::at_threshold(&normal, &anomaly, self.threshold)
@@ -152,10 +161,12 @@ impl Examined {
         }
     }
 
+    /// Number of judged clips, summed over the parts.
     pub fn clips(&self) -> usize {
         self.count(|part| part.clips.len())
     }
 
+    /// Number of clips shorter than a window, summed over the parts.
     pub fn too_short(&self) -> usize {
         self.count(|part| part.too_short)
     }

@@ -9,29 +9,39 @@ use crate::graph::{
 /// The arena of a network while its operators run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MemoryMap {
+    /// Name of the network.
     pub name: String,
+    /// Names of the operators in execution order.
     pub operators: Vec<String>,
+    /// The tensors in the arena.
     pub blocks: Vec<Block>,
+    /// Size of the whole arena in bytes.
     pub arena_bytes: usize,
     /// Most bytes that are live at once, and the first operator at which they are.
     pub peak_bytes: usize,
+    /// Index of the first operator at which `peak_bytes` are live.
     pub peak_op: usize,
 }
 
 /// A tensor in the arena; views of the same memory are one block.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Block {
+    /// Index of the operator that writes it, and its shape, as text.
     pub label: String,
     /// The shape alone.
     pub short: String,
     /// First and last operator during which it must keep its memory.
     pub first: usize,
+    /// Last operator during which it must keep its memory.
     pub last: usize,
+    /// Bytes from the arena's start to the block.
     pub offset: usize,
+    /// Size in bytes, a multiple of [`ALIGNMENT`].
     pub bytes: usize,
 }
 
 impl MemoryMap {
+    /// Plans the arena of `graph`; `name` is shown with it.
     pub fn new(name: &str, graph: &Graph) -> MemoryMap {
         let (plan, lifetimes) = (plan(graph), lifetimes(graph));
         let operators: Vec<String> = graph.ops.iter().map(|op| operator_name(&op.kind)).collect();

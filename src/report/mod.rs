@@ -40,22 +40,35 @@ use crate::{
 
 /// A report that could not be made.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ReportError {
+    /// The store could not be read.
     #[error(transparent)]
     Store(#[from] crate::store::StoreError),
+    /// The settings of the run could not be read.
     #[error(transparent)]
     Settings(#[from] crate::run::SettingsError),
+    /// A stored genome does not suit the spaces of its run.
     #[error("the genome of trial {trial} is of no space of its run")]
-    Genome { trial: i64 },
+    Genome {
+        /// Number of the trial.
+        trial: i64,
+    },
+    /// The drawing library failed; holds its message.
     #[error("the figure could not be drawn: {0}")]
     Draw(String),
+    /// The pixels could not be encoded.
     #[error("the figure could not be encoded as PNG")]
     Png(#[from] png::EncodingError),
+    /// The table could not be written as CSV.
     #[error("the table could not be written as CSV")]
     Csv(#[from] csv::Error),
+    /// A file of the report could not be written.
     #[error("cannot write `{}`", path.display())]
     Write {
+        /// The file.
         path: PathBuf,
+        /// The system's error.
         source: std::io::Error,
     },
 }
@@ -63,9 +76,13 @@ pub enum ReportError {
 /// What a candidate costs on one target; `None` where nobody knows.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Costs {
+    /// RAM in bytes.
     pub ram_bytes: Option<Cost>,
+    /// Flash in bytes.
     pub flash_bytes: Option<Cost>,
+    /// Time of one inference in microseconds.
     pub latency_us: Option<Cost>,
+    /// Energy of one inference in microjoules.
     pub energy_uj: Option<Cost>,
     /// Where the run has a duty cycle that the network can keep.
     pub power: Option<Power>,
@@ -74,15 +91,18 @@ pub struct Costs {
 /// Numbers of trials by their end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct TrialCounts {
+    /// Trained and scored.
     pub scored: u64,
     /// Over budget, never trained.
     pub rejected: u64,
+    /// Could not be evaluated.
     pub failed: u64,
 }
 
 /// Everything about a run that figures, tables and documents show.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RunInfo {
+    /// Name of the run.
     pub run: String,
     /// The data set's name.
     pub data: String,
@@ -90,6 +110,7 @@ pub struct RunInfo {
     pub synthetic: bool,
     /// All its networks are published ones, which have names.
     pub published: bool,
+    /// Numbers of its trials by their end.
     pub counts: TrialCounts,
     /// The first one steers the search.
     pub targets: Vec<TargetInfo>,
@@ -108,7 +129,9 @@ pub struct RunInfo {
 /// One target of a run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TargetInfo {
+    /// Name of the target.
     pub name: String,
+    /// The limits on this target.
     pub budget: Budget,
     /// Numbers of the trials on this target's front.
     pub front: Vec<u64>,
@@ -121,14 +144,19 @@ pub struct TargetInfo {
 /// A trial that was trained and scored.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ScoredTrial {
+    /// Number of the trial.
     pub trial: u64,
+    /// Name of the search space.
     pub space: String,
+    /// Autoencoder or classifier.
     pub task: Task,
     /// Means over the further seeds where there are some.
     pub figures: Figures,
     /// `None` where the trial was trained once.
     pub seeds: Option<Seeds>,
+    /// Multiply-accumulates of one inference.
     pub macs: u64,
+    /// Number of weights and biases.
     pub params: u64,
     /// One per target of the run, in their order.
     pub costs: Vec<Costs>,
@@ -137,7 +165,9 @@ pub struct ScoredTrial {
 /// A trial that was over budget.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RejectedTrial {
+    /// Number of the trial.
     pub trial: u64,
+    /// Multiply-accumulates of one inference.
     pub macs: u64,
     /// One per target of the run, in their order.
     pub costs: Vec<Costs>,

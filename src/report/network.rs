@@ -13,21 +13,38 @@ use crate::{
 /// A network to be costed: that of a file, or a candidate with its front end.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Network {
-    File { name: String, graph: Graph },
-    Trial { name: String, candidate: Candidate },
+    /// A network without front end, read from a file.
+    File {
+        /// Path of the file.
+        name: String,
+        /// The network.
+        graph: Graph,
+    },
+    /// A trial of a run.
+    Trial {
+        /// The trial as `RUN/NUMBER`.
+        name: String,
+        /// The network with its front end.
+        candidate: Candidate,
+    },
 }
 
 /// What a network costs on one target.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TargetCosts {
+    /// Name of the target.
     pub target: String,
     /// Of the NPU where there is one, else of the CPU.
     pub cycles: Cost,
+    /// RAM, flash, latency and energy of one inference.
     pub estimate: Estimate,
+    /// The operators in execution order.
     pub layers: Vec<Layer>,
     /// The probability that all budgets and memories hold, and the cost that is least likely to.
     pub fit: (f64, Option<Limited>),
+    /// RAM in bytes, by use.
     pub ram: RamParts,
+    /// How the size of the arena was found.
     pub arena: ArenaRule,
     /// Where a duty cycle was asked for.
     pub power: Option<Result<Power, EnergyError>>,
@@ -36,25 +53,35 @@ pub struct TargetCosts {
 /// One operator on one target.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Layer {
+    /// TFLite's name with the window, where there is one.
     pub operator: String,
+    /// Shape of its output.
     pub output: Shape,
+    /// Its multiply-accumulates.
     pub macs: u64,
+    /// Bytes of its weights and biases.
     pub weight_bytes: u64,
     /// Activations that are live while it runs.
     pub live_bytes: u64,
+    /// What runs it.
     pub unit: Unit,
+    /// What limits its speed.
     pub bottleneck: Bottleneck,
+    /// Its cycles on that unit.
     pub cycles: Cost,
+    /// Its time in microseconds.
     pub latency_us: Cost,
 }
 
 impl Network {
+    /// Path of the file, or the trial as `RUN/NUMBER`.
     pub fn name(&self) -> &str {
         match self {
             Network::File { name, .. } | Network::Trial { name, .. } => name,
         }
     }
 
+    /// The operators and tensors.
     pub fn graph(&self) -> &Graph {
         match self {
             Network::File { graph, .. } => graph,
@@ -124,15 +151,21 @@ fn scaled(cost: Cost, factor: f64) -> Cost {
 /// Why a candidate does not fit a target, and the smallest changes after which it would.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Explanation {
+    /// The target that it was compared with.
     pub target: Target,
+    /// Costs as the trial is.
     pub before: Estimate,
+    /// Multiply-accumulates of one inference.
     pub macs: u64,
     /// `None` where it fits.
     pub excess: Option<hardware::Excess>,
+    /// The probability that all budgets and memories hold, and the cost that is least likely to.
     pub fit: (f64, Option<Limited>),
+    /// Changes after which it would fit, the smallest first, each with the costs afterwards.
     pub changes: Vec<(Change, Estimate)>,
 }
 
+/// TFLite's name of an operator, with its window and stride where it has them.
 pub fn operator_name(kind: &OpKind) -> String {
     match kind {
         OpKind::Conv2d(w) => format!(
@@ -162,6 +195,7 @@ pub fn operator_name(kind: &OpKind) -> String {
     }
 }
 
+/// `cpu` or `npu`.
 pub const fn unit_name(unit: Unit) -> &'static str {
     match unit {
         Unit::Cpu => "cpu",
@@ -169,6 +203,7 @@ pub const fn unit_name(unit: Unit) -> &'static str {
     }
 }
 
+/// `compute`, `memory`, `weights` or `overhead`.
 pub const fn bottleneck_name(bottleneck: Bottleneck) -> &'static str {
     match bottleneck {
         Bottleneck::Compute => "compute",

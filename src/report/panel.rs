@@ -12,15 +12,21 @@ use crate::{
 /// One panel of the Pareto figure: a score against one cost on one target.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Panel {
+    /// The score on the y axis.
     pub merit: Measure,
+    /// The cost on the x axis.
     pub cost: Metric,
+    /// Range of the cost, in the unit of the metric.
     pub x: Axis,
+    /// Range of the score.
     pub y: Axis,
     /// Prominent ones come last, so that they are drawn on top.
     pub points: Vec<Point>,
+    /// Published networks of other runs.
     pub landmarks: Vec<Landmark>,
     /// The best score of the front within a cost: corners `[cost, score]` of the steps, left to right.
     pub staircase: Vec<[f64; 2]>,
+    /// The budget of the cost, where there is one in range; in the unit of the metric.
     pub limit: Option<f64>,
     /// Costs of the candidates over budget that lie within the axis.
     pub rejected: Vec<f64>,
@@ -33,14 +39,19 @@ pub struct Panel {
 /// One trained candidate in a panel.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Point {
+    /// Number of the trial.
     pub trial: u64,
     /// The number of the trial, or the name of a published network.
     pub label: String,
+    /// Autoencoder or classifier.
     pub task: Task,
+    /// The score on the y axis.
     pub score: f64,
+    /// The cost, in the unit of the metric.
     pub cost: f64,
     /// The error band of the cost.
     pub low: f64,
+    /// Upper end of the error band.
     pub high: f64,
     /// How likely the cost keeps to the limit, where the band crosses it.
     pub fits: Option<f64>,
@@ -53,8 +64,11 @@ pub struct Point {
 /// A published network of another run in a panel.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Landmark {
+    /// Name of the published network.
     pub name: String,
+    /// The score on the y axis.
     pub score: f64,
+    /// The cost, in the unit of the metric.
     pub cost: f64,
 }
 
@@ -177,7 +191,9 @@ impl Panel {
 /// The range of an axis and its scale.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Axis {
+    /// The value at the axis's start.
     pub low: f64,
+    /// The value at its end.
     pub high: f64,
     /// Logarithmic: the range exceeds a decade.
     pub log: bool,
@@ -206,6 +222,7 @@ impl Axis {
         Axis::linear(0.0, high * 1.08)
     }
 
+    /// A linear axis from `low` to `high`.
     pub const fn linear(low: f64, high: f64) -> Axis {
         Axis {
             low,
@@ -224,6 +241,7 @@ impl Axis {
         position.clamp(0.0, 1.0)
     }
 
+    /// Whether the value lies on the axis, ends included.
     pub fn contains(&self, value: f64) -> bool {
         self.low <= value && value <= self.high
     }
@@ -338,7 +356,9 @@ impl Axis {
 /// A mark on an axis.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Tick {
+    /// Where the mark is, in the unit of the axis.
     pub value: f64,
+    /// The text beside it.
     pub label: String,
 }
 

@@ -9,6 +9,7 @@ pub struct Ranks<'a> {
     pub trials: Vec<&'a ScoredTrial>,
     /// Per target and trial: latency in microseconds, and the rank by it, 0 for the fastest.
     pub latency_us: Vec<Vec<f64>>,
+    /// Per target and trial: the rank by latency, 0 for the fastest.
     pub ranks: Vec<Vec<usize>>,
     /// Every two targets.
     pub comparisons: Vec<Comparison>,
@@ -17,11 +18,15 @@ pub struct Ranks<'a> {
 /// How two targets order the same networks by latency.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Comparison {
+    /// Indices of the two targets in the run.
     pub targets: [usize; 2],
     /// Kendall's tau-b; `None` where one target ranks nothing, since all latencies are equal there.
     pub tau: Option<f64>,
+    /// Number of pairs that the two targets order differently.
     pub inverted: usize,
+    /// Number of pairs without equal latencies.
     pub pairs: usize,
+    /// The pair that is told apart most on both targets; `None` where no pair is inverted.
     pub strongest: Option<Inversion>,
 }
 

@@ -86,3 +86,22 @@ pub(super) fn figures(own: Figures, trainings: Option<&Vec<Training>>) -> (Figur
     };
     (seeds.means(), Some(seeds))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{report::fixture::rescored, score::Measure};
+
+    #[test]
+    fn a_training_that_failed_counts_as_chance() {
+        let seeds = rescored();
+        let auc = seeds.interval(Figure::AUC).unwrap();
+        // 0.75, chance and 0.85.
+        assert!((auc.mean - 0.7).abs() < 1e-12);
+        assert!(auc.half_width.unwrap() > 0.3);
+        assert_eq!(seeds.count(), 3);
+        assert_eq!(seeds.means().get(Figure::AUC), Some(auc.mean));
+        // What the trial itself does not have is no figure of its trainings.
+        assert_eq!(seeds.interval(Figure::steering(Measure::Accuracy)), None);
+    }
+}

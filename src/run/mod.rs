@@ -83,6 +83,7 @@ pub struct Search<'a> {
 
 /// How a search ended.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub enum Finish {
     /// All trials are recorded.
     Done,
@@ -98,6 +99,7 @@ pub enum Finish {
 
 /// A search that cannot go on. Everything recorded so far stays.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum RunError {
     /// The store cannot be read or written.
     #[error(transparent)]

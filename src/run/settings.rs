@@ -117,6 +117,7 @@ pub struct NamedText {
 
 /// Settings that this program cannot use.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum SettingsError {
     /// The text is not JSON with the expected keys.
     #[error("the run's settings cannot be read: {0}")]

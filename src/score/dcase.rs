@@ -20,18 +20,24 @@ pub struct DomainFigures {
     pub pauc: Option<f64>,
     /// Of the decisions on the domain's own clips.
     pub precision: f64,
+    /// Share of the domain's anomalies that are found, 0 to 1.
     pub recall: f64,
+    /// Harmonic mean of precision and recall, 0 to 1.
     pub f1: f64,
 }
 
 /// Figures of a section.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SectionFigures {
+    /// Name of the machine.
     pub machine: String,
+    /// Name of the section.
     pub section: String,
     /// Over all clips of the section.
     pub auc: Option<f64>,
+    /// Partial AUC over all clips of the section.
     pub pauc: Option<f64>,
+    /// The source domain, or all clips where the section has one domain.
     pub source: DomainFigures,
     /// `None` where the section has one domain.
     pub target: Option<DomainFigures>,

@@ -5,9 +5,13 @@ use super::{ClipScore, average_precision, judged_anomalous, judged_normal, stati
 /// Decisions of a detector, counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Confusion {
+    /// Anomalies that are called anomalous.
     pub true_positives: usize,
+    /// Normal clips that are called anomalous.
     pub false_positives: usize,
+    /// Normal clips that are called normal.
     pub true_negatives: usize,
+    /// Anomalies that are called normal.
     pub false_negatives: usize,
 }
 
@@ -61,6 +65,7 @@ impl Confusion {
 /// How well clips are told apart.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Classification {
+    /// Share of clips with the right class, 0 to 1.
     pub accuracy: f64,
     /// Unweighted mean of F1 over the classes that occur in the truth or in the predictions.
     pub macro_f1: f64,

@@ -6,6 +6,7 @@ use std::fmt;
 
 /// What is computed from the scores or the decisions of clips: a share from 0 to 1, of which more is better.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum Measure {
     /// Area under the ROC curve, see [`super::summarise`].
     Auc,
@@ -234,8 +235,14 @@ pub struct Figures {
 
 impl Figures {
     /// Those of a network that could not be trained, or that tells nothing apart.
-    pub const CHANCE: Figures = Figures {
-        values: [Some(Measure::CHANCE); Figure::COUNT],
+    pub const CHANCE: Figures = {
+        let mut values = [None; Figure::COUNT];
+        let mut idx = 0;
+        while idx < Figure::ALL.len() {
+            values[Figure::ALL[idx].idx()] = Some(Measure::CHANCE);
+            idx += 1;
+        }
+        Figures { values }
     };
 
     /// One figure; `None` where nobody knows it.

@@ -5,8 +5,11 @@ use statrs::function::gamma::{digamma, gamma_lr, ln_gamma};
 /// `x - location` is gamma distributed.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Gamma {
+    /// Shape parameter, above 0.
     pub shape: f64,
+    /// Lower end of the distribution, in the unit of the values.
     pub location: f64,
+    /// Scale parameter, above 0, in the unit of the values.
     pub scale: f64,
 }
 

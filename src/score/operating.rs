@@ -11,6 +11,7 @@ pub struct OperatingPoint {
     pub recall: f64,
     /// Share of normal clips that raise an alarm.
     pub false_alarm_rate: f64,
+    /// Share of the alarms that are anomalies; 0 without alarms.
     pub precision: f64,
 }
 

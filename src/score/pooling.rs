@@ -9,6 +9,7 @@ use super::statistics::{mean, quantile};
 pub enum Pooling {
     /// The DCASE baselines' choice.
     Mean,
+    /// The score of the most anomalous window.
     Max,
     /// A quantile in `[0, 1]`, interpolated linearly; less nervous than the maximum.
     Quantile(f64),

@@ -33,6 +33,7 @@ pub fn harmonic_mean(values: &[f64]) -> Option<f64> {
 /// The mean of independent values, and how sure it is.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Interval {
+    /// Arithmetic mean of the values.
     pub mean: f64,
     /// Half the width of the 95 % interval by Student's t distribution; `None` for a single value.
     pub half_width: Option<f64>,

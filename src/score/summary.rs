@@ -11,17 +11,24 @@ use crate::data::Domain;
 /// The score of one labelled clip.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ClipScore {
+    /// Name of the machine.
     pub machine: String,
+    /// Name of the section.
     pub section: String,
+    /// Source or target domain.
     pub domain: Domain,
+    /// Whether the clip is labelled as an anomaly.
     pub anomaly: bool,
+    /// Higher is more anomalous; may be infinite or not a number.
     pub score: f64,
 }
 
 /// Figures of one group of clips.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GroupScore {
+    /// Name of the machine.
     pub machine: String,
+    /// Name of the section.
     pub section: String,
     /// `None` for the whole section.
     pub domain: Option<Domain>,
@@ -29,13 +36,16 @@ pub struct GroupScore {
     pub auc: Option<f64>,
     /// `None` on the row of one domain, and where a class is missing.
     pub pauc: Option<f64>,
+    /// Number of normal clips.
     pub normals: usize,
+    /// Number of anomalous clips.
     pub anomalies: usize,
 }
 
 /// The figures of a scored set of clips.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Summary {
+    /// Sorted by machine and section.
     pub groups: Vec<GroupScore>,
     /// Harmonic mean of the groups' AUCs: the plain AUC where there is one section with one domain.
     pub auc: Option<f64>,

@@ -21,7 +21,9 @@ pub enum ThresholdRule {
 /// Both thresholds of one set of scores; `None` where there are none, or too few or too equal ones for a fit.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Thresholds {
+    /// Quantile of the gamma distribution that fits the scores.
     pub gamma: Option<f64>,
+    /// Quantile of the scores themselves.
     pub quantile: Option<f64>,
 }
 
@@ -42,6 +44,7 @@ impl FromStr for ThresholdRule {
 }
 
 impl ThresholdRule {
+    /// The name that a user writes.
     pub fn name(self) -> &'static str {
         match self {
             ThresholdRule::Usual => "usual",

@@ -78,6 +78,7 @@ pub trait Sampler: Sync {
 
 /// The samplers that a user can name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum SamplerKind {
     /// Random search.
     Random,

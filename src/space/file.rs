@@ -8,6 +8,7 @@ use super::{Axis, Family, SearchSpace, Training, WEIGHTS_IN, WeightMemory};
 
 /// A search space that cannot be used.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum SpaceError {
     /// No space has this name, and no such file exists.
     #[error(

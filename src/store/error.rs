@@ -9,72 +9,149 @@ use rusqlite::{Error as Sqlite, ErrorCode};
 
 /// A store that cannot do what was asked.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum StoreError {
+    /// Another program kept the store locked for too long.
     #[error("the store `{path}` is locked by another program; wait for it to end, then try again")]
-    Locked { path: PathBuf },
+    Locked {
+        /// The file of the store.
+        path: PathBuf,
+    },
+    /// Another process is continuing the run.
     #[error("the run `{run}` is being continued by {}; wait for it to end or stop it", holder(*pid))]
-    RunLocked { run: String, pid: Option<u32> },
+    RunLocked {
+        /// Name of the run.
+        run: String,
+        /// Its process id, where the lock says it.
+        pid: Option<u32>,
+    },
+    /// The file is no sound SQLite database.
     #[error(
         "the store `{path}` is damaged ({reason}); restore a copy of it, or move it away and begin anew"
     )]
-    Damaged { path: PathBuf, reason: String },
+    Damaged {
+        /// The file of the store.
+        path: PathBuf,
+        /// SQLite's words, or ours.
+        reason: String,
+    },
+    /// The file is a SQLite database of another program.
     #[error("`{path}` is the database of another program; name another store")]
-    Foreign { path: PathBuf },
+    Foreign {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A newer version of this program wrote the store.
     #[error(
         "the store `{path}` has version {found}, this program knows versions up to {known}; use a newer nas"
     )]
     NewerVersion {
+        /// The file of the store.
         path: PathBuf,
+        /// The schema version of the store.
         found: i64,
+        /// The newest schema version that this program knows.
         known: i64,
     },
+    /// A store of an older schema was opened for reading only.
     #[error(
         "the store `{path}` has the old version {found}, and only writing to it brings it to {known}; open it writable once"
     )]
     OlderVersion {
+        /// The file of the store.
         path: PathBuf,
+        /// The schema version of the store.
         found: i64,
+        /// The schema version that this program needs.
         known: i64,
     },
+    /// The disk was full when a row was written.
     #[error(
         "no space is left for the store `{path}`; everything recorded before is safe, make space and resume"
     )]
-    DiskFull { path: PathBuf },
+    DiskFull {
+        /// The file of the store.
+        path: PathBuf,
+    },
+    /// The store was opened for reading, and there is no file.
     #[error("there is no store at `{path}` yet; a search makes one")]
-    Missing { path: PathBuf },
+    Missing {
+        /// Where the store would be.
+        path: PathBuf,
+    },
+    /// The system refuses to open or write the file.
     #[error(
         "cannot open or write the store `{path}` ({reason}); check the permissions of the file and of its folder"
     )]
-    Inaccessible { path: PathBuf, reason: String },
+    Inaccessible {
+        /// The file of the store.
+        path: PathBuf,
+        /// SQLite's words.
+        reason: String,
+    },
+    /// A file or folder beside the store could not be used.
     #[error("cannot use `{path}`")]
-    Io { path: PathBuf, source: io::Error },
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// The system's error.
+        source: io::Error,
+    },
+    /// No run has the name that was given.
     #[error("no run is called `{selector}`; {}", existing(runs))]
     UnknownRun {
+        /// What the user wrote.
         selector: String,
         /// Names of the existing runs, newest first.
         runs: Vec<String>,
     },
+    /// Several runs begin with what was given.
     #[error(
         "`{selector}` may be any of the runs {}; write more of its name",
         list(runs)
     )]
     AmbiguousRun {
+        /// What the user wrote.
         selector: String,
         /// Names of the runs that begin so, newest first.
         runs: Vec<String>,
     },
+    /// A new run got the name of an old one.
     #[error("a run called `{name}` exists already; choose another name or resume it")]
-    RunExists { name: String },
+    RunExists {
+        /// Name of the run.
+        name: String,
+    },
+    /// The name of a new run has other characters or lengths than are allowed.
     #[error(
         "`{name}` cannot name a run; use 1 to 100 letters, digits, `-`, `_` and `.`, beginning with a letter or digit, and not `latest`"
     )]
-    BadRunName { name: String },
+    BadRunName {
+        /// The name that was given.
+        name: String,
+    },
+    /// The trial has a row already.
     #[error("trial {number} is recorded already")]
-    AlreadyRecorded { number: i64 },
+    AlreadyRecorded {
+        /// Number of the trial.
+        number: i64,
+    },
+    /// A value to be recorded is NaN, which SQLite cannot keep.
     #[error("the {what} of trial {number} is not a number")]
-    NotANumber { number: i64, what: String },
+    NotANumber {
+        /// Number of the trial.
+        number: i64,
+        /// Name of the value.
+        what: String,
+    },
+    /// A row broke a rule of the schema.
     #[error("the store `{path}` refuses a row ({reason})")]
-    Refused { path: PathBuf, reason: String },
+    Refused {
+        /// The file of the store.
+        path: PathBuf,
+        /// SQLite's words.
+        reason: String,
+    },
 }
 
 impl StoreError {

@@ -163,6 +163,7 @@ impl Store {
         })
     }
 
+    /// Records how far the run is.
     pub fn set_state(&mut self, run: RunId, state: RunState) -> Result<(), StoreError> {
         self.write(|transaction| {
             transaction.execute(
@@ -388,6 +389,7 @@ impl Store {
         })
     }
 
+    /// How many trials of the run ended how.
     pub fn counts(&self, run: RunId) -> Result<Counts, StoreError> {
         self.read(|transaction| {
             transaction

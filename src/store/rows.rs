@@ -12,13 +12,19 @@ pub struct RunId(pub(super) i64);
 /// A run to be created.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewRun {
+    /// Name of the run; unique in its store.
     pub name: String,
+    /// When it was created: RFC 3339, UTC.
     pub created_utc: String,
+    /// Seed of the run.
     pub seed: u64,
     /// Version of the program.
     pub version: String,
+    /// Name of the data set.
     pub data_name: String,
+    /// Hash of the data set's clips.
     pub data_hash: String,
+    /// Whether the data comes from the built-in generator.
     pub synthetic: bool,
     /// All that is needed to run it again.
     pub settings_json: String,
@@ -29,42 +35,66 @@ pub struct NewRun {
 /// A run as the store knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Run {
+    /// Identifies the run within its store.
     pub id: RunId,
+    /// Name of the run; unique in its store.
     pub name: String,
+    /// When it was created: RFC 3339, UTC.
     pub created_utc: String,
+    /// Seed of the run.
     pub seed: u64,
+    /// Version of the program that created it.
     pub version: String,
+    /// Name of the data set.
     pub data_name: String,
+    /// Hash of the data set's clips.
     pub data_hash: String,
+    /// Whether the data comes from the built-in generator.
     pub synthetic: bool,
+    /// All that is needed to run it again, as JSON.
     pub settings_json: String,
+    /// Reference points of the hypervolume, as JSON.
     pub reference_json: String,
+    /// How far it is.
     pub state: RunState,
 }
 
 /// How far a run is, as far as its coordinator could still say; one that was killed stays `Running`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum RunState {
+    /// A coordinator works on it, or was killed.
     Running,
+    /// It was stopped, and can be resumed.
     Interrupted,
+    /// All its trials are recorded, or no further one can be found.
     Finished,
 }
 
 /// One trial of a run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TrialRow {
+    /// Number of the trial in its run.
     pub number: i64,
     /// Proposals of one block knew the same history.
     pub block: i64,
+    /// The genome's bytes; the spaces of the run decode them.
     pub genome: Vec<u8>,
     /// Hash of the network; equal for genomes that decode to the same one.
     pub key: String,
+    /// Name of the search space.
     pub space: String,
+    /// `reconstruct` or `classify`.
     pub task: String,
+    /// Multiply-accumulates of one inference.
     pub macs: i64,
+    /// Number of weights and biases.
     pub params: i64,
+    /// How it ended.
     pub outcome: TrialOutcome,
+    /// Wall-clock seconds that its evaluation took.
     pub seconds: f64,
+    /// When it was recorded: RFC 3339, UTC.
     pub recorded_utc: String,
     /// Sorted by target, metric and source.
     pub costs: Vec<CostRow>,
@@ -73,15 +103,21 @@ pub struct TrialRow {
 /// How a trial ended.
 #[derive(Debug, Clone, PartialEq)]
 pub enum TrialOutcome {
+    /// Trained and scored.
     Scored {
+        /// Key of the [`EvaluationRow`].
         evaluation_key: String,
     },
     /// Over budget by the share `excess`; never trained.
     Rejected {
+        /// Share of the budgets by which it is over them, above 0.
         excess: f64,
+        /// What is exceeded by how much, in words.
         message: String,
     },
+    /// Could not be evaluated.
     Failed {
+        /// What went wrong.
         message: String,
     },
 }
@@ -89,6 +125,7 @@ pub enum TrialOutcome {
 /// One further training of a trial.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RepeatRow {
+    /// Number of the trial in its run.
     pub number: i64,
     /// How far the seed lies from that of the run.
     pub seed: i64,
@@ -99,11 +136,15 @@ pub struct RepeatRow {
 /// One cost of a trial on one target.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CostRow {
+    /// Name of the target.
     pub target: String,
     /// A name that ends in its unit, such as `latency_us`.
     pub metric: String,
+    /// The cost, in the unit that the metric names.
     pub value: f64,
+    /// Lower end of the error band.
     pub low: f64,
+    /// Upper end of the error band.
     pub high: f64,
     /// `estimated`, `emulated` or `measured`.
     pub source: String,
@@ -112,31 +153,44 @@ pub struct CostRow {
 /// What was seen when the model of a trial ran as firmware.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MeasurementRow {
+    /// Number of the trial in its run.
     pub number: i64,
     /// `qemu-m7`, `qemu-m55` or the name of a chip.
     pub place: String,
+    /// Whether the outputs were those of the host, bit for bit.
     pub outputs_match: bool,
     /// Of one inference, where an emulator counted them.
     pub instructions: Option<i64>,
+    /// Cycles of one inference; `None` where nobody knows.
     pub cycles: Option<CyclesRow>,
     /// Of one hop of the front end with what it leads to.
     pub hop_instructions: Option<i64>,
+    /// Bytes of the arena up to the last one that was written, in steps of 16.
     pub arena_bytes: i64,
+    /// Bytes of samples, scratch and features; `None` for a model without front end.
     pub front_end_bytes: Option<i64>,
+    /// Most bytes of stack at once, from the reset on.
     pub stack_bytes: i64,
+    /// Bytes of vector table and code.
     pub text_bytes: i64,
+    /// Bytes of constants.
     pub rodata_bytes: i64,
+    /// Bytes of variables with an initial value.
     pub data_bytes: i64,
+    /// Bytes of variables that begin as zero.
     pub bss_bytes: i64,
+    /// Bytes of the model.
     pub model_bytes: i64,
     /// Version of the program that measured.
     pub version: String,
+    /// When it was measured: RFC 3339, UTC.
     pub measured_utc: String,
 }
 
 /// Cycles of one inference.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CyclesRow {
+    /// Number of cycles.
     pub value: i64,
     /// `estimated` or `measured`.
     pub source: String,
@@ -149,19 +203,24 @@ pub struct ScoreRow {
     pub metric: String,
     /// The clips that it was computed on, such as `steer`.
     pub part: String,
+    /// The figure; shares and areas are 0 to 1.
     pub value: f64,
 }
 
 /// A trained and scored network; runs share it by its key.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EvaluationRow {
+    /// Content hash of everything that the evaluation depends on.
     pub key: String,
     /// Its figures of merit, sorted by metric and part.
     pub scores: Vec<ScoreRow>,
+    /// Details without a column of their own, as JSON.
     pub details_json: String,
     /// Folder of the trained network, relative to the folder of the store.
     pub artefacts: Option<String>,
+    /// Wall-clock seconds that the evaluation took.
     pub seconds: f64,
+    /// When it was recorded: RFC 3339, UTC.
     pub created_utc: String,
 }
 
@@ -171,14 +230,18 @@ pub type Front = (String, Vec<i64>);
 /// How many trials of a run ended how.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counts {
+    /// Trained and scored.
     pub scored: u64,
+    /// Over budget, never trained.
     pub rejected: u64,
+    /// Could not be evaluated.
     pub failed: u64,
 }
 
 impl RunState {
     const ALL: [RunState; 3] = [RunState::Running, RunState::Interrupted, RunState::Finished];
 
+    /// The word in the store and in documents.
     pub fn name(self) -> &'static str {
         match self {
             RunState::Running => "running",

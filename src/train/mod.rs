@@ -57,6 +57,7 @@ pub struct TrainOptions {
 
 /// The device that burn computes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Backend {
     /// One thread of the processor, with the fused operators.
     Flex,
@@ -221,6 +222,7 @@ pub struct Trained {
 
 /// Why a training ended without weights.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
 pub enum TrainError {
     /// The caller set `stop`.
     #[error("training was interrupted")]

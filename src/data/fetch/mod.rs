@@ -65,6 +65,7 @@ pub enum Event<'a> {
 
 /// Why a data set could not be fetched.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum FetchError {
     /// No data set has this name.
     #[error("there is no data set `{name}` to fetch; there are {known}")]

@@ -45,6 +45,7 @@ const SEVERITIES: [f64; 3] = [0.5, 0.75, 1.0];
 
 /// A kind of machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum Machine {
     /// A fan: tones of blades and shaft, and turbulence.
     Fan,
@@ -60,6 +61,7 @@ pub enum Machine {
 
 /// What is wrong with a machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum FaultKind {
     /// Fan: the rotor pulls the housing once a turn.
     Unbalance,

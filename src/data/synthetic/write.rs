@@ -15,6 +15,7 @@ use crate::{
 
 /// Why a set could not be written.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum WriteError {
     /// The folder holds something already.
     #[error("`{0}` is not empty; name a new or an empty folder")]
@@ -32,7 +33,12 @@ pub enum WriteError {
     },
     /// A recording could not be written.
     #[error("cannot write `{path}`: {source}")]
-    Csv { path: PathBuf, source: csv::Error },
+    Csv {
+        /// The file that could not be written.
+        path: PathBuf,
+        /// The writer's error.
+        source: csv::Error,
+    },
 }
 
 /// Renders every clip to `dir/<clip name>` and adds `dir/<machine>/attributes_NN.csv`.

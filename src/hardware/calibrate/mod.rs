@@ -67,6 +67,7 @@ pub struct FitRow {
 
 /// A fit that is not possible.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
 pub enum CalibrateError {
     /// A group names a term that networks do not have.
     #[error("`{term}` is not a term of a network; known terms are {known}")]

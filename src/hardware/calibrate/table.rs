@@ -44,6 +44,7 @@ pub enum Count {
 
 /// A table that cannot be used.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum TableError {
     /// The file is not readable or not CSV.
     #[error("cannot read the measurements {file}: {source}")]

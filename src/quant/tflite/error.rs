@@ -5,6 +5,7 @@ use crate::quant::BlobError;
 
 /// Why a `.tflite` file cannot be read.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
 pub enum ReadError {
     /// The file does not have the letters of the format.
     #[error("this is not a .tflite file: the letters `{IDENTIFIER}` are missing")]

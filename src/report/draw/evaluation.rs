@@ -26,7 +26,9 @@ pub(super) const SIZE: [f64; 2] = [WIDTH, 1240.0];
 pub struct Heading<'a> {
     /// The network.
     pub name: &'a str,
+    /// Name of the data set.
     pub data: &'a str,
+    /// Whether the data comes from the built-in generator.
     pub synthetic: bool,
 }
 

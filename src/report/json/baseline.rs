@@ -17,16 +17,26 @@ use crate::{
 /// What `nas baseline NAME --json` prints.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct BaselineDocument {
+    /// Version of the schema that the document follows.
     pub schema_version: u32,
+    /// Name of the published network.
     pub name: String,
+    /// Name of the data set.
     pub data: String,
+    /// Whether the data comes from the built-in generator.
     pub synthetic: bool,
+    /// `reconstruct` (autoencoder) or `classify`.
     pub task: &'static str,
+    /// Figures of merit; with `--seeds` means over the trainings.
     #[serde(flatten)]
     pub figures: FiguresView,
+    /// Partial AUC of the network before quantisation, 0 to 1.
     pub pauc_float: Option<f64>,
+    /// The trainings with `--seeds`; null where there was one.
     pub rescored: Option<RescoredView>,
+    /// Number of weights and biases.
     pub params: u64,
+    /// Multiply-accumulates of one inference.
     pub macs: u64,
     /// Per target.
     pub costs: BTreeMap<String, CostsView>,
@@ -39,7 +49,9 @@ pub struct BaselineDocument {
 /// What `nas judge RUN/TRIAL --json` prints.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct JudgedDocument {
+    /// Version of the schema that the document follows.
     pub schema_version: u32,
+    /// The trial as `RUN/NUMBER`.
     pub trial: String,
     /// Of its `model.tflite`; `None` where that file is gone.
     pub model_bytes: Option<u64>,
@@ -50,57 +62,82 @@ pub struct JudgedDocument {
 /// What `nas compare-approaches --json` prints.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct BaselinesDocument {
+    /// Version of the schema that the document follows.
     pub schema_version: u32,
+    /// Name of the run.
     pub run: String,
+    /// One document per published network.
     pub approaches: Vec<BaselineDocument>,
 }
 
 /// DCASE's figures of the int8 model.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct ProtocolView {
+    /// One entry per machine and section.
     pub sections: Vec<SectionView>,
+    /// DCASE's official score, 0 to 1.
     pub official_score: Option<f64>,
+    /// Half the width of its 95 % interval, by the jackknife.
     pub official_half_width: Option<f64>,
 }
 
 /// One section; figures that need a kind of clips that is missing are null.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct SectionView {
+    /// Name of the machine.
     pub machine: String,
+    /// Name of the section.
     pub section: String,
+    /// AUC over all clips of the section, 0 to 1.
     pub auc: Option<f64>,
+    /// Partial AUC over all clips of the section, 0 to 1.
     pub pauc: Option<f64>,
     /// Where the section has two domains.
     pub auc_source: Option<f64>,
+    /// AUC of the target domain, where the section has two domains.
     pub auc_target: Option<f64>,
 }
 
 /// One way of splitting the data, and what came of it.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct ExaminedView {
+    /// How the data was split.
     pub split: String,
+    /// Number of trainings.
     pub trainings: usize,
+    /// Number of judged test clips, summed over the folds.
     pub clips: usize,
     /// Labelled test clips that are shorter than a window.
     pub too_short: usize,
+    /// Decisions and figures of the float network.
     pub float: DecisionsView,
+    /// Decisions and figures of the int8 network.
     pub int8: DecisionsView,
 }
 
 /// Means over the trainings, and all their decisions counted together.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct DecisionsView {
+    /// Share of right decisions, 0 to 1.
     pub accuracy: Option<IntervalView>,
+    /// F1 of the anomalous clips, 0 to 1.
     pub f1: Option<IntervalView>,
+    /// Area under the ROC curve, 0 to 1.
     pub roc_auc: Option<IntervalView>,
+    /// Average precision, 0 to 1.
     pub average_precision: Option<IntervalView>,
+    /// Anomalous clips that were found.
     pub true_positives: usize,
+    /// Normal clips that raised an alarm.
     pub false_positives: usize,
+    /// Normal clips that raised none.
     pub true_negatives: usize,
+    /// Anomalous clips that were missed.
     pub false_negatives: usize,
 }
 
 impl BaselineDocument {
+    /// One trained network, without `protocol` and `examined`, which the caller adds.
     pub fn new(info: &RunInfo, trial: &ScoredTrial) -> BaselineDocument {
         let names = info.targets.iter().map(|target| target.name.clone());
         BaselineDocument {
@@ -122,6 +159,7 @@ impl BaselineDocument {
 }
 
 impl JudgedDocument {
+    /// The document of a judged trial.
     pub fn new(trial: &str, model_bytes: Option<u64>, examined: &[Examined]) -> JudgedDocument {
         JudgedDocument {
             schema_version: SCHEMA_VERSION,
@@ -133,6 +171,7 @@ impl JudgedDocument {
 }
 
 impl BaselinesDocument {
+    /// The document of the run's scored trials.
     pub fn new(info: &RunInfo) -> BaselinesDocument {
         let document = |trial| BaselineDocument::new(info, trial);
         BaselinesDocument {
@@ -144,6 +183,7 @@ impl BaselinesDocument {
 }
 
 impl ProtocolView {
+    /// The sections with their official score.
     pub fn new(sections: &[SectionFigures], official: Option<Official>) -> ProtocolView {
         let section = |figures: &SectionFigures| SectionView {
             machine: figures.machine.clone(),

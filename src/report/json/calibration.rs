@@ -9,7 +9,9 @@ use crate::hardware::calibrate::{Fit, FitRow, Power, mean_absolute};
 /// What `nas calibrate --json` prints for latencies. Errors are relative: 0.03 is 3 %.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct FitDocument {
+    /// Version of the schema that the document follows.
     pub schema_version: u32,
+    /// The fitted coefficients.
     pub coefficients: Vec<CoefficientView>,
     /// Mean absolute error on the rows that were fitted.
     pub in_sample: f64,
@@ -23,6 +25,7 @@ pub struct FitDocument {
     pub kendall_tau: f64,
     /// How many families of networks there are.
     pub families: usize,
+    /// The measured networks.
     pub rows: Vec<FitRowView>,
     /// Trials whose measurement would help most.
     pub measure_next: Vec<SuggestionView>,
@@ -33,7 +36,9 @@ pub struct FitDocument {
 pub struct CoefficientView {
     /// The terms of the cost model that share it.
     pub terms: Vec<&'static str>,
+    /// The fitted value, in `unit`.
     pub value: f64,
+    /// The unit of the value.
     pub unit: &'static str,
     /// Relative.
     pub standard_error: f64,
@@ -44,9 +49,13 @@ pub struct CoefficientView {
 /// A measured network.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct FitRowView {
+    /// Name of the network.
     pub name: String,
+    /// Name of its family.
     pub family: String,
+    /// Measured cycles.
     pub measured: f64,
+    /// Predicted cycles.
     pub predicted: f64,
     /// Predicted without this row.
     pub without_row: Option<f64>,
@@ -64,6 +73,7 @@ pub struct SuggestionView {
 }
 
 impl FitDocument {
+    /// `suggestions` are names of trials and the relative standard errors of their predictions.
     pub fn new(fit: &Fit, suggestions: &[(String, f64)]) -> FitDocument {
         let row = |row: &FitRow| FitRowView {
             name: row.name.clone(),
@@ -102,25 +112,33 @@ impl FitDocument {
 /// What `nas calibrate --json` prints for energies. Errors are relative.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct PowersDocument {
+    /// Version of the schema that the document follows.
     pub schema_version: u32,
     /// Mean absolute error of all rows.
     pub in_sample: f64,
     /// The same where each row is predicted from the others of its set.
     pub leave_one_out: f64,
+    /// One entry per set of measurements.
     pub sets: Vec<PowerView>,
 }
 
 /// The active power of one set of measurements.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct PowerView {
+    /// Board, runtime, clock and supply.
     pub set: String,
+    /// Number of measurements.
     pub rows: usize,
+    /// Active power in milliwatts.
     pub active_mw: f64,
+    /// Mean absolute error on the rows of the set.
     pub in_sample: f64,
+    /// The same where each row is predicted from the others.
     pub leave_one_out: f64,
 }
 
 impl PowersDocument {
+    /// The document of fitted powers.
     pub fn new(powers: &[Power]) -> PowersDocument {
         let view = |power: &Power| PowerView {
             set: power.set.clone(),

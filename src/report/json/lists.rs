@@ -14,13 +14,16 @@ use crate::{
 /// What `nas spaces --json` prints.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct SpacesDocument {
+    /// Version of the schema that the document follows.
     pub schema_version: u32,
+    /// All spaces that were read.
     pub spaces: Vec<SpaceView>,
 }
 
 /// A search space.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct SpaceView {
+    /// Name of the space.
     pub name: String,
     /// How many genomes it has.
     pub genomes: f64,
@@ -29,6 +32,7 @@ pub struct SpaceView {
 }
 
 impl SpacesDocument {
+    /// The document of these spaces.
     pub fn new(spaces: &[SearchSpace]) -> SpacesDocument {
         let view = |space: &SearchSpace| SpaceView {
             name: space.name.clone(),
@@ -45,12 +49,14 @@ impl SpacesDocument {
 /// What `nas targets --json` prints.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct TargetsDocument {
+    /// Version of the schema that the document follows.
     pub schema_version: u32,
     /// Their TOML files, as JSON.
     pub targets: Vec<Value>,
 }
 
 impl TargetsDocument {
+    /// The document of these targets.
     pub fn new(targets: &[Target]) -> TargetsDocument {
         let files = targets.iter().map(|target| toml_as_json(&target.text));
         TargetsDocument {
@@ -67,24 +73,29 @@ fn toml_as_json(text: &str) -> Value {
 /// What `nas data list --json` prints.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct KnownDatasetsDocument {
+    /// Version of the schema that the document follows.
     pub schema_version: u32,
+    /// All data sets that the program knows.
     pub datasets: Vec<KnownDatasetView>,
 }
 
 /// A public data set.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct KnownDatasetView {
+    /// The name by which commands take it.
     pub name: &'static str,
     /// What is in it, in words.
     pub holds: &'static str,
     /// Where its publisher describes it.
     pub address: &'static str,
+    /// Its licence, in words.
     pub licence: &'static str,
     /// The size of its download, in words.
     pub size: &'static str,
 }
 
 impl KnownDatasetsDocument {
+    /// The document of these data sets.
     pub fn new(known: &[KnownDataset]) -> KnownDatasetsDocument {
         let view = |known: &KnownDataset| KnownDatasetView {
             name: known.name,
@@ -103,12 +114,17 @@ impl KnownDatasetsDocument {
 /// What `nas data info --json` prints.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct DatasetDocument {
+    /// Version of the schema that the document follows.
     pub schema_version: u32,
+    /// Name of the data set.
     pub name: String,
     /// The layout that was recognised.
     pub layout: &'static str,
+    /// Whether it comes from the built-in generator.
     pub synthetic: bool,
+    /// Numbers of clips by machine, section, split, domain and label.
     pub counts: Vec<ClipCountView>,
+    /// Numbers of clips by format.
     pub formats: Vec<FormatView>,
     /// All clips together, in seconds.
     pub total_s: f64,
@@ -118,13 +134,16 @@ pub struct DatasetDocument {
     pub unreadable: Vec<(String, String)>,
     /// Groups of clips with the same bytes.
     pub duplicates: Vec<Vec<String>>,
+    /// What a user should know, a sentence each.
     pub notes: Vec<String>,
 }
 
 /// Clips of one kind.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct ClipCountView {
+    /// Name of the machine.
     pub machine: String,
+    /// Name of the section.
     pub section: String,
     /// `train` or `test`.
     pub split: &'static str,
@@ -132,17 +151,22 @@ pub struct ClipCountView {
     pub domain: &'static str,
     /// `normal`, `anomaly`, or null where nobody says.
     pub label: Option<&'static str>,
+    /// Number of clips.
     pub clips: usize,
 }
 
 /// Clips of one format.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct FormatView {
+    /// Encoding of the samples.
     pub encoding: &'static str,
+    /// Sample rate in hertz.
     pub sample_rate_hz: u32,
+    /// Number of channels.
     pub channels: u32,
     /// Bits per sample.
     pub bits: u32,
+    /// Number of clips.
     pub clips: usize,
     /// Length of the shortest clip in seconds.
     pub shortest_s: f64,
@@ -151,6 +175,7 @@ pub struct FormatView {
 }
 
 impl DatasetDocument {
+    /// The document of one data set.
     pub fn new(info: &Info) -> DatasetDocument {
         let counts = info.counts.iter().map(|count| ClipCountView {
             machine: count.machine.clone(),

@@ -18,6 +18,7 @@ pub struct MeasurementView {
     pub on: String,
     /// `emulated` or `measured`.
     pub source: &'static str,
+    /// Whether the outputs were those of the host, bit for bit.
     pub outputs_match: bool,
     /// Of one inference; null on a chip.
     pub instructions: Option<u64>,
@@ -25,8 +26,11 @@ pub struct MeasurementView {
     pub cycles: Option<CyclesView>,
     /// Of one hop of the front end with what it leads to.
     pub hop_instructions: Option<u64>,
+    /// Bytes of the arena up to the last one that was written, in steps of 16.
     pub arena_bytes: u64,
+    /// Bytes of samples, scratch and features; null for a model without front end.
     pub front_end_bytes: Option<u64>,
+    /// Most bytes of stack at once, from the reset on.
     pub stack_bytes: u64,
     /// Static data, arena, front end and stack.
     pub ram_bytes: u64,
@@ -34,11 +38,14 @@ pub struct MeasurementView {
     pub flash_bytes: u64,
     /// Whether these two are within the budget and the memories of each target with this core.
     pub fits: BTreeMap<String, bool>,
+    /// Bytes of the linked image.
     pub image: ImageView,
 }
 
+/// Cycles, and how they are known.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct CyclesView {
+    /// Number of cycles.
     pub value: u64,
     /// `estimated` (scheduled instructions) or `measured`.
     pub source: String,
@@ -47,22 +54,29 @@ pub struct CyclesView {
 /// Bytes of a linked image by section, and of the model beside it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ImageView {
+    /// Vector table and code.
     pub text_bytes: u64,
+    /// Constants.
     pub rodata_bytes: u64,
+    /// Variables with an initial value.
     pub data_bytes: u64,
+    /// Variables that begin as zero.
     pub bss_bytes: u64,
+    /// The model.
     pub model_bytes: u64,
 }
 
 /// What `nas measure --json` prints.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct MeasuredDocument {
+    /// Version of the schema that the document follows.
     pub schema_version: u32,
     /// One per trial.
     pub measurements: Vec<MeasuredView>,
 }
 
 impl MeasuredDocument {
+    /// The document of these measurements.
     pub fn new(rows: &[MeasurementRow]) -> MeasuredDocument {
         MeasuredDocument {
             schema_version: SCHEMA_VERSION,
@@ -74,12 +88,19 @@ impl MeasuredDocument {
 /// A member of the list that `nas measure --json` prints.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct MeasuredView {
+    /// Number of the trial.
     pub trial: u64,
+    /// `qemu-m7`, `qemu-m55` or the name of a chip.
     pub on: String,
+    /// Whether the outputs were those of the host, bit for bit.
     pub outputs_match: bool,
+    /// Instructions of one inference; null on a chip.
     pub instructions: Option<u64>,
+    /// Bytes of the arena up to the last one that was written, in steps of 16.
     pub arena_bytes: u64,
+    /// Most bytes of stack at once, from the reset on.
     pub stack_bytes: u64,
+    /// Bytes of the linked image.
     pub image: ImageView,
 }
 

@@ -46,11 +46,17 @@ pub const SCHEMA_VERSION: u32 = 1;
 /// What `nas front RUN --json` prints, and `nas search --json` ends with.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct FrontDocument {
+    /// Version of the schema that the document follows.
     pub schema_version: u32,
+    /// Name of the run.
     pub run: String,
+    /// Name of the data set.
     pub data: String,
+    /// Whether the data comes from the built-in generator.
     pub synthetic: bool,
+    /// Names of the targets; the first one steers the search.
     pub targets: Vec<String>,
+    /// Numbers of trials.
     pub trials: TrialsView,
     /// Of the first target, which steers the search.
     pub hypervolume: Option<f64>,
@@ -60,29 +66,42 @@ pub struct FrontDocument {
     pub budgets: BTreeMap<String, LimitsView>,
     /// Trials on the front of at least one target, best AUC of the first target's front first.
     pub front: Vec<FrontMember>,
+    /// What a reader of the numbers must know, a sentence each.
     pub notes: Vec<String>,
 }
 
+/// Numbers of trials by their end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct TrialsView {
+    /// Trained and scored.
     pub scored: u64,
+    /// Over budget, never trained.
     pub rejected: u64,
+    /// Could not be evaluated.
     pub failed: u64,
 }
 
+/// A hypervolume and the point from which it is counted.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct HypervolumeView {
+    /// The hypervolume after the last trial, 0 to 1; null without scored trials.
     pub value: Option<f64>,
     /// The reference point: objective to value.
     pub reference: BTreeMap<String, f64>,
 }
 
+/// Limits on one target; null where there is none.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
 pub struct LimitsView {
+    /// Most bytes of RAM.
     pub ram_bytes: Option<u64>,
+    /// Most bytes of flash.
     pub flash_bytes: Option<u64>,
+    /// Longest inference in microseconds.
     pub latency_us: Option<f64>,
+    /// Most energy of one inference in microjoules.
     pub energy_uj: Option<f64>,
+    /// Most multiply-accumulates of one inference.
     pub macs: Option<u64>,
     /// With a duty cycle: one inference in so much time, ...
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -95,16 +114,23 @@ pub struct LimitsView {
     pub battery_days: Option<f64>,
 }
 
+/// A trial on a front.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct FrontMember {
+    /// Number of the trial.
     pub trial: u64,
+    /// Name of the search space.
     pub space: String,
+    /// `reconstruct` (autoencoder) or `classify`.
     pub task: &'static str,
+    /// Figures of merit.
     #[serde(flatten)]
     pub figures: FiguresView,
     /// Where the trial was trained again: then the figures above are means over the further trainings.
     pub rescored: Option<RescoredView>,
+    /// Multiply-accumulates of one inference.
     pub macs: u64,
+    /// Number of weights and biases.
     pub params: u64,
     /// The targets on whose front the trial is.
     pub on_front: Vec<String>,
@@ -116,28 +142,40 @@ pub struct FrontMember {
     pub measurements: Vec<MeasurementView>,
 }
 
+/// Costs on one target; null where nobody knows.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
 pub struct CostsView {
+    /// RAM in bytes.
     pub ram_bytes: Option<CostView<u64>>,
+    /// Flash in bytes.
     pub flash_bytes: Option<CostView<u64>>,
+    /// Time of one inference in microseconds.
     pub latency_us: Option<CostView<f64>>,
+    /// Energy of one inference in microjoules.
     pub energy_uj: Option<CostView<f64>>,
     /// Of the run's duty cycle.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mean_power_mw: Option<CostView<f64>>,
+    /// Days that the battery lasts; only where the run names one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub battery_days: Option<CostView<f64>>,
 }
 
+/// A cost with its error band.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
 pub struct CostView<T> {
+    /// The cost, in the unit that the key names.
     pub value: T,
+    /// `estimated`, `emulated` or `measured`.
     pub source: &'static str,
+    /// Lower end of the band.
     pub low: T,
+    /// Upper end of the band.
     pub high: T,
 }
 
 impl FrontDocument {
+    /// The document of one run.
     pub fn new(info: &RunInfo) -> FrontDocument {
         let mut on_fronts: Vec<(u64, String)> = Vec::new();
         for (target_idx, target) in info.targets.iter().enumerate() {

@@ -16,21 +16,28 @@ use crate::{
 /// What `nas estimate --json` prints.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct EstimateDocument {
+    /// Version of the schema that the document follows.
     pub schema_version: u32,
     /// The file, or `RUN/NUMBER`.
     pub network: String,
+    /// One entry per target.
     pub targets: Vec<TargetCostsView>,
 }
 
 /// What a network costs on one target.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct TargetCostsView {
+    /// Name of the target.
     pub target: String,
     /// Of the NPU where there is one, else of the CPU.
     pub cycles: CostDocument,
+    /// Time of one inference in microseconds.
     pub latency_us: CostDocument,
+    /// Energy of one inference in microjoules.
     pub energy_uj: CostDocument,
+    /// RAM in bytes.
     pub ram_bytes: CostDocument,
+    /// Flash in bytes.
     pub flash_bytes: CostDocument,
     /// With `--period`: null where the network does not keep it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -38,6 +45,7 @@ pub struct TargetCostsView {
     /// With `--period`: null where there is no battery, or the network does not keep the period.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub battery_days: Option<Option<CostDocument>>,
+    /// The operators in execution order.
     pub layers: Vec<LayerView>,
 }
 
@@ -50,7 +58,9 @@ pub struct LayerView {
     pub operator: String,
     /// Height, width, channels.
     pub output: [usize; 3],
+    /// Its multiply-accumulates.
     pub macs: u64,
+    /// Bytes of its weights and biases.
     pub weight_bytes: u64,
     /// Activations that are live while it runs.
     pub live_bytes: u64,
@@ -58,15 +68,20 @@ pub struct LayerView {
     pub unit: &'static str,
     /// `compute`, `memory`, `weights` or `overhead`.
     pub bottleneck: &'static str,
+    /// Its cycles on that unit.
     pub cycles: CostDocument,
+    /// Its time in microseconds.
     pub latency_us: CostDocument,
 }
 
 /// A cost with its band.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
 pub struct CostDocument {
+    /// The cost, in the unit that the key names.
     pub value: f64,
+    /// Lower end of the band.
     pub low: f64,
+    /// Upper end of the band.
     pub high: f64,
     /// `estimated`, `emulated` or `measured`.
     pub source: &'static str,
@@ -84,6 +99,7 @@ impl From<&Cost> for CostDocument {
 }
 
 impl EstimateDocument {
+    /// `network` is the name of the file or trial, `costs` has one entry per target.
     pub fn new(network: &str, costs: &[TargetCosts]) -> EstimateDocument {
         EstimateDocument {
             schema_version: SCHEMA_VERSION,
@@ -133,16 +149,22 @@ fn layer((op, layer): (usize, &Layer)) -> LayerView {
 /// What `nas explain --json` prints.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct ExplanationDocument {
+    /// Version of the schema that the document follows.
     pub schema_version: u32,
+    /// Name of the run.
     pub run: String,
+    /// Number of the trial.
     pub trial: u64,
+    /// One entry per target.
     pub targets: Vec<ExplainedView>,
 }
 
 /// Why a trial does not fit one target.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct ExplainedView {
+    /// Name of the target.
     pub target: String,
+    /// Whether all costs keep to the budget and the chip's memories.
     pub fits: bool,
     /// How likely all limits hold, given the bands of the costs.
     pub fit_probability: f64,
@@ -158,13 +180,16 @@ pub struct ExplainedView {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum MetricView {
+    /// Multiply-accumulates of one inference.
     Macs(u64),
+    /// Any other cost.
     Cost(CostDocument),
 }
 
 /// One change of a genome.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct ChangeView {
+    /// The axes that change.
     pub axes: Vec<AxisChangeView>,
     /// By key of the metric, after the change.
     pub costs: BTreeMap<&'static str, Option<MetricView>>,
@@ -175,13 +200,16 @@ pub struct ChangeView {
 /// The change of one axis.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct AxisChangeView {
+    /// Name of the axis.
     pub axis: &'static str,
     /// A number where the axis has numbers, else its name.
     pub from: Value,
+    /// The value after the change, written as `from`.
     pub to: Value,
 }
 
 impl ExplanationDocument {
+    /// `all` has one explanation per target; `budget` says the limits that they were made for.
     pub fn new(run: &str, trial: u64, budget: &Budget, all: &[Explanation]) -> ExplanationDocument {
         let targets = all.iter().map(|explained| ExplainedView {
             target: explained.target.name.clone(),

@@ -19,6 +19,7 @@ pub struct RescoredView {
     /// Means over the trainings.
     #[serde(flatten)]
     pub means: MeansView,
+    /// The further trainings, in the order of their seeds.
     pub trainings: Vec<TrainingView>,
 }
 
@@ -56,16 +57,20 @@ impl JsonSchema for MeansView {
 /// A mean over trainings.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
 pub struct IntervalView {
+    /// The mean, in the unit of its figure.
     pub mean: f64,
     /// Of the 95 % interval; null of a single training.
     pub half_width: Option<f64>,
 }
 
+/// One further training.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct TrainingView {
     /// How far the seed lies from that of the run.
     pub seed_offset: u64,
+    /// Figures of its model; null where it failed.
     pub figures: Option<FiguresView>,
+    /// What went wrong; null where nothing did.
     pub error: Option<String>,
 }
 

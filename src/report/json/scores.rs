@@ -6,37 +6,51 @@ use serde::Serialize;
 /// What `nas score --json` prints.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct ScoresDocument {
+    /// Version of the schema that the document follows.
     pub schema_version: u32,
     /// The trial whose model scored.
     pub model: String,
+    /// Whether the scored clips come from the built-in generator.
     pub synthetic: bool,
     /// A clip with a higher score is called anomalous.
     pub threshold: Option<f64>,
     /// Over the labelled test clips.
     pub auc_int8: Option<f64>,
+    /// Partial AUC over the labelled test clips, 0 to 1.
     pub pauc_int8: Option<f64>,
     /// Of DCASE, and half the width of its 95 % interval.
     pub official_score: Option<f64>,
+    /// Half the width of the official score's 95 % interval, by the jackknife.
     pub official_half_width: Option<f64>,
     /// Where a least recall was asked for.
     pub operating_point: Option<OperatingPointView>,
+    /// The scored clips.
     pub clips: Vec<ClipView>,
 }
 
 /// What a threshold does to the labelled test clips.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct OperatingPointView {
+    /// A clip with a higher score is called anomalous.
     pub threshold: f64,
+    /// Share of the anomalies that are found.
     pub recall: f64,
+    /// Share of the alarms that are anomalies; 0 without alarms.
     pub precision: f64,
+    /// Share of the normal clips that raise an alarm.
     pub false_alarm_rate: f64,
+    /// False alarms in a day of normal sound; only with `--every`.
     pub false_alarms_per_day: Option<f64>,
 }
 
+/// A scored clip.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct ClipView {
+    /// Name of the clip.
     pub file: String,
+    /// Its anomaly score; higher is more anomalous.
     pub score: f64,
+    /// Whether the score is above the threshold; null without one.
     pub anomalous: Option<bool>,
     /// `normal`, `anomaly`, or null where nobody says.
     pub label: Option<String>,

@@ -14,23 +14,35 @@ use crate::{
 /// What `nas show RUN/TRIAL --json` prints.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct TrialDocument {
+    /// Version of the schema that the document follows.
     pub schema_version: u32,
+    /// Name of the run.
     pub run: String,
+    /// Name of the data set.
     pub data: String,
+    /// Whether the data comes from the built-in generator.
     pub synthetic: bool,
+    /// Number of the trial.
     pub trial: u64,
     /// `scored`, `rejected`, `failed`.
     pub state: &'static str,
+    /// Name of the search space.
     pub space: String,
+    /// `reconstruct` (autoencoder) or `classify`.
     pub task: &'static str,
+    /// Seed of initialisation and shuffling.
     pub seed: u64,
     /// The chosen value of every axis of the space.
     pub axes: BTreeMap<String, String>,
+    /// How sound becomes the network's input.
     pub front_end: FrontEndView,
+    /// Multiply-accumulates of one inference.
     pub macs: u64,
+    /// Number of weights and biases.
     pub params: u64,
     /// Of the trial's own model.
     pub figures: Option<FiguresView>,
+    /// The further trainings; null where the trial was trained once.
     pub rescored: Option<RescoredView>,
     /// Figures per machine, section and domain, on the clips that steer.
     pub groups: Vec<GroupView>,
@@ -55,13 +67,19 @@ pub struct FiguresView(pub Figures);
 /// From sound to the windows that the network sees.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct FrontEndView {
+    /// Sample rate of the sound, in hertz.
     pub sample_rate_hz: u32,
+    /// Length of a frame in samples.
     pub n_fft: usize,
+    /// Samples from one frame to the next.
     pub hop_length: usize,
+    /// Number of mel bands.
     pub n_mels: usize,
     /// Coefficients per frame where the features are MFCCs.
     pub mfcc: Option<usize>,
+    /// Feature frames in one window.
     pub frames: usize,
+    /// Frames from one window to the next.
     pub frame_stride: usize,
 }
 
@@ -83,25 +101,35 @@ impl From<FrontEnd> for FrontEndView {
     }
 }
 
+/// Figures of one group of clips.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct GroupView {
+    /// Name of the machine.
     pub machine: String,
+    /// Name of the section.
     pub section: String,
     /// `source`, `target`, or null for the whole section.
     pub domain: Option<String>,
+    /// AUC of the int8 network, 0 to 1; null where nobody knows.
     pub auc_int8: Option<f64>,
+    /// Partial AUC of the int8 network, 0 to 1; null where nobody knows.
     pub pauc_int8: Option<f64>,
+    /// Number of normal clips.
     pub normals: usize,
+    /// Number of anomalous clips.
     pub anomalies: usize,
 }
 
+/// One operator of the network.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct OperatorView {
     /// TFLite's name.
     pub operator: String,
     /// Height, width, channels.
     pub output: [usize; 3],
+    /// Its multiply-accumulates.
     pub macs: u64,
+    /// Number of its weights and biases.
     pub params: u64,
 }
 

@@ -14,7 +14,9 @@ use crate::{
 /// The measurements of a run's trials with the estimates for the same core.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MeasuredTable {
+    /// Titles of the columns.
     pub header: [&'static str; 10],
+    /// One row per measurement, a text per column.
     pub rows: Vec<Vec<String>>,
     /// What the numbers are.
     pub notes: Vec<&'static str>,
@@ -88,6 +90,7 @@ impl MeasuredTable {
         })
     }
 
+    /// The table with a heading and its notes, for a terminal.
     pub fn show(self) -> String {
         let table = grid(&self.header, self.rows);
         format!("Measured\n{table}\n{}\n", self.notes.join("\n"))

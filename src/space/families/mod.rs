@@ -12,6 +12,7 @@ use crate::graph::{Graph, Shape};
 
 /// A family of networks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Family {
     /// Dense autoencoder with mirrored sides, after the DCASE Task 2 baseline.
     DenseAutoencoder,
