@@ -11,6 +11,7 @@ mod error;
 mod execute;
 mod feature_map;
 mod fields;
+pub mod gdb;
 mod memory;
 pub mod operation;
 pub mod payload;
