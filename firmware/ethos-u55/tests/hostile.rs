@@ -45,7 +45,7 @@ enum Change {
 
 fn apply(bytes: &mut [u8], changes: &[(u32, Change)]) {
     for (place, change) in changes {
-        let idx = (u64::from(*place) * bytes.len() as u64 >> 32) as usize;
+        let idx = ((u64::from(*place) * bytes.len() as u64) >> 32) as usize;
         if let Some(byte) = bytes.get_mut(idx) {
             *byte = match change {
                 Change::Flip(bit) => *byte ^ 1 << bit,

@@ -122,11 +122,8 @@ mod tests {
             let sums = sums()(&patches, group);
             let plain = body(&patches, group, |sum, input, weight| sum + input * weight);
             assert_eq!(sums, plain);
-            for lane in 0..LANES {
-                let output = first * LANES + lane;
-                let weights = weights
-                    .get(output * taps..(output + 1) * taps)
-                    .unwrap_or(&[]);
+            let outputs = weights.chunks(taps).skip(first * LANES).take(LANES);
+            for (lane, weights) in outputs.enumerate() {
                 let sum: i64 = weights.iter().map(|&weight| i64::from(weight)).sum();
                 let expected = [255 * sum, -255 * sum, sum, 0];
                 assert_eq!([0, 1, 2, 3].map(|pixel| sums[pixel][lane]), expected);
