@@ -16,6 +16,7 @@ pub mod memory;
 pub mod network;
 pub mod npu;
 pub mod panel;
+pub mod quantised;
 pub mod ranks;
 mod seeds;
 pub mod text;

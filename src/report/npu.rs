@@ -52,10 +52,13 @@ pub enum NpuError {
 pub struct Trace {
     /// The file.
     pub network: String,
+    /// The target whose memories count.
     pub target: String,
+    /// Size of the NPU.
     pub macs_per_cycle: usize,
     /// From the start of the first operation to the end of the last; jobs follow each other.
     pub cycles: f64,
+    /// Kernels and copies in their order.
     pub operations: Vec<Operation>,
     /// What the hardware may stumble over, in words.
     pub findings: Vec<String>,
@@ -74,11 +77,13 @@ pub struct Operation {
     pub kind: &'static str,
     /// Shapes, window, order of weights and block in words.
     pub what: String,
+    /// Multiplications of a weight with an input.
     pub macs: u64,
     /// Bytes of encoded weights and scales that a kernel reads, or that a copy moves.
     pub constant_bytes: usize,
     /// Cycle at which it begins.
     pub start: f64,
+    /// Cycles from its beginning to its end.
     pub cycles: f64,
     /// `multipliers`, `output`, `commands`, `weights` or `activations`; of a copy `memory`.
     pub bottleneck: &'static str,

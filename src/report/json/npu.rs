@@ -9,13 +9,17 @@ use crate::report::npu::{Operation, Trace};
 /// What `nas npu --json` prints.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct NpuDocument {
+    /// [`SCHEMA_VERSION`].
     pub schema_version: u32,
     /// The file.
     pub network: String,
+    /// The target whose memories count.
     pub target: String,
+    /// Size of the NPU.
     pub macs_per_cycle: usize,
     /// Estimated, from the start of the first operation to the end of the last.
     pub cycles: f64,
+    /// Kernels and copies in their order.
     pub operations: Vec<NpuOperationView>,
     /// What the hardware may stumble over, in words.
     pub findings: Vec<String>,
@@ -35,11 +39,13 @@ pub struct NpuOperationView {
     pub kind: &'static str,
     /// Shapes, window, order of weights and block in words.
     pub what: String,
+    /// Multiplications of a weight with an input.
     pub macs: u64,
     /// Bytes of encoded weights and scales, or of a copy.
     pub constant_bytes: usize,
     /// Cycle at which it begins.
     pub start: f64,
+    /// Cycles from its beginning to its end.
     pub cycles: f64,
     /// Share of the multipliers that compute.
     pub utilisation: f64,
@@ -48,6 +54,7 @@ pub struct NpuOperationView {
 }
 
 impl NpuDocument {
+    /// Views a trace.
     pub fn new(trace: &Trace, with_commands: bool) -> NpuDocument {
         NpuDocument {
             schema_version: SCHEMA_VERSION,
