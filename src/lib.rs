@@ -46,6 +46,7 @@
 //! | [`evaluate`] | features, training, quantisation and scoring of one candidate |
 //! | [`measure`] | a model run as firmware, in QEMU or on a board: counts, memory, outputs compared |
 //! | [`train`] | graph to folded float weights; burn is only here |
+//! | [`fit`] | detectors that need no training: whitening and what is normal, in closed form |
 //! | [`quant`] | float weights to int8, `.tflite` and the blob that `nas-kernels` runs |
 //! | [`score`] | AUC, partial AUC and the other figures of merit |
 //! | [`features`] | features of a data set, extracted once, cached, standardised |
@@ -64,6 +65,7 @@ pub mod cli;
 pub mod data;
 pub mod evaluate;
 pub mod features;
+pub mod fit;
 pub mod graph;
 pub mod hardware;
 pub mod identity;

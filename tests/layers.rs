@@ -24,7 +24,7 @@ const LAYERS: &[&[&str]] = &[
     &["store"],
     &["search"],
     &["evaluate", "measure"],
-    &["train", "quant", "score"],
+    &["train", "fit", "quant", "score"],
     &["features", "space", "hardware"],
     &["graph", "audio", "data"],
     &["identity", "stats", "units"],

@@ -6,7 +6,7 @@ use super::{Failure, Global, exit::interruption, open, out};
 use crate::{
     data::SplitBy,
     report::{
-        draw,
+        self, draw,
         evaluation::{Examined, Part},
         files,
         json::{self, JudgedDocument},
@@ -64,6 +64,8 @@ impl Args {
                     out::print(format!("{name}: {bytes} bytes as model.tflite\n"))?;
                 }
                 out::print(text::evaluation::tables(&judged))?;
+                let info = report::load(&store, &run)?;
+                out::print(report::baselines::reference_lines(&info))?;
             }
         }
         let heading = draw::Heading {

@@ -95,6 +95,7 @@ impl Display {
             scored,
             rejected,
             failed,
+            fitted,
             wanted,
             ..
         } = *progress;
@@ -102,6 +103,9 @@ impl Display {
             "{}/{wanted} trained, {rejected} over budget",
             scored + failed
         )];
+        if fitted > 0 {
+            parts.insert(0, format!("{fitted} fitted"));
+        }
         if failed > 0 {
             parts.push(format!("{failed} failed"));
         }

@@ -75,6 +75,8 @@ pub struct FrontDocument {
 pub struct TrialsView {
     /// Trained and scored.
     pub scored: u64,
+    /// Detectors that were fitted in closed form instead of trained.
+    pub fitted: u64,
     /// Over budget, never trained.
     pub rejected: u64,
     /// Could not be evaluated.
@@ -282,6 +284,7 @@ pub const fn task_name(task: Task) -> &'static str {
     match task {
         Task::Reconstruct => "reconstruct",
         Task::Classify { .. } => "classify",
+        Task::Distance(_) => "distance",
     }
 }
 
@@ -289,6 +292,7 @@ impl From<TrialCounts> for TrialsView {
     fn from(counts: TrialCounts) -> TrialsView {
         TrialsView {
             scored: counts.scored,
+            fitted: counts.fitted,
             rejected: counts.rejected,
             failed: counts.failed,
         }
