@@ -457,6 +457,7 @@ fn float_score(
         .zip(&outputs)
         .map(|(input, output)| match candidate.task {
             Task::Reconstruct => reconstruction_error(input, output),
+            Task::Distance(_) => unreachable!("the bench has no space of distances"),
             Task::Classify { .. } => negative_log_odds(output, class),
         });
     (!inputs.is_empty()).then(|| scores.sum::<f64>() / inputs.len() as f64)

@@ -410,7 +410,7 @@ fn network(
             .filter(|idx| clips[*idx].split == Split::Train && (idx % 10 == 9) == validation)
             .collect();
         let classes = match task {
-            Task::Reconstruct => Vec::new(),
+            Task::Reconstruct | Task::Distance(_) => Vec::new(),
             Task::Classify { .. } => idxs
                 .iter()
                 .map(|idx| section_index(&clips[*idx]) as u32)
@@ -424,7 +424,7 @@ fn network(
         )
     };
     let (epochs, batch_size) = match task {
-        Task::Reconstruct => (30, 512),
+        Task::Reconstruct | Task::Distance(_) => (30, 512),
         Task::Classify { .. } => (10, 64),
     };
     let options = TrainOptions {
@@ -456,7 +456,8 @@ fn network(
             let inputs: Vec<&[f32]> = (0..windows.len()).map(|idx| windows.window(idx)).collect();
             let outputs = run_float(graph, &weights, &inputs);
             let scores = inputs.iter().zip(&outputs).map(|(x, y)| match task {
-                Task::Reconstruct => reconstruction_error(x, y),
+                // No distance is trained here.
+                Task::Reconstruct | Task::Distance(_) => reconstruction_error(x, y),
                 Task::Classify { .. } => negative_log_odds(y, section_index(clip)),
             });
             scores.sum::<f64>() / inputs.len() as f64
