@@ -189,7 +189,7 @@ pub fn gains(info: &RunInfo, target_idx: usize) -> Vec<String> {
             factors.join(", ")
         ))
     };
-    // What references cost is beside the point.
+    // The costs of references do not matter here.
     let references = space::references();
     let is_reference = |one: &&ScoredTrial| references.iter().any(|known| known.name == one.space);
     let published = info.baselines.iter().filter(|one| !is_reference(one));

@@ -106,7 +106,7 @@ fn load_alone(store: &Store, run: &Run) -> Result<RunInfo, ReportError> {
             .zip(references[idx].iter().copied())
             .collect(),
     };
-    // What there is to say of hundreds of fits matters where they are of use.
+    // Notes of hundreds of fits matter only where the fits are used.
     let of_front: BTreeSet<i64> = fronts.values().flatten().copied().collect();
     let matters = |row: &&TrialRow| row.task != "distance" || of_front.contains(&row.number);
     let keys: BTreeSet<&String> = rows

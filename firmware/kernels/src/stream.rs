@@ -81,7 +81,7 @@ pub const fn memory_bytes(spec: &Spec, frames: usize, statistics: Option<&Statis
     4 * spec.scratch_len() + 2 * shorts + history.next_multiple_of(4)
 }
 
-/// 16-bit numbers, samples first, and int8 numbers of a stream.
+/// How many 16-bit numbers, samples first, and int8 numbers a stream needs.
 const fn buffers(spec: &Spec, frames: usize, statistics: Option<&Statistics>) -> (usize, usize) {
     match statistics {
         None => (spec.n_fft, frames * spec.bands()),
