@@ -306,7 +306,7 @@ const WEIGHTS_IN: &str = "weights_in";
 /// The axis of the number of networks that share a decision; a classifier's space may leave it out.
 const MEMBERS: &str = "members";
 /// The axis of what a network's score is: 0 as it was trained, 1 a distance in what it has learnt to see.
-const HEAD: &str = "head";
+const HEAD: &str = "gaussian_head";
 /// The axes of pooled statistics: groups of bands, which statistics, and the weight of a rank relative to the one before.
 const GROUPS: &str = "groups";
 const STATISTICS: &str = "statistics";
