@@ -118,6 +118,11 @@ struct Judge {
 impl Judge {
     /// Scores all windows by the float network; `None` where there are too few windows, or their scores do not differ.
     fn new(candidate: &Candidate, weights: &Weights, sound: &Sound<'_>) -> Option<Judge> {
+        // Statistics have no frames that events could stand in, and a distance is not known before it is quantised.
+        let is_distance = matches!(candidate.task, Task::Distance(_));
+        if is_distance || candidate.front_end.statistics.is_some() {
+            return None;
+        }
         let ordinary = spread(sound.held_out);
         let bands = candidate.front_end.spec.bands();
         let changed = |change: &dyn Fn(usize, &mut [f32])| -> Vec<Probe> {
@@ -278,6 +283,8 @@ fn float_scores(candidate: &Candidate, weights: &Weights, probes: &[Probe]) -> V
     let score = |((window, class), output): (&Probe, &Vec<f32>)| match candidate.task {
         Task::Reconstruct => reconstruction_error(window, output),
         Task::Classify { .. } => negative_log_odds(output, *class),
+        // No judge is made for it.
+        Task::Distance(_) => 0.0,
     };
     probes.iter().zip(&outputs).map(score).collect()
 }
@@ -294,6 +301,7 @@ fn int8_scores(interpreter: &mut Interpreter<'_>, task: Task, probes: &[Probe]) 
         f64::from(window_score(
             task_of(task),
             *class,
+            None,
             [&window, &[]],
             &input,
             result,

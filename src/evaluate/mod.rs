@@ -2,6 +2,7 @@
 //!
 //! This module may not know samplers, stores of runs or how results are shown.
 
+mod closed_form;
 mod examination;
 mod folds;
 mod formula;
@@ -16,7 +17,10 @@ use std::sync::atomic::AtomicBool;
 
 pub use folds::Folds;
 pub use formula::Formula;
-pub use model::{Class, FORMAT_VERSION, Int8, Model, ModelCard, ModelError, Scorer};
+pub use model::{
+    Aim, Class, Distance, DistancePoint, FORMAT_VERSION, Int8, Model, ModelCard, ModelError,
+    Scorer, StatisticsCard,
+};
 pub use pipeline::{Options, PIPELINE_VERSION, Pipeline, PrepareError};
 pub use rules::{RescoreError, Rescorer, ScoreBy, UnknownScore};
 pub use scored::{Scored, Scoring, score_clips, test_scores};

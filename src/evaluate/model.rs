@@ -5,16 +5,17 @@ use std::{fs, io::Write, path::Path};
 use nas_kernels::{
     blob::{self, Decision, FrontEndRecord, Threshold},
     front_end::Quantizer,
-    score::window_score,
+    score::{CENTRE_STEPS, Centres, window_score},
 };
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    audio::{Feature, FeatureSpec, FrontEnd},
+    audio::{Feature, FeatureSpec, FrontEnd, Statistics},
     data::Clip,
     features::Matrix,
+    fit::Point,
     graph::Weights,
-    quant::{Interpreter, QuantParams, append_front_end},
+    quant::{BlobError, Hearing, Interpreter, QuantParams, append_front_end},
     score::{ClipRule, ThresholdRule, clip_score},
     space::Task,
 };
@@ -25,7 +26,7 @@ use crate::{
 pub struct ModelCard {
     /// [`FORMAT_VERSION`] of the program that wrote the card.
     pub format_version: u32,
-    /// `reconstruct` or `classify`.
+    /// `reconstruct`, `classify` or `distance`.
     pub task: String,
     /// Sample rate of the sound, in hertz.
     pub sample_rate_hz: u32,
@@ -41,14 +42,18 @@ pub struct ModelCard {
     pub frames: usize,
     /// Frames from one window to the next.
     pub frame_stride: usize,
-    /// What the int8 network was scored on: `samples` (the device's code made features of them) or `log-mel` (the data
-    /// set came with features).
+    /// Where the network sees statistics of a window's frames instead of the frames: which.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub statistics: Option<StatisticsCard>,
+    /// What the int8 network was scored on: `samples`, from which the device's code computed features, or `log-mel`,
+    /// ready features that the data set came with.
     pub scored_on: String,
-    /// Mean of each band over the training clips, dB. The int8 input is `(feature - mean) / std`, quantised.
+    /// Mean of each band, or of each statistic, over the training clips, dB. The int8 input is `(feature - mean) / std`, quantised.
     pub mean: Vec<f32>,
     /// Standard deviation of each band over the training clips, dB.
     pub std: Vec<f32>,
-    /// The classes of a classifier in the order of its outputs; empty for autoencoders.
+    /// The classes of a classifier in the order of its outputs, or the sections that a distance knows; empty for
+    /// autoencoders.
     pub classes: Vec<Class>,
     /// A clip with a higher int8 score is called anomalous; absent where there is no threshold.
     pub threshold: Option<f64>,
@@ -68,6 +73,60 @@ pub struct ModelCard {
     pub int8: Option<Int8>,
     /// Whether it was trained on sound of the built-in generator.
     pub synthetic: bool,
+    /// Where the score is a distance: what from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub distance: Option<Distance>,
+}
+
+/// Pooled statistics, one row of `groups` numbers per kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StatisticsCard {
+    /// Groups of neighbouring bands, each averaged in dB.
+    pub groups: usize,
+    /// The sum of what is computed, in this order: 1 mean, 2 deviation, 4 maximum, 8 ranking-weighted mean, 16 mean
+    /// difference.
+    pub kinds: u32,
+    /// Weight of a rank relative to the next louder one, in 2^-15.
+    pub ranking: u32,
+}
+
+/// What a distance is measured from: the nearest point of the section.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Distance {
+    /// Length of a point.
+    pub dimensions: usize,
+    /// What normal sound lies near.
+    pub points: Vec<DistancePoint>,
+}
+
+/// A point that sound is normal near. Its distance is the mean squared difference from the output times its weight.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DistancePoint {
+    /// The section that it is normal for, a place in the card's classes.
+    pub class: u32,
+    /// Which part of the output lies near it, counted in lengths of a point.
+    pub block: u32,
+    /// What mean squared differences from it are multiplied by.
+    pub weight: f32,
+    /// In 64ths of a step of the output from its zero point.
+    pub coordinates: Vec<i16>,
+}
+
+/// What a stored network makes of its input, and so how it scores.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Aim {
+    /// Its input again.
+    Reconstruct,
+    /// A number for each class.
+    Classify {
+        /// Number of classes.
+        classes: usize,
+    },
+    /// Its input whitened.
+    Distance,
 }
 
 /// How an int8 network was made of a float network, and what that cost.
@@ -206,18 +265,44 @@ impl ModelCard {
             },
             frames: self.frames,
             frame_stride: self.frame_stride,
+            statistics: self.statistics.map(|card| Statistics {
+                groups: card.groups,
+                kinds: card.kinds,
+                ranking: card.ranking,
+            }),
         }
     }
 
-    /// An autoencoder without classes, otherwise a classifier.
-    pub fn task(&self) -> Task {
-        match self.classes.len() {
-            0 => Task::Reconstruct,
-            classes => Task::Classify { classes },
+    /// What the network makes of its input.
+    pub fn aim(&self) -> Aim {
+        match (&self.distance, self.classes.len()) {
+            (Some(_), _) => Aim::Distance,
+            (None, 0) => Aim::Reconstruct,
+            (None, classes) => Aim::Classify { classes },
         }
     }
 
-    /// How the scores of a clip's windows become its score; the mean where the card names no known rule.
+    /// The section of the blob that says what distances are measured from.
+    fn centres(&self) -> Option<Vec<u8>> {
+        let Distance { dimensions, points } = self.distance.as_ref()?;
+        let mut section = Vec::new();
+        section.extend((*dimensions as u32).to_le_bytes());
+        section.extend((points.len() as u32).to_le_bytes());
+        for point in points {
+            let centre = blob::Centre {
+                class: point.class,
+                block: point.block,
+                weight: point.weight,
+                offset: 0.0,
+            };
+            section.extend(centre.to_bytes());
+        }
+        let coordinates = points.iter().flat_map(|point| &point.coordinates);
+        section.extend(coordinates.flat_map(|value| value.to_le_bytes()));
+        Some(section)
+    }
+
+    /// How the scores of a clip's windows become its score; the mean where the card names no rule that is known.
     pub fn clip_rule(&self) -> ClipRule {
         let named = self
             .clip_score
@@ -242,7 +327,11 @@ impl ModelCard {
     }
 
     fn decision(&self) -> Decision {
-        let task = task_of(self.task());
+        let task = match self.aim() {
+            Aim::Reconstruct => blob::Task::Reconstruct,
+            Aim::Classify { .. } => blob::Task::Classify,
+            Aim::Distance => blob::Task::Distance,
+        };
         let rule = self.threshold_rule.as_deref();
         let rule = rule.and_then(|name| name.parse::<ThresholdRule>().ok());
         Decision {
@@ -275,6 +364,7 @@ pub(super) fn task_of(task: Task) -> blob::Task {
     match task {
         Task::Reconstruct => blob::Task::Reconstruct,
         Task::Classify { .. } => blob::Task::Classify,
+        Task::Distance(_) => blob::Task::Distance,
     }
 }
 
@@ -302,7 +392,16 @@ impl Model {
             tables_offset: 0,
         };
         let floats = [tables.floats, gains, offsets].concat();
-        append_front_end(&mut blob, record, &floats, &tables.ends, &card.decision());
+        let centres = card.centres();
+        let hearing = Hearing {
+            front_end: record,
+            floats: &floats,
+            ends: &tables.ends,
+            statistics: front_end.statistics,
+            decision: card.decision(),
+            centres: centres.as_deref(),
+        };
+        append_front_end(&mut blob, &hearing);
         let model = Model {
             card,
             tflite,
@@ -426,17 +525,29 @@ impl Model {
             known.map_err(|error| error.to_string())?;
         }
         let front_end = self.card.front_end();
+        let features = front_end.features();
+        if self.card.mean.len() != features || self.card.std.len() != features {
+            return Err(format!(
+                "the card's mean and std must have {features} values"
+            ));
+        }
         let bands = front_end.spec.bands();
-        if self.card.mean.len() != bands || self.card.std.len() != bands {
-            return Err(format!("the card's mean and std must have {bands} values"));
+        let fault = front_end
+            .statistics
+            .and_then(|which| which.fault(bands, front_end.frames));
+        if let Some(fault) = fault {
+            return Err(fault.to_string());
         }
         let scorer = Scorer::new(self)?;
         let (inputs, outputs) = scorer.interpreter.lengths();
-        let expected = match self.card.task() {
-            Task::Reconstruct => inputs,
-            Task::Classify { classes } => classes,
+        let expected = match self.card.aim() {
+            Aim::Reconstruct => inputs,
+            Aim::Classify { classes } => classes,
+            // The blob's reader has checked it.
+            Aim::Distance => outputs,
         };
-        if front_end.frames.checked_mul(bands) != Some(inputs)
+        let [rows, columns] = front_end.window();
+        if rows.checked_mul(columns) != Some(inputs)
             || outputs != expected
             || front_end.frame_stride == 0
         {
@@ -451,8 +562,11 @@ impl Model {
 pub struct Scorer<'a> {
     card: &'a ModelCard,
     interpreter: Interpreter<'a>,
+    front_end: FrontEnd,
     gains: Vec<f32>,
     offsets: Vec<f32>,
+    /// What distances are measured from, as a section of the blob.
+    centres: Option<Vec<u8>>,
 }
 
 impl<'a> Scorer<'a> {
@@ -468,12 +582,24 @@ impl<'a> Scorer<'a> {
     pub fn with(card: &'a ModelCard, blob: &'a [u8]) -> Result<Scorer<'a>, String> {
         let interpreter = Interpreter::new(blob).map_err(|error| error.to_string())?;
         let (gains, offsets) = card.gains(interpreter.input());
-        Ok(Scorer {
+        let scorer = Scorer {
             card,
+            front_end: card.front_end(),
             interpreter,
             gains,
             offsets,
-        })
+            centres: card.centres(),
+        };
+        scorer.read_centres().map_err(|error| error.to_string())?;
+        Ok(scorer)
+    }
+
+    fn read_centres(&self) -> Result<Option<Centres<'_>>, BlobError> {
+        let (_, outputs) = self.interpreter.lengths();
+        match &self.centres {
+            Some(section) => Centres::read(section, outputs).map(Some),
+            None => Ok(None),
+        }
     }
 
     /// The class that a clip should belong to, as [`ModelCard::class_of`].
@@ -481,8 +607,13 @@ impl<'a> Scorer<'a> {
         self.card.class_of(clip)
     }
 
-    /// Makes the network's int8 frames of a clip's features in dB.
+    /// The frames of a clip as the network takes them, from features in dB; with statistics those of each window.
     pub fn quantize(&self, clip: &Matrix) -> Vec<i8> {
+        self.quantize_rows(&self.front_end.rows(clip))
+    }
+
+    /// The same of rows that [`FrontEnd::rows`] has made.
+    fn quantize_rows(&self, clip: &Matrix) -> Vec<i8> {
         let quantizer = self.quantizer();
         let mut frames = vec![0; clip.values.len()];
         let rows = frames.chunks_exact_mut(clip.bands);
@@ -498,10 +629,11 @@ impl<'a> Scorer<'a> {
         frames: &'f [i8],
     ) -> impl ExactSizeIterator<Item = &'f [i8]> + use<'f> {
         let bands = self.gains.len();
-        let length = self.card.frames * bands;
+        let [rows, stride] = self.front_end.rows_per_window();
+        let length = rows * bands;
         let starts = (frames.len() + bands).saturating_sub(length) / bands;
         (0..starts)
-            .step_by(self.card.frame_stride.max(1))
+            .step_by(stride.max(1))
             .map(move |first| &frames[first * bands..][..length])
     }
 
@@ -539,15 +671,37 @@ impl<'a> Scorer<'a> {
 
     /// Anomaly scores of a clip's windows, from the device's features in dB; higher is more anomalous.
     pub fn window_scores(&mut self, clip: &Matrix, class: usize) -> Vec<f32> {
+        self.row_scores(&self.front_end.rows(clip), class)
+    }
+
+    /// The same of rows that [`FrontEnd::rows`] has made.
+    pub fn row_scores(&mut self, rows: &Matrix, class: usize) -> Vec<f32> {
         let task = self.card.decision().task;
         let [input, output] = self.interpreter.ends();
-        let frames = self.quantize(clip);
-        self.windows(&frames)
+        let frames = self.quantize_rows(rows);
+        let outputs = self.interpreter.lengths().1;
+        let section = self.centres.take();
+        let centres = section
+            .as_deref()
+            .and_then(|section| Centres::read(section, outputs).ok());
+        let scores = self
+            .windows(&frames)
             .map(|window| {
                 let result = self.interpreter.run(window);
-                window_score(task, class, [window, &[]], &input, result, &output)
+                let window = [window, &[]];
+                window_score(
+                    task,
+                    class,
+                    centres.as_ref(),
+                    window,
+                    &input,
+                    result,
+                    &output,
+                )
             })
-            .collect()
+            .collect();
+        self.centres = section;
+        scores
     }
 
     /// The clip's anomaly score, by the card's rule and the device's own code; `None` where the clip is shorter than one
@@ -557,7 +711,7 @@ impl<'a> Scorer<'a> {
         clip_score(self.card.clip_rule(), self.card.score_windows, &scores)
     }
 
-    /// How many input values of a clip the ends of int8 cut off, and how many there are.
+    /// How many input values of rows that [`FrontEnd::rows`] has made are cut off at the ends of int8, and how many there are.
     pub fn clipped(&self, clip: &Matrix) -> [usize; 2] {
         let quantizer = self.quantizer();
         let mut row = vec![0; clip.bands];
@@ -575,6 +729,27 @@ impl<'a> Scorer<'a> {
         Quantizer {
             gains: &self.gains,
             offsets: &self.offsets,
+        }
+    }
+}
+
+impl Distance {
+    /// Points in steps of the output of a quantised layer.
+    pub fn quantized(points: &[Point], output: QuantParams) -> Distance {
+        let step = f64::from(output.scale) / f64::from(CENTRE_STEPS);
+        let coordinate = |value: &f32| {
+            let steps = (f64::from(*value) / step).round();
+            steps.clamp(f64::from(i16::MIN), f64::from(i16::MAX)) as i16
+        };
+        let point = |point: &Point| DistancePoint {
+            class: point.class,
+            block: point.block,
+            weight: point.weight,
+            coordinates: point.coordinates.iter().map(coordinate).collect(),
+        };
+        Distance {
+            dimensions: points.first().map_or(0, |point| point.coordinates.len()),
+            points: points.iter().map(point).collect(),
         }
     }
 }

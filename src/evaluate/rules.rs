@@ -2,12 +2,11 @@
 
 use std::{collections::BTreeMap, str::FromStr};
 
-use super::{Model, Scorer};
+use super::{Aim, Model, Scorer};
 use crate::{
     data::{Clip, Domain},
     features::Matrix,
     score::{ClipRule, Mahalanobis, ResidualSums, clip_score},
-    space::Task,
 };
 
 /// What tells how anomalous a clip is.
@@ -100,26 +99,26 @@ impl<'a> Rescorer<'a> {
         training: &[(&Clip, &Matrix)],
     ) -> Result<Rescorer<'a>, RescoreError> {
         let mut scorer = Scorer::new(model).map_err(RescoreError::Model)?;
-        let rule = match (by, model.card.task()) {
+        let rule = match (by, model.card.aim()) {
             (ScoreBy::Windows(rule), _) => Rule::Windows(rule),
-            (ScoreBy::Mahalanobis, Task::Reconstruct) => {
+            (ScoreBy::Mahalanobis, Aim::Reconstruct) => {
                 residual_rule(&mut scorer, model, training)?
             }
-            (ScoreBy::Embedding, Task::Classify { .. }) => {
+            (ScoreBy::Embedding, Aim::Classify { .. }) => {
                 embedding_rule(&mut scorer, model, training)?
             }
-            (ScoreBy::Mahalanobis, Task::Classify { .. }) => {
+            (ScoreBy::Mahalanobis, aim) => {
                 return Err(RescoreError::Task {
                     score: "mahalanobis",
                     needed: "an autoencoder",
-                    found: "a classifier",
+                    found: named(aim),
                 });
             }
-            (ScoreBy::Embedding, Task::Reconstruct) => {
+            (ScoreBy::Embedding, aim) => {
                 return Err(RescoreError::Task {
                     score: "embedding",
                     needed: "a classifier",
-                    found: "an autoencoder",
+                    found: named(aim),
                 });
             }
         };
@@ -157,12 +156,21 @@ impl<'a> Rescorer<'a> {
     }
 }
 
+/// What a model of an aim is called.
+fn named(aim: Aim) -> &'static str {
+    match aim {
+        Aim::Reconstruct => "an autoencoder",
+        Aim::Classify { .. } => "a classifier",
+        Aim::Distance => "a distance already",
+    }
+}
+
 fn residual_rule(
     scorer: &mut Scorer,
     model: &Model,
     training: &[(&Clip, &Matrix)],
 ) -> Result<Rule, RescoreError> {
-    let bands = model.card.front_end().spec.bands();
+    let [_, bands] = model.card.front_end().window();
     let mut sums: BTreeMap<Domain, ResidualSums> = BTreeMap::new();
     for (clip, features) in training {
         let sums = sums

@@ -16,6 +16,7 @@ pub mod json;
 mod load;
 pub mod memory;
 pub mod network;
+pub mod npu;
 pub mod panel;
 pub mod quantised;
 pub mod ranks;
@@ -93,8 +94,10 @@ pub struct Costs {
 /// Numbers of trials by their end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct TrialCounts {
-    /// Trained and scored.
+    /// Networks that were trained.
     pub scored: u64,
+    /// Detectors that were fitted in closed form.
+    pub fitted: u64,
     /// Over budget, never trained.
     pub rejected: u64,
     /// Could not be evaluated.
@@ -118,7 +121,7 @@ pub struct RunInfo {
     pub targets: Vec<TargetInfo>,
     /// Trained and scored trials, in the order of their numbers.
     pub scored: Vec<ScoredTrial>,
-    /// Published networks on the same data; `space` is their name.
+    /// Published networks on the same data, and the run's own reference detectors; `space` is their name.
     pub baselines: Vec<ScoredTrial>,
     /// The trials over budget that figures show.
     pub rejected: Vec<RejectedTrial>,
@@ -296,13 +299,15 @@ impl fmt::Display for TrialCounts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let TrialCounts {
             scored,
+            fitted,
             rejected,
             failed,
         } = self;
-        write!(
-            f,
-            "{scored} trained, {rejected} over budget, {failed} failed"
-        )
+        write!(f, "{scored} trained, ")?;
+        if *fitted > 0 {
+            write!(f, "{fitted} fitted, ")?;
+        }
+        write!(f, "{rejected} over budget, {failed} failed")
     }
 }
 
@@ -317,6 +322,7 @@ pub const fn approach(task: Task) -> &'static str {
     match task {
         Task::Reconstruct => "autoencoder",
         Task::Classify { .. } => "classifier",
+        Task::Distance(_) => "distance",
     }
 }
 

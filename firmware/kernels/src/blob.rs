@@ -16,7 +16,9 @@
 //! | section | content |
 //! |---|---|
 //! | `FRNT` | front end ([`FrontEndRecord`], 32 bytes); its tables (f32, at a multiple of 16): those of [`TableLengths`], gains and offsets of the bands; ends (u16) |
+//! | `STAT` | pooled statistics ([`Statistics`], 16 bytes), where the network sees those instead of frames; gains and offsets of the front end are then of them |
 //! | `DECI` | decision ([`Decision`], 24 bytes; 16 where windows' scores are averaged) |
+//! | `DIST` | points that sound is normal near ([`Centres`](crate::score::Centres)), where the score is a distance |
 //!
 //! A build skips a section with an unknown tag, unless it is marked as required. Version 2, which is still read, had no
 //! sections: bytes 52..60 were the offsets of front end and decision, 0 where there was none.
@@ -28,11 +30,11 @@ mod sections;
 use core::fmt;
 
 pub(crate) use sections::Sections;
-pub use sections::{DECISION, FRONT_END, SECTION_BYTES, Section};
+pub use sections::{DECISION, DISTANCE, FRONT_END, SECTION_BYTES, STATISTICS, Section};
 
 use crate::{
     decision::ClipRule,
-    front_end::Spec,
+    front_end::{Spec, Statistics},
     ops::{AddScales, Clamp, SoftmaxScale},
 };
 
@@ -58,8 +60,9 @@ pub const FRONT_END_BYTES: usize = 32;
 pub const DECISION_BYTES: usize = 24;
 /// Bytes of a decision that names no rule for windows' scores, which means their mean.
 pub const LEAST_DECISION_BYTES: usize = 16;
-/// Largest factor of [`Kind::Upsample`]. Up to 40, TFLite's float arithmetic finds the same source pixel as whole
-/// division.
+pub const STATISTICS_BYTES: usize = 16;
+pub const CENTRE_BYTES: usize = 16;
+/// Largest whole factor of [`Kind::Upsample`]; up to 40, TFLite's float arithmetic finds the same source pixel as whole division.
 pub const MAX_UPSAMPLE: u16 = 16;
 
 /// The numbers of the header after the checksum.
@@ -250,6 +253,21 @@ pub enum Task {
     Reconstruct,
     /// To name a class; the score is the log-odds against the known one.
     Classify,
+    /// To whiten its input; the score is the distance from what is normal, see [`Centres`](crate::score::Centres).
+    Distance,
+}
+
+/// A point that sound is normal near.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Centre {
+    /// The class that it is normal for.
+    pub class: u32,
+    /// Which part of the network's output lies near it, counted in lengths of a point.
+    pub block: u32,
+    /// What squared distances from it are multiplied by.
+    pub weight: f32,
+    /// What is added to them.
+    pub offset: f32,
 }
 
 /// A score above it is an anomaly.
@@ -316,6 +334,10 @@ pub enum BlobError {
     FrontEnd(&'static str),
     /// The decision is wrong; holds the problem.
     Decision(&'static str),
+    /// The statistics stage is wrong; holds the problem.
+    Statistics(&'static str),
+    /// What distances are measured from is wrong; holds the problem.
+    Distance(&'static str),
     /// A section is wrong, or is required and unknown.
     Section {
         /// Its tag, four ASCII letters.
@@ -384,6 +406,12 @@ impl fmt::Display for BlobError {
             }
             BlobError::Decision(problem) => {
                 write!(f, "the decision of the model is wrong: {problem}")
+            }
+            BlobError::Statistics(problem) => {
+                write!(f, "the statistics of the model are wrong: {problem}")
+            }
+            BlobError::Distance(problem) => {
+                write!(f, "the distance of the model is wrong: {problem}")
             }
             BlobError::Section { tag, problem } => {
                 let tag = core::str::from_utf8(tag).unwrap_or("????");
@@ -777,6 +805,7 @@ impl Decision {
         let task = match self.task {
             Task::Reconstruct => 1,
             Task::Classify => 2,
+            Task::Distance => 3,
         };
         let (rule, threshold) = match self.threshold {
             Threshold::None => (0, 0.0),
@@ -827,6 +856,7 @@ impl Decision {
             task: match task {
                 1 => Task::Reconstruct,
                 2 => Task::Classify,
+                3 => Task::Distance,
                 _ => return Err(BlobError::Decision("its task is unknown")),
             },
             windows,
@@ -855,6 +885,46 @@ fn rule_of(kind: u32, percent: u32) -> Option<ClipRule> {
         _ => return None,
     };
     rule.is_sound().then_some(rule)
+}
+
+impl Statistics {
+    pub fn to_bytes(&self) -> [u8; STATISTICS_BYTES] {
+        to_bytes([self.groups as u32, self.kinds, self.ranking, 0])
+    }
+
+    /// Reads the first bytes of the statistics' section.
+    pub fn from_bytes(section: &[u8]) -> Result<Statistics, BlobError> {
+        let record = section.first_chunk::<STATISTICS_BYTES>();
+        let record = record.ok_or(BlobError::Statistics("they are too short"))?;
+        let [groups, kinds, ranking, _] = from_bytes(record);
+        Ok(Statistics {
+            groups: groups as usize,
+            kinds,
+            ranking,
+        })
+    }
+}
+
+impl Centre {
+    pub fn to_bytes(&self) -> [u8; CENTRE_BYTES] {
+        let Centre {
+            class,
+            block,
+            weight,
+            offset,
+        } = *self;
+        to_bytes([class, block, weight.to_bits(), offset.to_bits()])
+    }
+
+    pub fn from_bytes(bytes: &[u8; CENTRE_BYTES]) -> Centre {
+        let [class, block, weight, offset] = from_bytes(bytes);
+        Centre {
+            class,
+            block,
+            weight: f32::from_bits(weight),
+            offset: f32::from_bits(offset),
+        }
+    }
 }
 
 fn pack([high, low]: [u16; 2]) -> u32 {

@@ -8,8 +8,9 @@ use crate::{
         OP_BYTES, Op, Sections, TENSOR_BYTES, Task, Tensor, Window,
     },
     bytes::{Words, as_i8},
-    front_end::ends_are_sound,
+    front_end::{Statistics, ends_are_sound},
     ops::{self, Requantize, Sliding},
+    score::Centres,
 };
 
 /// A blob in which everything was checked once; after that, running it cannot fail.
@@ -24,7 +25,9 @@ pub struct Model<'a> {
     input: Tensor,
     output: Tensor,
     front_end: Option<FrontEndRecord>,
+    statistics: Option<Statistics>,
     decision: Option<Decision>,
+    centres: Option<Centres<'a>>,
 }
 
 /// A model in an arena.
@@ -52,18 +55,24 @@ impl<'a> Model<'a> {
             Ok(Tensor::from_bytes(bytes))
         };
         let sections = Sections::find(blob, &header)?;
-        let model = Model {
+        let output = tensor(header.output, "its output is not one of its tensors")?;
+        let mut model = Model {
             blob,
             tensors,
             ops,
             arena_bytes: header.arena_bytes as usize,
             input: tensor(header.input, "its input is not one of its tensors")?,
-            output: tensor(header.output, "its output is not one of its tensors")?,
+            output,
             front_end: sections
                 .front_end
                 .map(FrontEndRecord::from_bytes)
                 .transpose()?,
+            statistics: sections
+                .statistics
+                .map(Statistics::from_bytes)
+                .transpose()?,
             decision: sections.decision.map(Decision::from_bytes).transpose()?,
+            centres: None,
         };
         for (index, bytes) in tensors.iter().enumerate() {
             check_tensor(&Tensor::from_bytes(bytes), model.arena_bytes).map_err(|problem| {
@@ -73,6 +82,11 @@ impl<'a> Model<'a> {
                 }
             })?;
         }
+        // Only now is it known that the output is not immense.
+        let centres = sections
+            .distance
+            .map(|section| Centres::read(section, output.len()));
+        model.centres = centres.transpose()?;
         for (index, bytes) in ops.iter().enumerate() {
             let index = index as u32;
             let op = Op::from_bytes(bytes, index)?;
@@ -113,9 +127,18 @@ impl<'a> Model<'a> {
         self.front_end
     }
 
-    /// How outputs become a decision; `None` for a network alone.
+    /// Where the network sees statistics of frames instead of frames: which.
+    pub fn statistics(&self) -> Option<Statistics> {
+        self.statistics
+    }
+
     pub fn decision(&self) -> Option<Decision> {
         self.decision
+    }
+
+    /// What distances are measured from, where the score is one.
+    pub fn centres(&self) -> Option<&Centres<'a>> {
+        self.centres.as_ref()
     }
 
     /// The operators in execution order.
@@ -150,7 +173,10 @@ impl<'a> Model<'a> {
     fn find_tables(&self, record: &FrontEndRecord) -> Option<(&'a [u8], &'a [[u8; 2]])> {
         let spec = record.spec();
         let lengths = spec.table_lengths();
-        let floats = 4 * (lengths.floats() + 2 * spec.bands());
+        let features = self
+            .statistics
+            .map_or(spec.bands(), |which| which.features());
+        let floats = 4 * (lengths.floats() + 2 * features);
         let tables = self.blob.get(record.tables_offset as usize..)?;
         let (floats, rest) = tables.split_at_checked(floats)?;
         Some((floats, rest.get(..2 * lengths.ends)?.as_chunks().0))
@@ -164,7 +190,18 @@ impl<'a> Model<'a> {
         if record.frames == 0 || record.frame_stride == 0 {
             return Err("its windows are empty or do not move");
         }
-        if u64::from(record.frames) * spec.bands() as u64 != self.input.len() as u64 {
+        let frames = record.frames as usize;
+        if let Some(fault) = self
+            .statistics
+            .and_then(|which| which.fault(spec.bands(), frames))
+        {
+            return Err(fault);
+        }
+        let window = match self.statistics {
+            Some(which) => which.features() as u64,
+            None => u64::from(record.frames) * spec.bands() as u64,
+        };
+        if window != self.input.len() as u64 {
             return Err("its windows are not as long as the network's input");
         }
         if !record.tables_offset.is_multiple_of(16)
@@ -185,6 +222,7 @@ impl<'a> Model<'a> {
                 Err("a reconstruction is not as long as what it reconstructs")
             }
             Task::Classify if self.output.len() < 2 => Err("there are fewer than two classes"),
+            Task::Distance if self.centres.is_none() => Err("there is nothing to be distant from"),
             _ => Ok(()),
         }
     }

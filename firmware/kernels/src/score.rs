@@ -1,5 +1,9 @@
 //! Scores of a window from a network's output.
 
+mod centres;
+
+pub use centres::{Centres, STEPS as CENTRE_STEPS};
+
 use crate::{
     blob::{Task, Tensor},
     front_end::log::{exp, ln},
@@ -10,10 +14,11 @@ const LARGEST_LOG_ODDS: f32 = 36.043_65;
 
 /// The anomaly score of one window; higher is more anomalous. `class` is the class that the sound should have.
 ///
-/// `window` is the network's input, possibly in two pieces.
+/// The window is what the network saw, possibly in two pieces. Distances are from `centres`.
 pub fn window_score(
     task: Task,
     class: usize,
+    centres: Option<&Centres<'_>>,
     window: [&[i8]; 2],
     input: &Tensor,
     result: &[i8],
@@ -22,6 +27,8 @@ pub fn window_score(
     match task {
         Task::Reconstruct => reconstruction_error(window, input, result, output),
         Task::Classify => log_odds_against(result, output, class),
+        // A model of this task has centres, or it is refused.
+        Task::Distance => centres.map_or(0.0, |centres| centres.distance(class, result, output)),
     }
 }
 

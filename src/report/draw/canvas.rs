@@ -208,6 +208,20 @@ impl<DB: DrawingBackend> Canvas<'_, DB> {
         drawn(self.area.draw(&circle))
     }
 
+    /// `half` is half a side.
+    pub(super) fn square(
+        &self,
+        [x, y]: [f64; 2],
+        half: f64,
+        paint: Paint,
+    ) -> Result<(), ReportError> {
+        let corners = [
+            self.pixel([x - half, y - half]),
+            self.pixel([x + half, y + half]),
+        ];
+        drawn(self.area.draw(&Rectangle::new(corners, paint.filled())))
+    }
+
     /// Equilateral, with its centroid at `center`.
     pub(super) fn triangle(
         &self,

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     report::{
-        Metric, ReportError, RunInfo, TargetInfo,
+        Metric, ReportError, RunInfo, TargetInfo, approach,
         panel::{Panel, Point, tick_label},
         words::{capitalised, shortened, wrapped},
     },
@@ -61,6 +61,7 @@ pub(super) fn task_color(task: Task) -> RGBColor {
     match task {
         Task::Reconstruct => BLUE,
         Task::Classify { .. } => VERMILLION,
+        Task::Distance(_) => PURPLE,
     }
 }
 
@@ -261,7 +262,7 @@ fn draw_bands<DB: DrawingBackend>(
     Ok(bands)
 }
 
-/// Draws a circle for an autoencoder and a triangle for a classifier; solid on the front, otherwise faint.
+/// Circles are autoencoders, triangles classifiers, squares distances; members of the front are solid, others faint.
 pub(super) fn draw_marker<DB: DrawingBackend>(
     canvas: &Canvas<'_, DB>,
     task: Task,
@@ -272,6 +273,7 @@ pub(super) fn draw_marker<DB: DrawingBackend>(
     let shape = |radius: f64, paint: Paint| match task {
         Task::Reconstruct => canvas.circle(at, radius, paint),
         Task::Classify { .. } => canvas.triangle(at, radius * 1.25, paint),
+        Task::Distance(_) => canvas.square(at, radius * 0.9, paint),
     };
     if prominent {
         shape(MARKER_RADIUS + 1.8, Paint::solid(WHITE))?;
@@ -408,11 +410,15 @@ fn draw_legend<DB: DrawingBackend>(
     let text = left + 56.0;
     let lettering = Lettering::plain(TEXT, INK);
     let mut y = cell.top + 26.0;
-    let tasks = [
-        (Task::Reconstruct, "autoencoder"),
-        (Task::Classify { classes: 2 }, "classifier"),
-    ];
-    for (task, name) in tasks {
+    let mut tasks = vec![Task::Reconstruct, Task::Classify { classes: 2 }];
+    let fitted = info.scored.iter().map(|trial| trial.task);
+    tasks.extend(
+        fitted
+            .filter(|task| matches!(task, Task::Distance(_)))
+            .next(),
+    );
+    for task in tasks.iter().copied() {
+        let name = approach(task);
         draw_marker(canvas, task, true, [sign, y])?;
         let words = match info.published {
             true => name.to_string(),
@@ -422,7 +428,7 @@ fn draw_legend<DB: DrawingBackend>(
         y += 28.0;
     }
     if !info.published {
-        for (idx, (task, _)) in tasks.into_iter().enumerate() {
+        for (idx, task) in tasks.into_iter().enumerate() {
             let x = sign - 8.0 + 16.0 * idx as f64;
             draw_marker(canvas, task, false, [x, y])?;
         }
@@ -432,7 +438,7 @@ fn draw_legend<DB: DrawingBackend>(
     if !info.baselines.is_empty() {
         canvas.diamond([sign, y], MARKER_RADIUS + 1.0, Paint::solid(GREEN))?;
         canvas.text(
-            "published network, trained on the same data",
+            "published network or reference detector, same data",
             [text, y],
             lettering,
         )?;

@@ -9,6 +9,7 @@ pub mod calibration;
 pub mod lists;
 mod measured;
 pub mod network;
+pub mod npu;
 mod rescored;
 mod runs;
 mod scores;
@@ -75,6 +76,8 @@ pub struct FrontDocument {
 pub struct TrialsView {
     /// Trained and scored.
     pub scored: u64,
+    /// Detectors that were fitted in closed form instead of trained.
+    pub fitted: u64,
     /// Over budget, never trained.
     pub rejected: u64,
     /// Could not be evaluated.
@@ -263,6 +266,7 @@ documents! {
     "front": FrontDocument,
     "judge": JudgedDocument,
     "measure": MeasuredDocument,
+    "npu": npu::NpuDocument,
     "runs": RunsDocument,
     "scores": ScoresDocument,
     "spaces": lists::SpacesDocument,
@@ -282,6 +286,7 @@ pub const fn task_name(task: Task) -> &'static str {
     match task {
         Task::Reconstruct => "reconstruct",
         Task::Classify { .. } => "classify",
+        Task::Distance(_) => "distance",
     }
 }
 
@@ -289,6 +294,7 @@ impl From<TrialCounts> for TrialsView {
     fn from(counts: TrialCounts) -> TrialsView {
         TrialsView {
             scored: counts.scored,
+            fitted: counts.fitted,
             rejected: counts.rejected,
             failed: counts.failed,
         }

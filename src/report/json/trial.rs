@@ -7,9 +7,10 @@ use serde::{Serialize, Serializer};
 
 use super::{CostsView, MeasurementView, RescoredView};
 use crate::{
-    audio::{Feature, FrontEnd},
+    audio::{FULL_RANKING, Feature, FrontEnd},
     evaluate::Int8,
     score::{Figure, Figures},
+    space::show_statistics,
 };
 
 /// What `nas show RUN/TRIAL --json` prints.
@@ -88,6 +89,19 @@ pub struct FrontEndView {
     pub frames: usize,
     /// Frames from one window to the next.
     pub frame_stride: usize,
+    /// Where the network sees statistics of a window's frames: which, and of how many groups of bands.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub statistics: Option<StatisticsView>,
+}
+
+/// Pooled statistics.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct StatisticsView {
+    /// `mean+maximum`.
+    pub kinds: String,
+    pub groups: usize,
+    /// Weight of a rank relative to the next louder one.
+    pub ranking: f64,
 }
 
 impl From<FrontEnd> for FrontEndView {
@@ -104,6 +118,11 @@ impl From<FrontEnd> for FrontEndView {
             },
             frames: front_end.frames,
             frame_stride: front_end.frame_stride,
+            statistics: front_end.statistics.map(|which| StatisticsView {
+                kinds: show_statistics(which.kinds),
+                groups: which.groups,
+                ranking: f64::from(which.ranking) / f64::from(FULL_RANKING),
+            }),
         }
     }
 }

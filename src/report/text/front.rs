@@ -74,7 +74,7 @@ pub fn trained_tables(info: &RunInfo, width: usize) -> String {
     parts.join("\n")
 }
 
-/// Published networks on the same data, and the gains of the front over them; empty where there are none.
+/// Published networks and reference detectors on the same data, and what the front gains over them; empty where there are none.
 fn baseline_table(info: &RunInfo, target_idx: usize, width: usize) -> String {
     if info.baselines.is_empty() {
         return String::new();
@@ -87,7 +87,7 @@ fn baseline_table(info: &RunInfo, target_idx: usize, width: usize) -> String {
         .flat_map(|sentence| wrapped(sentence, width))
         .collect();
     let gains = gains.join("\n");
-    format!("Published networks on the same data\n{table}\n{gains}\n")
+    format!("Published networks and reference detectors on the same data\n{table}\n{gains}\n")
 }
 
 /// The front of every target as CSV: plain numbers, units in the column names, empty where unknown.

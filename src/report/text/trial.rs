@@ -5,14 +5,30 @@ use std::path::Path;
 use super::grid;
 use crate::{
     report::{
-        json::{CostView, IntervalView, MeasurementView, RescoredView, TrialDocument},
+        json::{
+            CostView, FrontEndView, IntervalView, MeasurementView, RescoredView, TrialDocument,
+        },
         quantised,
     },
     score::{Figure, Measure, Part},
     units::{Bytes, Count, Microjoules, Micros},
 };
 
-/// All that is known about one trial, as text. Its files are below `folder`.
+/// What a decision hears, and how often there is one.
+fn hearing(front_end: &FrontEndView) -> String {
+    let hop_s = front_end.hop_length as f64 / f64::from(front_end.sample_rate_hz);
+    let [window, delay] = [front_end.frames, front_end.frame_stride].map(|n| n as f64 * hop_s);
+    let seen = match &front_end.statistics {
+        None => String::new(),
+        Some(which) => format!(
+            ", seen as {} of {} groups of bands",
+            which.kinds, which.groups
+        ),
+    };
+    format!("hears {window:.2} s at a time, decides every {delay:.2} s{seen}\n")
+}
+
+/// All that is known of one trial, whose files lie below `folder`.
 pub fn trial(trial: &TrialDocument, folder: &Path) -> String {
     let synthetic = if trial.synthetic { " (synthetic)" } else { "" };
     let mut text = format!(
@@ -30,6 +46,7 @@ pub fn trial(trial: &TrialDocument, folder: &Path) -> String {
         Count(trial.macs),
         Count(trial.params)
     );
+    text += &hearing(&trial.front_end);
     if let Some(figures) = &trial.figures {
         let told = told(|figure| Some(format!("{:.4}", figures.0.get(figure)?)));
         text += &format!("{told}{synthetic}\n");

@@ -10,6 +10,11 @@ pub const FRONT_END: [u8; 4] = *b"FRNT";
 /// Tag of the decision: a [`Decision`](super::Decision).
 pub const DECISION: [u8; 4] = *b"DECI";
 
+/// [`Statistics`](crate::front_end::Statistics), where the network sees those instead of frames.
+pub const STATISTICS: [u8; 4] = *b"STAT";
+/// [`Centres`](crate::score::Centres), where the score is a distance.
+pub const DISTANCE: [u8; 4] = *b"DIST";
+
 /// An entry of the table of sections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Section {
@@ -51,6 +56,8 @@ impl Section {
 pub(crate) struct Sections<'a> {
     pub front_end: Option<&'a [u8]>,
     pub decision: Option<&'a [u8]>,
+    pub statistics: Option<&'a [u8]>,
+    pub distance: Option<&'a [u8]>,
 }
 
 impl<'a> Sections<'a> {
@@ -72,6 +79,7 @@ impl<'a> Sections<'a> {
                     front_end: from(front_end).map_err(|()| BlobError::FrontEnd(outside))?,
                     // Decisions of version 2 end here.
                     decision: decision.map(|rest| &rest[..rest.len().min(LEAST_DECISION_BYTES)]),
+                    ..Sections::default()
                 })
             }
         }
@@ -99,6 +107,8 @@ impl<'a> Sections<'a> {
             let place = match tag {
                 FRONT_END => &mut found.front_end,
                 DECISION => &mut found.decision,
+                STATISTICS => &mut found.statistics,
+                DISTANCE => &mut found.distance,
                 _ if required => return fail("this build does not know it and may not skip it"),
                 _ => continue,
             };

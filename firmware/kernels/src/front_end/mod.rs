@@ -11,8 +11,10 @@ mod framer;
 pub(crate) mod log;
 #[cfg(all(feature = "mve", target_arch = "arm"))]
 mod mve;
+pub mod statistics;
 
 pub use framer::Framer;
+pub use statistics::Statistics;
 
 use fft::{Block, Twiddles};
 
@@ -72,7 +74,7 @@ pub struct FrontEnd<'t> {
 
 /// Turns features in decibels into the int8 numbers of a network: `value * gain + offset`, rounded.
 ///
-/// Gain and offset, one of each per band, include standardisation and the scale of the input.
+/// Standardisation and the scale of the input are folded into gain and offset, one of each per band or statistic.
 #[derive(Debug, Clone, Copy)]
 pub struct Quantizer<'t> {
     /// Gain of each band, in int8 steps per dB.
@@ -269,13 +271,34 @@ impl Quantizer<'_> {
         let mut clipped = 0;
         let gains = self.gains.iter().zip(self.offsets);
         for ((output, feature), (gain, offset)) in output.iter_mut().zip(features).zip(gains) {
-            // Positive where it is not saturated: to cut off is then to round.
-            let shifted = feature * gain + offset + 128.5;
-            *output = (shifted.clamp(0.0, 255.0) as i32 - 128) as i8;
-            clipped += u32::from(!(0.0..256.0).contains(&shifted));
+            let shifted = shifted(*feature, *gain, *offset);
+            *output = rounded(shifted);
+            clipped += u32::from(is_clipped(shifted));
         }
         clipped
     }
+
+    /// One feature by its place, and whether it was cut off.
+    pub fn quantize_one(&self, place: usize, feature: f32) -> (i8, bool) {
+        let shifted = shifted(feature, self.gains[place], self.offsets[place]);
+        (rounded(shifted), is_clipped(shifted))
+    }
+}
+
+/// Positive where it is not saturated, so that cutting off rounds.
+#[inline(always)]
+fn shifted(feature: f32, gain: f32, offset: f32) -> f32 {
+    feature * gain + offset + 128.5
+}
+
+#[inline(always)]
+fn rounded(shifted: f32) -> i8 {
+    (shifted.clamp(0.0, 255.0) as i32 - 128) as i8
+}
+
+#[inline(always)]
+fn is_clipped(shifted: f32) -> bool {
+    !(0.0..256.0).contains(&shifted)
 }
 
 /// Whether the ends rise to the number of bins.
