@@ -16,6 +16,7 @@ pub mod json;
 mod load;
 pub mod memory;
 pub mod network;
+pub mod npu;
 pub mod panel;
 pub mod quantised;
 pub mod ranks;

@@ -90,11 +90,21 @@ pub(super) fn figures(own: Figures, trainings: Option<&Vec<Training>>) -> (Figur
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{report::fixture::rescored, score::Measure};
+    use crate::score::Measure;
 
     #[test]
     fn a_training_that_failed_counts_as_chance() {
-        let seeds = rescored();
+        let figures = |auc: f64| Figures::default().with(Figure::AUC, auc);
+        let training = |(seed, figures)| Training { seed, figures };
+        let each = [
+            (1, Ok(figures(0.75))),
+            (2, Err("the loss became NaN".to_string())),
+            (3, Ok(figures(0.85))),
+        ];
+        let seeds = Seeds {
+            own: figures(0.9),
+            each: each.map(training).to_vec(),
+        };
         let auc = seeds.interval(Figure::AUC).unwrap();
         // 0.75, chance and 0.85.
         assert!((auc.mean - 0.7).abs() < 1e-12);

@@ -9,6 +9,7 @@ pub mod calibration;
 pub mod lists;
 mod measured;
 pub mod network;
+pub mod npu;
 mod rescored;
 mod runs;
 mod scores;
@@ -265,6 +266,7 @@ documents! {
     "front": FrontDocument,
     "judge": JudgedDocument,
     "measure": MeasuredDocument,
+    "npu": npu::NpuDocument,
     "runs": RunsDocument,
     "scores": ScoresDocument,
     "spaces": lists::SpacesDocument,

@@ -8,6 +8,7 @@ pub mod front;
 pub mod lists;
 pub mod measured;
 pub mod network;
+pub mod npu;
 pub mod trial;
 
 use comfy_table::{ContentArrangement, ContentLineStyle, LineStyle, Table, TableStyle};
