@@ -37,7 +37,7 @@
 //!
 //! | module | what it does |
 //! |---|---|
-//! | [`cli`] | arguments, printing, exit codes |
+//! | `cli` | arguments, printing, exit codes: the program `nas`, which is no part of the library |
 //! | [`bundle`] | the exported folder: model, firmware, C interface, golden vectors |
 //! | [`report`] | figures, tables and documents of a run |
 //! | [`run`] | the loop: propose, cost, train what fits, record |
@@ -61,7 +61,6 @@
 
 pub mod audio;
 pub mod bundle;
-pub mod cli;
 pub mod data;
 pub mod evaluate;
 pub mod features;

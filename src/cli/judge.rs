@@ -3,7 +3,7 @@
 use std::fs;
 
 use super::{Failure, Global, exit::interruption, open, out};
-use crate::{
+use nas::{
     data::SplitBy,
     report::{
         self, draw,

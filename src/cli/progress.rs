@@ -8,7 +8,7 @@ use std::{
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{Global, out};
-use crate::{
+use nas::{
     run::Progress,
     units::{Span, three_digits},
 };

@@ -9,7 +9,7 @@ use super::{
     open, out,
     progress::Display,
 };
-use crate::{
+use nas::{
     data::{self, SplitBy, SteerBy},
     evaluate::Model,
     hardware::{self, Target},

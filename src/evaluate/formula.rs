@@ -1,4 +1,4 @@
-//! An evaluator without training, for tests of everything around it.
+//! An evaluator that does not train, for tests of everything around it.
 
 use std::{
     sync::atomic::{AtomicBool, Ordering},

@@ -1,4 +1,4 @@
-//! A finished detector: front end, standardisation, int8 network and decision, as one thing that scores clips.
+//! A finished detector that scores clips: front end, standardisation, int8 network and decision.
 
 use std::{fs, io::Write, path::Path};
 
@@ -55,7 +55,7 @@ pub struct ModelCard {
     /// The classes of a classifier in the order of its outputs, or the sections that a distance knows; empty for
     /// autoencoders.
     pub classes: Vec<Class>,
-    /// A clip with a higher int8 score is called anomalous: one of the two below.
+    /// A clip with a higher int8 score is called anomalous; absent where there is no threshold.
     pub threshold: Option<f64>,
     /// `gamma`, `quantile` or `even-odds`; absent without a threshold.
     pub threshold_rule: Option<String>,
@@ -63,15 +63,15 @@ pub struct ModelCard {
     pub threshold_gamma: Option<f64>,
     /// 90th percentile of those scores.
     pub threshold_quantile: Option<f64>,
-    /// Windows that a device's score is of: those of a clip.
+    /// Number of windows that a device's score covers: those of a usual clip.
     pub score_windows: u32,
     /// How the scores of a clip's windows become its score, as [`ClipRule`] reads it; absent for the mean.
     #[serde(default, alias = "pooling", skip_serializing_if = "Option::is_none")]
     pub clip_score: Option<String>,
-    /// How the int8 network came out of the float network; absent in cards of older pipelines.
+    /// How the int8 network differs from the float network; absent in cards of older pipelines.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub int8: Option<Int8>,
-    /// Trained on sound of the built-in generator.
+    /// Whether it was trained on sound of the built-in generator.
     pub synthetic: bool,
     /// Where the score is a distance: what from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -129,38 +129,38 @@ pub enum Aim {
     Distance,
 }
 
-/// How an int8 network came out of a float network, and what that cost.
+/// How an int8 network was made of a float network, and what that cost.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Int8 {
     /// Version of the pipeline that quantised it.
     pub pipeline: u32,
-    /// How much further the input's range reaches than normal training sound, a factor.
+    /// Factor by which the input's range reaches further than normal training sound.
     pub input_headroom: f32,
-    /// The same for all tensors behind the input.
+    /// The same factor for all tensors behind the input.
     pub other_headroom: f32,
-    /// Share of the values of normal sound that these factors leave out at either end.
+    /// Share of the values of normal sound that the ranges leave out at either end, before the factors.
     pub tail: f64,
-    /// Share of what float scores tell apart that int8 scores tell apart, 0 to 1, on sound outside of training and test;
-    /// absent where nothing could judge, and the headroom is the usual one.
+    /// Share of what float scores tell apart that int8 scores tell apart, 0 to 1, on sound outside of training and
+    /// test. Absent where nothing could judge; the headroom is then the usual one.
     pub kept: Option<f64>,
-    /// AUC of the float network less that of the int8 network on the clips that steer.
+    /// AUC of the float network less the AUC of the int8 network, on the clips that steer.
     pub auc_lost: f64,
     /// Standard error of that difference; absent where a section lacks clips of one kind.
     pub auc_lost_error: Option<f64>,
-    /// Share of input values that are cut off at the ends of int8, over all normal test clips, 0 to 1.
+    /// Share of input values that the ends of int8 cut off, over all normal test clips, 0 to 1.
     pub clipped_normal: Option<f64>,
-    /// The same over all anomalous test clips.
+    /// The same share over all anomalous test clips.
     pub clipped_anomaly: Option<f64>,
 }
 
 impl Int8 {
-    /// A loss below this is none that anybody would mind.
+    /// A smaller loss of AUC does not matter.
     const LEAST_LOSS: f64 = 0.005;
-    /// Where int8 scores keep less than this, eight bits are few.
+    /// Where int8 scores keep less than this share, eight bits are few.
     const LEAST_KEPT: f64 = 0.9;
 
-    /// Whether int8 costs more than some clips' luck explains: two standard errors.
+    /// Whether int8 costs more AUC than chance explains: more than two standard errors.
     pub fn is_costly(&self) -> bool {
         let noise = self
             .auc_lost_error
@@ -168,7 +168,7 @@ impl Int8 {
         self.auc_lost > noise.max(Self::LEAST_LOSS)
     }
 
-    /// Whether int8 scores follow float scores too little on disturbed sound.
+    /// Whether int8 scores follow float scores badly on disturbed sound.
     pub fn is_coarse(&self) -> bool {
         self.kept.is_some_and(|kept| kept < Self::LEAST_KEPT)
     }
@@ -193,7 +193,7 @@ pub struct Model {
     pub tflite: Vec<u8>,
     /// The same network for `nas-kernels`.
     pub blob: Vec<u8>,
-    /// The float network that it came from; `None` where that was not kept.
+    /// The float network from which it was made; `None` where that was not kept.
     pub weights: Option<Weights>,
 }
 
@@ -245,7 +245,7 @@ pub enum ModelError {
 
 /// Version of the card; raised when an older program could not read it.
 pub const FORMAT_VERSION: u32 = 2;
-/// The file of a model's float weights, see [`Weights::to_bytes`].
+/// Name of the file with a model's float weights, see [`Weights::to_bytes`].
 const WEIGHTS_FILE: &str = "weights.f32";
 
 impl ModelCard {
@@ -311,7 +311,7 @@ impl ModelCard {
         named.unwrap_or(ClipRule::Mean)
     }
 
-    /// Gain and offset per band that take a feature in dB to the network's int8 input: standardisation and scale in one.
+    /// Gain and offset per band. They take a feature in dB to the network's int8 input: standardisation and scale.
     fn gains(&self, input: QuantParams) -> (Vec<f32>, Vec<f32>) {
         let gain = |std: &f32| 1.0 / (f64::from(*std) * f64::from(input.scale));
         let offset =
@@ -350,8 +350,8 @@ impl ModelCard {
         }
     }
 
-    /// The class that a clip claims to be of; the last one where it is of none, as the DCASE baseline does. A classifier
-    /// of labels has the classes `anomaly` and, last, `normal`, which every clip claims to be.
+    /// The class that a clip claims; the last one where it claims none, as in the DCASE baseline. A classifier of
+    /// labels has the classes `anomaly` and, last, `normal`: every clip claims to be normal.
     pub fn class_of(&self, clip: &Clip) -> usize {
         let same = |class: &Class| class.machine == clip.machine && class.section == clip.section;
         let last = self.classes.len().saturating_sub(1);
@@ -369,7 +369,10 @@ pub(super) fn task_of(task: Task) -> blob::Task {
 }
 
 impl Model {
-    /// A detector out of a network: `blob` holds the network alone, and gets front end and decision as the card says.
+    /// Makes a detector of a network. `blob` holds the network alone; front end and decision are added from the card.
+    ///
+    /// # Errors
+    /// Where the blob cannot be read, or card and network do not fit together.
     pub fn new(card: ModelCard, tflite: Vec<u8>, mut blob: Vec<u8>) -> Result<Model, String> {
         let front_end = card.front_end();
         let spec = front_end.spec;
@@ -409,8 +412,8 @@ impl Model {
         Ok(model)
     }
 
-    /// Refuses a model whose firmware would score sounds by another rule than its card says: older programs knew no other
-    /// than the mean.
+    /// Refuses a model whose firmware would score sounds by another rule than its card says. Older programs knew only
+    /// the mean.
     pub fn deploys_its_rule(&self) -> Result<(), String> {
         let rule = self.card.clip_rule();
         let blob = nas_kernels::Model::parse(&self.blob).map_err(|error| error.to_string())?;
@@ -420,13 +423,13 @@ impl Model {
         {
             true => Ok(()),
             false => Err(format!(
-                "its score is the {rule} of its windows, which the firmware of the program that made it did not know; \
+                "its score is the {rule} of its windows, and the program that made it did not know that rule; \
                  `nas requantise` makes its int8 model anew"
             )),
         }
     }
 
-    /// The same with the float network that it came from.
+    /// The same model with the float network from which it was made.
     pub fn with_weights(self, weights: Weights) -> Model {
         Model {
             weights: Some(weights),
@@ -435,7 +438,7 @@ impl Model {
     }
 
     /// Writes `model.tflite`, `model.nas`, `model.json` and, where they are known, the float network's `weights.f32` into
-    /// a folder; each appears whole or not at all.
+    /// a folder. Each file appears whole or not at all.
     pub fn write(&self, folder: &Path) -> Result<(), ModelError> {
         let card = serde_json::to_vec_pretty(&self.card).expect("a card has only plain fields");
         let fail = |source| ModelError::Write {
@@ -496,7 +499,7 @@ impl Model {
                     })?,
                 )
             }
-            // Older programs kept none.
+            // Older programs kept no float weights.
             Err(_) => None,
         };
         let model = Model {
@@ -511,7 +514,7 @@ impl Model {
         Ok(model)
     }
 
-    /// Whether card and network fit together.
+    /// Fails where card and network do not fit together.
     fn check(&self) -> Result<(), String> {
         if let Some(name) = &self.card.clip_score {
             let known = name.parse::<ClipRule>();
@@ -554,7 +557,7 @@ impl Model {
     }
 }
 
-/// Scores clips with a model's int8 network, by the code that a device runs; one per thread.
+/// Scores clips with a model's int8 network, by the code that a device runs. Every thread has its own.
 #[derive(Debug)]
 pub struct Scorer<'a> {
     card: &'a ModelCard,
@@ -567,12 +570,15 @@ pub struct Scorer<'a> {
 }
 
 impl<'a> Scorer<'a> {
-    /// The blob's fault where it cannot be run.
+    /// A scorer of the model's clips.
+    ///
+    /// # Errors
+    /// Where the network cannot be run.
     pub fn new(model: &'a Model) -> Result<Scorer<'a>, String> {
         Scorer::with(&model.card, &model.blob)
     }
 
-    /// The same for a network that has no front end yet.
+    /// As [`Scorer::new`], for a network that has no front end yet.
     pub fn with(card: &'a ModelCard, blob: &'a [u8]) -> Result<Scorer<'a>, String> {
         let interpreter = Interpreter::new(blob).map_err(|error| error.to_string())?;
         let (gains, offsets) = card.gains(interpreter.input());
@@ -617,7 +623,7 @@ impl<'a> Scorer<'a> {
         frames
     }
 
-    /// The windows that the device would see in quantised frames.
+    /// The windows that a device would see in these quantised frames.
     pub fn windows<'f>(
         &self,
         frames: &'f [i8],
@@ -636,7 +642,7 @@ impl<'a> Scorer<'a> {
         self.interpreter.run(window)
     }
 
-    /// What the int8 network gives for each window of a clip, dequantised.
+    /// Outputs of the int8 network, dequantised, one per window of a clip.
     pub fn outputs(&mut self, clip: &Matrix) -> Vec<Vec<f32>> {
         let params = self.interpreter.output();
         let frames = self.quantize(clip);
@@ -646,7 +652,7 @@ impl<'a> Scorer<'a> {
             .collect()
     }
 
-    /// What an autoencoder leaves unexplained of each window: its int8 input less its output, dequantised.
+    /// Residuals of an autoencoder, one per window: its int8 input less its output, dequantised.
     pub fn residuals(&mut self, clip: &Matrix) -> Vec<Vec<f32>> {
         let (input, output) = (self.interpreter.input(), self.interpreter.output());
         let frames = self.quantize(clip);
@@ -663,7 +669,7 @@ impl<'a> Scorer<'a> {
             .collect()
     }
 
-    /// Anomaly scores of all windows of a clip of the device's features in dB; higher is more anomalous.
+    /// Anomaly scores of a clip's windows, from the device's features in dB; higher is more anomalous.
     pub fn window_scores(&mut self, clip: &Matrix, class: usize) -> Vec<f32> {
         self.row_scores(&self.front_end.rows(clip), class)
     }
@@ -698,7 +704,8 @@ impl<'a> Scorer<'a> {
         scores
     }
 
-    /// The clip's anomaly score, by the card's rule and the device's own code; `None` where it is shorter than one window.
+    /// The clip's anomaly score, by the card's rule and the device's own code; `None` where the clip is shorter than one
+    /// window.
     pub fn clip_score(&mut self, clip: &Matrix, class: usize) -> Option<f64> {
         let scores = self.window_scores(clip, class);
         clip_score(self.card.clip_rule(), self.card.score_windows, &scores)
@@ -713,7 +720,7 @@ impl<'a> Scorer<'a> {
         [clipped.sum(), clip.values.len()]
     }
 
-    /// Windows that a device looks back at for a score.
+    /// Number of latest windows in a device's score.
     pub fn horizon(&self) -> u32 {
         self.card.score_windows
     }

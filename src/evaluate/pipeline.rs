@@ -31,23 +31,23 @@ use crate::{
     train::{Backend, Lessons, TrainError, TrainOptions, Trained, train},
 };
 
-/// Raised whenever the same inputs would give other results, so that shared evaluations are not mixed.
+/// Raised whenever the same inputs would give other results. Stored evaluations of two versions are never mixed.
 pub const PIPELINE_VERSION: u32 = 4;
-/// Share of the training normals that is held out for early stopping.
+/// Share of the normal training clips that is held out for early stopping.
 const VALIDATION_SHARE: f64 = 0.15;
-/// Windows that calibrate the int8 ranges, spread evenly over the training clips.
+/// Number of windows that calibrate the int8 ranges, spread evenly over the training clips.
 const CALIBRATION_WINDOWS: usize = 256;
-/// Windows that the float network scores at a time.
+/// Number of windows that the float network scores at a time.
 const FLOAT_BATCH: usize = 128;
-/// Quantile of the training scores at which the decision threshold lies, as in the DCASE baselines.
+/// The decision threshold is this quantile of the training scores, as in the DCASE baselines.
 const THRESHOLD_QUANTILE: f64 = 0.9;
 
-/// What the user may say about evaluation.
+/// What the user can choose about evaluation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Options {
-    /// Epochs for every candidate, instead of what its space says.
+    /// Number of epochs for every candidate; `None` for what its space says.
     pub epochs: Option<usize>,
-    /// Where candidates are trained.
+    /// The device on which candidates are trained.
     pub backend: Backend,
     /// How the threshold follows from the scores of normal clips.
     pub threshold: ThresholdRule,
@@ -60,7 +60,7 @@ pub struct Pipeline {
     data_hash: String,
     store: Arc<FeatureStore>,
     options: Options,
-    /// How the scores of a clip's windows become its score; `None` where candidates say.
+    /// How the scores of a clip's windows become its score; `None` where every candidate has its own rules.
     clip_rule: Option<ClipRule>,
     classes: Classes,
     train: TrainDivision,
@@ -165,7 +165,7 @@ impl Pipeline {
         })
     }
 
-    /// The same where every candidate's clips are scored by this rule.
+    /// The same pipeline with one rule for the clips of all candidates.
     pub fn scored_by(self, rule: ClipRule) -> Pipeline {
         Pipeline {
             clip_rule: Some(rule),
@@ -173,7 +173,7 @@ impl Pipeline {
         }
     }
 
-    /// The rules by which a candidate's clips may be scored; the first one stands unless another is better.
+    /// The rules by which a candidate's clips may be scored. The first one is used unless another is better.
     fn clip_rules(&self, candidate: &Candidate) -> Vec<ClipRule> {
         match self.clip_rule {
             Some(rule) => vec![rule],
@@ -196,12 +196,12 @@ impl Pipeline {
         self.classes.names.len()
     }
 
-    /// What a user should know about the division of the test clips.
+    /// What a user should know about the division of the test clips, a sentence each.
     pub fn notes(&self) -> Vec<String> {
         self.test.note.iter().cloned().collect()
     }
 
-    /// Frames that nine of ten clips have at a hop length; the few shorter ones shall not decide which windows there are.
+    /// Number of frames that nine of ten clips have. The few shorter ones do not decide which windows there are.
     ///
     /// A clip that is shorter than a window neither trains nor counts.
     pub fn shortest_clip_frames(&self, spec: &FeatureSpec) -> Result<usize, FeatureError> {
@@ -212,7 +212,7 @@ impl Pipeline {
         Ok(frames.get(frames.len() / 10).copied().unwrap_or(0))
     }
 
-    /// Frames of the longest clip at a hop length.
+    /// Number of frames of the longest clip.
     pub fn longest_clip_frames(&self, spec: &FeatureSpec) -> Result<usize, FeatureError> {
         let features = self.store.get(&self.dataset, spec)?;
         Ok(features.clips.iter().map(Matrix::frames).max().unwrap_or(0))
@@ -271,7 +271,7 @@ impl Pipeline {
         class.map_or(self.classes().saturating_sub(1), |class| class as usize)
     }
 
-    /// Those of some training clips that are not labelled anomalous.
+    /// The clips among `indices` that are not labelled anomalous.
     fn normals(&self, indices: &[usize]) -> Vec<usize> {
         let is_normal = |idx: &usize| self.dataset.clips[*idx].label != Some(Label::Anomaly);
         indices.iter().copied().filter(is_normal).collect()
@@ -361,7 +361,7 @@ impl Pipeline {
         }
     }
 
-    /// Windows of the training clip of median length.
+    /// Number of windows of the training clip of median length.
     fn usual_windows(&self, front_end: FrontEnd, features: &Features) -> u32 {
         let [rows, stride] = front_end.rows_per_window();
         let windows = |&idx: &usize| {
@@ -375,7 +375,7 @@ impl Pipeline {
             .map_or(1, |count| *count as u32)
     }
 
-    /// Trains a candidate as [`Evaluator::evaluate`] does, and scores all labelled test clips by it.
+    /// Trains a candidate as [`Evaluator::evaluate`] does, and scores all labelled test clips with it.
     pub fn examine(
         &self,
         candidate: &Candidate,
@@ -404,7 +404,7 @@ impl Evaluator for Pipeline {
 }
 
 impl Pipeline {
-    /// What decides how a candidate scores, in words.
+    /// All that decides how a candidate scores, as text.
     fn content_text(
         &self,
         version: u32,
@@ -427,9 +427,9 @@ impl Pipeline {
         )
     }
 
-    /// The evaluation of a candidate, step by step: features, training, quantisation, scores of clips, threshold.
+    /// Evaluates a candidate step by step: features, training, quantisation, scores of clips, threshold.
     ///
-    /// The float network scores the clips that steer, and where `thoroughly` all labelled test clips.
+    /// The float network scores the clips that steer, or all labelled test clips with `thoroughly`.
     fn work(
         &self,
         candidate: &Candidate,
@@ -556,7 +556,7 @@ impl Pipeline {
         })
     }
 
-    /// What comes after training.
+    /// All that follows training.
     fn assess(
         &self,
         features: &FrontEndFeatures,
@@ -647,7 +647,8 @@ impl Pipeline {
         self.quantize_on(features, candidate, weights)
     }
 
-    /// Quantises and scores float weights as [`Evaluator::evaluate`] does after training; epochs are not known.
+    /// Quantises and scores float weights as [`Evaluator::evaluate`] does after training; the number of epochs is
+    /// unknown.
     pub fn evaluate_weights(
         &self,
         candidate: &Candidate,
@@ -669,7 +670,7 @@ impl Pipeline {
         Ok(self.assess(features, candidate, made, stop, false)?.0)
     }
 
-    /// Shows the standardised training windows that calibrate int8 ranges.
+    /// Calls `show` with the standardised training windows that calibrate int8 ranges.
     pub fn calibration<T>(
         &self,
         candidate: &Candidate,
@@ -680,7 +681,7 @@ impl Pipeline {
         Ok(show(&calibration_windows(&fit)))
     }
 
-    /// What a detector of this candidate needs beside its network; it has no threshold yet.
+    /// All that a detector of this candidate needs beside its network; there is no threshold yet.
     pub fn card(&self, candidate: &Candidate) -> Result<ModelCard, EvaluateError> {
         let features = self.features(&candidate.front_end)?;
         Ok(self.card_of(candidate, &features))
@@ -721,7 +722,7 @@ impl Pipeline {
         }
     }
 
-    /// The training clips that a network of this task learns from: autoencoders learn normal sound only, also where
+    /// The training clips that a network of this task learns from. Autoencoders learn normal sound only, even where
     /// classifiers learn labels.
     fn learnt_from(&self, task: Task, indices: &[usize]) -> Vec<usize> {
         match task {
@@ -730,7 +731,7 @@ impl Pipeline {
         }
     }
 
-    /// The int8 network: ranges from windows of the training clips, with headroom by held-out ones.
+    /// Quantises the network: windows of the training clips give the ranges, held-out clips their headroom.
     fn quantize_on(
         &self,
         features: &FrontEndFeatures,
@@ -748,8 +749,7 @@ impl Pipeline {
             .map_err(|error| EvaluateError::Failed(error.to_string()))
     }
 
-    /// Scores of the windows of labelled test clips, by the int8 network and, of those that are asked for, by the float
-    /// network.
+    /// Scores the windows of labelled test clips with the int8 network, and some of them with the float network.
     fn window_scores(
         &self,
         candidate: &Candidate,
@@ -778,7 +778,7 @@ impl Pipeline {
         scores
     }
 
-    /// Share of the input values of test clips with a label that are cut off at the ends of int8; `None` without clips.
+    /// Share of the input values that the ends of int8 cut off, over test clips with this label; `None` without clips.
     fn clipped(&self, scorer: &Scorer<'_>, device: &[Matrix], label: Label) -> Option<f64> {
         let tested = both(&self.test.steer, &self.test.shown).into_iter();
         let own = tested.filter(|idx| self.dataset.clips[*idx].label == Some(label));
@@ -787,7 +787,7 @@ impl Pipeline {
         (all > 0).then(|| clipped as f64 / all as f64)
     }
 
-    /// Decision thresholds by the scores of normal clips that neither trained nor test.
+    /// Decision thresholds from the scores of normal clips that neither train nor test.
     fn thresholds(&self, scorer: &mut Scorer<'_>, rule: ClipRule, device: &[Matrix]) -> Thresholds {
         let normals: Vec<f64> = self
             .normals(&self.train.validation)
@@ -801,7 +801,7 @@ impl Pipeline {
         Thresholds::of(&normals, THRESHOLD_QUANTILE)
     }
 
-    /// The card with the threshold by the rule that was asked for, and the others beside it.
+    /// The card with the threshold of the chosen rule, and the others beside it.
     fn with_threshold(&self, card: ModelCard, task: Task, thresholds: &Thresholds) -> ModelCard {
         let classifies = matches!(task, Task::Classify { .. });
         let learns_labels = classifies && self.dataset.supervised;
@@ -832,7 +832,7 @@ fn key_of(text: &str) -> String {
     blake3::hash(text.as_bytes()).to_hex()[..32].to_string()
 }
 
-/// Trains the network, or every member of the ensemble from a seed of its own; losses are means over members.
+/// Trains the network, or every member of an ensemble with its own seed. Losses are means over the members.
 fn train_all(
     candidate: &Candidate,
     lessons: &Lessons<'_>,
@@ -840,7 +840,7 @@ fn train_all(
     seed: u64,
     stop: &AtomicBool,
 ) -> Result<Trained, TrainError> {
-    // Far apart, so that no member has the seed that another run would give to its own.
+    // Far apart: no member may get the seed that another run gives to its own members.
     const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
     let (member, members) = candidate.members();
     let seeds = (0..members as u64).map(|idx| seed.wrapping_add(idx.wrapping_mul(STEP)));
@@ -873,7 +873,7 @@ struct OwnLessons<'a> {
     outliers: Windows<'a>,
 }
 
-/// Windows that show what values tensors take, evenly spread.
+/// Windows that show the values of tensors, evenly spread.
 fn calibration_windows<'a>(fit: &Windows<'a>) -> Vec<&'a [f32]> {
     let step = fit.len().div_ceil(CALIBRATION_WINDOWS).max(1);
     let indices = (0..fit.len()).step_by(step);
@@ -911,9 +911,9 @@ mod tests {
         units::Rng,
     };
 
-    /// Space and key of evaluations by version 3 of the pipeline, from before its texts were written down.
+    /// Spaces and keys of evaluations by version 3 of the pipeline, from before the key's text was written down.
     ///
-    /// A later version has other keys, but for no other reason than its number.
+    /// The keys of a later version differ only because of its number.
     const GOLDEN: &str = include_str!("../../tests/golden/evaluation_keys.txt");
 
     #[test]

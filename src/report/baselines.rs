@@ -1,4 +1,4 @@
-//! Published networks beside the front: what a search gained over them.
+//! Compares the front with published networks: what a search gained over them.
 
 use super::{Costs, ReportError, RunInfo, ScoredTrial, costs_of, seeds};
 use crate::{
@@ -9,7 +9,7 @@ use crate::{
     store::{Run, Store, TrialOutcome},
 };
 
-/// The baselines that were trained on the data of a run, costed for its targets; the latest of each name.
+/// The published networks that were trained on the data of a run, the latest of each name, with costs on its targets.
 ///
 /// [`ScoredTrial::space`] is the baseline's name, [`ScoredTrial::trial`] its number in its own run.
 pub(super) fn load(

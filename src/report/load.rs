@@ -1,4 +1,4 @@
-//! From the store to the plain facts that reports show.
+//! Reads the facts that reports show from the store.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,7 +16,7 @@ use crate::{
     store::{Run, Store, TrialOutcome, TrialRow},
 };
 
-/// All that figures and tables show of a run.
+/// Reads all that figures and tables show of a run.
 pub fn load(store: &Store, run: &Run) -> Result<RunInfo, ReportError> {
     let settings = Settings::from_json(&run.settings_json)?;
     let mut info = load_alone(store, run)?;
@@ -26,7 +26,7 @@ pub fn load(store: &Store, run: &Run) -> Result<RunInfo, ReportError> {
     Ok(info)
 }
 
-/// As [`load`], without the baselines, for which every run of the store is looked at.
+/// As [`load`], without the baselines: those would need every run of the store.
 fn load_alone(store: &Store, run: &Run) -> Result<RunInfo, ReportError> {
     let yardstick = Yardstick::of(run)?;
     let Yardstick {
@@ -154,7 +154,7 @@ fn load_alone(store: &Store, run: &Run) -> Result<RunInfo, ReportError> {
     })
 }
 
-/// One line per run, newest first.
+/// Reads one line per run, oldest first.
 pub fn load_runs(store: &Store) -> Result<Vec<RunView>, ReportError> {
     let mut views = Vec::new();
     for run in store.runs()? {

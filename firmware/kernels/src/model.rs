@@ -1,4 +1,4 @@
-//! A model that was checked, and a session that runs it.
+//! A checked model, and a session that runs it.
 
 use core::ops::Range;
 
@@ -13,7 +13,7 @@ use crate::{
     score::Centres,
 };
 
-/// A blob in which everything was checked once, so that running it cannot fail.
+/// A blob in which everything was checked once; after that, running it cannot fail.
 ///
 /// The blob may lie at any address.
 #[derive(Debug, Clone, Copy)]
@@ -38,7 +38,7 @@ pub struct Session<'m, 'a> {
 }
 
 impl<'a> Model<'a> {
-    /// Reads and checks a blob.
+    /// Reads and checks a blob; the error says what is wrong with it.
     pub fn parse(blob: &'a [u8]) -> Result<Model<'a>, BlobError> {
         let header = Header::read(blob)?;
         let tensors = records(blob, header.tensors_offset, header.tensor_count)
@@ -107,19 +107,22 @@ impl<'a> Model<'a> {
         Ok(model)
     }
 
+    /// Bytes of the arena.
     pub fn arena_bytes(&self) -> usize {
         self.arena_bytes
     }
 
+    /// The network's input tensor.
     pub fn input(&self) -> Tensor {
         self.input
     }
 
+    /// The network's output tensor.
     pub fn output(&self) -> Tensor {
         self.output
     }
 
-    /// `None` for a network alone, as for the decision.
+    /// The audio front end; `None` for a network alone.
     pub fn front_end(&self) -> Option<FrontEndRecord> {
         self.front_end
     }
@@ -140,7 +143,7 @@ impl<'a> Model<'a> {
 
     /// The operators in execution order.
     pub fn ops(&self) -> impl Iterator<Item = Op> + '_ {
-        // Every operator was read once by `parse`, so none is left out here.
+        // `parse` read every operator once: none is left out here.
         self.ops
             .iter()
             .filter_map(|bytes| Op::from_bytes(bytes, 0).ok())
@@ -151,7 +154,7 @@ impl<'a> Model<'a> {
         self.tensors.get(index as usize).map(Tensor::from_bytes)
     }
 
-    /// Puts the model into an arena of at least [`Model::arena_bytes`].
+    /// Puts the model into an arena of at least [`Model::arena_bytes`]; fails where it is shorter.
     pub fn session<'m>(&'m self, arena: &'m mut [i8]) -> Result<Session<'m, 'a>, BlobError> {
         let (needed, found) = (self.arena_bytes, arena.len());
         match arena.get_mut(..needed) {
@@ -160,13 +163,13 @@ impl<'a> Model<'a> {
         }
     }
 
-    /// The tables of the front end: numbers of 32 bits, those of the quantisation last, and the ends of bins.
+    /// The tables of the front end: 32-bit numbers, with those of the quantisation last, and the ends of bins.
     pub(crate) fn front_end_tables(&self) -> (&'a [u8], &'a [[u8; 2]]) {
         let tables = self.front_end.and_then(|record| self.find_tables(&record));
         tables.unwrap_or_default()
     }
 
-    /// `None` where they do not lie within the blob.
+    /// The tables of this front end; `None` where they do not lie within the blob.
     fn find_tables(&self, record: &FrontEndRecord) -> Option<(&'a [u8], &'a [[u8; 2]])> {
         let spec = record.spec();
         let lengths = spec.table_lengths();
@@ -575,12 +578,12 @@ impl<'a> Model<'a> {
 }
 
 impl Session<'_, '_> {
-    /// Where the input goes; it is gone after [`Session::run`].
+    /// The place of the input. [`Session::run`] may overwrite it.
     pub fn input_mut(&mut self) -> &mut [i8] {
         &mut self.arena[self.model.input.range()]
     }
 
-    /// One inference.
+    /// Runs one inference.
     pub fn run(&mut self) {
         #[cfg(all(feature = "std", target_arch = "x86_64"))]
         {
@@ -602,7 +605,7 @@ impl Tensor {
         self.shape.iter().map(|length| *length as usize).product()
     }
 
-    /// Never true for a tensor of a parsed model.
+    /// Whether it has no elements, which is never so in a parsed model.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -669,7 +672,7 @@ fn sliding(window: &Window, input: &Tensor, output: &Tensor) -> Sliding {
     }
 }
 
-/// Two parts of the arena that are apart, as `check_op` made sure.
+/// Two parts of the arena; `check_op` made sure that they do not overlap.
 #[inline(always)]
 fn split(arena: &mut [i8], from: Range<usize>, to: Range<usize>) -> (&[i8], &mut [i8]) {
     if from.end <= to.start {

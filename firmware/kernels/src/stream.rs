@@ -1,4 +1,4 @@
-//! Samples in, an anomaly score and a decision out.
+//! Takes samples; gives an anomaly score and a decision.
 
 use crate::{
     Model,
@@ -9,7 +9,7 @@ use crate::{
     score::window_score,
 };
 
-/// A detector that hears: front end, network, score and decision.
+/// A detector of sound: front end, network, score and decision.
 ///
 /// Every hop of samples makes one frame of features. When `frames` of them are there, and from then on every
 /// `frame_stride` frames, the network sees the latest `frames`, or their statistics, and scores them.
@@ -29,14 +29,14 @@ pub struct Stream<'m, 'a> {
     frames: usize,
     frame_stride: usize,
     row: usize,
-    /// Frames to come before the next window is complete.
+    /// Number of frames until the next window is complete.
     missing: usize,
     window_score: Option<f32>,
     latest: RunningScore<'m>,
     clipped: u32,
 }
 
-/// What one more frame brought.
+/// The result of one more frame.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Hop {
     /// The score of the window that this frame completed; `None` between windows.
@@ -48,9 +48,9 @@ pub struct Hop {
 }
 
 impl<'a> Model<'a> {
-    /// What turns samples into features, and features into the network's input.
+    /// The front end, which makes features of samples, and the quantizer, which makes the network's input of those.
     ///
-    /// The model must lie at an address that is a multiple of 4.
+    /// The address of the model must be a multiple of 4.
     pub fn front_end_and_quantizer(&self) -> Result<(FrontEnd<'a>, Quantizer<'a>), BlobError> {
         let spec = self.front_end().ok_or(BlobError::NoFrontEnd)?.spec();
         let (floats, ends) = self.front_end_tables();
@@ -93,10 +93,10 @@ const fn buffers(spec: &Spec, frames: usize, statistics: Option<&Statistics>) ->
 }
 
 impl<'m, 'a> Stream<'m, 'a> {
-    /// A stream that has heard nothing yet.
+    /// A stream without samples so far.
     ///
-    /// `class` is what the sound should be, for classifiers: an index of the network's outputs. `memory` holds at least
-    /// [`Model::stream_bytes`]. The model must lie at an address that is a multiple of 4.
+    /// For classifiers, `class` is what the sound should be: an index of the network's outputs. `memory` holds at least
+    /// [`Model::stream_bytes`]. The address of the model must be a multiple of 4.
     pub fn new(
         model: &'m Model<'a>,
         class: usize,
@@ -147,7 +147,7 @@ impl<'m, 'a> Stream<'m, 'a> {
         Ok(stream)
     }
 
-    /// Forgets all that was heard.
+    /// Forgets all samples and scores.
     pub fn reset(&mut self) {
         self.framer.reset();
         self.latest.reset();
@@ -160,8 +160,8 @@ impl<'m, 'a> Stream<'m, 'a> {
         self.window_score = None;
     }
 
-    /// Takes samples off the front of `heard` until a frame is complete, and says what it brought; `None` when all
-    /// samples were taken before.
+    /// Takes samples off the front of `heard` until a frame is complete, and returns its result. `None` when the
+    /// samples end before.
     ///
     /// ```ignore
     /// let mut heard = &samples[..];
@@ -189,7 +189,7 @@ impl<'m, 'a> Stream<'m, 'a> {
         })
     }
 
-    /// Takes all samples, and says what the last complete frame brought, if there was one.
+    /// Takes all samples, and returns the result of the last complete frame; `None` where no frame was completed.
     pub fn push(&mut self, mut samples: &[i16]) -> Option<Hop> {
         let mut last = None;
         while let Some(hop) = self.next(&mut samples) {
@@ -205,7 +205,7 @@ impl<'m, 'a> Stream<'m, 'a> {
         [older, newer]
     }
 
-    /// What the network made of the last window.
+    /// The network's output for the last window.
     pub fn output(&self) -> &[i8] {
         &self.arena[self.model.output().range()]
     }
@@ -220,13 +220,13 @@ impl<'m, 'a> Stream<'m, 'a> {
         self.latest.score()
     }
 
-    /// Windows that the score is of.
+    /// Number of windows that the score covers.
     pub fn windows(&self) -> u32 {
         self.latest.windows()
     }
 
-    /// Values of the network's input that were cut off at the ends of int8 since the start or the last reset: many where
-    /// a microphone is louder than the sound that the network was made for.
+    /// Number of values of the network's input that the ends of int8 cut off since the start or the last reset. There
+    /// are many where a microphone is louder than the sound that the network was made for.
     pub fn clipped(&self) -> u32 {
         self.clipped
     }

@@ -64,7 +64,7 @@ pub fn trial(trial: &TrialDocument, folder: &Path) -> String {
         text += &further_seeds(rescored);
     }
     for group in &trial.groups {
-        // Where a section has clips of one label alone there is no figure.
+        // A section with clips of only one label has no figure.
         if let Some(auc) = group.auc_int8 {
             let domain = group
                 .domain
@@ -126,9 +126,9 @@ pub fn trial(trial: &TrialDocument, folder: &Path) -> String {
     text
 }
 
-/// Rows of operators in which the members of an ensemble, which have one shape, stand once.
+/// Rows of operators with the members of an ensemble shown once, because all have one shape.
 ///
-/// The second and every further member is followed by the sum of what there is so far.
+/// After the second and every further member comes an operator that adds up the outputs so far.
 fn grouped(members: usize, rows: Vec<Vec<String>>) -> Vec<Vec<String>> {
     let length = (rows.len() + 1) / members.max(1) - 1;
     if members < 2 || rows.len() + 1 != members * (length + 1) {
@@ -151,7 +151,7 @@ fn grouped(members: usize, rows: Vec<Vec<String>>) -> Vec<Vec<String>> {
     shown
 }
 
-/// What was seen at one place.
+/// The measurement at one place, as text.
 fn measurement(seen: &MeasurementView) -> String {
     let outputs = match seen.outputs_match {
         true => "outputs as on the host",
@@ -193,7 +193,7 @@ fn further_seeds(rescored: &RescoredView) -> String {
         auc.map_or("failed".to_string(), |auc| format!("{auc:.4}"))
     });
     let means = told(|figure| {
-        // The sentence is long enough without it.
+        // The sentence is long enough without the interval.
         let mean = rescored.means.get(figure);
         mean.filter(|_| figure.measure != Measure::Pauc).map(show)
     });
@@ -204,8 +204,8 @@ fn further_seeds(rescored: &RescoredView) -> String {
     )
 }
 
-/// The figures of a trial in words: first those on the clips that steer. `show` gives a value, and `None` leaves the
-/// figure out.
+/// The figures of a trial in words: first those on the clips that steer. `show` gives the text of a value; `None`
+/// leaves the figure out.
 fn told(show: impl Fn(Figure) -> Option<String>) -> String {
     let [steering, untouched] = Part::ALL.map(|part| {
         let own = Figure::TOLD
