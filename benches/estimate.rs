@@ -76,6 +76,7 @@ fn candidate(graph: Graph) -> Candidate {
         graph,
         task: Task::Reconstruct,
         weights_in: None,
+        clip_rules: Vec::new(),
         ensemble: None,
     }
 }

@@ -21,6 +21,7 @@ mod open;
 mod out;
 mod progress;
 mod report;
+mod requantise;
 mod rescore;
 mod runs;
 mod score;
@@ -111,7 +112,9 @@ enum Command {
     Report(report::Args),
     /// Train the front of a run again with further seeds, so that lucky trials fall off it
     Rescore(rescore::Args),
-    /// Judge every labelled test clip with a found network: tables, confusion matrix, curves
+    /// Make new int8 models of a run's networks from their float weights, without training
+    Requantise(requantise::Args),
+    /// Judge every labelled test clip by a found network: tables, confusion matrix, curves
     Judge(judge::Args),
     /// Run found models as firmware, in QEMU or on a board
     Measure(measure::Args),
@@ -152,6 +155,7 @@ pub fn main() -> ExitCode {
         Command::Front(args) => args.run(global),
         Command::Report(args) => args.run(global),
         Command::Rescore(args) => args.run(global),
+        Command::Requantise(args) => args.run(global),
         Command::Judge(args) => args.run(global),
         Command::Measure(args) => args.run(global),
         Command::Export(args) => args.run(global),

@@ -20,7 +20,7 @@ use crate::{
     run::{
         self, DataFacts, Finish, Objective, Pace, ScoreWith, Settings, Setup, WindowsOf, all_cores,
     },
-    score::{Pooling, ThresholdRule},
+    score::{ClipRule, ThresholdRule},
     search::SamplerKind,
     space,
     store::{self, Run, RunLock, Store},
@@ -90,10 +90,10 @@ pub struct Args {
     /// otherwise
     #[arg(long, default_value = "usual")]
     threshold: ThresholdRule,
-    /// How windows become the score of a clip: mean, max, q95 (a quantile) or top10 (the mean of the highest 10 %);
-    /// devices can only compute the mean
-    #[arg(long, value_name = "HOW", default_value = "mean")]
-    pool: Pooling,
+    /// How windows become the score of a clip: mean, max, q95 (a quantile), top10 (the mean of the highest 10 %) or
+    /// rank90 (weights that fall to 90 % from rank to rank) [default: the best of those that the space names]
+    #[arg(long, alias = "pool", value_name = "HOW")]
+    clip_score: Option<ClipRule>,
     /// Name of the run [default: from data, target and time]
     #[arg(long)]
     name: Option<String>,
@@ -224,7 +224,7 @@ impl Args {
                 .clone()
                 .unwrap_or_else(|| Backend::usual().name().to_string()),
             threshold: self.threshold.name().to_string(),
-            pool: self.pool.to_string(),
+            clip_score: self.clip_score.map(|rule| rule.to_string()),
             trials: self.trials.unwrap_or(Settings::DEFAULT_TRIALS),
         })
     }

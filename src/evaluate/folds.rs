@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::atomic::AtomicBool};
 use super::{EvaluateError, Evaluation, Evaluator, Pipeline, Scores};
 use crate::{
     data::Domain,
-    score::{Figures, GroupScore},
+    score::{ClipRule, Figures, GroupScore},
     space::{Candidate, Training},
 };
 
@@ -92,6 +92,9 @@ fn mean(scores: &[Scores]) -> Scores {
         figures: Figures::mean(&figures).unwrap_or_default(),
         groups: mean_groups(scores.iter().flat_map(|one| &one.groups)),
         epochs: (epochs as f64 / scores.len() as f64).round() as usize,
+        // Those of the model that is kept.
+        clip_rule: scores.last().map_or(ClipRule::Mean, |one| one.clip_rule),
+        int8: scores.last().and_then(|one| one.int8.clone()),
         notes,
     }
 }

@@ -3,22 +3,24 @@
 mod examination;
 mod folds;
 mod formula;
+pub mod headroom;
 mod model;
 mod pipeline;
 mod rules;
 mod scored;
+mod window_scores;
 
 use std::sync::atomic::AtomicBool;
 
 pub use folds::Folds;
 pub use formula::Formula;
-pub use model::{Class, FORMAT_VERSION, Model, ModelCard, ModelError, Scorer};
-pub use pipeline::{Options, Pipeline, PrepareError};
+pub use model::{Class, FORMAT_VERSION, Int8, Model, ModelCard, ModelError, Scorer};
+pub use pipeline::{Options, PIPELINE_VERSION, Pipeline, PrepareError};
 pub use rules::{RescoreError, Rescorer, ScoreBy, UnknownScore};
 pub use scored::{Scored, Scoring, score_clips, test_scores};
 
 use crate::{
-    score::{Figures, GroupScore},
+    score::{ClipRule, Figures, GroupScore},
     space::{Candidate, Training},
 };
 
@@ -31,6 +33,10 @@ pub struct Scores {
     pub groups: Vec<GroupScore>,
     /// Epochs until early stopping, or all.
     pub epochs: usize,
+    /// How the scores of a clip's windows became its score.
+    pub clip_rule: ClipRule,
+    /// How the int8 network came out of the float network; `None` where there is none, and of older pipelines.
+    pub int8: Option<Int8>,
     /// What a reader must know, such as groups without a kind of clips.
     pub notes: Vec<String>,
 }
@@ -42,6 +48,8 @@ impl Scores {
             figures,
             groups: Vec::new(),
             epochs: 0,
+            clip_rule: ClipRule::Mean,
+            int8: None,
             notes: Vec::new(),
         }
     }
@@ -67,6 +75,8 @@ pub struct Examination {
     pub threshold: Option<f64>,
     /// Training and validation loss per epoch.
     pub history: Vec<[f32; 2]>,
+    /// How the int8 network came out of the float network, and what that costs on the clips that steer.
+    pub int8: Option<Int8>,
 }
 
 /// Anomaly scores of one labelled test clip.

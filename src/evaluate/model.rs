@@ -5,7 +5,7 @@ use std::{fs, io::Write, path::Path};
 use nas_kernels::{
     blob::{self, Decision, FrontEndRecord, Threshold},
     front_end::Quantizer,
-    score::{MeanScore, window_score},
+    score::window_score,
 };
 use serde::{Deserialize, Serialize};
 
@@ -13,8 +13,9 @@ use crate::{
     audio::{Feature, FeatureSpec, FrontEnd},
     data::Clip,
     features::Matrix,
+    graph::Weights,
     quant::{Interpreter, QuantParams, append_front_end},
-    score::{Pooling, ThresholdRule},
+    score::{ClipRule, ThresholdRule, clip_score},
     space::Task,
 };
 
@@ -57,14 +58,61 @@ pub struct ModelCard {
     pub threshold_gamma: Option<f64>,
     /// 90th percentile of those scores.
     pub threshold_quantile: Option<f64>,
-    /// Windows that a device's score is a mean over: those of a clip.
+    /// Windows that a device's score is of: those of a clip.
     pub score_windows: u32,
-    /// How the scores of a clip's windows became its score, as [`Pooling`] reads it; absent for the mean, which is all
-    /// that a device computes.
+    /// How the scores of a clip's windows become its score, as [`ClipRule`] reads it; absent for the mean.
+    #[serde(default, alias = "pooling", skip_serializing_if = "Option::is_none")]
+    pub clip_score: Option<String>,
+    /// How the int8 network came out of the float network; absent in cards of older pipelines.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub pooling: Option<String>,
+    pub int8: Option<Int8>,
     /// Trained on sound of the built-in generator.
     pub synthetic: bool,
+}
+
+/// How an int8 network came out of a float network, and what that cost.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Int8 {
+    /// Version of the pipeline that quantised it.
+    pub pipeline: u32,
+    /// How much further the input's range reaches than normal training sound, a factor.
+    pub input_headroom: f32,
+    /// The same for all tensors behind the input.
+    pub other_headroom: f32,
+    /// Share of the values of normal sound that these factors leave out at either end.
+    pub tail: f64,
+    /// Share of what float scores tell apart that int8 scores tell apart, 0 to 1, on sound outside of training and test;
+    /// absent where nothing could judge, and the headroom is the usual one.
+    pub kept: Option<f64>,
+    /// AUC of the float network less that of the int8 network on the clips that steer.
+    pub auc_lost: f64,
+    /// Standard error of that difference; absent where a section lacks clips of one kind.
+    pub auc_lost_error: Option<f64>,
+    /// Share of input values that are cut off at the ends of int8, over all normal test clips, 0 to 1.
+    pub clipped_normal: Option<f64>,
+    /// The same over all anomalous test clips.
+    pub clipped_anomaly: Option<f64>,
+}
+
+impl Int8 {
+    /// A loss below this is none that anybody would mind.
+    const LEAST_LOSS: f64 = 0.005;
+    /// Where int8 scores keep less than this, eight bits are few.
+    const LEAST_KEPT: f64 = 0.9;
+
+    /// Whether int8 costs more than some clips' luck explains: two standard errors.
+    pub fn is_costly(&self) -> bool {
+        let noise = self
+            .auc_lost_error
+            .map_or(f64::INFINITY, |error| 2.0 * error);
+        self.auc_lost > noise.max(Self::LEAST_LOSS)
+    }
+
+    /// Whether int8 scores follow float scores too little on disturbed sound.
+    pub fn is_coarse(&self) -> bool {
+        self.kept.is_some_and(|kept| kept < Self::LEAST_KEPT)
+    }
 }
 
 /// One class of a classifier.
@@ -86,6 +134,8 @@ pub struct Model {
     pub tflite: Vec<u8>,
     /// The same network for `nas-kernels`.
     pub blob: Vec<u8>,
+    /// The float network that it came from; `None` where that was not kept.
+    pub weights: Option<Weights>,
 }
 
 /// A stored model that cannot be used.
@@ -136,6 +186,8 @@ pub enum ModelError {
 
 /// Version of the card; raised when an older program could not read it.
 pub const FORMAT_VERSION: u32 = 2;
+/// The file of a model's float weights, see [`Weights::to_bytes`].
+const WEIGHTS_FILE: &str = "weights.f32";
 
 impl ModelCard {
     /// How sound becomes the windows that the network sees.
@@ -165,10 +217,13 @@ impl ModelCard {
         }
     }
 
-    /// How the scores of a clip's windows become its score; the mean where the card names none that is known.
-    pub fn pooling(&self) -> Pooling {
-        let named = self.pooling.as_deref().and_then(|name| name.parse().ok());
-        named.unwrap_or(Pooling::Mean)
+    /// How the scores of a clip's windows become its score; the mean where the card names no rule that is known.
+    pub fn clip_rule(&self) -> ClipRule {
+        let named = self
+            .clip_score
+            .as_deref()
+            .and_then(|name| name.parse().ok());
+        named.unwrap_or(ClipRule::Mean)
     }
 
     /// Gain and offset per band that take a feature in dB to the network's int8 input: standardisation and scale in one.
@@ -187,18 +242,14 @@ impl ModelCard {
     }
 
     fn decision(&self) -> Decision {
-        let task = match self.task() {
-            Task::Reconstruct => blob::Task::Reconstruct,
-            Task::Classify { .. } => blob::Task::Classify,
-        };
+        let task = task_of(self.task());
         let rule = self.threshold_rule.as_deref();
         let rule = rule.and_then(|name| name.parse::<ThresholdRule>().ok());
         Decision {
             task,
             windows: self.score_windows.max(1),
+            rule: self.clip_rule(),
             threshold: match self.threshold.map(|threshold| threshold as f32) {
-                // A threshold for pooled scores is none for the mean that a device computes.
-                _ if self.pooling() != Pooling::Mean => Threshold::None,
                 Some(threshold) if !threshold.is_finite() => Threshold::None,
                 Some(_) if rule == Some(ThresholdRule::EvenOdds) => Threshold::EvenOdds,
                 Some(threshold) if rule == Some(ThresholdRule::Gamma) => {
@@ -216,6 +267,14 @@ impl ModelCard {
         let same = |class: &Class| class.machine == clip.machine && class.section == clip.section;
         let last = self.classes.len().saturating_sub(1);
         self.classes.iter().position(same).unwrap_or(last)
+    }
+}
+
+/// The task by the kernels' name.
+pub(super) fn task_of(task: Task) -> blob::Task {
+    match task {
+        Task::Reconstruct => blob::Task::Reconstruct,
+        Task::Classify { .. } => blob::Task::Classify,
     }
 }
 
@@ -241,12 +300,43 @@ impl Model {
         };
         let floats = [tables.floats, gains, offsets].concat();
         append_front_end(&mut blob, record, &floats, &tables.ends, &card.decision());
-        let model = Model { card, tflite, blob };
+        let model = Model {
+            card,
+            tflite,
+            blob,
+            weights: None,
+        };
         model.check()?;
         Ok(model)
     }
 
-    /// Writes `model.tflite`, `model.nas` and `model.json` into a folder; each appears whole or not at all.
+    /// Refuses a model whose firmware would score sounds by another rule than its card says: older programs knew no other
+    /// than the mean.
+    pub fn deploys_its_rule(&self) -> Result<(), String> {
+        let rule = self.card.clip_rule();
+        let blob = nas_kernels::Model::parse(&self.blob).map_err(|error| error.to_string())?;
+        match blob
+            .decision()
+            .is_some_and(|decision| decision.rule == rule)
+        {
+            true => Ok(()),
+            false => Err(format!(
+                "its score is the {rule} of its windows, which the firmware of the program that made it did not know; \
+                 `nas requantise` makes its int8 model anew"
+            )),
+        }
+    }
+
+    /// The same with the float network that it came from.
+    pub fn with_weights(self, weights: Weights) -> Model {
+        Model {
+            weights: Some(weights),
+            ..self
+        }
+    }
+
+    /// Writes `model.tflite`, `model.nas`, `model.json` and, where they are known, the float network's `weights.f32` into
+    /// a folder; each appears whole or not at all.
     pub fn write(&self, folder: &Path) -> Result<(), ModelError> {
         let card = serde_json::to_vec_pretty(&self.card).expect("a card has only plain fields");
         let fail = |source| ModelError::Write {
@@ -254,11 +344,17 @@ impl Model {
             source,
         };
         fs::create_dir_all(folder).map_err(fail)?;
-        for (name, bytes) in [
-            ("model.tflite", &self.tflite),
-            ("model.nas", &self.blob),
-            ("model.json", &card),
-        ] {
+        let weights = self.weights.as_ref().map(Weights::to_bytes);
+        let files = [
+            ("model.tflite", Some(&self.tflite)),
+            ("model.nas", Some(&self.blob)),
+            ("model.json", Some(&card)),
+            (WEIGHTS_FILE, weights.as_ref()),
+        ];
+        for (name, bytes) in files
+            .into_iter()
+            .filter_map(|(name, bytes)| Some((name, bytes?)))
+        {
             let write = || -> std::io::Result<()> {
                 let mut file = tempfile::NamedTempFile::new_in(folder)?;
                 file.write_all(bytes)?;
@@ -292,10 +388,23 @@ impl Model {
                 found: card.format_version,
             });
         }
+        let weights = match fs::read(folder.join(WEIGHTS_FILE)) {
+            Ok(bytes) => {
+                Some(
+                    Weights::from_bytes(&bytes).map_err(|fault| ModelError::Network {
+                        path: folder.join(WEIGHTS_FILE).display().to_string(),
+                        fault: fault.to_string(),
+                    })?,
+                )
+            }
+            // Older programs kept none.
+            Err(_) => None,
+        };
         let model = Model {
             card,
             tflite: read("model.tflite")?,
             blob: read("model.nas")?,
+            weights,
         };
         model
             .check()
@@ -305,8 +414,12 @@ impl Model {
 
     /// Whether card and network fit together.
     fn check(&self) -> Result<(), String> {
-        if let Some(name) = &self.card.pooling {
-            let known = name.parse::<Pooling>();
+        if let Some(name) = &self.card.clip_score {
+            let known = name.parse::<ClipRule>();
+            known.map_err(|error| error.to_string())?;
+        }
+        if let Some(name) = &self.card.threshold_rule {
+            let known = name.parse::<ThresholdRule>();
             known.map_err(|error| error.to_string())?;
         }
         let front_end = self.card.front_end();
@@ -364,10 +477,7 @@ impl<'a> Scorer<'a> {
 
     /// The frames of a clip as the network takes them, from features in dB.
     pub fn quantize(&self, clip: &Matrix) -> Vec<i8> {
-        let quantizer = Quantizer {
-            gains: &self.gains,
-            offsets: &self.offsets,
-        };
+        let quantizer = self.quantizer();
         let mut frames = vec![0; clip.values.len()];
         let rows = frames.chunks_exact_mut(clip.bands);
         for (row, features) in rows.zip(clip.values.chunks_exact(clip.bands)) {
@@ -434,17 +544,30 @@ impl<'a> Scorer<'a> {
             .collect()
     }
 
-    /// The clip's anomaly score: the mean over its windows by the device's own sum, or as the card says. `None` where it
-    /// is shorter than one window.
+    /// The clip's anomaly score, by the card's rule and the device's own code; `None` where it is shorter than one window.
     pub fn clip_score(&mut self, clip: &Matrix, class: usize) -> Option<f64> {
         let scores = self.window_scores(clip, class);
-        let pooling = self.card.pooling();
-        if pooling != Pooling::Mean {
-            let scores: Vec<f64> = scores.into_iter().map(f64::from).collect();
-            return pooling.pool(&scores);
+        clip_score(self.card.clip_rule(), self.card.score_windows, &scores)
+    }
+
+    /// How many input values of a clip are cut off at the ends of int8, and how many there are.
+    pub fn clipped(&self, clip: &Matrix) -> [usize; 2] {
+        let quantizer = self.quantizer();
+        let mut row = vec![0; clip.bands];
+        let frames = clip.values.chunks_exact(clip.bands);
+        let clipped = frames.map(|features| quantizer.quantize(features, &mut row) as usize);
+        [clipped.sum(), clip.values.len()]
+    }
+
+    /// Windows that a device looks back at for a score.
+    pub fn horizon(&self) -> u32 {
+        self.card.score_windows
+    }
+
+    fn quantizer(&self) -> Quantizer<'_> {
+        Quantizer {
+            gains: &self.gains,
+            offsets: &self.offsets,
         }
-        let mut mean = MeanScore::new(scores.len() as u32);
-        scores.iter().for_each(|score| mean.push(*score));
-        mean.mean().map(f64::from)
     }
 }

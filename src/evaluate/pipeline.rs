@@ -6,9 +6,11 @@ use std::sync::{
 };
 
 use super::{
-    Class, EvaluateError, Evaluation, Evaluator, Examination, Model, ModelCard, Scorer,
-    examination::{ClipScores, both},
+    Class, EvaluateError, Evaluation, Evaluator, Examination, Int8, Model, ModelCard, Scorer,
+    examination::both,
+    headroom::{Choice, Sound, quantize_for_detection},
     model::FORMAT_VERSION,
+    window_scores::WindowScores,
 };
 use crate::{
     audio::{Feature, FeatureSpec, FrontEnd},
@@ -16,14 +18,16 @@ use crate::{
     features::{FeatureError, FeatureStore, Features, Matrix, Prepared, Windows},
     graph::Weights,
     identity::Canonical,
-    quant::{QuantizedModel, quantize, run_float},
-    score::{Pooling, ThresholdRule, Thresholds, negative_log_odds, reconstruction_error},
+    quant::{QuantizedModel, run_float},
+    score::{
+        ClipRule, ThresholdRule, Thresholds, clip_score, negative_log_odds, reconstruction_error,
+    },
     space::{Candidate, Task, Training},
     train::{Backend, Lessons, TrainError, TrainOptions, Trained, train},
 };
 
 /// Raised whenever the same inputs would give other results, so that shared evaluations are not mixed.
-const PIPELINE_VERSION: u32 = 4;
+pub const PIPELINE_VERSION: u32 = 4;
 /// Share of the training normals that is held out for early stopping.
 const VALIDATION_SHARE: f64 = 0.15;
 /// Windows that calibrate the int8 ranges, spread evenly over the training clips.
@@ -51,8 +55,8 @@ pub struct Pipeline {
     data_hash: String,
     store: Arc<FeatureStore>,
     options: Options,
-    /// How the scores of a clip's windows become its score.
-    pooling: Pooling,
+    /// How the scores of a clip's windows become its score; `None` where candidates say.
+    clip_rule: Option<ClipRule>,
     classes: Classes,
     train: TrainDivision,
     /// Known anomalies that autoencoders learn to fail on.
@@ -126,7 +130,7 @@ impl Pipeline {
             data_hash,
             store,
             options,
-            pooling: Pooling::Mean,
+            clip_rule: None,
             classes,
             train,
             outliers,
@@ -134,9 +138,20 @@ impl Pipeline {
         })
     }
 
-    /// The same where clips are scored by another rule than the mean over their windows.
-    pub fn pooled(self, pooling: Pooling) -> Pipeline {
-        Pipeline { pooling, ..self }
+    /// The same where every candidate's clips are scored by this rule.
+    pub fn scored_by(self, rule: ClipRule) -> Pipeline {
+        Pipeline {
+            clip_rule: Some(rule),
+            ..self
+        }
+    }
+
+    /// The rules by which a candidate's clips may be scored; the first one stands unless another is better.
+    fn clip_rules(&self, candidate: &Candidate) -> Vec<ClipRule> {
+        match self.clip_rule {
+            Some(rule) => vec![rule],
+            None => candidate.clip_rules.clone(),
+        }
     }
 
     /// The data set that candidates are trained on.
@@ -235,7 +250,7 @@ impl Pipeline {
         }
     }
 
-    fn card(&self, candidate: &Candidate, features: &FrontEndFeatures) -> ModelCard {
+    fn card_of(&self, candidate: &Candidate, features: &FrontEndFeatures) -> ModelCard {
         let front_end = candidate.front_end;
         let standardiser = &features.exact.standardiser;
         let spec = front_end.spec;
@@ -274,7 +289,8 @@ impl Pipeline {
             threshold_rule: None,
             threshold_gamma: None,
             threshold_quantile: None,
-            pooling: (self.pooling != Pooling::Mean).then(|| self.pooling.to_string()),
+            clip_score: None,
+            int8: None,
             score_windows: self.usual_windows(front_end, &features.device),
             synthetic: self.dataset.synthetic,
         }
@@ -331,12 +347,13 @@ impl Pipeline {
         seed: u64,
     ) -> String {
         let options = self.train_options(candidate, training);
-        let pooling = match self.pooling {
-            Pooling::Mean => String::new(),
-            other => format!(" {other}"),
+        let rules = self.clip_rules(candidate);
+        let rules: String = match rules[..] {
+            [] | [ClipRule::Mean] => String::new(),
+            _ => rules.iter().map(|rule| format!(" {rule}")).collect(),
         };
         format!(
-            "{version} {} {} {} {} {seed}{pooling}",
+            "{version} {} {} {} {} {seed}{rules}",
             candidate.network_key(),
             self.data_hash,
             options.canonical(),
@@ -355,38 +372,139 @@ impl Pipeline {
         stop: &AtomicBool,
         thoroughly: bool,
     ) -> Result<(Evaluation, Examination), EvaluateError> {
-        let features = self.features(&candidate.front_end.spec)?;
-        let trained = self.train(candidate, training, seed, stop, &features)?;
-        let quantized = self.quantize(candidate, &trained.weights, &features)?;
-        let card = self.card(candidate, &features);
+        let features = &self.features(&candidate.front_end.spec)?;
+        let trained = self.train_on(features, candidate, training, seed, stop)?;
+        self.assess(features, candidate, trained, stop, thoroughly)
+    }
+
+    /// What comes after training.
+    fn assess(
+        &self,
+        features: &FrontEndFeatures,
+        candidate: &Candidate,
+        trained: Trained,
+        stop: &AtomicBool,
+        thoroughly: bool,
+    ) -> Result<(Evaluation, Examination), EvaluateError> {
+        let Trained { weights, history } = trained;
+        let (quantized, choice) = self.quantize_on(features, candidate, &weights)?;
+        let card = self.card_of(candidate, features);
         let blob = quantized.to_blob();
         let mut scorer = Scorer::with(&card, &blob).map_err(EvaluateError::Failed)?;
-        let scores = self.clip_scores(candidate, &trained, &mut scorer, &features, thoroughly);
+        let windows = self.window_scores(candidate, &weights, &mut scorer, features, thoroughly);
         if stop.load(Ordering::Relaxed) {
             return Err(EvaluateError::Interrupted);
         }
-        let thresholds = self.thresholds(&mut scorer, &features.device.clips);
-        let card = self.with_threshold(card.clone(), candidate.task, &thresholds);
+        let rule = self.best_rule(&self.clip_rules(candidate), &windows);
+        let scores = windows.of_clips(rule);
+        let device = &features.device.clips;
+        let thresholds = self.thresholds(&mut scorer, rule, device);
+        let mut card = self.with_threshold(card.clone(), candidate.task, &thresholds);
+        card.clip_score = (rule != ClipRule::Mean).then(|| rule.to_string());
+        let mut figures = self.scores(&scores, card.threshold, history.len())?;
+        figures.clip_rule = rule;
+        figures.int8 = Some(Int8 {
+            pipeline: PIPELINE_VERSION,
+            input_headroom: choice.ranges.input,
+            other_headroom: choice.ranges.others,
+            tail: choice.ranges.tail,
+            kept: choice.kept,
+            auc_lost: self.auc_lost(&figures),
+            auc_lost_error: self.auc_lost_error(&scores),
+            clipped_normal: self.clipped(&scorer, device, Label::Normal),
+            clipped_anomaly: self.clipped(&scorer, device, Label::Anomaly),
+        });
+        card.int8 = figures.int8.clone();
         let model = Model::new(card, quantized.to_tflite(), blob.clone());
-        let model = model.map_err(EvaluateError::Failed)?;
+        let model = model.map_err(EvaluateError::Failed)?.with_weights(weights);
         let threshold = model.card.threshold;
         let evaluation = Evaluation {
-            scores: self.scores(&scores, threshold, trained.history.len())?,
+            scores: figures,
             model: Some(model),
         };
-        let examination = self.examination(&scores, threshold, trained.history);
+        let mut examination = self.examination(&scores, threshold, history);
+        examination.int8 = evaluation.scores.int8.clone();
         Ok((evaluation, examination))
     }
 
-    /// Trains on the windows of the training clips.
-    fn train(
+    /// Trains a candidate as [`Evaluator::evaluate`] does.
+    pub fn train(
         &self,
         candidate: &Candidate,
         training: &Training,
         seed: u64,
         stop: &AtomicBool,
-        features: &FrontEndFeatures,
     ) -> Result<Trained, EvaluateError> {
+        let features = &self.features(&candidate.front_end.spec)?;
+        self.train_on(features, candidate, training, seed, stop)
+    }
+
+    /// The int8 network of float weights, with the ranges that detection needs.
+    pub fn quantize(
+        &self,
+        candidate: &Candidate,
+        weights: &Weights,
+    ) -> Result<(QuantizedModel, Choice), EvaluateError> {
+        let features = &self.features(&candidate.front_end.spec)?;
+        self.quantize_on(features, candidate, weights)
+    }
+
+    /// Quantises and scores float weights as [`Evaluator::evaluate`] does after training; epochs are not known.
+    pub fn evaluate_weights(
+        &self,
+        candidate: &Candidate,
+        weights: Weights,
+        stop: &AtomicBool,
+    ) -> Result<Evaluation, EvaluateError> {
+        let trained = Trained {
+            weights,
+            history: Vec::new(),
+        };
+        let features = &self.features(&candidate.front_end.spec)?;
+        Ok(self.assess(features, candidate, trained, stop, false)?.0)
+    }
+
+    /// Shows the standardised training windows that calibrate int8 ranges.
+    pub fn calibration<T>(
+        &self,
+        candidate: &Candidate,
+        show: impl FnOnce(&[&[f32]]) -> T,
+    ) -> Result<T, EvaluateError> {
+        let features = &self.features(&candidate.front_end.spec)?;
+        let fit = self.lessons(features, candidate).fit;
+        Ok(show(&calibration_windows(&fit)))
+    }
+
+    /// What a detector of this candidate needs beside its network; it has no threshold yet.
+    pub fn card(&self, candidate: &Candidate) -> Result<ModelCard, EvaluateError> {
+        let features = self.features(&candidate.front_end.spec)?;
+        Ok(self.card_of(candidate, &features))
+    }
+
+    /// Trains on the windows of the training clips.
+    fn train_on(
+        &self,
+        features: &FrontEndFeatures,
+        candidate: &Candidate,
+        training: &Training,
+        seed: u64,
+        stop: &AtomicBool,
+    ) -> Result<Trained, EvaluateError> {
+        let own = self.lessons(features, candidate);
+        let lessons = Lessons {
+            fit: &own.fit,
+            validation: &own.validation,
+            outliers: Some(&own.outliers),
+        };
+        let options = self.train_options(candidate, training);
+        train_all(candidate, &lessons, &options, seed, stop).map_err(|error| match error {
+            TrainError::Interrupted => EvaluateError::Interrupted,
+            error => EvaluateError::Failed(error.to_string()),
+        })
+    }
+
+    /// The windows that a candidate learns from.
+    fn lessons<'a>(&self, features: &'a FrontEndFeatures, candidate: &Candidate) -> OwnLessons<'a> {
         let clips = features.clips();
         let FrontEnd {
             frames,
@@ -394,20 +512,12 @@ impl Pipeline {
             ..
         } = candidate.front_end;
         let chosen = |indices| self.learnt_from(candidate.task, indices);
-        let fit = self.windows(clips, &chosen(&self.train.fit), frames, 1);
         let validation = chosen(&self.train.validation);
-        let validation = self.windows(clips, &validation, frames, frame_stride);
-        let outliers = self.windows(clips, &self.outliers, frames, 1);
-        let lessons = Lessons {
-            fit: &fit,
-            validation: &validation,
-            outliers: Some(&outliers),
-        };
-        let options = self.train_options(candidate, training);
-        train_all(candidate, &lessons, &options, seed, stop).map_err(|error| match error {
-            TrainError::Interrupted => EvaluateError::Interrupted,
-            error => EvaluateError::Failed(error.to_string()),
-        })
+        OwnLessons {
+            fit: self.windows(clips, &chosen(&self.train.fit), frames, 1),
+            validation: self.windows(clips, &validation, frames, frame_stride),
+            outliers: self.windows(clips, &self.outliers, frames, 1),
+        }
     }
 
     /// The training clips that a network of this task learns from: autoencoders learn normal sound only, also where
@@ -419,42 +529,44 @@ impl Pipeline {
         }
     }
 
-    /// The int8 network, its ranges taken from windows of the training clips.
-    fn quantize(
+    /// The int8 network: ranges from windows of the training clips, with headroom by held-out ones.
+    fn quantize_on(
         &self,
+        features: &FrontEndFeatures,
         candidate: &Candidate,
         weights: &Weights,
-        features: &FrontEndFeatures,
-    ) -> Result<QuantizedModel, EvaluateError> {
-        let learnt = self.learnt_from(candidate.task, &self.train.fit);
-        let fit = self.windows(features.clips(), &learnt, candidate.front_end.frames, 1);
-        let step = fit.len().div_ceil(CALIBRATION_WINDOWS).max(1);
-        let calibration: Vec<&[f32]> = (0..fit.len())
-            .step_by(step)
-            .map(|idx| fit.window(idx))
-            .collect();
-        quantize(&candidate.graph, weights, &calibration)
+    ) -> Result<(QuantizedModel, Choice), EvaluateError> {
+        let windows = self.lessons(features, candidate);
+        let sound = Sound {
+            held_out: &windows.validation,
+            outliers: &windows.outliers,
+            standardiser: &features.exact.standardiser,
+        };
+        let calibration = calibration_windows(&windows.fit);
+        quantize_for_detection(candidate, weights, &calibration, &sound)
             .map_err(|error| EvaluateError::Failed(error.to_string()))
     }
 
-    /// Scores of the labelled test clips, by the int8 network and, of those that are asked for, by the float network.
-    fn clip_scores(
+    /// Scores of the windows of labelled test clips, by the int8 network and, of those that are asked for, by the float
+    /// network.
+    fn window_scores(
         &self,
         candidate: &Candidate,
-        trained: &Trained,
+        weights: &Weights,
         scorer: &mut Scorer<'_>,
         features: &FrontEndFeatures,
         thoroughly: bool,
-    ) -> ClipScores {
+    ) -> WindowScores {
         let device = &features.device.clips;
-        let mut scores = ClipScores {
-            float: vec![None; device.len()],
-            int8: vec![None; device.len()],
+        let mut scores = WindowScores {
+            float: vec![Vec::new(); device.len()],
+            int8: vec![Vec::new(); device.len()],
+            horizon: scorer.horizon(),
         };
         let TestDivision { steer, shown, .. } = &self.test;
         for idx in both(steer, shown) {
             let class = scorer.class_of(&self.dataset.clips[idx]);
-            scores.int8[idx] = scorer.clip_score(&device[idx], class);
+            scores.int8[idx] = scorer.window_scores(&device[idx], class);
         }
         let FrontEnd {
             frames,
@@ -464,20 +576,29 @@ impl Pipeline {
         for idx in both(steer, if thoroughly { shown } else { &[] }) {
             let windows = self.windows(features.clips(), &[idx], frames, frame_stride);
             let class = scorer.class_of(&self.dataset.clips[idx]);
-            scores.float[idx] =
-                float_score(candidate, &trained.weights, &windows, class, self.pooling);
+            scores.float[idx] = float_scores(candidate, weights, &windows, class);
         }
         scores
     }
 
+    /// Share of the input values of test clips with a label that are cut off at the ends of int8; `None` without clips.
+    fn clipped(&self, scorer: &Scorer<'_>, device: &[Matrix], label: Label) -> Option<f64> {
+        let tested = both(&self.test.steer, &self.test.shown).into_iter();
+        let own = tested.filter(|idx| self.dataset.clips[*idx].label == Some(label));
+        let counts = own.map(|idx| scorer.clipped(&device[idx]));
+        let [clipped, all] = counts.fold([0; 2], |[a, b], [c, d]| [a + c, b + d]);
+        (all > 0).then(|| clipped as f64 / all as f64)
+    }
+
     /// Decision thresholds by the scores of normal clips that neither trained nor test.
-    fn thresholds(&self, scorer: &mut Scorer<'_>, device: &[Matrix]) -> Thresholds {
+    fn thresholds(&self, scorer: &mut Scorer<'_>, rule: ClipRule, device: &[Matrix]) -> Thresholds {
         let normals: Vec<f64> = self
             .normals(&self.train.validation)
             .iter()
             .filter_map(|&idx| {
                 let class = scorer.class_of(&self.dataset.clips[idx]);
-                scorer.clip_score(&device[idx], class)
+                let windows = scorer.window_scores(&device[idx], class);
+                clip_score(rule, scorer.horizon(), &windows)
             })
             .collect();
         Thresholds::of(&normals, THRESHOLD_QUANTILE)
@@ -536,14 +657,28 @@ fn train_all(
     })
 }
 
-/// Clip score of the float network, by the same rule as [`Scorer::clip_score`].
-fn float_score(
+/// Windows that a candidate learns from.
+#[derive(Debug)]
+struct OwnLessons<'a> {
+    fit: Windows<'a>,
+    validation: Windows<'a>,
+    outliers: Windows<'a>,
+}
+
+/// Windows that show what values tensors take, evenly spread.
+fn calibration_windows<'a>(fit: &Windows<'a>) -> Vec<&'a [f32]> {
+    let step = fit.len().div_ceil(CALIBRATION_WINDOWS).max(1);
+    let indices = (0..fit.len()).step_by(step);
+    indices.map(|idx| fit.window(idx)).collect()
+}
+
+/// Scores of the float network for all windows.
+fn float_scores(
     candidate: &Candidate,
     weights: &Weights,
     windows: &Windows<'_>,
     claimed_class: usize,
-    pooling: Pooling,
-) -> Option<f64> {
+) -> Vec<f64> {
     let inputs: Vec<&[f32]> = (0..windows.len()).map(|idx| windows.window(idx)).collect();
     let mut scores = Vec::with_capacity(inputs.len());
     for batch in inputs.chunks(FLOAT_BATCH) {
@@ -555,7 +690,7 @@ fn float_score(
             });
         }
     }
-    pooling.pool(&scores)
+    scores
 }
 
 #[cfg(test)]
@@ -576,10 +711,10 @@ mod tests {
     fn keys_are_what_they_were() {
         let dataset = synthetic::dataset(synthetic::Machine::Valve);
         let mut found = String::new();
-        let mut line = |space: &str, options: Options, pooling: Pooling| {
+        let mut line = |space: &str, options: Options, rule: ClipRule| {
             let store = FeatureStore::new(None);
             let pipeline = Pipeline::new(dataset.clone(), store, options).unwrap();
-            let pipeline = pipeline.pooled(pooling);
+            let pipeline = pipeline.scored_by(rule);
             let spaces = Spaces::new(vec![space::load(space).unwrap()], 3);
             let genome = spaces.random(&mut Rng::new(2, 0));
             let training = spaces.space_of(&genome).training;
@@ -595,12 +730,12 @@ mod tests {
             threshold: ThresholdRule::default(),
         };
         for space in ["dense-ae", "conv-ae", "mobilenet-v2", "ds-cnn", "mfcc-mlp"] {
-            line(space, options, Pooling::Mean);
+            line(space, options, ClipRule::Mean);
         }
         let epochs = Some(3);
-        line("dense-ae", Options { epochs, ..options }, Pooling::Mean);
+        line("dense-ae", Options { epochs, ..options }, ClipRule::Mean);
         for backend in [Backend::FlexBf16, Backend::FlexStock] {
-            line("dense-ae", Options { backend, ..options }, Pooling::Mean);
+            line("dense-ae", Options { backend, ..options }, ClipRule::Mean);
         }
         for rule in ["gamma", "quantile", "even-odds"] {
             let threshold = rule.parse().unwrap();
@@ -610,11 +745,11 @@ mod tests {
                     threshold,
                     ..options
                 },
-                Pooling::Mean,
+                ClipRule::Mean,
             );
         }
-        for pooling in ["max", "q95", "top10"] {
-            line("dense-ae", options, pooling.parse().unwrap());
+        for rule in ["max", "q95", "top10"] {
+            line("dense-ae", options, rule.parse().unwrap());
         }
         assert_eq!(found, GOLDEN);
     }

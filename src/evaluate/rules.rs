@@ -6,7 +6,7 @@ use super::{Model, Scorer};
 use crate::{
     data::{Clip, Domain},
     features::Matrix,
-    score::{Mahalanobis, Pooling, ResidualSums},
+    score::{ClipRule, Mahalanobis, ResidualSums, clip_score},
     space::Task,
 };
 
@@ -14,8 +14,8 @@ use crate::{
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub enum ScoreBy {
-    /// Reconstruction error, or log-odds against the claimed section, pooled over the windows.
-    Windows(Pooling),
+    /// Reconstruction error, or log-odds against the claimed section, of the windows together.
+    Windows(ClipRule),
     /// The Mahalanobis length of an autoencoder's mean residual, the smaller of those by source and by target
     /// training clips: the selective mode of the DCASE 2023 baseline.
     Mahalanobis,
@@ -33,7 +33,7 @@ impl FromStr for ScoreBy {
 
     fn from_str(text: &str) -> Result<ScoreBy, UnknownScore> {
         match text {
-            "windows" => Ok(ScoreBy::Windows(Pooling::Mean)),
+            "windows" => Ok(ScoreBy::Windows(ClipRule::Mean)),
             "mahalanobis" => Ok(ScoreBy::Mahalanobis),
             "embedding" => Ok(ScoreBy::Embedding),
             _ => Err(UnknownScore(text.to_string())),
@@ -80,7 +80,7 @@ pub struct Rescorer<'a> {
 
 #[derive(Debug)]
 enum Rule {
-    Windows(Pooling),
+    Windows(ClipRule),
     Residual(Vec<Mahalanobis>),
     Embedding {
         distance: Mahalanobis,
@@ -98,7 +98,7 @@ impl<'a> Rescorer<'a> {
     ) -> Result<Rescorer<'a>, RescoreError> {
         let mut scorer = Scorer::new(model).map_err(RescoreError::Model)?;
         let rule = match (by, model.card.task()) {
-            (ScoreBy::Windows(pooling), _) => Rule::Windows(pooling),
+            (ScoreBy::Windows(rule), _) => Rule::Windows(rule),
             (ScoreBy::Mahalanobis, Task::Reconstruct) => {
                 residual_rule(&mut scorer, model, training)?
             }
@@ -131,13 +131,9 @@ impl<'a> Rescorer<'a> {
     pub fn clip_score(&mut self, clip: &Clip, features: &Matrix) -> Option<f64> {
         let class = self.model.card.class_of(clip);
         match &self.rule {
-            Rule::Windows(pooling) if *pooling == self.model.card.pooling() => {
-                self.scorer.clip_score(features, class)
-            }
-            Rule::Windows(pooling) => {
+            Rule::Windows(rule) => {
                 let scores = self.scorer.window_scores(features, class);
-                let scores: Vec<f64> = scores.into_iter().map(f64::from).collect();
-                pooling.pool(&scores)
+                clip_score(*rule, self.model.card.score_windows, &scores)
             }
             Rule::Residual(domains) => {
                 let residual = self.scorer.residuals(features).concat();

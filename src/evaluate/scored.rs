@@ -55,7 +55,7 @@ pub fn score_clips<'a>(
     features: &Features,
     scoring: Scoring,
 ) -> Result<Scored<'a>, RescoreError> {
-    let is_as_searched = scoring.rule == ScoreBy::Windows(model.card.pooling());
+    let is_as_searched = scoring.rule == ScoreBy::Windows(model.card.clip_rule());
     let training: Vec<(&Clip, &Matrix)> = match is_as_searched {
         true => Vec::new(),
         false => training_clips(dataset, features),
@@ -113,7 +113,7 @@ pub fn test_scores(
     dataset: &Dataset,
     features: &Features,
 ) -> Result<Vec<ClipScore>, RescoreError> {
-    let mut rescorer = Rescorer::new(model, ScoreBy::Windows(model.card.pooling()), &[])?;
+    let mut rescorer = Rescorer::new(model, ScoreBy::Windows(model.card.clip_rule()), &[])?;
     let clips = dataset.clips.iter().zip(&features.clips);
     let scored = clips.filter(|(clip, _)| clip.split == Split::Test);
     Ok(scored

@@ -5,6 +5,9 @@
 mod ensemble;
 pub mod memory;
 pub mod text;
+mod weights;
+
+pub use weights::WeightsError;
 
 use crate::identity::{self, Canonical};
 

@@ -5,7 +5,10 @@
 //! error `e` is a factor: the band is `value / (1 + e)` to `value * (1 + e)`. A measured `e` is a root mean square:
 //! about two of three networks lie inside the band.
 
-use nas_kernels::blob;
+use nas_kernels::{
+    blob,
+    decision::{ClipRule, MOST_ENTRIES},
+};
 
 use super::{
     ArenaRule, Contents, Cost, CostSource, Target, Term, Work,
@@ -114,6 +117,7 @@ pub fn estimate(candidate: &Candidate, target: &Target) -> Estimate {
     let target = &*target.with_weights_in(candidate.weights_in);
     estimate_parts(
         Some(&candidate.front_end),
+        &candidate.clip_rules,
         graph,
         npu_plan(graph, None, target),
         target,
@@ -122,7 +126,7 @@ pub fn estimate(candidate: &Candidate, target: &Target) -> Estimate {
 
 /// Costs of a network without a front end, for example from a model file.
 pub fn estimate_graph(graph: &Graph, target: &Target) -> Estimate {
-    estimate_parts(None, graph, npu_plan(graph, None, target), target)
+    estimate_parts(None, &[], graph, npu_plan(graph, None, target), target)
 }
 
 /// Costs of a network with known int8 weights, in TFLite's layout, one entry per operator.
@@ -130,7 +134,7 @@ pub fn estimate_graph(graph: &Graph, target: &Target) -> Estimate {
 /// An NPU reads compressed weights, so their values matter; before training their size is a guess.
 pub fn estimate_weighted(graph: &Graph, weights: &[Option<&[i8]>], target: &Target) -> Estimate {
     let plan = npu_plan(graph, Some(weights), target);
-    estimate_parts(None, graph, plan, target)
+    estimate_parts(None, &[], graph, plan, target)
 }
 
 /// How a target's NPU runs a network; `None` on targets without one.
@@ -186,9 +190,15 @@ pub fn front_end_latency_us(front_end: &FrontEnd, target: &Target) -> Cost {
     time.latency_us(target)
 }
 
-/// RAM in bytes, by use.
-pub fn ram_parts(front_end: Option<&FrontEnd>, graph: &Graph, target: &Target) -> RamParts {
-    ram_parts_of(front_end, graph, &npu_plan(graph, None, target), target)
+/// RAM by use; `clip_rules` are those by which the scores of windows may become one.
+pub fn ram_parts(
+    front_end: Option<&FrontEnd>,
+    clip_rules: &[ClipRule],
+    graph: &Graph,
+    target: &Target,
+) -> RamParts {
+    let plan = npu_plan(graph, None, target);
+    ram_parts_of(front_end, clip_rules, graph, &plan, target)
 }
 
 /// Flash in bytes, by use.
@@ -203,6 +213,7 @@ fn on_npu(plan: &Option<NpuPlan>, op_idx: usize) -> Option<NpuCycles> {
 
 fn ram_parts_of(
     front_end: Option<&FrontEnd>,
+    clip_rules: &[ClipRule],
     graph: &Graph,
     npu_plan: &Option<NpuPlan>,
     target: &Target,
@@ -218,7 +229,9 @@ fn ram_parts_of(
     RamParts {
         arena: arena as f64,
         weights: weights as f64,
-        front_end: front_end.map_or(0, front_end_ram) as f64,
+        front_end: front_end.map_or(0, |front_end| {
+            front_end_ram(front_end) + decision_ram(clip_rules)
+        }) as f64,
         stack: target.runtime.stack(graph).value,
         state: target.runtime.state_bytes.value,
     }
@@ -276,11 +289,12 @@ const NPU_ARENA_ERROR: f64 = 0.1;
 
 fn estimate_parts(
     front_end: Option<&FrontEnd>,
+    clip_rules: &[ClipRule],
     graph: &Graph,
     npu_plan: Option<NpuPlan>,
     target: &Target,
 ) -> Estimate {
-    let ram = ram_parts_of(front_end, graph, &npu_plan, target);
+    let ram = ram_parts_of(front_end, clip_rules, graph, &npu_plan, target);
     let mut time = Time::of_arena(ram.arena, target);
     if let Some(front_end) = front_end {
         time.add_front_end(front_end);
@@ -529,9 +543,19 @@ fn front_end_ram(front_end: &FrontEnd) -> usize {
     nas_kernels::memory_bytes(&front_end.spec.on_device(), front_end.frames)
 }
 
-/// The front end's part of the blob in bytes: tables, a gain and an offset per band, and two records.
+/// What the score of the latest windows takes in bytes, by the rule that takes most: which one a clip's score is by is not
+/// known before training. How many windows there are depends on the clips, so that it is the most that a rule ever takes.
+fn decision_ram(clip_rules: &[ClipRule]) -> usize {
+    let words = clip_rules
+        .iter()
+        .map(|rule| rule.memory_words(MOST_ENTRIES));
+    4 * words.max().unwrap_or(0)
+}
+
+/// The front end's part of the blob in bytes: tables, a gain and an offset per band, and two sections with a record each.
 fn front_end_tables(spec: &FeatureSpec) -> usize {
     let lengths = spec.on_device().table_lengths();
     let floats = lengths.floats() + 2 * spec.bands();
-    blob::FRONT_END_BYTES + blob::DECISION_BYTES + 4 * floats + 2 * lengths.ends
+    let records = blob::FRONT_END_BYTES + blob::DECISION_BYTES + 2 * blob::SECTION_BYTES;
+    records + 4 * floats + 2 * lengths.ends
 }

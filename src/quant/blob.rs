@@ -1,8 +1,9 @@
 //! Writes a quantised model as the blob that `nas_kernels` reads.
 
 use nas_kernels::blob::{
-    AddMultipliers, Constants, DECISION_BYTES, Decision, FRONT_END_BYTES, FRONT_END_OFFSET_AT,
-    FrontEndRecord, HEADER_BYTES, Header, Kind, OP_BYTES, Op, TENSOR_BYTES, Tensor, Window, seal,
+    AddMultipliers, Constants, DECISION, Decision, FRONT_END, FRONT_END_BYTES, FrontEndRecord,
+    HEADER_BYTES, Header, Kind, OP_BYTES, Op, Parts, SECTIONS_AT, Section, TENSOR_BYTES, Tensor,
+    Window, seal,
 };
 
 use super::{
@@ -48,8 +49,10 @@ pub fn write(model: &QuantizedModel) -> Vec<u8> {
         arena_bytes: arena_bytes as u32,
         input: graph.input as u32,
         output: graph.output as u32,
-        front_end_offset: 0,
-        decision_offset: 0,
+        parts: Parts::Sections {
+            offset: 0,
+            count: 0,
+        },
     };
     let mut blob = header.to_bytes().to_vec();
     for ((shape, params), offset) in graph.tensors.iter().zip(&model.tensors).zip(offsets) {
@@ -82,21 +85,42 @@ pub fn append_front_end(
     ends: &[u16],
     decision: &Decision,
 ) {
-    let records = blob.len().next_multiple_of(4);
-    let tables = (records + FRONT_END_BYTES + DECISION_BYTES).next_multiple_of(16);
     let front_end = FrontEndRecord {
-        tables_offset: tables as u32,
+        tables_offset: (next_section(blob) + FRONT_END_BYTES) as u32,
         ..front_end
     };
-    blob.resize(records, 0);
-    blob.extend(front_end.to_bytes());
-    blob.extend(decision.to_bytes());
-    blob.resize(tables, 0);
-    blob.extend(floats.iter().flat_map(|value| value.to_le_bytes()));
-    blob.extend(ends.iter().flat_map(|end| end.to_le_bytes()));
-    let offsets = [records, records + FRONT_END_BYTES];
-    let offsets = offsets.map(|offset| (offset as u32).to_le_bytes());
-    blob[FRONT_END_OFFSET_AT..][..8].copy_from_slice(offsets.as_flattened());
+    let mut heard = front_end.to_bytes().to_vec();
+    heard.extend(floats.iter().flat_map(|value| value.to_le_bytes()));
+    heard.extend(ends.iter().flat_map(|end| end.to_le_bytes()));
+    append_sections(
+        blob,
+        &[(FRONT_END, &heard), (DECISION, &decision.to_bytes())],
+    );
+}
+
+/// Where the first section that is appended to a blob begins.
+fn next_section(blob: &[u8]) -> usize {
+    blob.len().next_multiple_of(16)
+}
+
+/// Sections that every build must know, for a blob without any.
+fn append_sections(blob: &mut Vec<u8>, sections: &[([u8; 4], &[u8])]) {
+    let mut table = Vec::new();
+    for (tag, content) in sections {
+        blob.resize(next_section(blob), 0);
+        let section = Section {
+            tag: *tag,
+            required: true,
+            offset: blob.len() as u32,
+            length: content.len() as u32,
+        };
+        table.extend(section.to_bytes());
+        blob.extend(*content);
+    }
+    blob.resize(next_section(blob), 0);
+    let place = [blob.len(), sections.len()].map(|number| (number as u32).to_le_bytes());
+    blob[SECTIONS_AT..][..8].copy_from_slice(place.as_flattened());
+    blob.extend(table);
     seal(blob);
 }
 

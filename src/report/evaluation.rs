@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    evaluate::{Examination, ExaminedClip},
+    evaluate::{Examination, ExaminedClip, Int8},
     score::{
         Arithmetic, Confusion, Interval, auc, average_precision, interval, precision_recall_curve,
         roc_curve,
@@ -33,6 +33,8 @@ pub struct Part {
     pub too_short: usize,
     /// Training and validation loss per epoch.
     pub history: Vec<[f32; 2]>,
+    /// How the int8 network came out of the float network.
+    pub int8: Option<Int8>,
 }
 
 /// A figure of merit of decisions or scores.
@@ -77,6 +79,7 @@ impl Part {
             clips: examination.clips,
             too_short: examination.too_short,
             history: examination.history,
+            int8: examination.int8,
         }
     }
 
@@ -121,6 +124,8 @@ impl Examined {
                 .copied()
                 .collect(),
             too_short: 0,
+            // Said once, of all clips.
+            int8: None,
             ..part.clone()
         };
         Examined {
@@ -247,6 +252,7 @@ pub(super) mod tests {
                 clips: clips.map(clip).to_vec(),
                 too_short: 0,
                 history: vec![[0.7, 0.8], [0.5, 0.6], [0.4, 0.65]],
+                int8: None,
             }
         };
         Examined {

@@ -62,6 +62,11 @@ pub fn write_examined(
 }
 
 fn written(files: Vec<(&str, Vec<u8>)>, folder: &Path) -> Result<Vec<PathBuf>, ReportError> {
+    // A store that was moved without the folders of its runs can be reported, too.
+    std::fs::create_dir_all(folder).map_err(|source| ReportError::Write {
+        path: folder.to_path_buf(),
+        source,
+    })?;
     let mut paths = Vec::new();
     for (name, content) in files {
         let path = folder.join(name);

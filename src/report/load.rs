@@ -41,6 +41,7 @@ fn load_alone(store: &Store, run: &Run) -> Result<RunInfo, ReportError> {
     let counts = store.counts(run.id)?;
 
     let mut scored = Vec::new();
+    let mut with_models = Vec::new();
     let mut rejected = Vec::new();
     let mut points: Vec<Vec<(u64, Vec<f64>)>> = vec![Vec::new(); targets.len()];
     for row in &rows {
@@ -65,6 +66,10 @@ fn load_alone(store: &Store, run: &Run) -> Result<RunInfo, ReportError> {
         let Some(evaluation) = evaluation else {
             continue;
         };
+        let details = serde_json::from_str::<Details>(&evaluation.details_json);
+        if evaluation.artefacts.is_some() {
+            with_models.extend(details.ok().map(|details| (number, details)));
+        }
         let own = figures_of(evaluation);
         let (figures, seeds) = seeds::figures(own, trainings.get(&row.number));
         for (points, point) in points.iter_mut().zip(yardstick.points(row, &figures)) {
@@ -106,6 +111,7 @@ fn load_alone(store: &Store, run: &Run) -> Result<RunInfo, ReportError> {
     }
     notes.sort();
     notes.dedup();
+    notes.extend(super::quantised::notes(&with_models));
     Ok(RunInfo {
         run: run.name.clone(),
         data: run.data_name.clone(),

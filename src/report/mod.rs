@@ -15,6 +15,7 @@ mod load;
 pub mod memory;
 pub mod network;
 pub mod panel;
+pub mod quantised;
 pub mod ranks;
 mod seeds;
 pub mod text;

@@ -132,7 +132,12 @@ pub fn target_costs(network: &Network, target: &Target, budget: &Budget) -> Targ
             .map(layer)
             .collect(),
         fit: budget.fit(target, &estimate),
-        ram: hardware::ram_parts(front_end, graph, target),
+        ram: hardware::ram_parts(
+            front_end,
+            candidate.map_or(&[], |candidate| &candidate.clip_rules),
+            graph,
+            target,
+        ),
         arena: target.runtime.arena,
         power: budget.duty.map(|duty| duty.power(&estimate, target)),
         estimate,

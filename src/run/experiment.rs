@@ -13,7 +13,7 @@ use crate::{
     data::{Dataset, SplitBy},
     features::FeatureStore,
     hardware::{Budget, Target, TargetError},
-    score::{Pooling, ThresholdRule},
+    score::ThresholdRule,
     search::SamplerKind,
     space::{self, SearchSpace},
     store::{Run, RunLock, Store, StoreError},
@@ -250,7 +250,7 @@ impl Experiment {
             epochs: self.epochs,
             device: self.backend.name().to_string(),
             threshold: ThresholdRule::default().name().to_string(),
-            pool: Pooling::Mean.to_string(),
+            clip_score: None,
             trials: self.trials,
         })
     }

@@ -14,6 +14,7 @@ mod objective;
 mod plan;
 mod proposal;
 mod record;
+mod requantise;
 mod rescore;
 mod settings;
 mod setup;
@@ -35,6 +36,7 @@ pub use objective::{Objective, UnknownObjective, references};
 pub use plan::{BLOCK, Plan, Trial};
 pub use proposal::{Proposal, load_proposal};
 pub use record::{Details, DetailsGroup, figures_of};
+pub use requantise::{Requantise, Requantised, requantise};
 pub use rescore::{Rescore, RescoreProgress, rescore};
 pub use settings::{DataFacts, LogMelFacts, NamedText, Settings, SettingsError};
 pub use setup::{ScoreWith, Setup, SetupError, WindowsOf, folds};
@@ -112,6 +114,9 @@ pub enum RunError {
         /// The error of the model's files.
         source: crate::evaluate::ModelError,
     },
+    /// The float weights of a trial are missing, or give no int8 network.
+    #[error("trial {number} cannot be quantised again: {message}")]
+    Requantise { number: usize, message: String },
     /// A trial could not be evaluated because the data or the machine failed, for example a full disk.
     #[error(
         "trial {number} could not be evaluated, but its network is not the reason: {message}; nothing is stored of it, \

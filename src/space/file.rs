@@ -2,9 +2,13 @@
 
 use std::{collections::BTreeMap, fs, path::Path};
 
+use nas_kernels::decision::ClipRule;
 use serde::Deserialize;
 
 use super::{Axis, Family, SearchSpace, Training, WEIGHTS_IN, WeightMemory};
+
+/// The table entry that says how windows' scores become a clip's.
+const CLIP_SCORE: &str = "clip_score";
 
 /// A search space that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -147,6 +151,15 @@ struct File {
     axes: BTreeMap<String, Vec<f64>>,
     training: Training,
     deployment: Option<Deployment>,
+    decision: Option<DecisionTable>,
+}
+
+/// Choices that need no training.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DecisionTable {
+    /// How the scores of a clip's windows may become its score.
+    clip_score: Vec<String>,
 }
 
 /// Choices that only change costs.
@@ -257,6 +270,19 @@ pub fn parse(path: &str, text: &str) -> Result<SearchSpace, SpaceError> {
             values: deployment.weights_in.iter().map(place).collect(),
         });
     }
+    let clip_rules = match file.decision {
+        None => vec![ClipRule::Mean],
+        Some(DecisionTable { clip_score }) => {
+            let rules = clip_score.iter().map(|name| {
+                let rule = name.parse::<ClipRule>();
+                rule.map_err(|error| fault(CLIP_SCORE, &format!("`{name}`: {error}")))
+            });
+            rules.collect::<Result<Vec<_>, _>>()?
+        }
+    };
+    if clip_rules.is_empty() {
+        return Err(fault(CLIP_SCORE, "needs a rule, such as `mean`"));
+    }
     Ok(SearchSpace {
         name: file.name,
         description: file.description,
@@ -264,6 +290,7 @@ pub fn parse(path: &str, text: &str) -> Result<SearchSpace, SpaceError> {
         sample_rate_hz: front_end.sample_rate_hz,
         axes,
         training,
+        clip_rules,
         clip_samples: None,
         text: text.to_string(),
     })

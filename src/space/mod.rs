@@ -13,6 +13,8 @@ pub use families::Family;
 pub use file::{SpaceError, baselines, builtin, load, parse};
 pub use training::{Recipe, Training};
 
+use nas_kernels::decision::ClipRule;
+
 use crate::{
     audio::{Feature, FeatureSpec, FrontEnd},
     graph::{Graph, Shape},
@@ -66,6 +68,8 @@ pub struct Candidate {
     pub weights_in: Option<WeightMemory>,
     /// The parts of `graph`, where it is several networks side by side.
     pub ensemble: Option<Ensemble>,
+    /// How the scores of a clip's windows may become its score; the evaluation takes one of them.
+    pub clip_rules: Vec<ClipRule>,
 }
 
 /// Networks of one shape; each is trained alone, and their outputs are averaged.
@@ -176,6 +180,9 @@ pub struct SearchSpace {
     pub axes: Vec<Axis>,
     /// How its networks are trained.
     pub training: Training,
+    /// How the scores of a clip's windows may become its score. An axis that costs no training, so that no genome chooses:
+    /// every network is scored by all of them, and the one that steering clips favour is kept.
+    pub clip_rules: Vec<ClipRule>,
     /// Samples of the shortest clip, once [`SearchSpace::for_clips`] has set it; no window is longer.
     pub clip_samples: Option<usize>,
     /// The text of the file; it is stored with results.
@@ -310,6 +317,7 @@ impl SearchSpace {
             task,
             weights_in: weights_in.map(|_| WeightMemory::ALL[values.count(WEIGHTS_IN)]),
             ensemble,
+            clip_rules: self.clip_rules.clone(),
         }
     }
 

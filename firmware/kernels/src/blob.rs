@@ -7,33 +7,51 @@
 //! | 12..16 | length of the whole blob |
 //! | 16..24 | [`checksum`] of everything after it |
 //! | 24..52 | tensor count, operator count, offset of tensors, offset of operators, arena bytes, input, output |
-//! | 52..60 | offset of the front end, offset of the decision; 0 where there is none |
+//! | 52..60 | offset of the table of sections, number of sections |
 //! | 60..96 | zero |
 //! | | tensors ([`Tensor`], 24 bytes each), operators ([`Op`], 64 bytes each) |
 //! | | constants: weights (offsets are multiples of 16), biases and multipliers (int32, multiples of 4), shifts (int8) |
-//! | | front end ([`FrontEndRecord`], 32 bytes), decision ([`Decision`], 16 bytes) |
-//! | | tables of the front end (f32, at a multiple of 16): those of [`TableLengths`], gains and offsets of the bands; ends (u16) |
+//! | | sections at multiples of 16, in any order; the table of them ([`Section`], 16 bytes each) |
+//!
+//! | section | content |
+//! |---|---|
+//! | `FRNT` | front end ([`FrontEndRecord`], 32 bytes); its tables (f32, at a multiple of 16): those of [`TableLengths`], gains and offsets of the bands; ends (u16) |
+//! | `DECI` | decision ([`Decision`], 24 bytes; 16 where windows' scores are averaged) |
+//!
+//! A section with a tag that a build does not know is skipped, unless it is marked as required. Version 2, which is still
+//! read, had no sections: bytes 52..60 were the offsets of front end and decision, 0 where there was none.
 //!
 //! [`TableLengths`]: crate::front_end::TableLengths
 
+mod sections;
+
 use core::fmt;
 
+pub(crate) use sections::Sections;
+pub use sections::{DECISION, FRONT_END, SECTION_BYTES, Section};
+
 use crate::{
+    decision::ClipRule,
     front_end::Spec,
     ops::{AddScales, Clamp, SoftmaxScale},
 };
 
 pub const MAGIC: [u8; 8] = *b"NASMODEL";
-pub const VERSION: u32 = 2;
+/// The format that is written.
+pub const VERSION: u32 = 3;
+/// The oldest format that is read.
+pub const OLDEST_VERSION: u32 = 2;
 pub const HEADER_BYTES: usize = 96;
 /// First byte that the checksum covers.
 pub const CHECKED_FROM: usize = 24;
-/// Where the header has the offset of the front end, and behind it that of the decision.
-pub const FRONT_END_OFFSET_AT: usize = 52;
+/// Where the header has the offset of the table of sections, and behind it their number.
+pub const SECTIONS_AT: usize = 52;
 pub const TENSOR_BYTES: usize = 24;
 pub const OP_BYTES: usize = 64;
 pub const FRONT_END_BYTES: usize = 32;
-pub const DECISION_BYTES: usize = 16;
+pub const DECISION_BYTES: usize = 24;
+/// Of a decision that names no rule for windows' scores: their mean.
+pub const LEAST_DECISION_BYTES: usize = 16;
 /// Largest whole factor of [`Kind::Upsample`]; up to 40, TFLite's float arithmetic finds the same source pixel as whole division.
 pub const MAX_UPSAMPLE: u16 = 16;
 
@@ -47,9 +65,16 @@ pub struct Header {
     pub arena_bytes: u32,
     pub input: u32,
     pub output: u32,
-    /// 0 where there is none, as for the decision.
-    pub front_end_offset: u32,
-    pub decision_offset: u32,
+    pub parts: Parts,
+}
+
+/// Where front end and decision lie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Parts {
+    /// In sections, whose table lies at the offset.
+    Sections { offset: u32, count: u32 },
+    /// Version 2: at these offsets; 0 where there is none.
+    Fixed { front_end: u32, decision: u32 },
 }
 
 /// An activation tensor and its place in the arena.
@@ -154,8 +179,10 @@ pub struct FrontEndRecord {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Decision {
     pub task: Task,
-    /// Windows that the score is a mean over.
+    /// Windows that the score is of.
     pub windows: u32,
+    /// How their scores become one.
+    pub rule: ClipRule,
     pub threshold: Threshold,
 }
 
@@ -193,6 +220,7 @@ pub enum BlobError {
     UnknownOperator { index: u32, kind: u32 },
     FrontEnd(&'static str),
     Decision(&'static str),
+    Section { tag: [u8; 4], problem: &'static str },
     ArenaTooSmall { needed: usize, found: usize },
     MemoryTooSmall { needed: usize, found: usize },
     NoFrontEnd,
@@ -209,7 +237,7 @@ impl fmt::Display for BlobError {
             BlobError::OtherVersion { found } => {
                 write!(
                     f,
-                    "the model has format version {found} and this build reads version {VERSION}"
+                    "the model has format version {found} and this build reads versions {OLDEST_VERSION} to {VERSION}"
                 )
             }
             BlobError::Length { claimed, found } => {
@@ -240,6 +268,10 @@ impl fmt::Display for BlobError {
             }
             BlobError::Decision(problem) => {
                 write!(f, "the decision of the model is wrong: {problem}")
+            }
+            BlobError::Section { tag, problem } => {
+                let tag = core::str::from_utf8(tag).unwrap_or("????");
+                write!(f, "section {tag:?} of the model is wrong: {problem}")
             }
             BlobError::ArenaTooSmall { needed, found } => {
                 write!(
@@ -290,8 +322,15 @@ impl Header {
     /// The first [`HEADER_BYTES`] of a blob without length and checksum, which [`seal`] fills in.
     pub fn to_bytes(&self) -> [u8; HEADER_BYTES] {
         let mut bytes = [0; HEADER_BYTES];
+        let (version, parts) = match self.parts {
+            Parts::Sections { offset, count } => (VERSION, [offset, count]),
+            Parts::Fixed {
+                front_end,
+                decision,
+            } => (OLDEST_VERSION, [front_end, decision]),
+        };
         bytes[..8].copy_from_slice(&MAGIC);
-        bytes[8..12].copy_from_slice(&VERSION.to_le_bytes());
+        bytes[8..12].copy_from_slice(&version.to_le_bytes());
         let words = [
             self.tensor_count,
             self.op_count,
@@ -300,8 +339,8 @@ impl Header {
             self.arena_bytes,
             self.input,
             self.output,
-            self.front_end_offset,
-            self.decision_offset,
+            parts[0],
+            parts[1],
         ];
         for (bytes, word) in bytes[CHECKED_FROM..]
             .as_chunks_mut::<4>()
@@ -324,7 +363,7 @@ impl Header {
         if header[..8] != MAGIC {
             return Err(BlobError::NotAModel);
         }
-        if words[2] != VERSION {
+        if !(OLDEST_VERSION..=VERSION).contains(&words[2]) {
             return Err(BlobError::OtherVersion { found: words[2] });
         }
         if words[3] as usize != blob.len() {
@@ -346,8 +385,16 @@ impl Header {
             arena_bytes: words[10],
             input: words[11],
             output: words[12],
-            front_end_offset: words[13],
-            decision_offset: words[14],
+            parts: match words[2] {
+                OLDEST_VERSION => Parts::Fixed {
+                    front_end: words[13],
+                    decision: words[14],
+                },
+                _ => Parts::Sections {
+                    offset: words[13],
+                    count: words[14],
+                },
+            },
         })
     }
 }
@@ -575,9 +622,12 @@ impl FrontEndRecord {
         ])
     }
 
-    pub fn from_bytes(bytes: &[u8; FRONT_END_BYTES]) -> FrontEndRecord {
-        let words: [u32; FRONT_END_BYTES / 4] = from_bytes(bytes);
-        FrontEndRecord {
+    /// Reads the first bytes of the front end's section.
+    pub fn from_bytes(section: &[u8]) -> Result<FrontEndRecord, BlobError> {
+        let record = section.first_chunk::<FRONT_END_BYTES>();
+        let record = record.ok_or(BlobError::FrontEnd("it is too short"))?;
+        let words: [u32; FRONT_END_BYTES / 4] = from_bytes(record);
+        Ok(FrontEndRecord {
             sample_rate_hz: words[0],
             n_fft: words[1],
             hop_length: words[2],
@@ -586,7 +636,7 @@ impl FrontEndRecord {
             frames: words[5],
             frame_stride: words[6],
             tables_offset: words[7],
-        }
+        })
     }
 
     pub fn spec(&self) -> Spec {
@@ -612,14 +662,41 @@ impl Decision {
             Threshold::Quantile(threshold) => (2, threshold),
             Threshold::EvenOdds => (3, 0.0),
         };
-        to_bytes([task, self.windows, rule, threshold.to_bits()])
+        let (of_windows, percent) = match self.rule {
+            ClipRule::Mean => (0, 0),
+            ClipRule::Max => (1, 0),
+            ClipRule::Quantile(percent) => (2, percent),
+            ClipRule::Top(percent) => (3, percent),
+            ClipRule::Ranked(percent) => (4, percent),
+        };
+        let threshold = threshold.to_bits();
+        to_bytes([
+            task,
+            self.windows,
+            rule,
+            threshold,
+            of_windows,
+            percent.into(),
+        ])
     }
 
-    pub fn from_bytes(bytes: &[u8; DECISION_BYTES]) -> Result<Decision, BlobError> {
-        let [task, windows, rule, threshold] = from_bytes(bytes);
+    /// Words of memory that the score of the latest windows needs.
+    pub const fn memory_words(&self) -> usize {
+        self.rule.memory_words(self.windows)
+    }
+
+    /// Reads the first bytes of the decision's section.
+    pub fn from_bytes(section: &[u8]) -> Result<Decision, BlobError> {
+        let record = section.first_chunk::<LEAST_DECISION_BYTES>();
+        let record = record.ok_or(BlobError::Decision("it is too short"))?;
+        let [task, windows, rule, threshold] = from_bytes(record);
+        let [of_windows, percent] = match section.get(LEAST_DECISION_BYTES..DECISION_BYTES) {
+            Some(further) => from_bytes(further),
+            None => [0; 2],
+        };
         let threshold = f32::from_bits(threshold);
         if windows == 0 {
-            return Err(BlobError::Decision("its score is a mean over no windows"));
+            return Err(BlobError::Decision("its score is of no windows"));
         }
         if !threshold.is_finite() {
             return Err(BlobError::Decision("its threshold is not a number"));
@@ -631,6 +708,9 @@ impl Decision {
                 _ => return Err(BlobError::Decision("its task is unknown")),
             },
             windows,
+            rule: rule_of(of_windows, percent).ok_or(BlobError::Decision(
+                "its rule for windows' scores is unknown",
+            ))?,
             threshold: match rule {
                 0 => Threshold::None,
                 1 => Threshold::Gamma(threshold),
@@ -640,6 +720,19 @@ impl Decision {
             },
         })
     }
+}
+
+fn rule_of(kind: u32, percent: u32) -> Option<ClipRule> {
+    let percent = u8::try_from(percent).ok()?;
+    let rule = match kind {
+        0 => ClipRule::Mean,
+        1 => ClipRule::Max,
+        2 => ClipRule::Quantile(percent),
+        3 => ClipRule::Top(percent),
+        4 => ClipRule::Ranked(percent),
+        _ => return None,
+    };
+    rule.is_sound().then_some(rule)
 }
 
 fn pack([high, low]: [u16; 2]) -> u32 {

@@ -78,11 +78,18 @@ pub fn memory_parts(
     Some((of_floats, of_shorts, of_bytes))
 }
 
+/// The first words as they are, and the bytes of the others.
+pub fn split_words(memory: &mut [u32], words: usize) -> (&mut [u32], &mut [u8]) {
+    let (words, rest) = memory.split_at_mut(words);
+    (words, of_words(rest))
+}
+
 /// A number without bit patterns that are not one, at most as large and as strictly aligned as a word.
 trait Plain: Copy {}
 impl Plain for f32 {}
 impl Plain for i16 {}
 impl Plain for i8 {}
+impl Plain for u8 {}
 
 #[expect(
     unsafe_code,

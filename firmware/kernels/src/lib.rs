@@ -2,7 +2,7 @@
 //!
 //! A model is data: a [`Model`] reads a blob once and checks everything in it, a [`Session`] puts it into an arena
 //! and runs it, and after that nothing can fail. A [`Stream`] does the same from samples: [`front_end`] makes features
-//! of them, [`score`] judges what the network made of those. [`ops`] holds the operators as free functions on slices;
+//! of them, [`score`] judges what the network made of those, [`decision`] makes one score of many windows'. [`ops`] holds the operators as free functions on slices;
 //! their arithmetic is that of TensorFlow Lite for Microcontrollers, bit for bit. [`blob`] is the format. [`npu`] drives
 //! an Ethos-U55, for networks that Vela compiled.
 //!
@@ -12,6 +12,7 @@
 
 pub mod blob;
 mod bytes;
+pub mod decision;
 pub mod front_end;
 mod gate;
 mod model;

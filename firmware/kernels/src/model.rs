@@ -5,7 +5,7 @@ use core::ops::Range;
 use crate::{
     blob::{
         BlobError, Constants, Decision, FrontEndRecord, HEADER_BYTES, Header, Kind, MAX_UPSAMPLE,
-        OP_BYTES, Op, TENSOR_BYTES, Task, Tensor, Window,
+        OP_BYTES, Op, Sections, TENSOR_BYTES, Task, Tensor, Window,
     },
     bytes::{Words, as_i8},
     front_end::ends_are_sound,
@@ -51,6 +51,7 @@ impl<'a> Model<'a> {
                 .ok_or(BlobError::Header(problem))?;
             Ok(Tensor::from_bytes(bytes))
         };
+        let sections = Sections::find(blob, &header)?;
         let model = Model {
             blob,
             tensors,
@@ -58,18 +59,11 @@ impl<'a> Model<'a> {
             arena_bytes: header.arena_bytes as usize,
             input: tensor(header.input, "its input is not one of its tensors")?,
             output: tensor(header.output, "its output is not one of its tensors")?,
-            front_end: match header.front_end_offset {
-                0 => None,
-                offset => Some(FrontEndRecord::from_bytes(
-                    record(blob, offset).ok_or(BlobError::FrontEnd("it lies outside the blob"))?,
-                )),
-            },
-            decision: match header.decision_offset {
-                0 => None,
-                offset => Some(Decision::from_bytes(
-                    record(blob, offset).ok_or(BlobError::Decision("it lies outside the blob"))?,
-                )?),
-            },
+            front_end: sections
+                .front_end
+                .map(FrontEndRecord::from_bytes)
+                .transpose()?,
+            decision: sections.decision.map(Decision::from_bytes).transpose()?,
         };
         for (index, bytes) in tensors.iter().enumerate() {
             check_tensor(&Tensor::from_bytes(bytes), model.arena_bytes).map_err(|problem| {
@@ -578,10 +572,6 @@ impl Tensor {
     pub fn range(&self) -> Range<usize> {
         self.offset as usize..self.offset as usize + self.len()
     }
-}
-
-fn record<const BYTES: usize>(blob: &[u8], offset: u32) -> Option<&[u8; BYTES]> {
-    records(blob, offset, 1)?.first()
 }
 
 fn records<const BYTES: usize>(blob: &[u8], offset: u32, count: u32) -> Option<&[[u8; BYTES]]> {

@@ -2,10 +2,11 @@
 
 use crate::{
     Model,
-    blob::{BlobError, Decision, Threshold},
+    blob::{BlobError, Decision},
     bytes::{as_f32, memory_parts},
+    decision::RunningScore,
     front_end::{Framer, FrontEnd, Quantizer, Spec},
-    score::{MeanScore, window_score},
+    score::window_score,
 };
 
 /// A detector that hears: front end, network, score and decision.
@@ -28,7 +29,8 @@ pub struct Stream<'m, 'a> {
     /// Frames to come before the next window is complete.
     missing: usize,
     window_score: Option<f32>,
-    mean: MeanScore,
+    latest: RunningScore<'m>,
+    clipped: u32,
 }
 
 /// What one more frame brought.
@@ -36,7 +38,7 @@ pub struct Stream<'m, 'a> {
 pub struct Hop {
     /// The score of the window that this frame completed; `None` between windows.
     pub window_score: Option<f32>,
-    /// The mean over the latest windows; `None` before the first.
+    /// The score of the latest windows; `None` before the first.
     pub score: Option<f32>,
     /// Whether the score is above the threshold; `None` before the first window, and for a model without a threshold.
     pub anomaly: Option<bool>,
@@ -59,13 +61,17 @@ impl<'a> Model<'a> {
 
     /// Bytes that a [`Stream`] needs beside the arena, a multiple of 4; 0 for a model without a front end.
     pub fn stream_bytes(&self) -> usize {
+        let decision = self
+            .decision()
+            .map_or(0, |decision| decision.memory_words());
         self.front_end().map_or(0, |record| {
-            memory_bytes(&record.spec(), record.frames as usize)
+            memory_bytes(&record.spec(), record.frames as usize) + 4 * decision
         })
     }
 }
 
-/// Bytes that a [`Stream`] needs beside the arena: samples of one frame, scratch, and the int8 frames of a window.
+/// Bytes that a [`Stream`] needs beside the arena and the decision: samples of one frame, scratch, and the int8 frames of
+/// a window.
 pub const fn memory_bytes(spec: &Spec, frames: usize) -> usize {
     let history = frames * spec.bands();
     4 * spec.scratch_len() + 2 * spec.n_fft + history.next_multiple_of(4)
@@ -92,10 +98,13 @@ impl<'m, 'a> Stream<'m, 'a> {
         let (front_end, quantizer) = model.front_end_and_quantizer()?;
         let spec = *front_end.spec();
         let (needed, found) = (model.stream_bytes(), 4 * memory.len());
+        let too_small = BlobError::MemoryTooSmall { needed, found };
+        let (for_decision, memory) = memory
+            .split_at_mut_checked(decision.memory_words())
+            .ok_or(too_small)?;
         let history = record.frames as usize * spec.bands();
         let (scratch, samples, history) =
-            memory_parts(memory, spec.scratch_len(), spec.n_fft, history)
-                .ok_or(BlobError::MemoryTooSmall { needed, found })?;
+            memory_parts(memory, spec.scratch_len(), spec.n_fft, history).ok_or(too_small)?;
         let mut stream = Stream {
             model,
             framer: Framer::new(front_end, samples, scratch),
@@ -109,7 +118,9 @@ impl<'m, 'a> Stream<'m, 'a> {
             row: 0,
             missing: 0,
             window_score: None,
-            mean: MeanScore::new(decision.windows),
+            latest: RunningScore::new(decision.rule, decision.windows, for_decision)
+                .ok_or(too_small)?,
+            clipped: 0,
         };
         stream.reset();
         Ok(stream)
@@ -118,7 +129,8 @@ impl<'m, 'a> Stream<'m, 'a> {
     /// Forgets all that was heard.
     pub fn reset(&mut self) {
         self.framer.reset();
-        self.mean.reset();
+        self.latest.reset();
+        self.clipped = 0;
         self.row = 0;
         self.missing = self.frames;
         self.window_score = None;
@@ -135,11 +147,12 @@ impl<'m, 'a> Stream<'m, 'a> {
         let features = self.framer.next(heard)?;
         let bands = features.len();
         let row = &mut self.history[self.row * bands..][..bands];
-        self.quantizer.quantize(features, row);
+        let clipped = self.quantizer.quantize(features, row);
+        self.clipped = self.clipped.saturating_add(clipped);
         self.row = (self.row + 1) % self.frames;
         self.missing -= 1;
         let window_score = (self.missing == 0).then(|| self.score_window(bands));
-        let score = self.mean.mean();
+        let score = self.latest.score();
         Some(Hop {
             window_score,
             score,
@@ -173,14 +186,20 @@ impl<'m, 'a> Stream<'m, 'a> {
         self.window_score
     }
 
-    /// The mean over the latest windows; `None` before the first.
+    /// The score of the latest windows; `None` before the first.
     pub fn score(&self) -> Option<f32> {
-        self.mean.mean()
+        self.latest.score()
     }
 
-    /// Windows that the score is a mean of.
+    /// Windows that the score is of.
     pub fn windows(&self) -> u32 {
-        self.mean.windows()
+        self.latest.windows()
+    }
+
+    /// Values of the network's input that were cut off at the ends of int8 since the start or the last reset: many where
+    /// a microphone is louder than the sound that the network was made for.
+    pub fn clipped(&self) -> u32 {
+        self.clipped
     }
 
     fn score_window(&mut self, bands: usize) -> f32 {
@@ -201,19 +220,8 @@ impl<'m, 'a> Stream<'m, 'a> {
             &self.model.output(),
         );
         self.window_score = Some(score);
-        self.mean.push(score);
+        self.latest.push(score);
         self.missing = self.frame_stride;
         score
-    }
-}
-
-impl Decision {
-    /// Whether a score is above the threshold; `None` where there is none.
-    pub fn is_anomaly(&self, score: f32) -> Option<bool> {
-        match self.threshold {
-            Threshold::None => None,
-            Threshold::Gamma(threshold) | Threshold::Quantile(threshold) => Some(score > threshold),
-            Threshold::EvenOdds => Some(score > 0.0),
-        }
     }
 }

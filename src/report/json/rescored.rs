@@ -47,10 +47,7 @@ impl JsonSchema for MeansView {
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        by_figure::<Option<IntervalView>>(
-            generator,
-            "Means of figures of merit by their keys; null where nobody knows.",
-        )
+        by_figure::<Option<IntervalView>>(generator)
     }
 }
 

@@ -2,7 +2,10 @@
 
 use super::grid;
 use crate::{
-    report::evaluation::{Examined, Merit},
+    report::{
+        evaluation::{Examined, Merit},
+        quantised,
+    },
     score::{Arithmetic, Confusion, Interval},
 };
 
@@ -27,6 +30,11 @@ pub fn tables(examined: &[Examined]) -> String {
     let mut text = String::new();
     for split in examined {
         text += &format!("{}\n", split.headline());
+        for part in &split.parts {
+            if let Some(int8) = &part.int8 {
+                text += &format!("{}: {}\n", part.name, quantised::line(int8));
+            }
+        }
     }
     let header: Vec<&str> = header.iter().map(String::as_str).collect();
     text += &grid(&header, Merit::ALL.map(row).to_vec());

@@ -4,7 +4,10 @@ use std::path::Path;
 
 use super::grid;
 use crate::{
-    report::json::{CostView, IntervalView, MeasurementView, RescoredView, TrialDocument},
+    report::{
+        json::{CostView, IntervalView, MeasurementView, RescoredView, TrialDocument},
+        quantised,
+    },
     score::{Figure, Measure, Part},
     units::{Bytes, Count, Microjoules, Micros},
 };
@@ -30,6 +33,15 @@ pub fn trial(trial: &TrialDocument, folder: &Path) -> String {
     if let Some(figures) = &trial.figures {
         let told = told(|figure| Some(format!("{:.4}", figures.0.get(figure)?)));
         text += &format!("{told}{synthetic}\n");
+    }
+    if let Some(rule) = &trial.clip_score {
+        text += &format!("a clip's score is the {rule} of its windows' scores\n");
+    }
+    if let Some(int8) = &trial.int8 {
+        text += &format!("{}\n", quantised::line(int8));
+    }
+    if trial.older_pipeline {
+        text += "quantised by an older pipeline: it would score otherwise now (`nas requantise`)\n";
     }
     if let Some(rescored) = &trial.rescored {
         text += &further_seeds(rescored);
@@ -153,11 +165,9 @@ fn measurement(seen: &MeasurementView) -> String {
 }
 
 fn further_seeds(rescored: &RescoredView) -> String {
-    let show = |interval: Option<IntervalView>| {
-        interval.map_or("–".to_string(), |interval| match interval.half_width {
-            Some(half_width) => format!("{:.4} ± {half_width:.4}", interval.mean),
-            None => format!("{:.4}", interval.mean),
-        })
+    let show = |interval: IntervalView| match interval.half_width {
+        Some(half_width) => format!("{:.4} ± {half_width:.4}", interval.mean),
+        None => format!("{:.4}", interval.mean),
     };
     let each = rescored.trainings.iter().map(|training| {
         let auc = training
@@ -167,8 +177,8 @@ fn further_seeds(rescored: &RescoredView) -> String {
     });
     let means = told(|figure| {
         // The sentence is long enough without it.
-        let is_told = figure.measure != Measure::Pauc;
-        is_told.then(|| show(rescored.means.get(figure)))
+        let mean = rescored.means.get(figure);
+        mean.filter(|_| figure.measure != Measure::Pauc).map(show)
     });
     format!(
         "{} further seeds: {means} (means ± half of their 95 % interval)\n  AUC int8 of each: {}\n",

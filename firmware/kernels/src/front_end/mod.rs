@@ -257,14 +257,17 @@ impl<'t> FrontEnd<'t> {
 }
 
 impl Quantizer<'_> {
-    /// Rounds halves up and saturates.
-    pub fn quantize(&self, features: &[f32], output: &mut [i8]) {
+    /// Rounds halves up and saturates; says how many values were cut off at either end.
+    pub fn quantize(&self, features: &[f32], output: &mut [i8]) -> u32 {
+        let mut clipped = 0;
         let gains = self.gains.iter().zip(self.offsets);
         for ((output, feature), (gain, offset)) in output.iter_mut().zip(features).zip(gains) {
             // Positive where it is not saturated, so that cutting off rounds.
-            let shifted = (feature * gain + offset + 128.5).clamp(0.0, 255.0);
-            *output = (shifted as i32 - 128) as i8;
+            let shifted = feature * gain + offset + 128.5;
+            *output = (shifted.clamp(0.0, 255.0) as i32 - 128) as i8;
+            clipped += u32::from(!(0.0..256.0).contains(&shifted));
         }
+        clipped
     }
 }
 
