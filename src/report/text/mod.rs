@@ -1,4 +1,6 @@
 //! Tables and lines for a terminal.
+//!
+//! This module may not know the terminal: it makes text of facts, at most so many columns wide.
 
 pub mod calibration;
 pub mod evaluation;
@@ -6,6 +8,7 @@ pub mod front;
 pub mod lists;
 pub mod measured;
 pub mod network;
+pub mod npu;
 pub mod trial;
 
 use comfy_table::{
@@ -17,7 +20,7 @@ fn grid(header: &[&str], rows: Vec<Vec<String>>) -> String {
     drawn(&filled(header, rows))
 }
 
-/// A plain table of at most `width` columns: where its content is wider, the last cell of a row takes several lines.
+/// A plain table of at most `width` columns. Where its content is wider, the last cell of a row takes several lines.
 fn grid_within(width: usize, header: &[&str], rows: Vec<Vec<String>>) -> String {
     let mut grid = filled(header, rows);
     grid.set_content_arrangement(ContentArrangement::Dynamic)
