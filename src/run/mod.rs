@@ -86,7 +86,6 @@ pub struct Search<'a> {
 
 /// How a search ended.
 #[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
 pub enum Finish {
     /// All trials are recorded.
     Done,
