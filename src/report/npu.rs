@@ -16,31 +16,45 @@ use crate::hardware::{Npu, Port, Target};
 
 /// A network that is not shown.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum NpuError {
+    /// A file that cannot be read.
     #[error("cannot read {}", file.display())]
     Read {
+        /// The file.
         file: PathBuf,
+        /// Why.
         #[source]
         source: io::Error,
     },
+    /// A file or folder that cannot be written.
     #[error("cannot write {}", file.display())]
     Write {
+        /// The file or folder.
         file: PathBuf,
+        /// Why.
         #[source]
         source: io::Error,
     },
+    /// No network from Vela, or one that does not run.
     #[error("{0}")]
     Vela(#[from] VelaError),
+    /// The target is a core alone.
     #[error("{0} has no NPU; `nas targets` lists those that have")]
     NoNpu(String),
+    /// The target has another size of NPU.
     #[error(
         "the file is for {compiled} MACs per cycle, {target} has {found}; compile it again, or name another target"
     )]
     OtherNpu {
+        /// MACs per cycle that the file is for.
         compiled: usize,
+        /// The target.
         target: String,
+        /// MACs per cycle that it has.
         found: usize,
     },
+    /// Some operators run on the core.
     #[error(
         "only a network that is one operator on the NPU can be run; the others run on the core"
     )]
