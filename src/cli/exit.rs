@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::{
+use nas::{
     audio::AudioError,
     bundle::BundleError,
     data::{DataError, synthetic::WriteError},

@@ -3,7 +3,7 @@
 use std::{fs, path::PathBuf};
 
 use super::{Failure, Global, out};
-use crate::{
+use nas::{
     hardware::{self, Target},
     report::{
         json::{self, npu::NpuDocument},

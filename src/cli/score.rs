@@ -3,7 +3,7 @@
 use std::{fs, path::PathBuf};
 
 use super::{Failure, Global, open, out};
-use crate::{
+use nas::{
     data::{self, Clip, Dataset, Label, SplitBy},
     evaluate::{Model, ScoreBy, Scored, Scoring, score_clips},
     features::Features,

@@ -1,6 +1,6 @@
 //! Invented runs for the tests of this module.
 
-use super::{Costs, RejectedTrial, RunInfo, ScoredTrial, Seeds, TargetInfo, Training, TrialCounts};
+use super::{Costs, RejectedTrial, RunInfo, ScoredTrial, TargetInfo, TrialCounts};
 use crate::{
     hardware::{Budget, Cost, CostSource, Metric},
     run::Objective,
@@ -172,6 +172,7 @@ pub fn fake_run(fake: &Fake) -> RunInfo {
         published: false,
         counts: TrialCounts {
             scored: fake.trained,
+            fitted: 0,
             rejected: fake.rejected,
             failed: 0,
         },
@@ -269,6 +270,7 @@ pub fn small_run() -> RunInfo {
         published: false,
         counts: TrialCounts {
             scored: 2,
+            fitted: 0,
             rejected: 7,
             failed: 1,
         },
@@ -318,20 +320,5 @@ pub fn measurement() -> MeasurementRow {
         model_bytes: 52_000,
         version: "0.1.0".to_string(),
         measured_utc: "2026-01-01T00:00:00Z".to_string(),
-    }
-}
-
-/// Two further trainings of which one failed, and one more.
-pub fn rescored() -> Seeds {
-    let figures = |auc: f64| Figures::default().with(Figure::AUC, auc);
-    let training = |(seed, figures)| Training { seed, figures };
-    let each = [
-        (1, Ok(figures(0.75))),
-        (2, Err("the loss became NaN".to_string())),
-        (3, Ok(figures(0.85))),
-    ];
-    Seeds {
-        own: figures(0.9),
-        each: each.map(training).to_vec(),
     }
 }

@@ -1,4 +1,6 @@
 //! Tables and lines for a terminal.
+//!
+//! This module may not know the terminal: it makes text of facts, at most so many columns wide.
 
 pub mod calibration;
 pub mod evaluation;
@@ -16,7 +18,7 @@ fn grid(header: &[&str], rows: Vec<Vec<String>>) -> String {
     drawn(Table::new(), header, rows)
 }
 
-/// A plain table of at most `width` columns: where its content is wider, the longest cells take several lines.
+/// A plain table of at most `width` columns. Where its content is wider, the longest cells take several lines.
 fn grid_within(width: usize, header: &[&str], rows: Vec<Vec<String>>) -> String {
     let mut grid = Table::new();
     grid.set_content_arrangement(ContentArrangement::Dynamic)
