@@ -31,6 +31,7 @@ pub struct Finding {
 
 /// What the hardware may stumble over.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Hazard {
     /// An operation starts while another one may still run that writes what it accesses, or reads what it writes.
     Race {

@@ -71,6 +71,7 @@ impl Bus for Slices<'_> {
 
 /// Why a job has ended early.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Fault {
     /// The stream.
     Stream(Error),

@@ -27,6 +27,7 @@ impl Error {
 
 /// What is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Problem {
     /// The stream ends within a command.
     CutOff,

@@ -10,6 +10,7 @@ use crate::device::{Bus, Device};
 
 /// What went wrong between emulator and model.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum GdbError {
     /// The connection.
     Io(io::Error),

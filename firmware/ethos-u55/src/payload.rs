@@ -18,6 +18,7 @@ pub struct Payload {
 
 /// Why a payload is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum PayloadError {
     /// The first word is another one, or bytes are no whole words.
     NoStart,

@@ -68,6 +68,7 @@ pub struct Tensor<'a> {
 
 /// Why a file is no such network, or does not run.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum VelaError {
     /// Not a TFLite file.
     NotTflite,

@@ -9,7 +9,7 @@ use crate::report::npu::{Operation, Trace};
 /// What `nas npu --json` prints.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct NpuDocument {
-    /// [`SCHEMA_VERSION`].
+    /// Version of the schema that the document follows.
     pub schema_version: u32,
     /// The file.
     pub network: String,

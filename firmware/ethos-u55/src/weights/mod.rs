@@ -19,6 +19,7 @@ use core::fmt;
 
 /// Why a stream of weights cannot be decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum WeightError {
     /// It ends within a slice.
     CutOff {
