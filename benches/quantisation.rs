@@ -456,8 +456,8 @@ fn float_score(
         .iter()
         .zip(&outputs)
         .map(|(input, output)| match candidate.task {
-            Task::Reconstruct => reconstruction_error(input, output),
             Task::Classify { .. } => negative_log_odds(output, class),
+            _ => reconstruction_error(input, output),
         });
     (!inputs.is_empty()).then(|| scores.sum::<f64>() / inputs.len() as f64)
 }

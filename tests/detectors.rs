@@ -1,8 +1,10 @@
 //! Whole detectors on the host: streams against scored clips, and hostile blobs.
 
 use nas::{
-    audio::{Audio, DeviceExtractor, Feature, FeatureSpec},
-    evaluate::{Class, FORMAT_VERSION, Model, ModelCard, Scorer},
+    audio::{Audio, DeviceExtractor, Feature, FeatureSpec, FrontEnd, Statistics},
+    evaluate::{
+        Class, Distance, DistancePoint, FORMAT_VERSION, Model, ModelCard, Scorer, StatisticsCard,
+    },
     graph::{GraphBuilder, Shape, Style},
     quant::quantize,
     units::Rng,
@@ -19,6 +21,8 @@ use proptest::prelude::*;
 use crate::networks::random_weights;
 
 tests! {
+    version_2_hears_what_it_heard,
+    unknown_sections_are_skipped_unless_required,
     a_stream_is_a_scored_clip,
     damaged_detectors_never_panic,
 }
@@ -29,7 +33,20 @@ const FRAME_STRIDE: usize = 2;
 const CLASS: usize = 1;
 
 /// A detector without training; its standardisation suits the noise of [`noise`], so that features differ.
-fn detector(feature: Feature, classes: usize, score_windows: u32) -> Model {
+fn detector(kind: Kind, score_windows: u32) -> Model {
+    let (feature, classes) = match kind {
+        Kind::Frames(feature, classes) => (feature, classes),
+        Kind::Statistics(sections) => (Feature::LogMel, sections),
+    };
+    let statistics = match kind {
+        Kind::Frames(..) => None,
+        // All of them, of groups that do not divide the bands.
+        Kind::Statistics(_) => Some(Statistics {
+            groups: 7,
+            kinds: 31,
+            ranking: 29_000,
+        }),
+    };
     let spec = FeatureSpec {
         sample_rate_hz: 16_000,
         n_fft: 256,
@@ -37,25 +54,50 @@ fn detector(feature: Feature, classes: usize, score_windows: u32) -> Model {
         n_mels: 20,
         feature,
     };
-    let bands = spec.bands();
+    let front_end = FrontEnd {
+        spec,
+        frames: FRAMES,
+        frame_stride: FRAME_STRIDE,
+        statistics,
+    };
+    let [rows, columns] = front_end.window();
+    let bands = front_end.features();
     let mut rng = Rng::new(8, classes as u64);
-    let mut builder = GraphBuilder::new(Shape::new(FRAMES, bands, 1));
-    let hidden = builder.dense(0, 8, Style::BATCH_NORM_RELU);
-    let outputs = if classes > 0 { classes } else { FRAMES * bands };
-    let output = builder.dense(hidden, outputs, Style::LINEAR);
+    let mut builder = GraphBuilder::new(Shape::new(rows, columns, 1));
+    let output = match kind {
+        // Two sections, each with a layer of its own.
+        Kind::Statistics(_) => builder.dense(0, 2 * rows * columns, Style::LINEAR),
+        Kind::Frames(..) => {
+            let hidden = builder.dense(0, 8, Style::BATCH_NORM_RELU);
+            let outputs = if classes > 0 { classes } else { rows * columns };
+            builder.dense(hidden, outputs, Style::LINEAR)
+        }
+    };
     let graph = builder.finish(output);
     let weights = random_weights(&graph, &mut rng);
-    let window: Vec<f32> = (0..FRAMES * bands).map(|_| rng.normal() as f32).collect();
+    let window: Vec<f32> = (0..rows * columns).map(|_| rng.normal() as f32).collect();
     let network = quantize(&graph, &weights, &[&window]).unwrap();
+    let point = |class: u32, block: u32, first: i16| DistancePoint {
+        class,
+        block,
+        weight: 0.5 + class as f32,
+        coordinates: (0..bands as i16).map(|idx| first + 100 * idx).collect(),
+    };
+    let distance = statistics.map(|_| Distance {
+        dimensions: bands,
+        points: vec![point(0, 0, -900), point(1, 1, 300), point(1, 0, -2000)],
+    });
 
-    let features = features(&spec, &noise(4000, &mut rng));
+    let features = front_end
+        .rows(&features(&spec, &noise(4000, &mut rng)))
+        .into_owned();
     let column = |band: usize| features.values.iter().skip(band).step_by(bands);
     let card = ModelCard {
         format_version: FORMAT_VERSION,
-        task: if classes > 0 {
-            "classify"
-        } else {
-            "reconstruct"
+        task: match (statistics, classes) {
+            (Some(_), _) => "distance",
+            (None, 0) => "reconstruct",
+            _ => "classify",
         }
         .to_string(),
         sample_rate_hz: spec.sample_rate_hz,
@@ -68,6 +110,11 @@ fn detector(feature: Feature, classes: usize, score_windows: u32) -> Model {
         },
         frames: FRAMES,
         frame_stride: FRAME_STRIDE,
+        statistics: statistics.map(|which| StatisticsCard {
+            groups: which.groups,
+            kinds: which.kinds,
+            ranking: which.ranking,
+        }),
         scored_on: "samples".to_string(),
         clip_score: None,
         int8: None,
@@ -87,6 +134,7 @@ fn detector(feature: Feature, classes: usize, score_windows: u32) -> Model {
         threshold_quantile: Some(1.0),
         score_windows,
         synthetic: true,
+        distance,
     };
     Model::new(card, network.to_tflite(), network.to_blob()).unwrap()
 }
@@ -109,12 +157,21 @@ fn features(spec: &FeatureSpec, samples: &[i16]) -> nas::audio::Matrix {
     DeviceExtractor::new(spec).unwrap().extract(&audio).unwrap()
 }
 
-/// Log-mel and MFCC, each before an autoencoder and a classifier.
-const KINDS: [(Feature, usize); 4] = [
-    (Feature::LogMel, 0),
-    (Feature::LogMel, 3),
-    (Feature::Mfcc { coefficients: 13 }, 0),
-    (Feature::Mfcc { coefficients: 13 }, 3),
+/// What a detector sees, and how many classes it knows.
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    /// Frames, before an autoencoder or a classifier.
+    Frames(Feature, usize),
+    /// Statistics of frames, before a distance.
+    Statistics(usize),
+}
+
+const KINDS: [Kind; 5] = [
+    Kind::Frames(Feature::LogMel, 0),
+    Kind::Frames(Feature::LogMel, 3),
+    Kind::Frames(Feature::Mfcc { coefficients: 13 }, 0),
+    Kind::Frames(Feature::Mfcc { coefficients: 13 }, 3),
+    Kind::Statistics(2),
 ];
 
 /// How windows' scores become one.
@@ -135,17 +192,16 @@ proptest! {
 
     /// Samples in pieces of any length give the features, scores and decisions that the host gives a whole clip.
     fn a_stream_is_a_scored_clip(
-        kind in 0usize..4,
+        kind in 0usize..5,
         rule in 0usize..5,
         seed in 0u64..1 << 40,
         length in 600usize..5000,
         pieces in proptest::collection::vec(0usize..700, 1..20),
     ) {
-        let (feature, classes) = KINDS[kind];
         let mut rng = Rng::new(seed, 0);
         let mut samples = noise(length, &mut rng);
         // The score is of all windows of the clip.
-        let model = with_rule(&detector(feature, classes, length as u32), RULES[rule]);
+        let model = with_rule(&detector(KINDS[kind], length as u32), RULES[rule]);
         let clip = features(&model.card.front_end().spec, &samples);
         let mut scorer = Scorer::new(&model).unwrap();
         let frames = scorer.quantize(&clip);
@@ -295,10 +351,10 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 1500, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// The blob is refused by name, or it hears.
-    fn damaged_detectors_never_panic(kind in 0usize..4, damage in damage()) {
+    fn damaged_detectors_never_panic(kind in 0usize..5, damage in damage()) {
         thread_local! {
             static GOOD: Vec<Vec<u8>> =
-                KINDS.map(|(feature, classes)| detector(feature, classes, 10).blob).to_vec();
+                KINDS.map(|kind| detector(kind, 10).blob).to_vec();
         }
         let blob = GOOD.with(|good| damage.apply(&good[kind]));
         let samples = noise(3000, &mut Rng::new(0, 0));
@@ -323,7 +379,6 @@ proptest! {
 }
 
 /// A detector that a build of format version 2 wrote, and what that build heard in 96 samples.
-#[test]
 fn version_2_hears_what_it_heard() {
     let blob = include_bytes!("golden/detector_v2.nas");
     let samples: Vec<i16> = (0..96i32)
@@ -348,9 +403,8 @@ fn version_2_hears_what_it_heard() {
     assert_eq!(output, [-36, -7, -47, -1, -29, -10, -46, 2]);
 }
 
-#[test]
 fn unknown_sections_are_skipped_unless_required() {
-    let good = detector(Feature::LogMel, 0, 10).blob;
+    let good = detector(KINDS[0], 10).blob;
     let check = |tag: &[u8; 4], required: bool, expected: Result<(), &str>| {
         let mut blob = good.clone();
         let entry = Section {

@@ -10,7 +10,7 @@ use nas::{
         self, BOARDS, Bench, BoardKind, Image, Inputs, Kernels, Limit, MeasureError, Measurement,
         Place, Toolchain, find_program,
     },
-    quant::{Interpreter, append_front_end, quantize},
+    quant::{Hearing, Interpreter, append_front_end, quantize},
     space::{self, Candidate, Spaces, builtin},
     units::Rng,
 };
@@ -198,15 +198,17 @@ fn with_ears(mut blob: Vec<u8>, candidate: &Candidate) -> Vec<u8> {
         spec,
         frames,
         frame_stride,
+        statistics,
     } = candidate.front_end;
     let tables = spec.device_tables().unwrap();
-    let bands = spec.bands();
-    let floats = [tables.floats, vec![1.0; bands], vec![0.0; bands]].concat();
+    let features = candidate.front_end.features();
+    let floats = [tables.floats, vec![1.0; features], vec![0.0; features]].concat();
     let record = record(&spec, frames, frame_stride);
     let decision = Decision {
         task: match candidate.task {
             space::Task::Reconstruct => Task::Reconstruct,
             space::Task::Classify { .. } => Task::Classify,
+            space::Task::Distance(_) => Task::Distance,
         },
         // All entries of a rule by rank, one window in each.
         windows: MOST_ENTRIES,
@@ -218,8 +220,41 @@ fn with_ears(mut blob: Vec<u8>, candidate: &Candidate) -> Vec<u8> {
             .unwrap_or(ClipRule::Mean),
         threshold: Threshold::None,
     };
-    append_front_end(&mut blob, record, &floats, &tables.ends, &decision);
+    let centres = match candidate.task {
+        space::Task::Distance(how) => Some(centres(&how, candidate)),
+        _ => None,
+    };
+    let hearing = Hearing {
+        front_end: record,
+        floats: &floats,
+        ends: &tables.ends,
+        statistics,
+        decision,
+        centres: centres.as_deref(),
+    };
+    append_front_end(&mut blob, &hearing);
     blob
+}
+
+/// As many points as a fit can have, all at the origin.
+fn centres(how: &space::Fit, candidate: &Candidate) -> Vec<u8> {
+    let dimensions = candidate.graph.output_shape().len() / how.blocks();
+    let count = how.most_points();
+    let mut section: Vec<u8> = [dimensions, count]
+        .into_iter()
+        .flat_map(|word| (word as u32).to_le_bytes())
+        .collect();
+    for idx in 0..count {
+        let centre = blob::Centre {
+            class: (idx % how.sections) as u32,
+            block: (idx % how.blocks()) as u32,
+            weight: 1.0,
+            offset: 0.0,
+        };
+        section.extend(centre.to_bytes());
+    }
+    section.resize(section.len() + 2 * count * dimensions, 0);
+    section
 }
 
 /// The front end as the blob has it.
@@ -254,7 +289,8 @@ fn hears_what_the_host_hears(place: Place) {
             .measure(&blob)
             .unwrap_or_else(|error| panic!("{spec}: {error}"));
         assert!(seen.outputs_match, "{spec}: {seen:?}");
-        let promised = memory_bytes(&spec.on_device(), FRAMES) + 4 * rule.memory_words(WINDOWS);
+        let promised =
+            memory_bytes(&spec.on_device(), FRAMES, None) + 4 * rule.memory_words(WINDOWS);
         assert_eq!(seen.front_end_bytes, Some(promised as u64), "{spec}");
     }
 }
@@ -309,7 +345,15 @@ fn detector(spec: &FeatureSpec, rule: ClipRule) -> Vec<u8> {
         rule,
         threshold: Threshold::Quantile(1.0),
     };
-    append_front_end(&mut blob, record, &floats, &tables.ends, &decision);
+    let hearing = Hearing {
+        front_end: record,
+        floats: &floats,
+        ends: &tables.ends,
+        statistics: None,
+        decision,
+        centres: None,
+    };
+    append_front_end(&mut blob, &hearing);
     blob
 }
 

@@ -3,7 +3,7 @@
 use std::sync::atomic::AtomicBool;
 
 use super::{Failure, Global, exit::interruption, open, out, rescore, search};
-use crate::{
+use nas::{
     data::{self, Dataset, SplitBy},
     evaluate::{Model, test_scores},
     hardware::{self, Budget},

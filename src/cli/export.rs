@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::{Failure, Global, open, out};
-use crate::{
+use nas::{
     audio::{self, Channel},
     bundle::{self, Clip, Parts},
     data::{self, Label, Source, Split},

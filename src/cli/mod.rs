@@ -17,6 +17,7 @@ mod front;
 mod introduce;
 mod judge;
 mod measure;
+mod npu;
 mod open;
 mod out;
 mod progress;
@@ -114,7 +115,7 @@ enum Command {
     Rescore(rescore::Args),
     /// Make new int8 models of a run's networks from their float weights, without training
     Requantise(requantise::Args),
-    /// Judge every labelled test clip with a found network: tables, confusion matrix, curves
+    /// Judge every labelled test clip by a found network: tables, confusion matrix, curves
     Judge(judge::Args),
     /// Run found models as firmware, in QEMU or on a board
     Measure(measure::Args),
@@ -130,6 +131,8 @@ enum Command {
     Score(score::Args),
     /// Estimate what an int8 network costs on the targets
     Estimate(estimate::Args),
+    /// Show what a network that Vela compiled does on the NPU, operation by operation
+    Npu(npu::Args),
     /// Show why a trial is over budget, and the smallest changes that make it fit
     Explain(explain::Args),
     /// List the search spaces
@@ -164,6 +167,7 @@ pub fn main() -> ExitCode {
         Command::CompareApproaches(args) => args.run(global),
         Command::Score(args) => args.run(global),
         Command::Estimate(args) => args.run(global),
+        Command::Npu(args) => args.run(global),
         Command::Explain(args) => args.run(global),
         Command::Spaces(args) => args.run(global),
         Command::Targets(args) => args.run(global),

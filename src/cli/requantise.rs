@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use super::{Exit, Failure, Global, exit::interruption, open, out};
-use crate::{
+use nas::{
     report::{
         self,
         json::{self, FrontDocument},

@@ -3,7 +3,7 @@
 use std::{fs, path::PathBuf};
 
 use super::{Failure, Global, open, out};
-use crate::{
+use nas::{
     data::{self, Clip, Dataset, Label, SplitBy},
     evaluate::{Model, ScoreBy, Scored, Scoring, score_clips},
     features::Features,
@@ -35,8 +35,8 @@ pub struct Args {
     /// rank90 (weights that fall to 90 % from rank to rank) [default: as the model does]
     #[arg(long, alias = "pool", value_name = "HOW")]
     clip_score: Option<ClipRule>,
-    /// What to score: windows; mahalanobis (an autoencoder's mean residual) or embedding (a classifier's output),
-    /// which are fitted to the training clips of the data
+    /// What is scored: windows; mahalanobis, of an autoencoder's mean residual, and embedding, of a classifier's
+    /// output, are fitted to the training clips of the data
     #[arg(long, value_name = "RULE", default_value = "windows")]
     by: ScoreBy,
     /// Write the csv files of the DCASE challenge into a new or empty folder

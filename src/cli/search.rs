@@ -9,8 +9,9 @@ use super::{
     open, out,
     progress::Display,
 };
-use crate::{
+use nas::{
     data::{self, SplitBy, SteerBy},
+    evaluate::Model,
     hardware::{self, Target},
     report::{
         self, files,
@@ -60,7 +61,8 @@ pub struct Args {
     targets: Vec<String>,
     #[command(flatten)]
     budget: super::budget::Args,
-    /// Number of networks to train; those over budget do not count. Resuming continues up to it [default: 72]
+    /// Number of networks to train; those over budget do not count, nor do detectors that are fitted in closed form.
+    /// Resuming continues up to it [default: 72]
     #[arg(long, value_name = "N")]
     trials: Option<usize>,
     /// Begin no training after this time, for example 10m
@@ -158,6 +160,7 @@ impl Args {
                 .map(|name| space::load(name))
                 .collect::<Result<_, _>>()?,
         };
+        let spaces = space::with_references(spaces);
         let named = |name: &String, text: &String| run::NamedText {
             name: name.clone(),
             text: text.clone(),
@@ -337,7 +340,7 @@ fn conclude(global: &Global, store: &Store, run: &Run, finish: Finish) -> Result
     for picture in &pictures {
         global.note(&format!("wrote {}", picture.display()));
     }
-    match finish {
+    let end = match finish {
         Finish::Interrupted => Err(interrupted(run)),
         Finish::TimeUp => {
             global.note(&format!(
@@ -351,5 +354,37 @@ fn conclude(global: &Global, store: &Store, run: &Run, finish: Finish) -> Result
             Ok(())
         }
         Finish::Done | Finish::NothingFits(_) => Ok(()),
+    };
+    if end.is_ok() {
+        last_word(global, store, run, &info)?;
     }
+    end
+}
+
+/// Which trial to take, where no network is the answer.
+fn last_word(
+    global: &Global,
+    store: &Store,
+    run: &Run,
+    info: &report::RunInfo,
+) -> Result<(), Failure> {
+    if let Some(sentence) = report::baselines::unbeaten(info) {
+        global.note(&sentence);
+    }
+    let Some(fit) = report::baselines::only_fit(info) else {
+        return Ok(());
+    };
+    // A run by formula has no models.
+    let Ok(folder) = open::model_folder(global, store, run, fit.trial) else {
+        return Ok(());
+    };
+    let threshold = Model::read(&folder)?.card.threshold;
+    if let Some(threshold) = threshold {
+        global.note(&format!(
+            "take trial {}: a score above {threshold:.3} is an anomaly; by scores out of sample, expect that of one \
+             normal clip in ten like those it was fitted to",
+            fit.trial
+        ));
+    }
+    Ok(())
 }

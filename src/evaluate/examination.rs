@@ -1,4 +1,4 @@
-//! From the scores of clips to figures of merit, and to the account of every test clip.
+//! Makes figures of merit, and a record of every test clip, from the scores of clips.
 
 use std::collections::BTreeSet;
 
@@ -63,13 +63,13 @@ impl Pipeline {
         })
     }
 
-    /// AUC of the float network less that of the int8 network, on the clips that steer.
+    /// AUC of the float network less the AUC of the int8 network, on the clips that steer.
     pub(super) fn auc_lost(&self, scores: &Scores) -> f64 {
         let auc = |figure| scores.figures.get(figure).unwrap_or(f64::NAN);
         auc(Figure::AUC_FLOAT) - auc(Figure::AUC)
     }
 
-    /// The standard error of what int8 loses of AUC on the clips that steer.
+    /// The standard error of that difference.
     pub(super) fn auc_lost_error(&self, scores: &ClipScores) -> Option<f64> {
         let of = |scores| self.labelled(&self.test.steer, scores);
         auc_difference_error(&of(&scores.float), &of(&scores.int8))

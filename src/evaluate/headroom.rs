@@ -1,8 +1,9 @@
-//! Which int8 ranges detection needs: how int8 scores follow float scores on sound that training never had.
+//! Chooses the int8 ranges that detection needs, by how well int8 scores follow float scores on sound outside of
+//! training.
 //!
-//! Ranges that reproduce normal sound best end where normal sound ends, and what a detector is for lies beyond. So
-//! ranges are judged by held-out normal windows, by the same made louder, with short events in them, and with both, and
-//! by known outliers or by claims of another class. No test clip is looked at.
+//! Ranges that reproduce normal sound best end where normal sound ends, but a detector must see what lies beyond.
+//! Ranges are therefore judged by held-out normal windows, by the same windows made louder, with short events, and with
+//! both, and by known outliers or claims of another class. Test clips are never used.
 
 use nas_kernels::score::window_score;
 
@@ -17,23 +18,23 @@ use crate::{
     units::Rng,
 };
 
-/// Held-out normal windows that judge, evenly spread.
+/// Number of held-out normal windows that judge, evenly spread.
 const ORDINARY: usize = 10;
-/// How much louder the louder ones are, dB: what a microphone's gain may differ by between laboratory and field.
+/// How much louder the louder windows are, dB: a microphone's gain may differ by that between laboratory and field.
 const LOUDER_DB: f32 = 6.0;
-/// No band becomes louder by more than this, in its deviations: where a band hardly varies, 6 dB are out of all reach.
+/// Most that a band becomes louder, in its standard deviations: where a band hardly varies, 6 dB are too much.
 const LOUDEST: f32 = 6.0;
-/// How much events add at their strongest place, in deviations; windows take turns.
+/// How much events add at their strongest place, in standard deviations; windows take turns.
 const EVENTS: [f32; 3] = [3.0, 6.0, 9.0];
 /// Share of the bands that an event covers.
 const EVENT_BANDS: f64 = 0.25;
-/// Frames that an event covers.
+/// Number of frames that an event covers.
 const EVENT_FRAMES: usize = 2;
-/// Other ranges must follow float by so much better than those that stand, so that few windows' luck does not choose.
+/// Other ranges must keep so much more than the present ones: the luck of a few windows must not choose.
 const MARGIN: f64 = 0.001;
 
-/// What is tried beside the default, one line after the other, each from the best of those before: a factor of the input, one
-/// of what follows, and the share of values that is left out.
+/// The values to try beside the default, a line after the other, each from the best so far: the factor of the input,
+/// the factor of all other tensors, and the share of values that is left out.
 const STAGES: [(&[f64], fn(&mut Ranges, f64)); 3] = [
     (&[1.0, 1.5, 3.0, 4.0], |ranges, factor| {
         ranges.input = factor as f32
@@ -53,7 +54,7 @@ pub struct Choice {
     pub kept: Option<f64>,
 }
 
-/// What there is to judge ranges by.
+/// The sound that judges ranges.
 #[derive(Debug)]
 pub struct Sound<'a> {
     /// Normal windows that the network was not fitted to.
@@ -96,10 +97,10 @@ pub fn quantize_for_detection(
     Ok(best)
 }
 
-/// A window, and the class that its sound claims to be.
+/// A window, and the class that its sound claims.
 type Probe = (Vec<f32>, usize);
 
-/// Windows of one kind, and what the float network makes of them.
+/// Windows of one kind, and their scores by the float network.
 #[derive(Debug)]
 struct Kind {
     probes: Vec<Probe>,
@@ -115,8 +116,13 @@ struct Judge {
 }
 
 impl Judge {
-    /// `None` where there are too few windows, or float scores do not differ on them.
+    /// Scores all windows by the float network; `None` where there are too few windows, or their scores do not differ.
     fn new(candidate: &Candidate, weights: &Weights, sound: &Sound<'_>) -> Option<Judge> {
+        // Statistics have no frames that events could stand in, and a distance is not known before it is quantised.
+        let is_distance = matches!(candidate.task, Task::Distance(_));
+        if is_distance || candidate.front_end.statistics.is_some() {
+            return None;
+        }
         let ordinary = spread(sound.held_out);
         let bands = candidate.front_end.spec.bands();
         let changed = |change: &dyn Fn(usize, &mut [f32])| -> Vec<Probe> {
@@ -181,9 +187,9 @@ impl Judge {
         (deviation(&judge.ordinary.float) > 0.0).then_some(judge)
     }
 
-    /// Share of what float scores tell apart that int8 scores tell apart: the correlation of the two on ordinary windows,
-    /// times the part of the unusual windows' scores that int8 gives as float does, on the scale that ordinary windows
-    /// give.
+    /// Share of what float scores tell apart that int8 scores tell apart, too. It is the correlation of both on
+    /// ordinary windows, times the part of the unusual windows' scores that int8 gives as float does, on the scale of
+    /// ordinary windows.
     fn kept(&self, model: &QuantizedModel) -> Result<f64, QuantizeError> {
         let blob = model.to_blob();
         let mut interpreter = Interpreter::new(&blob)?;
@@ -217,14 +223,14 @@ fn spread(windows: &Windows<'_>) -> Vec<Probe> {
         .collect()
 }
 
-/// What is added to a standardised frame where the sound is [`LOUDER_DB`] louder.
+/// The change of a standardised frame where the sound is [`LOUDER_DB`] louder.
 fn louder(candidate: &Candidate, standardiser: &Standardiser) -> Vec<f32> {
     let mels = vec![LOUDER_DB; candidate.front_end.spec.n_mels];
     let louder = standardised(candidate, standardiser, &mels);
     louder.into_iter().map(|by| by.min(LOUDEST)).collect()
 }
 
-/// The standardised frame of a short event in some neighbouring mel bands, at another place for every number.
+/// The change of a standardised frame by a short event in some neighbouring mel bands; every number has another place.
 fn event(candidate: &Candidate, standardiser: &Standardiser, number: usize) -> Vec<f32> {
     let n_mels = candidate.front_end.spec.n_mels;
     let width = ((EVENT_BANDS * n_mels as f64) as usize).max(1);
@@ -247,7 +253,7 @@ fn event(candidate: &Candidate, standardiser: &Standardiser, number: usize) -> V
     frame
 }
 
-/// What a change of the mel bands in dB does to a standardised frame.
+/// The change of a standardised frame by a change of the mel bands in dB.
 fn standardised(candidate: &Candidate, standardiser: &Standardiser, mels: &[f32]) -> Vec<f32> {
     let features: Vec<f32> = match candidate.front_end.spec.feature {
         Feature::LogMel => mels.to_vec(),
@@ -277,6 +283,8 @@ fn float_scores(candidate: &Candidate, weights: &Weights, probes: &[Probe]) -> V
     let score = |((window, class), output): (&Probe, &Vec<f32>)| match candidate.task {
         Task::Reconstruct => reconstruction_error(window, output),
         Task::Classify { .. } => negative_log_odds(output, *class),
+        // No judge is made for it.
+        Task::Distance(_) => 0.0,
     };
     probes.iter().zip(&outputs).map(score).collect()
 }
@@ -293,6 +301,7 @@ fn int8_scores(interpreter: &mut Interpreter<'_>, task: Task, probes: &[Probe]) 
         f64::from(window_score(
             task_of(task),
             *class,
+            None,
             [&window, &[]],
             &input,
             result,
@@ -302,7 +311,7 @@ fn int8_scores(interpreter: &mut Interpreter<'_>, task: Task, probes: &[Probe]) 
     probes.iter().map(score).collect()
 }
 
-/// The straight line that takes float scores to int8 scores best.
+/// The straight line that fits int8 scores to float scores best.
 #[derive(Debug, Clone, Copy)]
 struct Line {
     slope: f64,
@@ -374,10 +383,10 @@ mod tests {
         assert!((line.inverse(29.0) - 10.0).abs() < 1e-9);
     }
 
-    /// Without held-out windows the default stands; with some, scores of a network that int8 hardly changes are kept.
+    /// Without held-out windows the default is used. With some, a network that int8 hardly changes keeps its scores.
     #[test]
     fn the_default_stands_where_nothing_judges() {
-        let spaces = Spaces::new(builtin(), 1);
+        let spaces = Spaces::new(builtin(), 1).trained();
         let mut rng = Rng::new(4, 0);
         let candidate = loop {
             let candidate = spaces.decode(&spaces.random(&mut rng));

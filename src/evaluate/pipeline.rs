@@ -6,7 +6,9 @@ use std::sync::{
 };
 
 use super::{
-    Class, EvaluateError, Evaluation, Evaluator, Examination, Int8, Model, ModelCard, Scorer,
+    Class, Distance, EvaluateError, Evaluation, Evaluator, Examination, Int8, Model, ModelCard,
+    Scorer, StatisticsCard,
+    closed_form::{ClosedForm, HeadLayer, closed_form, head_layer},
     examination::both,
     headroom::{Choice, Sound, quantize_for_detection},
     model::FORMAT_VERSION,
@@ -14,35 +16,38 @@ use super::{
 };
 use crate::{
     audio::{Feature, FeatureSpec, FrontEnd},
-    data::{Classes, Dataset, Label, TestDivision, TrainDivision, divide_test, divide_train},
-    features::{FeatureError, FeatureStore, Features, Matrix, Prepared, Windows},
+    data::{
+        Classes, Dataset, Domain, Label, TestDivision, TrainDivision, divide_test, divide_train,
+    },
+    features::{FeatureError, FeatureStore, Features, Matrix, Prepared, Standardiser, Windows},
+    fit::{self, Point, Samples},
     graph::Weights,
     identity::Canonical,
-    quant::{QuantizedModel, run_float},
+    quant::{QuantParams, QuantizedModel, Ranges, run_float},
     score::{
         ClipRule, ThresholdRule, Thresholds, clip_score, negative_log_odds, reconstruction_error,
     },
-    space::{Candidate, Task, Training},
+    space::{Candidate, Fit, Task, Training},
     train::{Backend, Lessons, TrainError, TrainOptions, Trained, train},
 };
 
-/// Raised whenever the same inputs would give other results, so that shared evaluations are not mixed.
+/// Raised whenever the same inputs would give other results. Stored evaluations of two versions are never mixed.
 pub const PIPELINE_VERSION: u32 = 4;
-/// Share of the training normals that is held out for early stopping.
+/// Share of the normal training clips that is held out for early stopping.
 const VALIDATION_SHARE: f64 = 0.15;
-/// Windows that calibrate the int8 ranges, spread evenly over the training clips.
+/// Number of windows that calibrate the int8 ranges, spread evenly over the training clips.
 const CALIBRATION_WINDOWS: usize = 256;
-/// Windows that the float network scores at a time.
+/// Number of windows that the float network scores at a time.
 const FLOAT_BATCH: usize = 128;
-/// Quantile of the training scores at which the decision threshold lies, as in the DCASE baselines.
+/// The decision threshold is this quantile of the training scores, as in the DCASE baselines.
 const THRESHOLD_QUANTILE: f64 = 0.9;
 
-/// What the user may say about evaluation.
+/// What the user can choose about evaluation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Options {
-    /// Epochs for every candidate, instead of what its space says.
+    /// Number of epochs for every candidate; `None` for what its space says.
     pub epochs: Option<usize>,
-    /// Where candidates are trained.
+    /// The device on which candidates are trained.
     pub backend: Backend,
     /// How the threshold follows from the scores of normal clips.
     pub threshold: ThresholdRule,
@@ -55,7 +60,7 @@ pub struct Pipeline {
     data_hash: String,
     store: Arc<FeatureStore>,
     options: Options,
-    /// How the scores of a clip's windows become its score; `None` where candidates say.
+    /// How the scores of a clip's windows become its score; `None` where every candidate has its own rules.
     clip_rule: Option<ClipRule>,
     classes: Classes,
     train: TrainDivision,
@@ -64,7 +69,7 @@ pub struct Pipeline {
     pub(super) test: TestDivision,
 }
 
-/// Features of one front end.
+/// The rows of one front end from which windows are cut: features, or statistics of features.
 #[derive(Debug)]
 struct FrontEndFeatures {
     /// Standardised with the statistics of the training clips.
@@ -78,6 +83,28 @@ impl FrontEndFeatures {
     fn clips(&self) -> &[Matrix] {
         &self.exact.features.clips
     }
+}
+
+/// A detector before it is scored.
+struct Made {
+    weights: Weights,
+    /// Training and validation loss per epoch; none where nothing was trained.
+    history: Vec<[f32; 2]>,
+    /// The points from which the score is a distance; `None` for other scores.
+    points: Vec<Point>,
+    /// How far a head's output must reach.
+    reach: Option<f32>,
+    /// The results of a fit in closed form; `None` where the network was trained.
+    closed_form: Option<Fitted>,
+}
+
+/// The results of a fit in closed form, beside weights and points.
+struct Fitted {
+    quantized: QuantizedModel,
+    ranges: Ranges,
+    /// Scores of the fitted clips, each by a fit without it.
+    out_of_sample: Vec<f64>,
+    notes: Vec<String>,
 }
 
 /// A data set that cannot steer a search.
@@ -138,7 +165,7 @@ impl Pipeline {
         })
     }
 
-    /// The same where every candidate's clips are scored by this rule.
+    /// The same pipeline with one rule for the clips of all candidates.
     pub fn scored_by(self, rule: ClipRule) -> Pipeline {
         Pipeline {
             clip_rule: Some(rule),
@@ -146,7 +173,7 @@ impl Pipeline {
         }
     }
 
-    /// The rules by which a candidate's clips may be scored; the first one stands unless another is better.
+    /// The rules by which a candidate's clips may be scored. The first one is used unless another is better.
     fn clip_rules(&self, candidate: &Candidate) -> Vec<ClipRule> {
         match self.clip_rule {
             Some(rule) => vec![rule],
@@ -169,12 +196,12 @@ impl Pipeline {
         self.classes.names.len()
     }
 
-    /// What a user should know about the division of the test clips.
+    /// What a user should know about the division of the test clips, a sentence each.
     pub fn notes(&self) -> Vec<String> {
         self.test.note.iter().cloned().collect()
     }
 
-    /// Frames that nine of ten clips have at a hop length; the few shorter ones shall not decide which windows there are.
+    /// Number of frames that nine of ten clips have. The few shorter ones do not decide which windows there are.
     ///
     /// A clip that is shorter than a window neither trains nor counts.
     pub fn shortest_clip_frames(&self, spec: &FeatureSpec) -> Result<usize, FeatureError> {
@@ -185,24 +212,56 @@ impl Pipeline {
         Ok(frames.get(frames.len() / 10).copied().unwrap_or(0))
     }
 
-    /// Frames of the longest clip at a hop length.
+    /// Number of frames of the longest clip.
     pub fn longest_clip_frames(&self, spec: &FeatureSpec) -> Result<usize, FeatureError> {
         let features = self.store.get(&self.dataset, spec)?;
         Ok(features.clips.iter().map(Matrix::frames).max().unwrap_or(0))
     }
 
     /// The features for a front end.
-    fn features(&self, spec: &FeatureSpec) -> Result<FrontEndFeatures, EvaluateError> {
+    fn features(&self, front_end: &FrontEnd) -> Result<FrontEndFeatures, EvaluateError> {
         let error = |error: FeatureError| match error {
             FeatureError::Lost { .. } => EvaluateError::Lost(error.to_string()),
             _ => EvaluateError::Failed(error.to_string()),
         };
-        let (store, dataset) = (&self.store, &self.dataset);
+        let (store, dataset, spec) = (&self.store, &self.dataset, &front_end.spec);
+        let device = store.get_device(dataset, spec).map_err(error)?;
+        if front_end.statistics.is_some() {
+            return Ok(self.statistics(front_end, &device));
+        }
         let exact = store.get_standardised(dataset, spec, &self.train.fit);
         Ok(FrontEndFeatures {
             exact: exact.map_err(error)?,
-            device: store.get_device(dataset, spec).map_err(error)?,
+            device,
         })
+    }
+
+    /// Statistics are those of a device for all purposes: they are whole numbers, and its features are a few millionths
+    /// of a dB off.
+    fn statistics(&self, front_end: &FrontEnd, device: &Features) -> FrontEndFeatures {
+        let rows = device
+            .clips
+            .iter()
+            .map(|clip| front_end.rows(clip).into_owned());
+        let rows = Features {
+            spec: front_end.spec,
+            clips: rows.collect(),
+            skipped: device.skipped.clone(),
+        };
+        let fitting: Vec<&Matrix> = self.train.fit.iter().map(|&idx| &rows.clips[idx]).collect();
+        let standardiser = Standardiser::fit_statistics(&fitting);
+        let clips = rows.clips.iter().map(|clip| standardiser.apply(clip));
+        let features = Features {
+            clips: clips.collect(),
+            ..rows.clone()
+        };
+        FrontEndFeatures {
+            exact: Arc::new(Prepared {
+                features: Arc::new(features),
+                standardiser,
+            }),
+            device: Arc::new(rows),
+        }
     }
 
     /// The class that a clip is trained as.
@@ -212,7 +271,7 @@ impl Pipeline {
         class.map_or(self.classes().saturating_sub(1), |class| class as usize)
     }
 
-    /// Those of some training clips that are not labelled anomalous.
+    /// The clips among `indices` that are not labelled anomalous.
     fn normals(&self, indices: &[usize]) -> Vec<usize> {
         let is_normal = |idx: &usize| self.dataset.clips[*idx].label != Some(Label::Anomaly);
         indices.iter().copied().filter(is_normal).collect()
@@ -260,7 +319,7 @@ impl Pipeline {
         };
         let classes = match candidate.task {
             Task::Reconstruct => Vec::new(),
-            Task::Classify { .. } => {
+            Task::Classify { .. } | Task::Distance(_) => {
                 let class = |(machine, section): &(String, String)| Class {
                     machine: machine.clone(),
                     section: section.clone(),
@@ -278,6 +337,11 @@ impl Pipeline {
             n_mfcc,
             frames: front_end.frames,
             frame_stride: front_end.frame_stride,
+            statistics: front_end.statistics.map(|statistics| StatisticsCard {
+                groups: statistics.groups,
+                kinds: statistics.kinds,
+                ranking: statistics.ranking,
+            }),
             scored_on: match self.dataset.fixed_features {
                 Some(_) => "log-mel".to_string(),
                 None => "samples".to_string(),
@@ -293,14 +357,16 @@ impl Pipeline {
             int8: None,
             score_windows: self.usual_windows(front_end, &features.device),
             synthetic: self.dataset.synthetic,
+            distance: None,
         }
     }
 
-    /// Windows of the training clip of median length.
+    /// Number of windows of the training clip of median length.
     fn usual_windows(&self, front_end: FrontEnd, features: &Features) -> u32 {
+        let [rows, stride] = front_end.rows_per_window();
         let windows = |&idx: &usize| {
-            let frames = features.clips[idx].frames().checked_sub(front_end.frames)?;
-            Some(1 + frames / front_end.frame_stride)
+            let further = features.clips[idx].frames().checked_sub(rows)?;
+            Some(1 + further / stride)
         };
         let mut counts: Vec<usize> = self.train.fit.iter().filter_map(windows).collect();
         counts.sort_unstable();
@@ -309,7 +375,7 @@ impl Pipeline {
             .map_or(1, |count| *count as u32)
     }
 
-    /// Trains a candidate as [`Evaluator::evaluate`] does, and scores all labelled test clips by it.
+    /// Trains a candidate as [`Evaluator::evaluate`] does, and scores all labelled test clips with it.
     pub fn examine(
         &self,
         candidate: &Candidate,
@@ -338,7 +404,7 @@ impl Evaluator for Pipeline {
 }
 
 impl Pipeline {
-    /// What decides how a candidate scores, in words.
+    /// All that decides how a candidate scores, as text.
     fn content_text(
         &self,
         version: u32,
@@ -361,9 +427,9 @@ impl Pipeline {
         )
     }
 
-    /// The evaluation of a candidate, step by step: features, training, quantisation, scores of clips, threshold.
+    /// Evaluates a candidate step by step: features, training, quantisation, scores of clips, threshold.
     ///
-    /// The float network scores the clips that steer, and where `thoroughly` all labelled test clips.
+    /// The float network scores the clips that steer, or all labelled test clips with `thoroughly`.
     fn work(
         &self,
         candidate: &Candidate,
@@ -372,37 +438,167 @@ impl Pipeline {
         stop: &AtomicBool,
         thoroughly: bool,
     ) -> Result<(Evaluation, Examination), EvaluateError> {
-        let features = &self.features(&candidate.front_end.spec)?;
-        let trained = self.train_on(features, candidate, training, seed, stop)?;
-        self.assess(features, candidate, trained, stop, thoroughly)
+        let features = &self.features(&candidate.front_end)?;
+        let made = match candidate.task {
+            Task::Distance(how) if candidate.head.is_none() => {
+                self.fit(features, candidate, &how)?
+            }
+            _ => {
+                let body = candidate.without_head();
+                let trained = self.train_on(features, &body, training, seed, stop)?;
+                self.finished(features, candidate, trained)?
+            }
+        };
+        self.assess(features, candidate, made, stop, thoroughly)
     }
 
-    /// What comes after training.
-    fn assess(
+    /// A trained network, with its head where it gets one.
+    fn finished(
         &self,
         features: &FrontEndFeatures,
         candidate: &Candidate,
         trained: Trained,
+    ) -> Result<Made, EvaluateError> {
+        let Trained { weights, history } = trained;
+        let (weights, points, reach) = match candidate.task {
+            Task::Distance(how) => {
+                let (weights, head) = self.headed(features, candidate, &how, weights)?;
+                (weights, head.points, Some(head.reach))
+            }
+            Task::Reconstruct | Task::Classify { .. } => (weights, Vec::new(), None),
+        };
+        Ok(Made {
+            weights,
+            history,
+            points,
+            reach,
+            closed_form: None,
+        })
+    }
+
+    /// Weights with those of a last layer that is fitted to what the network sees in normal training windows, and that
+    /// layer.
+    fn headed(
+        &self,
+        features: &FrontEndFeatures,
+        candidate: &Candidate,
+        how: &Fit,
+        weights: Weights,
+    ) -> Result<(Weights, HeadLayer), EvaluateError> {
+        let mut weights = weights.under_head(&candidate.graph);
+        let [rows, stride] = candidate.front_end.rows_per_window();
+        let normals = self.normals(&self.train.fit);
+        // Two windows that share more than half of their frames say little more than one.
+        let windows = self.windows(features.clips(), &normals, rows, stride.max(rows / 2));
+        let inputs: Vec<&[f32]> = (0..windows.len()).map(|idx| windows.window(idx)).collect();
+        let seen = run_float(&candidate.graph.without_last(), &weights, &inputs);
+        let classes = (0..windows.len()).map(|idx| windows.class(idx)).collect();
+        let clips = windows.index.iter().map(|(clip, _)| *clip).collect();
+        let head = head_layer(how, &seen, classes, clips)
+            .map_err(|error| EvaluateError::Failed(error.to_string()))?;
+        weights.0.push(Some(head.layer.clone()));
+        Ok((weights, head))
+    }
+
+    /// Fits a detector in closed form to all normal training clips, those held out from training too: scores out of
+    /// sample need no clips of their own.
+    fn fit(
+        &self,
+        features: &FrontEndFeatures,
+        candidate: &Candidate,
+        how: &Fit,
+    ) -> Result<Made, EvaluateError> {
+        let mut indices = self.normals(&[&self.train.fit[..], &self.train.validation].concat());
+        indices.sort_unstable();
+        indices.dedup();
+        let front_end = candidate.front_end;
+        // Two windows that share more than half of their frames say little more than one.
+        let step = (front_end.frames / 2)
+            .div_ceil(front_end.frame_stride)
+            .max(1);
+        let mut samples = Samples {
+            vectors: Vec::new(),
+            classes: Vec::new(),
+            domains: Vec::new(),
+            clips: Vec::new(),
+            std: &features.exact.standardiser.std,
+        };
+        for idx in indices {
+            let clip = &features.clips()[idx];
+            for row in clip.values.chunks_exact(clip.bands).step_by(step) {
+                samples.vectors.push(row);
+                samples.classes.push(self.class_of(idx) as u32);
+                let is_target = self.dataset.clips[idx].domain == Domain::Target;
+                samples.domains.push(u32::from(is_target));
+                samples.clips.push(idx as u32);
+            }
+        }
+        let made = closed_form(how, &candidate.graph, &samples);
+        let ClosedForm {
+            weights,
+            points,
+            quantized,
+            ranges,
+            out_of_sample,
+            notes,
+        } = made.map_err(|error| EvaluateError::Failed(error.to_string()))?;
+        Ok(Made {
+            weights,
+            history: Vec::new(),
+            points,
+            reach: None,
+            closed_form: Some(Fitted {
+                quantized,
+                ranges,
+                out_of_sample,
+                notes,
+            }),
+        })
+    }
+
+    /// All that follows training.
+    fn assess(
+        &self,
+        features: &FrontEndFeatures,
+        candidate: &Candidate,
+        made: Made,
         stop: &AtomicBool,
         thoroughly: bool,
     ) -> Result<(Evaluation, Examination), EvaluateError> {
-        let Trained { weights, history } = trained;
-        let (quantized, choice) = self.quantize_on(features, candidate, &weights)?;
-        let card = self.card_of(candidate, features);
+        let (quantized, choice) = match &made.closed_form {
+            None => self.quantize_on(features, candidate, &made.weights)?,
+            Some(fitted) => {
+                let (ranges, kept) = (fitted.ranges, None);
+                (fitted.quantized.clone(), Choice { ranges, kept })
+            }
+        };
+        let quantized = reaching(quantized, made.reach);
+        let distance = (!made.points.is_empty())
+            .then(|| Distance::quantized(&made.points, quantized.output()));
+        let card = ModelCard {
+            distance,
+            ..self.card_of(candidate, features)
+        };
         let blob = quantized.to_blob();
         let mut scorer = Scorer::with(&card, &blob).map_err(EvaluateError::Failed)?;
-        let windows = self.window_scores(candidate, &weights, &mut scorer, features, thoroughly);
+        let windows = self.window_scores(candidate, &made, &mut scorer, features, thoroughly);
         if stop.load(Ordering::Relaxed) {
             return Err(EvaluateError::Interrupted);
         }
         let rule = self.best_rule(&self.clip_rules(candidate), &windows);
         let scores = windows.of_clips(rule);
         let device = &features.device.clips;
-        let thresholds = self.thresholds(&mut scorer, rule, device);
+        let thresholds = match &made.closed_form {
+            Some(fitted) => Thresholds::of(&fitted.out_of_sample, THRESHOLD_QUANTILE),
+            None => self.thresholds(&mut scorer, rule, device),
+        };
         let mut card = self.with_threshold(card.clone(), candidate.task, &thresholds);
         card.clip_score = (rule != ClipRule::Mean).then(|| rule.to_string());
-        let mut figures = self.scores(&scores, card.threshold, history.len())?;
+        let mut figures = self.scores(&scores, card.threshold, made.history.len())?;
         figures.clip_rule = rule;
+        if let Some(fitted) = made.closed_form {
+            figures.notes.extend(fitted.notes);
+        }
         figures.int8 = Some(Int8 {
             pipeline: PIPELINE_VERSION,
             input_headroom: choice.ranges.input,
@@ -416,13 +612,15 @@ impl Pipeline {
         });
         card.int8 = figures.int8.clone();
         let model = Model::new(card, quantized.to_tflite(), blob.clone());
-        let model = model.map_err(EvaluateError::Failed)?.with_weights(weights);
+        let model = model
+            .map_err(EvaluateError::Failed)?
+            .with_weights(made.weights);
         let threshold = model.card.threshold;
         let evaluation = Evaluation {
             scores: figures,
             model: Some(model),
         };
-        let mut examination = self.examination(&scores, threshold, history);
+        let mut examination = self.examination(&scores, threshold, made.history);
         examination.int8 = evaluation.scores.int8.clone();
         Ok((evaluation, examination))
     }
@@ -435,7 +633,7 @@ impl Pipeline {
         seed: u64,
         stop: &AtomicBool,
     ) -> Result<Trained, EvaluateError> {
-        let features = &self.features(&candidate.front_end.spec)?;
+        let features = &self.features(&candidate.front_end)?;
         self.train_on(features, candidate, training, seed, stop)
     }
 
@@ -445,11 +643,12 @@ impl Pipeline {
         candidate: &Candidate,
         weights: &Weights,
     ) -> Result<(QuantizedModel, Choice), EvaluateError> {
-        let features = &self.features(&candidate.front_end.spec)?;
+        let features = &self.features(&candidate.front_end)?;
         self.quantize_on(features, candidate, weights)
     }
 
-    /// Quantises and scores float weights as [`Evaluator::evaluate`] does after training; epochs are not known.
+    /// Quantises and scores float weights as [`Evaluator::evaluate`] does after training; the number of epochs is
+    /// unknown.
     pub fn evaluate_weights(
         &self,
         candidate: &Candidate,
@@ -460,24 +659,31 @@ impl Pipeline {
             weights,
             history: Vec::new(),
         };
-        let features = &self.features(&candidate.front_end.spec)?;
-        Ok(self.assess(features, candidate, trained, stop, false)?.0)
+        let features = &self.features(&candidate.front_end)?;
+        let made = match candidate.task {
+            // Fitted anew: the weights alone do not say what normal sound lies near.
+            Task::Distance(how) if candidate.head.is_none() => {
+                self.fit(features, candidate, &how)?
+            }
+            _ => self.finished(features, candidate, trained)?,
+        };
+        Ok(self.assess(features, candidate, made, stop, false)?.0)
     }
 
-    /// Shows the standardised training windows that calibrate int8 ranges.
+    /// Calls `show` with the standardised training windows that calibrate int8 ranges.
     pub fn calibration<T>(
         &self,
         candidate: &Candidate,
         show: impl FnOnce(&[&[f32]]) -> T,
     ) -> Result<T, EvaluateError> {
-        let features = &self.features(&candidate.front_end.spec)?;
+        let features = &self.features(&candidate.front_end)?;
         let fit = self.lessons(features, candidate).fit;
         Ok(show(&calibration_windows(&fit)))
     }
 
-    /// What a detector of this candidate needs beside its network; it has no threshold yet.
+    /// All that a detector of this candidate needs beside its network; there is no threshold yet.
     pub fn card(&self, candidate: &Candidate) -> Result<ModelCard, EvaluateError> {
-        let features = self.features(&candidate.front_end.spec)?;
+        let features = self.features(&candidate.front_end)?;
         Ok(self.card_of(candidate, &features))
     }
 
@@ -506,30 +712,26 @@ impl Pipeline {
     /// The windows that a candidate learns from.
     fn lessons<'a>(&self, features: &'a FrontEndFeatures, candidate: &Candidate) -> OwnLessons<'a> {
         let clips = features.clips();
-        let FrontEnd {
-            frames,
-            frame_stride,
-            ..
-        } = candidate.front_end;
+        let [rows, stride] = candidate.front_end.rows_per_window();
         let chosen = |indices| self.learnt_from(candidate.task, indices);
         let validation = chosen(&self.train.validation);
         OwnLessons {
-            fit: self.windows(clips, &chosen(&self.train.fit), frames, 1),
-            validation: self.windows(clips, &validation, frames, frame_stride),
-            outliers: self.windows(clips, &self.outliers, frames, 1),
+            fit: self.windows(clips, &chosen(&self.train.fit), rows, 1),
+            validation: self.windows(clips, &validation, rows, stride),
+            outliers: self.windows(clips, &self.outliers, rows, 1),
         }
     }
 
-    /// The training clips that a network of this task learns from: autoencoders learn normal sound only, also where
+    /// The training clips that a network of this task learns from. Autoencoders learn normal sound only, even where
     /// classifiers learn labels.
     fn learnt_from(&self, task: Task, indices: &[usize]) -> Vec<usize> {
         match task {
-            Task::Reconstruct => self.normals(indices),
+            Task::Reconstruct | Task::Distance(_) => self.normals(indices),
             Task::Classify { .. } => indices.to_vec(),
         }
     }
 
-    /// The int8 network: ranges from windows of the training clips, with headroom by held-out ones.
+    /// Quantises the network: windows of the training clips give the ranges, held-out clips their headroom.
     fn quantize_on(
         &self,
         features: &FrontEndFeatures,
@@ -547,12 +749,11 @@ impl Pipeline {
             .map_err(|error| EvaluateError::Failed(error.to_string()))
     }
 
-    /// Scores of the windows of labelled test clips, by the int8 network and, of those that are asked for, by the float
-    /// network.
+    /// Scores the windows of labelled test clips with the int8 network, and some of them with the float network.
     fn window_scores(
         &self,
         candidate: &Candidate,
-        weights: &Weights,
+        made: &Made,
         scorer: &mut Scorer<'_>,
         features: &FrontEndFeatures,
         thoroughly: bool,
@@ -566,22 +767,18 @@ impl Pipeline {
         let TestDivision { steer, shown, .. } = &self.test;
         for idx in both(steer, shown) {
             let class = scorer.class_of(&self.dataset.clips[idx]);
-            scores.int8[idx] = scorer.window_scores(&device[idx], class);
+            scores.int8[idx] = scorer.row_scores(&device[idx], class);
         }
-        let FrontEnd {
-            frames,
-            frame_stride,
-            ..
-        } = candidate.front_end;
+        let [rows, stride] = candidate.front_end.rows_per_window();
         for idx in both(steer, if thoroughly { shown } else { &[] }) {
-            let windows = self.windows(features.clips(), &[idx], frames, frame_stride);
+            let windows = self.windows(features.clips(), &[idx], rows, stride);
             let class = scorer.class_of(&self.dataset.clips[idx]);
-            scores.float[idx] = float_scores(candidate, weights, &windows, class);
+            scores.float[idx] = float_scores(candidate, made, &windows, class);
         }
         scores
     }
 
-    /// Share of the input values of test clips with a label that are cut off at the ends of int8; `None` without clips.
+    /// Share of the input values that the ends of int8 cut off, over test clips with this label; `None` without clips.
     fn clipped(&self, scorer: &Scorer<'_>, device: &[Matrix], label: Label) -> Option<f64> {
         let tested = both(&self.test.steer, &self.test.shown).into_iter();
         let own = tested.filter(|idx| self.dataset.clips[*idx].label == Some(label));
@@ -590,21 +787,21 @@ impl Pipeline {
         (all > 0).then(|| clipped as f64 / all as f64)
     }
 
-    /// Decision thresholds by the scores of normal clips that neither trained nor test.
+    /// Decision thresholds from the scores of normal clips that neither train nor test.
     fn thresholds(&self, scorer: &mut Scorer<'_>, rule: ClipRule, device: &[Matrix]) -> Thresholds {
         let normals: Vec<f64> = self
             .normals(&self.train.validation)
             .iter()
             .filter_map(|&idx| {
                 let class = scorer.class_of(&self.dataset.clips[idx]);
-                let windows = scorer.window_scores(&device[idx], class);
+                let windows = scorer.row_scores(&device[idx], class);
                 clip_score(rule, scorer.horizon(), &windows)
             })
             .collect();
         Thresholds::of(&normals, THRESHOLD_QUANTILE)
     }
 
-    /// The card with the threshold by the rule that was asked for, and the others beside it.
+    /// The card with the threshold of the chosen rule, and the others beside it.
     fn with_threshold(&self, card: ModelCard, task: Task, thresholds: &Thresholds) -> ModelCard {
         let classifies = matches!(task, Task::Classify { .. });
         let learns_labels = classifies && self.dataset.supervised;
@@ -619,12 +816,23 @@ impl Pipeline {
     }
 }
 
+/// The same network with an output that reaches so far: normal windows do not show how far anomalies lie.
+fn reaching(mut quantized: QuantizedModel, reach: Option<f32>) -> QuantizedModel {
+    let wide = reach.map(|reach| QuantParams::from_range(-reach, reach));
+    let output = &mut quantized.tensors[quantized.graph.output];
+    *output = match wide {
+        Some(wide) if wide.scale > output.scale => wide,
+        _ => *output,
+    };
+    quantized
+}
+
 /// The key of an evaluation in stores.
 fn key_of(text: &str) -> String {
     blake3::hash(text.as_bytes()).to_hex()[..32].to_string()
 }
 
-/// Trains the network, or every member of the ensemble from a seed of its own; losses are means over members.
+/// Trains the network, or every member of an ensemble with its own seed. Losses are means over the members.
 fn train_all(
     candidate: &Candidate,
     lessons: &Lessons<'_>,
@@ -632,7 +840,7 @@ fn train_all(
     seed: u64,
     stop: &AtomicBool,
 ) -> Result<Trained, TrainError> {
-    // Far apart, so that no member has the seed that another run would give to its own.
+    // Far apart: no member may get the seed that another run gives to its own members.
     const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
     let (member, members) = candidate.members();
     let seeds = (0..members as u64).map(|idx| seed.wrapping_add(idx.wrapping_mul(STEP)));
@@ -665,7 +873,7 @@ struct OwnLessons<'a> {
     outliers: Windows<'a>,
 }
 
-/// Windows that show what values tensors take, evenly spread.
+/// Windows that show the values of tensors, evenly spread.
 fn calibration_windows<'a>(fit: &Windows<'a>) -> Vec<&'a [f32]> {
     let step = fit.len().div_ceil(CALIBRATION_WINDOWS).max(1);
     let indices = (0..fit.len()).step_by(step);
@@ -675,18 +883,19 @@ fn calibration_windows<'a>(fit: &Windows<'a>) -> Vec<&'a [f32]> {
 /// Scores of the float network for all windows.
 fn float_scores(
     candidate: &Candidate,
-    weights: &Weights,
+    made: &Made,
     windows: &Windows<'_>,
     claimed_class: usize,
 ) -> Vec<f64> {
     let inputs: Vec<&[f32]> = (0..windows.len()).map(|idx| windows.window(idx)).collect();
     let mut scores = Vec::with_capacity(inputs.len());
     for batch in inputs.chunks(FLOAT_BATCH) {
-        let outputs = run_float(&candidate.graph, weights, batch);
+        let outputs = run_float(&candidate.graph, &made.weights, batch);
         for (input, output) in batch.iter().zip(&outputs) {
             scores.push(match candidate.task {
                 Task::Reconstruct => reconstruction_error(input, output),
                 Task::Classify { .. } => negative_log_odds(output, claimed_class),
+                Task::Distance(_) => fit::distance(&made.points, claimed_class, output),
             });
         }
     }
@@ -702,9 +911,9 @@ mod tests {
         units::Rng,
     };
 
-    /// Space and key of evaluations by version 3 of the pipeline, from before its texts were written down.
+    /// Spaces and keys of evaluations by version 3 of the pipeline, from before the key's text was written down.
     ///
-    /// A later version has other keys, but for no other reason than its number.
+    /// The keys of a later version differ only because of its number.
     const GOLDEN: &str = include_str!("../../tests/golden/evaluation_keys.txt");
 
     #[test]

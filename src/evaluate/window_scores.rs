@@ -1,19 +1,19 @@
-//! From the scores of windows to those of clips: by which rule, is for the clips that steer to say.
+//! Makes the scores of clips from the scores of windows. The clips that steer choose the rule.
 
 use super::{Pipeline, examination::ClipScores};
 use crate::score::{ClipRule, auc_difference_error, clip_score, float_clip_score, summarise};
 
-/// Scores of a network, per clip of the data set those of its windows; none where a clip was not scored, or is too short.
+/// Scores of a network: per clip of the data set those of its windows; none where a clip was not scored or too short.
 #[derive(Debug)]
 pub(super) struct WindowScores {
     pub(super) float: Vec<Vec<f64>>,
     pub(super) int8: Vec<Vec<f32>>,
-    /// Windows that a device looks back at.
+    /// Number of latest windows in a device's score.
     pub(super) horizon: u32,
 }
 
 impl WindowScores {
-    /// The scores of the clips by a rule.
+    /// Scores of the clips by a rule.
     pub(super) fn of_clips(&self, rule: ClipRule) -> ClipScores {
         let float = self.float.iter();
         ClipScores {
@@ -32,8 +32,8 @@ impl WindowScores {
 }
 
 impl Pipeline {
-    /// The rule with the highest AUC on the clips that steer. The first stands unless another is ahead by more than the
-    /// standard error of the difference, so that a few clips' luck does not choose.
+    /// The rule with the highest AUC on the clips that steer. The first one is used unless another is ahead by more
+    /// than the standard error of the difference: the luck of a few clips must not choose.
     pub(super) fn best_rule(&self, rules: &[ClipRule], windows: &WindowScores) -> ClipRule {
         let Some((&first, others)) = rules.split_first() else {
             return ClipRule::Mean;

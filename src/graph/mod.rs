@@ -3,6 +3,7 @@
 //! This module knows no training, hardware or files.
 
 mod ensemble;
+mod head;
 pub mod memory;
 pub mod text;
 mod weights;

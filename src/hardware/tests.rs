@@ -435,6 +435,7 @@ fn front_end() -> FrontEnd {
         },
         frames: 5,
         frame_stride: 1,
+        statistics: None,
     }
 }
 
@@ -453,6 +454,7 @@ fn autoencoder() -> Candidate {
         weights_in: None,
         clip_rules: Vec::new(),
         ensemble: None,
+        head: None,
     }
 }
 
@@ -476,12 +478,14 @@ fn convolutional_autoencoder() -> Candidate {
             },
             frames: 32,
             frame_stride: 4,
+            statistics: None,
         },
         graph: b.finish(x),
         task: Task::Reconstruct,
         weights_in: None,
         clip_rules: Vec::new(),
         ensemble: None,
+        head: None,
     }
 }
 
@@ -509,6 +513,7 @@ fn front_ends_take_the_instructions_that_were_counted() {
             },
             frames: 1,
             frame_stride: 1,
+            statistics: None,
         };
         let target = match fields[0] {
             "cortex-m7" => find("stm32h743-nas"),

@@ -1,9 +1,12 @@
 //! Writes a quantised model as the blob that `nas_kernels` reads.
 
-use nas_kernels::blob::{
-    AddMultipliers, Constants, DECISION, Decision, FRONT_END, FRONT_END_BYTES, FrontEndRecord,
-    HEADER_BYTES, Header, Kind, OP_BYTES, Op, Parts, SECTIONS_AT, Section, TENSOR_BYTES, Tensor,
-    Window, seal,
+use nas_kernels::{
+    blob::{
+        AddMultipliers, Constants, DECISION, DISTANCE, Decision, FRONT_END, FRONT_END_BYTES,
+        FrontEndRecord, HEADER_BYTES, Header, Kind, OP_BYTES, Op, Parts, SECTIONS_AT, STATISTICS,
+        Section, TENSOR_BYTES, Tensor, Window, seal,
+    },
+    front_end::Statistics,
 };
 
 use super::{
@@ -74,28 +77,41 @@ pub fn write(model: &QuantizedModel) -> Vec<u8> {
     blob
 }
 
-/// Adds front end and decision to a network's blob; [`nas_kernels::Stream`] runs the two together.
-///
-/// `floats` are the tables of the front end, then the gain and the offset of every band. This function sets the
-/// record's `tables_offset`.
-pub fn append_front_end(
-    blob: &mut Vec<u8>,
-    front_end: FrontEndRecord,
-    floats: &[f32],
-    ends: &[u16],
-    decision: &Decision,
-) {
+/// The parts of a blob beside its network, which [`nas_kernels::Stream`] needs.
+#[derive(Debug, Clone, Copy)]
+pub struct Hearing<'h> {
+    /// Its `tables_offset` is set when it is written.
+    pub front_end: FrontEndRecord,
+    /// The tables of the front end, then the gain and the offset of every band or statistic.
+    pub floats: &'h [f32],
+    /// The ends of the bins in the front end's tables.
+    pub ends: &'h [u16],
+    /// The statistics of frames that the network sees; `None` where it sees the frames.
+    pub statistics: Option<Statistics>,
+    /// How outputs become a score and a decision.
+    pub decision: Decision,
+    /// The section with the points from which the score is a distance, as [`nas_kernels::score::Centres`] reads it.
+    pub centres: Option<&'h [u8]>,
+}
+
+/// Adds sections to a network's blob, which lacks them.
+pub fn append_front_end(blob: &mut Vec<u8>, hearing: &Hearing<'_>) {
     let front_end = FrontEndRecord {
         tables_offset: (next_section(blob) + FRONT_END_BYTES) as u32,
-        ..front_end
+        ..hearing.front_end
     };
     let mut heard = front_end.to_bytes().to_vec();
-    heard.extend(floats.iter().flat_map(|value| value.to_le_bytes()));
-    heard.extend(ends.iter().flat_map(|end| end.to_le_bytes()));
-    append_sections(
-        blob,
-        &[(FRONT_END, &heard), (DECISION, &decision.to_bytes())],
-    );
+    heard.extend(hearing.floats.iter().flat_map(|value| value.to_le_bytes()));
+    heard.extend(hearing.ends.iter().flat_map(|end| end.to_le_bytes()));
+    let statistics = hearing.statistics.map(|statistics| statistics.to_bytes());
+    let decision = hearing.decision.to_bytes();
+    let sections = [
+        Some((FRONT_END, &heard[..])),
+        statistics.as_ref().map(|bytes| (STATISTICS, &bytes[..])),
+        Some((DECISION, &decision[..])),
+        hearing.centres.map(|bytes| (DISTANCE, bytes)),
+    ];
+    append_sections(blob, &sections.into_iter().flatten().collect::<Vec<_>>());
 }
 
 /// Where the first section that is appended to a blob begins.

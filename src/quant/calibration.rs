@@ -122,6 +122,9 @@ impl Statistics {
 }
 
 /// Statistics of every tensor.
+///
+/// # Errors
+/// [`QuantizeError::NotFinite`].
 fn observe(
     graph: &Graph,
     weights: &Weights,

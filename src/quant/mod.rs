@@ -14,7 +14,7 @@ mod interpreter;
 mod multiplier;
 mod tflite;
 
-pub use blob::append_front_end;
+pub use blob::{Hearing, append_front_end};
 pub use calibration::{Calibration, Ranges};
 pub use float::{run_float, visit_tensors};
 pub use interpreter::Interpreter;
@@ -162,15 +162,28 @@ impl QuantizedModel {
 }
 
 /// Quantises a trained network with [`Ranges::DEFAULT`]; `windows` are representative standardised windows.
-///
-/// # Errors
-/// [`QuantizeError`] where weights or windows do not fit the network, or values are not finite.
 pub fn quantize(
     graph: &Graph,
     weights: &Weights,
     windows: &[&[f32]],
 ) -> Result<QuantizedModel, QuantizeError> {
     Ok(Calibration::observe(graph, weights, windows)?.model(Ranges::DEFAULT))
+}
+
+/// Quantises a network whose ranges are known, one per tensor.
+pub fn quantize_within(
+    graph: &Graph,
+    weights: &Weights,
+    ranges: &[[f32; 2]],
+) -> Result<QuantizedModel, QuantizeError> {
+    let finite = |range: &[f32; 2]| range.iter().all(|end| end.is_finite());
+    if let Some(tensor) =
+        (0..graph.tensors.len()).find(|&tensor| !ranges.get(tensor).is_some_and(finite))
+    {
+        return Err(QuantizeError::NotFinite { tensor });
+    }
+    check_weights(graph, weights)?;
+    Ok(with_ranges(graph, weights, ranges))
 }
 
 /// The smallest scale of an activation: SOFTMAX counts in steps of 2^-26.
@@ -203,6 +216,10 @@ fn check(graph: &Graph, weights: &Weights, calibration: &[&[f32]]) -> Result<(),
             });
         }
     }
+    check_weights(graph, weights)
+}
+
+fn check_weights(graph: &Graph, weights: &Weights) -> Result<(), QuantizeError> {
     for (idx, op) in graph.ops.iter().enumerate() {
         let sizes = [graph.op_weight_len(op), graph.op_bias_len(op)];
         let held = weights.0.get(idx).and_then(Option::as_ref);

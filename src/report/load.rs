@@ -1,6 +1,6 @@
-//! From the store to the plain facts that reports show.
+//! Reads the facts that reports show from the store.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     Costs, RejectedTrial, ReportError, RunInfo, ScoredTrial, TargetInfo, TrialCounts, costs_of,
@@ -12,20 +12,21 @@ use crate::{
     run::{Details, Settings, Yardstick, figures_of, stored_estimate},
     score::Figure,
     search::hypervolume,
-    space::Task,
-    store::{Run, Store, TrialOutcome},
+    space::{Covariance, Fit, Task},
+    store::{Run, Store, TrialOutcome, TrialRow},
 };
 
-/// All that figures and tables show of a run.
+/// Reads all that figures and tables show of a run.
 pub fn load(store: &Store, run: &Run) -> Result<RunInfo, ReportError> {
     let settings = Settings::from_json(&run.settings_json)?;
-    Ok(RunInfo {
-        baselines: super::baselines::load(store, run, &settings.targets()?, &settings.budget)?,
-        ..load_alone(store, run)?
-    })
+    let mut info = load_alone(store, run)?;
+    let references = super::baselines::references(&info);
+    info.baselines = super::baselines::load(store, run, &settings.targets()?, &settings.budget)?;
+    info.baselines.extend(references);
+    Ok(info)
 }
 
-/// As [`load`], without the baselines, for which every run of the store is looked at.
+/// As [`load`], without the baselines: those would need every run of the store.
 fn load_alone(store: &Store, run: &Run) -> Result<RunInfo, ReportError> {
     let yardstick = Yardstick::of(run)?;
     let Yardstick {
@@ -87,6 +88,13 @@ fn load_alone(store: &Store, run: &Run) -> Result<RunInfo, ReportError> {
         });
     }
 
+    let is_fit = |trial: &&ScoredTrial| matches!(trial.task, Task::Distance(_));
+    let fitted = scored.iter().filter(is_fit).count() as u64;
+    // Those that failed are no failed trainings.
+    let lost = |row: &&TrialRow| {
+        row.task == "distance" && matches!(row.outcome, TrialOutcome::Failed { .. })
+    };
+    let lost_fits = rows.iter().filter(lost).count() as u64;
     let target_info = |(idx, target): (usize, &Target)| TargetInfo {
         name: target.name.clone(),
         budget: *budget,
@@ -103,8 +111,22 @@ fn load_alone(store: &Store, run: &Run) -> Result<RunInfo, ReportError> {
             .zip(references[idx].iter().copied())
             .collect(),
     };
+    // Notes of hundreds of fits matter only where the fits are used.
+    let of_front: BTreeSet<i64> = fronts.values().flatten().copied().collect();
+    let matters = |row: &&TrialRow| row.task != "distance" || of_front.contains(&row.number);
+    let keys: BTreeSet<&String> = rows
+        .iter()
+        .filter(matters)
+        .filter_map(|row| match &row.outcome {
+            TrialOutcome::Scored { evaluation_key } => Some(evaluation_key),
+            _ => None,
+        })
+        .collect();
     let mut notes = Vec::new();
-    for evaluation in evaluations.values() {
+    for (key, evaluation) in &evaluations {
+        if !keys.contains(key) {
+            continue;
+        }
         if let Ok(details) = serde_json::from_str::<Details>(&evaluation.details_json) {
             notes.extend(details.notes);
         }
@@ -118,9 +140,10 @@ fn load_alone(store: &Store, run: &Run) -> Result<RunInfo, ReportError> {
         synthetic: run.synthetic,
         published: super::baselines::is_published(&Settings::from_json(&run.settings_json)?),
         counts: TrialCounts {
-            scored: counts.scored,
+            scored: counts.scored - fitted,
+            fitted,
             rejected: counts.rejected,
-            failed: counts.failed,
+            failed: counts.failed - lost_fits,
         },
         targets: targets.iter().enumerate().map(target_info).collect(),
         scored,
@@ -131,7 +154,7 @@ fn load_alone(store: &Store, run: &Run) -> Result<RunInfo, ReportError> {
     })
 }
 
-/// One line per run, newest first.
+/// Reads one line per run, oldest first.
 pub fn load_runs(store: &Store) -> Result<Vec<RunView>, ReportError> {
     let mut views = Vec::new();
     for run in store.runs()? {
@@ -156,6 +179,7 @@ pub fn load_runs(store: &Store) -> Result<Vec<RunView>, ReportError> {
             seed: settings.seed,
             trials: TrialsView {
                 scored: info.counts.scored,
+                fitted: info.counts.fitted,
                 rejected: info.counts.rejected,
                 failed: info.counts.failed,
             },
@@ -177,6 +201,14 @@ fn hypervolumes(points: &[(u64, Vec<f64>)], objectives: usize) -> Vec<(u64, f64)
 fn task_of(name: &str) -> Task {
     match name {
         "reconstruct" => Task::Reconstruct,
+        "distance" => Task::Distance(Fit {
+            covariance: Covariance::LedoitWolf,
+            shared: true,
+            standardised: true,
+            points: 1,
+            per_domain: false,
+            sections: 1,
+        }),
         _ => Task::Classify { classes: 0 },
     }
 }

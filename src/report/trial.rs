@@ -1,4 +1,4 @@
-//! One trial, read from the store as the document that programs and people get.
+//! Reads one trial from the store as a document, which is shown as JSON or text.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +19,7 @@ use crate::{
     store::{Run, Store, TrialOutcome, TrialRow},
 };
 
-/// All that is known of one trial; `None` where the run has no such trial.
+/// Reads all that is known about one trial; `None` where the run has no such trial.
 pub fn load_trial(
     store: &Store,
     run: &Run,
@@ -128,7 +128,7 @@ pub fn load_trial(
     }))
 }
 
-/// The candidate that a stored genome stands for, and its axes.
+/// The candidate of a stored genome, and its axes.
 struct Decoded {
     candidate: Candidate,
     axes: BTreeMap<String, String>,

@@ -224,6 +224,7 @@ impl Experiment {
             false => Vec::new(),
         };
         let targets = self.targets.iter().chain(&default);
+        let spaces = space::with_references(self.spaces.clone());
         Ok(Settings {
             settings_version: Settings::VERSION,
             data: self.dataset.name.clone(),
@@ -231,8 +232,7 @@ impl Experiment {
             min_clip_s: None,
             steer_by: None,
             facts: DataFacts::FORMULA,
-            spaces: self
-                .spaces
+            spaces: spaces
                 .iter()
                 .map(|space| named(&space.name, &space.text))
                 .collect(),

@@ -1,12 +1,12 @@
-//! From the scores of a clip's windows to the score of the clip, by the code that a device runs.
+//! Makes the score of a clip from the scores of its windows, by the code that a device runs.
 
 use nas_kernels::decision::RunningScore;
 pub use nas_kernels::decision::{ClipRule, UnknownClipRule};
 
 use super::statistics::mean;
 
-/// The score of a clip from the scores of its windows, as a device gives it that looks back at `horizon` windows, or at
-/// all of the clip's where those are more; `None` without windows.
+/// The score of a clip from the scores of its windows, as on a device. The device's score covers the latest `horizon`
+/// windows, or all windows of the clip where there are more. `None` without windows.
 pub fn clip_score(rule: ClipRule, horizon: u32, windows: &[f32]) -> Option<f64> {
     let count = u32::try_from(windows.len())
         .unwrap_or(u32::MAX)
@@ -19,7 +19,7 @@ pub fn clip_score(rule: ClipRule, horizon: u32, windows: &[f32]) -> Option<f64> 
     running.score().map(f64::from)
 }
 
-/// The same from a float network's scores, whose mean is of 64 bits; not a number where one window's score is not.
+/// The same from a float network's scores, with a mean in 64 bits. Not a number where a window's score is not a number.
 pub fn float_clip_score(rule: ClipRule, horizon: u32, windows: &[f64]) -> Option<f64> {
     if windows.iter().any(|score| score.is_nan()) {
         return Some(f64::NAN);

@@ -1,7 +1,9 @@
-//! From anomaly scores to figures of merit.
+//! Computes figures of merit from anomaly scores.
 //!
-//! A higher score means more anomalous. A score that is not a number is always judged wrong: on a normal clip it counts
-//! as positive infinity, on an anomalous one as negative infinity, so that a broken network cannot look good.
+//! A higher score means more anomalous. A score that is not a number is always judged wrong: it counts as positive
+//! infinity on a normal clip, and as negative infinity on an anomalous one. A broken network cannot look good.
+//!
+//! This module may not know networks, features, hardware or files.
 
 mod clip;
 mod curve;

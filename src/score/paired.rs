@@ -1,11 +1,11 @@
-//! Whether two ways of scoring the same clips differ by more than the choice of clips.
+//! Tells whether two ways of scoring the same clips differ by more than chance.
 
 use std::collections::BTreeMap;
 
 use super::{ClipScore, statistics::mean};
 
-/// The standard error of the difference between two AUCs of the same labelled clips (DeLong and others, 1988); over
-/// several sections that of the difference's mean. The clips are in the same order. `None` without clips of both kinds.
+/// The standard error of the difference between two AUCs of the same labelled clips (DeLong and others, 1988). With
+/// several sections it is that of the mean difference. The clips are in the same order. `None` without both kinds.
 pub fn auc_difference_error(first: &[ClipScore], second: &[ClipScore]) -> Option<f64> {
     type Scores = [Vec<[f64; 2]>; 2];
     let mut sections: BTreeMap<(&str, &str), Scores> = BTreeMap::new();
@@ -22,11 +22,11 @@ pub fn auc_difference_error(first: &[ClipScore], second: &[ClipScore]) -> Option
     (count > 0.0).then(|| variances.iter().sum::<f64>().sqrt() / count)
 }
 
-/// Of the difference of the AUCs of one section, whose clips have two scores each.
+/// The squared standard error for one section, whose clips have two scores each.
 fn variance(normal: &[[f64; 2]], anomaly: &[[f64; 2]]) -> f64 {
     let wins = |high: f64, low: f64| match high.partial_cmp(&low) {
         Some(order) => (1.0 + f64::from(order as i8)) / 2.0,
-        // What is no number is judged wrong.
+        // A score that is not a number is judged wrong.
         None => 0.0,
     };
     let differs = |high: &[f64; 2], low: &[f64; 2]| wins(high[0], low[0]) - wins(high[1], low[1]);
@@ -97,7 +97,7 @@ mod tests {
             .sum();
         let deviation = (squares / differences.len() as f64).sqrt();
         let ratio = mean(&errors) / deviation;
-        // A deviation of 400 draws is known to one part in 28; three of those.
+        // A deviation of 400 draws is known to one part in 28; the bound is three of those.
         assert!((0.9..1.1).contains(&ratio), "{ratio}");
     }
 

@@ -1,4 +1,4 @@
-//! What windows' scores together say of a sound, and whether that is an anomaly.
+//! Makes one score of the windows' scores of a sound, and decides whether it is an anomaly.
 
 use core::{fmt, str::FromStr};
 
@@ -9,31 +9,31 @@ use crate::{
 
 /// How the scores of a sound's windows become its score.
 ///
-/// A rule by rank knows the latest windows one by one, in at most [`MOST_ENTRIES`] entries: where there are more windows,
-/// an entry is the highest of so many neighbours.
+/// A rule by rank keeps the latest windows in at most [`MOST_ENTRIES`] entries. Where there are more windows, an entry
+/// is the highest score of several neighbours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum ClipRule {
     /// The mean.
     Mean,
-    /// The highest.
+    /// The highest score.
     Max,
-    /// The lowest score that so many per cent of the entries do not exceed, 1 to 99.
+    /// The lowest score that this per cent of the entries do not exceed, 1 to 99.
     Quantile(u8),
-    /// The mean of the highest per cent of the entries, rounded up to whole ones, 1 to 100.
+    /// The mean of the highest entries: this per cent of them, 1 to 100, rounded up to whole entries.
     Top(u8),
-    /// The mean weighted by rank: the highest counts 1, each further one this per cent of the one before, 1 to 99.
+    /// The mean weighted by rank: the highest score counts 1, each further one this per cent of the last, 1 to 99.
     Ranked(u8),
 }
 
-/// A name that is no rule's.
+/// An unknown name of a rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UnknownClipRule;
 
 impl fmt::Display for UnknownClipRule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(
-            "no rule makes a clip's score by that name; there are mean, max, q1 to q99 (a quantile), top1 to top100 (the \
-             mean of the highest per cent) and rank1 to rank99 (weights that fall by rank)",
+            "no rule for a clip's score has that name; there are mean, max, q1 to q99 (a quantile), top1 to top100 \
+             (the mean of the highest per cent) and rank1 to rank99 (weights that fall by rank)",
         )
     }
 }
@@ -75,9 +75,9 @@ impl fmt::Display for ClipRule {
     }
 }
 
-/// Scores that a rule by rank knows one by one; they and their order take 5 bytes each.
+/// Most entries of a rule by rank. A score and its place in the order take 5 bytes.
 pub const MOST_ENTRIES: u32 = 128;
-/// A weight below this part of the highest entry's adds nothing that a score shows.
+/// A weight below this share of the highest entry's weight changes no score.
 const LEAST_WEIGHT: f64 = 1e-9;
 
 impl ClipRule {
@@ -92,7 +92,7 @@ impl ClipRule {
         }
     }
 
-    /// Words of memory that [`RunningScore`] needs for so many windows.
+    /// Number of 32-bit words that [`RunningScore`] needs for so many windows.
     pub const fn memory_words(self, windows: u32) -> usize {
         match self {
             ClipRule::Mean => 0,
@@ -129,13 +129,13 @@ impl ClipRule {
     }
 }
 
-/// The mean of the first entries; exact sums.
+/// The mean of the first entries, by exact sums.
 fn mean_of(entries: impl Iterator<Item = f32>, count: usize) -> Option<f32> {
     let sum: i64 = entries.take(count).map(units).sum();
     (count > 0).then(|| (sum as f64 / count as f64) as f32 / UNITS)
 }
 
-/// Windows that share an entry, where so many windows make a score.
+/// Number of windows that share an entry, where so many windows make a score.
 const fn group_of(windows: u32) -> u32 {
     bounded(windows).div_ceil(MOST_ENTRIES)
 }
@@ -144,7 +144,7 @@ const fn entries_of(windows: u32) -> u32 {
     bounded(windows).div_ceil(group_of(windows))
 }
 
-/// Windows that a score can be made of.
+/// The nearest number of windows that a score can cover.
 const fn bounded(windows: u32) -> u32 {
     const MOST: u32 = 1 << 20;
     match windows {
@@ -154,7 +154,7 @@ const fn bounded(windows: u32) -> u32 {
     }
 }
 
-/// The score of a sound that goes on: over the latest windows, by any [`ClipRule`].
+/// The score of a continuing sound: over the latest windows, by any [`ClipRule`].
 #[derive(Debug)]
 pub struct RunningScore<'m> {
     rule: ClipRule,
@@ -163,7 +163,7 @@ pub struct RunningScore<'m> {
 }
 
 impl<'m> RunningScore<'m> {
-    /// Over so many windows; `memory` has [`ClipRule::memory_words`]. `None` where it has not.
+    /// A score over so many windows; `None` where `memory` is shorter than [`ClipRule::memory_words`].
     pub fn new(rule: ClipRule, windows: u32, memory: &'m mut [u32]) -> Option<RunningScore<'m>> {
         let memory = memory.get_mut(..rule.memory_words(windows))?;
         let entries = match rule {
@@ -199,7 +199,7 @@ impl<'m> RunningScore<'m> {
         }
     }
 
-    /// Windows that the score is of.
+    /// Number of windows that the score covers.
     pub fn windows(&self) -> u32 {
         match self.rule {
             ClipRule::Mean => self.mean.windows(),
@@ -221,9 +221,9 @@ impl<'m> RunningScore<'m> {
 struct Ranked<'m> {
     /// Bits of f32.
     scores: &'m mut [u32],
-    /// Places in the ring, highest score first; as many as are filled.
+    /// Places in the ring, highest score first; only the filled ones.
     order: &'m mut [u8],
-    /// Windows per entry, of which the highest stays.
+    /// Number of windows per entry; the entry keeps their highest score.
     group: u32,
     newest: usize,
     in_newest: u32,
@@ -290,7 +290,7 @@ impl Ranked<'_> {
     }
 }
 
-/// A score within what sums can hold; what is no number is 0.
+/// The score within the bounds of the sums; 0 where it is not a number.
 fn bounded_score(score: f32) -> f32 {
     match score.is_nan() {
         true => 0.0,
@@ -308,9 +308,9 @@ const SLOTS: usize = 16;
 
 /// The mean over the latest windows' scores.
 ///
-/// Scores are added exactly, as whole numbers, so neither their order nor an endless stream changes anything. Windows
-/// are counted in 16 slots of equal length, and the oldest slot is dropped when a new one is begun: the mean is over
-/// at least 15/16 of the length asked for, once there are that many, and at most over it, rounded up to whole slots.
+/// Scores are added exactly, as whole numbers: neither their order nor an endless stream changes anything. Windows are
+/// counted in 16 slots of equal length, and a new slot replaces the oldest one. Once there are enough windows, the mean
+/// is over at least 15/16 of the wanted length, and at most over that length rounded up to whole slots.
 #[derive(Debug, Clone)]
 pub struct MeanScore {
     slots: [i64; SLOTS],
@@ -320,13 +320,13 @@ pub struct MeanScore {
     full_slots: u32,
 }
 
-/// Scores are whole multiples of its reciprocal.
+/// Scores are whole multiples of the reciprocal of this.
 const UNITS: f32 = (1u64 << 32) as f32;
-/// No score is further from zero, so that sums over 2^20 windows fit.
+/// No score counts as further from zero: sums over 2^20 windows fit.
 const LARGEST_SCORE: f32 = 1024.0;
 
 impl MeanScore {
-    /// The mean over the given number of windows; 1 and 2^20 windows are the bounds.
+    /// The mean over a number of windows, 1 to 2^20.
     pub fn new(windows: u32) -> MeanScore {
         MeanScore {
             slots: [0; SLOTS],
@@ -337,11 +337,13 @@ impl MeanScore {
         }
     }
 
+    /// Forgets all scores.
     pub fn reset(&mut self) {
         self.slots = [0; SLOTS];
         (self.slot, self.in_slot, self.full_slots) = (0, 0, 0);
     }
 
+    /// Adds the score of one more window.
     pub fn push(&mut self, score: f32) {
         if self.in_slot == self.slot_windows {
             self.slot = (self.slot + 1) % SLOTS;
@@ -353,12 +355,12 @@ impl MeanScore {
         self.in_slot += 1;
     }
 
-    /// Windows that the mean is over.
+    /// Number of windows in the mean.
     pub fn windows(&self) -> u32 {
         self.full_slots * self.slot_windows + self.in_slot
     }
 
-    /// `None` before the first window.
+    /// The mean of the scores; `None` before the first window.
     pub fn mean(&self) -> Option<f32> {
         let windows = self.windows();
         let sum: i64 = self.slots.iter().sum();
@@ -418,7 +420,7 @@ mod tests {
         let mut state = 1u32;
         let mut random = || {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            // Few values, so that some are equal.
+            // There are few values: some scores are equal.
             (state >> 20) as f32 / 64.0 - 20.0
         };
         let rules = [
@@ -440,7 +442,7 @@ mod tests {
                     running.push(scores[scores.len() - 1]);
                     let expected = by_hand(rule, windows, &scores).unwrap();
                     let found = running.score().unwrap();
-                    // Weights by repeated multiplication against powers; the others are exact.
+                    // One multiplies weights again and again, the other uses powers; the other rules are exact.
                     let allowed = if matches!(rule, ClipRule::Ranked(_)) {
                         1e-5
                     } else {

@@ -1,4 +1,8 @@
-//! What a network's output says of a window.
+//! Scores of a window from a network's output.
+
+mod centres;
+
+pub use centres::{Centres, STEPS as CENTRE_STEPS};
 
 use crate::{
     blob::{Task, Tensor},
@@ -8,12 +12,13 @@ use crate::{
 /// Bounds of [`log_odds_against`]: the logarithm of the machine epsilon of f64, as in the DCASE baselines.
 const LARGEST_LOG_ODDS: f32 = 36.043_65;
 
-/// The anomaly score of one window; higher is more anomalous. `class` is the one that the sound should belong to.
+/// The anomaly score of one window; higher is more anomalous. `class` is the class that the sound should have.
 ///
-/// The window is what the network saw, possibly in two pieces.
+/// `window` is the network's input, possibly in two pieces. Distances are measured from `centres`.
 pub fn window_score(
     task: Task,
     class: usize,
+    centres: Option<&Centres<'_>>,
     window: [&[i8]; 2],
     input: &Tensor,
     result: &[i8],
@@ -22,12 +27,14 @@ pub fn window_score(
     match task {
         Task::Reconstruct => reconstruction_error(window, input, result, output),
         Task::Classify => log_odds_against(result, output, class),
+        // A model of this task has centres, or it is refused.
+        Task::Distance => centres.map_or(0.0, |centres| centres.distance(class, result, output)),
     }
 }
 
 /// The mean squared difference of a window and its reconstruction, both dequantised.
 ///
-/// Sums of products are exact, and three of them are joined in 64 bits, so the order of additions does not matter.
+/// Sums of products are exact, and three of them are joined in 64 bits: the order of additions does not matter.
 pub fn reconstruction_error(
     window: [&[i8]; 2],
     input: &Tensor,
@@ -43,7 +50,7 @@ pub fn reconstruction_error(
     let [seen, both, made] = sums.map(|sum| sum as f64);
     let (input, output) = (f64::from(input.scale), f64::from(output.scale));
     let sum = seen * (input * input) - both * (2.0 * input * output) + made * (output * output);
-    // Rounding can leave a little less than nothing.
+    // Rounding can leave a little less than zero.
     (sum.max(0.0) / result.len() as f64) as f32
 }
 

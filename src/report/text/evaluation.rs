@@ -9,7 +9,7 @@ use crate::{
     score::{Arithmetic, Confusion, Interval},
 };
 
-/// Figures of merit, float beside int8 for every split; then precision and recall of either kind of clips.
+/// Figures of merit, float beside int8 for every split; then precision and recall of both kinds of clips.
 pub fn tables(examined: &[Examined]) -> String {
     let columns = || {
         examined
@@ -60,7 +60,7 @@ pub fn tables(examined: &[Examined]) -> String {
 /// Precision, recall and F1 of the normal clips and of the anomalous ones.
 fn kinds(split: &Examined, arithmetic: Arithmetic) -> [Vec<String>; 2] {
     let found = split.confusion(arithmetic);
-    // Seen from the normal clips, they are what is to be found.
+    // For the row of the normal clips, they are the class to be found.
     let turned = Confusion {
         true_positives: found.true_negatives,
         false_positives: found.false_negatives,

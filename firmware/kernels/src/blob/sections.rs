@@ -1,27 +1,35 @@
-//! What a blob holds beside its network, by name: every part is a section with a tag and a length.
+//! The sections of a blob: the parts beside the network, each with a tag and a length.
 
 use super::{BlobError, Header, LEAST_DECISION_BYTES, Parts, from_bytes, to_bytes};
 
+/// Bytes of a [`Section`] in the table.
 pub const SECTION_BYTES: usize = 16;
 
-/// [`FrontEndRecord`](super::FrontEndRecord), and behind it its tables.
+/// Tag of the front end: a [`FrontEndRecord`](super::FrontEndRecord), followed by its tables.
 pub const FRONT_END: [u8; 4] = *b"FRNT";
-/// [`Decision`](super::Decision).
+/// Tag of the decision: a [`Decision`](super::Decision).
 pub const DECISION: [u8; 4] = *b"DECI";
+
+/// Tag of the statistics: [`Statistics`](crate::front_end::Statistics), where the network sees those instead of frames.
+pub const STATISTICS: [u8; 4] = *b"STAT";
+/// Tag of the centres: [`Centres`](crate::score::Centres), where the score is a distance.
+pub const DISTANCE: [u8; 4] = *b"DIST";
 
 /// An entry of the table of sections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Section {
-    /// Four letters that say what it holds.
+    /// Its tag: four letters.
     pub tag: [u8; 4],
-    /// Whether a build that does not know the tag must refuse the model; it skips other sections.
+    /// Whether a build that does not know the tag must refuse the model; it skips sections that are not required.
     pub required: bool,
-    /// First byte in the blob.
+    /// Place of its content in the blob.
     pub offset: u32,
+    /// Bytes of its content.
     pub length: u32,
 }
 
 impl Section {
+    /// The entry as it is in a blob.
     pub fn to_bytes(&self) -> [u8; SECTION_BYTES] {
         to_bytes([
             u32::from_le_bytes(self.tag),
@@ -31,6 +39,7 @@ impl Section {
         ])
     }
 
+    /// Reads an entry of a blob.
     pub fn from_bytes(bytes: &[u8; SECTION_BYTES]) -> Section {
         let [tag, flags, offset, length] = from_bytes(bytes);
         Section {
@@ -42,11 +51,13 @@ impl Section {
     }
 }
 
-/// The content of the sections that this build knows; `None` for one that a blob does not have.
+/// The content of the sections that this build knows; `None` where a blob lacks one.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Sections<'a> {
     pub front_end: Option<&'a [u8]>,
     pub decision: Option<&'a [u8]>,
+    pub statistics: Option<&'a [u8]>,
+    pub distance: Option<&'a [u8]>,
 }
 
 impl<'a> Sections<'a> {
@@ -66,8 +77,9 @@ impl<'a> Sections<'a> {
                 let decision = from(decision).map_err(|()| BlobError::Decision(outside))?;
                 Ok(Sections {
                     front_end: from(front_end).map_err(|()| BlobError::FrontEnd(outside))?,
-                    // Its decisions had no more.
+                    // Decisions of version 2 end here.
                     decision: decision.map(|rest| &rest[..rest.len().min(LEAST_DECISION_BYTES)]),
+                    ..Sections::default()
                 })
             }
         }
@@ -95,6 +107,8 @@ impl<'a> Sections<'a> {
             let place = match tag {
                 FRONT_END => &mut found.front_end,
                 DECISION => &mut found.decision,
+                STATISTICS => &mut found.statistics,
+                DISTANCE => &mut found.distance,
                 _ if required => return fail("this build does not know it and may not skip it"),
                 _ => continue,
             };
