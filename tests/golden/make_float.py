@@ -35,8 +35,6 @@ class Network:
         tensor = schema.TensorT()
         tensor.shape, tensor.type, tensor.name = list(shape), schema.TensorType.FLOAT32, str(len(self.graph.tensors))
         if values is not None:
-            if values.dtype == np.int32:
-                tensor.type = schema.TensorType.INT32
             buffer = schema.BufferT()
             buffer.data = np.frombuffer(values.tobytes(), np.uint8)
             tensor.buffer = len(self.model.buffers)
@@ -59,27 +57,12 @@ class Network:
         self.graph.operators.append(operator)
         return operator.outputs[0]
 
-    def convolution(self, x, shape, channels):
-        options = schema.Conv2DOptionsT()
-        options.padding = schema.Padding.SAME
-        options.strideH = options.strideW = options.dilationHFactor = options.dilationWFactor = 1
-        options.fusedActivationFunction = RELU
-        weights, bias = self.constant(normal(channels, 3, 3, shape[3])), self.constant(normal(channels))
-        code, kind = schema.BuiltinOperator.CONV_2D, schema.BuiltinOptions.Conv2DOptions
-        return self.op(code, kind, options, [x, weights, bias], [*shape[:3], channels])
-
     def dense(self, x, inputs, outputs, activation):
         options = schema.FullyConnectedOptionsT()
         options.fusedActivationFunction = activation
         weights, bias = self.constant(normal(outputs, inputs)), self.constant(normal(outputs))
         code, kind = schema.BuiltinOperator.FULLY_CONNECTED, schema.BuiltinOptions.FullyConnectedOptions
         return self.op(code, kind, options, [x, weights, bias], [1, outputs])
-
-    def flat(self, x, length):
-        options = schema.ReshapeOptionsT()
-        options.newShape = [1, length]
-        code, kind = schema.BuiltinOperator.RESHAPE, schema.BuiltinOptions.ReshapeOptions
-        return self.op(code, kind, options, [x, self.constant(np.array([1, length], np.int32))], [1, length])
 
     def file(self, output):
         self.graph.outputs = [output]
@@ -88,10 +71,9 @@ class Network:
         return bytes(builder.Output())
 
 
-network = Network([1, 8, 6, 1])
-x = network.convolution(0, [1, 8, 6, 1], 4)
-x = network.flat(x, 192)
-x = network.dense(x, 192, 10, RELU)
+network = Network([1, 48])
+x = network.dense(0, 48, 10, RELU)
+x = network.dense(x, 10, 10, RELU)
 file = network.file(network.dense(x, 10, 3, NONE))
 (FOLDER / "float.tflite").write_bytes(file)
 
@@ -99,7 +81,7 @@ interpreter = Interpreter(model_content=file)
 interpreter.allocate_tensors()
 values = []
 for _ in range(8):
-    values.append(random.normal(size=(1, 8, 6, 1)).astype(np.float32))
+    values.append(random.normal(size=(1, 48)).astype(np.float32))
     interpreter.set_tensor(interpreter.get_input_details()[0]["index"], values[-1])
     interpreter.invoke()
     values.append(interpreter.get_tensor(interpreter.get_output_details()[0]["index"]))
