@@ -72,11 +72,14 @@ fn candidate(graph: Graph) -> Candidate {
             spec,
             frames: 32,
             frame_stride: 4,
+            statistics: None,
         },
         graph,
         task: Task::Reconstruct,
         weights_in: None,
+        clip_rules: Vec::new(),
         ensemble: None,
+        head: None,
     }
 }
 

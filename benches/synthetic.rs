@@ -409,12 +409,10 @@ fn network(
         let idxs: Vec<usize> = (0..clips.len())
             .filter(|idx| clips[*idx].split == Split::Train && (idx % 10 == 9) == validation)
             .collect();
+        let section = |idx: &usize| section_index(&clips[*idx]) as u32;
         let classes = match task {
-            Task::Reconstruct => Vec::new(),
-            Task::Classify { .. } => idxs
-                .iter()
-                .map(|idx| section_index(&clips[*idx]) as u32)
-                .collect(),
+            Task::Classify { .. } => idxs.iter().map(section).collect(),
+            _ => Vec::new(),
         };
         Windows::new(
             idxs.iter().map(|idx| &features[*idx]).collect(),
@@ -424,8 +422,8 @@ fn network(
         )
     };
     let (epochs, batch_size) = match task {
-        Task::Reconstruct => (30, 512),
         Task::Classify { .. } => (10, 64),
+        _ => (30, 512),
     };
     let options = TrainOptions {
         epochs,
@@ -456,8 +454,8 @@ fn network(
             let inputs: Vec<&[f32]> = (0..windows.len()).map(|idx| windows.window(idx)).collect();
             let outputs = run_float(graph, &weights, &inputs);
             let scores = inputs.iter().zip(&outputs).map(|(x, y)| match task {
-                Task::Reconstruct => reconstruction_error(x, y),
                 Task::Classify { .. } => negative_log_odds(y, section_index(clip)),
+                _ => reconstruction_error(x, y),
             });
             scores.sum::<f64>() / inputs.len() as f64
         })

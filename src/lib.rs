@@ -37,7 +37,7 @@
 //!
 //! | module | what it does |
 //! |---|---|
-//! | [`cli`] | arguments, printing, exit codes |
+//! | `cli` | arguments, printing, exit codes: the program `nas`, which is no part of the library |
 //! | [`bundle`] | the exported folder: model, firmware, C interface, golden vectors |
 //! | [`report`] | figures, tables and documents of a run |
 //! | [`run`] | the loop: propose, cost, train what fits, record |
@@ -46,6 +46,7 @@
 //! | [`evaluate`] | features, training, quantisation and scoring of one candidate |
 //! | [`measure`] | a model run as firmware, in QEMU or on a board: counts, memory, outputs compared |
 //! | [`train`] | graph to folded float weights; burn is only here |
+//! | [`fit`] | detectors that need no training: whitening and what is normal, in closed form |
 //! | [`quant`] | float weights to int8, `.tflite` and the blob that `nas-kernels` runs |
 //! | [`score`] | AUC, partial AUC and the other figures of merit |
 //! | [`features`] | features of a data set, extracted once, cached, standardised |
@@ -60,10 +61,10 @@
 
 pub mod audio;
 pub mod bundle;
-pub mod cli;
 pub mod data;
 pub mod evaluate;
 pub mod features;
+pub mod fit;
 pub mod graph;
 pub mod hardware;
 pub mod identity;

@@ -1,4 +1,6 @@
-//! Parse, dispatch, exit.
+//! The program `nas`: the command line over the library of the same name.
+
+mod cli;
 
 use std::process::ExitCode;
 
@@ -7,5 +9,5 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    nas::cli::main()
+    cli::main()
 }

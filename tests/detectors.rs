@@ -1,8 +1,10 @@
 //! Whole detectors on the host: streams against scored clips, and hostile blobs.
 
 use nas::{
-    audio::{Audio, DeviceExtractor, Feature, FeatureSpec},
-    evaluate::{Class, FORMAT_VERSION, Model, ModelCard, Scorer},
+    audio::{Audio, DeviceExtractor, Feature, FeatureSpec, FrontEnd, Statistics},
+    evaluate::{
+        Class, Distance, DistancePoint, FORMAT_VERSION, Model, ModelCard, Scorer, StatisticsCard,
+    },
     graph::{GraphBuilder, Shape, Style},
     quant::quantize,
     units::Rng,
@@ -10,8 +12,8 @@ use nas::{
 use nas_kernels::{
     Hop, Stream,
     blob::{
-        self, BlobError, DECISION_BYTES, FRONT_END_BYTES, FRONT_END_OFFSET_AT, HEADER_BYTES, MAGIC,
-        VERSION,
+        self, BlobError, DECISION_BYTES, FRONT_END_BYTES, HEADER_BYTES, MAGIC, SECTION_BYTES,
+        SECTIONS_AT, Section, VERSION,
     },
 };
 use proptest::prelude::*;
@@ -19,6 +21,8 @@ use proptest::prelude::*;
 use crate::networks::random_weights;
 
 tests! {
+    version_2_hears_what_it_heard,
+    unknown_sections_are_skipped_unless_required,
     a_stream_is_a_scored_clip,
     damaged_detectors_never_panic,
 }
@@ -29,7 +33,20 @@ const FRAME_STRIDE: usize = 2;
 const CLASS: usize = 1;
 
 /// A detector without training; its standardisation suits the noise of [`noise`], so that features differ.
-fn detector(feature: Feature, classes: usize, score_windows: u32) -> Model {
+fn detector(kind: Kind, score_windows: u32) -> Model {
+    let (feature, classes) = match kind {
+        Kind::Frames(feature, classes) => (feature, classes),
+        Kind::Statistics(sections) => (Feature::LogMel, sections),
+    };
+    let statistics = match kind {
+        Kind::Frames(..) => None,
+        // All of them, of groups that do not divide the bands.
+        Kind::Statistics(_) => Some(Statistics {
+            groups: 7,
+            kinds: 31,
+            ranking: 29_000,
+        }),
+    };
     let spec = FeatureSpec {
         sample_rate_hz: 16_000,
         n_fft: 256,
@@ -37,25 +54,50 @@ fn detector(feature: Feature, classes: usize, score_windows: u32) -> Model {
         n_mels: 20,
         feature,
     };
-    let bands = spec.bands();
+    let front_end = FrontEnd {
+        spec,
+        frames: FRAMES,
+        frame_stride: FRAME_STRIDE,
+        statistics,
+    };
+    let [rows, columns] = front_end.window();
+    let bands = front_end.features();
     let mut rng = Rng::new(8, classes as u64);
-    let mut builder = GraphBuilder::new(Shape::new(FRAMES, bands, 1));
-    let hidden = builder.dense(0, 8, Style::BATCH_NORM_RELU);
-    let outputs = if classes > 0 { classes } else { FRAMES * bands };
-    let output = builder.dense(hidden, outputs, Style::LINEAR);
+    let mut builder = GraphBuilder::new(Shape::new(rows, columns, 1));
+    let output = match kind {
+        // Two sections, each with a layer of its own.
+        Kind::Statistics(_) => builder.dense(0, 2 * rows * columns, Style::LINEAR),
+        Kind::Frames(..) => {
+            let hidden = builder.dense(0, 8, Style::BATCH_NORM_RELU);
+            let outputs = if classes > 0 { classes } else { rows * columns };
+            builder.dense(hidden, outputs, Style::LINEAR)
+        }
+    };
     let graph = builder.finish(output);
     let weights = random_weights(&graph, &mut rng);
-    let window: Vec<f32> = (0..FRAMES * bands).map(|_| rng.normal() as f32).collect();
+    let window: Vec<f32> = (0..rows * columns).map(|_| rng.normal() as f32).collect();
     let network = quantize(&graph, &weights, &[&window]).unwrap();
+    let point = |class: u32, block: u32, first: i16| DistancePoint {
+        class,
+        block,
+        weight: 0.5 + class as f32,
+        coordinates: (0..bands as i16).map(|idx| first + 100 * idx).collect(),
+    };
+    let distance = statistics.map(|_| Distance {
+        dimensions: bands,
+        points: vec![point(0, 0, -900), point(1, 1, 300), point(1, 0, -2000)],
+    });
 
-    let features = features(&spec, &noise(4000, &mut rng));
+    let features = front_end
+        .rows(&features(&spec, &noise(4000, &mut rng)))
+        .into_owned();
     let column = |band: usize| features.values.iter().skip(band).step_by(bands);
     let card = ModelCard {
         format_version: FORMAT_VERSION,
-        task: if classes > 0 {
-            "classify"
-        } else {
-            "reconstruct"
+        task: match (statistics, classes) {
+            (Some(_), _) => "distance",
+            (None, 0) => "reconstruct",
+            _ => "classify",
         }
         .to_string(),
         sample_rate_hz: spec.sample_rate_hz,
@@ -68,8 +110,14 @@ fn detector(feature: Feature, classes: usize, score_windows: u32) -> Model {
         },
         frames: FRAMES,
         frame_stride: FRAME_STRIDE,
+        statistics: statistics.map(|which| StatisticsCard {
+            groups: which.groups,
+            kinds: which.kinds,
+            ranking: which.ranking,
+        }),
         scored_on: "samples".to_string(),
-        pooling: None,
+        clip_score: None,
+        int8: None,
         mean: (0..bands)
             .map(|band| column(band).sum::<f32>() / column(band).count() as f32)
             .collect(),
@@ -86,6 +134,7 @@ fn detector(feature: Feature, classes: usize, score_windows: u32) -> Model {
         threshold_quantile: Some(1.0),
         score_windows,
         synthetic: true,
+        distance,
     };
     Model::new(card, network.to_tflite(), network.to_blob()).unwrap()
 }
@@ -108,29 +157,51 @@ fn features(spec: &FeatureSpec, samples: &[i16]) -> nas::audio::Matrix {
     DeviceExtractor::new(spec).unwrap().extract(&audio).unwrap()
 }
 
-/// Log-mel and MFCC, each before an autoencoder and a classifier.
-const KINDS: [(Feature, usize); 4] = [
-    (Feature::LogMel, 0),
-    (Feature::LogMel, 3),
-    (Feature::Mfcc { coefficients: 13 }, 0),
-    (Feature::Mfcc { coefficients: 13 }, 3),
+/// What a detector sees, and how many classes it knows.
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    /// Frames, before an autoencoder or a classifier.
+    Frames(Feature, usize),
+    /// Statistics of frames, before a distance.
+    Statistics(usize),
+}
+
+const KINDS: [Kind; 5] = [
+    Kind::Frames(Feature::LogMel, 0),
+    Kind::Frames(Feature::LogMel, 3),
+    Kind::Frames(Feature::Mfcc { coefficients: 13 }, 0),
+    Kind::Frames(Feature::Mfcc { coefficients: 13 }, 3),
+    Kind::Statistics(2),
 ];
 
+/// How windows' scores become one.
+const RULES: [&str; 5] = ["mean", "max", "q80", "top30", "rank70"];
+
+/// The same detector with another rule.
+fn with_rule(model: &Model, rule: &str) -> Model {
+    let card = ModelCard {
+        clip_score: Some(rule.to_string()),
+        ..model.card.clone()
+    };
+    let network = nas::quant::QuantizedModel::from_tflite(&model.tflite).unwrap();
+    Model::new(card, model.tflite.clone(), network.to_blob()).unwrap()
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Samples in pieces of any length give the features, scores and decisions that the host gives a whole clip.
     fn a_stream_is_a_scored_clip(
-        kind in 0usize..4,
+        kind in 0usize..5,
+        rule in 0usize..5,
         seed in 0u64..1 << 40,
         length in 600usize..5000,
         pieces in proptest::collection::vec(0usize..700, 1..20),
     ) {
-        let (feature, classes) = KINDS[kind];
         let mut rng = Rng::new(seed, 0);
         let mut samples = noise(length, &mut rng);
-        // The score is a mean over all windows of the clip.
-        let model = detector(feature, classes, length as u32);
+        // The score is of all windows of the clip.
+        let model = with_rule(&detector(KINDS[kind], length as u32), RULES[rule]);
         let clip = features(&model.card.front_end().spec, &samples);
         let mut scorer = Scorer::new(&model).unwrap();
         let frames = scorer.quantize(&clip);
@@ -166,6 +237,12 @@ proptest! {
         prop_assert!(!seen.is_empty());
         prop_assert_eq!(last.score.map(f64::from), score);
         prop_assert_eq!(last.anomaly, score.map(|score| score > model.card.threshold.unwrap()));
+        // The last frame of the stream may belong to no window of the clip.
+        let [clipped, _] = scorer.clipped(&clip);
+        prop_assert_eq!(clipped as u32, with_stream(&model.blob, |stream| {
+            stream.push(&samples);
+            stream.clipped()
+        }).unwrap());
     }
 }
 
@@ -190,7 +267,7 @@ const MEMORY: usize = 1 << 18;
 enum Damage {
     /// Bytes anywhere.
     Bytes(Vec<(prop::sample::Index, u8)>),
-    /// Words of header, front end and decision.
+    /// Words of header, table of sections, front end and decision.
     Words(Vec<(prop::sample::Index, u32)>),
     /// The end is missing.
     Cut(prop::sample::Index),
@@ -219,6 +296,13 @@ fn damage() -> impl Strategy<Value = Damage> {
     ]
 }
 
+/// The table of sections, which ends a blob.
+fn sections(blob: &[u8]) -> Vec<Section> {
+    let table = u32::from_le_bytes(*blob[SECTIONS_AT..].first_chunk().unwrap());
+    let (entries, _) = blob[table as usize..].as_chunks::<SECTION_BYTES>();
+    entries.iter().map(Section::from_bytes).collect()
+}
+
 impl Damage {
     /// The damaged blob, with a length and a checksum that fit.
     fn apply(&self, good: &[u8]) -> Vec<u8> {
@@ -231,10 +315,16 @@ impl Damage {
                 }
             }
             Damage::Words(words) => {
-                let (front_end, decision) = (at(FRONT_END_OFFSET_AT), at(FRONT_END_OFFSET_AT + 4));
+                let table = at(SECTIONS_AT);
+                let records = sections(good).into_iter().flat_map(|section| {
+                    let length = section
+                        .length
+                        .min(FRONT_END_BYTES.max(DECISION_BYTES) as u32);
+                    section.offset as usize..(section.offset + length) as usize
+                });
                 let places: Vec<usize> = (24..HEADER_BYTES)
-                    .chain(front_end..front_end + FRONT_END_BYTES)
-                    .chain(decision..decision + DECISION_BYTES)
+                    .chain(table..good.len())
+                    .chain(records)
                     .step_by(4)
                     .collect();
                 for (index, word) in words {
@@ -261,10 +351,10 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 1500, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// The blob is refused by name, or it hears.
-    fn damaged_detectors_never_panic(kind in 0usize..4, damage in damage()) {
+    fn damaged_detectors_never_panic(kind in 0usize..5, damage in damage()) {
         thread_local! {
             static GOOD: Vec<Vec<u8>> =
-                KINDS.map(|(feature, classes)| detector(feature, classes, 10).blob).to_vec();
+                KINDS.map(|kind| detector(kind, 10).blob).to_vec();
         }
         let blob = GOOD.with(|good| damage.apply(&good[kind]));
         let samples = noise(3000, &mut Rng::new(0, 0));
@@ -286,4 +376,61 @@ proptest! {
             (whole, pieces) => prop_assert!(false, "{:?} {:?}", whole.is_ok(), pieces.is_ok()),
         }
     }
+}
+
+/// A detector that a build of format version 2 wrote, and what that build heard in 96 samples.
+fn version_2_hears_what_it_heard() {
+    let blob = include_bytes!("golden/detector_v2.nas");
+    let samples: Vec<i16> = (0..96i32)
+        .map(|idx| (idx * idx * 7 % 2001 - 1000) as i16 * 9)
+        .collect();
+    let seen = with_stream(&blob.to_vec(), |stream| {
+        let mut heard = &samples[..];
+        let scores = std::iter::from_fn(|| stream.next(&mut heard)).map(|hop| hop.window_score);
+        let scores: Vec<Option<f32>> = scores.collect();
+        (scores, stream.output().to_vec())
+    });
+    let (scores, output) = seen.unwrap();
+    let expected = [
+        0.43125,
+        0.569_062_53,
+        0.553_750_04,
+        0.484_687_5,
+        0.539_687_5,
+    ];
+    let expected: Vec<Option<f32>> = [None].into_iter().chain(expected.map(Some)).collect();
+    assert_eq!(scores, expected);
+    assert_eq!(output, [-36, -7, -47, -1, -29, -10, -46, 2]);
+}
+
+fn unknown_sections_are_skipped_unless_required() {
+    let good = detector(KINDS[0], 10).blob;
+    let check = |tag: &[u8; 4], required: bool, expected: Result<(), &str>| {
+        let mut blob = good.clone();
+        let entry = Section {
+            tag: *tag,
+            required,
+            offset: 0,
+            length: HEADER_BYTES as u32,
+        };
+        blob.extend(entry.to_bytes());
+        blob[SECTIONS_AT + 4] += 1;
+        blob::seal(&mut blob);
+        let seen = nas_kernels::Model::parse(&blob).map(|_| ());
+        let seen = seen.map_err(|error| error.to_string());
+        match expected {
+            Ok(()) => assert_eq!(seen, Ok(())),
+            Err(part) => assert!(
+                seen.as_ref().is_err_and(|said| said.contains(part)),
+                "{seen:?}"
+            ),
+        }
+    };
+    check(b"NOTE", false, Ok(()));
+    check(
+        b"NOTE",
+        true,
+        Err("section \"NOTE\" of the model is wrong: this build does not know it"),
+    );
+    check(b"DECI", true, Err("it is there twice"));
 }

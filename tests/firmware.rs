@@ -10,7 +10,7 @@ use nas::{
         self, BOARDS, Bench, BoardKind, Image, Inputs, Kernels, Limit, MeasureError, Measurement,
         Place, Toolchain, find_program,
     },
-    quant::{Interpreter, append_front_end, quantize},
+    quant::{Hearing, Interpreter, append_front_end, quantize},
     space::{self, Candidate, Spaces, builtin},
     units::Rng,
 };
@@ -18,6 +18,7 @@ use nas_kernels::{
     blob::{
         self, CHECKED_FROM, Decision, FrontEndRecord, HEADER_BYTES, TENSOR_BYTES, Task, Threshold,
     },
+    decision::{ClipRule, MOST_ENTRIES},
     memory_bytes,
 };
 
@@ -166,7 +167,7 @@ fn takes_the_memory_that_was_estimated(place: Place, target: &str) {
             }
         };
         let front_end = Some(&candidate.front_end);
-        let ram = hardware::ram_parts(front_end, &candidate.graph, &target);
+        let ram = hardware::ram_parts(front_end, &candidate.clip_rules, &candidate.graph, &target);
         let flash = hardware::flash_parts(front_end, &candidate.graph, &target);
         let estimate = hardware::estimate(&candidate, &target);
         assert_eq!(ram.arena, seen.arena_bytes as f64, "{name}: arena");
@@ -197,21 +198,63 @@ fn with_ears(mut blob: Vec<u8>, candidate: &Candidate) -> Vec<u8> {
         spec,
         frames,
         frame_stride,
+        statistics,
     } = candidate.front_end;
     let tables = spec.device_tables().unwrap();
-    let bands = spec.bands();
-    let floats = [tables.floats, vec![1.0; bands], vec![0.0; bands]].concat();
+    let features = candidate.front_end.features();
+    let floats = [tables.floats, vec![1.0; features], vec![0.0; features]].concat();
     let record = record(&spec, frames, frame_stride);
     let decision = Decision {
         task: match candidate.task {
             space::Task::Reconstruct => Task::Reconstruct,
             space::Task::Classify { .. } => Task::Classify,
+            space::Task::Distance(_) => Task::Distance,
         },
-        windows: 100,
+        // All entries of a rule by rank, one window in each.
+        windows: MOST_ENTRIES,
+        rule: candidate
+            .clip_rules
+            .iter()
+            .copied()
+            .max()
+            .unwrap_or(ClipRule::Mean),
         threshold: Threshold::None,
     };
-    append_front_end(&mut blob, record, &floats, &tables.ends, &decision);
+    let centres = match candidate.task {
+        space::Task::Distance(how) => Some(centres(&how, candidate)),
+        _ => None,
+    };
+    let hearing = Hearing {
+        front_end: record,
+        floats: &floats,
+        ends: &tables.ends,
+        statistics,
+        decision,
+        centres: centres.as_deref(),
+    };
+    append_front_end(&mut blob, &hearing);
     blob
+}
+
+/// As many points as a fit can have, all at the origin.
+fn centres(how: &space::Fit, candidate: &Candidate) -> Vec<u8> {
+    let dimensions = candidate.graph.output_shape().len() / how.blocks();
+    let count = how.most_points();
+    let mut section: Vec<u8> = [dimensions, count]
+        .into_iter()
+        .flat_map(|word| (word as u32).to_le_bytes())
+        .collect();
+    for idx in 0..count {
+        let centre = blob::Centre {
+            class: (idx % how.sections) as u32,
+            block: (idx % how.blocks()) as u32,
+            weight: 1.0,
+            offset: 0.0,
+        };
+        section.extend(centre.to_bytes());
+    }
+    section.resize(section.len() + 2 * count * dimensions, 0);
+    section
 }
 
 /// The front end as the blob has it.
@@ -233,13 +276,21 @@ fn hears_what_the_host_hears(place: Place) {
     let mut bench = bench(&place);
     let specs = front_ends();
     assert!(specs.len() > 20, "only {} front ends", specs.len());
-    for spec in specs {
-        let blob = detector(&spec);
+    let rules = [
+        ClipRule::Mean,
+        ClipRule::Max,
+        ClipRule::Quantile(80),
+        ClipRule::Top(30),
+        ClipRule::Ranked(70),
+    ];
+    for (spec, rule) in specs.into_iter().zip(rules.into_iter().cycle()) {
+        let blob = detector(&spec, rule);
         let seen = bench
             .measure(&blob)
             .unwrap_or_else(|error| panic!("{spec}: {error}"));
         assert!(seen.outputs_match, "{spec}: {seen:?}");
-        let promised = memory_bytes(&spec.on_device(), FRAMES);
+        let promised =
+            memory_bytes(&spec.on_device(), FRAMES, None) + 4 * rule.memory_words(WINDOWS);
         assert_eq!(seen.front_end_bytes, Some(promised as u64), "{spec}");
     }
 }
@@ -255,11 +306,13 @@ fn front_ends() -> BTreeSet<FeatureSpec> {
     specs
 }
 
+/// Windows that a [`detector`]'s score is of.
+const WINDOWS: u32 = 100;
 /// Frames that a [`detector`] sees at once.
 const FRAMES: usize = 3;
 
 /// An autoencoder without training behind a front end: its score moves with every feature.
-fn detector(spec: &FeatureSpec) -> Vec<u8> {
+fn detector(spec: &FeatureSpec, rule: ClipRule) -> Vec<u8> {
     let mut rng = Rng::new(6, 0);
     let bands = spec.bands();
     let mut builder = GraphBuilder::new(Shape::new(FRAMES, bands, 1));
@@ -288,10 +341,19 @@ fn detector(spec: &FeatureSpec) -> Vec<u8> {
     let record = record(spec, FRAMES, 1);
     let decision = Decision {
         task: Task::Reconstruct,
-        windows: 100,
+        windows: WINDOWS,
+        rule,
         threshold: Threshold::Quantile(1.0),
     };
-    append_front_end(&mut blob, record, &floats, &tables.ends, &decision);
+    let hearing = Hearing {
+        front_end: record,
+        floats: &floats,
+        ends: &tables.ends,
+        statistics: None,
+        decision,
+        centres: None,
+    };
+    append_front_end(&mut blob, &hearing);
     blob
 }
 

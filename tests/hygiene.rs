@@ -155,7 +155,7 @@ fn every_test_is_listed() {
     }
 }
 
-/// The newest entry of the change log is the version of the crate, and both crates go out together.
+/// The newest entry of the change log is the version of the crate, and all crates go out together.
 fn versions_agree() {
     let read = |name: &str| fs::read_to_string(project(name)).unwrap();
     let manifest: toml::Table = read("Cargo.toml").parse().unwrap();
@@ -169,10 +169,15 @@ fn versions_agree() {
         newest == "Unreleased" || newest.starts_with(&package("version")),
         "{newest}"
     );
-    let kernels: toml::Table = read("firmware/kernels/Cargo.toml").parse().unwrap();
-    let wanted = &manifest["dependencies"]["nas-kernels"]["version"];
-    assert_eq!(kernels["package"]["version"], *wanted);
-    for name in ["LICENSE-MIT", "LICENSE-APACHE"] {
-        assert_eq!(read(name), read(&format!("firmware/kernels/{name}")));
+    for (name, folder) in [
+        ("nas-kernels", "firmware/kernels"),
+        ("ethos-u55", "firmware/ethos-u55"),
+    ] {
+        let own: toml::Table = read(&format!("{folder}/Cargo.toml")).parse().unwrap();
+        let wanted = &manifest["dependencies"][name]["version"];
+        assert_eq!(own["package"]["version"], *wanted);
+        for licence in ["LICENSE-MIT", "LICENSE-APACHE"] {
+            assert_eq!(read(licence), read(&format!("{folder}/{licence}")));
+        }
     }
 }

@@ -12,6 +12,7 @@ mod documents;
 mod firmware;
 mod hygiene;
 mod identity;
+mod knocks;
 mod layers;
 mod made;
 mod networks;
@@ -22,6 +23,7 @@ mod quantisation;
 mod real;
 mod rescore;
 mod searches;
+mod sounds;
 mod stores;
 mod tflite;
 
@@ -36,6 +38,7 @@ fn main() -> std::process::ExitCode {
         firmware::TESTS,
         hygiene::TESTS,
         identity::TESTS,
+        knocks::TESTS,
         layers::TESTS,
         npu::TESTS,
         oracle::TESTS,

@@ -1,11 +1,13 @@
 //! What Vela made of a network, as the firmware's driver of an Ethos-U55 reads it: registers played by the host.
 
+use ethos_u55::{Accelerator, Device, Slices};
 use nas::{
     bundle::vela,
     graph::{GraphBuilder, Shape, Style},
     hardware::Core,
     measure::{BOARDS, Bench, Inputs, Kernels, MeasureError},
-    quant::{QuantizedModel, npu_blob, quantize},
+    quant::{Interpreter, QuantizedModel, npu_blob, quantize},
+    space::{Spaces, builtin},
     units::Rng,
 };
 use nas_kernels::npu::{
@@ -23,6 +25,7 @@ tests! {
     what_the_npu_does_not_do_has_a_name: [Vela],
     a_network_that_vela_left_to_the_core_is_refused,
     damaged_blobs_are_refused_or_read,
+    the_npu_computes_what_the_host_computes: [Vela],
     an_image_for_the_npu_says_that_there_is_none: [Vela, RustForM55, Qemu],
 }
 
@@ -56,6 +59,75 @@ fn network() -> QuantizedModel {
 fn compiled() -> vela::Compiled {
     let compiled = vela::compile(&network().to_tflite(), MACS_PER_CYCLE).unwrap();
     compiled.expect("Vela is a need of these tests")
+}
+
+/// A device of the model, for the driver.
+struct Apb<'a>(Device<Slices<'a>>);
+
+impl Registers for Apb<'_> {
+    fn read(&mut self, offset: usize) -> u32 {
+        self.0.read(offset)
+    }
+
+    fn write(&mut self, offset: usize, value: u32) {
+        self.0.write(offset, value);
+    }
+}
+
+/// Candidates of every space on each size of NPU: driver and model give what our kernels give.
+fn the_npu_computes_what_the_host_computes() {
+    let (mut run_on_npu, mut on_core) = (0, 0);
+    for space in builtin() {
+        let name = space.name.clone();
+        let alone = Spaces::new(vec![space], 6);
+        let mut rng = Rng::new(9, 0);
+        for macs in [32, 64, 128, 256] {
+            let graph = alone.decode(&alone.random(&mut rng)).graph;
+            let weights = random_weights(&graph, &mut rng);
+            let window: Vec<f32> = (0..graph.input_shape().len())
+                .map(|_| rng.normal() as f32)
+                .collect();
+            let network = quantize(&graph, &weights, &[&window]).unwrap();
+            let compiled = vela::compile(&network.to_tflite(), macs).unwrap();
+            let compiled = compiled.expect("Vela is a need of this test");
+            // Vela leaves strides above 3 to the core where they are padded.
+            let Ok(blob) = compiled.blob else {
+                on_core += 1;
+                continue;
+            };
+            let blob_of_core = network.to_blob();
+            let mut host = Interpreter::new(&blob_of_core).unwrap();
+            let model = NpuModel::parse(&blob).unwrap();
+            let accelerator = Accelerator::of(macs as usize).unwrap();
+            for _ in 0..3 {
+                let input: Vec<i8> = (0..model.input.len())
+                    .map(|_| (rng.normal() * 50.0) as i8)
+                    .collect();
+                let outputs = on_npu(&model, accelerator, &input);
+                assert_eq!(outputs, host.run(&input), "{name} on {macs} MACs");
+            }
+            run_on_npu += 1;
+        }
+    }
+    println!("{run_on_npu} networks on the NPU, {on_core} partly on the core");
+    assert!(run_on_npu > on_core, "{run_on_npu} {on_core}");
+}
+
+fn on_npu(model: &NpuModel<'_>, accelerator: Accelerator, input: &[i8]) -> Vec<i8> {
+    let (mut commands, mut weights) = (model.commands.to_vec(), model.weights.to_vec());
+    let mut arena = vec![0; model.arena_bytes];
+    for (byte, &value) in arena[model.input.clone()].iter_mut().zip(input) {
+        *byte = value as u8;
+    }
+    let bus = Slices::new()
+        .with(ADDRESSES.commands.into(), &mut commands)
+        .with(ADDRESSES.weights.into(), &mut weights)
+        .with(ADDRESSES.arena.into(), &mut arena);
+    let mut apb = Apb(Device::new(accelerator, bus));
+    run(&mut apb, model, &ADDRESSES, PORTS, POLLS)
+        .unwrap_or_else(|error| panic!("{error}: {:?}", apb.0.fault()));
+    let outputs = arena[model.output.clone()].iter();
+    outputs.map(|&byte| byte as i8).collect()
 }
 
 /// Registers that remember what was written, and an NPU that ends after some looks at its status.

@@ -37,7 +37,7 @@ fn the_packaged_crate_builds_and_runs() {
         })
         .collect();
     crates.sort();
-    assert_eq!(crates.len(), 2, "{crates:?}");
+    assert_eq!(crates.len(), 3, "{crates:?}");
     for path in &crates {
         let file = flate2::read::GzDecoder::new(fs::File::open(path).unwrap());
         tar::Archive::new(file).unpack(&unpacked).unwrap();
@@ -57,8 +57,10 @@ fn the_packaged_crate_builds_and_runs() {
         assert!(own.join(name).is_file(), "{name}");
     }
 
-    // In a registry the kernels would be beside it.
-    let patch = format!("patch.crates-io.nas-kernels.path=\"{}\"", kernels.display());
+    // In a registry the kernels and the model of the NPU would be beside it.
+    let npu = unpacked.join("ethos-u55-0.1.0");
+    let patch =
+        |name: &str, path: &Path| format!("patch.crates-io.{name}.path=\"{}\"", path.display());
     let built = folder.path().join("built");
     run(cargo(&built)
         .args([
@@ -67,7 +69,9 @@ fn the_packaged_crate_builds_and_runs() {
             "--offline",
             "--quiet",
             "--config",
-            &patch,
+            &patch("nas-kernels", &kernels),
+            "--config",
+            &patch("ethos-u55", &npu),
         ])
         .args([
             "--config",

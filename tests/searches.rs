@@ -8,7 +8,7 @@ tests! {
     autoencoders_and_classifiers_of_machine_ids_compete,
     a_tiny_set_is_searched_and_called_too_small,
     ready_features_are_refused_to_baselines_that_have_others,
-    a_search_may_pool_otherwise,
+    a_search_may_score_clips_otherwise,
     stand_ins_steer_and_scores_are_written_for_dcase,
     every_fold_tests_in_turn,
 }
@@ -54,13 +54,13 @@ fn ready_features_are_refused_to_baselines_that_have_others() {
     assert!(errors.contains("mimii-ae has 64 mel bands"), "{errors}");
 }
 
-/// A pooling that a search was begun with holds for its scores ever after; firmware knows the mean only.
-fn a_search_may_pool_otherwise() {
+/// A clip score that a search was begun with holds for its scores ever after, and on the device.
+fn a_search_may_score_clips_otherwise() {
     let tool = Tool::new();
     let path = made::features(&tool.folder.path().join("cars"), 1, 60, 40);
     let path = path.display();
     let search = format!(
-        "search --data {path} --space dense-ae --pool top10 --budget-ram 64k --trials 1 --epochs 1 --name top -q --json"
+        "search --data {path} --space dense-ae --clip-score top10 --budget-ram 64k --trials 1 --epochs 1 --name top -q --json"
     );
     let best = tool.json(&search)["front"][0].clone();
     let score = format!("score top/{} --data {path} --test --json", best["trial"]);
@@ -69,16 +69,18 @@ fn a_search_may_pool_otherwise() {
             .as_f64()
             .unwrap()
     };
-    assert_eq!(auc(""), auc("--pool top10"));
-    assert_ne!(auc(""), auc("--pool mean"));
+    assert_eq!(auc(""), auc("--clip-score top10"));
+    assert_ne!(auc(""), auc("--clip-score mean"));
     let folder = tool.folder.path().join("bundle");
-    let refused = tool.run(&format!(
+    let exported = tool.run(&format!(
         "export top/{} --to {}",
         best["trial"],
         folder.display()
     ));
-    let errors = String::from_utf8_lossy(&refused.stderr);
-    assert!(errors.contains("pools windows by their mean"), "{errors}");
+    assert!(exported.status.success(), "{exported:?}");
+    let blob = fs::read(folder.join("firmware/model/model.nas")).unwrap();
+    let model = nas_kernels::Model::parse(&blob).unwrap();
+    assert_eq!(model.decision().unwrap().rule.to_string(), "top10");
 }
 
 /// A model that stand-ins chose is judged by real faults, rescored by other rules, and its scores are written as the
@@ -127,7 +129,7 @@ fn stand_ins_steer_and_scores_are_written_for_dcase() {
             .unwrap()
     };
     let plain = document["auc_int8"].as_f64().unwrap();
-    for rule in ["--pool max", "--pool q90", "--by mahalanobis"] {
+    for rule in ["--clip-score max", "--clip-score q90", "--by mahalanobis"] {
         let other = auc(rule);
         assert!(other > 0.5 && other != plain, "{rule}: {other}");
     }

@@ -164,7 +164,7 @@ fn a_float_file_gives_what_litert_made_of_it() {
         let (input, expected) = case.split_at(length);
         let found = run_float(&graph, &weights, &[input]).swap_remove(0);
         for (found, expected) in found.iter().zip(expected) {
-                // Sums of up to 48 products in 32 bits.
+            // Sums of up to 48 products in 32 bits.
             assert!(
                 (found - expected).abs() <= 1e-5 * expected.abs().max(1.0),
                 "{found} {expected}"

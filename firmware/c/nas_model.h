@@ -18,6 +18,8 @@ extern "C" {
 #define NAS_SAMPLE_RATE_HZ 0
 /* A frame of features is made every so many samples. */
 #define NAS_HOP_SAMPLES 0
+/* Values of the network's input that one frame makes. */
+#define NAS_FRAME_VALUES 0
 /* Outputs of a classifier; 0 for an autoencoder. */
 #define NAS_CLASSES 0
 
@@ -46,6 +48,11 @@ int32_t nas_push_samples(const int16_t *samples, size_t count);
 
 /* The latest score, higher for more anomalous, and what it means; `score` may be null. */
 int32_t nas_score(float *score);
+
+/* Values of the network's input that were cut off at the ends of int8 since nas_init() or nas_reset(): NAS_FRAME_VALUES
+ * are made every NAS_HOP_SAMPLES samples. Many are cut off where the microphone is louder than the sound that the network
+ * was made for, and for as long as something very unusual is heard. 0 before nas_init(), and while another function runs. */
+uint32_t nas_clipped(void);
 
 /* Forgets all samples; 0, or an error. */
 int32_t nas_reset(void);

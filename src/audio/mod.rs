@@ -10,6 +10,7 @@ mod flac;
 mod mel;
 mod read;
 mod resample;
+mod statistics;
 mod wav;
 
 use std::{borrow::Cow, fmt, path::PathBuf};
@@ -20,6 +21,7 @@ pub use channel::Channel;
 pub use device::{DeviceExtractor, DeviceTables};
 pub use extract::{Decibels, Extractor, Padding};
 pub use read::{decode, read, read_log_mel};
+pub use statistics::{FULL_RANKING, MAX_POOLED_FRAMES, StatisticKind, Statistics};
 pub use wav::encode;
 
 /// Mono samples in `[-1, 1]`.
@@ -67,6 +69,8 @@ pub struct FrontEnd {
     pub frames: usize,
     /// Frames from one window to the next, when scoring.
     pub frame_stride: usize,
+    /// What of a window's frames the network sees; the frames themselves where it is `None`.
+    pub statistics: Option<Statistics>,
 }
 
 /// The features of one clip: `frames` rows of `bands` values, row-major.
@@ -207,6 +211,43 @@ impl Audio {
     }
 }
 
+impl FrontEnd {
+    /// Rows and columns of what the network sees: frames by bands, or kinds of statistics by groups of bands.
+    pub fn window(&self) -> [usize; 2] {
+        match self.statistics {
+            None => [self.frames, self.spec.bands()],
+            Some(statistics) => [statistics.count(), statistics.groups],
+        }
+    }
+
+    /// Numbers that are standardised each by itself: bands, or statistics.
+    pub fn features(&self) -> usize {
+        let statistics = self.statistics.map(|statistics| statistics.features());
+        statistics.unwrap_or(self.spec.bands())
+    }
+
+    /// Rows of [`FrontEnd::rows`] in one window, and from one window to the next.
+    pub fn rows_per_window(&self) -> [usize; 2] {
+        match self.statistics {
+            None => [self.frames, self.frame_stride],
+            Some(_) => [1, 1],
+        }
+    }
+
+    /// What windows are cut from: the frames of a clip, or a row of statistics for each of its windows.
+    pub fn rows<'c>(&self, clip: &'c Matrix) -> Cow<'c, Matrix> {
+        match self.statistics {
+            None => Cow::Borrowed(clip),
+            Some(which) => Cow::Owned(statistics::pool(
+                clip,
+                which,
+                self.frames,
+                self.frame_stride,
+            )),
+        }
+    }
+}
+
 impl Matrix {
     /// Frames of the clip: rows of the matrix.
     pub fn frames(&self) -> usize {
@@ -298,6 +339,7 @@ impl Canonical for FrontEnd {
             spec,
             frames,
             frame_stride,
+            statistics,
         } = self;
         let fields: [(&str, &dyn Canonical); 3] = [
             ("spec", spec),
@@ -305,6 +347,23 @@ impl Canonical for FrontEnd {
             ("frame_stride", frame_stride),
         ];
         identity::record(text, "FrontEnd", &fields);
+        // Written only where there are some, since front ends had none once.
+        if let Some(statistics) = statistics {
+            statistics.write_canonical(text);
+        }
+    }
+}
+
+impl Canonical for Statistics {
+    fn write_canonical(&self, text: &mut String) {
+        let Statistics {
+            groups,
+            kinds,
+            ranking,
+        } = self;
+        let fields: [(&str, &dyn Canonical); 3] =
+            [("groups", groups), ("kinds", kinds), ("ranking", ranking)];
+        identity::record(text, "Statistics", &fields);
     }
 }
 

@@ -236,6 +236,7 @@ fn header(blob: &[u8], parts: &Parts<'_>) -> Result<String, BundleError> {
         ),
         ("NAS_SAMPLE_RATE_HZ", card.sample_rate_hz as usize),
         ("NAS_HOP_SAMPLES", card.hop_length),
+        ("NAS_FRAME_VALUES", card.front_end().spec.bands()),
         ("NAS_CLASSES", card.classes.len()),
     ];
     let mut text = include_str!("../../firmware/c/nas_model.h").to_string();

@@ -1,7 +1,7 @@
 //! The two READMEs of a bundle.
 
 use super::{Parts, boards, manifest::core_name};
-use crate::{hardware::Core, measure::BoardKind};
+use crate::{hardware::Core, measure::BoardKind, report::quantised};
 
 /// The overview of the bundle.
 pub(super) fn bundle(parts: &Parts<'_>) -> String {
@@ -16,15 +16,19 @@ pub(super) fn bundle(parts: &Parts<'_>) -> String {
         }
         None => "",
     };
+    let int8 = match &card.int8 {
+        Some(int8) => format!("\n{}.\n", quantised::line(int8)),
+        None => String::new(),
+    };
     format!(
         "# {name}
 
 An int8 network for sound ({task}), with its audio front end, for {target} ({core}).
-{synthetic}
+{synthetic}{int8}
 | file | content |
 |---|---|
 | `model.tflite` | the network, full-integer int8, for TensorFlow Lite Micro, LiteRT and Vela |
-{vela}| `model.json` | front end, standardisation, classes, threshold |
+{vela}| `model.json` | front end, standardisation, classes, threshold, what int8 costs |
 | `manifest.json` | scales, zero points, sizes, operators, costs and what they come from, SHA-256 of every file |
 | `firmware/` | a program that runs the network on a board or in QEMU, and the kernels it uses; a C interface |
 | `golden/` | inputs of the network and its outputs; sound clips |

@@ -3,7 +3,7 @@
 use std::sync::atomic::AtomicBool;
 
 use super::{Failure, Global, exit::interruption, open, out, rescore, search};
-use crate::{
+use nas::{
     data::{self, Dataset, SplitBy},
     evaluate::{Model, test_scores},
     hardware::{self, Budget},
@@ -15,7 +15,7 @@ use crate::{
         text,
     },
     run::{self, DataFacts, NamedText, Objective, Settings, utc_now},
-    score::{Pooling, ThresholdRule, against, dcase_sections, official},
+    score::{ClipRule, ThresholdRule, against, dcase_sections, official},
     search::SamplerKind,
     space,
     store::{Run, Store},
@@ -150,7 +150,7 @@ impl Common {
             epochs: self.epochs,
             device: "cpu".to_string(),
             threshold: ThresholdRule::default().name().to_string(),
-            pool: Pooling::Mean.to_string(),
+            clip_score: Some(ClipRule::Mean.to_string()),
             trials: names.len(),
         })
     }

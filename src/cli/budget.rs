@@ -1,6 +1,6 @@
 //! Budgets on the command line.
 
-use crate::{
+use nas::{
     hardware::{Budget, energy::Duty},
     units::{Bytes, Count, Microjoules, Micros, MilliwattHours, Span},
 };

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{Failure, Global, open, out};
-use crate::{
+use nas::{
     graph::Graph,
     hardware::{
         self, Target, Work,

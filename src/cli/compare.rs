@@ -1,7 +1,7 @@
 //! `nas compare-approaches`: compares reconstruction and classification on every target, with the published networks.
 
 use super::{Failure, Global, baseline::Common, out};
-use crate::report::{
+use nas::report::{
     files,
     json::{self, BaselinesDocument},
     text,

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::{Failure, Global, out};
-use crate::{
+use nas::{
     data::{self, SplitBy, synthetic},
     report::{
         json::{

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{Failure, Global, budget, open, out};
-use crate::{
+use nas::{
     hardware::{self, Budget, Target},
     quant::QuantizedModel,
     report::{

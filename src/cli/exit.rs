@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::{
+use nas::{
     audio::AudioError,
     bundle::BundleError,
     data::{DataError, synthetic::WriteError},
@@ -100,7 +100,7 @@ impl From<EvaluateError> for Failure {
     fn from(error: EvaluateError) -> Failure {
         let exit = match &error {
             EvaluateError::Interrupted => Exit::Interrupted,
-            EvaluateError::Failed(_) | EvaluateError::Lost(_) => Exit::Failure,
+            _ => Exit::Failure,
         };
         Failure::new(exit, error)
     }

@@ -1,7 +1,7 @@
 //! `nas explain`: why a candidate is over budget, and the smallest changes with which it fits.
 
 use super::{Failure, Global, budget, open, out};
-use crate::{
+use nas::{
     hardware::{self, Target},
     report::{
         json::{self, network::ExplanationDocument},
@@ -42,7 +42,7 @@ impl Args {
             let before = hardware::estimate(&proposal.candidate, &target);
             let macs = proposal.candidate.graph.macs();
             let excess = budget.excess(&target, &before, macs);
-            let fits = |candidate: &crate::space::Candidate| {
+            let fits = |candidate: &nas::space::Candidate| {
                 let estimate = hardware::estimate(candidate, &target);
                 budget
                     .excess(&target, &estimate, candidate.graph.macs())

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::{Failure, Global, open, out};
-use crate::{
+use nas::{
     audio::{self, Channel},
     bundle::{self, Clip, Parts},
     data::{self, Label, Source, Split},
@@ -15,7 +15,6 @@ use crate::{
         json::{CostsView, measurements_of},
     },
     run::Settings,
-    score::Pooling,
 };
 
 #[derive(Debug, clap::Args)]
@@ -38,14 +37,9 @@ impl Args {
             .ok_or_else(|| Failure::usage(format!("give a trial, for example {selector}/17")))?;
         let (store, run, info) = open::run(global, selector)?;
         let model = Model::read(&open::model_folder(global, &store, &run, number)?)?;
-        if model.card.pooling() != Pooling::Mean {
-            return Err(Failure::plain(format!(
-                "trial {}/{number} was searched with --pool {}, but the firmware can only pool by the mean; search with \
-                 --pool mean to export a model",
-                run.name,
-                model.card.pooling()
-            )));
-        }
+        model
+            .deploys_its_rule()
+            .map_err(|fault| Failure::plain(format!("trial {}/{number}: {fault}", run.name)))?;
         let first = info.targets.first().map(|target| target.name.as_str());
         let target = hardware::find(self.target.as_deref().or(first).unwrap_or("m7"))?;
         let costs = info

@@ -8,7 +8,7 @@ use std::{
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{Failure, Global, out};
-use crate::data::fetch::{self, Event, FetchError, Options};
+use nas::data::fetch::{self, Event, FetchError, Options};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {

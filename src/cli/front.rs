@@ -1,7 +1,7 @@
 //! `nas front`: the Pareto front of a run.
 
 use super::{Failure, Global, open, out};
-use crate::report::{
+use nas::report::{
     json::{self, FrontDocument},
     text,
 };

@@ -1,7 +1,7 @@
 //! Introduces a search before it begins (its data, spaces and targets), and prints the result of a dry run.
 
 use super::{Exit, Failure, Global, out};
-use crate::{
+use nas::{
     run::{DryRun, Setup},
     units::{Count, Span, three_digits},
 };

@@ -3,10 +3,10 @@
 use std::fs;
 
 use super::{Failure, Global, exit::interruption, open, out};
-use crate::{
+use nas::{
     data::SplitBy,
     report::{
-        draw,
+        self, draw,
         evaluation::{Examined, Part},
         files,
         json::{self, JudgedDocument},
@@ -64,6 +64,8 @@ impl Args {
                     out::print(format!("{name}: {bytes} bytes as model.tflite\n"))?;
                 }
                 out::print(text::evaluation::tables(&judged))?;
+                let info = report::load(&store, &run)?;
+                out::print(report::baselines::reference_lines(&info))?;
             }
         }
         let heading = draw::Heading {

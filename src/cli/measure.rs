@@ -3,7 +3,7 @@
 use clap::ValueEnum;
 
 use super::{Exit, Failure, Global, open, out};
-use crate::{
+use nas::{
     evaluate::Model,
     hardware::CostSource,
     measure::{Bench, Limit, Measurement, Place},

@@ -17,10 +17,12 @@ mod front;
 mod introduce;
 mod judge;
 mod measure;
+mod npu;
 mod open;
 mod out;
 mod progress;
 mod report;
+mod requantise;
 mod rescore;
 mod runs;
 mod score;
@@ -111,7 +113,9 @@ enum Command {
     Report(report::Args),
     /// Train the front of a run again with further seeds, so that lucky trials fall off it
     Rescore(rescore::Args),
-    /// Judge every labelled test clip with a found network: tables, confusion matrix, curves
+    /// Make new int8 models of a run's networks from their float weights, without training
+    Requantise(requantise::Args),
+    /// Judge every labelled test clip by a found network: tables, confusion matrix, curves
     Judge(judge::Args),
     /// Run found models as firmware, in QEMU or on a board
     Measure(measure::Args),
@@ -127,6 +131,8 @@ enum Command {
     Score(score::Args),
     /// Estimate what an int8 network costs on the targets
     Estimate(estimate::Args),
+    /// Show what a network that Vela compiled does on the NPU, operation by operation
+    Npu(npu::Args),
     /// Show why a trial is over budget, and the smallest changes that make it fit
     Explain(explain::Args),
     /// List the search spaces
@@ -152,6 +158,7 @@ pub fn main() -> ExitCode {
         Command::Front(args) => args.run(global),
         Command::Report(args) => args.run(global),
         Command::Rescore(args) => args.run(global),
+        Command::Requantise(args) => args.run(global),
         Command::Judge(args) => args.run(global),
         Command::Measure(args) => args.run(global),
         Command::Export(args) => args.run(global),
@@ -160,6 +167,7 @@ pub fn main() -> ExitCode {
         Command::CompareApproaches(args) => args.run(global),
         Command::Score(args) => args.run(global),
         Command::Estimate(args) => args.run(global),
+        Command::Npu(args) => args.run(global),
         Command::Explain(args) => args.run(global),
         Command::Spaces(args) => args.run(global),
         Command::Targets(args) => args.run(global),

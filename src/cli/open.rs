@@ -3,7 +3,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use super::{Exit, Failure, Global};
-use crate::{
+use nas::{
     features::FeatureStore,
     report::{self, RunInfo},
     run::{self, Proposal},
@@ -100,13 +100,13 @@ pub fn model_folder(
     let no_model =
         |why: &str| Failure::plain(format!("trial {}/{number} has no model: {why}", run.name));
     match &trial.outcome {
-        crate::store::TrialOutcome::Rejected { message, .. } => {
+        nas::store::TrialOutcome::Rejected { message, .. } => {
             Err(no_model(&format!("over budget, {message}")))
         }
-        crate::store::TrialOutcome::Failed { message } => {
+        nas::store::TrialOutcome::Failed { message } => {
             Err(no_model(&format!("it failed, {message}")))
         }
-        crate::store::TrialOutcome::Scored { evaluation_key } => {
+        nas::store::TrialOutcome::Scored { evaluation_key } => {
             let evaluation = store.evaluation(evaluation_key)?;
             let relative = evaluation.and_then(|evaluation| evaluation.artefacts);
             let relative = relative.ok_or_else(|| no_model("nothing was stored"))?;

@@ -8,7 +8,7 @@ use std::{
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{Global, out};
-use crate::{
+use nas::{
     run::Progress,
     units::{Span, three_digits},
 };
@@ -95,6 +95,7 @@ impl Display {
             scored,
             rejected,
             failed,
+            fitted,
             wanted,
             ..
         } = *progress;
@@ -102,6 +103,9 @@ impl Display {
             "{}/{wanted} trained, {rejected} over budget",
             scored + failed
         )];
+        if fitted > 0 {
+            parts.insert(0, format!("{fitted} fitted"));
+        }
         if failed > 0 {
             parts.push(format!("{failed} failed"));
         }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::{Failure, Global, open, out};
-use crate::report::files;
+use nas::report::files;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {

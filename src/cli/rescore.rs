@@ -3,7 +3,7 @@
 use std::sync::atomic::AtomicBool;
 
 use super::{Exit, Failure, Global, exit::interruption, open, out, search};
-use crate::{
+use nas::{
     report::{
         self, files,
         json::{self, FrontDocument},

@@ -1,7 +1,7 @@
 //! `nas runs`: the runs of a store.
 
 use super::{Failure, Global, open, out};
-use crate::report::{self, json, text};
+use nas::report::{self, json, text};
 
 pub fn run(global: &Global) -> Result<(), Failure> {
     let store = open::store(global)?;

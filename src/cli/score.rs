@@ -3,12 +3,12 @@
 use std::{fs, path::PathBuf};
 
 use super::{Failure, Global, open, out};
-use crate::{
+use nas::{
     data::{self, Clip, Dataset, Label, SplitBy},
     evaluate::{Model, ScoreBy, Scored, Scoring, score_clips},
     features::Features,
     report::{dcase_csv, json},
-    score::Pooling,
+    score::ClipRule,
     units::Span,
 };
 
@@ -31,12 +31,12 @@ pub struct Args {
     /// Score only the test clips [default: all]
     #[arg(long)]
     test: bool,
-    /// How windows become the score of a clip: mean, max, q95 (a quantile) or top10 (the mean of the highest 10 %)
-    /// [default: as in the model's search]
-    #[arg(long, value_name = "HOW")]
-    pool: Option<Pooling>,
-    /// What to score: windows; mahalanobis (an autoencoder's mean residual) or embedding (a classifier's output),
-    /// which are fitted to the training clips of the data
+    /// How windows become the score of a clip: mean, max, q95 (a quantile), top10 (the mean of the highest 10 %) or
+    /// rank90 (weights that fall to 90 % from rank to rank) [default: as the model does]
+    #[arg(long, alias = "pool", value_name = "HOW")]
+    clip_score: Option<ClipRule>,
+    /// What is scored: windows; mahalanobis, of an autoencoder's mean residual, and embedding, of a classifier's
+    /// output, are fitted to the training clips of the data
     #[arg(long, value_name = "RULE", default_value = "windows")]
     by: ScoreBy,
     /// Write the csv files of the DCASE challenge into a new or empty folder
@@ -79,7 +79,9 @@ impl Args {
 
     fn rule(&self, model: &Model) -> ScoreBy {
         match self.by {
-            ScoreBy::Windows(_) => ScoreBy::Windows(self.pool.unwrap_or(model.card.pooling())),
+            ScoreBy::Windows(_) => {
+                ScoreBy::Windows(self.clip_score.unwrap_or(model.card.clip_rule()))
+            }
             by => by,
         }
     }

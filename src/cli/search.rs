@@ -9,8 +9,9 @@ use super::{
     open, out,
     progress::Display,
 };
-use crate::{
+use nas::{
     data::{self, SplitBy, SteerBy},
+    evaluate::Model,
     hardware::{self, Target},
     report::{
         self, files,
@@ -20,7 +21,7 @@ use crate::{
     run::{
         self, DataFacts, Finish, Objective, Pace, ScoreWith, Settings, Setup, WindowsOf, all_cores,
     },
-    score::{Pooling, ThresholdRule},
+    score::{ClipRule, ThresholdRule},
     search::SamplerKind,
     space,
     store::{self, Run, RunLock, Store},
@@ -60,7 +61,8 @@ pub struct Args {
     targets: Vec<String>,
     #[command(flatten)]
     budget: super::budget::Args,
-    /// Number of networks to train; those over budget do not count. Resuming continues up to it [default: 72]
+    /// Number of networks to train; those over budget do not count, nor do detectors that are fitted in closed form.
+    /// Resuming continues up to it [default: 72]
     #[arg(long, value_name = "N")]
     trials: Option<usize>,
     /// Begin no training after this time, for example 10m
@@ -90,10 +92,10 @@ pub struct Args {
     /// otherwise
     #[arg(long, default_value = "usual")]
     threshold: ThresholdRule,
-    /// How windows become the score of a clip: mean, max, q95 (a quantile) or top10 (the mean of the highest 10 %);
-    /// devices can only compute the mean
-    #[arg(long, value_name = "HOW", default_value = "mean")]
-    pool: Pooling,
+    /// How windows become the score of a clip: mean, max, q95 (a quantile), top10 (the mean of the highest 10 %) or
+    /// rank90 (weights that fall to 90 % from rank to rank) [default: the best of those that the space names]
+    #[arg(long, alias = "pool", value_name = "HOW")]
+    clip_score: Option<ClipRule>,
     /// Name of the run [default: from data, target and time]
     #[arg(long)]
     name: Option<String>,
@@ -158,6 +160,7 @@ impl Args {
                 .map(|name| space::load(name))
                 .collect::<Result<_, _>>()?,
         };
+        let spaces = space::with_references(spaces);
         let named = |name: &String, text: &String| run::NamedText {
             name: name.clone(),
             text: text.clone(),
@@ -224,7 +227,7 @@ impl Args {
                 .clone()
                 .unwrap_or_else(|| Backend::usual().name().to_string()),
             threshold: self.threshold.name().to_string(),
-            pool: self.pool.to_string(),
+            clip_score: self.clip_score.map(|rule| rule.to_string()),
             trials: self.trials.unwrap_or(Settings::DEFAULT_TRIALS),
         })
     }
@@ -337,7 +340,7 @@ fn conclude(global: &Global, store: &Store, run: &Run, finish: Finish) -> Result
     for picture in &pictures {
         global.note(&format!("wrote {}", picture.display()));
     }
-    match finish {
+    let end = match finish {
         Finish::Interrupted => Err(interrupted(run)),
         Finish::TimeUp => {
             global.note(&format!(
@@ -351,5 +354,37 @@ fn conclude(global: &Global, store: &Store, run: &Run, finish: Finish) -> Result
             Ok(())
         }
         Finish::Done | Finish::NothingFits(_) => Ok(()),
+    };
+    if end.is_ok() {
+        last_word(global, store, run, &info)?;
     }
+    end
+}
+
+/// Which trial to take, where no network is the answer.
+fn last_word(
+    global: &Global,
+    store: &Store,
+    run: &Run,
+    info: &report::RunInfo,
+) -> Result<(), Failure> {
+    if let Some(sentence) = report::baselines::unbeaten(info) {
+        global.note(&sentence);
+    }
+    let Some(fit) = report::baselines::only_fit(info) else {
+        return Ok(());
+    };
+    // A run by formula has no models.
+    let Ok(folder) = open::model_folder(global, store, run, fit.trial) else {
+        return Ok(());
+    };
+    let threshold = Model::read(&folder)?.card.threshold;
+    if let Some(threshold) = threshold {
+        global.note(&format!(
+            "take trial {}: a score above {threshold:.3} is an anomaly; by scores out of sample, expect that of one \
+             normal clip in ten like those it was fitted to",
+            fit.trial
+        ));
+    }
+    Ok(())
 }

@@ -1,7 +1,7 @@
 //! `nas show`: everything that is known of a run, or of one of its trials.
 
 use super::{Failure, Global, open, out};
-use crate::report::{
+use nas::report::{
     self,
     json::{self, FrontDocument},
     text,

@@ -1,7 +1,7 @@
 //! `nas spaces`: the search spaces and their sizes.
 
 use super::{Failure, Global, out};
-use crate::{
+use nas::{
     report::{
         json::{self, lists::SpacesDocument},
         text,

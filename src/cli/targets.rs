@@ -1,7 +1,7 @@
 //! `nas targets`: the hardware profiles and their numbers.
 
 use super::{Failure, Global, out};
-use crate::{
+use nas::{
     hardware,
     report::{
         json::{self, lists::TargetsDocument},

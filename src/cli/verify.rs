@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::{Failure, Global, measure::INSTRUCTIONS, out};
-use crate::{
+use nas::{
     bundle::{self, Verdict, VerdictDocument},
     report::json::render,
     units::Count,

@@ -1,11 +1,13 @@
-//! From the scores of clips to figures of merit, and to the account of every test clip.
+//! Makes figures of merit, and a record of every test clip, from the scores of clips.
 
 use std::collections::BTreeSet;
 
 use super::{EvaluateError, Examination, ExaminedClip, Pipeline, Scores};
 use crate::{
     data::Label,
-    score::{ClipScore, Confusion, Figure, Figures, Measure, summarise},
+    score::{
+        ClipRule, ClipScore, Confusion, Figure, Figures, Measure, auc_difference_error, summarise,
+    },
 };
 
 /// Scores of a network, one per clip of the data set; `None` where a clip was not scored or is too short for a window.
@@ -55,8 +57,22 @@ impl Pipeline {
             figures,
             groups: steer.groups,
             epochs,
+            clip_rule: ClipRule::Mean,
+            int8: None,
             notes: steer.notes,
         })
+    }
+
+    /// AUC of the float network less the AUC of the int8 network, on the clips that steer.
+    pub(super) fn auc_lost(&self, scores: &Scores) -> f64 {
+        let auc = |figure| scores.figures.get(figure).unwrap_or(f64::NAN);
+        auc(Figure::AUC_FLOAT) - auc(Figure::AUC)
+    }
+
+    /// The standard error of that difference.
+    pub(super) fn auc_lost_error(&self, scores: &ClipScores) -> Option<f64> {
+        let of = |scores| self.labelled(&self.test.steer, scores);
+        auc_difference_error(&of(&scores.float), &of(&scores.int8))
     }
 
     /// Every labelled test clip that both networks scored.
@@ -83,11 +99,12 @@ impl Pipeline {
                 .count(),
             threshold,
             history,
+            int8: None,
         }
     }
 
     /// Labelled scores of some clips; those too short for a window are left out.
-    fn labelled(&self, indices: &[usize], scores: &[Option<f64>]) -> Vec<ClipScore> {
+    pub(super) fn labelled(&self, indices: &[usize], scores: &[Option<f64>]) -> Vec<ClipScore> {
         let labelled = |&idx: &usize| {
             let clip = &self.dataset.clips[idx];
             Some(ClipScore {

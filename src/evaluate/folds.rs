@@ -1,17 +1,17 @@
-//! Every fold of a data set tests in turn, so that more clips than those of one fold say what a network is worth.
+//! Scores a network on every fold of a data set in turn: more clips judge it than those of one fold.
 
 use std::{collections::BTreeMap, sync::atomic::AtomicBool};
 
 use super::{EvaluateError, Evaluation, Evaluator, Pipeline, Scores};
 use crate::{
     data::Domain,
-    score::{Figures, GroupScore},
+    score::{ClipRule, Figures, GroupScore},
     space::{Candidate, Training},
 };
 
-/// Pipelines over the same clips, each with others of them for test. Mostly it is one.
+/// Pipelines over the same clips, each with other test clips. Mostly there is one.
 ///
-/// The scores of a candidate are the means over all of them, its model is that of the last.
+/// The scores of a candidate are means over all pipelines. Its model is the last one's.
 #[derive(Debug)]
 pub struct Folds {
     others: Vec<Pipeline>,
@@ -24,7 +24,7 @@ impl Folds {
         Folds { others, last }
     }
 
-    /// The one whose models are kept.
+    /// The pipeline whose models are kept.
     pub fn last(&self) -> &Pipeline {
         &self.last
     }
@@ -34,12 +34,12 @@ impl Folds {
         self.others.iter().chain([&self.last])
     }
 
-    /// Equal for equal clips and splits.
+    /// Hash of the clips and their splits, in hex.
     pub fn data_hash(&self) -> String {
         self.combined(|pipeline| pipeline.data_hash().to_string())
     }
 
-    /// That of the only pipeline, or one of all.
+    /// The hash of the only pipeline, or one hash over those of all.
     fn combined(&self, hash: impl Fn(&Pipeline) -> String) -> String {
         match self.others.is_empty() {
             true => hash(&self.last),
@@ -92,11 +92,14 @@ fn mean(scores: &[Scores]) -> Scores {
         figures: Figures::mean(&figures).unwrap_or_default(),
         groups: mean_groups(scores.iter().flat_map(|one| &one.groups)),
         epochs: (epochs as f64 / scores.len() as f64).round() as usize,
+        // These are of the model that is kept.
+        clip_rule: scores.last().map_or(ClipRule::Mean, |one| one.clip_rule),
+        int8: scores.last().and_then(|one| one.int8.clone()),
         notes,
     }
 }
 
-/// Per machine, section and domain, means over the folds that have a figure.
+/// Means per machine, section and domain, over the folds that have a figure.
 fn mean_groups<'a>(groups: impl Iterator<Item = &'a GroupScore>) -> Vec<GroupScore> {
     type Key<'a> = (&'a str, &'a str, Option<Domain>);
     let mut of_key: BTreeMap<Key<'_>, Vec<&GroupScore>> = BTreeMap::new();

@@ -1,47 +1,61 @@
-//! What a candidate is worth: the one long wait of the search, behind a trait with a quick fake beside the real one.
+//! Scores a candidate: [`Pipeline`] trains it, [`Formula`] is a fast fake.
+//!
+//! This module may not know samplers, stores of runs or how results are shown.
 
+mod closed_form;
 mod examination;
 mod folds;
 mod formula;
+pub mod headroom;
 mod model;
 mod pipeline;
 mod rules;
 mod scored;
+mod window_scores;
 
 use std::sync::atomic::AtomicBool;
 
 pub use folds::Folds;
 pub use formula::Formula;
-pub use model::{Class, FORMAT_VERSION, Model, ModelCard, ModelError, Scorer};
-pub use pipeline::{Options, Pipeline, PrepareError};
+pub use model::{
+    Aim, Class, Distance, DistancePoint, FORMAT_VERSION, Int8, Model, ModelCard, ModelError,
+    Scorer, StatisticsCard,
+};
+pub use pipeline::{Options, PIPELINE_VERSION, Pipeline, PrepareError};
 pub use rules::{RescoreError, Rescorer, ScoreBy, UnknownScore};
 pub use scored::{Scored, Scoring, score_clips, test_scores};
 
 use crate::{
-    score::{Figures, GroupScore},
+    score::{ClipRule, Figures, GroupScore},
     space::{Candidate, Training},
 };
 
-/// What one candidate was found to be worth.
+/// The scores of one candidate.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Scores {
     /// Its figures of merit; the AUCs and pAUCs of the clips that steer are always among them.
     pub figures: Figures,
-    /// Per machine, section and domain, on the steering part.
+    /// Figures per machine, section and domain, on the clips that steer.
     pub groups: Vec<GroupScore>,
-    /// Epochs until early stopping, or all.
+    /// Number of epochs until early stopping, or all.
     pub epochs: usize,
-    /// What a reader must know, such as groups without a kind of clips.
+    /// How the scores of a clip's windows became its score.
+    pub clip_rule: ClipRule,
+    /// How the int8 network differs from the float network; `None` where there is none, or by an older pipeline.
+    pub int8: Option<Int8>,
+    /// What a reader must know, a sentence each: for example, a group has no anomalous clips.
     pub notes: Vec<String>,
 }
 
 impl Scores {
-    /// Figures of merit alone.
+    /// Scores with figures of merit and nothing else.
     pub fn headline(figures: Figures) -> Scores {
         Scores {
             figures,
             groups: Vec::new(),
             epochs: 0,
+            clip_rule: ClipRule::Mean,
+            int8: None,
             notes: Vec::new(),
         }
     }
@@ -56,17 +70,19 @@ pub struct Evaluation {
     pub model: Option<Model>,
 }
 
-/// A trained network before every labelled test clip that is long enough for it.
+/// The scores of a trained network on every labelled test clip that is long enough for it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Examination {
     /// One per labelled test clip that is long enough, in the order of the data set.
     pub clips: Vec<ExaminedClip>,
-    /// Labelled test clips that are shorter than a window.
+    /// Number of labelled test clips that are shorter than a window.
     pub too_short: usize,
-    /// Where the int8 network calls a clip anomalous.
+    /// The int8 network calls a clip with a higher score anomalous; `None` without a threshold.
     pub threshold: Option<f64>,
     /// Training and validation loss per epoch.
     pub history: Vec<[f32; 2]>,
+    /// How the int8 network differs from the float network, on the clips that steer.
+    pub int8: Option<Int8>,
 }
 
 /// Anomaly scores of one labelled test clip.
@@ -74,7 +90,7 @@ pub struct Examination {
 pub struct ExaminedClip {
     /// Whether the clip is labelled as an anomaly.
     pub anomaly: bool,
-    /// Whether its score steers a search; a clip that does not is judged only.
+    /// Whether its score steers a search; otherwise the clip is only judged.
     pub steers: bool,
     /// Score by the float network; higher is more anomalous.
     pub float: f64,
@@ -89,10 +105,10 @@ pub enum EvaluateError {
     /// The evaluation was stopped before it ended.
     #[error("interrupted")]
     Interrupted,
-    /// The candidate is at fault: what a user reads beside the failed trial.
+    /// The candidate is at fault; holds what a user reads beside the failed trial.
     #[error("{0}")]
     Failed(String),
-    /// The data or the machine failed, which says nothing about the candidate.
+    /// The data or the machine failed; this says nothing about the candidate.
     #[error("{0}")]
     Lost(String),
 }

@@ -1,20 +1,22 @@
-//! A finished detector: front end, standardisation, int8 network and decision, as one thing that scores clips.
+//! A finished detector that scores clips: front end, standardisation, int8 network and decision.
 
 use std::{fs, io::Write, path::Path};
 
 use nas_kernels::{
     blob::{self, Decision, FrontEndRecord, Threshold},
     front_end::Quantizer,
-    score::{MeanScore, window_score},
+    score::{CENTRE_STEPS, Centres, window_score},
 };
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    audio::{Feature, FeatureSpec, FrontEnd},
+    audio::{Feature, FeatureSpec, FrontEnd, Statistics},
     data::Clip,
     features::Matrix,
-    quant::{Interpreter, QuantParams, append_front_end},
-    score::{Pooling, ThresholdRule},
+    fit::Point,
+    graph::Weights,
+    quant::{BlobError, Hearing, Interpreter, QuantParams, append_front_end},
+    score::{ClipRule, ThresholdRule, clip_score},
     space::Task,
 };
 
@@ -24,7 +26,7 @@ use crate::{
 pub struct ModelCard {
     /// [`FORMAT_VERSION`] of the program that wrote the card.
     pub format_version: u32,
-    /// `reconstruct` or `classify`.
+    /// `reconstruct`, `classify` or `distance`.
     pub task: String,
     /// Sample rate of the sound, in hertz.
     pub sample_rate_hz: u32,
@@ -40,16 +42,20 @@ pub struct ModelCard {
     pub frames: usize,
     /// Frames from one window to the next.
     pub frame_stride: usize,
+    /// Where the network sees statistics of a window's frames instead of the frames: which.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub statistics: Option<StatisticsCard>,
     /// What the int8 network was scored on: `samples`, from which the device's code computed features, or `log-mel`,
     /// ready features that the data set came with.
     pub scored_on: String,
-    /// Mean of each band over the training clips, dB. The int8 input is `(feature - mean) / std`, quantised.
+    /// Mean of each band, or of each statistic, over the training clips, dB. The int8 input is `(feature - mean) / std`, quantised.
     pub mean: Vec<f32>,
     /// Standard deviation of each band over the training clips, dB.
     pub std: Vec<f32>,
-    /// The classes of a classifier in the order of its outputs; empty for autoencoders.
+    /// The classes of a classifier in the order of its outputs, or the sections that a distance knows; empty for
+    /// autoencoders.
     pub classes: Vec<Class>,
-    /// A clip with a higher int8 score is called anomalous: one of the two below.
+    /// A clip with a higher int8 score is called anomalous; absent where there is no threshold.
     pub threshold: Option<f64>,
     /// `gamma`, `quantile` or `even-odds`; absent without a threshold.
     pub threshold_rule: Option<String>,
@@ -57,14 +63,115 @@ pub struct ModelCard {
     pub threshold_gamma: Option<f64>,
     /// 90th percentile of those scores.
     pub threshold_quantile: Option<f64>,
-    /// Windows that a device's score is a mean over: those of a clip.
+    /// Number of windows that a device's score covers: those of a usual clip.
     pub score_windows: u32,
-    /// How the scores of a clip's windows became its score, as [`Pooling`] reads it; absent for the mean, which is all
-    /// that a device computes.
+    /// How the scores of a clip's windows become its score, as [`ClipRule`] reads it; absent for the mean.
+    #[serde(default, alias = "pooling", skip_serializing_if = "Option::is_none")]
+    pub clip_score: Option<String>,
+    /// How the int8 network differs from the float network; absent in cards of older pipelines.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub pooling: Option<String>,
-    /// Trained on sound of the built-in generator.
+    pub int8: Option<Int8>,
+    /// Whether it was trained on sound of the built-in generator.
     pub synthetic: bool,
+    /// Where the score is a distance: what from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub distance: Option<Distance>,
+}
+
+/// Pooled statistics, one row of `groups` numbers per kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StatisticsCard {
+    /// Groups of neighbouring bands, each averaged in dB.
+    pub groups: usize,
+    /// The sum of what is computed, in this order: 1 mean, 2 deviation, 4 maximum, 8 ranking-weighted mean, 16 mean
+    /// difference.
+    pub kinds: u32,
+    /// Weight of a rank relative to the next louder one, in 2^-15.
+    pub ranking: u32,
+}
+
+/// What a distance is measured from: the nearest point of the section.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Distance {
+    /// Length of a point.
+    pub dimensions: usize,
+    /// What normal sound lies near.
+    pub points: Vec<DistancePoint>,
+}
+
+/// A point that sound is normal near. Its distance is the mean squared difference from the output times its weight.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DistancePoint {
+    /// The section that it is normal for, a place in the card's classes.
+    pub class: u32,
+    /// Which part of the output lies near it, counted in lengths of a point.
+    pub block: u32,
+    /// What mean squared differences from it are multiplied by.
+    pub weight: f32,
+    /// In 64ths of a step of the output from its zero point.
+    pub coordinates: Vec<i16>,
+}
+
+/// What a stored network makes of its input, and so how it scores.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Aim {
+    /// Its input again.
+    Reconstruct,
+    /// A number for each class.
+    Classify {
+        /// Number of classes.
+        classes: usize,
+    },
+    /// Its input whitened.
+    Distance,
+}
+
+/// How an int8 network was made of a float network, and what that cost.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Int8 {
+    /// Version of the pipeline that quantised it.
+    pub pipeline: u32,
+    /// Factor by which the input's range reaches further than normal training sound.
+    pub input_headroom: f32,
+    /// The same factor for all tensors behind the input.
+    pub other_headroom: f32,
+    /// Share of the values of normal sound that the ranges leave out at either end, before the factors.
+    pub tail: f64,
+    /// Share of what float scores tell apart that int8 scores tell apart, 0 to 1, on sound outside of training and
+    /// test. Absent where nothing could judge; the headroom is then the usual one.
+    pub kept: Option<f64>,
+    /// AUC of the float network less the AUC of the int8 network, on the clips that steer.
+    pub auc_lost: f64,
+    /// Standard error of that difference; absent where a section lacks clips of one kind.
+    pub auc_lost_error: Option<f64>,
+    /// Share of input values that the ends of int8 cut off, over all normal test clips, 0 to 1.
+    pub clipped_normal: Option<f64>,
+    /// The same share over all anomalous test clips.
+    pub clipped_anomaly: Option<f64>,
+}
+
+impl Int8 {
+    /// A smaller loss of AUC does not matter.
+    const LEAST_LOSS: f64 = 0.005;
+    /// Where int8 scores keep less than this share, eight bits are few.
+    const LEAST_KEPT: f64 = 0.9;
+
+    /// Whether int8 costs more AUC than chance explains: more than two standard errors.
+    pub fn is_costly(&self) -> bool {
+        let noise = self
+            .auc_lost_error
+            .map_or(f64::INFINITY, |error| 2.0 * error);
+        self.auc_lost > noise.max(Self::LEAST_LOSS)
+    }
+
+    /// Whether int8 scores follow float scores badly on disturbed sound.
+    pub fn is_coarse(&self) -> bool {
+        self.kept.is_some_and(|kept| kept < Self::LEAST_KEPT)
+    }
 }
 
 /// One class of a classifier.
@@ -86,6 +193,8 @@ pub struct Model {
     pub tflite: Vec<u8>,
     /// The same network for `nas-kernels`.
     pub blob: Vec<u8>,
+    /// The float network from which it was made; `None` where that was not kept.
+    pub weights: Option<Weights>,
 }
 
 /// A stored model that cannot be used.
@@ -136,6 +245,8 @@ pub enum ModelError {
 
 /// Version of the card; raised when an older program could not read it.
 pub const FORMAT_VERSION: u32 = 2;
+/// Name of the file with a model's float weights, see [`Weights::to_bytes`].
+const WEIGHTS_FILE: &str = "weights.f32";
 
 impl ModelCard {
     /// How sound becomes the windows that the network sees.
@@ -154,24 +265,53 @@ impl ModelCard {
             },
             frames: self.frames,
             frame_stride: self.frame_stride,
+            statistics: self.statistics.map(|card| Statistics {
+                groups: card.groups,
+                kinds: card.kinds,
+                ranking: card.ranking,
+            }),
         }
     }
 
-    /// An autoencoder without classes, otherwise a classifier.
-    pub fn task(&self) -> Task {
-        match self.classes.len() {
-            0 => Task::Reconstruct,
-            classes => Task::Classify { classes },
+    /// What the network makes of its input.
+    pub fn aim(&self) -> Aim {
+        match (&self.distance, self.classes.len()) {
+            (Some(_), _) => Aim::Distance,
+            (None, 0) => Aim::Reconstruct,
+            (None, classes) => Aim::Classify { classes },
         }
     }
 
-    /// How the scores of a clip's windows become its score; the mean where the card names none that is known.
-    pub fn pooling(&self) -> Pooling {
-        let named = self.pooling.as_deref().and_then(|name| name.parse().ok());
-        named.unwrap_or(Pooling::Mean)
+    /// The section of the blob that says what distances are measured from.
+    fn centres(&self) -> Option<Vec<u8>> {
+        let Distance { dimensions, points } = self.distance.as_ref()?;
+        let mut section = Vec::new();
+        section.extend((*dimensions as u32).to_le_bytes());
+        section.extend((points.len() as u32).to_le_bytes());
+        for point in points {
+            let centre = blob::Centre {
+                class: point.class,
+                block: point.block,
+                weight: point.weight,
+                offset: 0.0,
+            };
+            section.extend(centre.to_bytes());
+        }
+        let coordinates = points.iter().flat_map(|point| &point.coordinates);
+        section.extend(coordinates.flat_map(|value| value.to_le_bytes()));
+        Some(section)
     }
 
-    /// Gain and offset per band that take a feature in dB to the network's int8 input: standardisation and scale in one.
+    /// How the scores of a clip's windows become its score; the mean where the card names no rule that is known.
+    pub fn clip_rule(&self) -> ClipRule {
+        let named = self
+            .clip_score
+            .as_deref()
+            .and_then(|name| name.parse().ok());
+        named.unwrap_or(ClipRule::Mean)
+    }
+
+    /// Gain and offset per band. They take a feature in dB to the network's int8 input: standardisation and scale.
     fn gains(&self, input: QuantParams) -> (Vec<f32>, Vec<f32>) {
         let gain = |std: &f32| 1.0 / (f64::from(*std) * f64::from(input.scale));
         let offset =
@@ -187,18 +327,18 @@ impl ModelCard {
     }
 
     fn decision(&self) -> Decision {
-        let task = match self.task() {
-            Task::Reconstruct => blob::Task::Reconstruct,
-            Task::Classify { .. } => blob::Task::Classify,
+        let task = match self.aim() {
+            Aim::Reconstruct => blob::Task::Reconstruct,
+            Aim::Classify { .. } => blob::Task::Classify,
+            Aim::Distance => blob::Task::Distance,
         };
         let rule = self.threshold_rule.as_deref();
         let rule = rule.and_then(|name| name.parse::<ThresholdRule>().ok());
         Decision {
             task,
             windows: self.score_windows.max(1),
+            rule: self.clip_rule(),
             threshold: match self.threshold.map(|threshold| threshold as f32) {
-                // A threshold for pooled scores is none for the mean that a device computes.
-                _ if self.pooling() != Pooling::Mean => Threshold::None,
                 Some(threshold) if !threshold.is_finite() => Threshold::None,
                 Some(_) if rule == Some(ThresholdRule::EvenOdds) => Threshold::EvenOdds,
                 Some(threshold) if rule == Some(ThresholdRule::Gamma) => {
@@ -210,8 +350,8 @@ impl ModelCard {
         }
     }
 
-    /// The class that a clip claims to be of; the last one where it is of none, as the DCASE baseline does. A classifier
-    /// of labels has the classes `anomaly` and, last, `normal`, which every clip claims to be.
+    /// The class that a clip claims; the last one where it claims none, as in the DCASE baseline. A classifier of
+    /// labels has the classes `anomaly` and, last, `normal`: every clip claims to be normal.
     pub fn class_of(&self, clip: &Clip) -> usize {
         let same = |class: &Class| class.machine == clip.machine && class.section == clip.section;
         let last = self.classes.len().saturating_sub(1);
@@ -219,8 +359,20 @@ impl ModelCard {
     }
 }
 
+/// The task by the kernels' name.
+pub(super) fn task_of(task: Task) -> blob::Task {
+    match task {
+        Task::Reconstruct => blob::Task::Reconstruct,
+        Task::Classify { .. } => blob::Task::Classify,
+        Task::Distance(_) => blob::Task::Distance,
+    }
+}
+
 impl Model {
-    /// A detector out of a network: `blob` holds the network alone, and gets front end and decision as the card says.
+    /// Makes a detector of a network. `blob` holds the network alone; front end and decision are added from the card.
+    ///
+    /// # Errors
+    /// Where the blob cannot be read, or card and network do not fit together.
     pub fn new(card: ModelCard, tflite: Vec<u8>, mut blob: Vec<u8>) -> Result<Model, String> {
         let front_end = card.front_end();
         let spec = front_end.spec;
@@ -240,13 +392,53 @@ impl Model {
             tables_offset: 0,
         };
         let floats = [tables.floats, gains, offsets].concat();
-        append_front_end(&mut blob, record, &floats, &tables.ends, &card.decision());
-        let model = Model { card, tflite, blob };
+        let centres = card.centres();
+        let hearing = Hearing {
+            front_end: record,
+            floats: &floats,
+            ends: &tables.ends,
+            statistics: front_end.statistics,
+            decision: card.decision(),
+            centres: centres.as_deref(),
+        };
+        append_front_end(&mut blob, &hearing);
+        let model = Model {
+            card,
+            tflite,
+            blob,
+            weights: None,
+        };
         model.check()?;
         Ok(model)
     }
 
-    /// Writes `model.tflite`, `model.nas` and `model.json` into a folder; each appears whole or not at all.
+    /// Refuses a model whose firmware would score sounds by another rule than its card says. Older programs knew only
+    /// the mean.
+    pub fn deploys_its_rule(&self) -> Result<(), String> {
+        let rule = self.card.clip_rule();
+        let blob = nas_kernels::Model::parse(&self.blob).map_err(|error| error.to_string())?;
+        match blob
+            .decision()
+            .is_some_and(|decision| decision.rule == rule)
+        {
+            true => Ok(()),
+            false => Err(format!(
+                "its score is the {rule} of its windows, and the program that made it did not know that rule; \
+                 `nas requantise` makes its int8 model anew"
+            )),
+        }
+    }
+
+    /// The same model with the float network from which it was made.
+    pub fn with_weights(self, weights: Weights) -> Model {
+        Model {
+            weights: Some(weights),
+            ..self
+        }
+    }
+
+    /// Writes `model.tflite`, `model.nas`, `model.json` and, where they are known, the float network's `weights.f32` into
+    /// a folder. Each file appears whole or not at all.
     pub fn write(&self, folder: &Path) -> Result<(), ModelError> {
         let card = serde_json::to_vec_pretty(&self.card).expect("a card has only plain fields");
         let fail = |source| ModelError::Write {
@@ -254,11 +446,17 @@ impl Model {
             source,
         };
         fs::create_dir_all(folder).map_err(fail)?;
-        for (name, bytes) in [
-            ("model.tflite", &self.tflite),
-            ("model.nas", &self.blob),
-            ("model.json", &card),
-        ] {
+        let weights = self.weights.as_ref().map(Weights::to_bytes);
+        let files = [
+            ("model.tflite", Some(&self.tflite)),
+            ("model.nas", Some(&self.blob)),
+            ("model.json", Some(&card)),
+            (WEIGHTS_FILE, weights.as_ref()),
+        ];
+        for (name, bytes) in files
+            .into_iter()
+            .filter_map(|(name, bytes)| Some((name, bytes?)))
+        {
             let write = || -> std::io::Result<()> {
                 let mut file = tempfile::NamedTempFile::new_in(folder)?;
                 file.write_all(bytes)?;
@@ -292,10 +490,23 @@ impl Model {
                 found: card.format_version,
             });
         }
+        let weights = match fs::read(folder.join(WEIGHTS_FILE)) {
+            Ok(bytes) => {
+                Some(
+                    Weights::from_bytes(&bytes).map_err(|fault| ModelError::Network {
+                        path: folder.join(WEIGHTS_FILE).display().to_string(),
+                        fault: fault.to_string(),
+                    })?,
+                )
+            }
+            // Older programs kept no float weights.
+            Err(_) => None,
+        };
         let model = Model {
             card,
             tflite: read("model.tflite")?,
             blob: read("model.nas")?,
+            weights,
         };
         model
             .check()
@@ -303,24 +514,40 @@ impl Model {
         Ok(model)
     }
 
-    /// Whether card and network fit together.
+    /// Fails where card and network do not fit together.
     fn check(&self) -> Result<(), String> {
-        if let Some(name) = &self.card.pooling {
-            let known = name.parse::<Pooling>();
+        if let Some(name) = &self.card.clip_score {
+            let known = name.parse::<ClipRule>();
+            known.map_err(|error| error.to_string())?;
+        }
+        if let Some(name) = &self.card.threshold_rule {
+            let known = name.parse::<ThresholdRule>();
             known.map_err(|error| error.to_string())?;
         }
         let front_end = self.card.front_end();
+        let features = front_end.features();
+        if self.card.mean.len() != features || self.card.std.len() != features {
+            return Err(format!(
+                "the card's mean and std must have {features} values"
+            ));
+        }
         let bands = front_end.spec.bands();
-        if self.card.mean.len() != bands || self.card.std.len() != bands {
-            return Err(format!("the card's mean and std must have {bands} values"));
+        let fault = front_end
+            .statistics
+            .and_then(|which| which.fault(bands, front_end.frames));
+        if let Some(fault) = fault {
+            return Err(fault.to_string());
         }
         let scorer = Scorer::new(self)?;
         let (inputs, outputs) = scorer.interpreter.lengths();
-        let expected = match self.card.task() {
-            Task::Reconstruct => inputs,
-            Task::Classify { classes } => classes,
+        let expected = match self.card.aim() {
+            Aim::Reconstruct => inputs,
+            Aim::Classify { classes } => classes,
+            // The blob's reader has checked it.
+            Aim::Distance => outputs,
         };
-        if front_end.frames.checked_mul(bands) != Some(inputs)
+        let [rows, columns] = front_end.window();
+        if rows.checked_mul(columns) != Some(inputs)
             || outputs != expected
             || front_end.frame_stride == 0
         {
@@ -330,31 +557,49 @@ impl Model {
     }
 }
 
-/// Scores clips with a model's int8 network, by the code that a device runs; one per thread.
+/// Scores clips with a model's int8 network, by the code that a device runs. Every thread has its own.
 #[derive(Debug)]
 pub struct Scorer<'a> {
     card: &'a ModelCard,
     interpreter: Interpreter<'a>,
+    front_end: FrontEnd,
     gains: Vec<f32>,
     offsets: Vec<f32>,
+    /// What distances are measured from, as a section of the blob.
+    centres: Option<Vec<u8>>,
 }
 
 impl<'a> Scorer<'a> {
-    /// The blob's fault where it cannot be run.
+    /// A scorer of the model's clips.
+    ///
+    /// # Errors
+    /// Where the network cannot be run.
     pub fn new(model: &'a Model) -> Result<Scorer<'a>, String> {
         Scorer::with(&model.card, &model.blob)
     }
 
-    /// The same for a network that has no front end yet.
+    /// As [`Scorer::new`], for a network that has no front end yet.
     pub fn with(card: &'a ModelCard, blob: &'a [u8]) -> Result<Scorer<'a>, String> {
         let interpreter = Interpreter::new(blob).map_err(|error| error.to_string())?;
         let (gains, offsets) = card.gains(interpreter.input());
-        Ok(Scorer {
+        let scorer = Scorer {
             card,
+            front_end: card.front_end(),
             interpreter,
             gains,
             offsets,
-        })
+            centres: card.centres(),
+        };
+        scorer.read_centres().map_err(|error| error.to_string())?;
+        Ok(scorer)
+    }
+
+    fn read_centres(&self) -> Result<Option<Centres<'_>>, BlobError> {
+        let (_, outputs) = self.interpreter.lengths();
+        match &self.centres {
+            Some(section) => Centres::read(section, outputs).map(Some),
+            None => Ok(None),
+        }
     }
 
     /// The class that a clip should belong to, as [`ModelCard::class_of`].
@@ -362,12 +607,14 @@ impl<'a> Scorer<'a> {
         self.card.class_of(clip)
     }
 
-    /// The frames of a clip as the network takes them, from features in dB.
+    /// The frames of a clip as the network takes them, from features in dB; with statistics those of each window.
     pub fn quantize(&self, clip: &Matrix) -> Vec<i8> {
-        let quantizer = Quantizer {
-            gains: &self.gains,
-            offsets: &self.offsets,
-        };
+        self.quantize_rows(&self.front_end.rows(clip))
+    }
+
+    /// The same of rows that [`FrontEnd::rows`] has made.
+    fn quantize_rows(&self, clip: &Matrix) -> Vec<i8> {
+        let quantizer = self.quantizer();
         let mut frames = vec![0; clip.values.len()];
         let rows = frames.chunks_exact_mut(clip.bands);
         for (row, features) in rows.zip(clip.values.chunks_exact(clip.bands)) {
@@ -376,16 +623,17 @@ impl<'a> Scorer<'a> {
         frames
     }
 
-    /// The windows that the device would see in quantised frames.
+    /// The windows that a device would see in these quantised frames.
     pub fn windows<'f>(
         &self,
         frames: &'f [i8],
     ) -> impl ExactSizeIterator<Item = &'f [i8]> + use<'f> {
         let bands = self.gains.len();
-        let length = self.card.frames * bands;
+        let [rows, stride] = self.front_end.rows_per_window();
+        let length = rows * bands;
         let starts = (frames.len() + bands).saturating_sub(length) / bands;
         (0..starts)
-            .step_by(self.card.frame_stride.max(1))
+            .step_by(stride.max(1))
             .map(move |first| &frames[first * bands..][..length])
     }
 
@@ -394,7 +642,7 @@ impl<'a> Scorer<'a> {
         self.interpreter.run(window)
     }
 
-    /// What the int8 network gives for each window of a clip, dequantised.
+    /// Outputs of the int8 network, dequantised, one per window of a clip.
     pub fn outputs(&mut self, clip: &Matrix) -> Vec<Vec<f32>> {
         let params = self.interpreter.output();
         let frames = self.quantize(clip);
@@ -404,7 +652,7 @@ impl<'a> Scorer<'a> {
             .collect()
     }
 
-    /// What an autoencoder leaves unexplained of each window: its int8 input less its output, dequantised.
+    /// Residuals of an autoencoder, one per window: its int8 input less its output, dequantised.
     pub fn residuals(&mut self, clip: &Matrix) -> Vec<Vec<f32>> {
         let (input, output) = (self.interpreter.input(), self.interpreter.output());
         let frames = self.quantize(clip);
@@ -421,30 +669,87 @@ impl<'a> Scorer<'a> {
             .collect()
     }
 
-    /// Anomaly scores of all windows of a clip of the device's features in dB; higher is more anomalous.
+    /// Anomaly scores of a clip's windows, from the device's features in dB; higher is more anomalous.
     pub fn window_scores(&mut self, clip: &Matrix, class: usize) -> Vec<f32> {
-        let task = self.card.decision().task;
-        let [input, output] = self.interpreter.ends();
-        let frames = self.quantize(clip);
-        self.windows(&frames)
-            .map(|window| {
-                let result = self.interpreter.run(window);
-                window_score(task, class, [window, &[]], &input, result, &output)
-            })
-            .collect()
+        self.row_scores(&self.front_end.rows(clip), class)
     }
 
-    /// The clip's anomaly score: the mean over its windows by the device's own sum, or as the card says. `None` where it
-    /// is shorter than one window.
+    /// The same of rows that [`FrontEnd::rows`] has made.
+    pub fn row_scores(&mut self, rows: &Matrix, class: usize) -> Vec<f32> {
+        let task = self.card.decision().task;
+        let [input, output] = self.interpreter.ends();
+        let frames = self.quantize_rows(rows);
+        let outputs = self.interpreter.lengths().1;
+        let section = self.centres.take();
+        let centres = section
+            .as_deref()
+            .and_then(|section| Centres::read(section, outputs).ok());
+        let scores = self
+            .windows(&frames)
+            .map(|window| {
+                let result = self.interpreter.run(window);
+                let window = [window, &[]];
+                window_score(
+                    task,
+                    class,
+                    centres.as_ref(),
+                    window,
+                    &input,
+                    result,
+                    &output,
+                )
+            })
+            .collect();
+        self.centres = section;
+        scores
+    }
+
+    /// The clip's anomaly score, by the card's rule and the device's own code; `None` where the clip is shorter than one
+    /// window.
     pub fn clip_score(&mut self, clip: &Matrix, class: usize) -> Option<f64> {
         let scores = self.window_scores(clip, class);
-        let pooling = self.card.pooling();
-        if pooling != Pooling::Mean {
-            let scores: Vec<f64> = scores.into_iter().map(f64::from).collect();
-            return pooling.pool(&scores);
+        clip_score(self.card.clip_rule(), self.card.score_windows, &scores)
+    }
+
+    /// How many input values of rows that [`FrontEnd::rows`] has made are cut off at the ends of int8, and how many there are.
+    pub fn clipped(&self, clip: &Matrix) -> [usize; 2] {
+        let quantizer = self.quantizer();
+        let mut row = vec![0; clip.bands];
+        let frames = clip.values.chunks_exact(clip.bands);
+        let clipped = frames.map(|features| quantizer.quantize(features, &mut row) as usize);
+        [clipped.sum(), clip.values.len()]
+    }
+
+    /// Number of latest windows in a device's score.
+    pub fn horizon(&self) -> u32 {
+        self.card.score_windows
+    }
+
+    fn quantizer(&self) -> Quantizer<'_> {
+        Quantizer {
+            gains: &self.gains,
+            offsets: &self.offsets,
         }
-        let mut mean = MeanScore::new(scores.len() as u32);
-        scores.iter().for_each(|score| mean.push(*score));
-        mean.mean().map(f64::from)
+    }
+}
+
+impl Distance {
+    /// Points in steps of the output of a quantised layer.
+    pub fn quantized(points: &[Point], output: QuantParams) -> Distance {
+        let step = f64::from(output.scale) / f64::from(CENTRE_STEPS);
+        let coordinate = |value: &f32| {
+            let steps = (f64::from(*value) / step).round();
+            steps.clamp(f64::from(i16::MIN), f64::from(i16::MAX)) as i16
+        };
+        let point = |point: &Point| DistancePoint {
+            class: point.class,
+            block: point.block,
+            weight: point.weight,
+            coordinates: point.coordinates.iter().map(coordinate).collect(),
+        };
+        Distance {
+            dimensions: points.first().map_or(0, |point| point.coordinates.len()),
+            points: points.iter().map(point).collect(),
+        }
     }
 }

@@ -6,39 +6,48 @@ use std::sync::{
 };
 
 use super::{
-    Class, EvaluateError, Evaluation, Evaluator, Examination, Model, ModelCard, Scorer,
-    examination::{ClipScores, both},
+    Class, Distance, EvaluateError, Evaluation, Evaluator, Examination, Int8, Model, ModelCard,
+    Scorer, StatisticsCard,
+    closed_form::{ClosedForm, HeadLayer, closed_form, head_layer},
+    examination::both,
+    headroom::{Choice, Sound, quantize_for_detection},
     model::FORMAT_VERSION,
+    window_scores::WindowScores,
 };
 use crate::{
     audio::{Feature, FeatureSpec, FrontEnd},
-    data::{Classes, Dataset, Label, TestDivision, TrainDivision, divide_test, divide_train},
-    features::{FeatureError, FeatureStore, Features, Matrix, Prepared, Windows},
+    data::{
+        Classes, Dataset, Domain, Label, TestDivision, TrainDivision, divide_test, divide_train,
+    },
+    features::{FeatureError, FeatureStore, Features, Matrix, Prepared, Standardiser, Windows},
+    fit::{self, Point, Samples},
     graph::Weights,
     identity::Canonical,
-    quant::{QuantizedModel, quantize, run_float},
-    score::{Pooling, ThresholdRule, Thresholds, negative_log_odds, reconstruction_error},
-    space::{Candidate, Task, Training},
+    quant::{QuantParams, QuantizedModel, Ranges, run_float},
+    score::{
+        ClipRule, ThresholdRule, Thresholds, clip_score, negative_log_odds, reconstruction_error,
+    },
+    space::{Candidate, Fit, Task, Training},
     train::{Backend, Lessons, TrainError, TrainOptions, Trained, train},
 };
 
-/// Raised whenever the same inputs would give other results, so that shared evaluations are not mixed.
-const PIPELINE_VERSION: u32 = 4;
-/// Share of the training normals that is held out for early stopping.
+/// Raised whenever the same inputs would give other results. Stored evaluations of two versions are never mixed.
+pub const PIPELINE_VERSION: u32 = 4;
+/// Share of the normal training clips that is held out for early stopping.
 const VALIDATION_SHARE: f64 = 0.15;
-/// Windows that calibrate the int8 ranges, spread evenly over the training clips.
+/// Number of windows that calibrate the int8 ranges, spread evenly over the training clips.
 const CALIBRATION_WINDOWS: usize = 256;
-/// Windows that the float network scores at a time.
+/// Number of windows that the float network scores at a time.
 const FLOAT_BATCH: usize = 128;
-/// Quantile of the training scores at which the decision threshold lies, as in the DCASE baselines.
+/// The decision threshold is this quantile of the training scores, as in the DCASE baselines.
 const THRESHOLD_QUANTILE: f64 = 0.9;
 
-/// What the user may say about evaluation.
+/// What the user can choose about evaluation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Options {
-    /// Epochs for every candidate, instead of what its space says.
+    /// Number of epochs for every candidate; `None` for what its space says.
     pub epochs: Option<usize>,
-    /// Where candidates are trained.
+    /// The device on which candidates are trained.
     pub backend: Backend,
     /// How the threshold follows from the scores of normal clips.
     pub threshold: ThresholdRule,
@@ -51,8 +60,8 @@ pub struct Pipeline {
     data_hash: String,
     store: Arc<FeatureStore>,
     options: Options,
-    /// How the scores of a clip's windows become its score.
-    pooling: Pooling,
+    /// How the scores of a clip's windows become its score; `None` where every candidate has its own rules.
+    clip_rule: Option<ClipRule>,
     classes: Classes,
     train: TrainDivision,
     /// Known anomalies that autoencoders learn to fail on.
@@ -60,7 +69,7 @@ pub struct Pipeline {
     pub(super) test: TestDivision,
 }
 
-/// Features of one front end.
+/// What windows are cut from, for one front end: features, or rows of their statistics.
 #[derive(Debug)]
 struct FrontEndFeatures {
     /// Standardised with the statistics of the training clips.
@@ -74,6 +83,28 @@ impl FrontEndFeatures {
     fn clips(&self) -> &[Matrix] {
         &self.exact.features.clips
     }
+}
+
+/// A detector before it is scored.
+struct Made {
+    weights: Weights,
+    /// Training and validation loss per epoch; none where nothing was trained.
+    history: Vec<[f32; 2]>,
+    /// Where the score is a distance: what from.
+    points: Vec<Point>,
+    /// How far a head's output must reach.
+    reach: Option<f32>,
+    /// Of what was fitted in closed form and not trained.
+    closed_form: Option<Fitted>,
+}
+
+/// What a fit in closed form gives beside weights and points.
+struct Fitted {
+    quantized: QuantizedModel,
+    ranges: Ranges,
+    /// Scores of the fitted clips, each by a fit without it.
+    out_of_sample: Vec<f64>,
+    notes: Vec<String>,
 }
 
 /// A data set that cannot steer a search.
@@ -126,7 +157,7 @@ impl Pipeline {
             data_hash,
             store,
             options,
-            pooling: Pooling::Mean,
+            clip_rule: None,
             classes,
             train,
             outliers,
@@ -134,9 +165,20 @@ impl Pipeline {
         })
     }
 
-    /// The same where clips are scored by another rule than the mean over their windows.
-    pub fn pooled(self, pooling: Pooling) -> Pipeline {
-        Pipeline { pooling, ..self }
+    /// The same pipeline with one rule for the clips of all candidates.
+    pub fn scored_by(self, rule: ClipRule) -> Pipeline {
+        Pipeline {
+            clip_rule: Some(rule),
+            ..self
+        }
+    }
+
+    /// The rules by which a candidate's clips may be scored. The first one is used unless another is better.
+    fn clip_rules(&self, candidate: &Candidate) -> Vec<ClipRule> {
+        match self.clip_rule {
+            Some(rule) => vec![rule],
+            None => candidate.clip_rules.clone(),
+        }
     }
 
     /// The data set that candidates are trained on.
@@ -154,12 +196,12 @@ impl Pipeline {
         self.classes.names.len()
     }
 
-    /// What a user should know about the division of the test clips.
+    /// What a user should know about the division of the test clips, a sentence each.
     pub fn notes(&self) -> Vec<String> {
         self.test.note.iter().cloned().collect()
     }
 
-    /// Frames that nine of ten clips have at a hop length; the few shorter ones shall not decide which windows there are.
+    /// Number of frames that nine of ten clips have. The few shorter ones do not decide which windows there are.
     ///
     /// A clip that is shorter than a window neither trains nor counts.
     pub fn shortest_clip_frames(&self, spec: &FeatureSpec) -> Result<usize, FeatureError> {
@@ -170,24 +212,56 @@ impl Pipeline {
         Ok(frames.get(frames.len() / 10).copied().unwrap_or(0))
     }
 
-    /// Frames of the longest clip at a hop length.
+    /// Number of frames of the longest clip.
     pub fn longest_clip_frames(&self, spec: &FeatureSpec) -> Result<usize, FeatureError> {
         let features = self.store.get(&self.dataset, spec)?;
         Ok(features.clips.iter().map(Matrix::frames).max().unwrap_or(0))
     }
 
     /// The features for a front end.
-    fn features(&self, spec: &FeatureSpec) -> Result<FrontEndFeatures, EvaluateError> {
+    fn features(&self, front_end: &FrontEnd) -> Result<FrontEndFeatures, EvaluateError> {
         let error = |error: FeatureError| match error {
             FeatureError::Lost { .. } => EvaluateError::Lost(error.to_string()),
             _ => EvaluateError::Failed(error.to_string()),
         };
-        let (store, dataset) = (&self.store, &self.dataset);
+        let (store, dataset, spec) = (&self.store, &self.dataset, &front_end.spec);
+        let device = store.get_device(dataset, spec).map_err(error)?;
+        if front_end.statistics.is_some() {
+            return Ok(self.statistics(front_end, &device));
+        }
         let exact = store.get_standardised(dataset, spec, &self.train.fit);
         Ok(FrontEndFeatures {
             exact: exact.map_err(error)?,
-            device: store.get_device(dataset, spec).map_err(error)?,
+            device,
         })
+    }
+
+    /// Statistics are those of a device for all purposes: they are whole numbers, and its features are a few millionths
+    /// of a dB off.
+    fn statistics(&self, front_end: &FrontEnd, device: &Features) -> FrontEndFeatures {
+        let rows = device
+            .clips
+            .iter()
+            .map(|clip| front_end.rows(clip).into_owned());
+        let rows = Features {
+            spec: front_end.spec,
+            clips: rows.collect(),
+            skipped: device.skipped.clone(),
+        };
+        let fitting: Vec<&Matrix> = self.train.fit.iter().map(|&idx| &rows.clips[idx]).collect();
+        let standardiser = Standardiser::fit_statistics(&fitting);
+        let clips = rows.clips.iter().map(|clip| standardiser.apply(clip));
+        let features = Features {
+            clips: clips.collect(),
+            ..rows.clone()
+        };
+        FrontEndFeatures {
+            exact: Arc::new(Prepared {
+                features: Arc::new(features),
+                standardiser,
+            }),
+            device: Arc::new(rows),
+        }
     }
 
     /// The class that a clip is trained as.
@@ -197,7 +271,7 @@ impl Pipeline {
         class.map_or(self.classes().saturating_sub(1), |class| class as usize)
     }
 
-    /// Those of some training clips that are not labelled anomalous.
+    /// The clips among `indices` that are not labelled anomalous.
     fn normals(&self, indices: &[usize]) -> Vec<usize> {
         let is_normal = |idx: &usize| self.dataset.clips[*idx].label != Some(Label::Anomaly);
         indices.iter().copied().filter(is_normal).collect()
@@ -235,7 +309,7 @@ impl Pipeline {
         }
     }
 
-    fn card(&self, candidate: &Candidate, features: &FrontEndFeatures) -> ModelCard {
+    fn card_of(&self, candidate: &Candidate, features: &FrontEndFeatures) -> ModelCard {
         let front_end = candidate.front_end;
         let standardiser = &features.exact.standardiser;
         let spec = front_end.spec;
@@ -245,7 +319,7 @@ impl Pipeline {
         };
         let classes = match candidate.task {
             Task::Reconstruct => Vec::new(),
-            Task::Classify { .. } => {
+            Task::Classify { .. } | Task::Distance(_) => {
                 let class = |(machine, section): &(String, String)| Class {
                     machine: machine.clone(),
                     section: section.clone(),
@@ -263,6 +337,11 @@ impl Pipeline {
             n_mfcc,
             frames: front_end.frames,
             frame_stride: front_end.frame_stride,
+            statistics: front_end.statistics.map(|statistics| StatisticsCard {
+                groups: statistics.groups,
+                kinds: statistics.kinds,
+                ranking: statistics.ranking,
+            }),
             scored_on: match self.dataset.fixed_features {
                 Some(_) => "log-mel".to_string(),
                 None => "samples".to_string(),
@@ -274,17 +353,20 @@ impl Pipeline {
             threshold_rule: None,
             threshold_gamma: None,
             threshold_quantile: None,
-            pooling: (self.pooling != Pooling::Mean).then(|| self.pooling.to_string()),
+            clip_score: None,
+            int8: None,
             score_windows: self.usual_windows(front_end, &features.device),
             synthetic: self.dataset.synthetic,
+            distance: None,
         }
     }
 
-    /// Windows of the training clip of median length.
+    /// Number of windows of the training clip of median length.
     fn usual_windows(&self, front_end: FrontEnd, features: &Features) -> u32 {
+        let [rows, stride] = front_end.rows_per_window();
         let windows = |&idx: &usize| {
-            let frames = features.clips[idx].frames().checked_sub(front_end.frames)?;
-            Some(1 + frames / front_end.frame_stride)
+            let further = features.clips[idx].frames().checked_sub(rows)?;
+            Some(1 + further / stride)
         };
         let mut counts: Vec<usize> = self.train.fit.iter().filter_map(windows).collect();
         counts.sort_unstable();
@@ -293,7 +375,7 @@ impl Pipeline {
             .map_or(1, |count| *count as u32)
     }
 
-    /// Trains a candidate as [`Evaluator::evaluate`] does, and scores all labelled test clips by it.
+    /// Trains a candidate as [`Evaluator::evaluate`] does, and scores all labelled test clips with it.
     pub fn examine(
         &self,
         candidate: &Candidate,
@@ -322,7 +404,7 @@ impl Evaluator for Pipeline {
 }
 
 impl Pipeline {
-    /// What decides how a candidate scores, in words.
+    /// All that decides how a candidate scores, as text.
     fn content_text(
         &self,
         version: u32,
@@ -331,12 +413,13 @@ impl Pipeline {
         seed: u64,
     ) -> String {
         let options = self.train_options(candidate, training);
-        let pooling = match self.pooling {
-            Pooling::Mean => String::new(),
-            other => format!(" {other}"),
+        let rules = self.clip_rules(candidate);
+        let rules: String = match rules[..] {
+            [] | [ClipRule::Mean] => String::new(),
+            _ => rules.iter().map(|rule| format!(" {rule}")).collect(),
         };
         format!(
-            "{version} {} {} {} {} {seed}{pooling}",
+            "{version} {} {} {} {} {seed}{rules}",
             candidate.network_key(),
             self.data_hash,
             options.canonical(),
@@ -344,9 +427,9 @@ impl Pipeline {
         )
     }
 
-    /// The evaluation of a candidate, step by step: features, training, quantisation, scores of clips, threshold.
+    /// Evaluates a candidate step by step: features, training, quantisation, scores of clips, threshold.
     ///
-    /// The float network scores the clips that steer, and where `thoroughly` all labelled test clips.
+    /// The float network scores the clips that steer, or all labelled test clips with `thoroughly`.
     fn work(
         &self,
         candidate: &Candidate,
@@ -355,53 +438,269 @@ impl Pipeline {
         stop: &AtomicBool,
         thoroughly: bool,
     ) -> Result<(Evaluation, Examination), EvaluateError> {
-        let features = self.features(&candidate.front_end.spec)?;
-        let trained = self.train(candidate, training, seed, stop, &features)?;
-        let quantized = self.quantize(candidate, &trained.weights, &features)?;
-        let card = self.card(candidate, &features);
+        let features = &self.features(&candidate.front_end)?;
+        let made = match candidate.task {
+            Task::Distance(how) if candidate.head.is_none() => {
+                self.fit(features, candidate, &how)?
+            }
+            _ => {
+                let body = candidate.without_head();
+                let trained = self.train_on(features, &body, training, seed, stop)?;
+                self.finished(features, candidate, trained)?
+            }
+        };
+        self.assess(features, candidate, made, stop, thoroughly)
+    }
+
+    /// A trained network, with its head where it gets one.
+    fn finished(
+        &self,
+        features: &FrontEndFeatures,
+        candidate: &Candidate,
+        trained: Trained,
+    ) -> Result<Made, EvaluateError> {
+        let Trained { weights, history } = trained;
+        let (weights, points, reach) = match candidate.task {
+            Task::Distance(how) => {
+                let (weights, head) = self.headed(features, candidate, &how, weights)?;
+                (weights, head.points, Some(head.reach))
+            }
+            Task::Reconstruct | Task::Classify { .. } => (weights, Vec::new(), None),
+        };
+        Ok(Made {
+            weights,
+            history,
+            points,
+            reach,
+            closed_form: None,
+        })
+    }
+
+    /// Weights with those of a last layer that is fitted to what the network sees in normal training windows, and that
+    /// layer.
+    fn headed(
+        &self,
+        features: &FrontEndFeatures,
+        candidate: &Candidate,
+        how: &Fit,
+        weights: Weights,
+    ) -> Result<(Weights, HeadLayer), EvaluateError> {
+        let mut weights = weights.under_head(&candidate.graph);
+        let [rows, stride] = candidate.front_end.rows_per_window();
+        let normals = self.normals(&self.train.fit);
+        // Windows that share more than half of their frames say little twice.
+        let windows = self.windows(features.clips(), &normals, rows, stride.max(rows / 2));
+        let inputs: Vec<&[f32]> = (0..windows.len()).map(|idx| windows.window(idx)).collect();
+        let seen = run_float(&candidate.graph.without_last(), &weights, &inputs);
+        let classes = (0..windows.len()).map(|idx| windows.class(idx)).collect();
+        let clips = windows.index.iter().map(|(clip, _)| *clip).collect();
+        let head = head_layer(how, &seen, classes, clips)
+            .map_err(|error| EvaluateError::Failed(error.to_string()))?;
+        weights.0.push(Some(head.layer.clone()));
+        Ok((weights, head))
+    }
+
+    /// Fits a detector in closed form to all normal training clips, those held out from training too: scores out of
+    /// sample need no clips of their own.
+    fn fit(
+        &self,
+        features: &FrontEndFeatures,
+        candidate: &Candidate,
+        how: &Fit,
+    ) -> Result<Made, EvaluateError> {
+        let mut indices = self.normals(&[&self.train.fit[..], &self.train.validation].concat());
+        indices.sort_unstable();
+        indices.dedup();
+        let front_end = candidate.front_end;
+        // Windows that share more than half of their frames say little twice.
+        let step = (front_end.frames / 2)
+            .div_ceil(front_end.frame_stride)
+            .max(1);
+        let mut samples = Samples {
+            vectors: Vec::new(),
+            classes: Vec::new(),
+            domains: Vec::new(),
+            clips: Vec::new(),
+            std: &features.exact.standardiser.std,
+        };
+        for idx in indices {
+            let clip = &features.clips()[idx];
+            for row in clip.values.chunks_exact(clip.bands).step_by(step) {
+                samples.vectors.push(row);
+                samples.classes.push(self.class_of(idx) as u32);
+                let is_target = self.dataset.clips[idx].domain == Domain::Target;
+                samples.domains.push(u32::from(is_target));
+                samples.clips.push(idx as u32);
+            }
+        }
+        let made = closed_form(how, &candidate.graph, &samples);
+        let ClosedForm {
+            weights,
+            points,
+            quantized,
+            ranges,
+            out_of_sample,
+            notes,
+        } = made.map_err(|error| EvaluateError::Failed(error.to_string()))?;
+        Ok(Made {
+            weights,
+            history: Vec::new(),
+            points,
+            reach: None,
+            closed_form: Some(Fitted {
+                quantized,
+                ranges,
+                out_of_sample,
+                notes,
+            }),
+        })
+    }
+
+    /// All that follows training.
+    fn assess(
+        &self,
+        features: &FrontEndFeatures,
+        candidate: &Candidate,
+        made: Made,
+        stop: &AtomicBool,
+        thoroughly: bool,
+    ) -> Result<(Evaluation, Examination), EvaluateError> {
+        let (quantized, choice) = match &made.closed_form {
+            None => self.quantize_on(features, candidate, &made.weights)?,
+            Some(fitted) => {
+                let (ranges, kept) = (fitted.ranges, None);
+                (fitted.quantized.clone(), Choice { ranges, kept })
+            }
+        };
+        let quantized = reaching(quantized, made.reach);
+        let distance = (!made.points.is_empty())
+            .then(|| Distance::quantized(&made.points, quantized.output()));
+        let card = ModelCard {
+            distance,
+            ..self.card_of(candidate, features)
+        };
         let blob = quantized.to_blob();
         let mut scorer = Scorer::with(&card, &blob).map_err(EvaluateError::Failed)?;
-        let scores = self.clip_scores(candidate, &trained, &mut scorer, &features, thoroughly);
+        let windows = self.window_scores(candidate, &made, &mut scorer, features, thoroughly);
         if stop.load(Ordering::Relaxed) {
             return Err(EvaluateError::Interrupted);
         }
-        let thresholds = self.thresholds(&mut scorer, &features.device.clips);
-        let card = self.with_threshold(card.clone(), candidate.task, &thresholds);
+        let rule = self.best_rule(&self.clip_rules(candidate), &windows);
+        let scores = windows.of_clips(rule);
+        let device = &features.device.clips;
+        let thresholds = match &made.closed_form {
+            Some(fitted) => Thresholds::of(&fitted.out_of_sample, THRESHOLD_QUANTILE),
+            None => self.thresholds(&mut scorer, rule, device),
+        };
+        let mut card = self.with_threshold(card.clone(), candidate.task, &thresholds);
+        card.clip_score = (rule != ClipRule::Mean).then(|| rule.to_string());
+        let mut figures = self.scores(&scores, card.threshold, made.history.len())?;
+        figures.clip_rule = rule;
+        if let Some(fitted) = made.closed_form {
+            figures.notes.extend(fitted.notes);
+        }
+        figures.int8 = Some(Int8 {
+            pipeline: PIPELINE_VERSION,
+            input_headroom: choice.ranges.input,
+            other_headroom: choice.ranges.others,
+            tail: choice.ranges.tail,
+            kept: choice.kept,
+            auc_lost: self.auc_lost(&figures),
+            auc_lost_error: self.auc_lost_error(&scores),
+            clipped_normal: self.clipped(&scorer, device, Label::Normal),
+            clipped_anomaly: self.clipped(&scorer, device, Label::Anomaly),
+        });
+        card.int8 = figures.int8.clone();
         let model = Model::new(card, quantized.to_tflite(), blob.clone());
-        let model = model.map_err(EvaluateError::Failed)?;
+        let model = model
+            .map_err(EvaluateError::Failed)?
+            .with_weights(made.weights);
         let threshold = model.card.threshold;
         let evaluation = Evaluation {
-            scores: self.scores(&scores, threshold, trained.history.len())?,
+            scores: figures,
             model: Some(model),
         };
-        let examination = self.examination(&scores, threshold, trained.history);
+        let mut examination = self.examination(&scores, threshold, made.history);
+        examination.int8 = evaluation.scores.int8.clone();
         Ok((evaluation, examination))
     }
 
-    /// Trains on the windows of the training clips.
-    fn train(
+    /// Trains a candidate as [`Evaluator::evaluate`] does.
+    pub fn train(
         &self,
         candidate: &Candidate,
         training: &Training,
         seed: u64,
         stop: &AtomicBool,
-        features: &FrontEndFeatures,
     ) -> Result<Trained, EvaluateError> {
-        let clips = features.clips();
-        let FrontEnd {
-            frames,
-            frame_stride,
-            ..
-        } = candidate.front_end;
-        let chosen = |indices| self.learnt_from(candidate.task, indices);
-        let fit = self.windows(clips, &chosen(&self.train.fit), frames, 1);
-        let validation = chosen(&self.train.validation);
-        let validation = self.windows(clips, &validation, frames, frame_stride);
-        let outliers = self.windows(clips, &self.outliers, frames, 1);
+        let features = &self.features(&candidate.front_end)?;
+        self.train_on(features, candidate, training, seed, stop)
+    }
+
+    /// The int8 network of float weights, with the ranges that detection needs.
+    pub fn quantize(
+        &self,
+        candidate: &Candidate,
+        weights: &Weights,
+    ) -> Result<(QuantizedModel, Choice), EvaluateError> {
+        let features = &self.features(&candidate.front_end)?;
+        self.quantize_on(features, candidate, weights)
+    }
+
+    /// Quantises and scores float weights as [`Evaluator::evaluate`] does after training; the number of epochs is
+    /// unknown.
+    pub fn evaluate_weights(
+        &self,
+        candidate: &Candidate,
+        weights: Weights,
+        stop: &AtomicBool,
+    ) -> Result<Evaluation, EvaluateError> {
+        let trained = Trained {
+            weights,
+            history: Vec::new(),
+        };
+        let features = &self.features(&candidate.front_end)?;
+        let made = match candidate.task {
+            // Fitted anew: the weights alone do not say what normal sound lies near.
+            Task::Distance(how) if candidate.head.is_none() => {
+                self.fit(features, candidate, &how)?
+            }
+            _ => self.finished(features, candidate, trained)?,
+        };
+        Ok(self.assess(features, candidate, made, stop, false)?.0)
+    }
+
+    /// Calls `show` with the standardised training windows that calibrate int8 ranges.
+    pub fn calibration<T>(
+        &self,
+        candidate: &Candidate,
+        show: impl FnOnce(&[&[f32]]) -> T,
+    ) -> Result<T, EvaluateError> {
+        let features = &self.features(&candidate.front_end)?;
+        let fit = self.lessons(features, candidate).fit;
+        Ok(show(&calibration_windows(&fit)))
+    }
+
+    /// All that a detector of this candidate needs beside its network; there is no threshold yet.
+    pub fn card(&self, candidate: &Candidate) -> Result<ModelCard, EvaluateError> {
+        let features = self.features(&candidate.front_end)?;
+        Ok(self.card_of(candidate, &features))
+    }
+
+    /// Trains on the windows of the training clips.
+    fn train_on(
+        &self,
+        features: &FrontEndFeatures,
+        candidate: &Candidate,
+        training: &Training,
+        seed: u64,
+        stop: &AtomicBool,
+    ) -> Result<Trained, EvaluateError> {
+        let own = self.lessons(features, candidate);
         let lessons = Lessons {
-            fit: &fit,
-            validation: &validation,
-            outliers: Some(&outliers),
+            fit: &own.fit,
+            validation: &own.validation,
+            outliers: Some(&own.outliers),
         };
         let options = self.train_options(candidate, training);
         train_all(candidate, &lessons, &options, seed, stop).map_err(|error| match error {
@@ -410,80 +709,99 @@ impl Pipeline {
         })
     }
 
-    /// The training clips that a network of this task learns from: autoencoders learn normal sound only, also where
+    /// The windows that a candidate learns from.
+    fn lessons<'a>(&self, features: &'a FrontEndFeatures, candidate: &Candidate) -> OwnLessons<'a> {
+        let clips = features.clips();
+        let [rows, stride] = candidate.front_end.rows_per_window();
+        let chosen = |indices| self.learnt_from(candidate.task, indices);
+        let validation = chosen(&self.train.validation);
+        OwnLessons {
+            fit: self.windows(clips, &chosen(&self.train.fit), rows, 1),
+            validation: self.windows(clips, &validation, rows, stride),
+            outliers: self.windows(clips, &self.outliers, rows, 1),
+        }
+    }
+
+    /// The training clips that a network of this task learns from. Autoencoders learn normal sound only, even where
     /// classifiers learn labels.
     fn learnt_from(&self, task: Task, indices: &[usize]) -> Vec<usize> {
         match task {
-            Task::Reconstruct => self.normals(indices),
+            Task::Reconstruct | Task::Distance(_) => self.normals(indices),
             Task::Classify { .. } => indices.to_vec(),
         }
     }
 
-    /// The int8 network, its ranges taken from windows of the training clips.
-    fn quantize(
+    /// Quantises the network: windows of the training clips give the ranges, held-out clips their headroom.
+    fn quantize_on(
         &self,
+        features: &FrontEndFeatures,
         candidate: &Candidate,
         weights: &Weights,
-        features: &FrontEndFeatures,
-    ) -> Result<QuantizedModel, EvaluateError> {
-        let learnt = self.learnt_from(candidate.task, &self.train.fit);
-        let fit = self.windows(features.clips(), &learnt, candidate.front_end.frames, 1);
-        let step = fit.len().div_ceil(CALIBRATION_WINDOWS).max(1);
-        let calibration: Vec<&[f32]> = (0..fit.len())
-            .step_by(step)
-            .map(|idx| fit.window(idx))
-            .collect();
-        quantize(&candidate.graph, weights, &calibration)
+    ) -> Result<(QuantizedModel, Choice), EvaluateError> {
+        let windows = self.lessons(features, candidate);
+        let sound = Sound {
+            held_out: &windows.validation,
+            outliers: &windows.outliers,
+            standardiser: &features.exact.standardiser,
+        };
+        let calibration = calibration_windows(&windows.fit);
+        quantize_for_detection(candidate, weights, &calibration, &sound)
             .map_err(|error| EvaluateError::Failed(error.to_string()))
     }
 
-    /// Scores of the labelled test clips, by the int8 network and, of those that are asked for, by the float network.
-    fn clip_scores(
+    /// Scores the windows of labelled test clips with the int8 network, and some of them with the float network.
+    fn window_scores(
         &self,
         candidate: &Candidate,
-        trained: &Trained,
+        made: &Made,
         scorer: &mut Scorer<'_>,
         features: &FrontEndFeatures,
         thoroughly: bool,
-    ) -> ClipScores {
+    ) -> WindowScores {
         let device = &features.device.clips;
-        let mut scores = ClipScores {
-            float: vec![None; device.len()],
-            int8: vec![None; device.len()],
+        let mut scores = WindowScores {
+            float: vec![Vec::new(); device.len()],
+            int8: vec![Vec::new(); device.len()],
+            horizon: scorer.horizon(),
         };
         let TestDivision { steer, shown, .. } = &self.test;
         for idx in both(steer, shown) {
             let class = scorer.class_of(&self.dataset.clips[idx]);
-            scores.int8[idx] = scorer.clip_score(&device[idx], class);
+            scores.int8[idx] = scorer.row_scores(&device[idx], class);
         }
-        let FrontEnd {
-            frames,
-            frame_stride,
-            ..
-        } = candidate.front_end;
+        let [rows, stride] = candidate.front_end.rows_per_window();
         for idx in both(steer, if thoroughly { shown } else { &[] }) {
-            let windows = self.windows(features.clips(), &[idx], frames, frame_stride);
+            let windows = self.windows(features.clips(), &[idx], rows, stride);
             let class = scorer.class_of(&self.dataset.clips[idx]);
-            scores.float[idx] =
-                float_score(candidate, &trained.weights, &windows, class, self.pooling);
+            scores.float[idx] = float_scores(candidate, made, &windows, class);
         }
         scores
     }
 
-    /// Decision thresholds by the scores of normal clips that neither trained nor test.
-    fn thresholds(&self, scorer: &mut Scorer<'_>, device: &[Matrix]) -> Thresholds {
+    /// Share of the input values that the ends of int8 cut off, over test clips with this label; `None` without clips.
+    fn clipped(&self, scorer: &Scorer<'_>, device: &[Matrix], label: Label) -> Option<f64> {
+        let tested = both(&self.test.steer, &self.test.shown).into_iter();
+        let own = tested.filter(|idx| self.dataset.clips[*idx].label == Some(label));
+        let counts = own.map(|idx| scorer.clipped(&device[idx]));
+        let [clipped, all] = counts.fold([0; 2], |[a, b], [c, d]| [a + c, b + d]);
+        (all > 0).then(|| clipped as f64 / all as f64)
+    }
+
+    /// Decision thresholds from the scores of normal clips that neither train nor test.
+    fn thresholds(&self, scorer: &mut Scorer<'_>, rule: ClipRule, device: &[Matrix]) -> Thresholds {
         let normals: Vec<f64> = self
             .normals(&self.train.validation)
             .iter()
             .filter_map(|&idx| {
                 let class = scorer.class_of(&self.dataset.clips[idx]);
-                scorer.clip_score(&device[idx], class)
+                let windows = scorer.row_scores(&device[idx], class);
+                clip_score(rule, scorer.horizon(), &windows)
             })
             .collect();
         Thresholds::of(&normals, THRESHOLD_QUANTILE)
     }
 
-    /// The card with the threshold by the rule that was asked for, and the others beside it.
+    /// The card with the threshold of the chosen rule, and the others beside it.
     fn with_threshold(&self, card: ModelCard, task: Task, thresholds: &Thresholds) -> ModelCard {
         let classifies = matches!(task, Task::Classify { .. });
         let learns_labels = classifies && self.dataset.supervised;
@@ -498,12 +816,23 @@ impl Pipeline {
     }
 }
 
+/// The same network with an output that reaches so far: normal windows do not show how far anomalies lie.
+fn reaching(mut quantized: QuantizedModel, reach: Option<f32>) -> QuantizedModel {
+    let wide = reach.map(|reach| QuantParams::from_range(-reach, reach));
+    let output = &mut quantized.tensors[quantized.graph.output];
+    *output = match wide {
+        Some(wide) if wide.scale > output.scale => wide,
+        _ => *output,
+    };
+    quantized
+}
+
 /// The key of an evaluation in stores.
 fn key_of(text: &str) -> String {
     blake3::hash(text.as_bytes()).to_hex()[..32].to_string()
 }
 
-/// Trains the network, or every member of the ensemble from a seed of its own; losses are means over members.
+/// Trains the network, or every member of an ensemble with its own seed. Losses are means over the members.
 fn train_all(
     candidate: &Candidate,
     lessons: &Lessons<'_>,
@@ -511,7 +840,7 @@ fn train_all(
     seed: u64,
     stop: &AtomicBool,
 ) -> Result<Trained, TrainError> {
-    // Far apart, so that no member has the seed that another run would give to its own.
+    // Far apart: no member may get the seed that another run gives to its own members.
     const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
     let (member, members) = candidate.members();
     let seeds = (0..members as u64).map(|idx| seed.wrapping_add(idx.wrapping_mul(STEP)));
@@ -536,26 +865,41 @@ fn train_all(
     })
 }
 
-/// Clip score of the float network, by the same rule as [`Scorer::clip_score`].
-fn float_score(
+/// Windows that a candidate learns from.
+#[derive(Debug)]
+struct OwnLessons<'a> {
+    fit: Windows<'a>,
+    validation: Windows<'a>,
+    outliers: Windows<'a>,
+}
+
+/// Windows that show the values of tensors, evenly spread.
+fn calibration_windows<'a>(fit: &Windows<'a>) -> Vec<&'a [f32]> {
+    let step = fit.len().div_ceil(CALIBRATION_WINDOWS).max(1);
+    let indices = (0..fit.len()).step_by(step);
+    indices.map(|idx| fit.window(idx)).collect()
+}
+
+/// Scores of the float network for all windows.
+fn float_scores(
     candidate: &Candidate,
-    weights: &Weights,
+    made: &Made,
     windows: &Windows<'_>,
     claimed_class: usize,
-    pooling: Pooling,
-) -> Option<f64> {
+) -> Vec<f64> {
     let inputs: Vec<&[f32]> = (0..windows.len()).map(|idx| windows.window(idx)).collect();
     let mut scores = Vec::with_capacity(inputs.len());
     for batch in inputs.chunks(FLOAT_BATCH) {
-        let outputs = run_float(&candidate.graph, weights, batch);
+        let outputs = run_float(&candidate.graph, &made.weights, batch);
         for (input, output) in batch.iter().zip(&outputs) {
             scores.push(match candidate.task {
                 Task::Reconstruct => reconstruction_error(input, output),
                 Task::Classify { .. } => negative_log_odds(output, claimed_class),
+                Task::Distance(_) => fit::distance(&made.points, claimed_class, output),
             });
         }
     }
-    pooling.pool(&scores)
+    scores
 }
 
 #[cfg(test)]
@@ -567,19 +911,19 @@ mod tests {
         units::Rng,
     };
 
-    /// Space and key of evaluations by version 3 of the pipeline, from before its texts were written down.
+    /// Spaces and keys of evaluations by version 3 of the pipeline, from before the key's text was written down.
     ///
-    /// A later version has other keys, but for no other reason than its number.
+    /// The keys of a later version differ only because of its number.
     const GOLDEN: &str = include_str!("../../tests/golden/evaluation_keys.txt");
 
     #[test]
     fn keys_are_what_they_were() {
         let dataset = synthetic::dataset(synthetic::Machine::Valve);
         let mut found = String::new();
-        let mut line = |space: &str, options: Options, pooling: Pooling| {
+        let mut line = |space: &str, options: Options, rule: ClipRule| {
             let store = FeatureStore::new(None);
             let pipeline = Pipeline::new(dataset.clone(), store, options).unwrap();
-            let pipeline = pipeline.pooled(pooling);
+            let pipeline = pipeline.scored_by(rule);
             let spaces = Spaces::new(vec![space::load(space).unwrap()], 3);
             let genome = spaces.random(&mut Rng::new(2, 0));
             let training = spaces.space_of(&genome).training;
@@ -595,12 +939,12 @@ mod tests {
             threshold: ThresholdRule::default(),
         };
         for space in ["dense-ae", "conv-ae", "mobilenet-v2", "ds-cnn", "mfcc-mlp"] {
-            line(space, options, Pooling::Mean);
+            line(space, options, ClipRule::Mean);
         }
         let epochs = Some(3);
-        line("dense-ae", Options { epochs, ..options }, Pooling::Mean);
+        line("dense-ae", Options { epochs, ..options }, ClipRule::Mean);
         for backend in [Backend::FlexBf16, Backend::FlexStock] {
-            line("dense-ae", Options { backend, ..options }, Pooling::Mean);
+            line("dense-ae", Options { backend, ..options }, ClipRule::Mean);
         }
         for rule in ["gamma", "quantile", "even-odds"] {
             let threshold = rule.parse().unwrap();
@@ -610,11 +954,11 @@ mod tests {
                     threshold,
                     ..options
                 },
-                Pooling::Mean,
+                ClipRule::Mean,
             );
         }
-        for pooling in ["max", "q95", "top10"] {
-            line("dense-ae", options, pooling.parse().unwrap());
+        for rule in ["max", "q95", "top10"] {
+            line("dense-ae", options, rule.parse().unwrap());
         }
         assert_eq!(found, GOLDEN);
     }

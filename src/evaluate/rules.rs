@@ -1,29 +1,28 @@
-//! Scoring clips by other rules than the one that a model was searched by.
+//! Scores clips by other rules than the one by which a model was searched.
 
 use std::{collections::BTreeMap, str::FromStr};
 
-use super::{Model, Scorer};
+use super::{Aim, Model, Scorer};
 use crate::{
     data::{Clip, Domain},
     features::Matrix,
-    score::{Mahalanobis, Pooling, ResidualSums},
-    space::Task,
+    score::{ClipRule, Mahalanobis, ResidualSums, clip_score},
 };
 
-/// What of a model tells how anomalous a clip is.
+/// What tells how anomalous a clip is.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub enum ScoreBy {
-    /// Reconstruction error, or log-odds against the claimed section, pooled over the windows.
-    Windows(Pooling),
-    /// The Mahalanobis length of an autoencoder's mean residual, the smaller of those by source and by target
-    /// training clips: the selective mode of the DCASE 2023 baseline.
+    /// Reconstruction error, or log-odds against the claimed section, of all windows together.
+    Windows(ClipRule),
+    /// The Mahalanobis length of an autoencoder's mean residual: the smaller of two, by the source and by the target
+    /// training clips. This is the selective mode of the DCASE 2023 baseline.
     Mahalanobis,
-    /// The Mahalanobis distance of a classifier's mean output from that of the claimed section's training clips.
+    /// The Mahalanobis distance between a classifier's mean output and that of the claimed section's training clips.
     Embedding,
 }
 
-/// A rule of scoring that nobody knows.
+/// An unknown way to score; holds what the user wrote.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is no way to score; there are windows, mahalanobis and embedding")]
 pub struct UnknownScore(String);
@@ -33,7 +32,7 @@ impl FromStr for ScoreBy {
 
     fn from_str(text: &str) -> Result<ScoreBy, UnknownScore> {
         match text {
-            "windows" => Ok(ScoreBy::Windows(Pooling::Mean)),
+            "windows" => Ok(ScoreBy::Windows(ClipRule::Mean)),
             "mahalanobis" => Ok(ScoreBy::Mahalanobis),
             "embedding" => Ok(ScoreBy::Embedding),
             _ => Err(UnknownScore(text.to_string())),
@@ -70,7 +69,7 @@ pub enum RescoreError {
     },
 }
 
-/// Scores clips by a rule that is fitted to training clips where it needs that.
+/// Scores clips by a rule. Some rules are fitted to training clips first.
 #[derive(Debug)]
 pub struct Rescorer<'a> {
     scorer: Scorer<'a>,
@@ -80,7 +79,7 @@ pub struct Rescorer<'a> {
 
 #[derive(Debug)]
 enum Rule {
-    Windows(Pooling),
+    Windows(ClipRule),
     Residual(Vec<Mahalanobis>),
     Embedding {
         distance: Mahalanobis,
@@ -90,33 +89,36 @@ enum Rule {
 }
 
 impl<'a> Rescorer<'a> {
-    /// `training` are the normal training clips with the device's features in dB.
+    /// Prepares the rule `by` for `model`. `training` are the normal training clips with the device's features in dB.
+    ///
+    /// # Errors
+    /// Where the rule does not suit the model or its training clips.
     pub fn new(
         model: &'a Model,
         by: ScoreBy,
         training: &[(&Clip, &Matrix)],
     ) -> Result<Rescorer<'a>, RescoreError> {
         let mut scorer = Scorer::new(model).map_err(RescoreError::Model)?;
-        let rule = match (by, model.card.task()) {
-            (ScoreBy::Windows(pooling), _) => Rule::Windows(pooling),
-            (ScoreBy::Mahalanobis, Task::Reconstruct) => {
+        let rule = match (by, model.card.aim()) {
+            (ScoreBy::Windows(rule), _) => Rule::Windows(rule),
+            (ScoreBy::Mahalanobis, Aim::Reconstruct) => {
                 residual_rule(&mut scorer, model, training)?
             }
-            (ScoreBy::Embedding, Task::Classify { .. }) => {
+            (ScoreBy::Embedding, Aim::Classify { .. }) => {
                 embedding_rule(&mut scorer, model, training)?
             }
-            (ScoreBy::Mahalanobis, Task::Classify { .. }) => {
+            (ScoreBy::Mahalanobis, aim) => {
                 return Err(RescoreError::Task {
                     score: "mahalanobis",
                     needed: "an autoencoder",
-                    found: "a classifier",
+                    found: named(aim),
                 });
             }
-            (ScoreBy::Embedding, Task::Reconstruct) => {
+            (ScoreBy::Embedding, aim) => {
                 return Err(RescoreError::Task {
                     score: "embedding",
                     needed: "a classifier",
-                    found: "an autoencoder",
+                    found: named(aim),
                 });
             }
         };
@@ -127,17 +129,13 @@ impl<'a> Rescorer<'a> {
         })
     }
 
-    /// The score of a clip of the device's features in dB; `None` where it is shorter than one window.
+    /// The score of a clip, from the device's features in dB; `None` where it is shorter than one window.
     pub fn clip_score(&mut self, clip: &Clip, features: &Matrix) -> Option<f64> {
         let class = self.model.card.class_of(clip);
         match &self.rule {
-            Rule::Windows(pooling) if *pooling == self.model.card.pooling() => {
-                self.scorer.clip_score(features, class)
-            }
-            Rule::Windows(pooling) => {
+            Rule::Windows(rule) => {
                 let scores = self.scorer.window_scores(features, class);
-                let scores: Vec<f64> = scores.into_iter().map(f64::from).collect();
-                pooling.pool(&scores)
+                clip_score(*rule, self.model.card.score_windows, &scores)
             }
             Rule::Residual(domains) => {
                 let residual = self.scorer.residuals(features).concat();
@@ -158,12 +156,21 @@ impl<'a> Rescorer<'a> {
     }
 }
 
+/// What a model of an aim is called.
+fn named(aim: Aim) -> &'static str {
+    match aim {
+        Aim::Reconstruct => "an autoencoder",
+        Aim::Classify { .. } => "a classifier",
+        Aim::Distance => "a distance already",
+    }
+}
+
 fn residual_rule(
     scorer: &mut Scorer,
     model: &Model,
     training: &[(&Clip, &Matrix)],
 ) -> Result<Rule, RescoreError> {
-    let bands = model.card.front_end().spec.bands();
+    let [_, bands] = model.card.front_end().window();
     let mut sums: BTreeMap<Domain, ResidualSums> = BTreeMap::new();
     for (clip, features) in training {
         let sums = sums

@@ -1,4 +1,4 @@
-//! All clips of a data set, scored by a found model: what `nas score` prints.
+//! Scores all clips of a data set with a found model.
 
 use super::{Model, RescoreError, Rescorer, ScoreBy};
 use crate::{
@@ -10,42 +10,43 @@ use crate::{
     },
 };
 
-/// Quantile of the training scores at which the threshold of a rescored model lies, as in the DCASE baselines.
+/// The threshold of a rescored model is this quantile of the training scores, as in the DCASE baselines.
 const THRESHOLD_QUANTILE: f64 = 0.9;
 
-/// What is scored, and by which rule.
+/// Which clips are scored, and by which rule.
 #[derive(Debug, Clone, Copy)]
 pub struct Scoring {
-    /// What of the model tells how anomalous a clip is.
+    /// What tells how anomalous a clip is.
     pub rule: ScoreBy,
-    /// Test clips alone.
+    /// Whether only test clips are scored.
     pub test_only: bool,
-    /// Chooses the threshold that finds this share of the labelled anomalies, 0 to 1, at the fewest false alarms.
+    /// Share of the labelled anomalies that the threshold must find, 0 to 1, at the fewest false alarms; `None` for the
+    /// rule's own threshold.
     pub min_recall: Option<f64>,
 }
 
-/// The clips of a data set with their scores, and what those say together.
+/// The scored clips of a data set and their figures.
 #[derive(Debug)]
 pub struct Scored<'a> {
-    /// Those that are long enough for a window; a higher score is more anomalous.
+    /// The clips that are long enough for a window, with their scores; higher is more anomalous.
     pub clips: Vec<(&'a Clip, f64)>,
     /// The labelled test clips among them.
     pub labelled: Vec<ClipScore>,
     /// Figures of merit over the labelled test clips.
     pub summary: Summary,
-    /// DCASE's own score, where the labels allow one.
+    /// DCASE's official score; `None` where labels are missing.
     pub official: Option<Official>,
-    /// A clip with a higher score is called anomalous; `None` where nothing says where that begins.
+    /// A clip with a higher score is called anomalous; `None` where there is no threshold.
     pub threshold: Option<f64>,
     /// What the threshold for the wanted recall does.
     pub point: Option<OperatingPoint>,
-    /// Clips that could be read and are shorter than a window.
+    /// Number of clips that could be read but are shorter than a window.
     pub too_short: usize,
 }
 
-/// Scores the clips of a data set by a model.
+/// Scores the clips of a data set with a model.
 ///
-/// `features` are those of the data set as the device computes them, in dB.
+/// `features` are the data set's features as a device computes them, in dB.
 ///
 /// # Errors
 /// Where the rule does not suit the model, or needs more training clips.
@@ -55,7 +56,7 @@ pub fn score_clips<'a>(
     features: &Features,
     scoring: Scoring,
 ) -> Result<Scored<'a>, RescoreError> {
-    let is_as_searched = scoring.rule == ScoreBy::Windows(model.card.pooling());
+    let is_as_searched = scoring.rule == ScoreBy::Windows(model.card.clip_rule());
     let training: Vec<(&Clip, &Matrix)> = match is_as_searched {
         true => Vec::new(),
         false => training_clips(dataset, features),
@@ -104,7 +105,7 @@ pub fn score_clips<'a>(
     })
 }
 
-/// Scores of the labelled test clips by the rule that the model was searched by.
+/// Scores of the labelled test clips by the rule by which the model was searched.
 ///
 /// # Errors
 /// Where the model's network cannot be run.
@@ -113,7 +114,7 @@ pub fn test_scores(
     dataset: &Dataset,
     features: &Features,
 ) -> Result<Vec<ClipScore>, RescoreError> {
-    let mut rescorer = Rescorer::new(model, ScoreBy::Windows(model.card.pooling()), &[])?;
+    let mut rescorer = Rescorer::new(model, ScoreBy::Windows(model.card.clip_rule()), &[])?;
     let clips = dataset.clips.iter().zip(&features.clips);
     let scored = clips.filter(|(clip, _)| clip.split == Split::Test);
     Ok(scored
@@ -121,7 +122,7 @@ pub fn test_scores(
         .collect())
 }
 
-/// `None` where the clip is no labelled test clip.
+/// The clip with its label and score; `None` where it is no labelled test clip.
 fn labelled(clip: &Clip, score: f64) -> Option<ClipScore> {
     let label = clip.label.filter(|_| clip.split == Split::Test)?;
     Some(ClipScore {
@@ -133,7 +134,7 @@ fn labelled(clip: &Clip, score: f64) -> Option<ClipScore> {
     })
 }
 
-/// Normal training clips with standardised features.
+/// Training clips that are not labelled anomalous, with their features.
 fn training_clips<'a>(dataset: &'a Dataset, features: &'a Features) -> Vec<(&'a Clip, &'a Matrix)> {
     let clips = dataset.train_clips().into_iter();
     let clips = clips.map(|idx| (&dataset.clips[idx], &features.clips[idx]));

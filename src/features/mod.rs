@@ -118,16 +118,27 @@ impl Standardiser {
     /// The smallest standard deviation, in dB. A band that varies less is constant except for rounding, which a smaller
     /// divisor would amplify.
     pub const LEAST_STD: f64 = 0.1;
+    /// The same for pooled statistics, which vary less from window to window: two of their steps, in dB.
+    pub const LEAST_STD_OF_STATISTICS: f64 = 0.016;
 
     /// Computes the statistics of each band over all frames. All clips must have equally many bands.
     pub fn fit(clips: &[&Matrix]) -> Standardiser {
+        Standardiser::fit_above(clips, Self::LEAST_STD)
+    }
+
+    /// The same of rows of pooled statistics.
+    pub fn fit_statistics(rows: &[&Matrix]) -> Standardiser {
+        Standardiser::fit_above(rows, Self::LEAST_STD_OF_STATISTICS)
+    }
+
+    fn fit_above(clips: &[&Matrix], least_std: f64) -> Standardiser {
         let mean = mean_per_band(clips, |_, value| value);
         let variance = mean_per_band(clips, |band, value| (value - mean[band]).powi(2));
         Standardiser {
             mean: mean.iter().map(|mean| *mean as f32).collect(),
             std: variance
                 .iter()
-                .map(|variance| variance.sqrt().max(Self::LEAST_STD) as f32)
+                .map(|variance| variance.sqrt().max(least_std) as f32)
                 .collect(),
         }
     }

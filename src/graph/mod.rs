@@ -3,8 +3,12 @@
 //! This module knows no training, hardware or files.
 
 mod ensemble;
+mod head;
 pub mod memory;
 pub mod text;
+mod weights;
+
+pub use weights::WeightsError;
 
 use crate::identity::{self, Canonical};
 

@@ -5,7 +5,10 @@
 //! error `e` is a factor: the band is `value / (1 + e)` to `value * (1 + e)`. A measured `e` is a root mean square:
 //! about two of three networks lie inside the band.
 
-use nas_kernels::blob;
+use nas_kernels::{
+    blob,
+    decision::{ClipRule, MOST_ENTRIES},
+};
 
 use super::{
     ArenaRule, Contents, Cost, CostSource, Target, Term, Work,
@@ -14,9 +17,9 @@ use super::{
     tflm, work,
 };
 use crate::{
-    audio::{Feature, FeatureSpec, FrontEnd},
+    audio::{Feature, FrontEnd, StatisticKind},
     graph::{Graph, Op, OpKind, memory},
-    space::{Candidate, WeightMemory},
+    space::{Candidate, Task, WeightMemory},
 };
 
 /// What one candidate costs on one target, per inference: one new window of features.
@@ -114,15 +117,45 @@ pub fn estimate(candidate: &Candidate, target: &Target) -> Estimate {
     let target = &*target.with_weights_in(candidate.weights_in);
     estimate_parts(
         Some(&candidate.front_end),
+        &candidate.clip_rules,
+        Points::of(candidate),
         graph,
         npu_plan(graph, None, target),
         target,
     )
 }
 
+/// What distances are measured from.
+#[derive(Debug, Clone, Copy, Default)]
+struct Points {
+    count: usize,
+    dimensions: usize,
+}
+
+impl Points {
+    fn of(candidate: &Candidate) -> Points {
+        match candidate.task {
+            Task::Distance(how) => Points {
+                count: how.most_points(),
+                dimensions: candidate.graph.output_shape().len() / how.blocks(),
+            },
+            Task::Reconstruct | Task::Classify { .. } => Points::default(),
+        }
+    }
+
+    /// Bytes in the blob.
+    fn bytes(&self) -> usize {
+        match self.count {
+            0 => 0,
+            count => blob::SECTION_BYTES + 8 + count * (blob::CENTRE_BYTES + 2 * self.dimensions),
+        }
+    }
+}
+
 /// Costs of a network without a front end, for example from a model file.
 pub fn estimate_graph(graph: &Graph, target: &Target) -> Estimate {
-    estimate_parts(None, graph, npu_plan(graph, None, target), target)
+    let plan = npu_plan(graph, None, target);
+    estimate_parts(None, &[], Points::default(), graph, plan, target)
 }
 
 /// Costs of a network with known int8 weights, in TFLite's layout, one entry per operator.
@@ -130,7 +163,7 @@ pub fn estimate_graph(graph: &Graph, target: &Target) -> Estimate {
 /// An NPU reads compressed weights, so their values matter; before training their size is a guess.
 pub fn estimate_weighted(graph: &Graph, weights: &[Option<&[i8]>], target: &Target) -> Estimate {
     let plan = npu_plan(graph, Some(weights), target);
-    estimate_parts(None, graph, plan, target)
+    estimate_parts(None, &[], Points::default(), graph, plan, target)
 }
 
 /// How a target's NPU runs a network; `None` on targets without one.
@@ -186,14 +219,21 @@ pub fn front_end_latency_us(front_end: &FrontEnd, target: &Target) -> Cost {
     time.latency_us(target)
 }
 
-/// RAM in bytes, by use.
-pub fn ram_parts(front_end: Option<&FrontEnd>, graph: &Graph, target: &Target) -> RamParts {
-    ram_parts_of(front_end, graph, &npu_plan(graph, None, target), target)
+/// RAM by use; `clip_rules` are those by which the scores of windows may become one.
+pub fn ram_parts(
+    front_end: Option<&FrontEnd>,
+    clip_rules: &[ClipRule],
+    graph: &Graph,
+    target: &Target,
+) -> RamParts {
+    let plan = npu_plan(graph, None, target);
+    ram_parts_of(front_end, clip_rules, graph, &plan, target)
 }
 
-/// Flash in bytes, by use.
+/// Flash in bytes, by use, but for points that distances are measured from.
 pub fn flash_parts(front_end: Option<&FrontEnd>, graph: &Graph, target: &Target) -> FlashParts {
-    flash_parts_of(front_end, graph, &npu_plan(graph, None, target), target)
+    let plan = npu_plan(graph, None, target);
+    flash_parts_of(front_end, Points::default(), graph, &plan, target)
 }
 
 /// Cycles of an operator on the NPU; `None` where it runs on the CPU.
@@ -203,6 +243,7 @@ fn on_npu(plan: &Option<NpuPlan>, op_idx: usize) -> Option<NpuCycles> {
 
 fn ram_parts_of(
     front_end: Option<&FrontEnd>,
+    clip_rules: &[ClipRule],
     graph: &Graph,
     npu_plan: &Option<NpuPlan>,
     target: &Target,
@@ -218,7 +259,9 @@ fn ram_parts_of(
     RamParts {
         arena: arena as f64,
         weights: weights as f64,
-        front_end: front_end.map_or(0, front_end_ram) as f64,
+        front_end: front_end.map_or(0, |front_end| {
+            front_end_ram(front_end) + decision_ram(clip_rules)
+        }) as f64,
         stack: target.runtime.stack(graph).value,
         state: target.runtime.state_bytes.value,
     }
@@ -234,6 +277,7 @@ fn arena_bytes(graph: &Graph, target: &Target) -> usize {
 
 fn flash_parts_of(
     front_end: Option<&FrontEnd>,
+    points: Points,
     graph: &Graph,
     npu_plan: &Option<NpuPlan>,
     target: &Target,
@@ -259,11 +303,12 @@ fn flash_parts_of(
         structure += plan.command_bytes as f64 * npu.command_stream.value;
     }
     structure += (blob::HEADER_BYTES + blob::TENSOR_BYTES * graph.tensors.len()) as f64;
+    weights += points.bytes() as f64;
     FlashParts {
         weights,
         channels,
         structure,
-        front_end: front_end.map_or(0, |front_end| front_end_tables(&front_end.spec)) as f64,
+        front_end: front_end.map_or(0, front_end_tables) as f64,
         code: target.runtime.code_bytes.value,
     }
 }
@@ -271,27 +316,39 @@ fn flash_parts_of(
 /// Relative error of the blob's structure: alignment, up to 18 bytes per operator, is not counted.
 const BLOB_ERROR: f64 = 0.2;
 
+/// Work of pooled statistics in multiply-accumulates of a DCT, by counting the instructions of the loops: of a band of a
+/// new frame, of a kept value of a window's frames, of such a value and a doubling of their number where it is sorted, and
+/// of a coordinate of a point.
+const STEPS_PER_BAND: f64 = 4.0;
+const STEPS_PER_VALUE: f64 = 3.0;
+const STEPS_PER_RANK: f64 = 6.0;
+const STEPS_PER_COORDINATE: f64 = 4.0;
+
 /// Relative error of an NPU's SRAM: Vela's allocator leaves gaps that are not modelled (`docs/estimates.md`).
 const NPU_ARENA_ERROR: f64 = 0.1;
 
 fn estimate_parts(
     front_end: Option<&FrontEnd>,
+    clip_rules: &[ClipRule],
+    points: Points,
     graph: &Graph,
     npu_plan: Option<NpuPlan>,
     target: &Target,
 ) -> Estimate {
-    let ram = ram_parts_of(front_end, graph, &npu_plan, target);
+    let ram = ram_parts_of(front_end, clip_rules, graph, &npu_plan, target);
     let mut time = Time::of_arena(ram.arena, target);
     if let Some(front_end) = front_end {
         time.add_front_end(front_end);
     }
+    time.work[Term::DctMac as usize] +=
+        STEPS_PER_COORDINATE * (points.count * points.dimensions) as f64;
     for (op_idx, op) in graph.ops.iter().enumerate() {
         time.add_op(graph, op, on_npu(&npu_plan, op_idx), target);
     }
     if let Some(npu) = &target.npu {
         time.start_us += npu.start_cycles.value / target.cpu.clock.value;
     }
-    let flash = flash_parts_of(front_end, graph, &npu_plan, target);
+    let flash = flash_parts_of(front_end, points, graph, &npu_plan, target);
     Estimate {
         ram_bytes: ram_cost(&ram, arena_error_bytes(graph, target), target),
         flash_bytes: flash_cost(&flash, target),
@@ -452,6 +509,19 @@ impl Time {
             let products = coefficients * spec.n_mels.div_ceil(2);
             self.work[Term::DctMac as usize] += frames * products as f64;
         }
+        let Some(which) = front_end.statistics else {
+            return;
+        };
+        // The newest frame is rounded and averaged, and a decision looks at all frames of its window.
+        let kept = (front_end.frames * which.groups) as f64;
+        let mut steps = frames * spec.bands() as f64 * STEPS_PER_BAND + kept * STEPS_PER_VALUE;
+        if which.has(StatisticKind::Ranked) {
+            steps += kept * STEPS_PER_RANK * (front_end.frames as f64).log2();
+        }
+        if which.has(StatisticKind::Difference) {
+            steps += kept * STEPS_PER_VALUE;
+        }
+        self.work[Term::DctMac as usize] += steps;
     }
 
     /// CPU time in microseconds, and the square of its absolute error.
@@ -526,12 +596,28 @@ impl Time {
 ///
 /// Samples that arrive while a frame is computed wait in the driver's buffer, which is not counted.
 fn front_end_ram(front_end: &FrontEnd) -> usize {
-    nas_kernels::memory_bytes(&front_end.spec.on_device(), front_end.frames)
+    let spec = front_end.spec.on_device();
+    nas_kernels::memory_bytes(&spec, front_end.frames, front_end.statistics.as_ref())
 }
 
-/// The front end's part of the blob in bytes: tables, a gain and an offset per band, and two records.
-fn front_end_tables(spec: &FeatureSpec) -> usize {
-    let lengths = spec.on_device().table_lengths();
-    let floats = lengths.floats() + 2 * spec.bands();
-    blob::FRONT_END_BYTES + blob::DECISION_BYTES + 4 * floats + 2 * lengths.ends
+/// What the score of the latest windows takes in bytes, by the rule that takes most: which one a clip's score is by is not
+/// known before training. How many windows there are depends on the clips, so that it is the most that a rule ever takes.
+fn decision_ram(clip_rules: &[ClipRule]) -> usize {
+    let words = clip_rules
+        .iter()
+        .map(|rule| rule.memory_words(MOST_ENTRIES));
+    4 * words.max().unwrap_or(0)
+}
+
+/// The front end's part of the blob in bytes: tables, a gain and an offset per band or statistic, and sections with a
+/// record each.
+fn front_end_tables(front_end: &FrontEnd) -> usize {
+    let lengths = front_end.spec.on_device().table_lengths();
+    let floats = lengths.floats() + 2 * front_end.features();
+    let records = blob::FRONT_END_BYTES + blob::DECISION_BYTES + 2 * blob::SECTION_BYTES;
+    let statistics = match front_end.statistics {
+        Some(_) => blob::STATISTICS_BYTES + blob::SECTION_BYTES,
+        None => 0,
+    };
+    records + statistics + 4 * floats + 2 * lengths.ends
 }

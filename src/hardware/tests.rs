@@ -164,7 +164,12 @@ fn costs_add_up_and_lie_in_their_bands() {
             let sum = ops + start + front_end;
             // Sums in another order differ in the last digits.
             assert!((sum / latency_us.value - 1.0).abs() < 1e-9);
-            let parts = ram_parts(Some(&candidate.front_end), &candidate.graph, target);
+            let parts = ram_parts(
+                Some(&candidate.front_end),
+                &candidate.clip_rules,
+                &candidate.graph,
+                target,
+            );
             assert_eq!(
                 parts.arena + parts.weights + parts.front_end + parts.stack + parts.state,
                 ram_bytes.value
@@ -401,7 +406,7 @@ fn weights_in_ram_take_ram_and_save_time() {
     let graph = autoencoder().graph;
     let [flash, ram] = [&in_flash, &in_ram].map(|target| estimate_graph(&graph, target));
     assert!(ram.latency_us.value < 0.5 * flash.latency_us.value);
-    let weights = ram_parts(None, &graph, &in_ram).weights;
+    let weights = ram_parts(None, &[], &graph, &in_ram).weights;
     assert!(weights > 0.7 * graph.weight_bytes() as f64);
     assert_eq!(ram.ram_bytes.value, flash.ram_bytes.value + weights);
     assert_eq!(ram.flash_bytes.value, flash.flash_bytes.value);
@@ -430,6 +435,7 @@ fn front_end() -> FrontEnd {
         },
         frames: 5,
         frame_stride: 1,
+        statistics: None,
     }
 }
 
@@ -446,7 +452,9 @@ fn autoencoder() -> Candidate {
         graph: b.finish(x),
         task: Task::Reconstruct,
         weights_in: None,
+        clip_rules: Vec::new(),
         ensemble: None,
+        head: None,
     }
 }
 
@@ -470,11 +478,14 @@ fn convolutional_autoencoder() -> Candidate {
             },
             frames: 32,
             frame_stride: 4,
+            statistics: None,
         },
         graph: b.finish(x),
         task: Task::Reconstruct,
         weights_in: None,
+        clip_rules: Vec::new(),
         ensemble: None,
+        head: None,
     }
 }
 
@@ -502,6 +513,7 @@ fn front_ends_take_the_instructions_that_were_counted() {
             },
             frames: 1,
             frame_stride: 1,
+            statistics: None,
         };
         let target = match fields[0] {
             "cortex-m7" => find("stm32h743-nas"),

@@ -1,8 +1,12 @@
 //! Writes a quantised model as the blob that `nas_kernels` reads.
 
-use nas_kernels::blob::{
-    AddMultipliers, Constants, DECISION_BYTES, Decision, FRONT_END_BYTES, FRONT_END_OFFSET_AT,
-    FrontEndRecord, HEADER_BYTES, Header, Kind, OP_BYTES, Op, TENSOR_BYTES, Tensor, Window, seal,
+use nas_kernels::{
+    blob::{
+        AddMultipliers, Constants, DECISION, DISTANCE, Decision, FRONT_END, FRONT_END_BYTES,
+        FrontEndRecord, HEADER_BYTES, Header, Kind, OP_BYTES, Op, Parts, SECTIONS_AT, STATISTICS,
+        Section, TENSOR_BYTES, Tensor, Window, seal,
+    },
+    front_end::Statistics,
 };
 
 use super::{
@@ -48,8 +52,10 @@ pub fn write(model: &QuantizedModel) -> Vec<u8> {
         arena_bytes: arena_bytes as u32,
         input: graph.input as u32,
         output: graph.output as u32,
-        front_end_offset: 0,
-        decision_offset: 0,
+        parts: Parts::Sections {
+            offset: 0,
+            count: 0,
+        },
     };
     let mut blob = header.to_bytes().to_vec();
     for ((shape, params), offset) in graph.tensors.iter().zip(&model.tensors).zip(offsets) {
@@ -71,32 +77,64 @@ pub fn write(model: &QuantizedModel) -> Vec<u8> {
     blob
 }
 
-/// Adds front end and decision to a network's blob; [`nas_kernels::Stream`] runs the two together.
-///
-/// `floats` are the tables of the front end, then the gain and the offset of every band. This function sets the
-/// record's `tables_offset`.
-pub fn append_front_end(
-    blob: &mut Vec<u8>,
-    front_end: FrontEndRecord,
-    floats: &[f32],
-    ends: &[u16],
-    decision: &Decision,
-) {
-    let records = blob.len().next_multiple_of(4);
-    let tables = (records + FRONT_END_BYTES + DECISION_BYTES).next_multiple_of(16);
+/// What lies in a blob beside its network, so that [`nas_kernels::Stream`] hears.
+#[derive(Debug, Clone, Copy)]
+pub struct Hearing<'h> {
+    /// Its `tables_offset` is set when it is written.
+    pub front_end: FrontEndRecord,
+    /// The tables of the front end, then the gain and the offset of every band or statistic.
+    pub floats: &'h [f32],
+    pub ends: &'h [u16],
+    /// Where the network sees statistics of frames: which.
+    pub statistics: Option<Statistics>,
+    pub decision: Decision,
+    /// Where the score is a distance: the section of what from, as [`nas_kernels::score::Centres`] reads it.
+    pub centres: Option<&'h [u8]>,
+}
+
+/// Adds sections to a network's blob, which lacks them.
+pub fn append_front_end(blob: &mut Vec<u8>, hearing: &Hearing<'_>) {
     let front_end = FrontEndRecord {
-        tables_offset: tables as u32,
-        ..front_end
+        tables_offset: (next_section(blob) + FRONT_END_BYTES) as u32,
+        ..hearing.front_end
     };
-    blob.resize(records, 0);
-    blob.extend(front_end.to_bytes());
-    blob.extend(decision.to_bytes());
-    blob.resize(tables, 0);
-    blob.extend(floats.iter().flat_map(|value| value.to_le_bytes()));
-    blob.extend(ends.iter().flat_map(|end| end.to_le_bytes()));
-    let offsets = [records, records + FRONT_END_BYTES];
-    let offsets = offsets.map(|offset| (offset as u32).to_le_bytes());
-    blob[FRONT_END_OFFSET_AT..][..8].copy_from_slice(offsets.as_flattened());
+    let mut heard = front_end.to_bytes().to_vec();
+    heard.extend(hearing.floats.iter().flat_map(|value| value.to_le_bytes()));
+    heard.extend(hearing.ends.iter().flat_map(|end| end.to_le_bytes()));
+    let statistics = hearing.statistics.map(|statistics| statistics.to_bytes());
+    let decision = hearing.decision.to_bytes();
+    let sections = [
+        Some((FRONT_END, &heard[..])),
+        statistics.as_ref().map(|bytes| (STATISTICS, &bytes[..])),
+        Some((DECISION, &decision[..])),
+        hearing.centres.map(|bytes| (DISTANCE, bytes)),
+    ];
+    append_sections(blob, &sections.into_iter().flatten().collect::<Vec<_>>());
+}
+
+/// Where the first section that is appended to a blob begins.
+fn next_section(blob: &[u8]) -> usize {
+    blob.len().next_multiple_of(16)
+}
+
+/// Sections that every build must know, for a blob without any.
+fn append_sections(blob: &mut Vec<u8>, sections: &[([u8; 4], &[u8])]) {
+    let mut table = Vec::new();
+    for (tag, content) in sections {
+        blob.resize(next_section(blob), 0);
+        let section = Section {
+            tag: *tag,
+            required: true,
+            offset: blob.len() as u32,
+            length: content.len() as u32,
+        };
+        table.extend(section.to_bytes());
+        blob.extend(*content);
+    }
+    blob.resize(next_section(blob), 0);
+    let place = [blob.len(), sections.len()].map(|number| (number as u32).to_le_bytes());
+    blob[SECTIONS_AT..][..8].copy_from_slice(place.as_flattened());
+    blob.extend(table);
     seal(blob);
 }
 

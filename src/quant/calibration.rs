@@ -1,17 +1,91 @@
-//! The values of tensors on calibration windows, and ranges that cover them.
+//! The values that tensors take on calibration windows, ranges that cover them, and the int8 networks of those ranges.
 
-use super::{QuantizeError, float::visit_tensors};
-use crate::graph::{Graph, Weights};
+use super::{QuantizeError, QuantizedModel, check, float::visit_tensors, with_ranges};
+use crate::graph::{Activation, Graph, Weights};
 
-/// Shares of the values that a range may leave out at each end: none, or beyond the 99.99 or 99.9 percentile.
-pub const TAILS: [f64; 3] = [0.0, 1e-4, 1e-3];
+/// How far the ranges of int8 tensors reach beyond what normal sound fills.
+///
+/// Whatever lies outside of a range ends at the rail of int8, and the unusual, which a detector is for, lies outside first.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Ranges {
+    /// Share of the values of calibration windows that may lie outside, at either end, before the factors apply.
+    pub tail: f64,
+    /// By how much the network's input reaches further than those values, a factor.
+    pub input: f32,
+    /// The same for all tensors behind the input.
+    pub others: f32,
+}
 
-/// Number of windows that the choice between ranges looks at.
-pub const JUDGED_WINDOWS: usize = 64;
+impl Ranges {
+    /// What stands where nothing tells which ranges are better (docs/quantisation.md).
+    pub const DEFAULT: Ranges = Ranges {
+        tail: 0.0,
+        input: 2.0,
+        others: 1.5,
+    };
+}
+
+/// What a float network's tensors do on calibration windows: all that ranges are made of.
+#[derive(Debug)]
+pub struct Calibration<'a> {
+    graph: &'a Graph,
+    weights: &'a Weights,
+    statistics: Vec<Statistics>,
+}
+
+impl<'a> Calibration<'a> {
+    /// Runs the float network on representative standardised windows.
+    pub fn observe(
+        graph: &'a Graph,
+        weights: &'a Weights,
+        windows: &[&[f32]],
+    ) -> Result<Calibration<'a>, QuantizeError> {
+        check(graph, weights, windows)?;
+        Ok(Calibration {
+            graph,
+            weights,
+            statistics: observe(graph, weights, windows)?,
+        })
+    }
+
+    /// The int8 network with these ranges.
+    pub fn model(&self, ranges: Ranges) -> QuantizedModel {
+        let mut bounds: Vec<[f32; 2]> = self
+            .statistics
+            .iter()
+            .enumerate()
+            .map(|(tensor, statistics)| {
+                let factor = match tensor == self.graph.input {
+                    true => ranges.input,
+                    false => ranges.others,
+                };
+                statistics.range(ranges.tail).map(|end| factor * end)
+            })
+            .collect();
+        for op in &self.graph.ops {
+            // Beyond its ends an activation has no values.
+            let ends = match op.activation {
+                Activation::None => continue,
+                Activation::Relu => [0.0, f32::INFINITY],
+                Activation::Relu6 => [0.0, 6.0],
+            };
+            bounds[op.output] = bounds[op.output].map(|end| end.clamp(ends[0], ends[1]));
+        }
+        self.model_between(&bounds)
+    }
+
+    /// The int8 network whose tensors have these smallest and largest values, one pair per tensor of the graph.
+    ///
+    /// # Panics
+    /// Where there are fewer pairs than tensors.
+    pub fn model_between(&self, bounds: &[[f32; 2]]) -> QuantizedModel {
+        with_ranges(self.graph, self.weights, bounds)
+    }
+}
 
 /// The values of one tensor: extremes and a histogram between them.
 #[derive(Debug)]
-pub struct Statistics {
+struct Statistics {
     min: f32,
     max: f32,
     counts: Vec<u64>,
@@ -20,8 +94,8 @@ pub struct Statistics {
 const BINS: usize = 4096;
 
 impl Statistics {
-    /// The range that leaves out at most a share `tail` of the values at each end, to the width of a bin.
-    pub fn range(&self, tail: f64) -> [f32; 2] {
+    /// The range that leaves out at most the given share of values at either end, to the width of a bin.
+    fn range(&self, tail: f64) -> [f32; 2] {
         let total: u64 = self.counts.iter().sum();
         let allowed = (total as f64 * tail) as u64;
         let outside = |counts: &mut dyn Iterator<Item = &u64>| {
@@ -50,7 +124,7 @@ impl Statistics {
 ///
 /// # Errors
 /// [`QuantizeError::NotFinite`].
-pub fn observe(
+fn observe(
     graph: &Graph,
     weights: &Weights,
     windows: &[&[f32]],
@@ -92,10 +166,4 @@ pub fn observe(
         }
     });
     Ok(statistics)
-}
-
-/// At most `count` windows, evenly spread.
-pub fn evenly<'a>(windows: &[&'a [f32]], count: usize) -> Vec<&'a [f32]> {
-    let step = windows.len().div_ceil(count).max(1);
-    windows.iter().step_by(step).copied().collect()
 }

@@ -14,7 +14,8 @@ mod interpreter;
 mod multiplier;
 mod tflite;
 
-pub use blob::append_front_end;
+pub use blob::{Hearing, append_front_end};
+pub use calibration::{Calibration, Ranges};
 pub use float::{run_float, visit_tensors};
 pub use interpreter::Interpreter;
 pub use multiplier::{Multiplier, quantize_multiplier};
@@ -160,33 +161,29 @@ impl QuantizedModel {
     }
 }
 
-/// Quantises a trained network; `calibration` holds representative standardised windows.
-///
-/// Ranges come from the smallest and largest values, and from percentiles. The ranges with which the int8 outputs
-/// come nearest to the float outputs on calibration windows win.
-///
-/// # Errors
-/// [`QuantizeError`] where weights or windows do not fit the network, or values are not finite.
+/// Quantises a trained network with [`Ranges::DEFAULT`]; `windows` are representative standardised windows.
 pub fn quantize(
     graph: &Graph,
     weights: &Weights,
-    calibration: &[&[f32]],
+    windows: &[&[f32]],
 ) -> Result<QuantizedModel, QuantizeError> {
-    check(graph, weights, calibration)?;
-    let statistics = calibration::observe(graph, weights, calibration)?;
-    let judged = calibration::evenly(calibration, calibration::JUDGED_WINDOWS);
-    let expected = run_float(graph, weights, &judged);
-    let mut best: Option<(f64, QuantizedModel)> = None;
-    for tail in calibration::TAILS {
-        let ranges: Vec<[f32; 2]> = statistics.iter().map(|tensor| tensor.range(tail)).collect();
-        let model = with_ranges(graph, weights, &ranges);
-        let error = squared_error(&model, &judged, &expected)?;
-        if best.as_ref().is_none_or(|(least, _)| error < *least) {
-            best = Some((error, model));
-        }
+    Ok(Calibration::observe(graph, weights, windows)?.model(Ranges::DEFAULT))
+}
+
+/// Quantises a network whose ranges are known, one per tensor.
+pub fn quantize_within(
+    graph: &Graph,
+    weights: &Weights,
+    ranges: &[[f32; 2]],
+) -> Result<QuantizedModel, QuantizeError> {
+    let finite = |range: &[f32; 2]| range.iter().all(|end| end.is_finite());
+    if let Some(tensor) =
+        (0..graph.tensors.len()).find(|&tensor| !ranges.get(tensor).is_some_and(finite))
+    {
+        return Err(QuantizeError::NotFinite { tensor });
     }
-    let (_, model) = best.expect("there is at least one tail");
-    Ok(model)
+    check_weights(graph, weights)?;
+    Ok(with_ranges(graph, weights, ranges))
 }
 
 /// The smallest scale of an activation: SOFTMAX counts in steps of 2^-26.
@@ -219,6 +216,10 @@ fn check(graph: &Graph, weights: &Weights, calibration: &[&[f32]]) -> Result<(),
             });
         }
     }
+    check_weights(graph, weights)
+}
+
+fn check_weights(graph: &Graph, weights: &Weights) -> Result<(), QuantizeError> {
     for (idx, op) in graph.ops.iter().enumerate() {
         let sizes = [graph.op_weight_len(op), graph.op_bias_len(op)];
         let held = weights.0.get(idx).and_then(Option::as_ref);
@@ -381,23 +382,4 @@ fn quantize_weights(
         weight_scales,
     };
     (quantized, smallest_scale)
-}
-
-/// Sum of squared differences between the int8 network's outputs and the float network's.
-fn squared_error(
-    model: &QuantizedModel,
-    windows: &[&[f32]],
-    expected: &[Vec<f32>],
-) -> Result<f64, BlobError> {
-    let blob = model.to_blob();
-    let mut interpreter = Interpreter::new(&blob)?;
-    let mut error = 0.0;
-    for (window, expected) in windows.iter().zip(expected) {
-        let found = interpreter.run_float(window);
-        error += found
-            .zip(expected)
-            .map(|(found, expected)| f64::from(found - expected).powi(2))
-            .sum::<f64>();
-    }
-    Ok(error)
 }

@@ -1,14 +1,15 @@
-//! Published networks beside the front: what a search gained over them.
+//! Compares the front with published networks: what a search gained over them.
 
 use super::{Costs, ReportError, RunInfo, ScoredTrial, costs_of, seeds};
 use crate::{
     hardware::{Budget, Metric, Target, estimate},
     run::{Settings, figures_of},
-    space,
+    score::{Figure, Measure},
+    space::{self, Task},
     store::{Run, Store, TrialOutcome},
 };
 
-/// The baselines that were trained on the data of a run, costed for its targets; the latest of each name.
+/// The published networks that were trained on the data of a run, the latest of each name, with costs on its targets.
 ///
 /// [`ScoredTrial::space`] is the baseline's name, [`ScoredTrial::trial`] its number in its own run.
 pub(super) fn load(
@@ -72,6 +73,73 @@ pub(super) fn is_published(settings: &Settings) -> bool {
     own.all(|space| known.iter().any(|known| known.name == space.name))
 }
 
+/// The reference detectors among a run's own trials.
+pub(super) fn references(info: &RunInfo) -> Vec<ScoredTrial> {
+    let known = space::references();
+    let is_reference = |trial: &&ScoredTrial| known.iter().any(|one| one.name == trial.space);
+    info.scored.iter().filter(is_reference).cloned().collect()
+}
+
+/// A line per reference detector of a run, for what is shown beside one trial; empty where the run has none.
+pub fn reference_lines(info: &RunInfo) -> String {
+    let show = |auc: Option<f64>| auc.map_or("–".to_string(), |auc| format!("{auc:.3}"));
+    let line = |trial: ScoredTrial| {
+        let figures = &trial.figures;
+        format!(
+            "reference {} (trial {}): AUC int8 {}, untouched {}\n",
+            trial.space,
+            trial.trial,
+            show(figures.steering(Measure::Auc)),
+            show(figures.get(Figure::test(Measure::Auc)))
+        )
+    };
+    references(info).into_iter().map(line).collect()
+}
+
+/// Which trial to take where no network is better than what was fitted in closed form, in a sentence; `None` where one
+/// is, or nothing was fitted or trained.
+pub fn unbeaten(info: &RunInfo) -> Option<String> {
+    let merit = info.merit();
+    let known = space::references();
+    let score = |trial: &ScoredTrial| {
+        trial
+            .figures
+            .steering(merit)
+            .filter(|score| score.is_finite())
+    };
+    let best = |of: &dyn Fn(&ScoredTrial) -> bool| {
+        let scored = info.scored.iter().filter(|trial| of(trial));
+        let scored = scored.filter_map(|trial| Some((trial, score(trial)?)));
+        // The first of equals.
+        scored.reduce(|best, next| if next.1 > best.1 { next } else { best })
+    };
+    let is_fit = |trial: &ScoredTrial| matches!(trial.task, Task::Distance(_));
+    let (_, network) = best(&|trial| !is_fit(trial))?;
+    let (reference, theirs) = best(&|trial| known.iter().any(|one| one.name == trial.space))?;
+    if network > theirs {
+        return None;
+    }
+    let (fit, own) = best(&is_fit).unwrap_or((reference, theirs));
+    let word = merit.title();
+    Some(format!(
+        "no network is better than the reference detector {}, whose {word} is {theirs:.3}: the best has {network:.3}; \
+         take trial {}, {} with {own:.3}",
+        reference.space, fit.trial, fit.space
+    ))
+}
+
+/// The best fit of a run that trained nothing.
+pub fn only_fit(info: &RunInfo) -> Option<&ScoredTrial> {
+    let merit = info.merit();
+    if info.counts.scored > 0 {
+        return None;
+    }
+    let scored = info.scored.iter();
+    let scored = scored.filter_map(|trial| Some((trial, trial.figures.steering(merit)?)));
+    let best = scored.reduce(|best, next| if next.1 > best.1 { next } else { best });
+    best.map(|(trial, _)| trial)
+}
+
 /// A sentence per baseline: the fastest member of the front that is at least as good, and how much cheaper it is.
 pub fn gains(info: &RunInfo, target_idx: usize) -> Vec<String> {
     let merit = info.merit();
@@ -121,5 +189,9 @@ pub fn gains(info: &RunInfo, target_idx: usize) -> Vec<String> {
             factors.join(", ")
         ))
     };
-    info.baselines.iter().filter_map(sentence).collect()
+    // What references cost is beside the point.
+    let references = space::references();
+    let is_reference = |one: &&ScoredTrial| references.iter().any(|known| known.name == one.space);
+    let published = info.baselines.iter().filter(|one| !is_reference(one));
+    published.filter_map(sentence).collect()
 }

@@ -1,4 +1,4 @@
-//! The csv files of DCASE's task 2, named and written as its challenges ask, so that its evaluators read them.
+//! The csv files of DCASE's task 2, with the names and the form that its evaluators read.
 
 use std::collections::BTreeMap;
 
@@ -29,8 +29,8 @@ pub struct CsvFile {
 
 /// Scores and decisions of the test clips per machine and section, and `result.csv` where there are labels.
 ///
-/// The layout decides the year's form; other layouts are written as 2020 where sections are machine IDs (`id_04`), and as
-/// 2022 and later elsewhere.
+/// The layout decides the year's form. Other layouts are written as in 2020 where sections are machine IDs (`id_04`),
+/// and as from 2022 on elsewhere.
 pub fn dcase_files(
     layout: Layout,
     judged: &[Judged],
@@ -91,7 +91,7 @@ fn group_name(layout: Layout, clip: &Clip) -> String {
     }
 }
 
-/// Rows as csv; what holds commas, quotes or line breaks is quoted.
+/// Rows as csv; a field with commas, quotes or line breaks is quoted.
 pub fn csv_text<R>(rows: impl Iterator<Item = R>) -> String
 where
     R: IntoIterator<Item: AsRef<[u8]>>,
@@ -141,7 +141,7 @@ impl Block {
         }
     }
 
-    /// Adds a row; a figure that is missing is an empty field, and no part of the means.
+    /// Adds a row. A missing figure is an empty field, and the means leave it out.
     fn push(&mut self, head: &[&str], values: &[Option<f64>]) {
         self.columns.resize(values.len(), Vec::new());
         for (column, value) in self.columns.iter_mut().zip(values) {
@@ -213,7 +213,7 @@ fn arithmetic_mean(values: &[f64]) -> Option<f64> {
     (count > 0).then(|| values.iter().sum::<f64>() / count as f64)
 }
 
-/// As the baselines: a zero counts as the smallest step of a double from 1.
+/// The harmonic mean as in the baselines: a zero counts as the smallest step of a double from 1.
 fn floored_harmonic_mean(values: &[f64]) -> Option<f64> {
     let floored: Vec<f64> = values.iter().map(|value| value.max(f64::EPSILON)).collect();
     harmonic_mean(&floored)

@@ -1,22 +1,22 @@
-//! What a detector decides about labelled test clips, float and int8: the facts that the tables and figures of an
-//! evaluation show.
+//! What a detector decides about labelled test clips, float and int8. The tables and figures of an evaluation show
+//! these facts.
 
 use std::collections::BTreeMap;
 
 use crate::{
-    evaluate::{Examination, ExaminedClip},
+    evaluate::{Examination, ExaminedClip, Int8},
     score::{
         Arithmetic, Confusion, Interval, auc, average_precision, interval, precision_recall_curve,
         roc_curve,
     },
 };
 
-/// One way to split a data set into training and test clips, and what came of it.
+/// One way to split a data set into training and test clips, with its trainings.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Examined {
-    /// `official folds`, `random split`.
+    /// The way of splitting, for example `official folds` or `random split`.
     pub split: String,
-    /// One per training: the folds in turn, or one.
+    /// One per training: the folds in turn, or one for a single split.
     pub parts: Vec<Part>,
 }
 
@@ -29,10 +29,12 @@ pub struct Part {
     pub threshold: f64,
     /// The labelled test clips with their scores.
     pub clips: Vec<ExaminedClip>,
-    /// Labelled test clips that are shorter than a window, and judged by nobody.
+    /// Number of labelled test clips that are shorter than a window and cannot be judged.
     pub too_short: usize,
     /// Training and validation loss per epoch.
     pub history: Vec<[f32; 2]>,
+    /// How the int8 network differs from the float network.
+    pub int8: Option<Int8>,
 }
 
 /// A figure of merit of decisions or scores.
@@ -69,7 +71,7 @@ impl Merit {
 }
 
 impl Part {
-    /// A training by its name and the clips that it was judged on. Without a threshold no clip is called anomalous.
+    /// A training with its name and its judged clips. Without a threshold no clip is called anomalous.
     pub fn new(name: String, examination: Examination) -> Part {
         Part {
             name,
@@ -77,6 +79,7 @@ impl Part {
             clips: examination.clips,
             too_short: examination.too_short,
             history: examination.history,
+            int8: examination.int8,
         }
     }
 
@@ -98,7 +101,7 @@ impl Part {
         Confusion::at_threshold(&normal, &anomaly, self.threshold)
     }
 
-    /// `None` where a kind of clips is missing.
+    /// One figure of this training; `None` where a kind of clips is missing.
     pub fn merit(&self, merit: Merit, arithmetic: Arithmetic) -> Option<f64> {
         let [normal, anomaly] = self.scores(arithmetic);
         match merit {
@@ -111,7 +114,7 @@ impl Part {
 }
 
 impl Examined {
-    /// Without the clips that steer a search.
+    /// The same evaluation without the clips that steer a search.
     pub fn untouched(&self) -> Examined {
         let part = |part: &Part| Part {
             clips: part
@@ -121,6 +124,8 @@ impl Examined {
                 .copied()
                 .collect(),
             too_short: 0,
+            // It is said once, for all clips.
+            int8: None,
             ..part.clone()
         };
         Examined {
@@ -129,8 +134,8 @@ impl Examined {
         }
     }
 
-    /// Mean over the parts, and how sure it is. Parts of one name are trainings with several seeds: they count as one,
-    /// unless there is no other.
+    /// Mean over the parts with its interval. Parts with one name are trainings with several seeds: they count as one
+    /// part, unless there is no other name.
     pub fn merit(&self, merit: Merit, arithmetic: Arithmetic) -> Option<Interval> {
         let mut of_name: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
         for part in &self.parts {
@@ -145,7 +150,7 @@ impl Examined {
         interval(&values.into_iter().filter_map(mean).collect::<Vec<f64>>())
     }
 
-    /// The decisions of all parts.
+    /// The decisions of all parts, counted together.
     pub fn confusion(&self, arithmetic: Arithmetic) -> Confusion {
         let sum = |count: fn(&Confusion) -> usize| {
             self.parts
@@ -171,7 +176,7 @@ impl Examined {
         self.count(|part| part.too_short)
     }
 
-    /// Sum over the parts, of those of one name the first.
+    /// Sum over the parts; of parts with one name only the first counts.
     fn count(&self, of: impl Fn(&Part) -> usize) -> usize {
         let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
         for part in &self.parts {
@@ -192,7 +197,7 @@ impl Examined {
         precision_recall_curve(&normal, &anomaly).unwrap_or_default()
     }
 
-    /// Scores less the threshold of their part, which makes those of several networks comparable.
+    /// Scores less the threshold of their part: scores of several networks become comparable.
     fn pooled(&self, arithmetic: Arithmetic) -> [Vec<f64>; 2] {
         let mut pooled = [Vec::new(), Vec::new()];
         for part in &self.parts {
@@ -203,7 +208,7 @@ impl Examined {
         pooled
     }
 
-    /// `official folds: trained 5 times, 803 test clips`.
+    /// The line above the tables: `official folds: trained 5 times, 803 test clips`.
     pub fn headline(&self) -> String {
         let trained = match self.parts.len() {
             1 => "trained once".to_string(),
@@ -225,12 +230,12 @@ impl Examined {
 pub(super) mod tests {
     use super::*;
 
-    /// Two parts whose networks lie apart by one; int8 misjudges one clip more.
+    /// Two parts; the scores of their networks differ by one, and int8 misjudges one more clip.
     pub fn example() -> Examined {
         let part = |name: &str, offset: f64| {
             let clip = |(anomaly, float, int8): (bool, f64, f64)| ExaminedClip {
                 anomaly,
-                // The fourth of each.
+                // It is the fourth clip of each.
                 steers: float == 1.0,
                 float: float + offset,
                 int8: int8 + offset,
@@ -247,6 +252,7 @@ pub(super) mod tests {
                 clips: clips.map(clip).to_vec(),
                 too_short: 0,
                 history: vec![[0.7, 0.8], [0.5, 0.6], [0.4, 0.65]],
+                int8: None,
             }
         };
         Examined {

@@ -1,4 +1,4 @@
-//! Figures, pages and pictures of a report as files in a folder.
+//! Writes the figures and pages of a report as files in a folder.
 
 use std::path::{Path, PathBuf};
 
@@ -10,7 +10,7 @@ use super::{
     memory::MemoryMap,
 };
 
-/// Writes every figure as `.svg` and `.png`, and `report.html`, into a folder and returns their paths.
+/// Writes every figure as `.svg` and `.png`, and `report.html`, into a folder; returns their paths.
 pub fn write_figures(info: &RunInfo, folder: &Path) -> Result<Vec<PathBuf>, ReportError> {
     let mut files = vec![
         ("report.html", html::report(info)?.into_bytes()),
@@ -25,7 +25,7 @@ pub fn write_figures(info: &RunInfo, folder: &Path) -> Result<Vec<PathBuf>, Repo
     written(files, folder)
 }
 
-/// Writes `memory.svg` and `memory.png` into a folder, which is made where it is missing, and returns their paths.
+/// Writes `memory.svg` and `memory.png` into a folder; returns their paths. A missing folder is made.
 pub fn write_memory(map: &MemoryMap, folder: &Path) -> Result<Vec<PathBuf>, ReportError> {
     std::fs::create_dir_all(folder).map_err(|source| ReportError::Write {
         path: folder.to_path_buf(),
@@ -38,7 +38,7 @@ pub fn write_memory(map: &MemoryMap, folder: &Path) -> Result<Vec<PathBuf>, Repo
     written(files, folder)
 }
 
-/// Writes `evaluation-<split>.svg` and `.png` for every split into a folder and returns their paths.
+/// Writes `evaluation-<split>.svg` and `.png` for every split into a folder; returns their paths.
 pub fn write_examined(
     heading: Heading<'_>,
     examined: &[Examined],
@@ -62,6 +62,11 @@ pub fn write_examined(
 }
 
 fn written(files: Vec<(&str, Vec<u8>)>, folder: &Path) -> Result<Vec<PathBuf>, ReportError> {
+    // A store that was moved without the folders of its runs can be reported, too.
+    std::fs::create_dir_all(folder).map_err(|source| ReportError::Write {
+        path: folder.to_path_buf(),
+        source,
+    })?;
     let mut paths = Vec::new();
     for (name, content) in files {
         let path = folder.join(name);

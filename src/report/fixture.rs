@@ -172,6 +172,7 @@ pub fn fake_run(fake: &Fake) -> RunInfo {
         published: false,
         counts: TrialCounts {
             scored: fake.trained,
+            fitted: 0,
             rejected: fake.rejected,
             failed: 0,
         },
@@ -269,6 +270,7 @@ pub fn small_run() -> RunInfo {
         published: false,
         counts: TrialCounts {
             scored: 2,
+            fitted: 0,
             rejected: 7,
             failed: 1,
         },

@@ -1,4 +1,4 @@
-//! The whole report in one HTML file that needs nothing else.
+//! The whole report as one HTML file that needs no other file.
 
 use super::{
     ReportError, RunInfo,

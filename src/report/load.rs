@@ -1,6 +1,6 @@
-//! From the store to the plain facts that reports show.
+//! Reads the facts that reports show from the store.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     Costs, RejectedTrial, ReportError, RunInfo, ScoredTrial, TargetInfo, TrialCounts, costs_of,
@@ -12,20 +12,21 @@ use crate::{
     run::{Details, Settings, Yardstick, figures_of, stored_estimate},
     score::Figure,
     search::hypervolume,
-    space::Task,
-    store::{Run, Store, TrialOutcome},
+    space::{Covariance, Fit, Task},
+    store::{Run, Store, TrialOutcome, TrialRow},
 };
 
-/// All that figures and tables show of a run.
+/// Reads all that figures and tables show of a run.
 pub fn load(store: &Store, run: &Run) -> Result<RunInfo, ReportError> {
     let settings = Settings::from_json(&run.settings_json)?;
-    Ok(RunInfo {
-        baselines: super::baselines::load(store, run, &settings.targets()?, &settings.budget)?,
-        ..load_alone(store, run)?
-    })
+    let mut info = load_alone(store, run)?;
+    let references = super::baselines::references(&info);
+    info.baselines = super::baselines::load(store, run, &settings.targets()?, &settings.budget)?;
+    info.baselines.extend(references);
+    Ok(info)
 }
 
-/// As [`load`], without the baselines, for which every run of the store is looked at.
+/// As [`load`], without the baselines: those would need every run of the store.
 fn load_alone(store: &Store, run: &Run) -> Result<RunInfo, ReportError> {
     let yardstick = Yardstick::of(run)?;
     let Yardstick {
@@ -41,6 +42,7 @@ fn load_alone(store: &Store, run: &Run) -> Result<RunInfo, ReportError> {
     let counts = store.counts(run.id)?;
 
     let mut scored = Vec::new();
+    let mut with_models = Vec::new();
     let mut rejected = Vec::new();
     let mut points: Vec<Vec<(u64, Vec<f64>)>> = vec![Vec::new(); targets.len()];
     for row in &rows {
@@ -65,6 +67,10 @@ fn load_alone(store: &Store, run: &Run) -> Result<RunInfo, ReportError> {
         let Some(evaluation) = evaluation else {
             continue;
         };
+        let details = serde_json::from_str::<Details>(&evaluation.details_json);
+        if evaluation.artefacts.is_some() {
+            with_models.extend(details.ok().map(|details| (number, details)));
+        }
         let own = figures_of(evaluation);
         let (figures, seeds) = seeds::figures(own, trainings.get(&row.number));
         for (points, point) in points.iter_mut().zip(yardstick.points(row, &figures)) {
@@ -82,6 +88,8 @@ fn load_alone(store: &Store, run: &Run) -> Result<RunInfo, ReportError> {
         });
     }
 
+    let is_fit = |trial: &&ScoredTrial| matches!(trial.task, Task::Distance(_));
+    let fitted = scored.iter().filter(is_fit).count() as u64;
     let target_info = |(idx, target): (usize, &Target)| TargetInfo {
         name: target.name.clone(),
         budget: *budget,
@@ -98,21 +106,37 @@ fn load_alone(store: &Store, run: &Run) -> Result<RunInfo, ReportError> {
             .zip(references[idx].iter().copied())
             .collect(),
     };
+    // What there is to say of hundreds of fits matters where they are of use.
+    let of_front: BTreeSet<i64> = fronts.values().flatten().copied().collect();
+    let matters = |row: &&TrialRow| row.task != "distance" || of_front.contains(&row.number);
+    let keys: BTreeSet<&String> = rows
+        .iter()
+        .filter(matters)
+        .filter_map(|row| match &row.outcome {
+            TrialOutcome::Scored { evaluation_key } => Some(evaluation_key),
+            _ => None,
+        })
+        .collect();
     let mut notes = Vec::new();
-    for evaluation in evaluations.values() {
+    for (key, evaluation) in &evaluations {
+        if !keys.contains(key) {
+            continue;
+        }
         if let Ok(details) = serde_json::from_str::<Details>(&evaluation.details_json) {
             notes.extend(details.notes);
         }
     }
     notes.sort();
     notes.dedup();
+    notes.extend(super::quantised::notes(&with_models));
     Ok(RunInfo {
         run: run.name.clone(),
         data: run.data_name.clone(),
         synthetic: run.synthetic,
         published: super::baselines::is_published(&Settings::from_json(&run.settings_json)?),
         counts: TrialCounts {
-            scored: counts.scored,
+            scored: counts.scored - fitted,
+            fitted,
             rejected: counts.rejected,
             failed: counts.failed,
         },
@@ -125,7 +149,7 @@ fn load_alone(store: &Store, run: &Run) -> Result<RunInfo, ReportError> {
     })
 }
 
-/// One line per run, newest first.
+/// Reads one line per run, oldest first.
 pub fn load_runs(store: &Store) -> Result<Vec<RunView>, ReportError> {
     let mut views = Vec::new();
     for run in store.runs()? {
@@ -150,6 +174,7 @@ pub fn load_runs(store: &Store) -> Result<Vec<RunView>, ReportError> {
             seed: settings.seed,
             trials: TrialsView {
                 scored: info.counts.scored,
+                fitted: info.counts.fitted,
                 rejected: info.counts.rejected,
                 failed: info.counts.failed,
             },
@@ -171,6 +196,14 @@ fn hypervolumes(points: &[(u64, Vec<f64>)], objectives: usize) -> Vec<(u64, f64)
 fn task_of(name: &str) -> Task {
     match name {
         "reconstruct" => Task::Reconstruct,
+        "distance" => Task::Distance(Fit {
+            covariance: Covariance::LedoitWolf,
+            shared: true,
+            standardised: true,
+            points: 1,
+            per_domain: false,
+            sections: 1,
+        }),
         _ => Task::Classify { classes: 0 },
     }
 }

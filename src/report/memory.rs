@@ -1,4 +1,4 @@
-//! What the memory timeline shows: tensors as blocks of arena over operators.
+//! The facts of the memory timeline: tensors as blocks of the arena over operators.
 
 use super::network::operator_name;
 use crate::graph::{
@@ -17,7 +17,7 @@ pub struct MemoryMap {
     pub blocks: Vec<Block>,
     /// Size of the whole arena in bytes.
     pub arena_bytes: usize,
-    /// Most bytes that are live at once, and the first operator at which they are.
+    /// Most bytes that are live at once.
     pub peak_bytes: usize,
     /// Index of the first operator at which `peak_bytes` are live.
     pub peak_op: usize,
@@ -28,9 +28,9 @@ pub struct MemoryMap {
 pub struct Block {
     /// Index of the operator that writes it, and its shape, as text.
     pub label: String,
-    /// The shape alone.
+    /// Its shape alone, as text.
     pub short: String,
-    /// First and last operator during which it must keep its memory.
+    /// First operator during which it must keep its memory.
     pub first: usize,
     /// Last operator during which it must keep its memory.
     pub last: usize,
@@ -73,7 +73,7 @@ impl MemoryMap {
                 offset: plan.offsets[tensor],
                 bytes: shape.len().next_multiple_of(ALIGNMENT),
             };
-            // A view, or a sum in place, goes on in the memory of what it reads.
+            // A view and a sum in place use the memory of their input.
             let before = blocks.iter_mut().find(|other| {
                 (other.offset, other.bytes) == (block.offset, block.bytes)
                     && other.last >= block.first

@@ -1,6 +1,8 @@
-//! What a run looks like: plain facts about it, and their figures, tables and documents.
+//! Shows a run: plain facts about it, and their figures, tables and documents.
 //!
-//! A caller fills a [`RunInfo`]; everything here is a function of it and knows nothing of how a trial was made.
+//! [`load()`] reads a [`RunInfo`] from the store; figures, tables and documents are functions of it.
+//!
+//! This module may not know how a trial was made.
 
 pub mod baselines;
 pub mod dcase_csv;
@@ -14,7 +16,9 @@ pub mod json;
 mod load;
 pub mod memory;
 pub mod network;
+pub mod npu;
 pub mod panel;
+pub mod quantised;
 pub mod ranks;
 mod seeds;
 pub mod text;
@@ -48,7 +52,7 @@ pub enum ReportError {
     #[error(transparent)]
     Settings(#[from] crate::run::SettingsError),
     /// A stored genome does not suit the spaces of its run.
-    #[error("the genome of trial {trial} is of no space of its run")]
+    #[error("the genome of trial {trial} suits no space of its run")]
     Genome {
         /// Number of the trial.
         trial: i64,
@@ -72,7 +76,7 @@ pub enum ReportError {
     },
 }
 
-/// What a candidate costs on one target; `None` where nobody knows.
+/// What a candidate costs on one target; `None` where a cost is unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Costs {
     /// RAM in bytes.
@@ -83,15 +87,17 @@ pub struct Costs {
     pub latency_us: Option<Cost>,
     /// Energy of one inference in microjoules.
     pub energy_uj: Option<Cost>,
-    /// Where the run has a duty cycle that the network can keep.
+    /// Mean power and battery life; `None` without a duty cycle, or where the network cannot keep it.
     pub power: Option<Power>,
 }
 
 /// Numbers of trials by their end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct TrialCounts {
-    /// Trained and scored.
+    /// Networks that were trained.
     pub scored: u64,
+    /// Detectors that were fitted in closed form.
+    pub fitted: u64,
     /// Over budget, never trained.
     pub rejected: u64,
     /// Could not be evaluated.
@@ -105,23 +111,23 @@ pub struct RunInfo {
     pub run: String,
     /// The data set's name.
     pub data: String,
-    /// The data is made by the built-in generator, and every figure says so.
+    /// Whether the built-in generator made the data; every figure says so.
     pub synthetic: bool,
-    /// All its networks are published ones, which have names.
+    /// Whether all its networks are published ones, which have names.
     pub published: bool,
     /// Numbers of its trials by their end.
     pub counts: TrialCounts,
-    /// The first one steers the search.
+    /// Its targets; the first one steers the search.
     pub targets: Vec<TargetInfo>,
     /// Trained and scored trials, in the order of their numbers.
     pub scored: Vec<ScoredTrial>,
-    /// Published networks on the same data; `space` is their name.
+    /// Published networks on the same data, and the run's own reference detectors; `space` is their name.
     pub baselines: Vec<ScoredTrial>,
-    /// Trials over budget, as far as a figure should show them.
+    /// The trials over budget that figures show.
     pub rejected: Vec<RejectedTrial>,
-    /// What was seen when models ran as firmware, by trial and place.
+    /// What its models took when they ran as firmware, by trial and place.
     pub measurements: Vec<MeasurementRow>,
-    /// What a reader must know, such as too few clips to mean anything.
+    /// What a reader must know, a sentence each: for example, there are too few clips.
     pub notes: Vec<String>,
 }
 
@@ -134,9 +140,10 @@ pub struct TargetInfo {
     pub budget: Budget,
     /// Numbers of the trials on this target's front.
     pub front: Vec<u64>,
-    /// Hypervolume after so many scored trials; at least every change. The last one is the final one.
+    /// Number of scored trials and the hypervolume after them, 0 to 1. At least every change is there; the last entry
+    /// is the final hypervolume.
     pub hypervolumes: Vec<(u64, f64)>,
-    /// The point against which the hypervolume is computed.
+    /// The reference point of the hypervolume, a value per objective.
     pub reference: Vec<(Objective, f64)>,
 }
 
@@ -149,9 +156,9 @@ pub struct ScoredTrial {
     pub space: String,
     /// Autoencoder or classifier.
     pub task: Task,
-    /// Means over the further seeds where there are some.
+    /// Figures of merit; means over the further seeds where there are some.
     pub figures: Figures,
-    /// `None` where the trial was trained once.
+    /// The further trainings; `None` where the trial was trained once.
     pub seeds: Option<Seeds>,
     /// Multiply-accumulates of one inference.
     pub macs: u64,
@@ -173,7 +180,7 @@ pub struct RejectedTrial {
 }
 
 impl Costs {
-    /// `None` for MACs, which belong to the network and not to a target.
+    /// One cost; `None` for MACs, which belong to the network and not to a target.
     pub const fn get(&self, cost: Metric) -> Option<Cost> {
         match cost {
             Metric::Ram => self.ram_bytes,
@@ -191,7 +198,7 @@ impl TargetInfo {
         self.hypervolumes.last().map(|(_, value)| *value)
     }
 
-    /// The reference point for readers: `1 − AUC 0.500, Latency 20.0 ms`.
+    /// The reference point as text: `1 − AUC 0.500, Latency 20.0 ms`.
     pub fn show_reference(&self) -> String {
         let parts: Vec<String> = self
             .reference
@@ -208,7 +215,7 @@ impl ScoredTrial {
         self.seeds.as_ref()?.interval(figure)?.half_width
     }
 
-    /// One cost on the run's target number `target_idx`; MACs are exact and have no source to speak of.
+    /// One cost on the run's target number `target_idx`. MACs are exact; their source says nothing.
     pub fn cost(&self, target_idx: usize, cost: Metric) -> Option<Cost> {
         cost_of(self.macs, &self.costs, target_idx, cost)
     }
@@ -234,8 +241,8 @@ fn cost_of(macs: u64, costs: &[Costs], target_idx: usize, cost: Metric) -> Optio
 }
 
 impl RunInfo {
-    /// How likely a trial keeps to the budget of target number `target_idx`, and what is least likely to; `None` where
-    /// no band crosses a limit.
+    /// The probability that a trial keeps to the budget of target number `target_idx`, and the cost that is least
+    /// likely to. `None` where no band crosses a limit.
     pub fn fit(&self, trial: &ScoredTrial, target_idx: usize) -> Option<(f64, Limited)> {
         let budget = self.targets.get(target_idx)?.budget;
         let crossing = Metric::COSTED.into_iter().filter_map(|metric| {
@@ -292,27 +299,30 @@ impl fmt::Display for TrialCounts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let TrialCounts {
             scored,
+            fitted,
             rejected,
             failed,
         } = self;
-        write!(
-            f,
-            "{scored} trained, {rejected} over budget, {failed} failed"
-        )
+        write!(f, "{scored} trained, ")?;
+        if *fitted > 0 {
+            write!(f, "{fitted} fitted, ")?;
+        }
+        write!(f, "{rejected} over budget, {failed} failed")
     }
 }
 
-/// How likely a cost keeps to a limit; `None` where its band does not cross it.
+/// The probability that a cost stays within a limit; `None` where its band does not cross it.
 fn uncertain_fit(cost: &Cost, limit: f64) -> Option<f64> {
     let crosses = cost.low < limit && limit < cost.high;
     crosses.then(|| fit_probability(cost, limit))
 }
 
-/// What a network of a task is called in figures and tables.
+/// The name of a task's networks in figures and tables.
 pub const fn approach(task: Task) -> &'static str {
     match task {
         Task::Reconstruct => "autoencoder",
         Task::Classify { .. } => "classifier",
+        Task::Distance(_) => "distance",
     }
 }
 

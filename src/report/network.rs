@@ -10,7 +10,7 @@ use crate::{
     space::Candidate,
 };
 
-/// A network to be costed: that of a file, or a candidate with its front end.
+/// A network whose costs are asked for: a file, or a candidate with its front end.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Network {
     /// A network without front end, read from a file.
@@ -34,7 +34,7 @@ pub enum Network {
 pub struct TargetCosts {
     /// Name of the target.
     pub target: String,
-    /// Of the NPU where there is one, else of the CPU.
+    /// Cycles of one inference: of the NPU where there is one, otherwise of the CPU.
     pub cycles: Cost,
     /// RAM, flash, latency and energy of one inference.
     pub estimate: Estimate,
@@ -46,7 +46,7 @@ pub struct TargetCosts {
     pub ram: RamParts,
     /// How the size of the arena was found.
     pub arena: ArenaRule,
-    /// Where a duty cycle was asked for.
+    /// Mean power and battery life; `None` where no duty cycle was asked for.
     pub power: Option<Result<Power, EnergyError>>,
 }
 
@@ -61,7 +61,7 @@ pub struct Layer {
     pub macs: u64,
     /// Bytes of its weights and biases.
     pub weight_bytes: u64,
-    /// Activations that are live while it runs.
+    /// Bytes of activations that are live while it runs.
     pub live_bytes: u64,
     /// What runs it.
     pub unit: Unit,
@@ -132,7 +132,12 @@ pub fn target_costs(network: &Network, target: &Target, budget: &Budget) -> Targ
             .map(layer)
             .collect(),
         fit: budget.fit(target, &estimate),
-        ram: hardware::ram_parts(front_end, graph, target),
+        ram: hardware::ram_parts(
+            front_end,
+            candidate.map_or(&[], |candidate| &candidate.clip_rules),
+            graph,
+            target,
+        ),
         arena: target.runtime.arena,
         power: budget.duty.map(|duty| duty.power(&estimate, target)),
         estimate,
@@ -148,7 +153,7 @@ fn scaled(cost: Cost, factor: f64) -> Cost {
     }
 }
 
-/// Why a candidate does not fit a target, and the smallest changes after which it would.
+/// Why a candidate does not fit a target, and the smallest changes that would make it fit.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Explanation {
     /// The target that it was compared with.
@@ -157,7 +162,7 @@ pub struct Explanation {
     pub before: Estimate,
     /// Multiply-accumulates of one inference.
     pub macs: u64,
-    /// `None` where it fits.
+    /// The exceeded limits; `None` where it fits.
     pub excess: Option<hardware::Excess>,
     /// The probability that all budgets and memories hold, and the cost that is least likely to.
     pub fit: (f64, Option<Limited>),

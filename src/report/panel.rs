@@ -1,4 +1,4 @@
-//! What the figures show, before anything is drawn: axes, ticks, points, staircases, places of labels.
+//! The content of figures, before anything is drawn: axes, ticks, points and staircases.
 
 use std::collections::BTreeSet;
 
@@ -20,19 +20,19 @@ pub struct Panel {
     pub x: Axis,
     /// Range of the score.
     pub y: Axis,
-    /// Prominent ones come last, so that they are drawn on top.
+    /// The trained networks. Prominent ones come last, and are drawn on top.
     pub points: Vec<Point>,
     /// Published networks of other runs.
     pub landmarks: Vec<Landmark>,
-    /// The best score of the front within a cost: corners `[cost, score]` of the steps, left to right.
+    /// The best score of the front within each cost: corners `[cost, score]` of the steps, from left to right.
     pub staircase: Vec<[f64; 2]>,
     /// The budget of the cost, where there is one in range; in the unit of the metric.
     pub limit: Option<f64>,
     /// Costs of the candidates over budget that lie within the axis.
     pub rejected: Vec<f64>,
-    /// Candidates over budget that lie beyond it.
+    /// Number of candidates over budget that lie beyond the axis.
     pub rejected_beyond: usize,
-    /// Where the shown costs come from; empty for MACs, which are counted.
+    /// The sources of the shown costs; empty for MACs, which are counted.
     pub sources: BTreeSet<CostSource>,
 }
 
@@ -49,15 +49,15 @@ pub struct Point {
     pub score: f64,
     /// The cost, in the unit of the metric.
     pub cost: f64,
-    /// The error band of the cost.
+    /// Lower end of the error band.
     pub low: f64,
     /// Upper end of the error band.
     pub high: f64,
-    /// How likely the cost keeps to the limit, where the band crosses it.
+    /// Probability that the cost keeps to the limit; `None` where its band does not cross it.
     pub fits: Option<f64>,
     /// Half of the 95 % interval of the score over seeds; 0 where the trial was trained once.
     pub half_width: f64,
-    /// A member of the front, or one of few networks that are compared with each other.
+    /// Whether it is a member of the front, or one of a few networks that are compared with each other.
     pub prominent: bool,
 }
 
@@ -172,7 +172,7 @@ impl Panel {
         }
     }
 
-    /// Nothing at all is known about this cost.
+    /// Whether nothing is known about this cost.
     pub fn is_empty(&self) -> bool {
         self.points.is_empty() && self.limit.is_none() && self.rejected.is_empty()
     }
@@ -195,19 +195,19 @@ pub struct Axis {
     pub low: f64,
     /// The value at its end.
     pub high: f64,
-    /// Logarithmic: the range exceeds a decade.
+    /// Whether it is logarithmic: its range is more than a decade.
     pub log: bool,
 }
 
 impl Axis {
-    /// An axis for a score: as narrow as the values allow, at least 0.1 high, nearly never outside 0 to 1.
+    /// An axis for a score: as narrow as the values allow, at least 0.1 high, and hardly outside 0 to 1.
     pub fn fit_share(values: impl Iterator<Item = f64>) -> Axis {
         let Some((low, high)) = range(values) else {
             return Axis::linear(0.5, 1.0);
         };
         let middle = (low + high) / 2.0;
         let half = ((high - low) / 2.0).max(0.05) * 1.12;
-        // A little more than 1, so that a perfect network is not cut in half.
+        // A little more than 1, or the marker of a perfect network would be cut in half.
         let top = (middle + half).min(1.015);
         Axis::linear((middle - half).max(-0.015), top)
     }
@@ -231,7 +231,7 @@ impl Axis {
         }
     }
 
-    /// Where a value lies: 0 at the low end, 1 at the high end; clamped to them.
+    /// The place of a value: 0 at the low end, 1 at the high end, clamped to them.
     pub fn position(&self, value: f64) -> f64 {
         let position = if self.log {
             (value.max(f64::MIN_POSITIVE) / self.low).ln() / (self.high / self.low).ln()
@@ -246,7 +246,7 @@ impl Axis {
         self.low <= value && value <= self.high
     }
 
-    /// Ticks for a cost, as dense as `fits` allows: it is asked about ever sparser sets until it agrees.
+    /// Ticks for a cost, as dense as `fits` allows: sparser and sparser sets are tried until it agrees.
     ///
     /// Sizes in bytes step by powers of two, everything else by 1, 2 and 5.
     pub fn cost_ticks(&self, cost: Metric, fits: impl Fn(&[Tick]) -> bool) -> Vec<Tick> {
@@ -258,14 +258,14 @@ impl Axis {
         self.sparser_and_sparser(binary, label, fits)
     }
 
-    /// Ticks for plain numbers: AUC, hypervolume.
+    /// Ticks for plain numbers like AUC and hypervolume.
     pub fn number_ticks(&self, fits: impl Fn(&[Tick]) -> bool) -> Vec<Tick> {
         let label = |value: f64| Tick {
             value,
             label: trimmed(value, 4),
         };
         let mut ticks = self.sparser_and_sparser(false, label, fits);
-        // All with the same number of decimals: 0.9 and 1.0.
+        // All ticks have the same number of decimals: 0.9 and 1.0.
         let decimals_of = |label: &str| label.split_once('.').map_or(0, |(_, d)| d.len());
         let decimals = ticks.iter().map(|tick| decimals_of(&tick.label)).max();
         for tick in &mut ticks {
@@ -362,7 +362,7 @@ pub struct Tick {
     pub label: String,
 }
 
-/// A value of a cost, as short as it can be said: `64 KiB`, `2.5 ms`, `3 M`.
+/// A cost in few letters: `64 KiB`, `2.5 ms`, `3 M`.
 pub fn tick_label(cost: Metric, value: f64) -> String {
     let units: &[(f64, &str)] = match cost {
         Metric::Ram | Metric::Flash => &[
@@ -378,7 +378,7 @@ pub fn tick_label(cost: Metric, value: f64) -> String {
     if value == 0.0 {
         return "0".to_string();
     }
-    // A hair of tolerance, because ticks are products of rounded numbers.
+    // A little tolerance, because ticks are products of rounded numbers.
     let (factor, unit) = units
         .iter()
         .find(|(factor, _)| value.abs() >= factor * (1.0 - 1e-9))
@@ -386,7 +386,7 @@ pub fn tick_label(cost: Metric, value: f64) -> String {
     format!("{}{unit}", trimmed(value / factor, 4))
 }
 
-/// The corners of the steps over points `[cost, AUC]`: costs grow, AUCs grow; dominated points are not on it.
+/// The corners of the steps over points `[cost, AUC]`. Costs and AUCs grow; dominated points are left out.
 pub fn staircase(mut points: Vec<[f64; 2]>) -> Vec<[f64; 2]> {
     points.sort_by(|a, b| a[0].total_cmp(&b[0]).then(b[1].total_cmp(&a[1])));
     let mut steps: Vec<[f64; 2]> = Vec::new();
@@ -398,7 +398,7 @@ pub fn staircase(mut points: Vec<[f64; 2]>) -> Vec<[f64; 2]> {
     steps
 }
 
-/// Zero and infinite costs cannot be drawn, and mean that something is wrong with a profile.
+/// Whether a cost can be drawn. A zero or infinite cost means that something is wrong with a profile.
 fn shown(value: f64) -> bool {
     value.is_finite() && value >= 0.0
 }
@@ -410,7 +410,8 @@ fn range(values: impl Iterator<Item = f64>) -> Option<(f64, f64)> {
     })
 }
 
-/// Trained candidates, their bands and the limit are always inside; candidates over budget up to three times the limit.
+/// The range of the cost axis. Trained candidates, their bands and the limit are always inside; candidates over
+/// budget are inside up to three times the limit.
 fn cost_axis(costs: &[f64], limit: Option<f64>, over: &[f64]) -> Axis {
     let inside = range(costs.iter().copied().chain(limit));
     let reach = inside.map_or(f64::INFINITY, |(_, high)| 3.0 * high);
@@ -432,7 +433,7 @@ fn cost_axis(costs: &[f64], limit: Option<f64>, over: &[f64]) -> Axis {
             log: true,
         };
     }
-    // Nearly equal values keep some air, or their ticks could not be told apart.
+    // Nearly equal values need some space, or their ticks could not be told apart.
     let pad = if high > low {
         (0.07 * (high - low)).max(0.03 * high)
     } else {

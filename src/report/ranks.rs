@@ -1,17 +1,17 @@
-//! How differently targets order the same networks: what is cheap on one may be dear on another.
+//! How differently targets order the same networks: a network that is fast on one may be slow on another.
 
 use super::{RunInfo, ScoredTrial, approach};
 use crate::{hardware::Metric, score::Figure, stats::kendall_tau};
 
 /// The members of all fronts, in their order on every target.
 pub struct Ranks<'a> {
-    /// Best AUC first.
+    /// The trials, best AUC first.
     pub trials: Vec<&'a ScoredTrial>,
-    /// Per target and trial: latency in microseconds, and the rank by it, 0 for the fastest.
+    /// Per target and trial: latency in microseconds.
     pub latency_us: Vec<Vec<f64>>,
     /// Per target and trial: the rank by latency, 0 for the fastest.
     pub ranks: Vec<Vec<usize>>,
-    /// Every two targets.
+    /// One comparison per pair of targets.
     pub comparisons: Vec<Comparison>,
 }
 
@@ -20,7 +20,7 @@ pub struct Ranks<'a> {
 pub struct Comparison {
     /// Indices of the two targets in the run.
     pub targets: [usize; 2],
-    /// Kendall's tau-b; `None` where one target ranks nothing, since all latencies are equal there.
+    /// Kendall's tau-b; `None` where all latencies are equal on one target.
     pub tau: Option<f64>,
     /// Number of pairs that the two targets order differently.
     pub inverted: usize,
@@ -30,7 +30,7 @@ pub struct Comparison {
     pub strongest: Option<Inversion>,
 }
 
-/// Two trials, the first of which is faster on the first target and slower on the second.
+/// Two trials. The first one is faster on the first target, and slower on the second.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Inversion {
     /// Indices into [`Ranks::trials`].
@@ -40,7 +40,7 @@ pub struct Inversion {
 }
 
 impl<'a> Ranks<'a> {
-    /// `None` with fewer than two targets or two members, or where a latency is unknown.
+    /// Compares the targets of a run; `None` with fewer than two targets or members, or where a latency is unknown.
     pub fn new(info: &'a RunInfo) -> Option<Ranks<'a>> {
         let is_member = |trial: &&ScoredTrial| {
             let mut fronts = info.targets.iter().map(|target| &target.front);
@@ -86,7 +86,7 @@ impl<'a> Ranks<'a> {
             let (inverted, pairs) = (comparison.inverted, comparison.pairs);
             let tau = match comparison.tau {
                 Some(tau) => format!("{tau:.2}"),
-                None => "undefined: on one of them all are equally fast".to_string(),
+                None => "undefined: on one of them all networks are equally fast".to_string(),
             };
             text += &format!(
                 "By latency, {a} and {b} order {inverted} of {pairs} pairs of front members differently (Kendall's tau {tau})"
@@ -104,7 +104,7 @@ impl<'a> Ranks<'a> {
     }
 }
 
-/// The place of each value in ascending order; of equal ones the earlier is first.
+/// The place of each value in ascending order; of equal values the earlier one is first.
 fn ranks(values: &[f64]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..values.len()).collect();
     order.sort_by(|a, b| values[*a].total_cmp(&values[*b]));
@@ -171,9 +171,9 @@ mod tests {
             Some(-1.0),
             Some(([0, 1], [2.0, 4.0])),
         );
-        // Equal on one target says nothing.
+        // Equal latencies on one target say nothing.
         check(&[1.0, 1.0], &[8.0, 2.0], None, None);
-        // Of two inversions the one that is strong on both targets.
+        // Of two inversions, the one that is strong on both targets counts.
         let two = [[1.0, 2.0, 2.1], [3.0, 1.0, 2.9]];
         check(
             &two[0],

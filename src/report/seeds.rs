@@ -1,4 +1,4 @@
-//! Trials that were trained again with further seeds: what their figures are means of, and how sure those are.
+//! Trials that were trained again with further seeds: means of their figures, and intervals of the means.
 
 use std::collections::BTreeMap;
 
@@ -11,18 +11,18 @@ use crate::{
 /// The further trainings of a trial.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Seeds {
-    /// Figures of the trial's own model, for which the trial was chosen.
+    /// Figures of the trial's own model, by which the trial was chosen.
     pub own: Figures,
-    /// In the order of their seeds.
+    /// The further trainings, in the order of their seeds.
     pub each: Vec<Training>,
 }
 
 /// One further training.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Training {
-    /// How far the seed lies from that of the run.
+    /// Its seed less the run's seed.
     pub seed: u64,
-    /// What went wrong, where it did.
+    /// Figures of its model, or what went wrong.
     pub figures: Result<Figures, String>,
 }
 
@@ -31,19 +31,19 @@ impl Seeds {
     pub fn interval(&self, figure: Figure) -> Option<Interval> {
         let figures = self.figures();
         let values: Option<Vec<f64>> = figures.iter().map(|one| one.get(figure)).collect();
-        // Chance stands for a training that failed, and not for a figure that the trial never had.
+        // A training that failed counts as chance; a figure that the trial never had stays unknown.
         self.own
             .get(figure)
             .and(values)
             .and_then(|values| interval(&values))
     }
 
-    /// The number of trainings, those that failed among them.
+    /// The number of trainings, failed ones included.
     pub fn count(&self) -> usize {
         self.each.len()
     }
 
-    /// Of each training; one that failed counts as chance.
+    /// The figures of each training; one that failed counts as chance.
     fn figures(&self) -> Vec<Figures> {
         let of = |training: &Training| *training.figures.as_ref().unwrap_or(&Figures::CHANCE);
         self.each.iter().map(of).collect()
@@ -75,7 +75,7 @@ pub(super) fn trainings(
     trainings
 }
 
-/// What a trial's figures are: its own, or means over further trainings where there are some.
+/// A trial's figures: its own, or means over further trainings where there are some.
 pub(super) fn figures(own: Figures, trainings: Option<&Vec<Training>>) -> (Figures, Option<Seeds>) {
     let Some(each) = trainings else {
         return (own, None);
@@ -90,11 +90,21 @@ pub(super) fn figures(own: Figures, trainings: Option<&Vec<Training>>) -> (Figur
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{report::fixture::rescored, score::Measure};
+    use crate::score::Measure;
 
     #[test]
     fn a_training_that_failed_counts_as_chance() {
-        let seeds = rescored();
+        let figures = |auc: f64| Figures::default().with(Figure::AUC, auc);
+        let training = |(seed, figures)| Training { seed, figures };
+        let each = [
+            (1, Ok(figures(0.75))),
+            (2, Err("the loss became NaN".to_string())),
+            (3, Ok(figures(0.85))),
+        ];
+        let seeds = Seeds {
+            own: figures(0.9),
+            each: each.map(training).to_vec(),
+        };
         let auc = seeds.interval(Figure::AUC).unwrap();
         // 0.75, chance and 0.85.
         assert!((auc.mean - 0.7).abs() < 1e-12);

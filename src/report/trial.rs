@@ -1,4 +1,4 @@
-//! One trial, read from the store as the document that programs and people get.
+//! Reads one trial from the store as a document, which is shown as JSON or text.
 
 use std::collections::BTreeMap;
 
@@ -9,6 +9,7 @@ use super::{
         TrialDocument, measurements_of,
     },
     network::operator_name,
+    quantised::is_older,
     seeds,
 };
 use crate::{
@@ -18,7 +19,7 @@ use crate::{
     store::{Run, Store, TrialOutcome, TrialRow},
 };
 
-/// All that is known of one trial; `None` where the run has no such trial.
+/// Reads all that is known about one trial; `None` where the run has no such trial.
 pub fn load_trial(
     store: &Store,
     run: &Run,
@@ -71,8 +72,13 @@ pub fn load_trial(
     });
     let budget = |target: &Target| (target.name.clone(), settings.budget);
     let budgets: Vec<(String, Budget)> = targets.iter().map(budget).collect();
-    let groups = details.into_iter().flat_map(|details| details.groups);
     let files = evaluation.as_ref().and_then(|e| e.artefacts.clone());
+    let clip_score = details
+        .as_ref()
+        .and_then(|details| details.clip_score.clone());
+    let int8 = details.as_ref().and_then(|details| details.int8.clone());
+    let is_older = files.is_some() && details.as_ref().is_some_and(is_older);
+    let groups = details.into_iter().flat_map(|details| details.groups);
     let file = |folder: String| {
         ["model.tflite", "model.nas", "model.json"].map(|name| format!("{folder}/{name}"))
     };
@@ -96,6 +102,9 @@ pub fn load_trial(
         params: row.params as u64,
         figures: evaluation.as_ref().map(|row| FiguresView(figures_of(row))),
         rescored: further.as_ref().map(RescoredView::from),
+        clip_score,
+        int8,
+        older_pipeline: is_older,
         groups: groups
             .map(|group| GroupView {
                 machine: group.machine,
@@ -119,7 +128,7 @@ pub fn load_trial(
     }))
 }
 
-/// The candidate that a stored genome stands for, and its axes.
+/// The candidate of a stored genome, and its axes.
 struct Decoded {
     candidate: Candidate,
     axes: BTreeMap<String, String>,

@@ -1,6 +1,6 @@
-//! Sentences for people: wrapped, shortened, capitalised.
+//! Wraps, shortens and capitalises sentences.
 
-/// With a capital at its beginning, unless the first word has capitals of its own: pAUC.
+/// The sentence with a capital at its beginning, unless its first word has a capital already, like pAUC.
 pub fn capitalised(sentence: &str) -> String {
     let first_word = sentence.split(' ').next().unwrap_or_default();
     if first_word.chars().any(char::is_uppercase) {
@@ -11,7 +11,7 @@ pub fn capitalised(sentence: &str) -> String {
     first.chain(characters).collect()
 }
 
-/// Lines of at most so many characters; a longer word is cut.
+/// The text in lines of at most so many characters; a longer word is cut.
 pub fn wrapped(text: &str, characters: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace() {
@@ -27,7 +27,7 @@ pub fn wrapped(text: &str, characters: usize) -> Vec<String> {
     lines
 }
 
-/// The text itself, or its start and an ellipsis.
+/// The text, or its start and an ellipsis where it is longer than so many characters.
 pub fn shortened(text: &str, characters: usize) -> String {
     if text.chars().count() <= characters {
         return text.to_string();

@@ -1,6 +1,9 @@
 //! The coordinator of a search: the plan, and the part of it that is in the store.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::atomic::Ordering,
+};
 
 use super::{
     Objective, Plan, Progress, RunError, Search, Trial,
@@ -8,7 +11,7 @@ use super::{
     mean_figures,
     record::{evaluation_row, scored_figures, write_model},
     utc_now,
-    workers::{Done, Seed, Task},
+    workers::{Done, Seed, Task, evaluate_all},
 };
 use crate::{
     evaluate::EvaluateError,
@@ -38,6 +41,7 @@ pub(super) struct Book<'a> {
     pub scored: usize,
     rejected: usize,
     pub failed: usize,
+    pub fitted: usize,
     best: Option<f64>,
     seconds: Vec<f64>,
     pub news: Option<String>,
@@ -65,6 +69,7 @@ impl<'a> Book<'a> {
             scored: 0,
             rejected: 0,
             failed: 0,
+            fitted: 0,
             best: None,
             seconds: Vec::new(),
             news: None,
@@ -73,6 +78,44 @@ impl<'a> Book<'a> {
 
     pub fn may_plan(&self) -> bool {
         self.planned < self.search.trials && self.plan.ready()
+    }
+
+    /// Plans a round of fits, and does it: takes over what is recorded or known, fits the rest.
+    pub fn fit_round(
+        &mut self,
+        round: usize,
+        observer: &mut dyn FnMut(&Progress),
+    ) -> Result<(), RunError> {
+        let mut tasks = Vec::new();
+        for number in self.plan.extend_fits(self.search, round) {
+            match self.recorded.remove(&(number as i64)) {
+                Some(row) => self.take_over(number, &row)?,
+                None if self.reuse(number)? => self.news = None,
+                None => tasks.push(self.task(number)),
+            }
+        }
+        let Search {
+            evaluator,
+            stop,
+            jobs,
+            ..
+        } = *self.search;
+        // A few at a time, so that what is done is recorded soon.
+        let mut tasks = tasks.into_iter().peekable();
+        while tasks.peek().is_some() && !stop.load(Ordering::Relaxed) {
+            let some: Vec<Task> = tasks.by_ref().take(8 * jobs.max(1)).collect();
+            for done in evaluate_all(evaluator, stop, jobs, some) {
+                self.record(done)?;
+            }
+            self.news = None;
+            observer(&self.progress());
+        }
+        Ok(())
+    }
+
+    fn is_fitted(&self, number: usize) -> bool {
+        let trial = &self.plan.trials[number];
+        self.search.spaces.is_fitted(&trial.genome)
     }
 
     /// Plans a block: records trials over budget, takes over recorded ones, and queues the rest.
@@ -180,14 +223,14 @@ impl<'a> Book<'a> {
             Err(EvaluateError::Interrupted) => self.news = None,
             Err(EvaluateError::Lost(message)) => return Err(RunError::Lost { number, message }),
             Err(EvaluateError::Failed(message)) => {
-                self.seconds.push(seconds);
+                self.note_seconds(number, seconds);
                 self.note_failed(number);
                 self.news = Some(format!("trial {number}: failed: {message}"));
                 let row = self.row(number, TrialOutcome::Failed { message }, seconds);
                 self.store.record(self.run.id, &row, None, &self.fronts())?;
             }
             Ok(evaluation) => {
-                self.seconds.push(seconds);
+                self.note_seconds(number, seconds);
                 let folder = format!("{}/{number}", self.run.name);
                 let artefacts = write_model(self.store, number, folder, &evaluation)?;
                 let scores = &evaluation.scores;
@@ -216,13 +259,26 @@ impl<'a> Book<'a> {
         Ok(())
     }
 
+    /// Only trainings say how long trainings take.
+    fn note_seconds(&mut self, number: usize, seconds: f64) {
+        if !self.is_fitted(number) {
+            self.seconds.push(seconds);
+        }
+    }
+
     fn note_failed(&mut self, number: usize) {
-        self.failed += 1;
+        match self.is_fitted(number) {
+            true => self.fitted += 1,
+            false => self.failed += 1,
+        }
         self.plan.trials[number].result = Some(Observed::Failed);
     }
 
     fn note_scored(&mut self, number: usize, figures: &Figures) {
-        self.scored += 1;
+        match self.is_fitted(number) {
+            true => self.fitted += 1,
+            false => self.scored += 1,
+        }
         let search = self.search;
         let score = figures.steering(Objective::leading(search.objectives));
         self.best = self.best.into_iter().chain(score).reduce(f64::max);
@@ -278,7 +334,7 @@ impl<'a> Book<'a> {
             genome: self.search.spaces.encode(&trial.genome),
             key: trial.key.clone(),
             space: self.search.spaces.space_of(&trial.genome).name.clone(),
-            task: trial.candidate.task.name().to_string(),
+            task: trial.candidate.approach().name().to_string(),
             macs: trial.candidate.graph.macs() as i64,
             params: trial.candidate.graph.params() as i64,
             outcome,
@@ -298,6 +354,7 @@ impl<'a> Book<'a> {
             scored: self.scored,
             rejected: self.rejected,
             failed: self.failed,
+            fitted: self.fitted,
             wanted: self.search.trials,
             in_flight: self.in_flight,
             best: self

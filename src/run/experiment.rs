@@ -13,7 +13,7 @@ use crate::{
     data::{Dataset, SplitBy},
     features::FeatureStore,
     hardware::{Budget, Target, TargetError},
-    score::{Pooling, ThresholdRule},
+    score::ThresholdRule,
     search::SamplerKind,
     space::{self, SearchSpace},
     store::{Run, RunLock, Store, StoreError},
@@ -224,6 +224,7 @@ impl Experiment {
             false => Vec::new(),
         };
         let targets = self.targets.iter().chain(&default);
+        let spaces = space::with_references(self.spaces.clone());
         Ok(Settings {
             settings_version: Settings::VERSION,
             data: self.dataset.name.clone(),
@@ -231,8 +232,7 @@ impl Experiment {
             min_clip_s: None,
             steer_by: None,
             facts: DataFacts::FORMULA,
-            spaces: self
-                .spaces
+            spaces: spaces
                 .iter()
                 .map(|space| named(&space.name, &space.text))
                 .collect(),
@@ -250,7 +250,7 @@ impl Experiment {
             epochs: self.epochs,
             device: self.backend.name().to_string(),
             threshold: ThresholdRule::default().name().to_string(),
-            pool: Pooling::Mean.to_string(),
+            clip_score: None,
             trials: self.trials,
         })
     }

@@ -14,6 +14,7 @@ mod objective;
 mod plan;
 mod proposal;
 mod record;
+mod requantise;
 mod rescore;
 mod settings;
 mod setup;
@@ -35,12 +36,14 @@ pub use objective::{Objective, UnknownObjective, references};
 pub use plan::{BLOCK, Plan, Trial};
 pub use proposal::{Proposal, load_proposal};
 pub use record::{Details, DetailsGroup, figures_of};
+pub use requantise::{Requantise, Requantised, requantise};
 pub use rescore::{Rescore, RescoreProgress, rescore};
 pub use settings::{DataFacts, LogMelFacts, NamedText, Settings, SettingsError};
 pub use setup::{ScoreWith, Setup, SetupError, WindowsOf, folds};
 
 use self::{
     coordinator::Book,
+    plan::FIT_ROUNDS,
     workers::{Done, Task, with_workers},
 };
 use crate::{
@@ -71,7 +74,7 @@ pub struct Search<'a> {
     pub evaluator: &'a dyn Evaluator,
     /// Decides every proposal and every training.
     pub seed: u64,
-    /// Number of candidates to train; rejected ones do not count.
+    /// Number of candidates to train; rejected ones do not count, nor does what is fitted in closed form.
     pub trials: usize,
     /// No training begins after this time.
     pub deadline: Option<Instant>,
@@ -83,7 +86,6 @@ pub struct Search<'a> {
 
 /// How a search ended.
 #[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
 pub enum Finish {
     /// All trials are recorded.
     Done,
@@ -112,6 +114,9 @@ pub enum RunError {
         /// The error of the model's files.
         source: crate::evaluate::ModelError,
     },
+    /// The float weights of a trial are missing, or give no int8 network.
+    #[error("trial {number} cannot be quantised again: {message}")]
+    Requantise { number: usize, message: String },
     /// A trial could not be evaluated because the data or the machine failed, for example a full disk.
     #[error(
         "trial {number} could not be evaluated, but its network is not the reason: {message}; nothing is stored of it, \
@@ -154,6 +159,8 @@ pub struct Progress {
     pub rejected: usize,
     /// Trials whose training or evaluation failed.
     pub failed: usize,
+    /// Number of detectors that were fitted in closed form.
+    pub fitted: usize,
     /// Number of trials to train.
     pub wanted: usize,
     /// Trials in training.
@@ -209,6 +216,11 @@ fn coordinate(
             .is_some_and(|deadline| Instant::now() >= deadline);
         (search.stop.load(Ordering::Relaxed), late)
     };
+    for round in 0..FIT_ROUNDS {
+        if ending() == (false, false) {
+            book.fit_round(round, observer)?;
+        }
+    }
     loop {
         while ending() == (false, false) && book.may_plan() {
             book.plan_block()?;
@@ -243,10 +255,12 @@ fn coordinate(
     let trained = book.scored + book.failed;
     Ok(match ending() {
         _ if trained >= search.trials => Finish::Done,
+        // Nothing but fits was asked for.
+        (false, false) if book.fitted > 0 && search.spaces.trained().is_empty() => Finish::Done,
         (true, _) => Finish::Interrupted,
         (_, true) => Finish::TimeUp,
         _ => match book.nearest_miss() {
-            Some(message) if book.planned == 0 => Finish::NothingFits(message),
+            Some(message) if book.planned == 0 && book.fitted == 0 => Finish::NothingFits(message),
             _ => Finish::Exhausted,
         },
     })

@@ -128,6 +128,9 @@ pub fn references(
     objectives: &[Objective],
 ) -> Vec<Vec<f64>> {
     let mut rng = Rng::new(0, 0x7265_6665_7265_6e63);
+    // Of networks, where there are any: what is fitted must not move what they are measured by.
+    let trained = spaces.trained();
+    let spaces = if trained.is_empty() { spaces } else { &trained };
     let sample: Vec<_> = (0..SAMPLE)
         .map(|_| spaces.decode(&spaces.random(&mut rng)))
         .collect();

@@ -4,14 +4,18 @@
 //! planned while the last trials of its predecessor still train, and the plan does not depend on how many trials
 //! train at once. A block ends with its `BLOCK`th trial that fits the budget; trials over budget that were found on
 //! the way are part of it. The first block is a survey.
+//!
+//! What is fitted in closed form takes milliseconds where a training takes seconds, so it has rounds of its own before
+//! the first block, and takes no part in blocks: neither does it count as a trial to train, nor does the sampler see it.
+//! Networks so keep all of their share, whatever the fits have found.
 
 use std::collections::HashSet;
 
 use super::{Search, front::known_shares};
 use crate::{
     hardware::{Estimate, Excess, estimate},
-    search::{Observation, Observed, Preview, Random, Sampler},
-    space::{Candidate, Genome},
+    search::{Observation, Observed, Preview, Random, Sampler, pareto_front},
+    space::{Candidate, Genome, Spaces},
     units::Rng,
 };
 
@@ -23,6 +27,12 @@ const SURVEY: usize = 6144;
 const PROPOSALS_PER_BLOCK: usize = 4096;
 /// Genomes that the survey draws at a time.
 const CHUNK: usize = 16;
+/// Rounds of fits: random ones, and twice those that lie around the front of all before.
+pub const FIT_ROUNDS: usize = 3;
+/// Fits of a round.
+const FITS: [usize; FIT_ROUNDS] = [128, 48, 48];
+/// Genomes that a round of fits draws at most, for each fit.
+const DRAWS_PER_FIT: usize = 8;
 
 /// One trial of the plan.
 #[derive(Debug)]
@@ -92,13 +102,70 @@ impl Plan {
         !self.exhausted && self.trials.iter().all(known)
     }
 
+    /// Plans a round of fits, which all rounds before have to be done for; returns the range of its trials. Those over
+    /// budget are passed over.
+    pub fn extend_fits(&mut self, search: &Search<'_>, round: usize) -> std::ops::Range<usize> {
+        let first = self.trials.len();
+        let spaces = search.spaces;
+        // Far from the numbers of blocks.
+        let mut rng = Rng::new(search.seed, u64::MAX - round as u64);
+        let fronts = self.front_of_fits();
+        let fitted = spaces.fitted();
+        if fitted.is_empty() || (round > 0 && fronts.is_empty()) {
+            return first..first;
+        }
+        // Spaces of one detector first: what all others are held against.
+        let (single, several): (Vec<usize>, Vec<usize>) =
+            fitted.partition(|&space| spaces.spaces()[space].size() == 1);
+        let references = match round {
+            0 => single.len(),
+            _ => 0,
+        };
+        let mut fits = 0;
+        for draw in 0..references + DRAWS_PER_FIT * FITS[round] {
+            let genome = match round {
+                _ if draw < references => spaces.random_of(single[draw], &mut rng),
+                _ if several.is_empty() || fits == FITS[round] => break,
+                0 => spaces.random_of(several[draw % several.len()], &mut rng),
+                _ => {
+                    let parent = &self.trials[fronts[rng.below(fronts.len())]].genome;
+                    spaces.vary(parent, &mut rng)
+                }
+            };
+            let candidate = spaces.decode(&genome);
+            let key = candidate.key();
+            if !self.seen.insert(key.clone()) {
+                continue;
+            }
+            let trial = cost(search, self.trials.len(), 0, genome, key, candidate);
+            if trial.fits() {
+                fits += usize::from(draw >= references);
+                self.trials.push(trial);
+            }
+        }
+        first..self.trials.len()
+    }
+
+    /// Numbers of the fits that no other fit dominates on the target that steers.
+    fn front_of_fits(&self) -> Vec<usize> {
+        let scored = self.trials.iter().filter_map(|trial| match &trial.result {
+            Some(Observed::Scored(objectives)) => Some((trial.number, objectives.as_slice())),
+            _ => None,
+        });
+        let (numbers, objectives): (Vec<usize>, Vec<&[f64]>) = scored.unzip();
+        let front = pareto_front(&objectives);
+        front.into_iter().map(|idx| numbers[idx]).collect()
+    }
+
     /// Plans the next block; returns the range of its trials.
     pub fn extend(&mut self, search: &Search<'_>) -> std::ops::Range<usize> {
         let (block, first) = (self.blocks, self.trials.len());
         let mut rng = Rng::new(search.seed, block as u64);
+        let networks = search.spaces.trained();
         let fitting = match block {
-            0 => self.survey(search, &mut rng),
-            _ => self.follow(search, &mut rng),
+            _ if networks.is_empty() => 0,
+            0 => self.survey(search, &networks, &mut rng),
+            _ => self.follow(search, &networks, &mut rng),
         };
         self.blocks += 1;
         self.exhausted = fitting == 0;
@@ -109,11 +176,11 @@ impl Plan {
     ///
     /// Costing takes no time compared with training, so the search begins with a view of where the budget cuts the
     /// space.
-    fn survey(&mut self, search: &Search<'_>, rng: &mut Rng) -> usize {
+    fn survey(&mut self, search: &Search<'_>, networks: &Spaces, rng: &mut Rng) -> usize {
         let mut fitting: Vec<Trial> = Vec::new();
         let mut drawn = 0;
         while drawn < SURVEY || (fitting.is_empty() && drawn < PROPOSALS_PER_BLOCK) {
-            for genome in Random.propose(search.spaces, &[], &|_| Preview::Taken, rng, CHUNK) {
+            for genome in Random.propose(networks, &[], &|_| Preview::Taken, rng, CHUNK) {
                 drawn += 1;
                 let candidate = search.spaces.decode(&genome);
                 let key = candidate.key();
@@ -149,11 +216,12 @@ impl Plan {
     }
 
     /// A later block: proposals from the results so far, until enough of them fit.
-    fn follow(&mut self, search: &Search<'_>, rng: &mut Rng) -> usize {
+    fn follow(&mut self, search: &Search<'_>, networks: &Spaces, rng: &mut Rng) -> usize {
         let block = self.blocks;
         let history: Vec<Observation> = self
             .trials
             .iter()
+            .filter(|trial| !search.spaces.is_fitted(&trial.genome))
             .map(|trial| Observation {
                 genome: trial.genome.clone(),
                 result: match &trial.result {
@@ -171,7 +239,7 @@ impl Plan {
             let proposed =
                 search
                     .sampler
-                    .propose(search.spaces, &history, &preview, rng, BLOCK - fitting);
+                    .propose(networks, &history, &preview, rng, BLOCK - fitting);
             for genome in proposed {
                 let candidate = search.spaces.decode(&genome);
                 let key = candidate.key();

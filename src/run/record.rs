@@ -2,8 +2,8 @@
 
 use super::{RunError, utc_now};
 use crate::{
-    evaluate::{Evaluation, Scores},
-    score::{Figure, Figures, GroupScore, Measure},
+    evaluate::{Evaluation, Int8, Scores},
+    score::{ClipRule, Figure, Figures, GroupScore, Measure},
     store::{EvaluationRow, ScoreRow, Store},
 };
 
@@ -16,6 +16,12 @@ pub struct Details {
     pub groups: Vec<DetailsGroup>,
     /// Sentences for the reader, for example about missing scores.
     pub notes: Vec<String>,
+    /// How the scores of a clip's windows became its score; absent for the mean.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clip_score: Option<String>,
+    /// How the int8 network came out of the float network; absent in evaluations of pipelines up to version 3.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub int8: Option<Int8>,
 }
 
 /// AUC of one machine, section and domain, on the clips that steer the search.
@@ -56,6 +62,8 @@ pub(super) fn evaluation_row(
         epochs: scores.epochs,
         groups: scores.groups.iter().map(group).collect(),
         notes: scores.notes.clone(),
+        clip_score: (scores.clip_rule != ClipRule::Mean).then(|| scores.clip_rule.to_string()),
+        int8: scores.int8.clone(),
     };
     EvaluationRow {
         key,

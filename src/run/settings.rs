@@ -7,7 +7,7 @@ use crate::{
     audio::{Feature, FeatureSpec},
     data::{SplitBy, SteerBy, UnknownSplit, UnknownSteering},
     hardware::{Budget, Target, TargetError},
-    score::{Pooling, ThresholdRule, UnknownPooling, UnknownRule},
+    score::{ClipRule, ThresholdRule, UnknownClipRule, UnknownRule},
     search::{SamplerKind, UnknownSampler},
     space::{SearchSpace, SpaceError, Spaces},
     train::{Backend, UnknownBackend},
@@ -52,16 +52,16 @@ pub struct Settings {
     /// The rule for decision thresholds, as [`ThresholdRule`] reads it.
     #[serde(default = "gamma")]
     pub threshold: String,
-    /// How the scores of a clip's windows become the clip's score, as [`crate::score::Pooling`] reads it.
-    #[serde(default = "mean")]
-    pub pool: String,
-    /// Number of trials to train; resuming may raise it.
+    /// How the scores of a clip's windows become its score, as [`ClipRule`] reads it; absent where spaces say.
+    #[serde(default = "mean", rename = "pool")]
+    pub clip_score: Option<String>,
+    /// Trials to train in all; resuming may raise it.
     pub trials: usize,
 }
 
-/// Runs without a pooling were begun when there was only this one.
-fn mean() -> String {
-    Pooling::Mean.to_string()
+/// Runs that say nothing of it were begun before there was another.
+fn mean() -> Option<String> {
+    Some(ClipRule::Mean.to_string())
 }
 
 /// Runs without a rule were begun when there was only this one.
@@ -157,7 +157,7 @@ pub enum SettingsError {
     Threshold(#[from] UnknownRule),
     /// The pooling has an unknown name.
     #[error(transparent)]
-    Pooling(#[from] UnknownPooling),
+    ClipScore(#[from] UnknownClipRule),
 }
 
 const VERSION: u32 = 2;
@@ -293,9 +293,9 @@ impl Settings {
         Ok(self.threshold.parse()?)
     }
 
-    /// How the scores of a clip's windows become the clip's score.
-    pub fn pooling(&self) -> Result<Pooling, SettingsError> {
-        Ok(self.pool.parse()?)
+    /// How the scores of a clip's windows become its score; `None` where spaces say.
+    pub fn clip_rule(&self) -> Result<Option<ClipRule>, SettingsError> {
+        Ok(self.clip_score.as_deref().map(str::parse).transpose()?)
     }
 }
 
@@ -330,7 +330,7 @@ mod tests {
             epochs: None,
             device: "cpu".to_string(),
             threshold: gamma(),
-            pool: mean(),
+            clip_score: mean(),
             trials: 8,
         }
     }

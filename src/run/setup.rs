@@ -243,10 +243,13 @@ pub fn folds_of(
         backend: settings.backend()?,
         threshold: settings.threshold_rule()?,
     };
-    let pooling = settings.pooling()?;
+    let clip_rule = settings.clip_rule()?;
     let pipeline = |dataset| -> Result<Pipeline, SetupError> {
         let pipeline = Pipeline::new(dataset, store.clone(), options)?;
-        Ok(pipeline.pooled(pooling))
+        Ok(match clip_rule {
+            Some(rule) => pipeline.scored_by(rule),
+            None => pipeline,
+        })
     };
     let others = others.into_iter().map(pipeline).collect::<Result<_, _>>()?;
     Ok(Folds::new(others, pipeline(last)?))

@@ -3,8 +3,8 @@
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
-        Mutex,
-        atomic::{AtomicBool, Ordering},
+        Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
         mpsc::{Receiver, Sender, channel},
     },
     thread,
@@ -78,6 +78,32 @@ pub(super) fn with_workers<T>(
     })
 }
 
+/// Evaluates many short tasks, `jobs` at a time, and gives the results in the order of the tasks.
+pub(super) fn evaluate_all(
+    evaluator: &dyn Evaluator,
+    stop: &AtomicBool,
+    jobs: usize,
+    tasks: Vec<Task>,
+) -> Vec<Done> {
+    let next = AtomicUsize::new(0);
+    let done = Mutex::new(Vec::with_capacity(tasks.len()));
+    thread::scope(|scope| {
+        for _ in 0..jobs.max(1) {
+            scope.spawn(|| {
+                while let Some(task) = tasks.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let result = evaluated(evaluator, stop, task.clone());
+                    done.lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .push(result);
+                }
+            });
+        }
+    });
+    let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+    done.sort_by_key(|done: &Done| done.task.number);
+    done
+}
+
 /// A worker thread: evaluates until there are no more tasks.
 fn work(
     evaluator: &dyn Evaluator,
@@ -91,28 +117,29 @@ fn work(
             .expect("no thread panics while it waits for a task")
             .recv();
         let Ok(task) = task else { return };
-        let begin = Instant::now();
-        let evaluate =
-            || evaluator.evaluate(&task.candidate, &task.training, task.seed.value, stop);
-        // One candidate that hits a defect must not end a night's search.
-        let result = catch_unwind(AssertUnwindSafe(evaluate)).unwrap_or_else(|panic| {
-            let message = panic
-                .downcast_ref::<String>()
-                .map(String::as_str)
-                .or_else(|| panic.downcast_ref::<&str>().copied())
-                .unwrap_or("no message");
-            Err(EvaluateError::Failed(format!(
-                "defect in the program: {message}"
-            )))
-        });
-        let seconds = begin.elapsed().as_secs_f64();
-        let done = Done {
-            task,
-            result,
-            seconds,
-        };
-        if results.send(done).is_err() {
+        if results.send(evaluated(evaluator, stop, task)).is_err() {
             return;
         }
+    }
+}
+
+fn evaluated(evaluator: &dyn Evaluator, stop: &AtomicBool, task: Task) -> Done {
+    let begin = Instant::now();
+    let evaluate = || evaluator.evaluate(&task.candidate, &task.training, task.seed.value, stop);
+    // One candidate that hits a defect must not end a night's search.
+    let result = catch_unwind(AssertUnwindSafe(evaluate)).unwrap_or_else(|panic| {
+        let message = panic
+            .downcast_ref::<String>()
+            .map(String::as_str)
+            .or_else(|| panic.downcast_ref::<&str>().copied())
+            .unwrap_or("no message");
+        Err(EvaluateError::Failed(format!(
+            "defect in the program: {message}"
+        )))
+    });
+    Done {
+        seconds: begin.elapsed().as_secs_f64(),
+        task,
+        result,
     }
 }

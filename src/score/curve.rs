@@ -4,10 +4,10 @@ use std::cmp::Ordering;
 
 use super::{judged_anomalous, judged_normal};
 
-/// The share of false alarms up to which DCASE's partial AUC looks.
+/// DCASE's partial AUC ends at this share of false alarms.
 pub const PAUC_MAX_FPR: f64 = 0.1;
 
-/// The area under the ROC curve, ties counting half; `None` where a class is empty.
+/// The area under the ROC curve, 0 to 1. Ties count half. `None` where a class is empty.
 pub fn auc(normal: &[f64], anomaly: &[f64]) -> Option<f64> {
     let curve = roc_curve(normal, anomaly)?;
     let area = curve
@@ -51,9 +51,9 @@ fn mc_clish(area: f64, max_fpr: f64) -> f64 {
     0.5 * (1.0 + (area - chance) / (max_fpr - chance))
 }
 
-/// [`pauc`], or with a `max_fpr` of 1 [`auc`], without each normal and without each anomalous clip in turn.
+/// [`pauc`] without each normal and without each anomalous clip in turn; [`auc`] with a `max_fpr` of 1.
 ///
-/// `None` where a class is then empty. Takes `n log n` steps for `n` clips.
+/// `None` where a class would be empty. Takes `n log n` steps for `n` clips.
 pub(super) fn areas_without_each(
     normal: &[f64],
     anomaly: &[f64],
@@ -85,7 +85,7 @@ pub(super) fn areas_without_each(
     ]
 }
 
-/// An ROC curve in counts of clips: a step per distinct score, from the highest on, each a straight line.
+/// An ROC curve in counts of clips. Every distinct score, from the highest on, is a step: a straight line.
 struct Steps<'a> {
     /// `[normals, anomalies]` at or above each score; starts with `[0, 0]`.
     counts: &'a [[f64; 2]],
@@ -129,7 +129,7 @@ impl Steps<'_> {
         self.areas[next - 1] + part * (y0 + (y1 - y0) * part / (x1 - x0) / 2.0)
     }
 
-    /// Area up to so many normals of those that are left without one of a step.
+    /// Area up to so many normals, after one normal clip of a step is left out.
     fn area_without_normal(&self, place: usize, x: f64) -> f64 {
         let ([x0, y0], [x1, y1]) = (self.counts[place], self.counts[place + 1]);
         let left = x1 - x0 - 1.0;
@@ -144,10 +144,10 @@ impl Steps<'_> {
         self.areas[place] + step + self.area(x + 1.0) - self.areas[place + 1]
     }
 
-    /// Area up to so many normals without one anomalous clip of a step.
+    /// Area up to so many normals, after one anomalous clip of a step is left out.
     fn area_without_anomaly(&self, place: usize, x: f64) -> f64 {
         let ([x0, _], [x1, _]) = (self.counts[place], self.counts[place + 1]);
-        // It adds one to every height behind its step, and rises with the step.
+        // The clip adds one to every height behind its step, and rises with the step.
         let rise = (x.min(x1) - x0).max(0.0);
         let within = if rise > 0.0 {
             rise * rise / (x1 - x0) / 2.0
@@ -182,8 +182,8 @@ pub fn average_precision(normal: &[f64], anomaly: &[f64]) -> Option<f64> {
     Some(steps.sum())
 }
 
-/// Points `[recall, precision]`, one per distinct score from the highest on; starts with the first score's precision at
-/// recall 0. `None` where a class is empty.
+/// Points `[recall, precision]`, one per distinct score from the highest on. The first point is the first score's
+/// precision at recall 0. `None` where a class is empty.
 pub fn precision_recall_curve(normal: &[f64], anomaly: &[f64]) -> Option<Vec<[f64; 2]>> {
     let counts = cumulated(normal, anomaly)?;
     let point = |[false_alarms, found]: &[usize; 2]| {
@@ -202,7 +202,7 @@ fn cumulated(normal: &[f64], anomaly: &[f64]) -> Option<Vec<[usize; 2]>> {
     }
     let mut clips: Vec<(f64, usize)> = judged_normal(normal).map(|score| (score, 0)).collect();
     clips.extend(judged_anomalous(anomaly).map(|score| (score, 1)));
-    // No score is NaN any more, and 0.0 and -0.0 must tie.
+    // No score is NaN here, and 0.0 and -0.0 must tie.
     clips.sort_by(|a, b| b.0.partial_cmp(&a.0).unwrap_or(Ordering::Equal));
     let mut counts = vec![[0, 0]];
     let mut count = [0, 0];

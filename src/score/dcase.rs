@@ -11,14 +11,14 @@ use crate::{
     stats::student_quantile,
 };
 
-/// Figures of a domain of a section.
+/// Figures of one domain of a section.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct DomainFigures {
-    /// Normal clips of the domain against the anomalies that the year's rule names.
+    /// AUC of the domain's normal clips against the anomalies that the year's rule names; `None` without either kind.
     pub auc: Option<f64>,
-    /// By the same rule; shown for 2021 and 2023.
+    /// Partial AUC by the same rule; shown for 2021 and 2023.
     pub pauc: Option<f64>,
-    /// Of the decisions on the domain's own clips.
+    /// Share of the alarms on the domain's own clips that are anomalies, 0 to 1.
     pub precision: f64,
     /// Share of the domain's anomalies that are found, 0 to 1.
     pub recall: f64,
@@ -33,7 +33,7 @@ pub struct SectionFigures {
     pub machine: String,
     /// Name of the section.
     pub section: String,
-    /// Over all clips of the section.
+    /// AUC over all clips of the section; `None` where a kind of clips is missing.
     pub auc: Option<f64>,
     /// Partial AUC over all clips of the section.
     pub pauc: Option<f64>,
@@ -43,29 +43,31 @@ pub struct SectionFigures {
     pub target: Option<DomainFigures>,
 }
 
-/// Which anomalies a domain's normal clips are held against.
+/// Which anomalies a domain's normal clips are compared with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Against {
-    /// Those of the domain, as in 2021.
+    /// The anomalies of the domain, as in 2021.
     Own,
-    /// All of the section, as from 2022 on.
+    /// All anomalies of the section, as from 2022 on.
     All,
 }
 
-/// The figure that ranks a system, and how sure it is.
+/// The score that ranks a system, and how sure it is.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Official {
     /// Harmonic mean of AUC (source), AUC (target) and pAUC over machines and sections.
     pub score: f64,
     /// Half the width of its 95 % interval, by leaving out one clip at a time. `None` with fewer than three clips, or
-    /// where a class has but one.
+    /// where a class has only one.
     pub half_width: Option<f64>,
-    /// What the evaluator of 2023 prints as such: the mean for AUC and for pAUC over all clips pooled, without the factor
-    /// of clips less one that its source has (Mesaros et al. 2019, section IV). Only for comparison with published ones.
+    /// The half width that the evaluator of 2023 prints: the mean of those of AUC and pAUC over all clips pooled. Its
+    /// source has a factor of clips less one, which the evaluator leaves out (Mesaros et al. 2019, section IV). Use it
+    /// only for comparison with published ones.
     pub evaluator_half_width: Option<f64>,
 }
 
-/// Figures per machine and section, in the order of their names. A clip is called anomalous above `threshold_of`.
+/// Figures per machine and section, in the order of their names. A clip that scores above `threshold_of` is called
+/// anomalous.
 ///
 /// Groups with a missing class have no AUC.
 pub fn dcase_sections(
@@ -139,7 +141,7 @@ pub fn official(clips: &[ClipScore], against: Against) -> Option<Official> {
     })
 }
 
-/// The figures of sections whose harmonic mean ranks a system.
+/// The figures of the sections; their harmonic mean ranks a system.
 fn ranking_figures(sections: &[SectionFigures]) -> Vec<f64> {
     let mut figures = Vec::new();
     for section in sections {
@@ -147,12 +149,12 @@ fn ranking_figures(sections: &[SectionFigures]) -> Vec<f64> {
         figures.extend(section.target.and_then(|target| target.auc));
         figures.extend(section.pauc);
     }
-    // As the evaluator, which keeps a single zero from taking all.
+    // As in the evaluator: a single zero must not make the mean zero.
     let floored = figures.iter().map(|figure| figure.max(f64::EPSILON));
     floored.collect()
 }
 
-/// The official score without each clip in turn, in any order; a clip changes the figures of its section alone.
+/// The official score without each clip in turn, in any order. A clip changes only the figures of its own section.
 fn scores_without_each(clips: &[ClipScore], against: Against) -> Vec<Option<f64>> {
     let mut sections: BTreeMap<(&str, &str), Vec<ClipScore>> = BTreeMap::new();
     for clip in clips {
@@ -160,8 +162,8 @@ fn scores_without_each(clips: &[ClipScore], against: Against) -> Vec<Option<f64>
         sections.entry(key).or_default().push(clip.clone());
     }
     let sections: Vec<Vec<ClipScore>> = sections.into_values().collect();
-    // Counts of figures and sums of their reciprocals; those of other sections are added up from both ends, since
-    // taking a large reciprocal away again would lose the small ones.
+    // Counts of figures and sums of their reciprocals. Those of other sections are added up from both ends: to subtract
+    // a large reciprocal again would lose the small ones.
     let terms = |figures: &[f64]| {
         let reciprocals: f64 = figures.iter().map(|figure| figure.recip()).sum();
         [figures.len() as f64, reciprocals]
@@ -213,7 +215,7 @@ fn figures_without_each(section: &[ClipScore], against: Against) -> Vec<Vec<f64>
     }
     areas.push(Without::new(section, PAUC_MAX_FPR, |_| true));
     let without = |(idx, clip): (usize, &ClipScore)| {
-        // Without its only clip, a domain is none any more.
+        // A domain without its only clip is gone.
         if counts[clip.domain as usize] == 1 {
             let rest = [&section[..idx], &section[idx + 1..]].concat();
             return ranking_figures(&dcase_sections(&rest, against, &|_| f64::NAN));
@@ -252,9 +254,9 @@ impl Without {
     }
 }
 
-/// Half the width of the 95 % interval of a figure by the jackknife, from its values without each clip.
+/// Half the width of a figure's 95 % interval by the jackknife, from its values without each clip.
 ///
-/// `None` with fewer than three clips, or where the figure cannot be had without one of them.
+/// `None` with fewer than three clips, or where one of the values is missing.
 fn jackknife(without_each: Vec<Option<f64>>) -> Option<f64> {
     if without_each.len() < 3 {
         return None;
@@ -266,7 +268,7 @@ fn jackknife(without_each: Vec<Option<f64>>) -> Option<f64> {
     Some(student_quantile(0.975, n - 1.0) * (squares * (n - 1.0) / n).sqrt())
 }
 
-/// Which anomalies a domain's normal clips are held against, as the year of the data asks.
+/// Which anomalies a domain's normal clips are compared with, by the rule of the data's year.
 pub fn against(layout: Layout) -> Against {
     match layout {
         Layout::Dcase2021 => Against::Own,
@@ -279,7 +281,7 @@ mod tests {
     use super::*;
     use crate::units::Rng;
 
-    /// Scores with ties, some not a number; `domains` of two sections and one of another.
+    /// Scores with ties, some of them not a number, from three sections.
     fn clips(count: usize, seed: u64) -> Vec<ClipScore> {
         let mut rng = Rng::new(seed, 0);
         let clip = |idx: usize| {
@@ -292,7 +294,7 @@ mod tests {
             ClipScore {
                 machine: "fan".to_string(),
                 section: section.to_string(),
-                // The third section has one domain, and the second has one clip of its other domain at most.
+                // The third section has one domain, and the second has at most one clip of its other domain.
                 domain: match (section, idx) {
                     (0, _) if idx % 2 == 0 => Domain::Target,
                     (1, 7) => Domain::Target,
@@ -323,7 +325,7 @@ mod tests {
                 let found = sorted(found.iter().map(|score| score.unwrap_or(-1.0)).collect());
                 let expected = sorted((0..count).map(slow).collect());
                 for (found, expected) in found.iter().zip(&expected) {
-                    // Sums in another order.
+                    // The sums are in another order.
                     assert!((found - expected).abs() < 1e-12, "{found} {expected}");
                 }
                 assert_eq!(found.len(), expected.len());
@@ -331,13 +333,13 @@ mod tests {
         }
     }
 
-    /// Leaving out one by one would build curves of 60,000 clips as many times: an hour.
+    /// To leave out one by one would build the curves of 60,000 clips 60,000 times, which takes an hour.
     #[test]
     fn many_clips_are_no_wait() {
         let clips = clips(60_000, 5);
         let half_width = official(&clips, Against::All).unwrap().half_width.unwrap();
         let tenth = official(&clips[..6_000], Against::All).unwrap();
-        // Ten times the clips make it narrower by the square root of ten, give or take what a sample varies.
+        // Ten times the clips make it narrower by the square root of ten, apart from sampling noise.
         let narrower = tenth.half_width.unwrap() / half_width / 10f64.sqrt();
         assert!((0.7..1.4).contains(&narrower), "{narrower}");
     }

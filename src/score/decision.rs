@@ -16,7 +16,7 @@ pub struct Confusion {
 }
 
 impl Confusion {
-    /// Calls every clip anomalous whose score is above the threshold.
+    /// Calls a clip anomalous where its score is above the threshold.
     pub fn at_threshold(normal: &[f64], anomaly: &[f64], threshold: f64) -> Confusion {
         let false_positives = judged_normal(normal).filter(|s| *s > threshold).count();
         let true_positives = judged_anomalous(anomaly).filter(|s| *s > threshold).count();
@@ -62,7 +62,7 @@ impl Confusion {
     }
 }
 
-/// How well clips are told apart.
+/// How well a classifier tells classes apart.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Classification {
     /// Share of clips with the right class, 0 to 1.
@@ -121,7 +121,7 @@ fn argmax(row: &[f64]) -> Option<usize> {
     if row.iter().any(|score| score.is_nan()) {
         return None;
     }
-    // `max_by` takes the last of equals, and the first is wanted.
+    // `max_by` would take the last of equals; the first is wanted.
     (0..row.len())
         .rev()
         .max_by(|a, b| row[*a].total_cmp(&row[*b]))

@@ -1,10 +1,10 @@
-//! Figures of merit: the one list that evaluations, stores, documents, tables and pictures share.
+//! Figures of merit: evaluations, stores, documents, tables and pictures share this one list.
 //!
-//! A new one is a [`Measure`] with its words, its places in [`Figure::ALL`], and a line where it is computed.
+//! A new figure needs a [`Measure`] with its words, its places in [`Figure::ALL`], and a line where it is computed.
 
 use std::fmt;
 
-/// What is computed from the scores or the decisions of clips: a share from 0 to 1, of which more is better.
+/// What is computed from the scores or decisions of clips: a share from 0 to 1, where more is better.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Measure {
@@ -12,7 +12,7 @@ pub enum Measure {
     Auc,
     /// Partial area under the ROC curve, see [`super::pauc`].
     Pauc,
-    /// Share of clips that are decided rightly by the threshold.
+    /// Share of clips that the threshold decides rightly.
     Accuracy,
 }
 
@@ -28,9 +28,9 @@ pub enum Arithmetic {
 /// Which of the labelled test clips were scored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Part {
-    /// Those that steer the search.
+    /// The clips that steer the search.
     Steer,
-    /// Those that nothing is chosen by.
+    /// The clips by which nothing is chosen.
     Test,
 }
 
@@ -39,9 +39,9 @@ pub enum Part {
 pub struct Figure {
     /// What is computed.
     pub measure: Measure,
-    /// Of which network.
+    /// The network that it is about.
     pub arithmetic: Arithmetic,
-    /// On which clips.
+    /// The clips that it is computed on.
     pub part: Part,
 }
 
@@ -49,7 +49,7 @@ impl Measure {
     /// Every measure.
     pub const ALL: [Measure; 3] = [Measure::Auc, Measure::Pauc, Measure::Accuracy];
 
-    /// What a detector gets that tells nothing apart; a network that could not be trained counts so.
+    /// What a detector gets that tells nothing apart. A network that could not be trained gets it, too.
     pub const CHANCE: f64 = 0.5;
 
     /// The word for it in arguments, documents and stores.
@@ -70,7 +70,7 @@ impl Measure {
         }
     }
 
-    /// The word for it in sentences with the article before it, which follows from how it is said.
+    /// The word for it in sentences, after its article.
     pub const fn with_article(self) -> &'static str {
         match self {
             Measure::Auc => "an AUC",
@@ -112,12 +112,12 @@ impl Part {
 }
 
 impl Figure {
-    /// AUC of the int8 network on the clips that steer: what stands for a candidate where one figure does.
+    /// AUC of the int8 network on the clips that steer. Where one figure stands for a candidate, it is this.
     pub const AUC: Figure = Figure::steering(Measure::Auc);
     /// AUC of the float network, beside [`Figure::AUC`].
     pub const AUC_FLOAT: Figure = Figure::float(Measure::Auc);
 
-    /// All that are computed, in the order in which tables of numbers list them.
+    /// All figures that are computed, in the order of tables of numbers.
     pub const ALL: [Figure; 8] = [
         Figure::AUC,
         Figure::test(Measure::Auc),
@@ -129,7 +129,7 @@ impl Figure {
         Figure::test(Measure::Accuracy),
     ];
 
-    /// Those that the description of one trial tells, in its order.
+    /// The figures in the description of one trial, in its order.
     pub const TOLD: [Figure; 6] = [
         Figure::AUC,
         Figure::steering(Measure::Pauc),
@@ -139,7 +139,7 @@ impl Figure {
         Figure::test(Measure::Accuracy),
     ];
 
-    /// That of the int8 network on the clips that steer, which a search is steered by.
+    /// The measure of the int8 network on the clips that steer: a search is steered by it.
     pub const fn steering(measure: Measure) -> Figure {
         Figure {
             measure,
@@ -148,7 +148,7 @@ impl Figure {
         }
     }
 
-    /// That of the int8 network on the clips that nothing is chosen by.
+    /// The measure of the int8 network on the clips by which nothing is chosen.
     pub const fn test(measure: Measure) -> Figure {
         Figure {
             part: Part::Test,
@@ -156,7 +156,7 @@ impl Figure {
         }
     }
 
-    /// That of the float network on the clips that steer.
+    /// The measure of the float network on the clips that steer.
     pub const fn float(measure: Measure) -> Figure {
         Figure {
             arithmetic: Arithmetic::Float,
@@ -164,7 +164,7 @@ impl Figure {
         }
     }
 
-    /// Those that documents of fronts and trials have: all but the pAUC of float networks.
+    /// The figures in documents of fronts and trials: all but the pAUC of float networks.
     pub fn documented() -> impl Iterator<Item = Figure> {
         let left_out = Figure::float(Measure::Pauc);
         Figure::ALL
@@ -172,7 +172,7 @@ impl Figure {
             .filter(move |figure| *figure != left_out)
     }
 
-    /// The columns of tables for readers, in their order, where a search is steered by some measures.
+    /// The columns of tables for readers, in their order, for a search that is steered by these measures.
     pub fn columns(steered_by: &[Measure]) -> Vec<Figure> {
         let asked = steered_by.iter().filter(|measure| !measure.is_usual());
         let both = |measure: Measure| [Figure::steering(measure), Figure::test(measure)];
@@ -182,12 +182,12 @@ impl Figure {
         columns
     }
 
-    /// The name of measure and network, such as `auc_int8`.
+    /// The name of measure and network, for example `auc_int8`.
     pub fn metric(self) -> String {
         format!("{}_{}", self.measure.name(), self.arithmetic.name())
     }
 
-    /// The name in documents, such as `test_auc_int8`.
+    /// The name in documents, for example `test_auc_int8`.
     pub fn key(self) -> String {
         match self.part {
             Part::Steer => self.metric(),
@@ -195,13 +195,13 @@ impl Figure {
         }
     }
 
-    /// The figure of these names; `None` where they name none of [`Figure::ALL`].
+    /// The figure with these names; `None` where they name none of [`Figure::ALL`].
     pub fn named(metric: &str, part: &str) -> Option<Figure> {
         let mut all = Figure::ALL.into_iter();
         all.find(|figure| figure.metric() == metric && figure.part.name() == part)
     }
 
-    /// The header of its column, in two lines: what, and of which network or on which clips.
+    /// The header of its column in two lines: the measure, then the network or the clips.
     pub fn header(self) -> String {
         let below = match self.part {
             Part::Steer => self.arithmetic.name(),
@@ -210,7 +210,7 @@ impl Figure {
         format!("{}\n{below}", self.measure.title())
     }
 
-    /// The name in sentences, such as `AUC int8`.
+    /// The name in sentences, for example `AUC int8`.
     pub fn title(self) -> String {
         format!("{} {}", self.measure.title(), self.arithmetic.name())
     }
@@ -227,14 +227,14 @@ impl Figure {
     }
 }
 
-/// Figures of merit of one candidate; those that nobody knows are missing.
+/// Figures of merit of one candidate; unknown ones are missing.
 #[derive(Clone, Copy, PartialEq, Default)]
 pub struct Figures {
     values: [Option<f64>; Figure::COUNT],
 }
 
 impl Figures {
-    /// Those of a network that could not be trained, or that tells nothing apart.
+    /// The figures of a network that tells nothing apart, or could not be trained.
     pub const CHANCE: Figures = {
         let mut values = [None; Figure::COUNT];
         let mut idx = 0;
@@ -245,29 +245,29 @@ impl Figures {
         Figures { values }
     };
 
-    /// One figure; `None` where nobody knows it.
+    /// One figure; `None` where it is unknown.
     pub const fn get(&self, figure: Figure) -> Option<f64> {
         self.values[figure.idx()]
     }
 
-    /// The same with another value of one figure.
+    /// The same figures with another value of `figure`.
     pub fn with(mut self, figure: Figure, value: impl Into<Option<f64>>) -> Figures {
         self.values[figure.idx()] = value.into();
         self
     }
 
-    /// The figure of that measure that a search is steered by.
+    /// The figure of that measure that steers a search.
     pub const fn steering(&self, measure: Measure) -> Option<f64> {
         self.get(Figure::steering(measure))
     }
 
-    /// All that are known, in the order of [`Figure::ALL`].
+    /// All known figures, in the order of [`Figure::ALL`].
     pub fn known(&self) -> impl Iterator<Item = (Figure, f64)> {
         let known = |figure: Figure| Some((figure, self.get(figure)?));
         Figure::ALL.into_iter().filter_map(known)
     }
 
-    /// Means of those that all have; `None` of nothing. One that some lack would be a mean over others.
+    /// Means of the figures that all have; `None` without figures. A figure that some lack has no mean.
     pub fn mean(each: &[Figures]) -> Option<Figures> {
         let mean = |figure: Figure| {
             let values: Option<Vec<f64>> = each.iter().map(|one| one.get(figure)).collect();

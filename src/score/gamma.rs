@@ -13,19 +13,19 @@ pub struct Gamma {
     pub scale: f64,
 }
 
-/// Distances of the location below the smallest value that are tried, in standard deviations.
+/// How far below the smallest value the location is searched, in standard deviations.
 ///
-/// Nearer, the likelihood grows without bounds; farther, the distribution is a normal one for all purposes.
+/// Nearer, the likelihood grows without bounds; farther, the distribution is practically a normal one.
 const DISTANCES: [f64; 2] = [1e-3, 1e3];
-/// A shape below 1 has its largest density at the location, which then runs into the smallest value.
+/// A shape below 1 has its largest density at the location, and the fit would move that to the smallest value.
 const LEAST_SHAPE: f64 = 1.0;
 
 impl Gamma {
     /// The most likely distribution of at least three finite values that are not all equal, otherwise `None`.
     ///
-    /// For a given location the best shape and scale are known up to one equation, so the likelihood is searched along
-    /// the location alone: on a grid, then by golden sections. `scipy.stats.gamma.fit` descends in all three from the
-    /// moments and stops at 1e-4.
+    /// For a given location, one equation gives the best shape and scale. The likelihood is therefore searched along
+    /// the location alone: on a grid, then by golden sections. `scipy.stats.gamma.fit` starts from the moments,
+    /// descends in all three and stops at 1e-4.
     pub fn fit(values: &[f64]) -> Option<Gamma> {
         let count = values.len() as f64;
         let smallest = values.iter().copied().fold(f64::INFINITY, f64::min);
@@ -66,9 +66,9 @@ impl Gamma {
             .map(|(gamma, _)| gamma)
     }
 
-    /// The value below which lies a share `q` in `(0, 1)` of the distribution.
+    /// The value that a share `q` in `(0, 1)` of the distribution lies below.
     pub fn quantile(&self, q: f64) -> f64 {
-        // From a normal approximation outwards, then halving: 200 steps are more than a double has bits.
+        // The interval doubles until it holds the value, then halves: a double has fewer bits than 200 steps.
         let (mut low, mut high) = (0.0, self.shape + 1.0);
         while lower_incomplete(self.shape, high) < q && high < 1e300 {
             high *= 2.0;
@@ -185,7 +185,7 @@ mod tests {
                 scale: 1.0,
             };
             let error = (gamma.quantile(q) / value - 1.0).abs();
-            // Powers of the shape lose up to 1e7 * 1e-16 of the probability, and so as much of the value.
+            // Powers of the shape lose up to 1e7 * 1e-16 of the probability, and the value loses as much.
             assert!(error < 1e-9, "shape {shape}, q {q}: {error:e}");
         }
     }
@@ -211,7 +211,7 @@ mod tests {
             if case.shape >= LEAST_SHAPE {
                 let gain = likelihood - case.log_likelihood;
                 assert!(gain > -1e-4, "{}", case.name);
-                // On values that are no gamma distribution scipy may end in another, far less likely optimum.
+                // On values that are not gamma distributed, scipy may end in another, far less likely optimum.
                 if gain > 1.0 {
                     continue;
                 }
@@ -219,7 +219,7 @@ mod tests {
                 // distribution, which the likelihood hardly feels.
                 assert!(difference < 0.02, "{}: {difference}", case.name);
             } else {
-                // scipy follows the unbounded likelihood into the smallest value, we stop at an exponential distribution.
+                // scipy follows the unbounded likelihood to the smallest value; we stop at an exponential distribution.
                 assert!(difference < 0.25, "{}: {difference}", case.name);
             }
         }

@@ -12,7 +12,7 @@ pub struct ResidualSums {
 }
 
 impl ResidualSums {
-    /// `bands` must not be zero.
+    /// Sums of no windows; `bands` must not be zero.
     pub fn new(bands: usize) -> ResidualSums {
         ResidualSums {
             bands,
@@ -39,7 +39,7 @@ impl ResidualSums {
         }
     }
 
-    /// The detector of these windows; `None` where they are too few for a covariance of full rank.
+    /// The detector of these windows; `None` where they do not give a covariance of full rank.
     pub fn mahalanobis(&self) -> Option<Mahalanobis> {
         let bands = self.bands;
         // Cholesky's factorisation of the covariance, row by row.
@@ -66,10 +66,10 @@ impl ResidualSums {
     }
 }
 
-/// Scores a clip by the Mahalanobis length of its mean residual, as the selective mode of the DCASE 2023 baseline.
+/// Scores a clip by the Mahalanobis length of its mean residual: the selective mode of the DCASE 2023 baseline.
 ///
-/// The baseline divides the covariance by the windows and not by their frames, less one, and takes the smaller of the
-/// scores with the covariances of the source and of the target domain.
+/// The baseline divides the covariance by the number of windows less one, not of frames. It takes the smaller of two
+/// scores: with the covariance of the source and of the target domain.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Mahalanobis {
     bands: usize,
@@ -78,7 +78,7 @@ pub struct Mahalanobis {
 }
 
 impl Mahalanobis {
-    /// The squared length of the mean residual of a clip's windows; whole frames of `bands` residuals.
+    /// The squared length of the mean residual of a clip's windows. `residual` holds whole frames of `bands` values.
     pub fn score(&self, residual: &[f32]) -> f64 {
         let bands = self.bands;
         let mut mean = vec![0.0; bands];

@@ -1,8 +1,11 @@
-//! From anomaly scores to figures of merit.
+//! Computes figures of merit from anomaly scores.
 //!
-//! A higher score means more anomalous. A score that is not a number is always judged wrong: on a normal clip it counts
-//! as positive infinity, on an anomalous one as negative infinity, so that a broken network cannot look good.
+//! A higher score means more anomalous. A score that is not a number is always judged wrong: it counts as positive
+//! infinity on a normal clip, and as negative infinity on an anomalous one. A broken network cannot look good.
+//!
+//! This module may not know networks, features, hardware or files.
 
+mod clip;
 mod curve;
 mod dcase;
 mod decision;
@@ -10,7 +13,7 @@ mod figures;
 mod gamma;
 mod mahalanobis;
 mod operating;
-mod pooling;
+mod paired;
 mod statistics;
 mod summary;
 #[cfg(test)]
@@ -18,6 +21,7 @@ mod tests;
 mod threshold;
 mod window;
 
+pub use clip::{ClipRule, UnknownClipRule, clip_score, float_clip_score};
 pub use curve::{PAUC_MAX_FPR, auc, average_precision, pauc, precision_recall_curve, roc_curve};
 pub use dcase::{
     Against, DomainFigures, Official, SectionFigures, against, dcase_sections, official,
@@ -27,7 +31,7 @@ pub use figures::{Arithmetic, Figure, Figures, Measure, Part};
 pub use gamma::Gamma;
 pub use mahalanobis::{Mahalanobis, ResidualSums};
 pub use operating::{OperatingPoint, at_recall, operating_point};
-pub use pooling::{Pooling, UnknownPooling};
+pub use paired::auc_difference_error;
 pub use statistics::{Interval, harmonic_mean, interval, quantile};
 pub use summary::{ClipScore, GroupScore, Summary, summarise};
 pub use threshold::{ThresholdRule, Thresholds, UnknownRule};

@@ -16,7 +16,7 @@ pub struct OperatingPoint {
 }
 
 impl OperatingPoint {
-    /// False alarms in a day of nothing but normal sound, with one decision per so many seconds.
+    /// Number of false alarms in a day of normal sound, with one decision every `cadence_s` seconds.
     pub fn false_alarms_per_day(&self, cadence_s: f64) -> f64 {
         const DAY_S: f64 = 86_400.0;
         self.false_alarm_rate * DAY_S / cadence_s
@@ -43,11 +43,11 @@ pub fn operating_point(normal: &[f64], anomaly: &[f64], threshold: f64) -> Optio
     })
 }
 
-/// The point of fewest false alarms that still finds this share of the anomalies.
+/// The point with the fewest false alarms that still finds this share of the anomalies.
 ///
-/// Its threshold lies midway between the last anomaly that must be found and the next lower score, so that it does not
-/// hang on one clip. `None` where a class is empty, and where scores that are not numbers or are infinite leave no
-/// threshold that finds so many.
+/// Its threshold lies midway between the last anomaly that must be found and the next lower score: it does not hang
+/// on one clip. `None` where a class is empty, and where no threshold finds so many because scores are infinite or
+/// not numbers.
 pub fn at_recall(normal: &[f64], anomaly: &[f64], min_recall: f64) -> Option<OperatingPoint> {
     let mut found: Vec<f64> = judged_anomalous(anomaly).collect();
     found.sort_by(|a, b| b.total_cmp(a));

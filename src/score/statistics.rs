@@ -2,7 +2,7 @@
 
 use crate::stats::student_quantile;
 
-/// The `q` quantile with linear interpolation, as numpy's default; `None` without values, for a `q` outside `[0, 1]`
+/// The `q` quantile with linear interpolation, as numpy's default. `None` without values, for a `q` outside `[0, 1]`
 /// and where a value is not a number.
 ///
 /// The quantile of the normal training scores is the threshold of a detector: 0.9 accepts one false alarm in ten.
@@ -21,7 +21,7 @@ pub fn quantile(values: &[f64], q: f64) -> Option<f64> {
     Some(below + (above - below) * position.fract())
 }
 
-/// The harmonic mean of non-negative values, 0 where one of them is 0; `None` without values.
+/// The harmonic mean of non-negative values; 0 where one of them is 0, `None` without values.
 pub fn harmonic_mean(values: &[f64]) -> Option<f64> {
     if values.is_empty() {
         return None;
@@ -39,7 +39,7 @@ pub struct Interval {
     pub half_width: Option<f64>,
 }
 
-/// `None` without values.
+/// The mean of the values with its 95 % interval; `None` without values.
 pub fn interval(values: &[f64]) -> Option<Interval> {
     if values.is_empty() {
         return None;

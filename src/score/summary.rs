@@ -30,11 +30,11 @@ pub struct GroupScore {
     pub machine: String,
     /// Name of the section.
     pub section: String,
-    /// `None` for the whole section.
+    /// The domain; `None` for the whole section.
     pub domain: Option<Domain>,
-    /// `None` on the row of a whole section that has a row per domain, and where a class is missing.
+    /// AUC, 0 to 1; `None` on the row of a whole section that has a row per domain, and where a class is missing.
     pub auc: Option<f64>,
-    /// `None` on the row of one domain, and where a class is missing.
+    /// Partial AUC, 0 to 1; `None` on the row of one domain, and where a class is missing.
     pub pauc: Option<f64>,
     /// Number of normal clips.
     pub normals: usize,
@@ -53,15 +53,15 @@ pub struct Summary {
     pub pauc: Option<f64>,
     /// Harmonic mean of all AUCs and partial AUCs: DCASE's official score.
     pub official: Option<f64>,
-    /// Groups that have no figures, and why; clips whose score is not a number.
+    /// Sentences about groups without figures, and about clips whose score is not a number.
     pub notes: Vec<String>,
 }
 
 /// Figures per machine and section, by the rule of DCASE 2022.
 ///
-/// A section with both domains has one AUC per domain, the domain's normal clips against *all* anomalies of the section,
-/// and one partial AUC over all its clips. A section with one domain has both figures over all its clips. Groups with
-/// a missing class carry no figures, are left out of the means and are named in the notes.
+/// A section with both domains has one AUC per domain and one partial AUC over all its clips. The AUC compares the
+/// domain's normal clips with *all* anomalies of the section. A section with one domain has both figures over all its
+/// clips. Groups with a missing class have no figures; the means leave them out, and the notes name them.
 pub fn summarise(clips: &[ClipScore]) -> Summary {
     let mut sections: BTreeMap<(&str, &str), Vec<&ClipScore>> = BTreeMap::new();
     for clip in clips {

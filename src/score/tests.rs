@@ -133,29 +133,36 @@ fn a_missing_class_has_no_figure_and_a_broken_score_is_wrong() {
 }
 
 #[test]
-fn windows_pool_to_a_clip() {
-    fn check(pooling: Pooling, windows: &[f64], expected: Option<f64>) {
-        assert_eq!(pooling.pool(windows), expected, "{pooling:?} {windows:?}");
+fn windows_make_a_clips_score() {
+    fn check(rule: ClipRule, windows: &[f64], expected: Option<f64>) {
+        assert_eq!(
+            float_clip_score(rule, 1, windows),
+            expected,
+            "{rule} {windows:?}"
+        );
+        let windows: Vec<f32> = windows.iter().map(|score| *score as f32).collect();
+        assert_eq!(
+            clip_score(rule, 1, &windows),
+            expected,
+            "{rule} {windows:?}"
+        );
     }
     let windows = [1.0, 5.0, 3.0, 2.0];
-    check(Pooling::Mean, &windows, Some(2.75));
-    check(Pooling::Max, &windows, Some(5.0));
-    check(Pooling::Quantile(0.5), &windows, Some(2.5));
-    check(Pooling::TopMean(0.5), &windows, Some(4.0));
-    check(Pooling::TopMean(0.01), &windows, Some(5.0));
-    check(Pooling::Mean, &[], None);
-    for pooling in [Pooling::Mean, Pooling::Max, Pooling::Quantile(0.1)] {
-        assert!(pooling.pool(&[1.0, f64::NAN]).unwrap().is_nan());
-    }
-}
-
-#[test]
-fn poolings_are_named() {
-    for name in ["mean", "max", "q1", "q29", "q99", "top1", "top57", "top100"] {
-        assert_eq!(name.parse::<Pooling>().unwrap().to_string(), name);
-    }
-    for name in ["", "q0", "q100", "top0", "top101", "median"] {
-        name.parse::<Pooling>().unwrap_err();
+    check(ClipRule::Mean, &windows, Some(2.75));
+    check(ClipRule::Max, &windows, Some(5.0));
+    check(ClipRule::Quantile(50), &windows, Some(2.0));
+    check(ClipRule::Quantile(51), &windows, Some(3.0));
+    check(ClipRule::Top(50), &windows, Some(4.0));
+    check(ClipRule::Top(1), &windows, Some(5.0));
+    check(ClipRule::Ranked(50), &[1.0, 4.0], Some(3.0));
+    check(ClipRule::Mean, &[], None);
+    check(ClipRule::Top(10), &[], None);
+    for rule in [ClipRule::Mean, ClipRule::Max, ClipRule::Quantile(10)] {
+        assert!(
+            float_clip_score(rule, 1, &[1.0, f64::NAN])
+                .unwrap()
+                .is_nan()
+        );
     }
 }
 

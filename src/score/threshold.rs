@@ -1,24 +1,25 @@
-//! Where normal ends: thresholds from the scores of normal sound.
+//! Thresholds from the scores of normal sound.
 
 use std::str::FromStr;
 
 use super::{gamma::Gamma, quantile};
 
-/// How the threshold is taken from the scores of normal clips.
+/// How the threshold follows from the scores of normal clips.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ThresholdRule {
-    /// Even odds where labels are learnt, and otherwise the gamma distribution.
+    /// Even odds where labels are learnt, otherwise the gamma distribution.
     #[default]
     Usual,
-    /// A quantile of the gamma distribution that fits them, as the DCASE baselines do.
+    /// A quantile of the gamma distribution that fits the scores, as in the DCASE baselines.
     Gamma,
-    /// Their own quantile.
+    /// A quantile of the scores themselves.
     Quantile,
-    /// Zero, where a classifier of learnt labels holds both for equally likely; others take the gamma distribution.
+    /// Zero, where a classifier of learnt labels gives both labels even odds. Other networks take the gamma
+    /// distribution.
     EvenOdds,
 }
 
-/// Both thresholds of one set of scores; `None` where there are none, or too few or too equal ones for a fit.
+/// Both thresholds of one set of scores; `None` without scores, or where a fit has too few or too equal ones.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Thresholds {
     /// Quantile of the gamma distribution that fits the scores.
@@ -27,7 +28,7 @@ pub struct Thresholds {
     pub quantile: Option<f64>,
 }
 
-/// No threshold rule has this name.
+/// An unknown threshold rule; holds what the user wrote.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is no threshold rule; there are usual, gamma, quantile and even-odds")]
 pub struct UnknownRule(String);
@@ -54,7 +55,7 @@ impl ThresholdRule {
         }
     }
 
-    /// The rule that decides over a network, given whether it is a classifier that learnt the labels.
+    /// The rule for a network, given whether it is a classifier that learnt the labels.
     pub fn resolved(self, labels_are_learnt: bool) -> ThresholdRule {
         match (self, labels_are_learnt) {
             (ThresholdRule::Usual, true) => ThresholdRule::EvenOdds,
@@ -67,7 +68,8 @@ impl ThresholdRule {
 }
 
 impl Thresholds {
-    /// `q` is the share of normal clips that should lie below: 0.9 accepts one false alarm in ten.
+    /// Both thresholds of normal scores. A share `q` of normal clips should lie below: 0.9 accepts one false alarm in
+    /// ten.
     pub fn of(scores: &[f64], q: f64) -> Thresholds {
         Thresholds {
             gamma: Gamma::fit(scores).map(|gamma| gamma.quantile(q)),
@@ -75,7 +77,7 @@ impl Thresholds {
         }
     }
 
-    /// The threshold by a resolved rule, and the rule that gave it: the quantile stands in where nothing fits.
+    /// The threshold of a resolved rule, and the rule that gave it: the quantile where no gamma distribution fits.
     pub fn choose(&self, rule: ThresholdRule) -> Option<(ThresholdRule, f64)> {
         match (rule, self.gamma) {
             (ThresholdRule::EvenOdds, _) => Some((rule, 0.0)),

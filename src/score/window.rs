@@ -1,9 +1,9 @@
-//! Scores of one window: how far a network's output is from what is normal.
+//! Scores of one window: how far a network's output is from normal.
 
 /// The mean squared difference of a window and its reconstruction.
 pub fn reconstruction_error(x: &[f32], y: &[f32]) -> f64 {
     debug_assert_eq!(x.len(), y.len());
-    // Eight sums side by side, so that the additions do not wait for each other.
+    // Eight sums side by side: the additions need not wait for each other.
     let mut sums = [0.0; 8];
     for (idx, (x, y)) in x.iter().zip(y).enumerate() {
         let difference = f64::from(*x) - f64::from(*y);
@@ -12,10 +12,11 @@ pub fn reconstruction_error(x: &[f32], y: &[f32]) -> f64 {
     sums.iter().sum::<f64>() / x.len() as f64
 }
 
-/// The log-odds against the class a clip should belong to: `ln(max(1 - p, e)) - ln(max(p, e))`, `p` its softmax.
+/// The log-odds against the class that a clip should belong to: `ln(max(1 - p, e)) - ln(max(p, e))`, with `p` its
+/// softmax.
 ///
-/// `e` is the double's machine epsilon and a class beyond the last counts as the last, both as in the MobileNetV2
-/// baseline of DCASE 2022. Computed from logits without forming `1 - p`, so it keeps its precision near 0 and 1.
+/// `e` is the double's machine epsilon, and a class beyond the last counts as the last; both are as in the MobileNetV2
+/// baseline of DCASE 2022. It is computed from logits without `1 - p`, and keeps its precision near 0 and 1.
 pub fn negative_log_odds(logits: &[f32], class: usize) -> f64 {
     let Some(last) = logits.len().checked_sub(1) else {
         return f64::NAN;

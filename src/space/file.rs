@@ -2,9 +2,13 @@
 
 use std::{collections::BTreeMap, fs, path::Path};
 
+use nas_kernels::decision::ClipRule;
 use serde::Deserialize;
 
-use super::{Axis, Family, SearchSpace, Training, WEIGHTS_IN, WeightMemory};
+use super::{Axis, AxisRule, Family, SearchSpace, Training, WEIGHTS_IN, WeightMemory};
+
+/// The table entry that says how windows' scores become a clip's.
+const CLIP_SCORE: &str = "clip_score";
 
 /// A search space that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -97,7 +101,26 @@ pub fn builtin() -> Vec<SearchSpace> {
         "search_spaces/mobilenet-v2.toml",
         "search_spaces/ds-cnn.toml",
         "search_spaces/mfcc-mlp.toml",
+        "search_spaces/pooled-mlp.toml",
+        "search_spaces/pooled-gaussian.toml",
     ])
+}
+
+/// What every front is held against: detectors that need no training, spaces of one each.
+pub fn references() -> Vec<SearchSpace> {
+    read_shipped(&shipped![
+        "search_spaces/references/level-mean.toml",
+        "search_spaces/references/level-peak.toml",
+        "search_spaces/references/pooled.toml",
+    ])
+}
+
+/// These spaces, and behind them the [`references`] that are not among them.
+pub fn with_references(mut spaces: Vec<SearchSpace>) -> Vec<SearchSpace> {
+    let known = |reference: &SearchSpace| spaces.iter().any(|own| own.name == reference.name);
+    let (_, missing): (Vec<_>, Vec<_>) = references().into_iter().partition(known);
+    spaces.extend(missing);
+    spaces
 }
 
 /// Published networks with their training: spaces of one network each.
@@ -121,7 +144,8 @@ fn read_shipped(files: &[(&str, &str)]) -> Vec<SearchSpace> {
 /// # Errors
 /// [`SpaceError`] where there is no such space, or the file is not a valid space.
 pub fn load(name_or_path: &str) -> Result<SearchSpace, SpaceError> {
-    let known: Vec<SearchSpace> = builtin().into_iter().chain(baselines()).collect();
+    let others = baselines().into_iter().chain(references());
+    let known: Vec<SearchSpace> = builtin().into_iter().chain(others).collect();
     if let Some(space) = known.iter().find(|space| space.name == name_or_path) {
         return Ok(space.clone());
     }
@@ -145,8 +169,18 @@ struct File {
     description: String,
     front_end: FrontEndTable,
     axes: BTreeMap<String, Vec<f64>>,
-    training: Training,
+    /// Absent where nothing is trained.
+    training: Option<Training>,
     deployment: Option<Deployment>,
+    decision: Option<DecisionTable>,
+}
+
+/// Choices that need no training.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DecisionTable {
+    /// How the scores of a clip's windows may become its score.
+    clip_score: Vec<String>,
 }
 
 /// Choices that only change costs.
@@ -191,7 +225,12 @@ pub fn parse(path: &str, text: &str) -> Result<SearchSpace, SpaceError> {
     if !(1000..=192_000).contains(&file.front_end.sample_rate_hz) {
         return Err(fault("sample_rate_hz", "must be between 1000 and 192000"));
     }
-    let training = file.training;
+    let training = match (file.training, family.is_fitted()) {
+        (None, true) => Training::NONE,
+        (Some(training), false) => training,
+        (None, false) => return Err(fault("training", "is missing: networks are trained")),
+        (Some(_), true) => return Err(fault("training", "has no place: nothing is trained")),
+    };
     if let Some(sentence) = training.fault() {
         return Err(fault("training", &sentence));
     }
@@ -215,10 +254,14 @@ pub fn parse(path: &str, text: &str) -> Result<SearchSpace, SpaceError> {
         let names: Vec<&str> = family.axes().iter().map(|rule| rule.name).collect();
         names.join(", ")
     };
-    let optional = family.members();
-    let optional = optional.filter(|rule| given.contains_key(rule.name));
+    let mut rules: Vec<&AxisRule> = family.axes().iter().collect();
+    for together in family.optional() {
+        if together.iter().any(|rule| given.contains_key(rule.name)) {
+            rules.extend(*together);
+        }
+    }
     let mut axes = Vec::new();
-    for rule in family.axes().iter().chain(&optional) {
+    for rule in rules {
         let mut values = given
             .remove(rule.name)
             .ok_or_else(|| SpaceError::MissingAxis {
@@ -257,6 +300,19 @@ pub fn parse(path: &str, text: &str) -> Result<SearchSpace, SpaceError> {
             values: deployment.weights_in.iter().map(place).collect(),
         });
     }
+    let clip_rules = match file.decision {
+        None => vec![ClipRule::Mean],
+        Some(DecisionTable { clip_score }) => {
+            let rules = clip_score.iter().map(|name| {
+                let rule = name.parse::<ClipRule>();
+                rule.map_err(|error| fault(CLIP_SCORE, &format!("`{name}`: {error}")))
+            });
+            rules.collect::<Result<Vec<_>, _>>()?
+        }
+    };
+    if clip_rules.is_empty() {
+        return Err(fault(CLIP_SCORE, "needs a rule, such as `mean`"));
+    }
     Ok(SearchSpace {
         name: file.name,
         description: file.description,
@@ -264,6 +320,7 @@ pub fn parse(path: &str, text: &str) -> Result<SearchSpace, SpaceError> {
         sample_rate_hz: front_end.sample_rate_hz,
         axes,
         training,
+        clip_rules,
         clip_samples: None,
         text: text.to_string(),
     })
@@ -278,7 +335,15 @@ mod tests {
         let names: Vec<String> = builtin().into_iter().map(|space| space.name).collect();
         assert_eq!(
             names,
-            ["dense-ae", "conv-ae", "mobilenet-v2", "ds-cnn", "mfcc-mlp"]
+            [
+                "dense-ae",
+                "conv-ae",
+                "mobilenet-v2",
+                "ds-cnn",
+                "mfcc-mlp",
+                "pooled-mlp",
+                "pooled-gaussian"
+            ]
         );
     }
 

@@ -9,12 +9,17 @@ mod families;
 mod file;
 mod training;
 
+use families::AxisRule;
 pub use families::Family;
-pub use file::{SpaceError, baselines, builtin, load, parse};
+pub use file::{SpaceError, baselines, builtin, load, parse, references, with_references};
 pub use training::{Recipe, Training};
 
+use nas_kernels::decision::ClipRule;
+
 use crate::{
-    audio::{Feature, FeatureSpec, FrontEnd},
+    audio::{
+        FULL_RANKING, Feature, FeatureSpec, FrontEnd, MAX_POOLED_FRAMES, StatisticKind, Statistics,
+    },
     graph::{Graph, Shape},
     identity::{self, Canonical},
     units::Rng,
@@ -30,6 +35,67 @@ pub enum Task {
         /// Number of sections.
         classes: usize,
     },
+    /// Whitens its input; the anomaly score is the distance from what is normal for the known section.
+    Distance(Fit),
+}
+
+/// How a detector is fitted to normal sound in closed form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Fit {
+    pub covariance: Covariance,
+    /// One covariance for all sections, with a mean each; otherwise each section has its own.
+    pub shared: bool,
+    /// Whether statistics have unit variance before the covariance is shrunk; otherwise they are in dB.
+    pub standardised: bool,
+    /// Points that normal sound of a section lies near: its mean, or a bank of centroids.
+    pub points: usize,
+    /// A mean for each domain that clips are known to be of; the nearer counts.
+    pub per_domain: bool,
+    pub sections: usize,
+}
+
+impl Fit {
+    /// Points of all sections at most; few clips have fewer.
+    pub fn most_points(&self) -> usize {
+        let domains = if self.per_domain { 2 } else { 1 };
+        self.sections * self.points * domains
+    }
+
+    /// Parts of the layer's output, each the length of a point.
+    pub fn blocks(&self) -> usize {
+        if self.shared { 1 } else { self.sections }
+    }
+}
+
+/// How a covariance is estimated from few samples.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Covariance {
+    /// Variances alone.
+    Diagonal,
+    /// Shrunk towards a multiple of the identity (Ledoit and Wolf, 2004).
+    LedoitWolf,
+    /// The same by another share (oracle approximating shrinkage; Chen et al., 2010).
+    Oas,
+    /// The largest eighth of the principal components, and one variance for all others (Tipping and Bishop, 1999).
+    LowRank,
+}
+
+impl Covariance {
+    pub const ALL: [Covariance; 4] = [
+        Covariance::Diagonal,
+        Covariance::LedoitWolf,
+        Covariance::Oas,
+        Covariance::LowRank,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Covariance::Diagonal => "diagonal",
+            Covariance::LedoitWolf => "ledoit-wolf",
+            Covariance::Oas => "oas",
+            Covariance::LowRank => "low-rank",
+        }
+    }
 }
 
 impl Task {
@@ -38,6 +104,7 @@ impl Task {
         match self {
             Task::Reconstruct => "reconstruct",
             Task::Classify { .. } => "classify",
+            Task::Distance(_) => "distance",
         }
     }
 }
@@ -49,7 +116,30 @@ impl Canonical for Task {
             Task::Classify { classes } => {
                 identity::record(text, "Classify", &[("classes", classes)]);
             }
+            Task::Distance(fit) => fit.write_canonical(text),
         }
+    }
+}
+
+impl Canonical for Fit {
+    fn write_canonical(&self, text: &mut String) {
+        let Fit {
+            covariance,
+            shared,
+            standardised,
+            points,
+            per_domain,
+            sections,
+        } = self;
+        let fields: [(&str, &dyn Canonical); 6] = [
+            ("covariance", &covariance.name()),
+            ("shared", shared),
+            ("standardised", standardised),
+            ("points", points),
+            ("per_domain", per_domain),
+            ("sections", sections),
+        ];
+        identity::record(text, "Distance", &fields);
     }
 }
 
@@ -66,6 +156,19 @@ pub struct Candidate {
     pub weights_in: Option<WeightMemory>,
     /// The parts of `graph`, where it is several networks side by side.
     pub ensemble: Option<Ensemble>,
+    /// Where `graph` is a network whose last layer was replaced or added in closed form: what was trained.
+    pub head: Option<Head>,
+    /// How the scores of a clip's windows may become its score; the evaluation takes one of them.
+    pub clip_rules: Vec<ClipRule>,
+}
+
+/// A network that is trained before it gets a head.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Head {
+    /// The network as it is trained.
+    pub body: Graph,
+    /// What it is trained to do.
+    pub task: Task,
 }
 
 /// Networks of one shape; each is trained alone, and their outputs are averaged.
@@ -103,9 +206,58 @@ impl WeightMemory {
 impl Candidate {
     /// The network to train, and how many times.
     pub fn members(&self) -> (&Graph, usize) {
-        match &self.ensemble {
-            None => (&self.graph, 1),
-            Some(ensemble) => (&ensemble.member, ensemble.members),
+        match (&self.ensemble, &self.head) {
+            (None, None) => (&self.graph, 1),
+            (None, Some(head)) => (&head.body, 1),
+            (Some(ensemble), _) => (&ensemble.member, ensemble.members),
+        }
+    }
+
+    /// The same with a score that is a distance: of an autoencoder's mean residual per band, or of a classifier's
+    /// embedding. A network that cannot have such a head stays as it is.
+    fn with_head(self, classes: usize) -> Candidate {
+        let graph = match self.task {
+            Task::Reconstruct => Some(self.graph.with_residual_head()),
+            Task::Classify { .. } => self.graph.with_embedding_head(),
+            Task::Distance(_) => None,
+        };
+        let Some(graph) = graph else {
+            return self;
+        };
+        let fit = Fit {
+            covariance: Covariance::LedoitWolf,
+            shared: true,
+            standardised: true,
+            points: 1,
+            per_domain: false,
+            sections: classes.max(1),
+        };
+        Candidate {
+            head: Some(Head {
+                body: self.graph,
+                task: self.task,
+            }),
+            graph,
+            task: Task::Distance(fit),
+            ..self
+        }
+    }
+
+    /// What kind of network it is: what it was trained to do, also where a head scores by a distance.
+    pub fn approach(&self) -> Task {
+        self.head.as_ref().map_or(self.task, |head| head.task)
+    }
+
+    /// The network as it is trained, where it gets a head.
+    pub fn without_head(&self) -> Candidate {
+        match &self.head {
+            None => self.clone(),
+            Some(head) => Candidate {
+                graph: head.body.clone(),
+                task: head.task,
+                head: None,
+                ..self.clone()
+            },
         }
     }
 
@@ -123,6 +275,10 @@ impl Candidate {
     fn network_text(&self) -> String {
         let mut text = self.front_end.canonical();
         self.task.write_canonical(&mut text);
+        // The body follows from the graph and what it is trained to do.
+        if let Some(head) = &self.head {
+            head.task.write_canonical(&mut text);
+        }
         self.graph.write_canonical(&mut text);
         text
     }
@@ -145,6 +301,14 @@ pub struct Axis {
 const WEIGHTS_IN: &str = "weights_in";
 /// The axis of the number of networks that share a decision; a classifier's space may leave it out.
 const MEMBERS: &str = "members";
+/// The axis of what a network's score is: 0 as it was trained, 1 a distance in what it has learnt to see.
+const HEAD: &str = "head";
+/// The axes of pooled statistics: groups of bands, which statistics, and the weight of a rank relative to the one before.
+const GROUPS: &str = "groups";
+const STATISTICS: &str = "statistics";
+const RANKING: &str = "ranking";
+/// The axis of how a covariance is estimated; its values are places in [`Covariance::ALL`].
+const COVARIANCE: &str = "covariance";
 /// The axes that decide how long a window is.
 const FRAMES: &str = "frames";
 const HOP_LENGTH: &str = "hop_length";
@@ -156,9 +320,28 @@ impl Axis {
             WEIGHTS_IN => WeightMemory::ALL[usize::from(value > 0.0)]
                 .name()
                 .to_string(),
+            STATISTICS => show_statistics(value as u32),
+            COVARIANCE => Covariance::ALL[(value as usize).min(Covariance::ALL.len() - 1)]
+                .name()
+                .to_string(),
             _ => value.to_string(),
         }
     }
+}
+
+/// Names of statistics: `mean+maximum`.
+pub fn show_statistics(kinds: u32) -> String {
+    let names = StatisticKind::ALL
+        .into_iter()
+        .filter(|kind| kinds & kind.bit() != 0)
+        .map(|kind| match kind {
+            StatisticKind::Mean => "mean",
+            StatisticKind::Deviation => "deviation",
+            StatisticKind::Maximum => "maximum",
+            StatisticKind::Ranked => "ranked",
+            StatisticKind::Difference => "difference",
+        });
+    names.collect::<Vec<_>>().join("+")
 }
 
 /// A family of networks, with the values of its axes.
@@ -176,6 +359,9 @@ pub struct SearchSpace {
     pub axes: Vec<Axis>,
     /// How its networks are trained.
     pub training: Training,
+    /// How the scores of a clip's windows may become its score. An axis that costs no training, so that no genome chooses:
+    /// every network is scored by all of them, and the one that steering clips favour is kept.
+    pub clip_rules: Vec<ClipRule>,
     /// Samples of the shortest clip, once [`SearchSpace::for_clips`] has set it; no window is longer.
     pub clip_samples: Option<usize>,
     /// The text of the file; it is stored with results.
@@ -203,7 +389,7 @@ impl SearchSpace {
 
     /// Whether this space has networks for a data set of `classes` sections; classifiers need at least two.
     pub fn suits(&self, classes: usize) -> bool {
-        self.family.is_autoencoder() || classes >= 2
+        !self.family.needs_classes() || classes >= 2
     }
 
     /// The same space for given features: only the matching front end stays.
@@ -289,7 +475,8 @@ impl SearchSpace {
             genes,
         };
         let front_end = self.front_end(&values);
-        let input = Shape::new(front_end.frames, front_end.spec.bands(), 1);
+        let [rows, columns] = front_end.window();
+        let input = Shape::new(rows, columns, 1);
         let member = self.family.build(&values, input, classes);
         let members = self.axis(MEMBERS).map_or(1, |_| values.count(MEMBERS));
         let (graph, ensemble) = match members {
@@ -299,17 +486,20 @@ impl SearchSpace {
                 Some(Ensemble { member, members }),
             ),
         };
-        let task = match self.family.is_autoencoder() {
-            true => Task::Reconstruct,
-            false => Task::Classify { classes },
-        };
         let weights_in = self.axes.iter().position(|axis| axis.name == WEIGHTS_IN);
-        Candidate {
+        let candidate = Candidate {
             front_end,
             graph,
-            task,
+            task: self.family.task(&values, classes),
             weights_in: weights_in.map(|_| WeightMemory::ALL[values.count(WEIGHTS_IN)]),
             ensemble,
+            clip_rules: self.clip_rules.clone(),
+            head: None,
+        };
+        let wants_head = self.axis(HEAD).is_some_and(|_| values.count(HEAD) == 1);
+        match wants_head && candidate.ensemble.is_none() {
+            true => candidate.with_head(classes),
+            false => candidate,
         }
     }
 
@@ -323,18 +513,40 @@ impl SearchSpace {
             },
             _ => Feature::LogMel,
         };
-        let frames = values.count("frames");
+        let hop_length = values.count("hop_length").min(n_fft);
+        let frames = match values.count("frames") {
+            0 => self.clip_frames(hop_length),
+            frames => frames,
+        };
         FrontEnd {
             spec: FeatureSpec {
                 sample_rate_hz: self.sample_rate_hz,
                 n_fft,
-                hop_length: values.count("hop_length").min(n_fft),
+                hop_length,
                 n_mels,
                 feature,
             },
             frames,
             frame_stride: values.count("frame_stride").min(frames),
+            statistics: self.axis(STATISTICS).map(|_| {
+                let kinds = values.count(STATISTICS) as u32;
+                let ranking = (values.real(RANKING) * f64::from(FULL_RANKING)).round() as u32;
+                let is_ranked = kinds & StatisticKind::Ranked.bit() != 0;
+                Statistics {
+                    groups: values.count(GROUPS).min(n_mels),
+                    kinds,
+                    // Nothing else depends on it.
+                    ranking: if is_ranked { ranking } else { FULL_RANKING },
+                }
+            }),
         }
+    }
+
+    /// The frames that clips have at a hop length; those of ten seconds where nobody said how long clips are.
+    fn clip_frames(&self, hop_length: usize) -> usize {
+        let ten_seconds = 10 * self.sample_rate_hz as usize;
+        let samples = self.clip_samples.unwrap_or(ten_seconds);
+        (1 + samples / hop_length).min(MAX_POOLED_FRAMES)
     }
 }
 
@@ -376,12 +588,60 @@ pub struct Spaces {
 impl Spaces {
     /// The spaces that suit a data set of `classes` sections: classifiers need at least two.
     pub fn new(spaces: Vec<SearchSpace>, classes: usize) -> Spaces {
-        let spaces = spaces
+        let mut spaces: Vec<SearchSpace> = spaces
             .into_iter()
             .filter(|space| space.suits(classes))
             .take(usize::from(u8::MAX))
             .collect();
+        // Stable. Genomes of networks are then the same with and without what is fitted.
+        spaces.sort_by_key(|space| space.family.is_fitted());
         Spaces { spaces, classes }
+    }
+
+    /// Those of networks, which are trained; their genomes are the same here and there.
+    pub fn trained(&self) -> Spaces {
+        self.only(|space| !space.family.is_fitted())
+    }
+
+    /// The genomes of what is fitted in closed form are in the spaces from this number on.
+    fn first_fitted(&self) -> usize {
+        let is_fitted = |space: &SearchSpace| space.family.is_fitted();
+        let first = self.spaces.iter().position(is_fitted);
+        first.unwrap_or(self.spaces.len())
+    }
+
+    fn only(&self, keep: impl Fn(&SearchSpace) -> bool) -> Spaces {
+        Spaces {
+            spaces: self
+                .spaces
+                .iter()
+                .filter(|space| keep(space))
+                .cloned()
+                .collect(),
+            classes: self.classes,
+        }
+    }
+
+    /// Whether a genome is fitted in closed form instead of trained.
+    pub fn is_fitted(&self, genome: &Genome) -> bool {
+        self.space_of(genome).family.is_fitted()
+    }
+
+    /// The numbers of the spaces of what is fitted in closed form.
+    pub fn fitted(&self) -> std::ops::Range<usize> {
+        self.first_fitted()..self.spaces.len()
+    }
+
+    /// A genome of one space with every choice equally likely.
+    pub fn random_of(&self, space: usize, rng: &mut Rng) -> Genome {
+        let axes = &self.spaces[space].axes;
+        self.fitting(|| Genome {
+            space: space as u8,
+            genes: axes
+                .iter()
+                .map(|axis| rng.below(axis.values.len()) as u8)
+                .collect(),
+        })
     }
 
     /// Spaces without meaning, for tests of samplers: for each space, the number of values of each axis.
@@ -431,14 +691,7 @@ impl Spaces {
     /// A random genome: each space and each value is equally likely, however large the space.
     pub fn random(&self, rng: &mut Rng) -> Genome {
         let space = rng.below(self.spaces.len());
-        let axes = &self.spaces[space].axes;
-        self.fitting(|| Genome {
-            space: space as u8,
-            genes: axes
-                .iter()
-                .map(|axis| rng.below(axis.values.len()) as u8)
-                .collect(),
-        })
+        self.random_of(space, rng)
     }
 
     /// A genome that differs in one or two axes, mostly by one step; one time in twenty it is a random genome of any
@@ -447,6 +700,11 @@ impl Spaces {
         if self.spaces.len() > 1 && rng.below(20) == 0 {
             return self.random(rng);
         }
+        self.vary(genome, rng)
+    }
+
+    /// A genome of the same space that differs in one or two axes, mostly by one step.
+    pub fn vary(&self, genome: &Genome, rng: &mut Rng) -> Genome {
         let axes = &self.space_of(genome).axes;
         let free: Vec<usize> = (0..axes.len())
             .filter(|&idx| axes[idx].values.len() > 1)
@@ -563,15 +821,15 @@ mod tests {
             let genome = spaces.random(&mut rng);
             let candidate = spaces.decode(&genome);
             let graph = &candidate.graph;
-            let input = Shape::new(
-                candidate.front_end.frames,
-                candidate.front_end.spec.bands(),
-                1,
-            );
-            assert_eq!(graph.input_shape(), input);
+            let [rows, columns] = candidate.front_end.window();
+            assert_eq!(graph.input_shape(), Shape::new(rows, columns, 1));
+            let input = graph.input_shape();
             match candidate.task {
                 Task::Reconstruct => assert_eq!(graph.output_shape().len(), input.len()),
                 Task::Classify { classes } => assert_eq!(graph.output_shape().len(), classes),
+                Task::Distance(fit) => {
+                    assert_eq!(graph.output_shape().len(), fit.blocks() * input.len());
+                }
             }
             let front_end = candidate.front_end;
             assert!(front_end.spec.hop_length <= front_end.spec.n_fft);
@@ -652,7 +910,7 @@ mod tests {
             spaces
                 .spaces()
                 .iter()
-                .all(|space| space.family.is_autoencoder())
+                .all(|space| !space.family.needs_classes())
         );
         assert!(!spaces.is_empty());
     }

@@ -72,6 +72,24 @@ fn usual_patience() -> usize {
 }
 
 impl Training {
+    /// That of what is fitted in closed form, which takes no notice of it.
+    pub const NONE: Training = Training {
+        epochs: 1,
+        batch_size: 2,
+        learning_rate: 1.0,
+        windows_per_epoch: 1,
+        macs_per_epoch: 1.0,
+        patience: 0,
+        recipe: Recipe {
+            mix_up: 0.0,
+            mask_frames: 0.0,
+            mask_bands: 0.0,
+            noise: 0.0,
+            label_smoothing: 0.0,
+            outlier_exposure: 0.0,
+        },
+    };
+
     /// What is wrong with these values; `None` where nothing is.
     pub fn fault(&self) -> Option<String> {
         let positive = |value: f64| value > 0.0;

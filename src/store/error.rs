@@ -55,7 +55,7 @@ pub enum StoreError {
     },
     /// A store of an older schema was opened for reading only.
     #[error(
-        "the store `{path}` has the old version {found}, and only writing to it brings it to {known}; open it writable once"
+        "the store `{path}` has the old version {found}, this program reads version {known}; open it for writing once"
     )]
     OlderVersion {
         /// The file of the store.
@@ -155,7 +155,7 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Is the store (or the run) in use, or its file unusable, rather than the request wrong?
+    /// Whether the store or the run is in use, or its file cannot be used; otherwise the request is at fault.
     pub fn is_locked_or_damaged(&self) -> bool {
         matches!(
             self,
@@ -188,7 +188,7 @@ impl StoreError {
             | ErrorCode::SystemIoFailure
             | ErrorCode::OutOfMemory
             | ErrorCode::FileLockingProtocolFailed => StoreError::Inaccessible { path, reason },
-            // Among them "no such table", which the fixed queries meet only in a damaged schema.
+            // One of them is "no such table": the fixed queries meet it only in a damaged schema.
             _ => StoreError::Damaged { path, reason },
         }
     }
@@ -208,7 +208,7 @@ fn existing(runs: &[String]) -> String {
     }
 }
 
-/// The first few names, so that a message stays a message.
+/// The first few names; a message must stay short.
 fn list(runs: &[String]) -> String {
     const SHOWN: usize = 8;
     let shown: Vec<String> = runs

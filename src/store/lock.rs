@@ -10,8 +10,8 @@ use super::StoreError;
 
 /// The right to add trials to a run, held until dropped.
 ///
-/// It is an advisory lock of the operating system on `<run folder>/lock`, so it ends with the process, however
-/// that ends. The file holds the process id of the latest holder and stays.
+/// It is an advisory lock of the operating system on `<run folder>/lock`. It ends with the process, even if that is
+/// killed. The file stays, and holds the process id of the latest holder.
 #[derive(Debug)]
 pub struct RunLock {
     _file: File,

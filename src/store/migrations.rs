@@ -1,7 +1,7 @@
 //! The schema, as the list of steps that made it.
 //!
-//! Rules for change: the list only grows. Never remove, reorder or edit a step that was ever released: stores
-//! of that version exist. A step's position is the version it leads to (`PRAGMA user_version`).
+//! Rules for change: the list only grows. Never remove, reorder or edit a released step: stores of that version
+//! exist. A step's position is the version it leads to (`PRAGMA user_version`).
 
 use std::path::Path;
 
@@ -21,7 +21,7 @@ const MIGRATIONS: &[&str] = &[
 /// The version that this program reads and writes.
 pub(super) const VERSION: i64 = MIGRATIONS.len() as i64;
 
-/// Marks a file as ours ("nas1"), so that another program's database is never taken for a store.
+/// Marks a file as ours ("nas1"). Another program's database is never taken for a store.
 pub(super) const APPLICATION_ID: i64 = 0x6e61_7331;
 
 /// The version of the store, 0 for an empty file.

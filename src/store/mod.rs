@@ -1,8 +1,9 @@
 //! All SQL of the project: runs, trials, costs, evaluations and fronts in one SQLite file.
 //!
-//! A [`Store`] keeps what it is given and does not know what the numbers mean. Every write is one transaction
-//! that is on disk when the call returns, so a killed process loses at most what it had not recorded yet.
-//! Several processes may use one store; a [`RunLock`] keeps a run to one coordinator.
+//! Every write is one transaction that is on disk when the call returns: a killed process loses at most what it had
+//! not recorded yet. Several processes may use one store; a [`RunLock`] keeps a run to one coordinator.
+//!
+//! This module may not know what the numbers mean: a [`Store`] keeps what it is given.
 
 mod error;
 mod lock;
@@ -38,7 +39,7 @@ const IN_MEMORY: &str = ":memory:";
 /// How long a call waits for another process to finish writing.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Refuses a name that no run may have: runs are named in paths and on command lines.
+/// Refuses a name that would be trouble in a path or on a command line.
 pub fn check_run_name(name: &str) -> Result<(), StoreError> {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     let is_good = (1..=100).contains(&name.len())
@@ -61,7 +62,7 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens the store at `path` for reading and writing; makes it, and its folder, if missing.
+    /// Opens the store at `path` for reading and writing; makes the file and its folder where they are missing.
     pub fn open(path: &Path) -> Result<Store, StoreError> {
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder).map_err(|source| StoreError::Io {
@@ -84,8 +85,8 @@ impl Store {
             return Err(StoreError::Missing { path });
         }
         match Store::open_for_reading(path, false) {
-            // SQLite wants to write its index of the log even to read. Where it may not, and there is no log
-            // (so no other process is writing), it can be told that nothing will change.
+            // Even a reader of SQLite wants to write the index of the log. Where it may not, and there is no log, no
+            // other process is writing, and SQLite can be told that nothing will change.
             Err(StoreError::Inaccessible { .. }) if !has_log(path) => {
                 Store::open_for_reading(path, true)
             }
@@ -105,7 +106,7 @@ impl Store {
         &self.path
     }
 
-    /// The folder of the store, which artefacts lie in; `None` for a store in memory, which keeps no files.
+    /// The folder that holds the store and its artefacts; `None` for a store in memory, which keeps no files.
     pub fn folder(&self) -> Option<&Path> {
         if self.path == Path::new(IN_MEMORY) {
             return None;
@@ -212,7 +213,7 @@ impl Store {
         }
     }
 
-    /// Records trials that were never trained, with their costs; all in one transaction.
+    /// Records trials that were never trained, with their costs, in one transaction.
     pub fn record_rejected(&mut self, run: RunId, trials: &[TrialRow]) -> Result<(), StoreError> {
         if trials.is_empty() {
             return Ok(());
@@ -228,10 +229,10 @@ impl Store {
         })
     }
 
-    /// Records a finished trial with its costs, its evaluation if that is new, and the fronts that follow.
+    /// Records a finished trial with its costs, its evaluation if that is new, and the new fronts.
     ///
-    /// All in one transaction. Of an evaluation that is there already (another run may have been faster), the
-    /// stored one stays. The fronts of the targets named in `fronts` are replaced, those of others stay.
+    /// All in one transaction. An evaluation that is stored already stays: another run may have been faster. The fronts
+    /// of the targets named in `fronts` are replaced, those of others stay.
     pub fn record(
         &mut self,
         run: RunId,
@@ -289,7 +290,7 @@ impl Store {
         })
     }
 
-    /// The evaluation of this content key, whichever run made it.
+    /// The evaluation with this content key, whichever run made it.
     pub fn evaluation(&self, key: &str) -> Result<Option<EvaluationRow>, StoreError> {
         self.read(|transaction| Ok(evaluations(transaction, "?1", key)?.into_values().next()))
     }
@@ -301,8 +302,9 @@ impl Store {
         self.read(|transaction| evaluations(transaction, of_run, run.0))
     }
 
-    /// Records a further training of a trial with its evaluation if that is new, and the fronts that follow, all in one
-    /// transaction. What is recorded already stays.
+    /// Records a further training of a trial with its evaluation if that is new, and the new fronts.
+    ///
+    /// All in one transaction. A training that is recorded already stays.
     pub fn record_repeat(
         &mut self,
         run: RunId,
@@ -348,7 +350,7 @@ impl Store {
         })
     }
 
-    /// Records what was measured of a trial, in place of an earlier measurement at the same place.
+    /// Records a measurement of a trial; it replaces an earlier one at the same place.
     pub fn record_measurement(
         &mut self,
         run: RunId,
@@ -389,7 +391,7 @@ impl Store {
         })
     }
 
-    /// How many trials of the run ended how.
+    /// Numbers of the run's trials by their end.
     pub fn counts(&self, run: RunId) -> Result<Counts, StoreError> {
         self.read(|transaction| {
             transaction
@@ -409,7 +411,7 @@ impl Store {
         })
     }
 
-    /// Reads the whole file and fails with [`StoreError::Damaged`] where it is not sound.
+    /// Reads the whole file; fails with [`StoreError::Damaged`] where it is not sound.
     pub fn check(&self) -> Result<(), StoreError> {
         let verdict: String = self.read(|transaction| {
             transaction.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
@@ -475,14 +477,14 @@ impl Store {
     }
 }
 
-/// Does the store have a write-ahead log with something in it?
+/// Whether the store has a write-ahead log with something in it.
 fn has_log(path: &Path) -> bool {
     let mut log = path.as_os_str().to_os_string();
     log.push("-wal");
     fs::metadata(log).is_ok_and(|metadata| metadata.len() > 0)
 }
 
-/// The file as a URI that tells SQLite that nobody writes to it (<https://sqlite.org/uri.html>).
+/// The file as a URI which says that nobody writes to it (<https://sqlite.org/uri.html>).
 fn immutable_uri(path: &Path) -> PathBuf {
     let escaped = path
         .to_string_lossy()
@@ -497,7 +499,7 @@ fn connect(path: &Path, flags: OpenFlags, timeout: Duration) -> Result<Connectio
         let connection = Connection::open_with_flags(path, flags)?;
         connection.busy_timeout(timeout)?;
         connection.pragma_update(None, "foreign_keys", true)?;
-        // A file from elsewhere gets to run no functions from its schema, and its pages are checked when read.
+        // The schema of a file from elsewhere may not run functions, and its pages are checked when they are read.
         connection.pragma_update(None, "trusted_schema", false)?;
         connection.pragma_update(None, "cell_size_check", true)?;
         connection.pragma_update(None, "synchronous", "FULL")?;
@@ -506,7 +508,7 @@ fn connect(path: &Path, flags: OpenFlags, timeout: Duration) -> Result<Connectio
     attempt().map_err(|error| StoreError::from_sqlite(path, error))
 }
 
-/// Switches to a write-ahead log, so that readers and the writer do not wait for each other.
+/// Switches to a write-ahead log: readers and the writer do not wait for each other then.
 fn enter_wal_mode(connection: &Connection, path: &Path) -> Result<(), StoreError> {
     let deadline = Instant::now() + BUSY_TIMEOUT;
     loop {
@@ -514,7 +516,7 @@ fn enter_wal_mode(connection: &Connection, path: &Path) -> Result<(), StoreError
             .pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get::<_, String>(0));
         match switched {
             Ok(_) => return Ok(()),
-            // SQLite does not wait here by itself when two processes open a new store at once.
+            // When two processes open a new store at once, SQLite does not wait here by itself.
             Err(error)
                 if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
                     && Instant::now() < deadline =>
@@ -526,7 +528,7 @@ fn enter_wal_mode(connection: &Connection, path: &Path) -> Result<(), StoreError
     }
 }
 
-/// SQLite stores a NaN as NULL, so it is refused here, by name.
+/// Refuses a NaN by its name; SQLite would store it as NULL.
 fn refuse_nan(trial: &TrialRow, evaluation: Option<&EvaluationRow>) -> Result<(), StoreError> {
     let excess = match trial.outcome {
         TrialOutcome::Rejected { excess, .. } => excess,
@@ -541,7 +543,7 @@ fn refuse_nan(trial: &TrialRow, evaluation: Option<&EvaluationRow>) -> Result<()
     refuse_nan_of(trial.number, evaluation)
 }
 
-/// As [`refuse_nan`], of an evaluation that comes with trial `number`.
+/// As [`refuse_nan`], for an evaluation that comes with trial `number`.
 fn refuse_nan_of(number: i64, evaluation: Option<&EvaluationRow>) -> Result<(), StoreError> {
     let scores = evaluation.into_iter().flat_map(|evaluation| {
         let scores = evaluation.scores.iter();
@@ -599,7 +601,7 @@ fn insert_evaluation(
     Ok(())
 }
 
-/// Evaluations with their scores, by key; `keys` is SQL of one or more of them, with one parameter.
+/// Evaluations with their scores, by key; `keys` is SQL that gives one or more keys and takes one parameter.
 fn evaluations(
     transaction: &Transaction<'_>,
     keys: &str,
@@ -731,9 +733,9 @@ fn insert_measurement(
     Ok(())
 }
 
-/// SQLite would take a file of a few bytes for an empty database, and write over it.
+/// Refuses a file of a few bytes, which SQLite would take for an empty database and write over.
 ///
-/// Only asks for the size: opening the file beside SQLite and closing it again would end the process's locks on it.
+/// Asks for the size alone: to open the file beside SQLite and close it again would end the process's locks on it.
 fn refuse_short_files(path: &Path) -> Result<(), StoreError> {
     /// Bytes of the smallest page, and so of the smallest database.
     const LEAST: u64 = 512;

@@ -18,7 +18,7 @@ pub struct NewRun {
     pub created_utc: String,
     /// Seed of the run.
     pub seed: u64,
-    /// Version of the program.
+    /// Version of the program that creates it.
     pub version: String,
     /// Name of the data set.
     pub data_name: String,
@@ -26,9 +26,9 @@ pub struct NewRun {
     pub data_hash: String,
     /// Whether the data comes from the built-in generator.
     pub synthetic: bool,
-    /// All that is needed to run it again.
+    /// All that is needed to run it again, as JSON.
     pub settings_json: String,
-    /// Reference points of the hypervolume.
+    /// Reference points of the hypervolume, as JSON.
     pub reference_json: String,
 }
 
@@ -59,7 +59,7 @@ pub struct Run {
     pub state: RunState,
 }
 
-/// How far a run is, as far as its coordinator could still say; one that was killed stays `Running`.
+/// How far a run is. The coordinator says so: where it was killed, the run stays `Running`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RunState {
@@ -76,7 +76,7 @@ pub enum RunState {
 pub struct TrialRow {
     /// Number of the trial in its run.
     pub number: i64,
-    /// Proposals of one block knew the same history.
+    /// Number of its block: proposals of one block knew the same history.
     pub block: i64,
     /// The genome's bytes; the spaces of the run decode them.
     pub genome: Vec<u8>,
@@ -108,7 +108,7 @@ pub enum TrialOutcome {
         /// Key of the [`EvaluationRow`].
         evaluation_key: String,
     },
-    /// Over budget by the share `excess`; never trained.
+    /// Over budget, never trained.
     Rejected {
         /// Share of the budgets by which it is over them, above 0.
         excess: f64,
@@ -127,7 +127,7 @@ pub enum TrialOutcome {
 pub struct RepeatRow {
     /// Number of the trial in its run.
     pub number: i64,
-    /// How far the seed lies from that of the run.
+    /// Its seed less the run's seed.
     pub seed: i64,
     /// The key of its evaluation, or why there is none.
     pub outcome: Result<String, String>,
@@ -138,7 +138,7 @@ pub struct RepeatRow {
 pub struct CostRow {
     /// Name of the target.
     pub target: String,
-    /// A name that ends in its unit, such as `latency_us`.
+    /// A name that ends in its unit, for example `latency_us`.
     pub metric: String,
     /// The cost, in the unit that the metric names.
     pub value: f64,
@@ -150,7 +150,7 @@ pub struct CostRow {
     pub source: String,
 }
 
-/// What was seen when the model of a trial ran as firmware.
+/// What a trial's model took when it ran as firmware.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MeasurementRow {
     /// Number of the trial in its run.
@@ -159,11 +159,11 @@ pub struct MeasurementRow {
     pub place: String,
     /// Whether the outputs were those of the host, bit for bit.
     pub outputs_match: bool,
-    /// Of one inference, where an emulator counted them.
+    /// Instructions of one inference; `None` where no emulator counted them.
     pub instructions: Option<i64>,
     /// Cycles of one inference; `None` where nobody knows.
     pub cycles: Option<CyclesRow>,
-    /// Of one hop of the front end with what it leads to.
+    /// Instructions of one hop: the front end, and the inference where a window is complete.
     pub hop_instructions: Option<i64>,
     /// Bytes of the arena up to the last one that was written, in steps of 16.
     pub arena_bytes: i64,
@@ -199,15 +199,15 @@ pub struct CyclesRow {
 /// One figure of merit of an evaluation.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ScoreRow {
-    /// What was computed of which network, such as `auc_int8`.
+    /// The measure and the network, for example `auc_int8`.
     pub metric: String,
-    /// The clips that it was computed on, such as `steer`.
+    /// The clips that it was computed on, for example `steer`.
     pub part: String,
     /// The figure; shares and areas are 0 to 1.
     pub value: f64,
 }
 
-/// A trained and scored network; runs share it by its key.
+/// A trained and scored network. Runs share it by its key.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EvaluationRow {
     /// Content hash of everything that the evaluation depends on.
@@ -227,7 +227,7 @@ pub struct EvaluationRow {
 /// The front of one target: its name and the numbers of its trials, ascending.
 pub type Front = (String, Vec<i64>);
 
-/// How many trials of a run ended how.
+/// Numbers of a run's trials by their end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counts {
     /// Trained and scored.

@@ -77,7 +77,8 @@ impl Fit {
 
     fn loss(&self) -> Loss {
         match self.task {
-            Task::Reconstruct => Loss::SquaredError,
+            // `check` lets no distance come here: it is fitted and not trained.
+            Task::Reconstruct | Task::Distance(_) => Loss::SquaredError,
             Task::Classify { .. } => Loss::CrossEntropy,
         }
     }
@@ -184,7 +185,7 @@ impl Fit {
             inputs.extend_from_slice(windows.window(*idx as usize));
         }
         let targets = match self.task {
-            Task::Reconstruct => inputs.clone(),
+            Task::Reconstruct | Task::Distance(_) => inputs.clone(),
             Task::Classify { classes } => {
                 let mut targets = vec![0.0; idxs.len() * classes];
                 for (idx, target) in idxs.iter().zip(targets.chunks_exact_mut(classes)) {

@@ -257,6 +257,9 @@ pub enum TrainError {
         /// What the operator does.
         kind: OpKind,
     },
+    /// A distance is fitted in closed form.
+    #[error("a distance is fitted in closed form and not trained")]
+    Distance,
     /// The training or validation loss became infinite or NaN.
     #[error("the loss became {loss} in epoch {epoch}")]
     Diverged {
@@ -444,6 +447,9 @@ fn check(graph: &Graph, task: Task, lessons: &Lessons<'_>) -> Result<(), TrainEr
         return Err(TrainError::NoWindows {
             frames: lessons.fit.frames,
         });
+    }
+    if let Task::Distance(_) = task {
+        return Err(TrainError::Distance);
     }
     for windows in sets
         .into_iter()

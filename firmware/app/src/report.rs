@@ -116,6 +116,7 @@ impl Failure {
                 BlobError::NotAModel => "not-a-model",
                 BlobError::OtherVersion { .. } => "other-version",
                 BlobError::UnknownOperator { .. } => "missing-operator",
+                BlobError::Section { .. } => "section",
                 BlobError::ArenaTooSmall { .. } => "too-large",
                 _ => "corrupt",
             },

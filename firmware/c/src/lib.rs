@@ -135,6 +135,16 @@ pub unsafe extern "C" fn nas_score(score: *mut f32) -> i32 {
 }
 
 #[unsafe(no_mangle)]
+pub extern "C" fn nas_clipped() -> u32 {
+    let Some(_pass) = GATE.enter() else {
+        return 0;
+    };
+    // SAFETY: the pass is held until the end.
+    let detector = unsafe { detector() };
+    detector.as_ref().map_or(0, |detector| detector.stream.clipped())
+}
+
+#[unsafe(no_mangle)]
 pub extern "C" fn nas_reset() -> i32 {
     let Some(_pass) = GATE.enter() else {
         return ERROR_BUSY;

@@ -1,4 +1,4 @@
-//! The blob: one file that is a model. Little-endian, every offset counted from its first byte.
+//! The blob: a model as one file. Numbers are little-endian; every offset counts from the first byte.
 //!
 //! | bytes | content |
 //! |---|---|
@@ -7,49 +7,102 @@
 //! | 12..16 | length of the whole blob |
 //! | 16..24 | [`checksum`] of everything after it |
 //! | 24..52 | tensor count, operator count, offset of tensors, offset of operators, arena bytes, input, output |
-//! | 52..60 | offset of the front end, offset of the decision; 0 where there is none |
+//! | 52..60 | offset of the table of sections, number of sections |
 //! | 60..96 | zero |
 //! | | tensors ([`Tensor`], 24 bytes each), operators ([`Op`], 64 bytes each) |
 //! | | constants: weights (offsets are multiples of 16), biases and multipliers (int32, multiples of 4), shifts (int8) |
-//! | | front end ([`FrontEndRecord`], 32 bytes), decision ([`Decision`], 16 bytes) |
-//! | | tables of the front end (f32, at a multiple of 16): those of [`TableLengths`], gains and offsets of the bands; ends (u16) |
+//! | | sections at multiples of 16, in any order; the table of them ([`Section`], 16 bytes each) |
+//!
+//! | section | content |
+//! |---|---|
+//! | `FRNT` | front end ([`FrontEndRecord`], 32 bytes); its tables (f32, at a multiple of 16): those of [`TableLengths`], gains and offsets of the bands; ends (u16) |
+//! | `STAT` | pooled statistics ([`Statistics`], 16 bytes), where the network sees those instead of frames; gains and offsets of the front end are then of them |
+//! | `DECI` | decision ([`Decision`], 24 bytes; 16 where windows' scores are averaged) |
+//! | `DIST` | points that sound is normal near ([`Centres`](crate::score::Centres)), where the score is a distance |
+//!
+//! A build skips a section with an unknown tag, unless it is marked as required. Version 2, which is still read, had no
+//! sections: bytes 52..60 were the offsets of front end and decision, 0 where there was none.
 //!
 //! [`TableLengths`]: crate::front_end::TableLengths
 
+mod sections;
+
 use core::fmt;
 
+pub(crate) use sections::Sections;
+pub use sections::{DECISION, DISTANCE, FRONT_END, SECTION_BYTES, STATISTICS, Section};
+
 use crate::{
-    front_end::Spec,
+    decision::ClipRule,
+    front_end::{Spec, Statistics},
     ops::{AddScales, Clamp, SoftmaxScale},
 };
 
+/// The first bytes of every blob.
 pub const MAGIC: [u8; 8] = *b"NASMODEL";
-pub const VERSION: u32 = 2;
+/// The format version that is written.
+pub const VERSION: u32 = 3;
+/// The oldest format version that is read.
+pub const OLDEST_VERSION: u32 = 2;
+/// Bytes of the header.
 pub const HEADER_BYTES: usize = 96;
 /// First byte that the checksum covers.
 pub const CHECKED_FROM: usize = 24;
-/// Where the header has the offset of the front end, and behind it that of the decision.
-pub const FRONT_END_OFFSET_AT: usize = 52;
+/// Place in the header of the offset of the table of sections; their number follows it.
+pub const SECTIONS_AT: usize = 52;
+/// Bytes of a [`Tensor`].
 pub const TENSOR_BYTES: usize = 24;
+/// Bytes of an [`Op`].
 pub const OP_BYTES: usize = 64;
+/// Bytes of a [`FrontEndRecord`].
 pub const FRONT_END_BYTES: usize = 32;
-pub const DECISION_BYTES: usize = 16;
+/// Bytes of a [`Decision`].
+pub const DECISION_BYTES: usize = 24;
+/// Bytes of a decision that names no rule for windows' scores, which means their mean.
+pub const LEAST_DECISION_BYTES: usize = 16;
+pub const STATISTICS_BYTES: usize = 16;
+pub const CENTRE_BYTES: usize = 16;
 /// Largest whole factor of [`Kind::Upsample`]; up to 40, TFLite's float arithmetic finds the same source pixel as whole division.
 pub const MAX_UPSAMPLE: u16 = 16;
 
 /// The numbers of the header after the checksum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Header {
+    /// Number of tensors.
     pub tensor_count: u32,
+    /// Number of operators.
     pub op_count: u32,
+    /// Place of the first tensor in the blob.
     pub tensors_offset: u32,
+    /// Place of the first operator in the blob.
     pub ops_offset: u32,
+    /// Bytes of the arena.
     pub arena_bytes: u32,
+    /// Index of the network's input tensor.
     pub input: u32,
+    /// Index of the network's output tensor.
     pub output: u32,
-    /// 0 where there is none, as for the decision.
-    pub front_end_offset: u32,
-    pub decision_offset: u32,
+    /// Where front end and decision lie.
+    pub parts: Parts,
+}
+
+/// How a blob holds front end and decision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Parts {
+    /// In sections, listed by a table; 0 sections where there is neither.
+    Sections {
+        /// Place of the table in the blob.
+        offset: u32,
+        /// Number of sections.
+        count: u32,
+    },
+    /// At fixed places, in version 2; 0 where there is none.
+    Fixed {
+        /// Place of the front end in the blob.
+        front_end: u32,
+        /// Place of the decision in the blob.
+        decision: u32,
+    },
 }
 
 /// An activation tensor and its place in the arena.
@@ -59,66 +112,88 @@ pub struct Tensor {
     pub offset: u32,
     /// Height, width, channels.
     pub shape: [u32; 3],
+    /// Real value of one step: `real = scale * (int8 - zero_point)`.
     pub scale: f32,
+    /// The int8 value of a real zero, -128 to 127.
     pub zero_point: i32,
 }
 
-/// One operator; tensors are indices.
+/// One operator; it names tensors by index.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Op {
+    /// What it computes.
     pub kind: Kind,
+    /// Index of its first input tensor.
     pub input: u32,
+    /// Index of its output tensor.
     pub output: u32,
+    /// The range of its outputs.
     pub clamp: Clamp,
 }
 
 /// What an operator computes.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Kind {
+    /// `CONV_2D`.
     Conv2d(Window, Constants),
+    /// `DEPTHWISE_CONV_2D` with depth multiplier 1.
     DepthwiseConv2d(Window, Constants),
+    /// `FULLY_CONNECTED`.
     FullyConnected(Constants),
+    /// `AVERAGE_POOL_2D`.
     AveragePool2d(Window),
+    /// `MAX_POOL_2D`.
     MaxPool2d(Window),
-    /// Over height and width; the multiplier includes one over the number of pixels.
+    /// `MEAN` over height and width.
     Mean {
+        /// Scale of the sum; includes one over the number of pixels.
         multiplier: i32,
+        /// Shift after the multiplication, in `-31..=30`.
         shift: i32,
     },
-    /// The output may lie exactly on either input.
+    /// `ADD`. The output may lie exactly on either input.
     Add {
-        /// The second input.
+        /// Index of the second input.
         input: u32,
+        /// Multipliers and shifts of inputs and sum.
         scales: AddMultipliers,
     },
+    /// `RESIZE_NEAREST_NEIGHBOR` by whole factors of height and width, at most [`MAX_UPSAMPLE`].
     Upsample([u16; 2]),
-    /// Zeros before the data along height, width and channels; those behind it follow from the shapes.
+    /// `PAD`: zeros before the data along height, width and channels. The zeros behind it follow from the shapes.
     Pad([u16; 3]),
-    /// A table of 256 int8 values for the elements from -128 on.
+    /// Any function of one element, by a table.
     Lookup {
+        /// Place of the table in the blob: 256 int8 values for the elements from -128 on.
         table_offset: u32,
     },
-    /// Over the channels of every pixel.
+    /// `SOFTMAX` over the channels of every pixel.
     Softmax(SoftmaxScale),
-    /// Nothing to do where input and output lie on the same bytes.
+    /// `RESHAPE`: a copy, or nothing where input and output lie on the same bytes.
     Reshape,
 }
 
 /// Kernel, stride, and padding before the first row and column; height first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Window {
+    /// Height and width in pixels.
     pub kernel: [u16; 2],
+    /// Pixels from one window to the next.
     pub stride: [u16; 2],
+    /// Pixels of padding before the first row and column.
     pub pad: [u16; 2],
 }
 
-/// Where the constants of an operator lie in the blob.
+/// The places of an operator's constants in the blob.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Constants {
+    /// Place of the weights in the blob.
     pub weights_offset: u32,
     /// One bias per output channel, with `-input_zero_point * sum(weights)` already added.
     pub biases_offset: u32,
+    /// Place of the multipliers in the blob.
     pub multipliers_offset: u32,
+    /// Place of the shifts in the blob.
     pub shifts_offset: u32,
     /// Number of multipliers and of shifts: one per output channel, or one for all.
     pub scale_count: u32,
@@ -127,35 +202,47 @@ pub struct Constants {
 /// Multipliers and shifts of `ADD`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AddMultipliers {
+    /// Multipliers of the two inputs.
     pub multipliers: [i32; 2],
+    /// Shifts of the two inputs, each in `-31..=0`.
     pub shifts: [i32; 2],
+    /// Multiplier of the sum.
     pub output_multiplier: i32,
+    /// Shift of the sum, in `-31..=0`.
     pub output_shift: i32,
 }
 
-/// The audio front end, and how its frames become the network's input.
+/// The audio front end, and how its frames form the network's input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FrontEndRecord {
+    /// Sample rate in hertz.
     pub sample_rate_hz: u32,
+    /// Samples of a frame.
     pub n_fft: u32,
+    /// Samples from one frame to the next.
     pub hop_length: u32,
+    /// Number of mel bands.
     pub n_mels: u32,
-    /// MFCC of a frame; 0 for log-mel.
+    /// Number of MFCC coefficients of a frame; 0 for log-mel.
     pub coefficients: u32,
     /// Frames that the network sees at once; its input has one row per frame.
     pub frames: u32,
     /// Frames from one window to the next.
     pub frame_stride: u32,
-    /// Where the tables lie in the blob.
+    /// Place of the tables in the blob.
     pub tables_offset: u32,
 }
 
-/// How outputs become a score, and from where on it is an anomaly.
+/// How outputs become a score, and where an anomaly begins.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Decision {
+    /// What the network was trained to do.
     pub task: Task,
-    /// Windows that the score is a mean over.
+    /// Number of windows that the score covers.
     pub windows: u32,
+    /// How the scores of windows become one score.
+    pub rule: ClipRule,
+    /// A sound with a higher score is an anomaly.
     pub threshold: Threshold,
 }
 
@@ -166,36 +253,115 @@ pub enum Task {
     Reconstruct,
     /// To name a class; the score is the log-odds against the known one.
     Classify,
+    /// To whiten its input; the score is the distance from what is normal, see [`Centres`](crate::score::Centres).
+    Distance,
+}
+
+/// A point that sound is normal near.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Centre {
+    /// The class that it is normal for.
+    pub class: u32,
+    /// Which part of the network's output lies near it, counted in lengths of a point.
+    pub block: u32,
+    /// What squared distances from it are multiplied by.
+    pub weight: f32,
+    /// What is added to them.
+    pub offset: f32,
 }
 
 /// A score above it is an anomaly.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Threshold {
+    /// No threshold: nothing is called an anomaly.
     None,
     /// A quantile of the gamma distribution that fits the scores of normal training sound.
     Gamma(f32),
     /// A quantile of those scores.
     Quantile(f32),
-    /// Zero, where a classifier holds both classes for equally likely.
+    /// Zero, where a classifier gives both classes even odds.
     EvenOdds,
 }
 
 /// Why bytes are not a model that this build can run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BlobError {
+    /// The bytes do not start with [`MAGIC`], or are shorter than a header.
     NotAModel,
-    OtherVersion { found: u32 },
-    Length { claimed: u32, found: usize },
-    Checksum { claimed: u64, found: u64 },
+    /// The blob has another format version.
+    OtherVersion {
+        /// The version that it names.
+        found: u32,
+    },
+    /// The blob is cut off or too long.
+    Length {
+        /// Bytes by its header.
+        claimed: u32,
+        /// Bytes that there are.
+        found: usize,
+    },
+    /// Some bytes have changed.
+    Checksum {
+        /// Checksum by its header.
+        claimed: u64,
+        /// Checksum of its bytes.
+        found: u64,
+    },
+    /// The header is wrong; holds the problem.
     Header(&'static str),
-    Tensor { index: u32, problem: &'static str },
-    Op { index: u32, problem: &'static str },
-    UnknownOperator { index: u32, kind: u32 },
+    /// A tensor is wrong.
+    Tensor {
+        /// Its index.
+        index: u32,
+        /// The problem, in words.
+        problem: &'static str,
+    },
+    /// An operator is wrong.
+    Op {
+        /// Its index.
+        index: u32,
+        /// The problem, in words.
+        problem: &'static str,
+    },
+    /// An operator is of a kind that this build does not have.
+    UnknownOperator {
+        /// Its index.
+        index: u32,
+        /// The number of its kind.
+        kind: u32,
+    },
+    /// The front end is wrong; holds the problem.
     FrontEnd(&'static str),
+    /// The decision is wrong; holds the problem.
     Decision(&'static str),
-    ArenaTooSmall { needed: usize, found: usize },
-    MemoryTooSmall { needed: usize, found: usize },
+    /// The statistics stage is wrong; holds the problem.
+    Statistics(&'static str),
+    /// What distances are measured from is wrong; holds the problem.
+    Distance(&'static str),
+    /// A section is wrong, or is required and unknown.
+    Section {
+        /// Its tag, four ASCII letters.
+        tag: [u8; 4],
+        /// The problem, in words.
+        problem: &'static str,
+    },
+    /// The arena is shorter than the model needs.
+    ArenaTooSmall {
+        /// Bytes that it needs.
+        needed: usize,
+        /// Bytes that there are.
+        found: usize,
+    },
+    /// The memory of the front end is shorter than it needs.
+    MemoryTooSmall {
+        /// Bytes that it needs.
+        needed: usize,
+        /// Bytes that there are.
+        found: usize,
+    },
+    /// A [`crate::Stream`] needs a front end and a decision, and the model has none.
     NoFrontEnd,
+    /// A [`crate::Stream`] needs a blob at a multiple of 4, and this one lies elsewhere.
     NotAligned,
 }
 
@@ -209,7 +375,7 @@ impl fmt::Display for BlobError {
             BlobError::OtherVersion { found } => {
                 write!(
                     f,
-                    "the model has format version {found} and this build reads version {VERSION}"
+                    "the model has format version {found} and this build reads versions {OLDEST_VERSION} to {VERSION}"
                 )
             }
             BlobError::Length { claimed, found } => {
@@ -240,6 +406,16 @@ impl fmt::Display for BlobError {
             }
             BlobError::Decision(problem) => {
                 write!(f, "the decision of the model is wrong: {problem}")
+            }
+            BlobError::Statistics(problem) => {
+                write!(f, "the statistics of the model are wrong: {problem}")
+            }
+            BlobError::Distance(problem) => {
+                write!(f, "the distance of the model is wrong: {problem}")
+            }
+            BlobError::Section { tag, problem } => {
+                let tag = core::str::from_utf8(tag).unwrap_or("????");
+                write!(f, "section {tag:?} of the model is wrong: {problem}")
             }
             BlobError::ArenaTooSmall { needed, found } => {
                 write!(
@@ -279,7 +455,7 @@ pub fn checksum(bytes: &[u8]) -> u64 {
 /// The checksum of no bytes.
 pub const CHECKSUM_START: u64 = 0xcbf2_9ce4_8422_2325;
 
-/// Goes on with a checksum over more bytes.
+/// Continues a checksum over more bytes.
 pub fn checksum_from(checksum: u64, bytes: impl Iterator<Item = u8>) -> u64 {
     bytes.fold(checksum, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
@@ -290,8 +466,15 @@ impl Header {
     /// The first [`HEADER_BYTES`] of a blob without length and checksum, which [`seal`] fills in.
     pub fn to_bytes(&self) -> [u8; HEADER_BYTES] {
         let mut bytes = [0; HEADER_BYTES];
+        let (version, parts) = match self.parts {
+            Parts::Sections { offset, count } => (VERSION, [offset, count]),
+            Parts::Fixed {
+                front_end,
+                decision,
+            } => (OLDEST_VERSION, [front_end, decision]),
+        };
         bytes[..8].copy_from_slice(&MAGIC);
-        bytes[8..12].copy_from_slice(&VERSION.to_le_bytes());
+        bytes[8..12].copy_from_slice(&version.to_le_bytes());
         let words = [
             self.tensor_count,
             self.op_count,
@@ -300,8 +483,8 @@ impl Header {
             self.arena_bytes,
             self.input,
             self.output,
-            self.front_end_offset,
-            self.decision_offset,
+            parts[0],
+            parts[1],
         ];
         for (bytes, word) in bytes[CHECKED_FROM..]
             .as_chunks_mut::<4>()
@@ -314,7 +497,7 @@ impl Header {
         bytes
     }
 
-    /// Reads the header after checking everything that concerns the blob as a whole.
+    /// Checks the blob as a whole, and reads its header.
     pub fn read(blob: &[u8]) -> Result<Header, BlobError> {
         let Some((header, _)) = blob.split_first_chunk::<HEADER_BYTES>() else {
             return Err(BlobError::NotAModel);
@@ -324,7 +507,7 @@ impl Header {
         if header[..8] != MAGIC {
             return Err(BlobError::NotAModel);
         }
-        if words[2] != VERSION {
+        if !(OLDEST_VERSION..=VERSION).contains(&words[2]) {
             return Err(BlobError::OtherVersion { found: words[2] });
         }
         if words[3] as usize != blob.len() {
@@ -346,16 +529,24 @@ impl Header {
             arena_bytes: words[10],
             input: words[11],
             output: words[12],
-            front_end_offset: words[13],
-            decision_offset: words[14],
+            parts: match words[2] {
+                OLDEST_VERSION => Parts::Fixed {
+                    front_end: words[13],
+                    decision: words[14],
+                },
+                _ => Parts::Sections {
+                    offset: words[13],
+                    count: words[14],
+                },
+            },
         })
     }
 }
 
-/// Writes length and checksum into the header of a blob that is otherwise complete.
+/// Writes length and checksum into the header of an otherwise complete blob.
 ///
 /// # Panics
-/// Where the blob has no header, or 4 GiB.
+/// Where the blob has no header, or 4 GiB or more.
 pub fn seal(blob: &mut [u8]) {
     let length = u32::try_from(blob.len()).expect("a blob is smaller than 4 GiB");
     blob[12..16].copy_from_slice(&length.to_le_bytes());
@@ -364,6 +555,7 @@ pub fn seal(blob: &mut [u8]) {
 }
 
 impl Tensor {
+    /// The tensor as it is in a blob.
     pub fn to_bytes(&self) -> [u8; TENSOR_BYTES] {
         let [height, width, channels] = self.shape;
         let words = [
@@ -377,6 +569,7 @@ impl Tensor {
         to_bytes(words)
     }
 
+    /// Reads a tensor of a blob.
     pub fn from_bytes(bytes: &[u8; TENSOR_BYTES]) -> Tensor {
         let [offset, height, width, channels, scale, zero_point] = from_bytes(bytes);
         Tensor {
@@ -402,6 +595,7 @@ const LOOKUP: u32 = 11;
 const SOFTMAX: u32 = 12;
 
 impl Op {
+    /// The operator as it is in a blob.
     pub fn to_bytes(&self) -> [u8; OP_BYTES] {
         let window = |window: &Window| [pack(window.kernel), pack(window.stride), pack(window.pad)];
         let constants = |constants: &Constants| {
@@ -480,7 +674,7 @@ impl Op {
         to_bytes(words)
     }
 
-    /// Reads an operator; `index` is for the error alone.
+    /// Reads an operator; only the error uses `index`.
     pub fn from_bytes(bytes: &[u8; OP_BYTES], index: u32) -> Result<Op, BlobError> {
         let words: [u32; OP_BYTES / 4] = from_bytes(bytes);
         let window = Window {
@@ -547,7 +741,7 @@ impl Op {
 }
 
 impl AddMultipliers {
-    /// With the zero points and the clamp that the kernel needs beside them.
+    /// Adds the zero points and the clamp that the kernel needs.
     pub fn with(&self, zero_points: [i32; 2], output_zero_point: i32, clamp: Clamp) -> AddScales {
         AddScales {
             zero_points,
@@ -562,6 +756,7 @@ impl AddMultipliers {
 }
 
 impl FrontEndRecord {
+    /// The front end as it is in a blob.
     pub fn to_bytes(&self) -> [u8; FRONT_END_BYTES] {
         to_bytes([
             self.sample_rate_hz,
@@ -575,9 +770,12 @@ impl FrontEndRecord {
         ])
     }
 
-    pub fn from_bytes(bytes: &[u8; FRONT_END_BYTES]) -> FrontEndRecord {
-        let words: [u32; FRONT_END_BYTES / 4] = from_bytes(bytes);
-        FrontEndRecord {
+    /// Reads the first bytes of the front end's section.
+    pub fn from_bytes(section: &[u8]) -> Result<FrontEndRecord, BlobError> {
+        let record = section.first_chunk::<FRONT_END_BYTES>();
+        let record = record.ok_or(BlobError::FrontEnd("it is too short"))?;
+        let words: [u32; FRONT_END_BYTES / 4] = from_bytes(record);
+        Ok(FrontEndRecord {
             sample_rate_hz: words[0],
             n_fft: words[1],
             hop_length: words[2],
@@ -586,9 +784,10 @@ impl FrontEndRecord {
             frames: words[5],
             frame_stride: words[6],
             tables_offset: words[7],
-        }
+        })
     }
 
+    /// How the front end makes features.
     pub fn spec(&self) -> Spec {
         Spec {
             sample_rate_hz: self.sample_rate_hz as usize,
@@ -601,10 +800,12 @@ impl FrontEndRecord {
 }
 
 impl Decision {
+    /// The decision as it is in a blob.
     pub fn to_bytes(&self) -> [u8; DECISION_BYTES] {
         let task = match self.task {
             Task::Reconstruct => 1,
             Task::Classify => 2,
+            Task::Distance => 3,
         };
         let (rule, threshold) = match self.threshold {
             Threshold::None => (0, 0.0),
@@ -612,14 +813,41 @@ impl Decision {
             Threshold::Quantile(threshold) => (2, threshold),
             Threshold::EvenOdds => (3, 0.0),
         };
-        to_bytes([task, self.windows, rule, threshold.to_bits()])
+        let (of_windows, percent) = match self.rule {
+            ClipRule::Mean => (0, 0),
+            ClipRule::Max => (1, 0),
+            ClipRule::Quantile(percent) => (2, percent),
+            ClipRule::Top(percent) => (3, percent),
+            ClipRule::Ranked(percent) => (4, percent),
+        };
+        let threshold = threshold.to_bits();
+        to_bytes([
+            task,
+            self.windows,
+            rule,
+            threshold,
+            of_windows,
+            percent.into(),
+        ])
     }
 
-    pub fn from_bytes(bytes: &[u8; DECISION_BYTES]) -> Result<Decision, BlobError> {
-        let [task, windows, rule, threshold] = from_bytes(bytes);
+    /// Number of 32-bit words of memory that the score of the latest windows needs.
+    pub const fn memory_words(&self) -> usize {
+        self.rule.memory_words(self.windows)
+    }
+
+    /// Reads the first bytes of the decision's section; fails where it has no windows, or an unknown task or threshold.
+    pub fn from_bytes(section: &[u8]) -> Result<Decision, BlobError> {
+        let record = section.first_chunk::<LEAST_DECISION_BYTES>();
+        let record = record.ok_or(BlobError::Decision("it is too short"))?;
+        let [task, windows, rule, threshold] = from_bytes(record);
+        let [of_windows, percent] = match section.get(LEAST_DECISION_BYTES..DECISION_BYTES) {
+            Some(further) => from_bytes(further),
+            None => [0; 2],
+        };
         let threshold = f32::from_bits(threshold);
         if windows == 0 {
-            return Err(BlobError::Decision("its score is a mean over no windows"));
+            return Err(BlobError::Decision("its score is of no windows"));
         }
         if !threshold.is_finite() {
             return Err(BlobError::Decision("its threshold is not a number"));
@@ -628,9 +856,13 @@ impl Decision {
             task: match task {
                 1 => Task::Reconstruct,
                 2 => Task::Classify,
+                3 => Task::Distance,
                 _ => return Err(BlobError::Decision("its task is unknown")),
             },
             windows,
+            rule: rule_of(of_windows, percent).ok_or(BlobError::Decision(
+                "its rule for windows' scores is unknown",
+            ))?,
             threshold: match rule {
                 0 => Threshold::None,
                 1 => Threshold::Gamma(threshold),
@@ -639,6 +871,59 @@ impl Decision {
                 _ => return Err(BlobError::Decision("its threshold is of an unknown kind")),
             },
         })
+    }
+}
+
+fn rule_of(kind: u32, percent: u32) -> Option<ClipRule> {
+    let percent = u8::try_from(percent).ok()?;
+    let rule = match kind {
+        0 => ClipRule::Mean,
+        1 => ClipRule::Max,
+        2 => ClipRule::Quantile(percent),
+        3 => ClipRule::Top(percent),
+        4 => ClipRule::Ranked(percent),
+        _ => return None,
+    };
+    rule.is_sound().then_some(rule)
+}
+
+impl Statistics {
+    pub fn to_bytes(&self) -> [u8; STATISTICS_BYTES] {
+        to_bytes([self.groups as u32, self.kinds, self.ranking, 0])
+    }
+
+    /// Reads the first bytes of the statistics' section.
+    pub fn from_bytes(section: &[u8]) -> Result<Statistics, BlobError> {
+        let record = section.first_chunk::<STATISTICS_BYTES>();
+        let record = record.ok_or(BlobError::Statistics("they are too short"))?;
+        let [groups, kinds, ranking, _] = from_bytes(record);
+        Ok(Statistics {
+            groups: groups as usize,
+            kinds,
+            ranking,
+        })
+    }
+}
+
+impl Centre {
+    pub fn to_bytes(&self) -> [u8; CENTRE_BYTES] {
+        let Centre {
+            class,
+            block,
+            weight,
+            offset,
+        } = *self;
+        to_bytes([class, block, weight.to_bits(), offset.to_bits()])
+    }
+
+    pub fn from_bytes(bytes: &[u8; CENTRE_BYTES]) -> Centre {
+        let [class, block, weight, offset] = from_bytes(bytes);
+        Centre {
+            class,
+            block,
+            weight: f32::from_bits(weight),
+            offset: f32::from_bits(offset),
+        }
     }
 }
 

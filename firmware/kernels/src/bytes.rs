@@ -5,25 +5,28 @@
 pub struct Words<'a>(&'a [[u8; 4]]);
 
 impl<'a> Words<'a> {
-    /// Reads whole words; bytes beyond the last whole one are left out.
+    /// Views bytes as words; bytes after the last whole word are left out.
     pub fn new(bytes: &'a [u8]) -> Self {
         Words(bytes.as_chunks().0)
     }
 
+    /// Number of words.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
+    /// Whether there are no words.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
+    /// Word number `idx`.
     #[inline(always)]
     pub fn get(&self, idx: usize) -> i32 {
         i32::from_le_bytes(self.0[idx])
     }
 
-    /// Where a word lies; not aligned if the blob is not.
+    /// The address of a word; not aligned if the blob is not.
     #[cfg(all(any(feature = "dsp", feature = "mve"), not(feature = "portable")))]
     pub fn from(&self, first: usize) -> *const i32 {
         self.0[first..].as_ptr().cast()
@@ -36,6 +39,7 @@ impl<'a> Words<'a> {
         core::array::from_fn(|idx| i32::from_le_bytes(words[idx]))
     }
 
+    /// All words in order.
     pub fn iter(&self) -> impl Iterator<Item = i32> + 'a {
         self.0.iter().map(|word| i32::from_le_bytes(*word))
     }
@@ -63,7 +67,7 @@ pub fn as_f32(bytes: &[u8]) -> Option<&[f32]> {
     whole.then_some(numbers)
 }
 
-/// Divides memory into numbers of three kinds; `None` where it is too small. `shorts` must be even.
+/// Divides memory into slices of three kinds of numbers; `None` where it is too small. `shorts` must be even.
 pub fn memory_parts(
     memory: &mut [u32],
     floats: usize,
@@ -78,11 +82,18 @@ pub fn memory_parts(
     Some((of_floats, of_shorts, of_bytes))
 }
 
-/// A number without bit patterns that are not one, at most as large and as strictly aligned as a word.
+/// The first words as words, and the others as bytes.
+pub fn split_words(memory: &mut [u32], words: usize) -> (&mut [u32], &mut [u8]) {
+    let (words, rest) = memory.split_at_mut(words);
+    (words, of_words(rest))
+}
+
+/// A number for which every bit pattern is valid. It is at most as large as a word, and needs no stricter alignment.
 trait Plain: Copy {}
 impl Plain for f32 {}
 impl Plain for i16 {}
 impl Plain for i8 {}
+impl Plain for u8 {}
 
 #[expect(
     unsafe_code,

@@ -1,16 +1,16 @@
-//! One at a time: what a C interface needs that an interrupt may call.
+//! Lets one caller in at a time. A C interface that an interrupt may call needs this.
 
 use core::sync::atomic::{AtomicBool, Ordering};
 
-/// Lets one in at a time, and refuses the others without waiting.
+/// Lets one caller in at a time, and refuses the others without waiting.
 ///
-/// Waiting would be no help: an interrupt that waits for what it interrupted waits for ever.
+/// Waiting would not help: an interrupt that waits for the code it interrupted waits for ever.
 #[derive(Debug)]
 pub struct Gate {
     taken: AtomicBool,
 }
 
-/// The right to be inside, until dropped.
+/// The right to be inside, until it is dropped.
 #[derive(Debug)]
 pub struct Pass<'a> {
     gate: &'a Gate,
@@ -48,7 +48,7 @@ mod tests {
         let pass = gate.enter();
         assert!(pass.is_some());
         assert!(gate.enter().is_none());
-        // Who was refused does not open the gate for others.
+        // A refused caller does not open the gate for others.
         assert!(gate.enter().is_none());
         drop(pass);
         assert!(gate.enter().is_some());

@@ -1,17 +1,19 @@
 //! int8 networks on the host and on microcontrollers, by the same code.
 //!
-//! A model is data: a [`Model`] reads a blob once and checks everything in it, a [`Session`] puts it into an arena
-//! and runs it, and after that nothing can fail. A [`Stream`] does the same from samples: [`front_end`] makes features
-//! of them, [`score`] judges what the network made of those. [`ops`] holds the operators as free functions on slices;
-//! their arithmetic is that of TensorFlow Lite for Microcontrollers, bit for bit. [`blob`] is the format. [`npu`] drives
-//! an Ethos-U55, for networks that Vela compiled.
+//! A model is data: a [`Model`] reads a blob once and checks everything in it. A [`Session`] puts it into an arena
+//! and runs it; after that nothing can fail. A [`Stream`] does the same from samples: [`front_end`] makes features of
+//! them, [`score`] judges the network's outputs, and [`decision`] makes one score of many windows' scores. [`ops`] holds
+//! the operators as free functions on slices; their arithmetic is that of TensorFlow Lite for Microcontrollers, bit for
+//! bit. [`blob`] is the format. [`npu`] drives an Ethos-U55, for networks that Vela compiled.
 //!
-//! The crate has no dependencies, needs no allocator, and knows nothing of the host.
+//! The crate has no dependencies and needs no allocator. It may not know std (apart from the feature `std`), alloc or
+//! types of the host.
 #![cfg_attr(not(feature = "std"), no_std)]
 #![deny(unsafe_code)]
 
 pub mod blob;
 mod bytes;
+pub mod decision;
 pub mod front_end;
 mod gate;
 mod model;

@@ -1,18 +1,19 @@
-//! A model that was checked, and a session that runs it.
+//! A checked model, and a session that runs it.
 
 use core::ops::Range;
 
 use crate::{
     blob::{
         BlobError, Constants, Decision, FrontEndRecord, HEADER_BYTES, Header, Kind, MAX_UPSAMPLE,
-        OP_BYTES, Op, TENSOR_BYTES, Task, Tensor, Window,
+        OP_BYTES, Op, Sections, TENSOR_BYTES, Task, Tensor, Window,
     },
     bytes::{Words, as_i8},
-    front_end::ends_are_sound,
+    front_end::{Statistics, ends_are_sound},
     ops::{self, Requantize, Sliding},
+    score::Centres,
 };
 
-/// A blob in which everything was checked once, so that running it cannot fail.
+/// A blob in which everything was checked once; after that, running it cannot fail.
 ///
 /// The blob may lie at any address.
 #[derive(Debug, Clone, Copy)]
@@ -24,7 +25,9 @@ pub struct Model<'a> {
     input: Tensor,
     output: Tensor,
     front_end: Option<FrontEndRecord>,
+    statistics: Option<Statistics>,
     decision: Option<Decision>,
+    centres: Option<Centres<'a>>,
 }
 
 /// A model in an arena.
@@ -35,7 +38,7 @@ pub struct Session<'m, 'a> {
 }
 
 impl<'a> Model<'a> {
-    /// Reads and checks a blob.
+    /// Reads and checks a blob; the error says what is wrong with it.
     pub fn parse(blob: &'a [u8]) -> Result<Model<'a>, BlobError> {
         let header = Header::read(blob)?;
         let tensors = records(blob, header.tensors_offset, header.tensor_count)
@@ -51,25 +54,25 @@ impl<'a> Model<'a> {
                 .ok_or(BlobError::Header(problem))?;
             Ok(Tensor::from_bytes(bytes))
         };
-        let model = Model {
+        let sections = Sections::find(blob, &header)?;
+        let output = tensor(header.output, "its output is not one of its tensors")?;
+        let mut model = Model {
             blob,
             tensors,
             ops,
             arena_bytes: header.arena_bytes as usize,
             input: tensor(header.input, "its input is not one of its tensors")?,
-            output: tensor(header.output, "its output is not one of its tensors")?,
-            front_end: match header.front_end_offset {
-                0 => None,
-                offset => Some(FrontEndRecord::from_bytes(
-                    record(blob, offset).ok_or(BlobError::FrontEnd("it lies outside the blob"))?,
-                )),
-            },
-            decision: match header.decision_offset {
-                0 => None,
-                offset => Some(Decision::from_bytes(
-                    record(blob, offset).ok_or(BlobError::Decision("it lies outside the blob"))?,
-                )?),
-            },
+            output,
+            front_end: sections
+                .front_end
+                .map(FrontEndRecord::from_bytes)
+                .transpose()?,
+            statistics: sections
+                .statistics
+                .map(Statistics::from_bytes)
+                .transpose()?,
+            decision: sections.decision.map(Decision::from_bytes).transpose()?,
+            centres: None,
         };
         for (index, bytes) in tensors.iter().enumerate() {
             check_tensor(&Tensor::from_bytes(bytes), model.arena_bytes).map_err(|problem| {
@@ -79,6 +82,11 @@ impl<'a> Model<'a> {
                 }
             })?;
         }
+        // Only now is it known that the output is not immense.
+        let centres = sections
+            .distance
+            .map(|section| Centres::read(section, output.len()));
+        model.centres = centres.transpose()?;
         for (index, bytes) in ops.iter().enumerate() {
             let index = index as u32;
             let op = Op::from_bytes(bytes, index)?;
@@ -99,30 +107,43 @@ impl<'a> Model<'a> {
         Ok(model)
     }
 
+    /// Bytes of the arena.
     pub fn arena_bytes(&self) -> usize {
         self.arena_bytes
     }
 
+    /// The network's input tensor.
     pub fn input(&self) -> Tensor {
         self.input
     }
 
+    /// The network's output tensor.
     pub fn output(&self) -> Tensor {
         self.output
     }
 
-    /// `None` for a network alone, as for the decision.
+    /// The audio front end; `None` for a network alone.
     pub fn front_end(&self) -> Option<FrontEndRecord> {
         self.front_end
+    }
+
+    /// Where the network sees statistics of frames instead of frames: which.
+    pub fn statistics(&self) -> Option<Statistics> {
+        self.statistics
     }
 
     pub fn decision(&self) -> Option<Decision> {
         self.decision
     }
 
+    /// What distances are measured from, where the score is one.
+    pub fn centres(&self) -> Option<&Centres<'a>> {
+        self.centres.as_ref()
+    }
+
     /// The operators in execution order.
     pub fn ops(&self) -> impl Iterator<Item = Op> + '_ {
-        // Every operator was read once by `parse`, so none is left out here.
+        // `parse` read every operator once: none is left out here.
         self.ops
             .iter()
             .filter_map(|bytes| Op::from_bytes(bytes, 0).ok())
@@ -133,7 +154,7 @@ impl<'a> Model<'a> {
         self.tensors.get(index as usize).map(Tensor::from_bytes)
     }
 
-    /// Puts the model into an arena of at least [`Model::arena_bytes`].
+    /// Puts the model into an arena of at least [`Model::arena_bytes`]; fails where it is shorter.
     pub fn session<'m>(&'m self, arena: &'m mut [i8]) -> Result<Session<'m, 'a>, BlobError> {
         let (needed, found) = (self.arena_bytes, arena.len());
         match arena.get_mut(..needed) {
@@ -142,17 +163,20 @@ impl<'a> Model<'a> {
         }
     }
 
-    /// The tables of the front end: numbers of 32 bits, those of the quantisation last, and the ends of bins.
+    /// The tables of the front end: 32-bit numbers, with those of the quantisation last, and the ends of bins.
     pub(crate) fn front_end_tables(&self) -> (&'a [u8], &'a [[u8; 2]]) {
         let tables = self.front_end.and_then(|record| self.find_tables(&record));
         tables.unwrap_or_default()
     }
 
-    /// `None` where they do not lie within the blob.
+    /// The tables of this front end; `None` where they do not lie within the blob.
     fn find_tables(&self, record: &FrontEndRecord) -> Option<(&'a [u8], &'a [[u8; 2]])> {
         let spec = record.spec();
         let lengths = spec.table_lengths();
-        let floats = 4 * (lengths.floats() + 2 * spec.bands());
+        let features = self
+            .statistics
+            .map_or(spec.bands(), |which| which.features());
+        let floats = 4 * (lengths.floats() + 2 * features);
         let tables = self.blob.get(record.tables_offset as usize..)?;
         let (floats, rest) = tables.split_at_checked(floats)?;
         Some((floats, rest.get(..2 * lengths.ends)?.as_chunks().0))
@@ -166,7 +190,18 @@ impl<'a> Model<'a> {
         if record.frames == 0 || record.frame_stride == 0 {
             return Err("its windows are empty or do not move");
         }
-        if u64::from(record.frames) * spec.bands() as u64 != self.input.len() as u64 {
+        let frames = record.frames as usize;
+        if let Some(fault) = self
+            .statistics
+            .and_then(|which| which.fault(spec.bands(), frames))
+        {
+            return Err(fault);
+        }
+        let window = match self.statistics {
+            Some(which) => which.features() as u64,
+            None => u64::from(record.frames) * spec.bands() as u64,
+        };
+        if window != self.input.len() as u64 {
             return Err("its windows are not as long as the network's input");
         }
         if !record.tables_offset.is_multiple_of(16)
@@ -187,6 +222,7 @@ impl<'a> Model<'a> {
                 Err("a reconstruction is not as long as what it reconstructs")
             }
             Task::Classify if self.output.len() < 2 => Err("there are fewer than two classes"),
+            Task::Distance if self.centres.is_none() => Err("there is nothing to be distant from"),
             _ => Ok(()),
         }
     }
@@ -542,12 +578,12 @@ impl<'a> Model<'a> {
 }
 
 impl Session<'_, '_> {
-    /// Where the input goes; it is gone after [`Session::run`].
+    /// The place of the input. [`Session::run`] may overwrite it.
     pub fn input_mut(&mut self) -> &mut [i8] {
         &mut self.arena[self.model.input.range()]
     }
 
-    /// One inference.
+    /// Runs one inference.
     pub fn run(&mut self) {
         #[cfg(all(feature = "std", target_arch = "x86_64"))]
         {
@@ -569,7 +605,7 @@ impl Tensor {
         self.shape.iter().map(|length| *length as usize).product()
     }
 
-    /// Never true for a tensor of a parsed model.
+    /// Whether it has no elements, which is never so in a parsed model.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -578,10 +614,6 @@ impl Tensor {
     pub fn range(&self) -> Range<usize> {
         self.offset as usize..self.offset as usize + self.len()
     }
-}
-
-fn record<const BYTES: usize>(blob: &[u8], offset: u32) -> Option<&[u8; BYTES]> {
-    records(blob, offset, 1)?.first()
 }
 
 fn records<const BYTES: usize>(blob: &[u8], offset: u32, count: u32) -> Option<&[[u8; BYTES]]> {
@@ -640,7 +672,7 @@ fn sliding(window: &Window, input: &Tensor, output: &Tensor) -> Sliding {
     }
 }
 
-/// Two parts of the arena that are apart, as `check_op` made sure.
+/// Two parts of the arena; `check_op` made sure that they do not overlap.
 #[inline(always)]
 fn split(arena: &mut [i8], from: Range<usize>, to: Range<usize>) -> (&[i8], &mut [i8]) {
     if from.end <= to.start {

@@ -2,7 +2,7 @@
 
 /// `x * multiplier * 2^(shift - 31)`, rounded twice: once after the product, once after the shift.
 ///
-/// `shift` is in `-31..=30` and `x << shift` must fit where it is positive.
+/// `shift` is in `-31..=30`, and `x << shift` must fit where the shift is positive.
 /// Source: `MultiplyByQuantizedMultiplier` of TFLM's reference kernels, built without `TFLITE_SINGLE_ROUNDING`.
 #[inline(always)]
 pub fn multiply_by_quantized_multiplier(x: i32, multiplier: i32, shift: i32) -> i32 {

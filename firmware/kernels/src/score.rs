@@ -1,4 +1,8 @@
-//! What a network's output says of a window, and what the windows together say of a sound.
+//! Scores of a window from a network's output.
+
+mod centres;
+
+pub use centres::{Centres, STEPS as CENTRE_STEPS};
 
 use crate::{
     blob::{Task, Tensor},
@@ -8,12 +12,13 @@ use crate::{
 /// Bounds of [`log_odds_against`]: the logarithm of the machine epsilon of f64, as in the DCASE baselines.
 const LARGEST_LOG_ODDS: f32 = 36.043_65;
 
-/// The anomaly score of one window; higher is more anomalous. `class` is the one that the sound should belong to.
+/// The anomaly score of one window; higher is more anomalous. `class` is the class that the sound should have.
 ///
-/// The window is what the network saw, possibly in two pieces.
+/// The window is what the network saw, possibly in two pieces. Distances are from `centres`.
 pub fn window_score(
     task: Task,
     class: usize,
+    centres: Option<&Centres<'_>>,
     window: [&[i8]; 2],
     input: &Tensor,
     result: &[i8],
@@ -22,12 +27,14 @@ pub fn window_score(
     match task {
         Task::Reconstruct => reconstruction_error(window, input, result, output),
         Task::Classify => log_odds_against(result, output, class),
+        // A model of this task has centres, or it is refused.
+        Task::Distance => centres.map_or(0.0, |centres| centres.distance(class, result, output)),
     }
 }
 
 /// The mean squared difference of a window and its reconstruction, both dequantised.
 ///
-/// Sums of products are exact, and three of them are joined in 64 bits, so the order of additions does not matter.
+/// Sums of products are exact, and three of them are joined in 64 bits: the order of additions does not matter.
 pub fn reconstruction_error(
     window: [&[i8]; 2],
     input: &Tensor,
@@ -43,7 +50,7 @@ pub fn reconstruction_error(
     let [seen, both, made] = sums.map(|sum| sum as f64);
     let (input, output) = (f64::from(input.scale), f64::from(output.scale));
     let sum = seen * (input * input) - both * (2.0 * input * output) + made * (output * output);
-    // Rounding can leave a little less than nothing.
+    // Rounding can leave a little less than zero.
     (sum.max(0.0) / result.len() as f64) as f32
 }
 
@@ -82,70 +89,6 @@ pub fn log_odds_against(logits: &[i8], output: &Tensor, class: usize) -> f32 {
     }
     let log_odds = distance(logits[class], largest) + ln(sum);
     log_odds.clamp(-LARGEST_LOG_ODDS, LARGEST_LOG_ODDS)
-}
-
-/// Slots of [`MeanScore`].
-const SLOTS: usize = 16;
-
-/// The mean over the latest windows' scores.
-///
-/// Scores are added exactly, as whole numbers, so neither their order nor an endless stream changes anything. Windows
-/// are counted in 16 slots of equal length, and the oldest slot is dropped when a new one is begun: the mean is over
-/// at least 15/16 of the length asked for, once there are that many, and at most over it, rounded up to whole slots.
-#[derive(Debug, Clone)]
-pub struct MeanScore {
-    slots: [i64; SLOTS],
-    slot: usize,
-    slot_windows: u32,
-    in_slot: u32,
-    full_slots: u32,
-}
-
-/// Scores are whole multiples of its reciprocal.
-const UNITS: f32 = (1u64 << 32) as f32;
-/// No score is further from zero, so that sums over 2^20 windows fit.
-const LARGEST_SCORE: f32 = 1024.0;
-
-impl MeanScore {
-    /// The mean over the given number of windows; 1 and 2^20 windows are the bounds.
-    pub fn new(windows: u32) -> MeanScore {
-        MeanScore {
-            slots: [0; SLOTS],
-            slot: 0,
-            slot_windows: windows.clamp(1, 1 << 20).div_ceil(SLOTS as u32),
-            in_slot: 0,
-            full_slots: 0,
-        }
-    }
-
-    pub fn reset(&mut self) {
-        self.slots = [0; SLOTS];
-        (self.slot, self.in_slot, self.full_slots) = (0, 0, 0);
-    }
-
-    pub fn push(&mut self, score: f32) {
-        if self.in_slot == self.slot_windows {
-            self.slot = (self.slot + 1) % SLOTS;
-            self.slots[self.slot] = 0;
-            self.in_slot = 0;
-            self.full_slots = (self.full_slots + 1).min(SLOTS as u32 - 1);
-        }
-        let score = score.clamp(-LARGEST_SCORE, LARGEST_SCORE);
-        self.slots[self.slot] += (score * UNITS) as i64;
-        self.in_slot += 1;
-    }
-
-    /// Windows that the mean is over.
-    pub fn windows(&self) -> u32 {
-        self.full_slots * self.slot_windows + self.in_slot
-    }
-
-    /// `None` before the first window.
-    pub fn mean(&self) -> Option<f32> {
-        let windows = self.windows();
-        let sum: i64 = self.slots.iter().sum();
-        (windows > 0).then(|| (sum as f64 / f64::from(windows)) as f32 / UNITS)
-    }
 }
 
 #[cfg(test)]
@@ -203,27 +146,5 @@ mod tests {
             ..OUTPUT
         };
         assert_eq!(log_odds_against(&[100, -100], &wide, 1), LARGEST_LOG_ODDS);
-    }
-
-    #[test]
-    fn mean_slides_by_slots_and_is_exact() {
-        let mut mean = MeanScore::new(32);
-        assert_eq!(mean.mean(), None);
-        for idx in 0..32 {
-            mean.push(if idx == 0 { 1.0 } else { 2.0 });
-        }
-        assert_eq!((mean.windows(), mean.mean()), (32, Some(63.0 / 32.0)));
-        mean.push(2.0);
-        // The first slot of two windows is gone, and one window of the next is there.
-        assert_eq!((mean.windows(), mean.mean()), (31, Some(2.0)));
-        mean.reset();
-        assert_eq!(mean.mean(), None);
-        mean.push(f32::NAN);
-        assert_eq!(mean.mean(), Some(0.0));
-        let mut endless = MeanScore::new(1);
-        for _ in 0..100_000 {
-            endless.push(0.1);
-        }
-        assert_eq!(endless.mean(), Some(0.1));
     }
 }

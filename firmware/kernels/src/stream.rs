@@ -1,17 +1,18 @@
-//! Samples in, an anomaly score and a decision out.
+//! Takes samples; gives an anomaly score and a decision.
 
 use crate::{
     Model,
-    blob::{BlobError, Decision, Threshold},
+    blob::{BlobError, Decision},
     bytes::{as_f32, memory_parts},
-    front_end::{Framer, FrontEnd, Quantizer, Spec},
-    score::{MeanScore, window_score},
+    decision::RunningScore,
+    front_end::{Framer, FrontEnd, Quantizer, Spec, Statistics, statistics::Pool},
+    score::window_score,
 };
 
-/// A detector that hears: front end, network, score and decision.
+/// A detector of sound: front end, network, score and decision.
 ///
 /// Every hop of samples makes one frame of features. When `frames` of them are there, and from then on every
-/// `frame_stride` frames, the network sees the latest `frames` and scores them.
+/// `frame_stride` frames, the network sees the latest `frames`, or their statistics, and scores them.
 #[derive(Debug)]
 pub struct Stream<'m, 'a> {
     model: &'m Model<'a>,
@@ -20,38 +21,42 @@ pub struct Stream<'m, 'a> {
     decision: Decision,
     class: usize,
     arena: &'m mut [i8],
-    /// The latest frames as the network takes them; `row` is where the next one goes, in place of the oldest.
+    /// The latest frames as the network takes them; `row` is where the next one goes, in place of the oldest. With a
+    /// pool, the vector of statistics that the network saw last.
     history: &'m mut [i8],
+    /// The latest frames, where the network sees their statistics.
+    pool: Option<Pool<'m>>,
     frames: usize,
     frame_stride: usize,
     row: usize,
-    /// Frames to come before the next window is complete.
+    /// Number of frames until the next window is complete.
     missing: usize,
     window_score: Option<f32>,
-    mean: MeanScore,
+    latest: RunningScore<'m>,
+    clipped: u32,
 }
 
-/// What one more frame brought.
+/// The result of one more frame.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Hop {
     /// The score of the window that this frame completed; `None` between windows.
     pub window_score: Option<f32>,
-    /// The mean over the latest windows; `None` before the first.
+    /// The score of the latest windows; `None` before the first.
     pub score: Option<f32>,
     /// Whether the score is above the threshold; `None` before the first window, and for a model without a threshold.
     pub anomaly: Option<bool>,
 }
 
 impl<'a> Model<'a> {
-    /// What turns samples into features, and features into the network's input.
+    /// The front end, which makes features of samples, and the quantizer, which makes the network's input of those.
     ///
-    /// The model must lie at an address that is a multiple of 4.
+    /// The address of the model must be a multiple of 4.
     pub fn front_end_and_quantizer(&self) -> Result<(FrontEnd<'a>, Quantizer<'a>), BlobError> {
         let spec = self.front_end().ok_or(BlobError::NoFrontEnd)?.spec();
         let (floats, ends) = self.front_end_tables();
         let floats = as_f32(floats).ok_or(BlobError::NotAligned)?;
         let (floats, quantizer) = floats.split_at(spec.table_lengths().floats());
-        let (gains, offsets) = quantizer.split_at(spec.bands());
+        let (gains, offsets) = quantizer.split_at(quantizer.len() / 2);
         // The model was parsed, so its front end is sound.
         let front_end = FrontEnd::new(spec, floats, ends).ok_or(BlobError::NoFrontEnd)?;
         Ok((front_end, Quantizer { gains, offsets }))
@@ -59,23 +64,39 @@ impl<'a> Model<'a> {
 
     /// Bytes that a [`Stream`] needs beside the arena, a multiple of 4; 0 for a model without a front end.
     pub fn stream_bytes(&self) -> usize {
+        let decision = self
+            .decision()
+            .map_or(0, |decision| decision.memory_words());
         self.front_end().map_or(0, |record| {
-            memory_bytes(&record.spec(), record.frames as usize)
+            let frames = record.frames as usize;
+            memory_bytes(&record.spec(), frames, self.statistics().as_ref()) + 4 * decision
         })
     }
 }
 
-/// Bytes that a [`Stream`] needs beside the arena: samples of one frame, scratch, and the int8 frames of a window.
-pub const fn memory_bytes(spec: &Spec, frames: usize) -> usize {
-    let history = frames * spec.bands();
-    4 * spec.scratch_len() + 2 * spec.n_fft + history.next_multiple_of(4)
+/// Bytes that a [`Stream`] needs beside the arena and the decision: samples of one frame, scratch, and the int8 frames of a window, or
+/// the 16-bit frames that statistics are of and the int8 vector of those.
+pub const fn memory_bytes(spec: &Spec, frames: usize, statistics: Option<&Statistics>) -> usize {
+    let (shorts, history) = buffers(spec, frames, statistics);
+    4 * spec.scratch_len() + 2 * shorts + history.next_multiple_of(4)
+}
+
+/// 16-bit numbers, samples first, and int8 numbers of a stream.
+const fn buffers(spec: &Spec, frames: usize, statistics: Option<&Statistics>) -> (usize, usize) {
+    match statistics {
+        None => (spec.n_fft, frames * spec.bands()),
+        Some(which) => (
+            spec.n_fft + which.buffer_len(frames).next_multiple_of(2),
+            which.features(),
+        ),
+    }
 }
 
 impl<'m, 'a> Stream<'m, 'a> {
-    /// A stream that has heard nothing yet.
+    /// A stream without samples so far.
     ///
-    /// `class` is what the sound should be, for classifiers: an index of the network's outputs. `memory` holds at least
-    /// [`Model::stream_bytes`]. The model must lie at an address that is a multiple of 4.
+    /// For classifiers, `class` is what the sound should be: an index of the network's outputs. `memory` holds at least
+    /// [`Model::stream_bytes`]. The address of the model must be a multiple of 4.
     pub fn new(
         model: &'m Model<'a>,
         class: usize,
@@ -92,10 +113,15 @@ impl<'m, 'a> Stream<'m, 'a> {
         let (front_end, quantizer) = model.front_end_and_quantizer()?;
         let spec = *front_end.spec();
         let (needed, found) = (model.stream_bytes(), 4 * memory.len());
-        let history = record.frames as usize * spec.bands();
-        let (scratch, samples, history) =
-            memory_parts(memory, spec.scratch_len(), spec.n_fft, history)
-                .ok_or(BlobError::MemoryTooSmall { needed, found })?;
+        let too_small = BlobError::MemoryTooSmall { needed, found };
+        let (for_decision, memory) = memory
+            .split_at_mut_checked(decision.memory_words())
+            .ok_or(too_small)?;
+        let (frames, statistics) = (record.frames as usize, model.statistics());
+        let (shorts, history) = buffers(&spec, frames, statistics.as_ref());
+        let (scratch, shorts, history) =
+            memory_parts(memory, spec.scratch_len(), shorts, history).ok_or(too_small)?;
+        let (samples, kept) = shorts.split_at_mut(spec.n_fft);
         let mut stream = Stream {
             model,
             framer: Framer::new(front_end, samples, scratch),
@@ -104,28 +130,38 @@ impl<'m, 'a> Stream<'m, 'a> {
             class,
             arena,
             history,
-            frames: record.frames as usize,
+            pool: statistics.map(|which| {
+                let length = which.buffer_len(frames);
+                Pool::new(which, frames, &mut kept[..length])
+            }),
+            frames,
             frame_stride: record.frame_stride as usize,
             row: 0,
             missing: 0,
             window_score: None,
-            mean: MeanScore::new(decision.windows),
+            latest: RunningScore::new(decision.rule, decision.windows, for_decision)
+                .ok_or(too_small)?,
+            clipped: 0,
         };
         stream.reset();
         Ok(stream)
     }
 
-    /// Forgets all that was heard.
+    /// Forgets all samples and scores.
     pub fn reset(&mut self) {
         self.framer.reset();
-        self.mean.reset();
+        self.latest.reset();
+        self.clipped = 0;
+        if let Some(pool) = &mut self.pool {
+            pool.reset();
+        }
         self.row = 0;
         self.missing = self.frames;
         self.window_score = None;
     }
 
-    /// Takes samples off the front of `heard` until a frame is complete, and says what it brought; `None` when all
-    /// samples were taken before.
+    /// Takes samples off the front of `heard` until a frame is complete, and returns its result. `None` when the
+    /// samples end before.
     ///
     /// ```ignore
     /// let mut heard = &samples[..];
@@ -133,13 +169,19 @@ impl<'m, 'a> Stream<'m, 'a> {
     /// ```
     pub fn next(&mut self, heard: &mut &[i16]) -> Option<Hop> {
         let features = self.framer.next(heard)?;
-        let bands = features.len();
-        let row = &mut self.history[self.row * bands..][..bands];
-        self.quantizer.quantize(features, row);
-        self.row = (self.row + 1) % self.frames;
+        match &mut self.pool {
+            Some(pool) => pool.push(features),
+            None => {
+                let bands = features.len();
+                let row = &mut self.history[self.row * bands..][..bands];
+                let clipped = self.quantizer.quantize(features, row);
+                self.clipped = self.clipped.saturating_add(clipped);
+                self.row = (self.row + 1) % self.frames;
+            }
+        }
         self.missing -= 1;
-        let window_score = (self.missing == 0).then(|| self.score_window(bands));
-        let score = self.mean.mean();
+        let window_score = (self.missing == 0).then(|| self.score_window());
+        let score = self.latest.score();
         Some(Hop {
             window_score,
             score,
@@ -147,7 +189,7 @@ impl<'m, 'a> Stream<'m, 'a> {
         })
     }
 
-    /// Takes all samples, and says what the last complete frame brought, if there was one.
+    /// Takes all samples, and returns the result of the last complete frame; `None` where no frame was completed.
     pub fn push(&mut self, mut samples: &[i16]) -> Option<Hop> {
         let mut last = None;
         while let Some(hop) = self.next(&mut samples) {
@@ -156,14 +198,14 @@ impl<'m, 'a> Stream<'m, 'a> {
         last
     }
 
-    /// The latest frames, int8 as the network takes them: the older piece first.
+    /// The latest frames, int8 as the network takes them: the older piece first; or the last vector of statistics.
     pub fn window(&self) -> [&[i8]; 2] {
         let bands = self.history.len() / self.frames;
         let (newer, older) = self.history.split_at(self.row * bands);
         [older, newer]
     }
 
-    /// What the network made of the last window.
+    /// The network's output for the last window.
     pub fn output(&self) -> &[i8] {
         &self.arena[self.model.output().range()]
     }
@@ -173,17 +215,35 @@ impl<'m, 'a> Stream<'m, 'a> {
         self.window_score
     }
 
-    /// The mean over the latest windows; `None` before the first.
+    /// The score of the latest windows; `None` before the first.
     pub fn score(&self) -> Option<f32> {
-        self.mean.mean()
+        self.latest.score()
     }
 
-    /// Windows that the score is a mean of.
+    /// Number of windows that the score covers.
     pub fn windows(&self) -> u32 {
-        self.mean.windows()
+        self.latest.windows()
     }
 
-    fn score_window(&mut self, bands: usize) -> f32 {
+    /// Number of values of the network's input that the ends of int8 cut off since the start or the last reset. There
+    /// are many where a microphone is louder than the sound that the network was made for.
+    pub fn clipped(&self) -> u32 {
+        self.clipped
+    }
+
+    fn score_window(&mut self) -> f32 {
+        if let Some(pool) = &mut self.pool {
+            let (quantizer, vector) = (self.quantizer, &mut *self.history);
+            let mut clipped = 0;
+            pool.each(|place, value| {
+                let (quantized, is_clipped) = quantizer.quantize_one(place, value);
+                vector[place] = quantized;
+                clipped += u32::from(is_clipped);
+            });
+            self.clipped = self.clipped.saturating_add(clipped);
+        }
+        // A vector of statistics is whole: its row stays 0.
+        let bands = self.history.len() / self.frames;
         let (newer, older) = self.history.split_at(self.row * bands);
         let input = &mut self.arena[self.model.input().range()];
         let (first, second) = input.split_at_mut(older.len());
@@ -195,25 +255,15 @@ impl<'m, 'a> Stream<'m, 'a> {
         let score = window_score(
             self.decision.task,
             self.class,
+            self.model.centres(),
             [older, newer],
             &self.model.input(),
             &self.arena[self.model.output().range()],
             &self.model.output(),
         );
         self.window_score = Some(score);
-        self.mean.push(score);
+        self.latest.push(score);
         self.missing = self.frame_stride;
         score
-    }
-}
-
-impl Decision {
-    /// Whether a score is above the threshold; `None` where there is none.
-    pub fn is_anomaly(&self, score: f32) -> Option<bool> {
-        match self.threshold {
-            Threshold::None => None,
-            Threshold::Gamma(threshold) | Threshold::Quantile(threshold) => Some(score > threshold),
-            Threshold::EvenOdds => Some(score > 0.0),
-        }
     }
 }

@@ -1,4 +1,4 @@
-//! Strokes, letters and colours: what figures are made of, as SVG and as PNG.
+//! The strokes, letters and colours of figures, as SVG and as PNG.
 
 use std::sync::OnceLock;
 
@@ -23,7 +23,7 @@ pub(super) const AXIS_TITLE: f64 = 17.0;
 pub(super) const TICK: f64 = 14.5;
 pub(super) const LABEL: f64 = 14.0;
 
-// Okabe and Ito's palette, which every kind of colour vision tells apart.
+// Okabe and Ito's palette: every kind of colour vision tells its colours apart.
 pub(super) const BLUE: RGBColor = RGBColor(0, 114, 178);
 pub(super) const VERMILLION: RGBColor = RGBColor(213, 94, 0);
 pub(super) const GREEN: RGBColor = RGBColor(0, 158, 115);
@@ -60,7 +60,7 @@ impl Paint {
     }
 }
 
-/// How a text looks and how it hangs on its point; vertically it is always centred.
+/// How a text looks and how it is aligned to its point. Vertically it is always centred.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Lettering {
     pixels: f64,
@@ -122,7 +122,7 @@ impl Lettering {
 pub(super) struct Canvas<'a, DB: DrawingBackend> {
     area: &'a DrawingArea<DB, Shift>,
     scale: f64,
-    /// How much too high the back end centres letters, as a share of their size.
+    /// The back end centres letters too high by this share of their size.
     letters_too_high: f64,
 }
 
@@ -132,9 +132,9 @@ impl<DB: DrawingBackend> Canvas<'_, DB> {
         (scaled(x), scaled(y))
     }
 
-    /// Draws corner to corner; upright and level strokes meet in square corners.
+    /// Draws from corner to corner. Vertical and horizontal strokes meet in square corners.
     ///
-    /// Each stroke stands alone, because plotters bends the corners of wide lines in bitmaps.
+    /// Each stroke is drawn by itself, because plotters bends the corners of wide lines in bitmaps.
     pub(super) fn line(
         &self,
         corners: &[[f64; 2]],
@@ -208,6 +208,20 @@ impl<DB: DrawingBackend> Canvas<'_, DB> {
         drawn(self.area.draw(&circle))
     }
 
+    /// `half` is half a side.
+    pub(super) fn square(
+        &self,
+        [x, y]: [f64; 2],
+        half: f64,
+        paint: Paint,
+    ) -> Result<(), ReportError> {
+        let corners = [
+            self.pixel([x - half, y - half]),
+            self.pixel([x + half, y + half]),
+        ];
+        drawn(self.area.draw(&Rectangle::new(corners, paint.filled())))
+    }
+
     /// Equilateral, with its centroid at `center`.
     pub(super) fn triangle(
         &self,
@@ -248,7 +262,7 @@ impl<DB: DrawingBackend> Canvas<'_, DB> {
         at: [f64; 2],
         lettering: Lettering,
     ) -> Result<(), ReportError> {
-        // XML has no room for control characters, and a name may hold them.
+        // XML does not allow control characters, and a name may have some.
         let text: String = text.chars().filter(|c| !c.is_control()).collect();
         let hang = match lettering.hang {
             Hang::Left => HPos::Left,
@@ -281,7 +295,7 @@ pub(super) fn svg(
         draw(&Canvas {
             area: &area,
             scale: 1.0,
-            // The baseline is half an x-height below the point, digits are 0.73 of the size high.
+            // The baseline is half an x-height below the point; the height of digits is 0.73 of the size.
             letters_too_high: 0.09,
         })?;
         drawn(area.present())?;
@@ -323,7 +337,7 @@ pub(super) fn png(
 /// The width of a text in pixels.
 pub(super) fn text_width(text: &str, lettering: Lettering) -> f64 {
     let measured = lettering.font(1.0).box_size(text);
-    // Only a missing font fails, and `register_fonts` ran before; DejaVu's letters are 0.6 wide on average.
+    // Only a missing font fails, and `register_fonts` ran before. DejaVu's letters are 0.6 wide on average.
     let guess = 0.6 * lettering.pixels * text.chars().count() as f64;
     measured.map_or(guess, |(width, _)| f64::from(width))
 }
@@ -334,7 +348,7 @@ const FONT: &str = "DejaVu Sans, Verdana, sans-serif";
 /// plotters divides every font size by this before it writes SVG.
 const PLOTTERS_SIZE_PER_PIXEL: f64 = 1.24;
 
-/// Gives plotters its letters, once per process.
+/// Gives plotters its font, once per process.
 fn register_fonts() -> Result<(), ReportError> {
     static REGISTERED: OnceLock<bool> = OnceLock::new();
     let registered = REGISTERED.get_or_init(|| {

@@ -1,4 +1,4 @@
-//! The figure of an evaluation: confusion matrix, ROC, precision against recall, and training curves.
+//! Draws the figure of an evaluation: confusion matrix, ROC, precision against recall, and training curves.
 
 use plotters::{prelude::DrawingBackend, style::RGBColor};
 
@@ -21,10 +21,10 @@ use crate::{
 /// Width and height in pixels.
 pub(super) const SIZE: [f64; 2] = [WIDTH, 1240.0];
 
-/// What stands above the panels.
+/// The words above the panels.
 #[derive(Debug, Clone, Copy)]
 pub struct Heading<'a> {
-    /// The network.
+    /// Name of the network.
     pub name: &'a str,
     /// Name of the data set.
     pub data: &'a str,
@@ -70,7 +70,8 @@ fn draw_heading<DB: DrawingBackend>(
     canvas.text(text, [area.center()[0], area.top - 24.0], lettering)
 }
 
-/// The decisions of the int8 network, those of the float network below; cells are shaded by their share of the row.
+/// Draws the decisions of the int8 network, with those of the float network below. The shade of a cell is its share
+/// of the row.
 fn draw_confusion<DB: DrawingBackend>(
     canvas: &Canvas<'_, DB>,
     examined: &Examined,
@@ -155,7 +156,7 @@ fn draw_rates<DB: DrawingBackend>(
             Rates::Roc => examined.roc(arithmetic),
             Rates::PrecisionRecall => examined.precision_recall(arithmetic),
         };
-        // The first is wider, so that equal curves both show.
+        // The first curve is wider: equal curves both show.
         let width = if idx == 0 { 4.5 } else { 2.2 };
         let corners: Vec<[f64; 2]> = points.into_iter().map(|point| plot.at(point)).collect();
         canvas.line(&corners, color(arithmetic), width)?;
@@ -174,7 +175,7 @@ fn draw_rates<DB: DrawingBackend>(
     Ok(())
 }
 
-/// Loss over epochs: solid on training windows, faint on held-out ones; a line per training.
+/// Draws the loss over epochs, a line per training: solid on training windows, faint on held-out ones.
 fn draw_training<DB: DrawingBackend>(
     canvas: &Canvas<'_, DB>,
     examined: &Examined,
@@ -251,7 +252,7 @@ mod tests {
         ] {
             assert!(text.contains(part), "no `{part}`");
         }
-        // Nothing was examined: axes without curves.
+        // Nothing was examined: there are axes without curves.
         let nothing = Examined {
             split: String::new(),
             parts: Vec::new(),

@@ -1,4 +1,4 @@
-//! The hypervolume figure: one curve per target over the trials.
+//! Draws the hypervolume figure: one curve per target over the trials.
 
 use plotters::{prelude::DrawingBackend, style::RGBColor};
 
@@ -52,7 +52,7 @@ pub(super) fn draw<DB: DrawingBackend>(
     let all = || curves.iter().flatten();
     let highest = all().map(|(_, value)| *value).fold(0.0, f64::max);
     let counts = info.counts;
-    // Rejected candidates cost nothing, and hundreds of them would push everything else aside.
+    // Rejected candidates take no time, and hundreds of them would push everything else aside.
     let trials = counts.scored;
     let last = all().map(|(trial, _)| *trial).fold(trials, u64::max);
     let lines = targets.len().max(1) as f64;
@@ -87,7 +87,7 @@ pub(super) fn draw<DB: DrawingBackend>(
         let Some((_, end)) = curve.last() else {
             continue;
         };
-        // The first curve is wider where there are others, so that equal curves both show.
+        // The first curve is wider where there are others: equal curves both show.
         let width = if curves.len() > 1 && ends.is_empty() {
             5.0
         } else {
@@ -97,7 +97,7 @@ pub(super) fn draw<DB: DrawingBackend>(
         let label = format!("{} {end:.4}", shortened(&target.name, 10));
         ends.push((plot.at([0.0, *end])[1], label, color));
     }
-    // End labels in the order of their curves, pushed apart where curves end together.
+    // Labels at the ends have the order of their curves, and are pushed apart where curves end together.
     ends.sort_by(|a, b| a.0.total_cmp(&b.0));
     let mut lowest = f64::NEG_INFINITY;
     for (y, label, color) in ends {
@@ -108,7 +108,7 @@ pub(super) fn draw<DB: DrawingBackend>(
     Ok(())
 }
 
-/// Steps to the right: a hypervolume holds until the next trial improves it. A dot marks every improvement.
+/// Draws steps: a hypervolume holds until the next trial improves it. A dot marks every improvement.
 fn draw_curve<DB: DrawingBackend>(
     canvas: &Canvas<'_, DB>,
     plot: &Plot,

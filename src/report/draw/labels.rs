@@ -49,21 +49,21 @@ impl Rect {
     }
 }
 
-/// Something a label belongs to.
+/// A marker that gets a label.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Anchor {
     pub x: f64,
     pub y: f64,
     /// Half the size of the marker.
     pub radius: f64,
-    /// Size of the label.
+    /// Width of the label.
     pub width: f64,
     pub height: f64,
 }
 
-/// Places a label at each anchor, inside `bounds`, over no marker and no other label; `None` where there is no room.
+/// Places a label at each anchor, inside `bounds`, not over a marker or another label; `None` where there is no room.
 ///
-/// `obstacles` are things a label should rather not cover. First come, first served, so put what matters first.
+/// `obstacles` are boxes that a label covers only if it must. Earlier anchors get their place first.
 pub fn place_labels(anchors: &[Anchor], bounds: &Rect, obstacles: &[Rect]) -> Vec<Option<Rect>> {
     let markers: Vec<Rect> = anchors
         .iter()
@@ -88,7 +88,7 @@ pub fn place_labels(anchors: &[Anchor], bounds: &Rect, obstacles: &[Rect]) -> Ve
     placed
 }
 
-/// Places around an anchor: above it and around it close by, then the same farther away.
+/// Places around an anchor: above and around it close by, then the same farther away.
 fn label_candidates(anchor: &Anchor) -> Vec<Rect> {
     const DIRECTIONS: [[f64; 2]; 8] = [
         [0.0, -1.0],

@@ -1,4 +1,4 @@
-//! The memory timeline: which tensors lie where in the arena while which operator runs.
+//! Draws the memory timeline: the place of every tensor in the arena while each operator runs.
 
 use plotters::prelude::DrawingBackend;
 
@@ -65,7 +65,7 @@ pub(super) fn draw<DB: DrawingBackend>(
     for (idx, block) in map.blocks.iter().enumerate() {
         let [left, bottom] = plot.at([block.first as f64, block.offset as f64]);
         let [right, top] = plot.at([block.last as f64 + 1.0, (block.offset + block.bytes) as f64]);
-        // A rim of white keeps neighbours apart.
+        // A white rim keeps neighbours apart.
         let outer = Rect {
             left,
             top,
@@ -104,7 +104,7 @@ pub(super) fn draw<DB: DrawingBackend>(
     canvas.text("place in the arena", beside, title.upwards())
 }
 
-/// Names of operators below the axis, upright; only numbers where there are too many.
+/// Writes names of operators below the axis, vertically; only numbers where there are too many.
 fn draw_operators<DB: DrawingBackend>(
     canvas: &Canvas<'_, DB>,
     map: &MemoryMap,

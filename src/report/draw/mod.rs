@@ -1,7 +1,9 @@
-//! Figures: Pareto fronts and hypervolume, as SVG and PNG from the same strokes.
+//! Draws all figures, as SVG and PNG from the same strokes.
 //!
-//! plotters lives here and nowhere else. It draws strokes and letters; where they go is worked out here and in
-//! [`super::panel`], because its charts neither place labels nor choose ticks in bytes.
+//! Only this module uses plotters. It draws strokes and letters; their places are computed here and in
+//! [`super::panel`], because plotters' charts neither place labels nor choose ticks in bytes.
+//!
+//! This module may not know stores, settings or files.
 
 mod canvas;
 mod evaluation;
@@ -19,10 +21,10 @@ use super::{ReportError, RunInfo, evaluation::Examined, memory::MemoryMap, ranks
 
 /// Width of every figure in pixels.
 const WIDTH: f64 = 1600.0;
-/// A store may name many targets; a figure shows the first ones.
+/// A figure shows at most so many targets: the first ones of the run.
 const MAX_TARGETS: usize = 8;
 
-/// The Pareto figure: per target a block with a score against every cost.
+/// The Pareto figure as SVG: a block per target shows a score against every cost.
 pub fn pareto_svg(info: &RunInfo) -> Result<String, ReportError> {
     svg(pareto::size(info), |canvas| pareto::draw(canvas, info))
 }
@@ -32,7 +34,7 @@ pub fn pareto_png(info: &RunInfo) -> Result<Vec<u8>, ReportError> {
     png(pareto::size(info), |canvas| pareto::draw(canvas, info))
 }
 
-/// The hypervolume figure: one curve per target over the trials.
+/// The hypervolume figure as SVG: one curve per target over the trials.
 pub fn hypervolume_svg(info: &RunInfo) -> Result<String, ReportError> {
     svg(hypervolume::size(info), |canvas| {
         hypervolume::draw(canvas, info)
@@ -46,7 +48,7 @@ pub fn hypervolume_png(info: &RunInfo) -> Result<Vec<u8>, ReportError> {
     })
 }
 
-/// The members of all fronts in their order by latency on every target; `None` where there is nothing to compare.
+/// The members of all fronts in order of latency on every target, as SVG; `None` where there is nothing to compare.
 pub fn ranks_svg(info: &RunInfo) -> Result<Option<String>, ReportError> {
     let drawn = |ranks: Ranks| {
         svg(ranks::size(info, &ranks), |canvas| {
@@ -66,7 +68,7 @@ pub fn ranks_png(info: &RunInfo) -> Result<Option<Vec<u8>>, ReportError> {
     Ranks::new(info).map(drawn).transpose()
 }
 
-/// The memory timeline of one network.
+/// The memory timeline of one network as SVG.
 pub fn memory_svg(map: &MemoryMap) -> Result<String, ReportError> {
     svg(memory::SIZE, |canvas| memory::draw(canvas, map))
 }
@@ -76,14 +78,14 @@ pub fn memory_png(map: &MemoryMap) -> Result<Vec<u8>, ReportError> {
     png(memory::SIZE, |canvas| memory::draw(canvas, map))
 }
 
-/// The figure of an evaluation, one per way of splitting.
+/// The figure of an evaluation by one way of splitting, as SVG.
 pub fn evaluation_svg(heading: Heading<'_>, split: &Examined) -> Result<String, ReportError> {
     svg(evaluation::SIZE, |canvas| {
         evaluation::draw(canvas, heading, split)
     })
 }
 
-/// As [`evaluation_svg`].
+/// [`evaluation_svg`] as PNG.
 pub fn evaluation_png(heading: Heading<'_>, split: &Examined) -> Result<Vec<u8>, ReportError> {
     png(evaluation::SIZE, |canvas| {
         evaluation::draw(canvas, heading, split)
@@ -101,7 +103,7 @@ mod tests {
         html,
     };
 
-    /// Draws all figures and looks for texts in the SVG. `NAS_FIGURES=folder` keeps them, to be looked at.
+    /// Draws all figures and looks for texts in the SVG. `NAS_FIGURES=folder` keeps the files for a look.
     #[track_caller]
     fn check(name: &str, fake: Fake, expected: &[&str]) {
         let info = fake_run(&fake);

@@ -1,4 +1,4 @@
-//! The Pareto figure: per target a block with a score against every cost.
+//! Draws the Pareto figure: a block per target shows a score against every cost.
 
 use plotters::{prelude::DrawingBackend, style::RGBColor};
 
@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     report::{
-        Metric, ReportError, RunInfo, TargetInfo,
+        Metric, ReportError, RunInfo, TargetInfo, approach,
         panel::{Panel, Point, tick_label},
         words::{capitalised, shortened, wrapped},
     },
@@ -61,10 +61,11 @@ pub(super) fn task_color(task: Task) -> RGBColor {
     match task {
         Task::Reconstruct => BLUE,
         Task::Classify { .. } => VERMILLION,
+        Task::Distance(_) => PURPLE,
     }
 }
 
-/// Two lines over a block: what is shown, and how much of it.
+/// Draws two lines over a block: what is shown, and how many there are.
 fn draw_header<DB: DrawingBackend>(
     canvas: &Canvas<'_, DB>,
     info: &RunInfo,
@@ -163,7 +164,7 @@ fn draw_panel<DB: DrawingBackend>(
     draw_labels(canvas, panel, &plot, bands)
 }
 
-/// Candidates over budget have no AUC; they are short strokes along the cost axis.
+/// Draws candidates over budget as short strokes along the cost axis: they have no AUC.
 fn draw_rejected<DB: DrawingBackend>(
     canvas: &Canvas<'_, DB>,
     panel: &Panel,
@@ -174,7 +175,7 @@ fn draw_rejected<DB: DrawingBackend>(
         columns.push(plot.at([*value, 0.0])[0].round() as i64);
     }
     columns.sort_unstable();
-    // Strokes on the same pixel would only make the file larger.
+    // More strokes on one pixel would only make the file larger.
     columns.dedup();
     let bottom = plot.area.bottom;
     for x in columns {
@@ -201,7 +202,7 @@ fn draw_staircase<DB: DrawingBackend>(
     }
 }
 
-/// Up from the cost axis, over every step, and on to the limit or the edge; empty without steps.
+/// Corners of the line from the cost axis up, over every step, to the limit or the edge; empty without steps.
 fn stair_corners(panel: &Panel, plot: &Plot) -> Vec<[f64; 2]> {
     let (Some(first), Some(last)) = (panel.staircase.first(), panel.staircase.last()) else {
         return Vec::new();
@@ -216,7 +217,7 @@ fn stair_corners(panel: &Panel, plot: &Plot) -> Vec<[f64; 2]> {
         corners.push([x, y]);
     }
     let [last_x, last_y] = plot.at(*last);
-    // What is over budget cannot be had.
+    // Beyond the limit there is nothing to choose.
     let end = panel
         .limit
         .map_or(plot.area.right, |limit| plot.at([limit, 0.0])[0]);
@@ -224,7 +225,7 @@ fn stair_corners(panel: &Panel, plot: &Plot) -> Vec<[f64; 2]> {
     corners
 }
 
-/// Error bands of the front's members; returns where they are.
+/// Draws the error bands of the front's members; returns their boxes.
 fn draw_bands<DB: DrawingBackend>(
     canvas: &Canvas<'_, DB>,
     panel: &Panel,
@@ -261,7 +262,7 @@ fn draw_bands<DB: DrawingBackend>(
     Ok(bands)
 }
 
-/// Circles are autoencoders, triangles are classifiers; members of the front are solid, others faint.
+/// Circles are autoencoders, triangles classifiers, squares distances; members of the front are solid, others faint.
 pub(super) fn draw_marker<DB: DrawingBackend>(
     canvas: &Canvas<'_, DB>,
     task: Task,
@@ -272,6 +273,7 @@ pub(super) fn draw_marker<DB: DrawingBackend>(
     let shape = |radius: f64, paint: Paint| match task {
         Task::Reconstruct => canvas.circle(at, radius, paint),
         Task::Classify { .. } => canvas.triangle(at, radius * 1.25, paint),
+        Task::Distance(_) => canvas.square(at, radius * 0.9, paint),
     };
     if prominent {
         shape(MARKER_RADIUS + 1.8, Paint::solid(WHITE))?;
@@ -281,7 +283,7 @@ pub(super) fn draw_marker<DB: DrawingBackend>(
     }
 }
 
-/// Published networks are diamonds with their names.
+/// Draws published networks as diamonds with their names.
 fn draw_landmarks<DB: DrawingBackend>(
     canvas: &Canvas<'_, DB>,
     panel: &Panel,
@@ -301,7 +303,7 @@ fn draw_landmarks<DB: DrawingBackend>(
     Ok(())
 }
 
-/// Numbers or names beside the prominent networks, as many as there is room for, the best first.
+/// Writes numbers or names beside the prominent networks, the best first, as many as there is room for.
 fn draw_labels<DB: DrawingBackend>(
     canvas: &Canvas<'_, DB>,
     panel: &Panel,
@@ -317,7 +319,7 @@ fn draw_labels<DB: DrawingBackend>(
     let lettering = Lettering::plain(LABEL, INK).bold().middle();
     // Markers on the same spot share a label.
     let mut spots: Vec<([f64; 2], Vec<&str>)> = Vec::new();
-    // How likely the least likely one of a spot fits.
+    // The lowest probability of a spot.
     let mut fits: Vec<Option<f64>> = Vec::new();
     for member in members {
         let [x, y] = plot.at([member.cost, member.score]);
@@ -373,7 +375,7 @@ fn draw_labels<DB: DrawingBackend>(
         let center = place.center();
         let [dx, dy] = [center[0] - anchor.x, center[1] - anchor.y];
         let distance = dx.hypot(dy);
-        // A label that stands apart is tied to its marker.
+        // A line ties a distant label to its marker.
         if distance > anchor.radius + anchor.width.hypot(anchor.height) / 2.0 + 8.0 {
             let towards = |share: f64| [anchor.x + dx * share, anchor.y + dy * share];
             let start = towards((anchor.radius + 1.0) / distance);
@@ -386,7 +388,7 @@ fn draw_labels<DB: DrawingBackend>(
     Ok(())
 }
 
-/// Labels in few letters: `3`, `3, 17`, `3, 17 + 58`.
+/// A few labels as one: `3`, `3, 17`, `3, 17 + 58`.
 fn few(labels: &[&str]) -> String {
     match labels {
         [first, second, rest @ ..] if !rest.is_empty() => {
@@ -396,7 +398,7 @@ fn few(labels: &[&str]) -> String {
     }
 }
 
-/// What the signs mean, and the numbers that belong to the whole block.
+/// Draws the meaning of the signs, and the numbers of the whole block.
 fn draw_legend<DB: DrawingBackend>(
     canvas: &Canvas<'_, DB>,
     info: &RunInfo,
@@ -408,11 +410,15 @@ fn draw_legend<DB: DrawingBackend>(
     let text = left + 56.0;
     let lettering = Lettering::plain(TEXT, INK);
     let mut y = cell.top + 26.0;
-    let tasks = [
-        (Task::Reconstruct, "autoencoder"),
-        (Task::Classify { classes: 2 }, "classifier"),
-    ];
-    for (task, name) in tasks {
+    let mut tasks = vec![Task::Reconstruct, Task::Classify { classes: 2 }];
+    let fitted = info.scored.iter().map(|trial| trial.task);
+    tasks.extend(
+        fitted
+            .filter(|task| matches!(task, Task::Distance(_)))
+            .next(),
+    );
+    for task in tasks.iter().copied() {
+        let name = approach(task);
         draw_marker(canvas, task, true, [sign, y])?;
         let words = match info.published {
             true => name.to_string(),
@@ -422,7 +428,7 @@ fn draw_legend<DB: DrawingBackend>(
         y += 28.0;
     }
     if !info.published {
-        for (idx, (task, _)) in tasks.into_iter().enumerate() {
+        for (idx, task) in tasks.into_iter().enumerate() {
             let x = sign - 8.0 + 16.0 * idx as f64;
             draw_marker(canvas, task, false, [x, y])?;
         }
@@ -432,7 +438,7 @@ fn draw_legend<DB: DrawingBackend>(
     if !info.baselines.is_empty() {
         canvas.diamond([sign, y], MARKER_RADIUS + 1.0, Paint::solid(GREEN))?;
         canvas.text(
-            "published network, trained on the same data",
+            "published network or reference detector, same data",
             [text, y],
             lettering,
         )?;
@@ -483,7 +489,7 @@ fn draw_legend<DB: DrawingBackend>(
     let mut lines = vec![
         "Better is up and to the left.".to_string(),
         capitalised(&format!(
-            "{merit} is that of the clips that steer the search."
+            "{merit} is computed on the clips that steer the search."
         )),
     ];
     if info
@@ -491,7 +497,7 @@ fn draw_legend<DB: DrawingBackend>(
         .iter()
         .any(|member| member.seeds.is_some())
     {
-        lines.push("Upright: 95 % interval of the mean over seeds.".to_string());
+        lines.push("Vertical lines: 95 % interval of the mean over seeds.".to_string());
     }
     if let Some(target) = target.filter(|target| !target.reference.is_empty()) {
         lines.push("Hypervolume is counted from the point".to_string());

@@ -1,4 +1,4 @@
-//! A plot's axes: data to pixels, grid and ticks.
+//! The axes of a plot: from data to pixels, grid and ticks.
 
 use plotters::prelude::DrawingBackend;
 
@@ -15,7 +15,7 @@ use crate::report::{
     panel::{Axis, Tick},
 };
 
-/// Data to pixels.
+/// Turns data into pixels.
 pub(super) struct Plot {
     pub(super) x: Axis,
     pub(super) y: Axis,
@@ -31,7 +31,7 @@ impl Plot {
     }
 }
 
-/// A title in the middle, followed by a label where the data is synthetic.
+/// Draws a title in the middle, followed by a label where the data is synthetic.
 pub(super) fn draw_title<DB: DrawingBackend>(
     canvas: &Canvas<'_, DB>,
     title: &str,
@@ -87,7 +87,7 @@ pub(super) fn draw_grid<DB: DrawingBackend>(
     canvas.line(&corners, SOFT_INK, 1.5)
 }
 
-/// Whether tick labels side by side leave air between them.
+/// Whether there is room between tick labels side by side.
 pub(super) fn fits_across(axis: &Axis, width: f64, ticks: &[Tick]) -> bool {
     let lettering = Lettering::plain(TICK, INK);
     let span = |tick: &Tick| {

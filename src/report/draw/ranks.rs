@@ -1,4 +1,4 @@
-//! The figure of ranks: the members of all fronts in their order by latency on every target.
+//! Draws the figure of ranks: the members of all fronts in order of latency on every target.
 
 use plotters::prelude::DrawingBackend;
 
@@ -14,7 +14,7 @@ use crate::{
     report::{ReportError, RunInfo, ranks::Ranks, words::wrapped},
 };
 
-/// More lines than this could not be told apart; the members of highest AUC are shown.
+/// More lines could not be told apart; the members with the highest AUC are shown.
 const MAX_TRIALS: usize = 40;
 const ROW: f64 = 24.0;
 const TOP: f64 = 150.0;
@@ -94,7 +94,7 @@ fn sentences(info: &RunInfo, ranks: &Ranks) -> Vec<String> {
     lines.flat_map(|line| wrapped(line, 170)).collect()
 }
 
-/// Ranks among those shown.
+/// Ranks among the shown members.
 fn places(ranks: &[usize]) -> Vec<usize> {
     let place = |rank: &usize| ranks.iter().filter(|other| *other < rank).count();
     ranks.iter().map(place).collect()

@@ -1,4 +1,4 @@
-//! Published networks.
+//! Documents about published networks and evaluations.
 
 use std::collections::BTreeMap;
 
@@ -38,11 +38,11 @@ pub struct BaselineDocument {
     pub params: u64,
     /// Multiply-accumulates of one inference.
     pub macs: u64,
-    /// Per target.
+    /// Costs by name of the target.
     pub costs: BTreeMap<String, CostsView>,
-    /// Over all labelled test clips, as the challenge counts; `None` where there is no such model or data.
+    /// DCASE's figures over all labelled test clips; null where there is no such model or data.
     pub protocol: Option<ProtocolView>,
-    /// With `--report`: one per way of splitting.
+    /// One entry per way of splitting; only with `--report`, otherwise empty.
     pub examined: Vec<ExaminedView>,
 }
 
@@ -53,9 +53,9 @@ pub struct JudgedDocument {
     pub schema_version: u32,
     /// The trial as `RUN/NUMBER`.
     pub trial: String,
-    /// Of its `model.tflite`; `None` where that file is gone.
+    /// Size of its `model.tflite` in bytes; null where that file is gone.
     pub model_bytes: Option<u64>,
-    /// The clips that steered no search, and all test clips.
+    /// Two entries: the test clips that steered no search, and all test clips.
     pub examined: Vec<ExaminedView>,
 }
 
@@ -81,7 +81,7 @@ pub struct ProtocolView {
     pub official_half_width: Option<f64>,
 }
 
-/// One section; figures that need a kind of clips that is missing are null.
+/// One section; a figure is null where it needs a kind of clips that is missing.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct SectionView {
     /// Name of the machine.
@@ -92,13 +92,13 @@ pub struct SectionView {
     pub auc: Option<f64>,
     /// Partial AUC over all clips of the section, 0 to 1.
     pub pauc: Option<f64>,
-    /// Where the section has two domains.
+    /// AUC of the source domain, where the section has two domains.
     pub auc_source: Option<f64>,
     /// AUC of the target domain, where the section has two domains.
     pub auc_target: Option<f64>,
 }
 
-/// One way of splitting the data, and what came of it.
+/// One way of splitting the data, with its figures and decisions.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct ExaminedView {
     /// How the data was split.
@@ -107,7 +107,7 @@ pub struct ExaminedView {
     pub trainings: usize,
     /// Number of judged test clips, summed over the folds.
     pub clips: usize,
-    /// Labelled test clips that are shorter than a window.
+    /// Number of labelled test clips that are shorter than a window.
     pub too_short: usize,
     /// Decisions and figures of the float network.
     pub float: DecisionsView,
@@ -115,7 +115,7 @@ pub struct ExaminedView {
     pub int8: DecisionsView,
 }
 
-/// Means over the trainings, and all their decisions counted together.
+/// Means over the trainings, and the counted decisions of all trainings.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct DecisionsView {
     /// Share of right decisions, 0 to 1.

@@ -1,4 +1,4 @@
-//! The fit of a profile.
+//! The documents of `nas calibrate`.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -15,15 +15,15 @@ pub struct FitDocument {
     pub coefficients: Vec<CoefficientView>,
     /// Mean absolute error on the rows that were fitted.
     pub in_sample: f64,
-    /// The same where each row is predicted from the others.
+    /// Mean absolute error where each row is predicted from the others.
     pub leave_one_out: f64,
-    /// The same where each family of networks is predicted from the others.
+    /// Mean absolute error where each family of networks is predicted from the others.
     pub leave_family_out: f64,
-    /// Root of the mean square of the errors without the own family.
+    /// Root mean square of the errors where each family is predicted from the others.
     pub root_mean_square: f64,
     /// Rank correlation of predicted and measured values.
     pub kendall_tau: f64,
-    /// How many families of networks there are.
+    /// Number of families of networks.
     pub families: usize,
     /// The measured networks.
     pub rows: Vec<FitRowView>,
@@ -40,9 +40,9 @@ pub struct CoefficientView {
     pub value: f64,
     /// The unit of the value.
     pub unit: &'static str,
-    /// Relative.
+    /// Standard error of the value, as a share of it.
     pub standard_error: f64,
-    /// Whether leaving a family out leaves rows that carry it.
+    /// Whether rows with this coefficient remain where any family is left out.
     pub tested: bool,
 }
 
@@ -57,18 +57,18 @@ pub struct FitRowView {
     pub measured: f64,
     /// Predicted cycles.
     pub predicted: f64,
-    /// Predicted without this row.
+    /// Cycles predicted from the other rows; null where only this row has one of its terms.
     pub without_row: Option<f64>,
-    /// Predicted without its family.
+    /// Cycles predicted from the other families; null where only its family has one of its terms.
     pub without_family: Option<f64>,
 }
 
 /// A trial whose measurement would help.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct SuggestionView {
-    /// `RUN/NUMBER`.
+    /// The trial as `RUN/NUMBER`.
     pub trial: String,
-    /// Of its prediction today, relative.
+    /// Standard error of its prediction today, as a share of it.
     pub standard_error: f64,
 }
 
@@ -116,7 +116,7 @@ pub struct PowersDocument {
     pub schema_version: u32,
     /// Mean absolute error of all rows.
     pub in_sample: f64,
-    /// The same where each row is predicted from the others of its set.
+    /// Mean absolute error where each row is predicted from the others of its set.
     pub leave_one_out: f64,
     /// One entry per set of measurements.
     pub sets: Vec<PowerView>,
@@ -133,7 +133,7 @@ pub struct PowerView {
     pub active_mw: f64,
     /// Mean absolute error on the rows of the set.
     pub in_sample: f64,
-    /// The same where each row is predicted from the others.
+    /// Mean absolute error where each row is predicted from the others.
     pub leave_one_out: f64,
 }
 

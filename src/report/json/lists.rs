@@ -1,4 +1,4 @@
-//! Search spaces, targets and data sets.
+//! Lists of search spaces, targets and data sets.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -25,7 +25,7 @@ pub struct SpacesDocument {
 pub struct SpaceView {
     /// Name of the space.
     pub name: String,
-    /// How many genomes it has.
+    /// Number of genomes.
     pub genomes: f64,
     /// The space's TOML file, as JSON.
     pub file: Value,
@@ -51,7 +51,7 @@ impl SpacesDocument {
 pub struct TargetsDocument {
     /// Version of the schema that the document follows.
     pub schema_version: u32,
-    /// Their TOML files, as JSON.
+    /// The TOML files of the targets, as JSON.
     pub targets: Vec<Value>,
 }
 
@@ -86,7 +86,7 @@ pub struct KnownDatasetView {
     pub name: &'static str,
     /// What is in it, in words.
     pub holds: &'static str,
-    /// Where its publisher describes it.
+    /// Address of the publisher's description.
     pub address: &'static str,
     /// Its licence, in words.
     pub licence: &'static str,
@@ -149,7 +149,7 @@ pub struct ClipCountView {
     pub split: &'static str,
     /// `source`, `target` or empty.
     pub domain: &'static str,
-    /// `normal`, `anomaly`, or null where nobody says.
+    /// `normal`, `anomaly`, or null without a label.
     pub label: Option<&'static str>,
     /// Number of clips.
     pub clips: usize,

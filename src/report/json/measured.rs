@@ -1,4 +1,4 @@
-//! What was seen when models ran as firmware.
+//! What models took when they ran as firmware.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::{
     store::MeasurementRow,
 };
 
-/// What was seen when a model ran as firmware.
+/// What a model took when it ran as firmware.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct MeasurementView {
     /// `qemu-m7`, `qemu-m55` or the name of a chip.
@@ -20,11 +20,11 @@ pub struct MeasurementView {
     pub source: &'static str,
     /// Whether the outputs were those of the host, bit for bit.
     pub outputs_match: bool,
-    /// Of one inference; null on a chip.
+    /// Instructions of one inference; null on a chip.
     pub instructions: Option<u64>,
-    /// Of one inference.
+    /// Cycles of one inference; null where they are unknown.
     pub cycles: Option<CyclesView>,
-    /// Of one hop of the front end with what it leads to.
+    /// Instructions of one hop: the front end, and the inference where a window is complete.
     pub hop_instructions: Option<u64>,
     /// Bytes of the arena up to the last one that was written, in steps of 16.
     pub arena_bytes: u64,
@@ -32,11 +32,11 @@ pub struct MeasurementView {
     pub front_end_bytes: Option<u64>,
     /// Most bytes of stack at once, from the reset on.
     pub stack_bytes: u64,
-    /// Static data, arena, front end and stack.
+    /// Bytes of RAM: static data, arena, front end and stack.
     pub ram_bytes: u64,
-    /// Code, constants and model.
+    /// Bytes of flash: code, constants, initial values and model.
     pub flash_bytes: u64,
-    /// Whether these two are within the budget and the memories of each target with this core.
+    /// Per target with this core: whether RAM and flash are within its budget and its memories.
     pub fits: BTreeMap<String, bool>,
     /// Bytes of the linked image.
     pub image: ImageView,
@@ -71,7 +71,7 @@ pub struct ImageView {
 pub struct MeasuredDocument {
     /// Version of the schema that the document follows.
     pub schema_version: u32,
-    /// One per trial.
+    /// One entry per trial.
     pub measurements: Vec<MeasuredView>,
 }
 

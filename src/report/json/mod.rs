@@ -1,13 +1,15 @@
 //! Documents for programs; `docs/json.md` describes them.
 //!
-//! These are view types: what is not here is no promise, and a change that breaks a reader raises
-//! [`SCHEMA_VERSION`].
+//! These are view types: only what is here is promised. A change that breaks a reader raises [`SCHEMA_VERSION`].
+//!
+//! This module may not know how a fact is drawn or printed.
 
 mod baseline;
 pub mod calibration;
 pub mod lists;
 mod measured;
 pub mod network;
+pub mod npu;
 mod rescored;
 mod runs;
 mod scores;
@@ -57,13 +59,13 @@ pub struct FrontDocument {
     pub targets: Vec<String>,
     /// Numbers of trials.
     pub trials: TrialsView,
-    /// Of the first target, which steers the search.
+    /// Final hypervolume on the first target, which steers the search; 0 to 1.
     pub hypervolume: Option<f64>,
-    /// Per target.
+    /// Hypervolumes by name of the target.
     pub hypervolumes: BTreeMap<String, HypervolumeView>,
-    /// Per target.
+    /// Limits by name of the target.
     pub budgets: BTreeMap<String, LimitsView>,
-    /// Trials on the front of at least one target, best AUC of the first target's front first.
+    /// Trials on the front of at least one target: first the first target's front, from the best AUC down.
     pub front: Vec<FrontMember>,
     /// What a reader of the numbers must know, a sentence each.
     pub notes: Vec<String>,
@@ -74,6 +76,8 @@ pub struct FrontDocument {
 pub struct TrialsView {
     /// Trained and scored.
     pub scored: u64,
+    /// Detectors that were fitted in closed form instead of trained.
+    pub fitted: u64,
     /// Over budget, never trained.
     pub rejected: u64,
     /// Could not be evaluated.
@@ -85,7 +89,7 @@ pub struct TrialsView {
 pub struct HypervolumeView {
     /// The hypervolume after the last trial, 0 to 1; null without scored trials.
     pub value: Option<f64>,
-    /// The reference point: objective to value.
+    /// The reference point, a value by name of the objective.
     pub reference: BTreeMap<String, f64>,
 }
 
@@ -102,13 +106,13 @@ pub struct LimitsView {
     pub energy_uj: Option<f64>,
     /// Most multiply-accumulates of one inference.
     pub macs: Option<u64>,
-    /// With a duty cycle: one inference in so much time, ...
+    /// Time between inferences in microseconds; only with `--period`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub period_us: Option<f64>,
-    /// ... so much energy, ...
+    /// Energy of the battery in milliwatt-hours; only with `--period`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub battery_mwh: Option<f64>,
-    /// ... which has to last so long at least.
+    /// Least battery life in days; only with `--period`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub battery_days: Option<f64>,
 }
@@ -125,7 +129,7 @@ pub struct FrontMember {
     /// Figures of merit.
     #[serde(flatten)]
     pub figures: FiguresView,
-    /// Where the trial was trained again: then the figures above are means over the further trainings.
+    /// The further trainings; null without them, otherwise the figures above are their means.
     pub rescored: Option<RescoredView>,
     /// Multiply-accumulates of one inference.
     pub macs: u64,
@@ -133,15 +137,15 @@ pub struct FrontMember {
     pub params: u64,
     /// The targets on whose front the trial is.
     pub on_front: Vec<String>,
-    /// Per target.
+    /// Costs by name of the target.
     pub costs: BTreeMap<String, CostsView>,
-    /// Per target how likely the budget is kept, where the band of a cost crosses it.
+    /// Probability that the budget is kept, by target; only where the band of a cost crosses a limit.
     pub fit_probability: BTreeMap<String, f64>,
-    /// What was seen when the model ran as firmware, one per place.
+    /// What the model took when it ran as firmware, one entry per place.
     pub measurements: Vec<MeasurementView>,
 }
 
-/// Costs on one target; null where nobody knows.
+/// Costs on one target; null where they are unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
 pub struct CostsView {
     /// RAM in bytes.
@@ -152,7 +156,7 @@ pub struct CostsView {
     pub latency_us: Option<CostView<f64>>,
     /// Energy of one inference in microjoules.
     pub energy_uj: Option<CostView<f64>>,
-    /// Of the run's duty cycle.
+    /// Mean power in milliwatts; only where the run has a duty cycle.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mean_power_mw: Option<CostView<f64>>,
     /// Days that the battery lasts; only where the run names one.
@@ -230,7 +234,7 @@ impl FrontDocument {
     }
 }
 
-/// What a command with `--json` prints, under the name that its schema has.
+/// A document that a command with `--json` prints.
 pub trait Document: Serialize + JsonSchema {
     /// The name of its schema in `docs/schema`.
     const NAME: &'static str;
@@ -262,6 +266,7 @@ documents! {
     "front": FrontDocument,
     "judge": JudgedDocument,
     "measure": MeasuredDocument,
+    "npu": npu::NpuDocument,
     "runs": RunsDocument,
     "scores": ScoresDocument,
     "spaces": lists::SpacesDocument,
@@ -272,7 +277,7 @@ documents! {
 /// A document as text, indented, with a line break at its end. Numbers that JSON cannot say are null.
 pub fn render<T: Document>(document: &T) -> String {
     let text = serde_json::to_string_pretty(document);
-    // Only maps with keys that are not text fail, and there are none here.
+    // Only a map whose keys are not text would fail, and there is none.
     text.expect("documents have text keys") + "\n"
 }
 
@@ -281,6 +286,7 @@ pub const fn task_name(task: Task) -> &'static str {
     match task {
         Task::Reconstruct => "reconstruct",
         Task::Classify { .. } => "classify",
+        Task::Distance(_) => "distance",
     }
 }
 
@@ -288,6 +294,7 @@ impl From<TrialCounts> for TrialsView {
     fn from(counts: TrialCounts) -> TrialsView {
         TrialsView {
             scored: counts.scored,
+            fitted: counts.fitted,
             rejected: counts.rejected,
             failed: counts.failed,
         }

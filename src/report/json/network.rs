@@ -18,7 +18,7 @@ use crate::{
 pub struct EstimateDocument {
     /// Version of the schema that the document follows.
     pub schema_version: u32,
-    /// The file, or `RUN/NUMBER`.
+    /// The file, or the trial as `RUN/NUMBER`.
     pub network: String,
     /// One entry per target.
     pub targets: Vec<TargetCostsView>,
@@ -29,7 +29,7 @@ pub struct EstimateDocument {
 pub struct TargetCostsView {
     /// Name of the target.
     pub target: String,
-    /// Of the NPU where there is one, else of the CPU.
+    /// Cycles of one inference: of the NPU where there is one, otherwise of the CPU.
     pub cycles: CostDocument,
     /// Time of one inference in microseconds.
     pub latency_us: CostDocument,
@@ -39,10 +39,10 @@ pub struct TargetCostsView {
     pub ram_bytes: CostDocument,
     /// Flash in bytes.
     pub flash_bytes: CostDocument,
-    /// With `--period`: null where the network does not keep it.
+    /// Mean power in milliwatts; only with `--period`, null where the network does not keep it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mean_power_mw: Option<Option<CostDocument>>,
-    /// With `--period`: null where there is no battery, or the network does not keep the period.
+    /// Battery life in days; only with `--period`, null without a battery or where the period is not kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub battery_days: Option<Option<CostDocument>>,
     /// The operators in execution order.
@@ -52,17 +52,17 @@ pub struct TargetCostsView {
 /// What one operator costs.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct LayerView {
-    /// Its place in the order of execution, from 0.
+    /// Its place in execution order, from 0.
     pub op: usize,
-    /// TFLite's name.
+    /// TFLite's name of the operator, with its window.
     pub operator: String,
-    /// Height, width, channels.
+    /// Shape of its output: height, width, channels.
     pub output: [usize; 3],
     /// Its multiply-accumulates.
     pub macs: u64,
     /// Bytes of its weights and biases.
     pub weight_bytes: u64,
-    /// Activations that are live while it runs.
+    /// Bytes of activations that are live while it runs.
     pub live_bytes: u64,
     /// `cpu` or `npu`.
     pub unit: &'static str,
@@ -166,17 +166,17 @@ pub struct ExplainedView {
     pub target: String,
     /// Whether all costs keep to the budget and the chip's memories.
     pub fits: bool,
-    /// How likely all limits hold, given the bands of the costs.
+    /// Probability that all limits hold, given the bands of the costs.
     pub fit_probability: f64,
-    /// What is exceeded by how much, in words; null where the trial fits.
+    /// The exceeded limits and by how much, in words; null where the trial fits.
     pub excess: Option<String>,
-    /// By key of the metric.
+    /// Costs by key of the metric.
     pub costs: BTreeMap<&'static str, Option<MetricView>>,
     /// The smallest changes after which the trial fits.
     pub changes: Vec<ChangeView>,
 }
 
-/// MACs, which are exact, or a cost with its band.
+/// MACs are exact; any other cost has a band.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum MetricView {
@@ -191,9 +191,9 @@ pub enum MetricView {
 pub struct ChangeView {
     /// The axes that change.
     pub axes: Vec<AxisChangeView>,
-    /// By key of the metric, after the change.
+    /// Costs after the change, by key of the metric.
     pub costs: BTreeMap<&'static str, Option<MetricView>>,
-    /// How likely all limits hold after the change.
+    /// Probability that all limits hold after the change.
     pub fit_probability: f64,
 }
 
@@ -202,7 +202,7 @@ pub struct ChangeView {
 pub struct AxisChangeView {
     /// Name of the axis.
     pub axis: &'static str,
-    /// A number where the axis has numbers, else its name.
+    /// The value before the change: a number where the axis has numbers, otherwise a name.
     pub from: Value,
     /// The value after the change, written as `from`.
     pub to: Value,

@@ -14,7 +14,7 @@ use crate::{
 /// Further trainings of a trial.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct RescoredView {
-    /// Of the trial's own model, for which it was chosen.
+    /// AUC of the trial's own model, by which the trial was chosen; 0 to 1.
     pub own_auc_int8: Option<f64>,
     /// Means over the trainings.
     #[serde(flatten)]
@@ -23,12 +23,12 @@ pub struct RescoredView {
     pub trainings: Vec<TrainingView>,
 }
 
-/// Means of figures of merit by their keys; null where nobody knows.
+/// Means of figures of merit by their keys; null where they are unknown.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MeansView(Vec<(Figure, Option<IntervalView>)>);
 
 impl MeansView {
-    /// One of them.
+    /// The mean of one figure.
     pub fn get(&self, figure: Figure) -> Option<IntervalView> {
         let found = self.0.iter().find(|(known, _)| *known == figure);
         found.and_then(|(_, mean)| *mean)
@@ -47,10 +47,7 @@ impl JsonSchema for MeansView {
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        by_figure::<Option<IntervalView>>(
-            generator,
-            "Means of figures of merit by their keys; null where nobody knows.",
-        )
+        by_figure::<Option<IntervalView>>(generator)
     }
 }
 
@@ -59,14 +56,14 @@ impl JsonSchema for MeansView {
 pub struct IntervalView {
     /// The mean, in the unit of its figure.
     pub mean: f64,
-    /// Of the 95 % interval; null of a single training.
+    /// Half the width of its 95 % interval; null for a single training.
     pub half_width: Option<f64>,
 }
 
 /// One further training.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct TrainingView {
-    /// How far the seed lies from that of the run.
+    /// Its seed less the run's seed.
     pub seed_offset: u64,
     /// Figures of its model; null where it failed.
     pub figures: Option<FiguresView>,

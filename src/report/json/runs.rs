@@ -10,7 +10,7 @@ use super::{SCHEMA_VERSION, TrialsView};
 pub struct RunsDocument {
     /// Version of the schema that the document follows.
     pub schema_version: u32,
-    /// Newest first.
+    /// The runs, oldest first.
     pub runs: Vec<RunView>,
 }
 
@@ -19,9 +19,9 @@ pub struct RunsDocument {
 pub struct RunView {
     /// Name of the run.
     pub run: String,
-    /// RFC 3339, UTC.
+    /// When it began: RFC 3339, UTC.
     pub started: String,
-    /// `running`, `finished`, `interrupted`.
+    /// `running`, `finished` or `interrupted`.
     pub state: String,
     /// Name of the data set.
     pub data: String,
@@ -42,7 +42,7 @@ pub struct RunView {
 }
 
 impl RunsDocument {
-    /// `runs` are shown in the given order.
+    /// The document of these runs, in the given order.
     pub fn new(runs: Vec<RunView>) -> RunsDocument {
         RunsDocument {
             schema_version: SCHEMA_VERSION,

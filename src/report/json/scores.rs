@@ -8,21 +8,21 @@ use serde::Serialize;
 pub struct ScoresDocument {
     /// Version of the schema that the document follows.
     pub schema_version: u32,
-    /// The trial whose model scored.
+    /// The trial whose model scored, as `RUN/NUMBER`.
     pub model: String,
     /// Whether the scored clips come from the built-in generator.
     pub synthetic: bool,
     /// A clip with a higher score is called anomalous.
     pub threshold: Option<f64>,
-    /// Over the labelled test clips.
+    /// AUC over the labelled test clips, 0 to 1.
     pub auc_int8: Option<f64>,
     /// Partial AUC over the labelled test clips, 0 to 1.
     pub pauc_int8: Option<f64>,
-    /// Of DCASE, and half the width of its 95 % interval.
+    /// DCASE's official score over the labelled test clips, 0 to 1.
     pub official_score: Option<f64>,
     /// Half the width of the official score's 95 % interval, by the jackknife.
     pub official_half_width: Option<f64>,
-    /// Where a least recall was asked for.
+    /// What the chosen threshold does; only with `--min-recall`.
     pub operating_point: Option<OperatingPointView>,
     /// The scored clips.
     pub clips: Vec<ClipView>,
@@ -52,6 +52,6 @@ pub struct ClipView {
     pub score: f64,
     /// Whether the score is above the threshold; null without one.
     pub anomalous: Option<bool>,
-    /// `normal`, `anomaly`, or null where nobody says.
+    /// `normal`, `anomaly`, or null without a label.
     pub label: Option<String>,
 }

@@ -1,4 +1,4 @@
-//! One trial.
+//! The document of one trial.
 
 use std::{borrow::Cow, collections::BTreeMap};
 
@@ -7,8 +7,10 @@ use serde::{Serialize, Serializer};
 
 use super::{CostsView, MeasurementView, RescoredView};
 use crate::{
-    audio::{Feature, FrontEnd},
+    audio::{FULL_RANKING, Feature, FrontEnd},
+    evaluate::Int8,
     score::{Figure, Figures},
+    space::show_statistics,
 };
 
 /// What `nas show RUN/TRIAL --json` prints.
@@ -24,7 +26,7 @@ pub struct TrialDocument {
     pub synthetic: bool,
     /// Number of the trial.
     pub trial: u64,
-    /// `scored`, `rejected`, `failed`.
+    /// `scored`, `rejected` or `failed`.
     pub state: &'static str,
     /// Name of the search space.
     pub space: String,
@@ -32,7 +34,7 @@ pub struct TrialDocument {
     pub task: &'static str,
     /// Seed of initialisation and shuffling.
     pub seed: u64,
-    /// The chosen value of every axis of the space.
+    /// The value of every axis of the space, by its name.
     pub axes: BTreeMap<String, String>,
     /// How sound becomes the network's input.
     pub front_end: FrontEndView,
@@ -40,19 +42,25 @@ pub struct TrialDocument {
     pub macs: u64,
     /// Number of weights and biases.
     pub params: u64,
-    /// Of the trial's own model.
+    /// Figures of the trial's own model; null where it was not scored.
     pub figures: Option<FiguresView>,
     /// The further trainings; null where the trial was trained once.
     pub rescored: Option<RescoredView>,
+    /// How windows' scores become a clip's: `max`, `q90`, `top10`, `rank90`; null for the mean.
+    pub clip_score: Option<String>,
+    /// How the int8 network came out of the float network; null without one, and of pipelines up to version 3.
+    pub int8: Option<Int8>,
+    /// Whether the network was quantised by an older pipeline than this program's, and would score otherwise now.
+    pub older_pipeline: bool,
     /// Figures per machine, section and domain, on the clips that steer.
     pub groups: Vec<GroupView>,
-    /// Per target.
+    /// Costs by name of the target.
     pub costs: BTreeMap<String, CostsView>,
-    /// What was seen when the model ran as firmware, one per place.
+    /// What the model took when it ran as firmware, one entry per place.
     pub measurements: Vec<MeasurementView>,
-    /// Share of each exceeded budget, such as 0.5 for half as much again; only where the trial was rejected.
+    /// Share by which each budget is exceeded: 0.5 is half as much again. Only where the trial was rejected.
     pub excess: BTreeMap<String, f64>,
-    /// Only where the trial failed.
+    /// What went wrong; only where the trial failed.
     pub error: Option<String>,
     /// The network, operator by operator.
     pub operators: Vec<OperatorView>,
@@ -60,11 +68,11 @@ pub struct TrialDocument {
     pub files: Vec<String>,
 }
 
-/// Figures of merit by their keys; null where nobody knows.
+/// Figures of merit by their keys; null where they are unknown.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct FiguresView(pub Figures);
 
-/// From sound to the windows that the network sees.
+/// How sound becomes the windows that the network sees.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct FrontEndView {
     /// Sample rate of the sound, in hertz.
@@ -75,12 +83,25 @@ pub struct FrontEndView {
     pub hop_length: usize,
     /// Number of mel bands.
     pub n_mels: usize,
-    /// Coefficients per frame where the features are MFCCs.
+    /// Number of MFCC coefficients per frame; null for log-mel.
     pub mfcc: Option<usize>,
     /// Feature frames in one window.
     pub frames: usize,
     /// Frames from one window to the next.
     pub frame_stride: usize,
+    /// Where the network sees statistics of a window's frames: which, and of how many groups of bands.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub statistics: Option<StatisticsView>,
+}
+
+/// Pooled statistics.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct StatisticsView {
+    /// `mean+maximum`.
+    pub kinds: String,
+    pub groups: usize,
+    /// Weight of a rank relative to the next louder one.
+    pub ranking: f64,
 }
 
 impl From<FrontEnd> for FrontEndView {
@@ -97,6 +118,11 @@ impl From<FrontEnd> for FrontEndView {
             },
             frames: front_end.frames,
             frame_stride: front_end.frame_stride,
+            statistics: front_end.statistics.map(|which| StatisticsView {
+                kinds: show_statistics(which.kinds),
+                groups: which.groups,
+                ranking: f64::from(which.ranking) / f64::from(FULL_RANKING),
+            }),
         }
     }
 }
@@ -110,9 +136,9 @@ pub struct GroupView {
     pub section: String,
     /// `source`, `target`, or null for the whole section.
     pub domain: Option<String>,
-    /// AUC of the int8 network, 0 to 1; null where nobody knows.
+    /// AUC of the int8 network, 0 to 1; null where it is unknown.
     pub auc_int8: Option<f64>,
-    /// Partial AUC of the int8 network, 0 to 1; null where nobody knows.
+    /// Partial AUC of the int8 network, 0 to 1; null where it is unknown.
     pub pauc_int8: Option<f64>,
     /// Number of normal clips.
     pub normals: usize,
@@ -123,9 +149,9 @@ pub struct GroupView {
 /// One operator of the network.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct OperatorView {
-    /// TFLite's name.
+    /// TFLite's name of the operator, with its window.
     pub operator: String,
-    /// Height, width, channels.
+    /// Shape of its output: height, width, channels.
     pub output: [usize; 3],
     /// Its multiply-accumulates.
     pub macs: u64,
@@ -146,25 +172,13 @@ impl JsonSchema for FiguresView {
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        by_figure::<Option<f64>>(
-            generator,
-            "Figures of merit by their keys; null where nobody knows.",
-        )
+        by_figure::<Option<f64>>(generator)
     }
 }
 
-/// The schema of an object with a value for each documented figure.
-pub(super) fn by_figure<T: JsonSchema>(
-    generator: &mut SchemaGenerator,
-    description: &str,
-) -> Schema {
+/// The schema of an object with a value for each figure of merit. It does not name them, so that a new one is no new
+/// schema; docs/json.md does.
+pub(super) fn by_figure<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
     let value = generator.subschema_for::<T>();
-    let keys: Vec<String> = Figure::documented().map(Figure::key).collect();
-    let properties: BTreeMap<&String, &Schema> = keys.iter().map(|key| (key, &value)).collect();
-    schemars::json_schema!({
-        "description": description,
-        "type": "object",
-        "properties": properties,
-        "required": keys,
-    })
+    schemars::json_schema!({ "type": "object", "additionalProperties": value })
 }

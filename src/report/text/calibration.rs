@@ -1,9 +1,9 @@
-//! What a fit of a profile found: its rows, its coefficients and its errors.
+//! The fit of a profile as text: its rows, its coefficients and its errors.
 
 use super::grid;
 use crate::hardware::calibrate::{Fit, FitRow, Power, mean_absolute};
 
-/// A fit for people, and what to measure next with the standard error of its prediction.
+/// A fit as text, and the trials to measure next with the standard errors of their predictions.
 pub fn text(fit: &Fit, suggestions: &[(String, f64)]) -> String {
     let error = |row: &FitRow, predicted: Option<f64>| match predicted {
         Some(predicted) => format!("{:+.1} %", 100.0 * (predicted / row.measured - 1.0)),
@@ -49,7 +49,7 @@ pub fn text(fit: &Fit, suggestions: &[(String, f64)]) -> String {
     let untested = match untested.is_empty() {
         true => String::new(),
         false => format!(
-            "not tested, as only their family carries one of their terms: {}\n",
+            "not tested, because no other family has one of their terms: {}\n",
             untested.join(", ")
         ),
     };
@@ -75,7 +75,7 @@ pub fn text(fit: &Fit, suggestions: &[(String, f64)]) -> String {
     )
 }
 
-/// Powers for people.
+/// Fitted powers as text.
 pub fn powers(powers: &[Power]) -> String {
     let row = |power: &Power| {
         vec![

@@ -2,11 +2,14 @@
 
 use super::grid;
 use crate::{
-    report::evaluation::{Examined, Merit},
+    report::{
+        evaluation::{Examined, Merit},
+        quantised,
+    },
     score::{Arithmetic, Confusion, Interval},
 };
 
-/// Figures of merit, float beside int8 for every split; then precision and recall of either kind of clips.
+/// Figures of merit, float beside int8 for every split; then precision and recall of both kinds of clips.
 pub fn tables(examined: &[Examined]) -> String {
     let columns = || {
         examined
@@ -27,6 +30,11 @@ pub fn tables(examined: &[Examined]) -> String {
     let mut text = String::new();
     for split in examined {
         text += &format!("{}\n", split.headline());
+        for part in &split.parts {
+            if let Some(int8) = &part.int8 {
+                text += &format!("{}: {}\n", part.name, quantised::line(int8));
+            }
+        }
     }
     let header: Vec<&str> = header.iter().map(String::as_str).collect();
     text += &grid(&header, Merit::ALL.map(row).to_vec());
@@ -52,7 +60,7 @@ pub fn tables(examined: &[Examined]) -> String {
 /// Precision, recall and F1 of the normal clips and of the anomalous ones.
 fn kinds(split: &Examined, arithmetic: Arithmetic) -> [Vec<String>; 2] {
     let found = split.confusion(arithmetic);
-    // Seen from the normal clips, they are what is to be found.
+    // For the row of the normal clips, they are the class to be found.
     let turned = Confusion {
         true_positives: found.true_negatives,
         false_positives: found.false_negatives,

@@ -17,7 +17,8 @@ use crate::{
     units::three_digits,
 };
 
-/// The front of every target, one table each, in at most `width` columns of text; then how the targets disagree.
+/// The front of every target, one table each, in at most `width` columns of text; then how differently the targets
+/// order its members.
 pub fn front_tables(info: &RunInfo, width: usize) -> String {
     let targets = 0..info.targets.len();
     let mut parts: Vec<String> = targets.map(|idx| front_table(info, idx, width)).collect();
@@ -26,10 +27,10 @@ pub fn front_tables(info: &RunInfo, width: usize) -> String {
     parts.join("\n")
 }
 
-/// The front of one target: a headline, the table, and a caption that says what its numbers are.
+/// The front of one target: a headline, the table, and a caption that explains its numbers.
 ///
-/// Where the table is wider than `width`, the columns that matter least are left out and named in the caption. The
-/// trial, its AUC and the costs on the target always stay, so no table is narrower than about 60 columns.
+/// Where the table is wider than `width`, the least useful columns are left out and named in the caption. The trial,
+/// its AUC and the costs on the target always stay: no table is narrower than about 60 columns.
 pub fn front_table(info: &RunInfo, target_idx: usize, width: usize) -> String {
     let Some(target) = info.targets.get(target_idx) else {
         return String::new();
@@ -56,7 +57,7 @@ pub fn front_table(info: &RunInfo, target_idx: usize, width: usize) -> String {
     text + &baseline_table(info, target_idx, width)
 }
 
-/// Every trained network on every target, whether on a front or not: a table per target.
+/// Every trained network on every target, on a front or not: a table per target.
 pub fn trained_tables(info: &RunInfo, width: usize) -> String {
     let trained: Vec<&ScoredTrial> = info.scored.iter().collect();
     let on_target = |(idx, target): (usize, &TargetInfo)| {
@@ -73,20 +74,20 @@ pub fn trained_tables(info: &RunInfo, width: usize) -> String {
     parts.join("\n")
 }
 
-/// Published networks on the same data, and what the front gains over them; empty where there are none.
+/// Published networks and reference detectors on the same data, and what the front gains over them; empty where there are none.
 fn baseline_table(info: &RunInfo, target_idx: usize, width: usize) -> String {
     if info.baselines.is_empty() {
         return String::new();
     }
     let baselines: Vec<&ScoredTrial> = info.baselines.iter().collect();
-    // Their numbers are those of other runs.
+    // Their numbers are trial numbers of other runs.
     let (table, _) = fitted(&baselines, target_idx, width, &Column::of(info)[1..]);
     let gains: Vec<String> = gains(info, target_idx)
         .iter()
         .flat_map(|sentence| wrapped(sentence, width))
         .collect();
     let gains = gains.join("\n");
-    format!("Published networks on the same data\n{table}\n{gains}\n")
+    format!("Published networks and reference detectors on the same data\n{table}\n{gains}\n")
 }
 
 /// The front of every target as CSV: plain numbers, units in the column names, empty where unknown.
@@ -137,11 +138,11 @@ pub fn front_csv(info: &RunInfo) -> Result<String, ReportError> {
 /// The costs that belong to a target.
 const TARGET_METRICS: [Metric; 4] = [Metric::Ram, Metric::Flash, Metric::Latency, Metric::Energy];
 
-// Padding between columns, to which the table adds one blank.
+// Padding between columns; the table adds one blank to it.
 const WIDE_GAP: u16 = 1;
 const NARROW_GAP: u16 = 0;
 
-/// Longer names of spaces are cut.
+/// Longer names of spaces are cut to so many characters.
 const SPACE_CHARACTERS: usize = 17;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -157,7 +158,7 @@ pub(in crate::report) enum Column {
 }
 
 impl Column {
-    /// Those of a run: unusual figures where the run is steered by them.
+    /// The columns of a run. Unusual figures are among them where they steer the run.
     pub(in crate::report) fn of(info: &RunInfo) -> Vec<Column> {
         let figures = Figure::columns(&info.steered_by());
         let mut columns = vec![Column::Trial, Column::Approach, Column::Space];
@@ -171,7 +172,8 @@ impl Column {
         columns
     }
 
-    /// The columns that a narrow terminal may lose, the most useful first, after the tests of unusual figures.
+    /// The columns that a narrow terminal may lose, the most useful first. Test columns of unusual figures come before
+    /// them.
     const OPTIONAL: [Column; 6] = [
         Column::Space,
         Column::Metric(Metric::Macs),
@@ -181,7 +183,7 @@ impl Column {
         Column::Params,
     ];
 
-    /// Those of some columns that a narrow terminal may lose, the most useful first.
+    /// Which of `columns` a narrow terminal may lose, the most useful first.
     fn optional(columns: &[Column]) -> Vec<Column> {
         let is_unusual_test = |column: &Column| match column {
             Column::Figure(figure) => figure.part == Part::Test && !figure.measure.is_usual(),
@@ -246,7 +248,7 @@ impl Column {
     }
 }
 
-/// A figure and how sure its mean is.
+/// A figure with the half width of its interval.
 fn sure(figure: String, half_width: Option<f64>) -> String {
     match half_width {
         Some(half_width) if half_width.is_finite() => format!("{figure} ±{half_width:.3}"),
@@ -254,7 +256,7 @@ fn sure(figure: String, half_width: Option<f64>) -> String {
     }
 }
 
-/// A cost; numbers that are better than an estimate carry a mark, which the caption explains.
+/// A cost. A number that is better than an estimate has a mark, which the caption explains.
 fn shown(cost: Metric, quantity: &Cost) -> String {
     format!("{}{}", cost.show(quantity.value), mark(quantity.source))
 }
@@ -267,7 +269,7 @@ const fn mark(source: CostSource) -> &'static str {
     }
 }
 
-/// Without the characters that would steer a terminal.
+/// The name without control characters, which would act on a terminal.
 fn printable(name: &str) -> String {
     name.chars().filter(|c| !c.is_control()).collect()
 }
@@ -281,7 +283,7 @@ fn short(name: &str) -> String {
     format!("{start}…")
 }
 
-/// The widest table that fits, and the columns that it had to leave out.
+/// The widest table that fits, and the columns that it leaves out.
 fn fitted(
     members: &[&ScoredTrial],
     target_idx: usize,
@@ -345,7 +347,7 @@ fn widest_line(text: &str) -> usize {
     widths.max().unwrap_or(0)
 }
 
-/// What the numbers of a table are.
+/// Sentences that explain the numbers of a table.
 pub(in crate::report) fn caption(
     info: &RunInfo,
     members: &[&ScoredTrial],
@@ -396,7 +398,7 @@ pub(in crate::report) fn caption(
     lines.iter().map(|line| format!("{line}\n")).collect()
 }
 
-/// Which members were trained again, and what their figures then are.
+/// A sentence about the members that were trained again: their figures are means.
 fn rescored(members: &[&ScoredTrial]) -> Option<String> {
     let counts: BTreeSet<usize> = members
         .iter()
@@ -420,7 +422,7 @@ fn rescored(members: &[&ScoredTrial]) -> Option<String> {
     ))
 }
 
-/// The members whose bands cross a budget, and how likely each keeps to it.
+/// A sentence about the members whose bands cross a budget, with the probability that each keeps to it.
 fn uncertain(info: &RunInfo, members: &[&ScoredTrial], target_idx: usize) -> Option<String> {
     let crossing: Vec<String> = members
         .iter()

@@ -28,7 +28,7 @@ pub fn spaces(spaces: &[SearchSpace], width: usize) -> String {
     )
 }
 
-/// The targets with their clocks and memories, in at most `width` columns; short names stand beside what they stand for.
+/// The targets with their clocks and memories, in at most `width` columns; a short name is beside its full name.
 pub fn targets(targets: &[Target], width: usize) -> String {
     let memory = |target: &Target, contents| {
         let memory = target.largest_memory(contents);
@@ -74,7 +74,7 @@ pub fn targets(targets: &[Target], width: usize) -> String {
     )
 }
 
-/// One target for people: every number with its unit, error and source, in at most `width` columns.
+/// One target: every number with its unit, error and source, in at most `width` columns.
 pub fn target(target: &Target, width: usize) -> String {
     let document: toml::Table =
         toml::from_str(&target.text).expect("the text was read as TOML before");
@@ -154,7 +154,7 @@ pub fn known_datasets(known: &[KnownDataset], width: usize) -> String {
     text
 }
 
-/// What was recognised at a path.
+/// The data set that was recognised at a path.
 pub fn dataset(info: &Info) -> String {
     let synthetic = if info.synthetic { " (synthetic)" } else { "" };
     let total: usize = info.counts.iter().map(|count| count.clips).sum();

@@ -1,4 +1,4 @@
-//! What was seen when found models ran as firmware, beside what was estimated.
+//! What models took when they ran as firmware, beside the estimates.
 
 use std::collections::BTreeMap;
 
@@ -18,24 +18,24 @@ pub struct MeasuredTable {
     pub header: [&'static str; 10],
     /// One row per measurement, a text per column.
     pub rows: Vec<Vec<String>>,
-    /// What the numbers are.
+    /// Sentences that explain the numbers.
     pub notes: Vec<&'static str>,
 }
 
 impl MeasurementRow {
-    /// All that lies in RAM: static data, arena, front end, stack.
+    /// Bytes of RAM: static data, arena, front end and stack.
     pub fn ram_bytes(&self) -> u64 {
         let front_end = self.front_end_bytes.unwrap_or(0);
         let all = self.data_bytes + self.bss_bytes + self.arena_bytes + front_end;
         (all + self.stack_bytes) as u64
     }
 
-    /// All that lies in flash: code, constants, initial values, the model.
+    /// Bytes of flash: code, constants, initial values and model.
     pub fn flash_bytes(&self) -> u64 {
         (self.text_bytes + self.rodata_bytes + self.data_bytes + self.model_bytes) as u64
     }
 
-    /// By how much what was seen is over the budget or the memories of each target with the core that ran it.
+    /// What exceeds the budget or the memories of each target with this core, and by how much.
     pub fn excess(&self, budgets: &[(String, Budget)]) -> BTreeMap<String, Option<Excess>> {
         let excess = |(name, budget): &(String, Budget)| {
             let target = target_on_core(name, &self.place)?;
@@ -55,17 +55,17 @@ impl RunInfo {
 }
 
 impl MeasuredTable {
-    /// `None` where nothing was measured.
+    /// The table of a run; `None` where nothing was measured.
     pub fn new(info: &RunInfo) -> Option<MeasuredTable> {
         if info.measurements.is_empty() {
             return None;
         }
         let mut notes = vec![
-            "RAM and flash: estimated → seen, and whether the linked image fits budget and chip with what was seen. In QEMU memory and instructions are exact; outputs are compared with the host's bit for bit.",
+            "RAM and flash: estimated → seen. The linked image fits where what was seen is within budget and chip. In QEMU, memory and instructions are exact. Outputs are compared with the host's bit for bit.",
         ];
         if info.measurements.iter().any(|row| row.cycles.is_some()) {
             notes.push(
-                "Cycles in QEMU are estimated: instructions as counted, scheduled by LLVM for the core.",
+                "Cycles in QEMU are estimated: LLVM schedules the counted instructions for the core.",
             );
         }
         Some(MeasuredTable {
@@ -124,7 +124,7 @@ fn cells(info: &RunInfo, row: &MeasurementRow) -> Vec<String> {
     ]
 }
 
-/// Whether the linked image fits, and what it does not fit.
+/// Whether the linked image fits, and otherwise what it exceeds.
 fn fit_cell(row: &MeasurementRow, budgets: &[(String, Budget)]) -> String {
     let excess = row.excess(budgets);
     let over = |(name, excess): (&String, &Option<Excess>)| {
@@ -150,7 +150,7 @@ fn estimate_for(info: &RunInfo, row: &MeasurementRow, metric: Metric) -> Option<
     trial.cost(idx, metric)
 }
 
-/// A target of that name, where it is a core alone and the core of that place.
+/// The target with that name, if it has no NPU and its core is the one of that place.
 fn target_on_core(name: &str, place: &str) -> Option<Target> {
     let core = Place::of(place).core()?;
     let target = hardware::find(name).ok()?;

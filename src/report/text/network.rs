@@ -1,4 +1,4 @@
-//! What one network costs, for people: the tables of `nas estimate` and `nas explain`.
+//! What one network costs, as text: the tables of `nas estimate` and `nas explain`.
 
 use super::{UNKNOWN, grid};
 use crate::{
@@ -9,7 +9,7 @@ use crate::{
     units::{Bytes, Count, Micros, three_digits},
 };
 
-/// The costs on all targets as a table, and below it what people should know.
+/// The costs on all targets as a table, and notes below it.
 pub fn table(network: &Network, costs: &[TargetCosts]) -> String {
     let graph = network.graph();
     let what = match network {
@@ -48,7 +48,7 @@ pub fn table(network: &Network, costs: &[TargetCosts]) -> String {
     sources.sort_unstable();
     sources.dedup();
     text + &format!(
-        "\n\nCosts: {}; `nas targets NAME` says from what. In brackets the band in which the true cost probably lies.\n",
+        "\n\nCosts: {}; `nas targets NAME` says how. The true cost probably lies in the band in brackets.\n",
         sources.join(", ")
     ) + &power_lines(costs)
 }
@@ -208,7 +208,7 @@ pub fn explanation(trial: &str, budget: &Budget, explained: &Explanation) -> Str
     text
 }
 
-/// `84 %, latency`: how likely, and what stands in the way.
+/// `84 %, latency`: the probability, and the cost that is least likely to fit.
 fn fit_cell((probability, worst): (f64, Option<Limited>)) -> String {
     let percent = (100.0 * probability).round();
     match worst {

@@ -4,10 +4,29 @@ use std::path::Path;
 
 use super::grid;
 use crate::{
-    report::json::{CostView, IntervalView, MeasurementView, RescoredView, TrialDocument},
+    report::{
+        json::{
+            CostView, FrontEndView, IntervalView, MeasurementView, RescoredView, TrialDocument,
+        },
+        quantised,
+    },
     score::{Figure, Measure, Part},
     units::{Bytes, Count, Microjoules, Micros},
 };
+
+/// What a decision hears, and how often there is one.
+fn hearing(front_end: &FrontEndView) -> String {
+    let hop_s = front_end.hop_length as f64 / f64::from(front_end.sample_rate_hz);
+    let [window, delay] = [front_end.frames, front_end.frame_stride].map(|n| n as f64 * hop_s);
+    let seen = match &front_end.statistics {
+        None => String::new(),
+        Some(which) => format!(
+            ", seen as {} of {} groups of bands",
+            which.kinds, which.groups
+        ),
+    };
+    format!("hears {window:.2} s at a time, decides every {delay:.2} s{seen}\n")
+}
 
 /// All that is known of one trial, whose files lie below `folder`.
 pub fn trial(trial: &TrialDocument, folder: &Path) -> String {
@@ -27,15 +46,25 @@ pub fn trial(trial: &TrialDocument, folder: &Path) -> String {
         Count(trial.macs),
         Count(trial.params)
     );
+    text += &hearing(&trial.front_end);
     if let Some(figures) = &trial.figures {
         let told = told(|figure| Some(format!("{:.4}", figures.0.get(figure)?)));
         text += &format!("{told}{synthetic}\n");
+    }
+    if let Some(rule) = &trial.clip_score {
+        text += &format!("a clip's score is the {rule} of its windows' scores\n");
+    }
+    if let Some(int8) = &trial.int8 {
+        text += &format!("{}\n", quantised::line(int8));
+    }
+    if trial.older_pipeline {
+        text += "quantised by an older pipeline: it would score otherwise now (`nas requantise`)\n";
     }
     if let Some(rescored) = &trial.rescored {
         text += &further_seeds(rescored);
     }
     for group in &trial.groups {
-        // Where a section has clips of one label alone there is no figure.
+        // A section with clips of only one label has no figure.
         if let Some(auc) = group.auc_int8 {
             let domain = group
                 .domain
@@ -97,9 +126,9 @@ pub fn trial(trial: &TrialDocument, folder: &Path) -> String {
     text
 }
 
-/// Rows of operators in which the members of an ensemble, which have one shape, stand once.
+/// Rows of operators with the members of an ensemble shown once, because all have one shape.
 ///
-/// The second and every further member is followed by the sum of what there is so far.
+/// After the second and every further member comes an operator that adds up the outputs so far.
 fn grouped(members: usize, rows: Vec<Vec<String>>) -> Vec<Vec<String>> {
     let length = (rows.len() + 1) / members.max(1) - 1;
     if members < 2 || rows.len() + 1 != members * (length + 1) {
@@ -122,7 +151,7 @@ fn grouped(members: usize, rows: Vec<Vec<String>>) -> Vec<Vec<String>> {
     shown
 }
 
-/// What was seen at one place.
+/// The measurement at one place, as text.
 fn measurement(seen: &MeasurementView) -> String {
     let outputs = match seen.outputs_match {
         true => "outputs as on the host",
@@ -153,11 +182,9 @@ fn measurement(seen: &MeasurementView) -> String {
 }
 
 fn further_seeds(rescored: &RescoredView) -> String {
-    let show = |interval: Option<IntervalView>| {
-        interval.map_or("–".to_string(), |interval| match interval.half_width {
-            Some(half_width) => format!("{:.4} ± {half_width:.4}", interval.mean),
-            None => format!("{:.4}", interval.mean),
-        })
+    let show = |interval: IntervalView| match interval.half_width {
+        Some(half_width) => format!("{:.4} ± {half_width:.4}", interval.mean),
+        None => format!("{:.4}", interval.mean),
     };
     let each = rescored.trainings.iter().map(|training| {
         let auc = training
@@ -166,9 +193,9 @@ fn further_seeds(rescored: &RescoredView) -> String {
         auc.map_or("failed".to_string(), |auc| format!("{auc:.4}"))
     });
     let means = told(|figure| {
-        // The sentence is long enough without it.
-        let is_told = figure.measure != Measure::Pauc;
-        is_told.then(|| show(rescored.means.get(figure)))
+        // The sentence is long enough without the interval.
+        let mean = rescored.means.get(figure);
+        mean.filter(|_| figure.measure != Measure::Pauc).map(show)
     });
     format!(
         "{} further seeds: {means} (means ± half of their 95 % interval)\n  AUC int8 of each: {}\n",
@@ -177,8 +204,8 @@ fn further_seeds(rescored: &RescoredView) -> String {
     )
 }
 
-/// The figures of a trial in words: first those on the clips that steer. `show` gives a value, and `None` leaves the
-/// figure out.
+/// The figures of a trial in words: first those on the clips that steer. `show` gives the text of a value; `None`
+/// leaves the figure out.
 fn told(show: impl Fn(Figure) -> Option<String>) -> String {
     let [steering, untouched] = Part::ALL.map(|part| {
         let own = Figure::TOLD

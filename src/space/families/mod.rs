@@ -6,9 +6,14 @@ mod ds_cnn;
 mod keras_mobilenet_v2;
 mod mfcc_mlp;
 mod mobilenet_v2;
+mod pooled_gaussian;
+mod pooled_mlp;
 
-use super::{MEMBERS, Values};
-use crate::graph::{Graph, Shape};
+use super::{GROUPS, HEAD, MEMBERS, RANKING, STATISTICS, Task, Values};
+use crate::{
+    audio::MAX_POOLED_FRAMES,
+    graph::{Graph, Shape},
+};
 
 /// A family of networks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +31,8 @@ pub enum Family {
     MfccMlp,
     /// MobileNetV2 as Keras builds it (Sandler et al., 2018, table 2).
     KerasMobilenetV2,
+    PooledGaussian,
+    PooledMlp,
 }
 
 /// The values that an axis may have.
@@ -77,6 +84,16 @@ const FRAME_STRIDE: AxisRule = whole("frame_stride", 1, 512);
 const KERNEL: AxisRule = whole("kernel", 1, 9);
 const DROPOUT: AxisRule = real("dropout", 0.0, 0.9);
 const MEMBERS_RULE: AxisRule = whole(MEMBERS, 1, 9);
+/// Frames that statistics are over; 0 is as many as clips have.
+const HORIZON: AxisRule = whole("frames", 0, MAX_POOLED_FRAMES as u32);
+const HORIZON_STRIDE: AxisRule = whole("frame_stride", 1, MAX_POOLED_FRAMES as u32);
+const GROUPS_RULE: AxisRule = whole(GROUPS, 1, 256);
+/// The sum of what is computed: 1 mean, 2 deviation, 4 maximum, 8 ranking-weighted mean, 16 mean difference.
+const STATISTICS_RULE: AxisRule = whole(STATISTICS, 1, 31);
+const RANKING_RULE: AxisRule = real(RANKING, 0.0, 1.0);
+const HEAD_RULE: AxisRule = whole(HEAD, 0, 1);
+/// The stage between frames and a network of vectors.
+const STAGE: [AxisRule; 3] = [GROUPS_RULE, STATISTICS_RULE, RANKING_RULE];
 
 impl AxisRule {
     /// What is wrong with these values; `None` where they are allowed.
@@ -104,13 +121,15 @@ impl AxisRule {
 
 impl Family {
     /// All families.
-    pub const ALL: [Family; 6] = [
+    pub const ALL: [Family; 8] = [
         Family::DenseAutoencoder,
         Family::ConvAutoencoder,
         Family::MobilenetV2,
         Family::DsCnn,
         Family::MfccMlp,
         Family::KerasMobilenetV2,
+        Family::PooledGaussian,
+        Family::PooledMlp,
     ];
 
     /// The name in files and tables.
@@ -122,6 +141,8 @@ impl Family {
             Family::DsCnn => "ds-cnn",
             Family::MfccMlp => "mfcc-mlp",
             Family::KerasMobilenetV2 => "keras-mobilenet-v2",
+            Family::PooledGaussian => "pooled-gaussian",
+            Family::PooledMlp => "pooled-mlp",
         }
     }
 
@@ -144,17 +165,46 @@ impl Family {
             Family::DsCnn => ds_cnn::AXES,
             Family::MfccMlp => mfcc_mlp::AXES,
             Family::KerasMobilenetV2 => keras_mobilenet_v2::AXES,
+            Family::PooledGaussian => pooled_gaussian::AXES,
+            Family::PooledMlp => pooled_mlp::AXES,
         }
     }
 
-    /// The axis for ensembles; a space of classifiers may have it.
-    pub fn members(self) -> Option<AxisRule> {
-        (!self.is_autoencoder()).then_some(MEMBERS_RULE)
+    /// Whether it tells classes apart, and so needs two of them.
+    pub fn needs_classes(self) -> bool {
+        !self.is_autoencoder() && !self.is_fitted()
     }
 
-    /// The network for an input window of `frames x bands x 1`.
+    /// Whether candidates are fitted in closed form, in milliseconds and without epochs, and not trained.
+    pub fn is_fitted(self) -> bool {
+        self == Family::PooledGaussian
+    }
+
+    /// Axes that a space may leave out: ensembles of classifiers, statistics before a network of vectors, heads. Those
+    /// of one list come together.
+    pub fn optional(self) -> &'static [&'static [AxisRule]] {
+        match self {
+            Family::DenseAutoencoder => &[&STAGE, &[HEAD_RULE]],
+            Family::ConvAutoencoder => &[&[HEAD_RULE]],
+            Family::PooledGaussian => &[],
+            _ => &[&[MEMBERS_RULE], &[HEAD_RULE]],
+        }
+    }
+
+    /// What candidates are made to do.
+    pub fn task(self, values: &Values<'_>, classes: usize) -> Task {
+        match self {
+            Family::DenseAutoencoder | Family::ConvAutoencoder => Task::Reconstruct,
+            Family::PooledGaussian => Task::Distance(pooled_gaussian::fit(values, classes)),
+            _ => Task::Classify { classes },
+        }
+    }
+
+    /// The network for an input window of `frames x bands x 1`, or of `kinds x groups x 1` statistics.
     pub fn build(self, values: &Values<'_>, input: Shape, classes: usize) -> Graph {
         match self {
+            Family::PooledGaussian => pooled_gaussian::build(values, input, classes),
+            Family::PooledMlp => pooled_mlp::build(values, input, classes),
             Family::DenseAutoencoder => dense_autoencoder::build(values, input),
             Family::ConvAutoencoder => conv_autoencoder::build(values, input),
             Family::MobilenetV2 => mobilenet_v2::build(values, input, classes),

@@ -55,7 +55,7 @@ fn toy_graph(task: Task) -> Graph {
         ..Style::BATCH_NORM_RELU
     };
     let output = match task {
-        Task::Reconstruct => {
+        Task::Reconstruct | Task::Distance(_) => {
             let x = builder.dense(0, 16, Style::BATCH_NORM_RELU);
             let x = builder.dense(x, 4, Style::BATCH_NORM_RELU);
             let x = builder.dense(x, 16, Style::BATCH_NORM_RELU);

@@ -1,4 +1,5 @@
 -- A store of version 1: a search of ten trials by the formula, one over budget, one failed.
+PRAGMA foreign_keys = OFF;
 PRAGMA application_id = 1851880241;
 PRAGMA user_version = 1;
 BEGIN TRANSACTION;

@@ -1,18 +1,18 @@
 //! Power spectrum of a windowed frame: a real FFT in f32 with a fixed order of operations.
 //!
 //! A frame of `n` samples is `n / 2` complex numbers. A first pass multiplies with the window and transforms 4 or 8
-//! of them at a time; passes of radix 4 follow, and one that parts the transforms of even and odd samples and leaves
-//! power. All passes but the first work on four numbers side by side, which fill a vector register of Helium and of
-//! SSE; no sum is reordered and no product fused, so every processor with IEEE arithmetic gets the same bits.
+//! of them at a time. Passes of radix 4 follow. The last pass separates the transforms of even and odd samples, and
+//! computes power. All passes but the first work on four numbers side by side, which fill a vector register of Helium
+//! and of SSE. No sum is reordered and no product fused: every processor with IEEE arithmetic gets the same bits.
 //!
-//! Subnormal numbers are the exception: Helium takes them for zero. They stay without effect, because two
-//! computations that differ in them alone end in powers far below the floor of the logarithm.
+//! Subnormal numbers are the exception: Helium takes them for zero. This has no effect: two computations that differ
+//! only in them end in powers far below the floor of the logarithm.
 
 use super::Tables;
 #[cfg(all(feature = "mve", target_arch = "arm"))]
 use super::mve::butterfly;
 
-/// Four consecutive numbers; the real parts of four points, or the imaginary ones.
+/// Four consecutive numbers: the real or the imaginary parts of four points.
 type Lanes = [f32; 4];
 /// Four complex points: real parts, then imaginary ones.
 pub(super) type Block = [f32; 8];
@@ -31,7 +31,7 @@ pub(super) const fn twiddle_blocks(n_fft: usize) -> usize {
     blocks
 }
 
-/// Points that the first pass transforms at a time; the rest is a power of four.
+/// Number of points that the first pass transforms at a time. The other factor of the length is a power of four.
 pub(super) const fn first_radix(points: usize) -> usize {
     if points.trailing_zeros() % 2 == 1 {
         8
@@ -60,7 +60,7 @@ pub(super) fn power_spectrum(samples: &[i16], tables: &Tables<'_>, scratch: &mut
         quarter *= 4;
     }
     split_to_power(blocks, tables.split);
-    // Together with a block's real parts lie its imaginary parts, which are gone.
+    // A block also holds its imaginary parts, which are of no use any more.
     for block in 1..scratch.len() / 8 {
         scratch.copy_within(8 * block..8 * block + 4, 4 * block);
     }
@@ -69,7 +69,7 @@ pub(super) fn power_spectrum(samples: &[i16], tables: &Tables<'_>, scratch: &mut
 /// A complex number of the first pass.
 type Point = [f32; 2];
 
-/// Windows the samples and transforms every `points / RADIX`th of them, into the order that the next pass wants.
+/// Windows the samples and transforms every `points / RADIX`th of them, into the order of the next pass.
 #[inline(always)]
 fn first_pass<const RADIX: usize>(
     samples: &[i16],
@@ -80,7 +80,7 @@ fn first_pass<const RADIX: usize>(
     let groups = samples.len() / 2 / RADIX;
     let samples = samples.as_chunks::<2>().0;
     let samples: [&[[i16; 2]]; RADIX] = core::array::from_fn(|l| &samples[l * groups..][..groups]);
-    // The window rises and falls alike: its second half is its first backwards, one sample later.
+    // The window is symmetric: its second half is its first half backwards, one sample later.
     let half = window.len() - 1;
     let rising = window[..half].as_chunks::<2>().0;
     let falling = window[1..].as_chunks::<2>().0;
@@ -113,7 +113,7 @@ fn first_pass<const RADIX: usize>(
     }
 }
 
-/// The lowest bits of a number in reverse; `unused` of them all are above.
+/// The lowest bits of a number in reverse order, without the `unused` bits above them.
 fn reversed(number: usize, unused: u32) -> usize {
     // Where no bit is used, the shift is by all of them.
     number.reverse_bits().checked_shr(unused).unwrap_or(0)

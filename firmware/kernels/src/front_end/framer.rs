@@ -1,17 +1,17 @@
 use super::{FrontEnd, Spec};
 
-/// Gathers samples hop by hop into frames, and computes their features.
+/// Collects samples hop by hop into frames, and computes their features.
 ///
-/// It starts as if silence had gone before: the first frame is complete after `n_fft / 2` samples, as librosa's
-/// centred frames of a clip with zero padding. So after a clip of `n` samples and another `n_fft / 2` of silence it has
-/// yielded the clip's `1 + n / hop_length` frames; without that silence, the last `n_fft / 2 / hop_length` are missing.
+/// It starts as if there had been silence before: the first frame is complete after `n_fft / 2` samples, as librosa's
+/// centred frames of a clip with zero padding. After a clip of `n` samples and `n_fft / 2` more of silence it has
+/// given the clip's `1 + n / hop_length` frames. Without that silence, the last `n_fft / 2 / hop_length` are missing.
 #[derive(Debug)]
 pub struct Framer<'t, 'm> {
     front_end: FrontEnd<'t>,
     /// The newest samples, from the oldest on.
     samples: &'m mut [i16],
     filled: usize,
-    /// Samples to leave out, where hops are longer than frames.
+    /// Number of samples to leave out, where hops are longer than frames.
     skip: usize,
     scratch: &'m mut [f32],
 }
@@ -38,6 +38,7 @@ impl<'t, 'm> Framer<'t, 'm> {
         framer
     }
 
+    /// How the frames are made.
     pub fn spec(&self) -> &Spec {
         self.front_end.spec()
     }
@@ -49,8 +50,8 @@ impl<'t, 'm> Framer<'t, 'm> {
         self.skip = 0;
     }
 
-    /// Takes samples off the front of `heard` until a frame is complete, and returns its features in dB; `None` when
-    /// all were taken before.
+    /// Takes samples off the front of `heard` until a frame is complete, and returns its features in dB. `None` when
+    /// the samples end before.
     pub fn next(&mut self, heard: &mut &[i16]) -> Option<&[f32]> {
         let Spec {
             n_fft, hop_length, ..

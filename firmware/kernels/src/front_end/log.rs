@@ -1,4 +1,4 @@
-//! Logarithm and exponential in f32, by sums and products alone, so that every processor gets the same bits.
+//! Logarithm and exponential in f32. They use only sums and products: every processor gets the same bits.
 
 use core::f32::consts::{LN_2, LOG2_E, SQRT_2};
 
@@ -33,7 +33,7 @@ fn exponent_and_series(value: f32) -> (f32, f32) {
     (exponent, s * series)
 }
 
-/// `e` to a power that is not positive; 0 below -80, where the sums that it serves are not changed any more.
+/// `e` to a power that is not positive; 0 below -80, where it would not change a sum any more.
 #[inline]
 pub(crate) fn exp(power: f32) -> f32 {
     if power.is_nan() || power <= -80.0 {

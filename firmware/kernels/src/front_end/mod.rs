@@ -1,34 +1,39 @@
-//! Sound to features: log-mel and MFCC of 16-bit samples, the same bits on every processor.
+//! Makes features of sound: log-mel and MFCC of 16-bit samples, the same bits on every processor.
 //!
-//! A frame is windowed (periodic Hann), transformed, gathered into Slaney's mel bands and expressed in decibels
-//! relative to full scale, never below those of 2^-52; MFCC are the first coefficients of the orthonormal DCT-II of
-//! that. This is what `librosa.feature.melspectrogram` and `mfcc` do with zero padding, in f32 instead of f64.
+//! A frame is windowed (periodic Hann), transformed and summed into Slaney's mel bands. Features are decibels relative
+//! to full scale, never below those of 2^-52. MFCC are the first coefficients of their orthonormal DCT-II.
+//! `librosa.feature.melspectrogram` and `mfcc` do the same with zero padding, in f64 instead of f32.
 //!
-//! Tables are made on the host ([`Spec`] says how long they are) and lie in the model.
+//! The host makes the tables ([`Spec`] says how long they are), and the model holds them.
 
 mod fft;
 mod framer;
 pub(crate) mod log;
 #[cfg(all(feature = "mve", target_arch = "arm"))]
 mod mve;
+pub mod statistics;
 
 pub use framer::Framer;
+pub use statistics::Statistics;
 
 use fft::{Block, Twiddles};
 
 /// How samples become frames of features.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Spec {
+    /// Sample rate in hertz, 1 to 1,000,000.
     pub sample_rate_hz: usize,
-    /// A power of two from 16 to 65536.
+    /// Samples of a frame: a power of two from 16 to 65536.
     pub n_fft: usize,
+    /// Samples from one frame to the next, 1 to 65536.
     pub hop_length: usize,
+    /// Number of mel bands, 1 to 1024.
     pub n_mels: usize,
-    /// MFCC of a frame; 0 for log-mel.
+    /// Number of MFCC coefficients of a frame; 0 for log-mel.
     pub coefficients: usize,
 }
 
-/// Numbers in every table of a front end; in the model they lie in this order.
+/// The length of every table of a front end. The tables lie in the model in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TableLengths {
     /// Passes of radix 4, short transforms first, that make transforms of `4 q` points: for `j` from 0 to `q - 1`, four
@@ -38,13 +43,13 @@ pub struct TableLengths {
     pub split: usize,
     /// The Hann window up to its middle, included.
     pub window: usize,
-    /// For every bin below half the rate: how far it lies from the band edge below towards the one above, 0 to 1.
+    /// For every bin below half the rate: its place between the band edge below (0) and the one above (1).
     pub rise: usize,
     /// The height of every mel filter, `2 / (high - low)` in Hz.
     pub heights: usize,
-    /// Rows of the DCT-II: cosines of the lower half of the bands, for odd rows backwards.
+    /// Rows of the DCT-II: cosines of the lower half of the bands, backwards for odd rows.
     pub dct: usize,
-    /// Where the bins of every gap between two band edges end; 16-bit.
+    /// The end of the bins of every gap between two band edges; 16-bit.
     pub ends: usize,
 }
 
@@ -69,20 +74,22 @@ pub struct FrontEnd<'t> {
 
 /// Turns features in decibels into the int8 numbers of a network: `value * gain + offset`, rounded.
 ///
-/// Standardisation and the scale of the input are folded into gain and offset, one of each per band.
+/// Standardisation and the scale of the input are folded into gain and offset, one of each per band or statistic.
 #[derive(Debug, Clone, Copy)]
 pub struct Quantizer<'t> {
+    /// Gain of each band, in int8 steps per dB.
     pub gains: &'t [f32],
+    /// Offset of each band, in int8 steps.
     pub offsets: &'t [f32],
 }
 
-/// Powers are four times too large, and of samples up to 2^15 instead of 1.
+/// Powers are four times too large, and samples go up to 2^15 instead of 1.
 const POWER_BITS: f32 = 32.0;
-/// Mel power that is taken for silence: 2^-52 of full scale, the `eps` of the DCASE baselines.
+/// Mel power of silence: 2^-52 of full scale, the `eps` of the DCASE baselines.
 const FLOOR: f32 = 1.0 / (1 << 20) as f32;
 
 impl Spec {
-    /// What is wrong with it; `None` where every buffer and index is in bounds.
+    /// What is wrong with the specification; `None` where every buffer and index is in bounds.
     pub fn fault(&self) -> Option<&'static str> {
         if !self.n_fft.is_power_of_two() || !(16..=65_536).contains(&self.n_fft) {
             return Some("its n_fft is not a power of two from 16 to 65536");
@@ -99,7 +106,7 @@ impl Spec {
         None
     }
 
-    /// Features of a frame.
+    /// Number of features of a frame.
     pub const fn bands(&self) -> usize {
         if self.coefficients > 0 {
             self.coefficients
@@ -108,6 +115,7 @@ impl Spec {
         }
     }
 
+    /// The lengths of all tables.
     pub const fn table_lengths(&self) -> TableLengths {
         TableLengths {
             twiddles: 24 * fft::twiddle_blocks(self.n_fft),
@@ -120,13 +128,13 @@ impl Spec {
         }
     }
 
-    /// Numbers that [`FrontEnd::features`] works on.
+    /// Length of the scratch of [`FrontEnd::features`], in numbers.
     pub const fn scratch_len(&self) -> usize {
         let mels = self.first_mel() + self.n_mels;
         if mels > self.n_fft { mels } else { self.n_fft }
     }
 
-    /// Where the mel bands lie in the scratch: behind the power spectrum, and the coefficients that replace it.
+    /// The place of the mel bands in the scratch: behind the power spectrum, which the coefficients replace.
     const fn first_mel(&self) -> usize {
         let bins = self.n_fft / 2;
         if bins > self.coefficients {
@@ -138,7 +146,7 @@ impl Spec {
 }
 
 impl TableLengths {
-    /// Numbers of 32 bits in all tables.
+    /// Number of 32-bit numbers in all tables.
     pub const fn floats(&self) -> usize {
         self.twiddles + self.split + self.window + self.rise + self.heights + self.dct
     }
@@ -150,8 +158,8 @@ impl TableLengths {
 }
 
 impl<'t> FrontEnd<'t> {
-    /// A front end with its tables, [`TableLengths::floats`] and [`TableLengths::ends`] long; `None` where the
-    /// specification is at fault, the lengths are others, or the ends do not rise to the number of bins.
+    /// A front end with its tables, [`TableLengths::floats`] and [`TableLengths::ends`] long. `None` where the
+    /// specification is wrong, the lengths differ, or the ends do not rise to the number of bins.
     pub fn new(spec: Spec, floats: &'t [f32], ends: &'t [[u8; 2]]) -> Option<FrontEnd<'t>> {
         if spec.fault().is_some() {
             return None;
@@ -179,6 +187,7 @@ impl<'t> FrontEnd<'t> {
         })
     }
 
+    /// How the features are made.
     pub fn spec(&self) -> &Spec {
         &self.spec
     }
@@ -186,7 +195,7 @@ impl<'t> FrontEnd<'t> {
     /// Features of one frame of `n_fft` samples, in dB.
     ///
     /// # Panics
-    /// Where there are not `n_fft` samples, or the scratch is not [`Spec::scratch_len`] long.
+    /// Where there are not exactly `n_fft` samples, or the scratch is not [`Spec::scratch_len`] long.
     pub fn features<'s>(&self, samples: &[i16], scratch: &'s mut [f32]) -> &'s [f32] {
         let Spec {
             n_fft,
@@ -210,8 +219,8 @@ impl<'t> FrontEnd<'t> {
         &power[..coefficients]
     }
 
-    /// Between two neighbouring edges every bin counts for the band whose filter rises there, and with the rest of its
-    /// power for the one whose filter falls.
+    /// Between two neighbouring edges, a share of every bin counts for the band whose filter rises there, and the rest
+    /// for the band whose filter falls.
     fn mel_bands(&self, power: &[f32], mels: &mut [f32]) {
         let Tables {
             rise,
@@ -257,15 +266,39 @@ impl<'t> FrontEnd<'t> {
 }
 
 impl Quantizer<'_> {
-    /// Rounds halves up and saturates.
-    pub fn quantize(&self, features: &[f32], output: &mut [i8]) {
+    /// Rounds halves up and saturates; returns how many values were cut off.
+    pub fn quantize(&self, features: &[f32], output: &mut [i8]) -> u32 {
+        let mut clipped = 0;
         let gains = self.gains.iter().zip(self.offsets);
         for ((output, feature), (gain, offset)) in output.iter_mut().zip(features).zip(gains) {
-            // Positive where it is not saturated, so that cutting off rounds.
-            let shifted = (feature * gain + offset + 128.5).clamp(0.0, 255.0);
-            *output = (shifted as i32 - 128) as i8;
+            let shifted = shifted(*feature, *gain, *offset);
+            *output = rounded(shifted);
+            clipped += u32::from(is_clipped(shifted));
         }
+        clipped
     }
+
+    /// One feature by its place, and whether it was cut off.
+    pub fn quantize_one(&self, place: usize, feature: f32) -> (i8, bool) {
+        let shifted = shifted(feature, self.gains[place], self.offsets[place]);
+        (rounded(shifted), is_clipped(shifted))
+    }
+}
+
+/// Positive where it is not saturated, so that cutting off rounds.
+#[inline(always)]
+fn shifted(feature: f32, gain: f32, offset: f32) -> f32 {
+    feature * gain + offset + 128.5
+}
+
+#[inline(always)]
+fn rounded(shifted: f32) -> i8 {
+    (shifted.clamp(0.0, 255.0) as i32 - 128) as i8
+}
+
+#[inline(always)]
+fn is_clipped(shifted: f32) -> bool {
+    !(0.0..256.0).contains(&shifted)
 }
 
 /// Whether the ends rise to the number of bins.

@@ -1,6 +1,6 @@
 //! The butterfly of radix 4 with Helium: the same sums and products as the portable one, four at a time.
 //!
-//! The compiler finds the vectors in most of this crate's loops by itself, but not in this one.
+//! The compiler vectorises most of this crate's loops by itself, but not this one.
 
 #![expect(
     unsafe_code,

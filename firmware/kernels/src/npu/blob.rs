@@ -1,4 +1,4 @@
-//! The blob of a network for an NPU. Little-endian, every offset counted from its first byte.
+//! The blob of a network for an NPU. Numbers are little-endian; every offset counts from the first byte.
 //!
 //! | bytes | content |
 //! |---|---|
@@ -21,12 +21,15 @@ use core::ops::Range;
 use super::NpuError;
 use crate::blob::checksum;
 
+/// The first bytes of every blob for an NPU.
 pub const MAGIC: [u8; 8] = *b"NASNPU55";
+/// The format version that this crate reads.
 pub const VERSION: u32 = 1;
+/// Bytes of the header.
 pub const HEADER_BYTES: usize = 64;
 /// First byte that the checksum covers.
 const CHECKED_FROM: usize = 24;
-/// Of payload and weights in the blob, and of what the NPU reads in memory.
+/// Alignment in bytes of payload and weights in the blob, and of all that the NPU reads in memory.
 pub(super) const ALIGNMENT: usize = 16;
 
 /// A blob in which everything was checked once.
@@ -34,18 +37,21 @@ pub(super) const ALIGNMENT: usize = 16;
 pub struct NpuModel<'a> {
     /// The command stream, whole words.
     pub commands: &'a [u8],
+    /// The encoded weights.
     pub weights: &'a [u8],
+    /// Bytes of the arena.
     pub arena_bytes: usize,
-    /// Where the input lies in the arena.
+    /// Place of the input in the arena.
     pub input: Range<usize>,
+    /// Place of the output in the arena.
     pub output: Range<usize>,
-    /// What the register `CONFIG` of the NPU should say: MACs per cycle, command stream version, shared memory.
+    /// The value that the NPU's register `CONFIG` should have: MACs per cycle, command stream version, shared memory.
     pub(super) config: u32,
     pub(super) architecture: u32,
 }
 
 impl<'a> NpuModel<'a> {
-    /// Reads and checks a blob.
+    /// Reads and checks a blob; the error says what is wrong with it.
     pub fn parse(blob: &'a [u8]) -> Result<NpuModel<'a>, NpuError> {
         let Some(header) = blob.first_chunk::<HEADER_BYTES>() else {
             return Err(NpuError::NotAModel);
@@ -95,7 +101,7 @@ impl<'a> NpuModel<'a> {
     }
 }
 
-/// Writes magic, version, length and checksum into a blob whose other bytes are there.
+/// Writes magic, version, length and checksum into an otherwise complete blob.
 ///
 /// `None` where it is shorter than a header, or longer than 4 GiB.
 pub fn write_header(blob: &mut [u8]) -> Option<()> {
@@ -123,7 +129,7 @@ const COMMAND_STREAM: u8 = 2;
 const NOP: u8 = 5;
 
 impl<'a> Payload<'a> {
-    /// One configuration and one command stream; Vela writes nothing else but padding.
+    /// Reads one configuration and one command stream. Apart from padding, Vela writes nothing else.
     fn parse(bytes: &'a [u8]) -> Result<Payload<'a>, NpuError> {
         let (words, rest) = bytes.as_chunks::<4>();
         let Some((first, mut words)) = words.split_first() else {

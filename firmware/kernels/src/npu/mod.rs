@@ -1,7 +1,7 @@
 //! A network that Vela compiled for an Ethos-U55, and the driver that runs it.
 //!
-//! [`NpuModel`] is the blob, [`run`] the driver: it sees the NPU through [`Registers`], so that a host can play the
-//! NPU. No NPU has executed it: it was only run against such a stand-in.
+//! [`NpuModel`] is the blob, [`run`] the driver. It reaches the NPU only through [`Registers`], and a host can stand in
+//! for the NPU. No NPU has executed it: it was only run against such a stand-in.
 
 mod blob;
 mod driver;
@@ -14,55 +14,78 @@ use core::fmt;
 /// Why an NPU does not run a network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NpuError {
+    /// The blob does not start with [`MAGIC`].
     NotAModel,
+    /// The blob has another format version.
     OtherVersion {
+        /// The version that it names.
         found: u32,
     },
+    /// The blob is cut off or too long.
     Length {
+        /// Bytes by its header.
         claimed: u32,
+        /// Bytes that there are.
         found: usize,
     },
+    /// Some bytes of the blob have changed.
     Checksum,
-    /// A part of the blob.
+    /// A part of the blob is wrong; holds the problem.
     Part(&'static str),
-    /// Vela's list of actions for a driver.
+    /// Vela's list of actions for the driver is wrong; holds the problem.
     Payload(&'static str),
-    /// The register `ID` reads as nothing.
+    /// There is no NPU: the register `ID` has no sensible value.
     NoNpu,
-    /// Compiled for another architecture: major versions.
+    /// The commands are for another architecture; holds major versions.
     OtherArchitecture {
+        /// Version of the commands.
         expected: u32,
+        /// Version of the NPU.
         found: u32,
     },
-    /// Compiled for another configuration: MACs per cycle and KiB of shared memory.
+    /// The commands are for another configuration; holds MACs per cycle and KiB of shared memory.
     OtherConfiguration {
+        /// Configuration of the commands.
         expected: [u32; 2],
+        /// Configuration of the NPU.
         found: [u32; 2],
     },
-    /// An address that the NPU cannot use.
+    /// The NPU cannot use an address; holds which one and why.
     Address(&'static str),
+    /// The NPU did not end its reset in time.
     ResetTimeout,
     /// The NPU is not in the security state that it was reset to.
     Protected,
-    /// An error of the bus, at this byte of the commands.
+    /// The NPU met a bus error.
     BusFault {
+        /// Bytes of the commands that were read.
         read: u32,
     },
+    /// The NPU could not read a command.
     CommandFault {
+        /// Bytes of the commands that were read.
         read: u32,
     },
+    /// The watchdog timer of the NPU ended.
     Watchdog {
+        /// Bytes of the commands that were read.
         read: u32,
     },
+    /// The NPU met a memory error.
     EccFault {
+        /// Bytes of the commands that were read.
         read: u32,
     },
+    /// The NPU did not end in time.
     Timeout {
+        /// Bytes of the commands that were read.
         read: u32,
     },
-    /// It stopped before the end of the commands.
+    /// The NPU stopped before the end of the commands.
     Unfinished {
+        /// Bytes of the commands that were read.
         read: u32,
+        /// Bytes of all commands.
         length: u32,
     },
 }

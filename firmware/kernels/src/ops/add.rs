@@ -9,18 +9,26 @@ const LEFT_SHIFT: i32 = 20;
 /// Scales and zero points of `ADD`; every shift is in `-31..=0`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AddScales {
+    /// Zero points of the two inputs.
     pub zero_points: [i32; 2],
+    /// Multipliers of the two inputs.
     pub multipliers: [i32; 2],
+    /// Shifts of the two inputs.
     pub shifts: [i32; 2],
+    /// Zero point of the output.
     pub output_zero_point: i32,
+    /// Multiplier of the sum.
     pub output_multiplier: i32,
+    /// Shift of the sum.
     pub output_shift: i32,
+    /// The range of the outputs.
     pub clamp: Clamp,
 }
 
 #[cfg(all(any(feature = "dsp", feature = "mve"), not(feature = "portable")))]
 impl AddScales {
-    /// The input with the larger scale, which is halved: its scaling is a shift alone. `None` where neither is.
+    /// Index of the input with the larger scale, if it is only halved: its scaling is then a shift. `None` where
+    /// neither input is only halved.
     pub(super) fn halved(&self) -> Option<usize> {
         (0..2).find(|idx| self.multipliers[*idx] == 1 << 30 && self.shifts[*idx] == 0)
     }
@@ -41,7 +49,7 @@ pub fn add(left: &[i8], right: &[i8], scales: &AddScales, output: &mut [i8]) {
     }
 }
 
-/// `ADD` of two ranges of one arena into a third, which may lie exactly on either: piece by piece through copies.
+/// `ADD` of two ranges of one arena into a third, which may lie exactly on either. It works piece by piece on copies.
 #[inline(always)]
 pub fn add_in_arena(
     arena: &mut [i8],

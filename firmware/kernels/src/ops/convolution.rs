@@ -5,7 +5,7 @@ const PATCH: usize = 1024;
 
 /// `CONV_2D`: weights `[output channels, kernel height, kernel width, input channels]`.
 ///
-/// Padding counts as `zero_point`, the input's, which is a real zero.
+/// Padding counts as `zero_point`: the input's, a real zero.
 #[inline(always)]
 pub fn conv2d(
     input: &[i8],

@@ -2,7 +2,7 @@ use super::{BLOCK, Requantize, Sliding};
 
 /// `DEPTHWISE_CONV_2D` with depth multiplier 1: weights `[kernel height, kernel width, channels]`.
 ///
-/// Padding counts as `zero_point`, the input's, which is a real zero.
+/// Padding counts as `zero_point`: the input's, a real zero.
 #[inline(always)]
 pub fn depthwise_conv2d(
     input: &[i8],

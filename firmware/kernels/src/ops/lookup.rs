@@ -1,4 +1,4 @@
-/// Any function of one int8 element: `table` holds its values from -128 on.
+/// Any function of one int8 element; `table` holds its values from -128 on.
 ///
 /// `QUANTIZE`, `RELU` and `RELU6` between int8 tensors are such functions.
 #[inline(always)]

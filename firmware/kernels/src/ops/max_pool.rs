@@ -2,7 +2,7 @@ use super::{BLOCK, Clamp, Sliding};
 
 /// `MAX_POOL_2D`: the largest of the pixels inside the image.
 ///
-/// Input and output share scale and zero point. No window may lie outside the image altogether.
+/// Input and output have one scale and zero point. Every window must lie at least partly on the image.
 #[inline(always)]
 pub fn max_pool2d(input: &[i8], shape: &Sliding, clamp: Clamp, output: &mut [i8]) {
     let [_, width, channels] = shape.input;

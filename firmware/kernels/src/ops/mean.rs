@@ -1,14 +1,18 @@
 use super::{BLOCK, Clamp, pool::blocks};
 use crate::requantize::multiply_by_quantized_multiplier;
 
-/// Scale and zero points of `MEAN`; the multiplier includes one over the number of pixels.
+/// Scale and zero points of `MEAN`. The multiplier includes one over the number of pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MeanScale {
+    /// Zero point of the input.
     pub zero_point: i32,
+    /// Multiplier of the sum.
     pub multiplier: i32,
-    /// In `-31..=30`.
+    /// Shift of the sum, in `-31..=30`.
     pub shift: i32,
+    /// Zero point of the output.
     pub output_zero_point: i32,
+    /// The range of the outputs.
     pub clamp: Clamp,
 }
 

@@ -1,6 +1,6 @@
 //! The operators: free functions on slices, NHWC, batch 1.
 //!
-//! Lengths must agree with the parameters, as [`crate::Model::parse`] makes sure for a blob.
+//! Lengths must agree with the parameters; [`crate::Model::parse`] makes sure of that for a blob.
 
 /// Runs `$body` for blocks of neighbouring channels: as many of the first width as there are, then of the next.
 ///
@@ -32,7 +32,7 @@ mod pool;
 mod softmax;
 mod upsample;
 
-// The widest build that is enabled is taken; nothing of the others is compiled.
+// Only the widest enabled build is compiled.
 #[cfg(all(feature = "dsp", not(any(feature = "mve", feature = "portable"))))]
 mod dsp;
 #[cfg(all(feature = "mve", not(feature = "portable")))]
@@ -40,7 +40,7 @@ mod mve;
 #[cfg(all(any(feature = "dsp", feature = "mve"), not(feature = "portable")))]
 mod runs;
 
-/// Operators in plain Rust that have other builds: the reference of those, and what the host runs.
+/// Plain Rust builds of the operators that have other builds, too. The host runs them, and they are the reference.
 pub mod portable {
     pub use super::{
         add::add_in_arena, convolution::conv2d, depthwise::depthwise_conv2d,
@@ -71,22 +71,24 @@ use crate::{Words, requantize::multiply_by_quantized_multiplier};
 /// Output channels that are computed together.
 const BLOCK: usize = 16;
 
-/// Geometry of an operator whose window slides over an image.
+/// The geometry of an operator with a window that slides over an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sliding {
     /// Height, width, channels.
     pub input: [usize; 3],
     /// Height, width, channels.
     pub output: [usize; 3],
+    /// Height and width of the window in pixels.
     pub kernel: [usize; 2],
+    /// Pixels from one window to the next, height first.
     pub stride: [usize; 2],
     /// Padding before the first row and column.
     pub pad: [usize; 2],
 }
 
 impl Sliding {
-    /// The part `start..end` of the kernel that lies on the image for an output row (axis 0) or column (axis 1),
-    /// and the input row or column of the kernel's first tap, which may be negative.
+    /// The part `start..end` of the kernel that lies on the image for an output row (axis 0) or column (axis 1), and
+    /// the input row or column of the kernel's first tap, which may be negative.
     #[inline(always)]
     fn valid(&self, axis: usize, output: usize) -> (usize, usize, isize) {
         let origin = (output * self.stride[axis]) as isize - self.pad[axis] as isize;
@@ -102,23 +104,27 @@ impl Sliding {
     }
 }
 
-/// From int32 accumulators to int8 outputs.
+/// Turns int32 accumulators into int8 outputs.
 #[derive(Debug, Clone, Copy)]
 pub struct Requantize<'a> {
     /// One per output channel, with `-input_zero_point * sum(weights)` already added.
     pub biases: Words<'a>,
-    /// One per output channel, or a single one for all.
+    /// Multipliers: one per output channel, or one for all.
     pub multipliers: Words<'a>,
-    /// As many as multipliers, each in `-31..=30`.
+    /// Shifts: as many as multipliers, each in `-31..=30`.
     pub shifts: &'a [i8],
+    /// Zero point of the output.
     pub output_zero_point: i32,
+    /// The range of the outputs.
     pub clamp: Clamp,
 }
 
-/// The range of int8 outputs, which is how an activation acts.
+/// The range of int8 outputs; an activation acts through it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Clamp {
+    /// The smallest output.
     pub min: i8,
+    /// The largest output.
     pub max: i8,
 }
 
@@ -139,7 +145,7 @@ impl Requantize<'_> {
             && (scales == 1 || scales == channels)
     }
 
-    /// Whether whole words may be read at once; a blob may lie at any address.
+    /// Whether whole words may be read at once: a blob may lie at any address.
     #[cfg(all(feature = "mve", not(feature = "portable")))]
     fn is_aligned(&self) -> bool {
         self.biases.from(0).is_aligned() && self.multipliers.from(0).is_aligned()

@@ -1,6 +1,6 @@
 /// `PAD` of an image `[height, width, channels]`: `before` zeros precede the data along each axis.
 ///
-/// Input and output share scale and zero point, which is the real zero.
+/// Input and output have one scale and zero point; the zero point is the real zero.
 #[inline(always)]
 pub fn pad(
     input: &[i8],

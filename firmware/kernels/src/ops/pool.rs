@@ -4,7 +4,7 @@ use super::{BLOCK, Clamp, Sliding};
 
 /// `AVERAGE_POOL_2D`: the mean of the pixels inside the image, rounded to nearest, halves away from zero.
 ///
-/// Input and output share scale and zero point. No window may lie outside the image altogether.
+/// Input and output have one scale and zero point. Every window must lie at least partly on the image.
 #[inline(always)]
 pub fn average_pool2d(input: &[i8], shape: &Sliding, clamp: Clamp, output: &mut [i8]) {
     let [_, width, channels] = shape.input;
@@ -15,7 +15,7 @@ pub fn average_pool2d(input: &[i8], shape: &Sliding, clamp: Clamp, output: &mut 
         let start = (row + top as isize) as usize * width + (column + left as isize) as usize;
         let (height, length) = (bottom - top, right - left);
         let count = (height * length) as i32;
-        // Whole rows of the image follow one another.
+        // The rows are whole rows of the image, and follow one another.
         let (height, length) = if length == width {
             (1, height * width)
         } else {
@@ -37,7 +37,7 @@ pub fn average_pool2d(input: &[i8], shape: &Sliding, clamp: Clamp, output: &mut 
     }
 }
 
-/// Adds neighbouring channels of pixels that lie `step` bytes apart, no more than [`BLOCK`] and no more than `step`.
+/// Adds neighbouring channels of pixels that lie `step` bytes apart: at most [`BLOCK`] channels, and at most `step`.
 ///
 /// The last pixel may end with the last of these channels.
 #[inline(always)]
@@ -49,7 +49,7 @@ pub fn add_pixels(pixels: &[i8], step: usize, sums: &mut [i32]) {
     }
 }
 
-/// Blocks of [`BLOCK`] channels, the last of which may begin within another; one shorter block where there are fewer.
+/// Blocks of [`BLOCK`] channels; the last one may begin within another. Fewer channels are one shorter block.
 #[inline(always)]
 pub(super) fn blocks(channels: usize) -> impl Iterator<Item = Range<usize>> {
     let length = channels.min(BLOCK);

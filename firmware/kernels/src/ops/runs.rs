@@ -1,4 +1,4 @@
-//! Pixels at the border of an image have fewer taps; inside, all are alike.
+//! Groups pixels with the same taps: at the border of an image windows have fewer taps, inside all have the same.
 
 use core::ops::Range;
 
@@ -6,7 +6,9 @@ use super::Sliding;
 
 /// Output rows or columns whose windows have the same taps on the image.
 pub struct Run {
+    /// The output rows or columns.
     pub outputs: Range<usize>,
+    /// The taps of the kernel that lie on the image.
     pub taps: Range<usize>,
     stride: usize,
     pad: usize,

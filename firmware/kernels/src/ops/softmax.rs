@@ -11,13 +11,14 @@ const SUM_INTEGER_BITS: i32 = 12;
 /// More channels could overflow the sum.
 pub const MAX_CHANNELS: u32 = 4095;
 
-/// From int8 differences to Q5.26.
+/// Scales int8 differences to Q5.26.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SoftmaxScale {
+    /// Multiplier of a difference.
     pub multiplier: i32,
-    /// In `0..=31`.
+    /// Shift of a difference, in `0..=31`.
     pub left_shift: i32,
-    /// Elements further below the largest count as nothing; at most zero.
+    /// Elements that lie further below the largest count as nothing; at most zero.
     pub diff_min: i32,
 }
 
@@ -46,7 +47,7 @@ pub fn softmax(input: &[i8], channels: usize, scale: &SoftmaxScale, output: &mut
         let exponent = SUM_INTEGER_BITS - headroom + 31 - 8;
         for (output, value) in output.iter_mut().zip(row) {
             *output = exponential(*value).map_or(i8::MIN, |exp| {
-                // Over more than 511 channels that are nearly equal, where TFLM stops, all of them round to zero.
+                // TFLM stops at more than 511 nearly equal channels; here all of them round to zero.
                 let scaled = match exponent {
                     32.. => 0,
                     _ => rounding_shift_right(high_product(reciprocal, exp), exponent),

@@ -1,7 +1,7 @@
 //! The operators for Armv7E-M with the DSP extension (Cortex-M4, M7), bit for bit as the portable ones.
 //!
-//! `SMLAD` adds two 16-bit products to a sum. Bytes become halfwords in two steps that keep every second one, so
-//! inputs are unpacked once, into that order, and shared by all weight rows.
+//! `SMLAD` adds two 16-bit products to a sum. Bytes become halfwords in two steps that keep every second one. Inputs
+//! are therefore unpacked once, into that order, and all weight rows share them.
 
 #![expect(
     unsafe_code,

@@ -13,15 +13,15 @@ const MAX_SHIFT: i32 = 20;
 pub enum Rounding {
     /// As written in [`multiply_by_quantized_multiplier`].
     Any,
-    /// Sums stay below 2^30 and are shifted right: the first rounding is that of `SMMULR` on twice the sum, the
-    /// second an addition before the shift; halves go away from zero by taking one off negative numbers.
+    /// Sums stay below 2^30 and are shifted right. `SMMULR` on twice the sum does the first rounding, an addition
+    /// before the shift the second. One is taken off negative numbers: halves then go away from zero.
     Short,
     /// As [`Rounding::Short`], and the clamp is that of int8.
     ShortAndSaturated,
 }
 
 impl Rounding {
-    /// For a layer with so many taps.
+    /// How the outputs of a layer with so many taps can be computed.
     pub fn of(requantize: &Requantize, taps: usize) -> Rounding {
         let shifted_right = requantize
             .shifts

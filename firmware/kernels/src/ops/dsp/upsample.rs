@@ -8,7 +8,7 @@ pub fn repeat(source: &[i8], target: &mut [i8]) {
     }
 }
 
-/// Copies bytes, four words at a time; `memcpy` of a bare-metal build goes word by word.
+/// Copies bytes, four words at a time; `memcpy` of a bare-metal build copies word by word.
 ///
 /// # Safety
 /// `length` bytes may be read at `from` and written at `to`, and the two do not overlap.

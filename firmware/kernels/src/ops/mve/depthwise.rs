@@ -86,8 +86,8 @@ pub fn depthwise_conv2d(
 
 /// Up to [`LANES`] channels and the taps of some pixels, as the inner loop reads them.
 ///
-/// Lane `i` of the `k`th of four vectors of words is channel `4 i + k`: this is how products of bytes, widened twice,
-/// come to lie.
+/// Lane `i` of the `k`th of four vectors of words is channel `4 i + k`: products of bytes that are widened twice lie
+/// in this order.
 #[repr(C, align(8))]
 struct Block {
     offsets_start: *const usize,

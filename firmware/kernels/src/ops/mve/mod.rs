@@ -1,7 +1,7 @@
 //! The operators for Armv8.1-M with Helium (M-profile vector extension, integer), bit for bit as the portable ones.
 //!
 //! Every inner loop is inline assembly: this compiler has no intrinsics for the extension. Loops are tail-predicated
-//! (`dlstp` … `letp`), so lengths that are no multiple of a vector cost one iteration and no second loop.
+//! (`dlstp` … `letp`): a length that is no multiple of a vector costs one iteration and no second loop.
 
 #![expect(
     unsafe_code,
@@ -28,7 +28,7 @@ pub use upsample::repeat;
 
 use core::arch::asm;
 
-/// Copies bytes; `memcpy` of a bare-metal build goes word by word.
+/// Copies bytes; `memcpy` of a bare-metal build copies word by word.
 ///
 /// # Safety
 /// `length` bytes may be read at `from` and written at `to`, and the two do not overlap.
@@ -76,7 +76,7 @@ unsafe fn fill(to: *mut i8, length: usize, value: i8) {
     }
 }
 
-/// Copies `count` rows of `length` bytes that lie so many bytes apart.
+/// Copies `count` rows of `length` bytes.
 ///
 /// # Safety
 /// All rows may be read and written, and the two images do not overlap; `count` and `length` are not 0.

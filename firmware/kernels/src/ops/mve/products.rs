@@ -6,10 +6,11 @@ use super::requantize::{PIXELS, Pair};
 
 /// Products of [`PIXELS`] pixels with pairs of weight rows.
 ///
-/// Three pixels times two rows are the largest block whose sums, of which only even registers can be, fit the
-/// register file: five loads for six multiplications.
+/// Only even registers can hold sums. Three pixels times two rows are the largest block whose sums fit the register
+/// file: five loads for six multiplications.
 #[repr(C)]
 pub struct Products {
+    /// Where the taps of each pixel lie.
     pub pixels: [*const i8; PIXELS],
     taps: usize,
     /// From the end of a row as the loop leaves it to the row after the next.
@@ -22,6 +23,7 @@ pub struct Products {
 }
 
 impl Products {
+    /// Products without rows; see [`Products::select`].
     pub fn new() -> Self {
         Products {
             pixels: [core::ptr::null(); PIXELS],

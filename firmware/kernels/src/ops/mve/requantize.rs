@@ -13,15 +13,17 @@ pub type Pair = [[i32; 2]; PIXELS];
 /// How a layer rounds, found once per layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rounding {
-    /// Nothing below the zero point survives the clamp, so halves may be rounded up instead of away from zero:
-    /// the two differ for negative numbers alone.
+    /// Halves may be rounded up instead of away from zero: the two differ only for negative numbers, and nothing below
+    /// the zero point survives the clamp.
     Up,
+    /// Halves are rounded away from zero.
     Away,
     /// As [`Rounding::Away`], and some accumulators are shifted left first.
     LeftThenAway,
 }
 
 impl Rounding {
+    /// How the layer of these parameters rounds.
     pub fn of(requantize: &Requantize) -> Rounding {
         if requantize.shifts.iter().any(|shift| *shift > 0) {
             Rounding::LeftThenAway
@@ -43,6 +45,7 @@ pub struct Scaler<'a> {
 }
 
 impl<'a> Scaler<'a> {
+    /// Scales of a layer.
     pub fn new(requantize: &'a Requantize<'a>) -> Self {
         Scaler {
             requantize,
@@ -171,6 +174,7 @@ pub struct PixelScaler {
 }
 
 impl PixelScaler {
+    /// A scaler of these sums, without selected channels.
     pub fn new(scaler: &Scaler, sums: &[Pair]) -> Self {
         let clamp = scaler.requantize.clamp;
         PixelScaler {
