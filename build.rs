@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeMap, env, fmt::Write as _, fs, path::Path};
 
-/// Not sources, and what is no firmware: the model of the NPU runs on the host.
+/// No sources of firmware: what was built, and the model of the NPU, which runs on the host.
 const LEFT_OUT: [&str; 2] = ["target", "ethos-u55"];
 
 fn main() {

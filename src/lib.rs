@@ -59,6 +59,8 @@
 //! | [`stats`] | rank correlation, the normal distribution |
 //! | [`units`] | quantities as people write them, the random generator |
 
+#![warn(missing_docs)]
+
 pub mod audio;
 pub mod bundle;
 pub mod data;

@@ -38,8 +38,11 @@ fn networks() -> Vec<String> {
             lines.push(format!("network {name} {turn} {key} {network_key}"));
         }
     };
+    // Spaces that came later have no past to keep to.
+    let is_old = |space: &SearchSpace| GOLDEN.contains(&format!("network {} 0", space.name));
     space::builtin()
         .into_iter()
+        .filter(is_old)
         .for_each(|space| line(space, 4));
     space::baselines()
         .into_iter()

@@ -100,7 +100,7 @@ impl From<EvaluateError> for Failure {
     fn from(error: EvaluateError) -> Failure {
         let exit = match &error {
             EvaluateError::Interrupted => Exit::Interrupted,
-            EvaluateError::Failed(_) | EvaluateError::Lost(_) => Exit::Failure,
+            _ => Exit::Failure,
         };
         Failure::new(exit, error)
     }

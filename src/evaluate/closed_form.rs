@@ -1,4 +1,4 @@
-//! From a fit in closed form to an int8 detector: the ranges that a whitening layer needs, and what there is to say.
+//! Makes an int8 detector of a fit in closed form: chooses the ranges of its whitening layer, and says what is notable.
 
 use crate::{
     fit::{FitError, Fitted, MOSTLY_GUESSED, Point, Samples, fit},
@@ -10,13 +10,17 @@ use crate::{
 /// A detector that was fitted and quantised.
 #[derive(Debug)]
 pub(super) struct ClosedForm {
+    /// Weights of the whitening layer.
     pub weights: Weights,
+    /// The points near which normal sound lies.
     pub points: Vec<Point>,
+    /// The int8 network.
     pub quantized: QuantizedModel,
-    /// How far the ranges reach beyond normal sound.
+    /// Factors by which the ranges reach further than normal sound.
     pub ranges: Ranges,
     /// Scores of the fitted clips, each by a fit without it.
     pub out_of_sample: Vec<f64>,
+    /// What a reader must know, a sentence each.
     pub notes: Vec<String>,
 }
 
@@ -101,7 +105,9 @@ pub(super) fn closed_form(
 /// A layer that whitens what a network has learnt to see, and the points that normal sound lies near.
 #[derive(Debug)]
 pub(super) struct HeadLayer {
+    /// Weights of the whitening layer.
     pub layer: OpWeights,
+    /// The points near which normal sound lies.
     pub points: Vec<Point>,
     /// How far the layer's output reaches where it is not cut off.
     pub reach: f32,
@@ -161,7 +167,7 @@ fn deviation(vectors: &[Vec<f32>], idx: usize) -> f32 {
     }
 }
 
-/// The largest standardised statistic.
+/// The largest standardised value.
 fn farthest(samples: &Samples<'_>) -> f64 {
     let values = samples.vectors.iter().flat_map(|vector| vector.iter());
     f64::from(values.fold(1.0f32, |largest, value| largest.max(value.abs())))

@@ -386,7 +386,7 @@ mod tests {
     /// Without held-out windows the default is used. With some, a network that int8 hardly changes keeps its scores.
     #[test]
     fn the_default_stands_where_nothing_judges() {
-        let spaces = Spaces::new(builtin(), 1);
+        let spaces = Spaces::new(builtin(), 1).trained();
         let mut rng = Rng::new(4, 0);
         let candidate = loop {
             let candidate = spaces.decode(&spaces.random(&mut rng));

@@ -42,11 +42,11 @@ pub struct ModelCard {
     pub frames: usize,
     /// Frames from one window to the next.
     pub frame_stride: usize,
-    /// Where the network sees statistics of a window's frames instead of the frames: which.
+    /// The statistics of a window's frames that the network sees; absent where it sees the frames.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub statistics: Option<StatisticsCard>,
-    /// What the int8 network was scored on: `samples`, from which the device's code computed features, or `log-mel`,
-    /// ready features that the data set came with.
+    /// What the int8 network was scored on: `samples` (the device's code made features of them) or `log-mel` (the data
+    /// set came with features).
     pub scored_on: String,
     /// Mean of each band, or of each statistic, over the training clips, dB. The int8 input is `(feature - mean) / std`, quantised.
     pub mean: Vec<f32>,
@@ -73,7 +73,7 @@ pub struct ModelCard {
     pub int8: Option<Int8>,
     /// Whether it was trained on sound of the built-in generator.
     pub synthetic: bool,
-    /// Where the score is a distance: what from.
+    /// The points from which the score is a distance; absent for other scores.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub distance: Option<Distance>,
 }
@@ -82,7 +82,7 @@ pub struct ModelCard {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StatisticsCard {
-    /// Groups of neighbouring bands, each averaged in dB.
+    /// Number of groups of neighbouring bands, each averaged in dB.
     pub groups: usize,
     /// The sum of what is computed, in this order: 1 mean, 2 deviation, 4 maximum, 8 ranking-weighted mean, 16 mean
     /// difference.
@@ -91,41 +91,41 @@ pub struct StatisticsCard {
     pub ranking: u32,
 }
 
-/// What a distance is measured from: the nearest point of the section.
+/// The points from which a distance is measured; the nearest point of the section counts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Distance {
     /// Length of a point.
     pub dimensions: usize,
-    /// What normal sound lies near.
+    /// The points near which normal sound lies.
     pub points: Vec<DistancePoint>,
 }
 
-/// A point that sound is normal near. Its distance is the mean squared difference from the output times its weight.
+/// A point near which sound is normal. Its distance is the mean squared difference from the output times its weight.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DistancePoint {
-    /// The section that it is normal for, a place in the card's classes.
+    /// The section for which it is normal: an index of the card's classes.
     pub class: u32,
-    /// Which part of the output lies near it, counted in lengths of a point.
+    /// Index of the part of the output that lies near it; a part has the length of a point.
     pub block: u32,
-    /// What mean squared differences from it are multiplied by.
+    /// Factor of mean squared differences from it.
     pub weight: f32,
-    /// In 64ths of a step of the output from its zero point.
+    /// Coordinates in 64ths of a step of the output, from its zero point.
     pub coordinates: Vec<i16>,
 }
 
-/// What a stored network makes of its input, and so how it scores.
+/// What a stored network computes; this decides how it scores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Aim {
-    /// Its input again.
+    /// It gives back its input.
     Reconstruct,
-    /// A number for each class.
+    /// It gives a number for each class.
     Classify {
         /// Number of classes.
         classes: usize,
     },
-    /// Its input whitened.
+    /// It whitens its input.
     Distance,
 }
 
@@ -273,7 +273,7 @@ impl ModelCard {
         }
     }
 
-    /// What the network makes of its input.
+    /// What the network computes.
     pub fn aim(&self) -> Aim {
         match (&self.distance, self.classes.len()) {
             (Some(_), _) => Aim::Distance,
@@ -282,7 +282,7 @@ impl ModelCard {
         }
     }
 
-    /// The section of the blob that says what distances are measured from.
+    /// The section of the blob with the points from which distances are measured.
     fn centres(&self) -> Option<Vec<u8>> {
         let Distance { dimensions, points } = self.distance.as_ref()?;
         let mut section = Vec::new();
@@ -302,7 +302,7 @@ impl ModelCard {
         Some(section)
     }
 
-    /// How the scores of a clip's windows become its score; the mean where the card names no rule that is known.
+    /// How the scores of a clip's windows become its score; the mean where the card names no known rule.
     pub fn clip_rule(&self) -> ClipRule {
         let named = self
             .clip_score
@@ -543,7 +543,7 @@ impl Model {
         let expected = match self.card.aim() {
             Aim::Reconstruct => inputs,
             Aim::Classify { classes } => classes,
-            // The blob's reader has checked it.
+            // The reader of the blob has checked it.
             Aim::Distance => outputs,
         };
         let [rows, columns] = front_end.window();
@@ -565,7 +565,7 @@ pub struct Scorer<'a> {
     front_end: FrontEnd,
     gains: Vec<f32>,
     offsets: Vec<f32>,
-    /// What distances are measured from, as a section of the blob.
+    /// The points from which distances are measured, as a section of the blob.
     centres: Option<Vec<u8>>,
 }
 
@@ -607,7 +607,7 @@ impl<'a> Scorer<'a> {
         self.card.class_of(clip)
     }
 
-    /// The frames of a clip as the network takes them, from features in dB; with statistics those of each window.
+    /// Makes the network's int8 frames of a clip's features in dB; with statistics, those of each window.
     pub fn quantize(&self, clip: &Matrix) -> Vec<i8> {
         self.quantize_rows(&self.front_end.rows(clip))
     }
@@ -711,7 +711,7 @@ impl<'a> Scorer<'a> {
         clip_score(self.card.clip_rule(), self.card.score_windows, &scores)
     }
 
-    /// How many input values of rows that [`FrontEnd::rows`] has made are cut off at the ends of int8, and how many there are.
+    /// How many input values the ends of int8 cut off, and how many there are, in rows that [`FrontEnd::rows`] made.
     pub fn clipped(&self, clip: &Matrix) -> [usize; 2] {
         let quantizer = self.quantizer();
         let mut row = vec![0; clip.bands];

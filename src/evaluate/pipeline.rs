@@ -69,7 +69,7 @@ pub struct Pipeline {
     pub(super) test: TestDivision,
 }
 
-/// What windows are cut from, for one front end: features, or rows of their statistics.
+/// The rows of one front end from which windows are cut: features, or statistics of features.
 #[derive(Debug)]
 struct FrontEndFeatures {
     /// Standardised with the statistics of the training clips.
@@ -90,15 +90,15 @@ struct Made {
     weights: Weights,
     /// Training and validation loss per epoch; none where nothing was trained.
     history: Vec<[f32; 2]>,
-    /// Where the score is a distance: what from.
+    /// The points from which the score is a distance; `None` for other scores.
     points: Vec<Point>,
     /// How far a head's output must reach.
     reach: Option<f32>,
-    /// Of what was fitted in closed form and not trained.
+    /// The results of a fit in closed form; `None` where the network was trained.
     closed_form: Option<Fitted>,
 }
 
-/// What a fit in closed form gives beside weights and points.
+/// The results of a fit in closed form, beside weights and points.
 struct Fitted {
     quantized: QuantizedModel,
     ranges: Ranges,
@@ -488,7 +488,7 @@ impl Pipeline {
         let mut weights = weights.under_head(&candidate.graph);
         let [rows, stride] = candidate.front_end.rows_per_window();
         let normals = self.normals(&self.train.fit);
-        // Windows that share more than half of their frames say little twice.
+        // Two windows that share more than half of their frames say little more than one.
         let windows = self.windows(features.clips(), &normals, rows, stride.max(rows / 2));
         let inputs: Vec<&[f32]> = (0..windows.len()).map(|idx| windows.window(idx)).collect();
         let seen = run_float(&candidate.graph.without_last(), &weights, &inputs);
@@ -512,7 +512,7 @@ impl Pipeline {
         indices.sort_unstable();
         indices.dedup();
         let front_end = candidate.front_end;
-        // Windows that share more than half of their frames say little twice.
+        // Two windows that share more than half of their frames say little more than one.
         let step = (front_end.frames / 2)
             .div_ceil(front_end.frame_stride)
             .max(1);

@@ -34,11 +34,13 @@ pub struct Samples<'a> {
 /// A point that sound of a section is normal near.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Point {
+    /// The section that it is of, from 0.
     pub class: u32,
     /// Which part of the layer's output lies near it, counted in lengths of a point.
     pub block: u32,
     /// What mean squared differences from it are multiplied by.
     pub weight: f32,
+    /// Its place among the whitened values, one number per dimension.
     pub coordinates: Vec<f32>,
 }
 
@@ -47,6 +49,7 @@ pub struct Point {
 pub struct Fitted {
     /// One layer of weights, the layout of [`OpWeights`].
     pub weights: Weights,
+    /// What distances are measured from.
     pub points: Vec<Point>,
     /// Scores of the clips that were fitted, each by a fit without it: the clip and its mean score. Clips without which
     /// nothing can be fitted are left out.
@@ -58,6 +61,7 @@ pub struct Fitted {
 /// Vectors that nothing can be fitted to.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FitError {
+    /// There are fewer than two windows; holds how many.
     #[error(
         "a distance needs at least two windows of normal sound to be fitted to, and there are {0}"
     )]

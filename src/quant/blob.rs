@@ -77,18 +77,20 @@ pub fn write(model: &QuantizedModel) -> Vec<u8> {
     blob
 }
 
-/// What lies in a blob beside its network, so that [`nas_kernels::Stream`] hears.
+/// The parts of a blob beside its network, which [`nas_kernels::Stream`] needs.
 #[derive(Debug, Clone, Copy)]
 pub struct Hearing<'h> {
     /// Its `tables_offset` is set when it is written.
     pub front_end: FrontEndRecord,
     /// The tables of the front end, then the gain and the offset of every band or statistic.
     pub floats: &'h [f32],
+    /// The ends of the bins in the front end's tables.
     pub ends: &'h [u16],
-    /// Where the network sees statistics of frames: which.
+    /// The statistics of frames that the network sees; `None` where it sees the frames.
     pub statistics: Option<Statistics>,
+    /// How outputs become a score and a decision.
     pub decision: Decision,
-    /// Where the score is a distance: the section of what from, as [`nas_kernels::score::Centres`] reads it.
+    /// The section with the points from which the score is a distance, as [`nas_kernels::score::Centres`] reads it.
     pub centres: Option<&'h [u8]>,
 }
 

@@ -80,7 +80,7 @@ pub(super) fn references(info: &RunInfo) -> Vec<ScoredTrial> {
     info.scored.iter().filter(is_reference).cloned().collect()
 }
 
-/// A line per reference detector of a run, for what is shown beside one trial; empty where the run has none.
+/// A line per reference detector of a run, to show beside one trial; empty where the run has none.
 pub fn reference_lines(info: &RunInfo) -> String {
     let show = |auc: Option<f64>| auc.map_or("–".to_string(), |auc| format!("{auc:.3}"));
     let line = |trial: ScoredTrial| {
@@ -96,8 +96,8 @@ pub fn reference_lines(info: &RunInfo) -> String {
     references(info).into_iter().map(line).collect()
 }
 
-/// Which trial to take where no network is better than what was fitted in closed form, in a sentence; `None` where one
-/// is, or nothing was fitted or trained.
+/// A sentence about the trial to take where no network is better than a fit in closed form; `None` where one is, or
+/// where nothing was fitted or trained.
 pub fn unbeaten(info: &RunInfo) -> Option<String> {
     let merit = info.merit();
     let known = space::references();
@@ -110,7 +110,7 @@ pub fn unbeaten(info: &RunInfo) -> Option<String> {
     let best = |of: &dyn Fn(&ScoredTrial) -> bool| {
         let scored = info.scored.iter().filter(|trial| of(trial));
         let scored = scored.filter_map(|trial| Some((trial, score(trial)?)));
-        // The first of equals.
+        // Of equal ones the first wins.
         scored.reduce(|best, next| if next.1 > best.1 { next } else { best })
     };
     let is_fit = |trial: &ScoredTrial| matches!(trial.task, Task::Distance(_));
@@ -140,7 +140,7 @@ pub fn only_fit(info: &RunInfo) -> Option<&ScoredTrial> {
     best.map(|(trial, _)| trial)
 }
 
-/// A sentence per baseline: the fastest member of the front that is at least as good, and how much cheaper it is.
+/// A sentence per baseline. It names the fastest member of the front that is at least as good, and its savings.
 pub fn gains(info: &RunInfo, target_idx: usize) -> Vec<String> {
     let merit = info.merit();
     let word = merit.title();
@@ -189,7 +189,7 @@ pub fn gains(info: &RunInfo, target_idx: usize) -> Vec<String> {
             factors.join(", ")
         ))
     };
-    // What references cost is beside the point.
+    // The costs of references do not matter here.
     let references = space::references();
     let is_reference = |one: &&ScoredTrial| references.iter().any(|known| known.name == one.space);
     let published = info.baselines.iter().filter(|one| !is_reference(one));

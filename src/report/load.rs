@@ -90,6 +90,11 @@ fn load_alone(store: &Store, run: &Run) -> Result<RunInfo, ReportError> {
 
     let is_fit = |trial: &&ScoredTrial| matches!(trial.task, Task::Distance(_));
     let fitted = scored.iter().filter(is_fit).count() as u64;
+    // Those that failed are no failed trainings.
+    let lost = |row: &&TrialRow| {
+        row.task == "distance" && matches!(row.outcome, TrialOutcome::Failed { .. })
+    };
+    let lost_fits = rows.iter().filter(lost).count() as u64;
     let target_info = |(idx, target): (usize, &Target)| TargetInfo {
         name: target.name.clone(),
         budget: *budget,
@@ -106,7 +111,7 @@ fn load_alone(store: &Store, run: &Run) -> Result<RunInfo, ReportError> {
             .zip(references[idx].iter().copied())
             .collect(),
     };
-    // What there is to say of hundreds of fits matters where they are of use.
+    // Notes of hundreds of fits matter only where the fits are used.
     let of_front: BTreeSet<i64> = fronts.values().flatten().copied().collect();
     let matters = |row: &&TrialRow| row.task != "distance" || of_front.contains(&row.number);
     let keys: BTreeSet<&String> = rows
@@ -138,7 +143,7 @@ fn load_alone(store: &Store, run: &Run) -> Result<RunInfo, ReportError> {
             scored: counts.scored - fitted,
             fitted,
             rejected: counts.rejected,
-            failed: counts.failed,
+            failed: counts.failed - lost_fits,
         },
         targets: targets.iter().enumerate().map(target_info).collect(),
         scored,

@@ -14,47 +14,47 @@ use ethos_u55::{
 
 use crate::hardware::{Npu, Port, Target};
 
-/// A network that is not shown.
+/// Why a compiled network cannot be shown.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum NpuError {
-    /// A file that cannot be read.
+    /// The file of the network cannot be read.
     #[error("cannot read {}", file.display())]
     Read {
         /// The file.
         file: PathBuf,
-        /// Why.
+        /// The system's error.
         #[source]
         source: io::Error,
     },
-    /// A file or folder that cannot be written.
+    /// A dump of a tensor cannot be written.
     #[error("cannot write {}", file.display())]
     Write {
-        /// The file or folder.
+        /// The file.
         file: PathBuf,
-        /// Why.
+        /// The system's error.
         #[source]
         source: io::Error,
     },
-    /// No network from Vela, or one that does not run.
+    /// The file is not what Vela writes.
     #[error("{0}")]
     Vela(#[from] VelaError),
-    /// The target is a core alone.
+    /// The target has no NPU; holds its name.
     #[error("{0} has no NPU; `nas targets` lists those that have")]
     NoNpu(String),
-    /// The target has another size of NPU.
+    /// The network is compiled for another size of NPU.
     #[error(
         "the file is for {compiled} MACs per cycle, {target} has {found}; compile it again, or name another target"
     )]
     OtherNpu {
         /// MACs per cycle that the file is for.
         compiled: usize,
-        /// The target.
+        /// Name of the target.
         target: String,
-        /// MACs per cycle that it has.
+        /// MACs per cycle of the target.
         found: usize,
     },
-    /// Some operators run on the core.
+    /// Parts of the network run on the core, which the NPU's model does not have.
     #[error(
         "only a network that is one operator on the NPU can be run; the others run on the core"
     )]

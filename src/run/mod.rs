@@ -86,7 +86,6 @@ pub struct Search<'a> {
 
 /// How a search ended.
 #[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
 pub enum Finish {
     /// All trials are recorded.
     Done,
@@ -117,7 +116,12 @@ pub enum RunError {
     },
     /// The float weights of a trial are missing, or give no int8 network.
     #[error("trial {number} cannot be quantised again: {message}")]
-    Requantise { number: usize, message: String },
+    Requantise {
+        /// Number of the trial.
+        number: usize,
+        /// What is missing or wrong.
+        message: String,
+    },
     /// A trial could not be evaluated because the data or the machine failed, for example a full disk.
     #[error(
         "trial {number} could not be evaluated, but its network is not the reason: {message}; nothing is stored of it, \

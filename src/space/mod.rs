@@ -42,26 +42,28 @@ pub enum Task {
 /// How a detector is fitted to normal sound in closed form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Fit {
+    /// How the covariance is estimated.
     pub covariance: Covariance,
-    /// One covariance for all sections, with a mean each; otherwise each section has its own.
+    /// Whether all sections share one covariance, with a mean each; otherwise each section has its own covariance.
     pub shared: bool,
     /// Whether statistics have unit variance before the covariance is shrunk; otherwise they are in dB.
     pub standardised: bool,
-    /// Points that normal sound of a section lies near: its mean, or a bank of centroids.
+    /// Number of points near which normal sound of a section lies: 1 for its mean, more for a bank of centroids.
     pub points: usize,
-    /// A mean for each domain that clips are known to be of; the nearer counts.
+    /// Whether every known domain of clips has its own mean; the nearer one counts.
     pub per_domain: bool,
+    /// Number of sections, at least 1.
     pub sections: usize,
 }
 
 impl Fit {
-    /// Points of all sections at most; few clips have fewer.
+    /// Most points of all sections together; few clips may give fewer.
     pub fn most_points(&self) -> usize {
         let domains = if self.per_domain { 2 } else { 1 };
         self.sections * self.points * domains
     }
 
-    /// Parts of the layer's output, each the length of a point.
+    /// Number of parts of the layer's output, each as long as a point.
     pub fn blocks(&self) -> usize {
         if self.shared { 1 } else { self.sections }
     }
@@ -81,6 +83,7 @@ pub enum Covariance {
 }
 
 impl Covariance {
+    /// Every way, in the order of the axis.
     pub const ALL: [Covariance; 4] = [
         Covariance::Diagonal,
         Covariance::LedoitWolf,
@@ -88,6 +91,7 @@ impl Covariance {
         Covariance::LowRank,
     ];
 
+    /// The word in spaces, tables and documents.
     pub fn name(self) -> &'static str {
         match self {
             Covariance::Diagonal => "diagonal",
@@ -302,7 +306,7 @@ const WEIGHTS_IN: &str = "weights_in";
 /// The axis of the number of networks that share a decision; a classifier's space may leave it out.
 const MEMBERS: &str = "members";
 /// The axis of what a network's score is: 0 as it was trained, 1 a distance in what it has learnt to see.
-const HEAD: &str = "head";
+const HEAD: &str = "gaussian_head";
 /// The axes of pooled statistics: groups of bands, which statistics, and the weight of a rank relative to the one before.
 const GROUPS: &str = "groups";
 const STATISTICS: &str = "statistics";

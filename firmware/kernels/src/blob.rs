@@ -60,9 +60,12 @@ pub const FRONT_END_BYTES: usize = 32;
 pub const DECISION_BYTES: usize = 24;
 /// Bytes of a decision that names no rule for windows' scores, which means their mean.
 pub const LEAST_DECISION_BYTES: usize = 16;
+/// Bytes of [`Statistics`].
 pub const STATISTICS_BYTES: usize = 16;
+/// Bytes of a [`Centre`] without its coordinates.
 pub const CENTRE_BYTES: usize = 16;
-/// Largest whole factor of [`Kind::Upsample`]; up to 40, TFLite's float arithmetic finds the same source pixel as whole division.
+/// Largest factor of [`Kind::Upsample`]. Up to 40, TFLite's float arithmetic finds the same source pixel as whole
+/// division.
 pub const MAX_UPSAMPLE: u16 = 16;
 
 /// The numbers of the header after the checksum.
@@ -253,20 +256,20 @@ pub enum Task {
     Reconstruct,
     /// To name a class; the score is the log-odds against the known one.
     Classify,
-    /// To whiten its input; the score is the distance from what is normal, see [`Centres`](crate::score::Centres).
+    /// To whiten its input; the score is a distance from normal sound, see [`Centres`](crate::score::Centres).
     Distance,
 }
 
-/// A point that sound is normal near.
+/// A point near which sound is normal.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Centre {
-    /// The class that it is normal for.
+    /// The class for which it is normal.
     pub class: u32,
-    /// Which part of the network's output lies near it, counted in lengths of a point.
+    /// Index of the part of the network's output that lies near it; a part has the length of a point.
     pub block: u32,
-    /// What squared distances from it are multiplied by.
+    /// Factor of squared distances from it.
     pub weight: f32,
-    /// What is added to them.
+    /// Number that is added to them.
     pub offset: f32,
 }
 
@@ -334,9 +337,9 @@ pub enum BlobError {
     FrontEnd(&'static str),
     /// The decision is wrong; holds the problem.
     Decision(&'static str),
-    /// The statistics stage is wrong; holds the problem.
+    /// The statistics are wrong; holds the problem.
     Statistics(&'static str),
-    /// What distances are measured from is wrong; holds the problem.
+    /// The centres of distances are wrong; holds the problem.
     Distance(&'static str),
     /// A section is wrong, or is required and unknown.
     Section {
@@ -888,6 +891,7 @@ fn rule_of(kind: u32, percent: u32) -> Option<ClipRule> {
 }
 
 impl Statistics {
+    /// The statistics as they are in a blob.
     pub fn to_bytes(&self) -> [u8; STATISTICS_BYTES] {
         to_bytes([self.groups as u32, self.kinds, self.ranking, 0])
     }
@@ -906,6 +910,7 @@ impl Statistics {
 }
 
 impl Centre {
+    /// The point as it is in a blob, without its coordinates.
     pub fn to_bytes(&self) -> [u8; CENTRE_BYTES] {
         let Centre {
             class,
@@ -916,6 +921,7 @@ impl Centre {
         to_bytes([class, block, weight.to_bits(), offset.to_bits()])
     }
 
+    /// Reads a point of a blob, without its coordinates.
     pub fn from_bytes(bytes: &[u8; CENTRE_BYTES]) -> Centre {
         let [class, block, weight, offset] = from_bytes(bytes);
         Centre {

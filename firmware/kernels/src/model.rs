@@ -127,16 +127,17 @@ impl<'a> Model<'a> {
         self.front_end
     }
 
-    /// Where the network sees statistics of frames instead of frames: which.
+    /// The statistics of frames that the network sees; `None` where it sees the frames.
     pub fn statistics(&self) -> Option<Statistics> {
         self.statistics
     }
 
+    /// How outputs become a decision; `None` for a network alone.
     pub fn decision(&self) -> Option<Decision> {
         self.decision
     }
 
-    /// What distances are measured from, where the score is one.
+    /// The points from which distances are measured; `None` where the score is no distance.
     pub fn centres(&self) -> Option<&Centres<'a>> {
         self.centres.as_ref()
     }

@@ -14,7 +14,7 @@ const LARGEST_LOG_ODDS: f32 = 36.043_65;
 
 /// The anomaly score of one window; higher is more anomalous. `class` is the class that the sound should have.
 ///
-/// The window is what the network saw, possibly in two pieces. Distances are from `centres`.
+/// `window` is the network's input, possibly in two pieces. Distances are measured from `centres`.
 pub fn window_score(
     task: Task,
     class: usize,

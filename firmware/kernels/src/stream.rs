@@ -11,8 +11,8 @@ use crate::{
 
 /// A detector of sound: front end, network, score and decision.
 ///
-/// Every hop of samples makes one frame of features. When `frames` of them are there, and from then on every
-/// `frame_stride` frames, the network sees the latest `frames`, or their statistics, and scores them.
+/// Every hop of samples makes one frame of features. The first window is complete after `frames` frames, and a new one
+/// after every further `frame_stride` frames. The network sees the latest `frames`, or their statistics, and scores them.
 #[derive(Debug)]
 pub struct Stream<'m, 'a> {
     model: &'m Model<'a>,
@@ -21,8 +21,8 @@ pub struct Stream<'m, 'a> {
     decision: Decision,
     class: usize,
     arena: &'m mut [i8],
-    /// The latest frames as the network takes them; `row` is where the next one goes, in place of the oldest. With a
-    /// pool, the vector of statistics that the network saw last.
+    /// The latest frames in int8. The next one goes to `row`, in place of the oldest. With a pool, the latest vector of
+    /// statistics in int8.
     history: &'m mut [i8],
     /// The latest frames, where the network sees their statistics.
     pool: Option<Pool<'m>>,
@@ -57,7 +57,7 @@ impl<'a> Model<'a> {
         let floats = as_f32(floats).ok_or(BlobError::NotAligned)?;
         let (floats, quantizer) = floats.split_at(spec.table_lengths().floats());
         let (gains, offsets) = quantizer.split_at(quantizer.len() / 2);
-        // The model was parsed, so its front end is sound.
+        // The model was parsed: its front end is sound.
         let front_end = FrontEnd::new(spec, floats, ends).ok_or(BlobError::NoFrontEnd)?;
         Ok((front_end, Quantizer { gains, offsets }))
     }
@@ -81,7 +81,7 @@ pub const fn memory_bytes(spec: &Spec, frames: usize, statistics: Option<&Statis
     4 * spec.scratch_len() + 2 * shorts + history.next_multiple_of(4)
 }
 
-/// 16-bit numbers, samples first, and int8 numbers of a stream.
+/// How many 16-bit numbers, samples first, and int8 numbers a stream needs.
 const fn buffers(spec: &Spec, frames: usize, statistics: Option<&Statistics>) -> (usize, usize) {
     match statistics {
         None => (spec.n_fft, frames * spec.bands()),
@@ -198,7 +198,7 @@ impl<'m, 'a> Stream<'m, 'a> {
         last
     }
 
-    /// The latest frames, int8 as the network takes them: the older piece first; or the last vector of statistics.
+    /// The latest frames in int8, the older piece first; with a pool, the latest vector of statistics.
     pub fn window(&self) -> [&[i8]; 2] {
         let bands = self.history.len() / self.frames;
         let (newer, older) = self.history.split_at(self.row * bands);

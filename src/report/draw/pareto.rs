@@ -262,7 +262,8 @@ fn draw_bands<DB: DrawingBackend>(
     Ok(bands)
 }
 
-/// Circles are autoencoders, triangles classifiers, squares distances; members of the front are solid, others faint.
+/// Draws a circle for an autoencoder, a triangle for a classifier and a square for a distance; solid on the front,
+/// otherwise faint.
 pub(super) fn draw_marker<DB: DrawingBackend>(
     canvas: &Canvas<'_, DB>,
     task: Task,

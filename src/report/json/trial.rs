@@ -89,7 +89,7 @@ pub struct FrontEndView {
     pub frames: usize,
     /// Frames from one window to the next.
     pub frame_stride: usize,
-    /// Where the network sees statistics of a window's frames: which, and of how many groups of bands.
+    /// The pooled statistics that the network sees; absent where it sees the frames.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub statistics: Option<StatisticsView>,
 }
@@ -97,10 +97,11 @@ pub struct FrontEndView {
 /// Pooled statistics.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct StatisticsView {
-    /// `mean+maximum`.
+    /// The kinds of statistics, for example `mean+maximum`.
     pub kinds: String,
+    /// Number of groups of bands.
     pub groups: usize,
-    /// Weight of a rank relative to the next louder one.
+    /// Weight of a rank relative to the next louder one, 0 to 1.
     pub ranking: f64,
 }
 

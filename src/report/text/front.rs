@@ -74,7 +74,8 @@ pub fn trained_tables(info: &RunInfo, width: usize) -> String {
     parts.join("\n")
 }
 
-/// Published networks and reference detectors on the same data, and what the front gains over them; empty where there are none.
+/// Published networks and reference detectors on the same data, and the gains of the front over them; empty where there
+/// are none.
 fn baseline_table(info: &RunInfo, target_idx: usize, width: usize) -> String {
     if info.baselines.is_empty() {
         return String::new();

@@ -11,26 +11,36 @@ pub mod network;
 pub mod npu;
 pub mod trial;
 
-use comfy_table::{ContentArrangement, ContentLineStyle, LineStyle, Table, TableStyle};
+use comfy_table::{
+    ColumnConstraint, ContentArrangement, ContentLineStyle, LineStyle, Table, TableStyle,
+};
 
 /// A plain table, as wide as its content.
 fn grid(header: &[&str], rows: Vec<Vec<String>>) -> String {
-    drawn(Table::new(), header, rows)
+    drawn(&filled(header, rows))
 }
 
-/// A plain table of at most `width` columns. Where its content is wider, the longest cells take several lines.
+/// A plain table of at most `width` columns. Where its content is wider, the last cell of a row takes several lines.
 fn grid_within(width: usize, header: &[&str], rows: Vec<Vec<String>>) -> String {
-    let mut grid = Table::new();
+    let mut grid = filled(header, rows);
     grid.set_content_arrangement(ContentArrangement::Dynamic)
         .set_width(width.try_into().unwrap_or(u16::MAX));
-    drawn(grid, header, rows)
+    for column in grid.column_iter_mut().take(header.len() - 1) {
+        column.set_constraint(ColumnConstraint::ContentWidth);
+    }
+    drawn(&grid)
 }
 
-fn drawn(mut grid: Table, header: &[&str], rows: Vec<Vec<String>>) -> String {
+fn filled(header: &[&str], rows: Vec<Vec<String>>) -> Table {
+    let mut grid = Table::new();
     grid.load_style(STYLE).set_header(header.iter().copied());
     for row in rows {
         grid.add_row(row);
     }
+    grid
+}
+
+fn drawn(grid: &Table) -> String {
     let lines: Vec<String> = grid
         .to_string()
         .lines()

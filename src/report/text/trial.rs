@@ -14,7 +14,7 @@ use crate::{
     units::{Bytes, Count, Microjoules, Micros},
 };
 
-/// What a decision hears, and how often there is one.
+/// How much sound a decision is about, and how often there is one.
 fn hearing(front_end: &FrontEndView) -> String {
     let hop_s = front_end.hop_length as f64 / f64::from(front_end.sample_rate_hz);
     let [window, delay] = [front_end.frames, front_end.frame_stride].map(|n| n as f64 * hop_s);
@@ -28,7 +28,7 @@ fn hearing(front_end: &FrontEndView) -> String {
     format!("hears {window:.2} s at a time, decides every {delay:.2} s{seen}\n")
 }
 
-/// All that is known of one trial, whose files lie below `folder`.
+/// All that is known about one trial, as text. Its files are below `folder`.
 pub fn trial(trial: &TrialDocument, folder: &Path) -> String {
     let synthetic = if trial.synthetic { " (synthetic)" } else { "" };
     let mut text = format!(

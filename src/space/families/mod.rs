@@ -31,7 +31,9 @@ pub enum Family {
     MfccMlp,
     /// MobileNetV2 as Keras builds it (Sandler et al., 2018, table 2).
     KerasMobilenetV2,
+    /// Detectors that are fitted to pooled statistics in closed form: Gaussians and memory banks.
     PooledGaussian,
+    /// Dense classifier over pooled statistics.
     PooledMlp,
 }
 

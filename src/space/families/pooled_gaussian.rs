@@ -10,6 +10,7 @@ use crate::{
     space::{Covariance, Fit},
 };
 
+/// The axes of a pooled Gaussian.
 pub const AXES: &[AxisRule] = &[
     N_MELS,
     N_FFT,
@@ -31,6 +32,7 @@ pub const AXES: &[AxisRule] = &[
     whole("per_domain", 0, 1),
 ];
 
+/// The fit that a genome's values stand for.
 pub fn fit(values: &Values<'_>, classes: usize) -> Fit {
     let covariance = Covariance::ALL[values.count("covariance")];
     let points = values.count("points");
@@ -46,6 +48,7 @@ pub fn fit(values: &Values<'_>, classes: usize) -> Fit {
     }
 }
 
+/// A network of one whitening layer over the statistics.
 pub fn build(values: &Values<'_>, input: Shape, classes: usize) -> Graph {
     let how = fit(values, classes);
     let mut net = GraphBuilder::new(input);

@@ -6,6 +6,7 @@ use super::{
 };
 use crate::graph::{Activation, Graph, GraphBuilder, Shape, Style};
 
+/// The axes of a perceptron over pooled statistics.
 pub const AXES: &[AxisRule] = &[
     N_MELS,
     N_FFT,
@@ -20,6 +21,7 @@ pub const AXES: &[AxisRule] = &[
     DROPOUT,
 ];
 
+/// A perceptron over the statistics.
 pub fn build(values: &Values<'_>, input: Shape, classes: usize) -> Graph {
     let hidden = Style {
         activation: Activation::Relu,

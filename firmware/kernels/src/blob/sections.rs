@@ -10,9 +10,9 @@ pub const FRONT_END: [u8; 4] = *b"FRNT";
 /// Tag of the decision: a [`Decision`](super::Decision).
 pub const DECISION: [u8; 4] = *b"DECI";
 
-/// [`Statistics`](crate::front_end::Statistics), where the network sees those instead of frames.
+/// Tag of the statistics: [`Statistics`](crate::front_end::Statistics), where the network sees those instead of frames.
 pub const STATISTICS: [u8; 4] = *b"STAT";
-/// [`Centres`](crate::score::Centres), where the score is a distance.
+/// Tag of the centres: [`Centres`](crate::score::Centres), where the score is a distance.
 pub const DISTANCE: [u8; 4] = *b"DIST";
 
 /// An entry of the table of sections.

@@ -74,7 +74,7 @@ pub struct FrontEnd<'t> {
 
 /// Turns features in decibels into the int8 numbers of a network: `value * gain + offset`, rounded.
 ///
-/// Standardisation and the scale of the input are folded into gain and offset, one of each per band or statistic.
+/// Gain and offset, one of each per band or statistic, include standardisation and the scale of the input.
 #[derive(Debug, Clone, Copy)]
 pub struct Quantizer<'t> {
     /// Gain of each band, in int8 steps per dB.

@@ -1,25 +1,28 @@
-//! Pooled statistics: what the bands do over time, as one vector per window of frames.
+//! Pooled statistics: one vector per window of frames describes the bands over time.
 //!
-//! A frame's bands are averaged in groups of neighbours, and the averages kept as whole numbers of 1/128 dB, so that sums
-//! over frames are exact and neither their order nor an endless stream changes anything. Host and device run this code.
+//! A frame's bands are averaged in groups of neighbours, and the averages are kept as whole numbers of 1/128 dB. Sums
+//! over frames are therefore exact: neither their order nor an endless stream changes anything. Host and device run
+//! this code.
 
-/// Which statistics, and of how many groups of bands.
+/// The chosen statistics, and the number of groups of bands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Statistics {
-    /// Groups of neighbouring bands, each averaged in dB; at most as many as there are bands.
+    /// Number of groups of neighbouring bands, each averaged in dB; at most as many as there are bands.
     pub groups: usize,
     /// A bit for every kind, see [`Statistics::has`].
     pub kinds: u32,
-    /// Weight of a rank relative to the next louder one, in 2^-15: all of it is the mean, none the maximum.
+    /// Weight of a rank relative to the next louder one, in 2^-15: [`FULL_RANKING`] gives the mean, 0 the maximum.
     pub ranking: u32,
 }
 
 /// A statistic over the frames of a window; the vector holds them in this order, each for all groups.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Kind {
+    /// The mean.
     Mean,
     /// Standard deviation, divided by the number of frames.
     Deviation,
+    /// The maximum.
     Maximum,
     /// The mean with weights that fall by the ranking from each frame to the next quieter one.
     Ranked,
@@ -28,6 +31,7 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Every kind, in the order of the vector.
     pub const ALL: [Kind; 5] = [
         Kind::Mean,
         Kind::Deviation,
@@ -42,15 +46,15 @@ impl Kind {
     }
 }
 
-/// The ranking under which all ranks weigh alike.
+/// With this ranking all ranks have the same weight.
 pub const FULL_RANKING: u32 = 1 << 15;
-/// Frames of a window at most, so that sums of squares fit.
+/// Most frames of a window: sums of squares fit.
 pub const MAX_FRAMES: usize = 1 << 13;
 /// Steps of a decibel.
 const STEPS_PER_DB: f32 = 128.0;
 
 impl Statistics {
-    /// What is wrong with them before a front end of `bands` bands; `None` where nothing is.
+    /// What is wrong with them for a front end of `bands` bands; `None` where nothing is wrong.
     pub fn fault(&self, bands: usize, frames: usize) -> Option<&'static str> {
         if self.groups == 0 || self.groups > bands {
             return Some("its statistics are of no group of bands, or of more groups than bands");
@@ -65,11 +69,12 @@ impl Statistics {
             .then_some("its statistics are over no frame or more than 8192")
     }
 
+    /// Whether the vector has this kind.
     pub const fn has(&self, kind: Kind) -> bool {
         self.kinds & kind.bit() != 0
     }
 
-    /// Kinds of statistics.
+    /// Number of kinds.
     pub const fn count(&self) -> usize {
         self.kinds.count_ones() as usize
     }
@@ -79,7 +84,8 @@ impl Statistics {
         self.count() * self.groups
     }
 
-    /// 16-bit numbers that a [`Pool`] keeps: the window's frames, and where frames are ranked one band of them more.
+    /// Number of 16-bit numbers that a [`Pool`] keeps: the window's frames, and one more band of them where frames are
+    /// ranked.
     pub const fn buffer_len(&self, frames: usize) -> usize {
         let sorted = if self.has(Kind::Ranked) { 1 } else { 0 };
         (self.groups + sorted) * frames
@@ -115,7 +121,7 @@ impl<'m> Pool<'m> {
         }
     }
 
-    /// Begins anew; what is in the buffer is overwritten before it counts.
+    /// Forgets all frames; the buffer is overwritten before it counts.
     pub fn reset(&mut self) {
         self.next = 0;
     }
@@ -185,7 +191,7 @@ fn square(value: i16) -> i64 {
     i64::from(i32::from(value) * i32::from(value))
 }
 
-/// The sum of absolute differences from one frame to the next; the oldest frame lies at `oldest`.
+/// The sum of absolute differences from one frame to the next. The oldest frame is at `oldest`.
 fn differences(row: &[i16], oldest: usize) -> i64 {
     let sum = |frames: &[i16]| -> i64 {
         let pairs = frames.iter().zip(frames.get(1..).unwrap_or_default());
@@ -267,7 +273,7 @@ mod tests {
             };
             let mut buffer = vec![0; statistics.buffer_len(frames)];
             let mut pool = Pool::new(statistics, frames, &mut buffer);
-            // Whole steps, so that nothing is rounded; the second group is the mean of two bands.
+            // Whole steps: nothing is rounded. The second group is the mean of two bands.
             let value = |frame: usize, band: usize| {
                 ((frame * 37 + band * 11) % 101 * 2) as f64 / 64.0 - 60.0 - band as f64
             };

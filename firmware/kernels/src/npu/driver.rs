@@ -7,8 +7,9 @@ use super::{NpuError, NpuModel, blob::ALIGNMENT};
 
 /// The NPU's registers: its APB interface, or a stand-in for it.
 pub trait Registers {
-    /// The word at one of the offsets of [`register`].
+    /// Reads the word at one of the offsets of [`register`].
     fn read(&mut self, offset: usize) -> u32;
+    /// Writes a word at one of the offsets of [`register`].
     fn write(&mut self, offset: usize, value: u32);
 }
 

@@ -1,11 +1,11 @@
-//! Distances of a whitened vector from what is normal: one rule for Gaussians, mixtures and memory banks.
+//! Distances of a whitened vector from normal sound: one rule for Gaussians, mixtures and memory banks.
 
 use crate::blob::{BlobError, CENTRE_BYTES, Centre, Tensor};
 
 /// Steps of a centre in one step of the network's output.
 pub const STEPS: i32 = 64;
 
-/// Points that sound is normal near; the section `DIST` of a blob.
+/// Points near which sound is normal; the section `DIST` of a blob.
 ///
 /// | bytes | content |
 /// |---|---|
@@ -71,7 +71,7 @@ impl<'a> Centres<'a> {
         Ok(centres)
     }
 
-    /// The distance from the nearest point of a class; from the nearest of all, where no point is of that class.
+    /// The distance from the nearest point of a class; from the nearest point of all where the class has none.
     ///
     /// A point's distance is the mean squared difference, times its weight, plus its offset. Sums are exact.
     pub fn distance(&self, class: usize, result: &[i8], output: &Tensor) -> f32 {
