@@ -59,7 +59,8 @@ impl<'a> Calibration<'a> {
                     true => ranges.input,
                     false => ranges.others,
                 };
-                statistics.range(ranges.tail).map(|end| factor * end)
+                let widened = |end: f32| (factor * end).clamp(f32::MIN, f32::MAX);
+                statistics.range(ranges.tail).map(widened)
             })
             .collect();
         for op in &self.graph.ops {
