@@ -78,7 +78,9 @@ mod counter {
         if limit != 0 && wraps >= limit {
             report::finish(
                 ExitCode::Limit,
-                format_args!(r#"{{"error":"limit","message":"the limit of instructions is reached"}}"#),
+                format_args!(
+                    r#"{{"error":"limit","message":"the limit of instructions is reached"}}"#
+                ),
             );
         }
     }

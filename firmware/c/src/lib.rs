@@ -141,7 +141,9 @@ pub extern "C" fn nas_clipped() -> u32 {
     };
     // SAFETY: the pass is held until the end.
     let detector = unsafe { detector() };
-    detector.as_ref().map_or(0, |detector| detector.stream.clipped())
+    detector
+        .as_ref()
+        .map_or(0, |detector| detector.stream.clipped())
 }
 
 #[unsafe(no_mangle)]
