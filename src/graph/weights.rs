@@ -138,8 +138,14 @@ mod tests {
                 "{place} bytes"
             );
         }
-        bolero::check!().with_type::<Vec<u8>>().for_each(|bytes| {
-            let _ = Weights::from_bytes(bytes);
-        });
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_bytes_are_weights_or_an_error(
+            bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..256),
+        ) {
+            let _ = Weights::from_bytes(&bytes);
+        }
     }
 }
