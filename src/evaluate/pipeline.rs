@@ -25,7 +25,8 @@ use crate::{
     identity::Canonical,
     quant::{QuantParams, QuantizedModel, Ranges, run_float},
     score::{
-        ClipRule, ThresholdRule, Thresholds, clip_score, negative_log_odds, reconstruction_error,
+        ClipRule, THRESHOLD_QUANTILE, ThresholdRule, Thresholds, clip_score, negative_log_odds,
+        reconstruction_error,
     },
     space::{Candidate, Fit, Task, Training},
     train::{Backend, Lessons, TrainError, TrainOptions, Trained, train},
@@ -39,9 +40,6 @@ const VALIDATION_SHARE: f64 = 0.15;
 const CALIBRATION_WINDOWS: usize = 256;
 /// Number of windows that the float network scores at a time.
 const FLOAT_BATCH: usize = 128;
-/// The decision threshold is this quantile of the training scores, as in the DCASE baselines.
-const THRESHOLD_QUANTILE: f64 = 0.9;
-
 /// What the user can choose about evaluation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Options {

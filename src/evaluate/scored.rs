@@ -5,13 +5,10 @@ use crate::{
     data::{Clip, Dataset, Label, Split},
     features::{Features, Matrix},
     score::{
-        ClipScore, Official, OperatingPoint, Summary, against, at_recall, official, quantile,
-        summarise,
+        ClipScore, Official, OperatingPoint, Summary, THRESHOLD_QUANTILE, against, at_recall,
+        official, quantile, summarise,
     },
 };
-
-/// The threshold of a rescored model is this quantile of the training scores, as in the DCASE baselines.
-const THRESHOLD_QUANTILE: f64 = 0.9;
 
 /// Which clips are scored, and by which rule.
 #[derive(Debug, Clone, Copy)]

@@ -4,6 +4,10 @@ use std::str::FromStr;
 
 use super::{gamma::Gamma, quantile};
 
+/// Quantile of the scores of normal clips at which the decision threshold lies, as in the DCASE baselines: one normal clip
+/// in ten is called anomalous.
+pub const THRESHOLD_QUANTILE: f64 = 0.9;
+
 /// How the threshold follows from the scores of normal clips.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ThresholdRule {
