@@ -384,7 +384,7 @@ fn version_2_hears_what_it_heard() {
     let samples: Vec<i16> = (0..96i32)
         .map(|idx| (idx * idx * 7 % 2001 - 1000) as i16 * 9)
         .collect();
-    let seen = with_stream(&blob.to_vec(), |stream| {
+    let seen = with_stream(blob.as_ref(), |stream| {
         let mut heard = &samples[..];
         let scores = std::iter::from_fn(|| stream.next(&mut heard)).map(|hop| hop.window_score);
         let scores: Vec<Option<f32>> = scores.collect();

@@ -33,9 +33,12 @@ const EVENT_FRAMES: usize = 2;
 /// Other ranges must keep so much more than the present ones: the luck of a few windows must not choose.
 const MARGIN: f64 = 0.001;
 
+/// The values that one part of the ranges may take, and how it is set.
+type Stage = (&'static [f64], fn(&mut Ranges, f64));
+
 /// The values to try beside the default, a line after the other, each from the best so far: the factor of the input,
 /// the factor of all other tensors, and the share of values that is left out.
-const STAGES: [(&[f64], fn(&mut Ranges, f64)); 3] = [
+const STAGES: [Stage; 3] = [
     (&[1.0, 1.5, 3.0, 4.0], |ranges, factor| {
         ranges.input = factor as f32
     }),

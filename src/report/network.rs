@@ -12,6 +12,7 @@ use crate::{
 
 /// A network whose costs are asked for: a file, or a candidate with its front end.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "one network is shown at a time")]
 pub enum Network {
     /// A network without front end, read from a file.
     File {

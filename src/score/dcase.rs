@@ -296,7 +296,7 @@ mod tests {
                 section: section.to_string(),
                 // The third section has one domain, and the second has at most one clip of its other domain.
                 domain: match (section, idx) {
-                    (0, _) if idx % 2 == 0 => Domain::Target,
+                    (0, _) if idx.is_multiple_of(2) => Domain::Target,
                     (1, 7) => Domain::Target,
                     _ => Domain::Source,
                 },

@@ -412,12 +412,8 @@ fn draw_legend<DB: DrawingBackend>(
     let lettering = Lettering::plain(TEXT, INK);
     let mut y = cell.top + 26.0;
     let mut tasks = vec![Task::Reconstruct, Task::Classify { classes: 2 }];
-    let fitted = info.scored.iter().map(|trial| trial.task);
-    tasks.extend(
-        fitted
-            .filter(|task| matches!(task, Task::Distance(_)))
-            .next(),
-    );
+    let mut fitted = info.scored.iter().map(|trial| trial.task);
+    tasks.extend(fitted.find(|task| matches!(task, Task::Distance(_))));
     for task in tasks.iter().copied() {
         let name = approach(task);
         draw_marker(canvas, task, true, [sign, y])?;

@@ -31,7 +31,7 @@ impl<'a> Centres<'a> {
             ),
             None => return fail("it is too short"),
         };
-        if dimensions == 0 || count == 0 || outputs % dimensions != 0 {
+        if dimensions == 0 || count == 0 || !outputs.is_multiple_of(dimensions) {
             return fail(
                 "its points do not have the length of the network's output or a part of it",
             );
