@@ -1,7 +1,7 @@
 //! Writes and verifies the folder that a firmware engineer takes away: model, firmware, C interface, golden vectors,
 //! manifest.
 //!
-//! [`write`] makes the folder, [`verify`] runs it against its own golden vectors. The folder does not need this
+//! [`write()`] makes the folder, [`verify`] runs it against its own golden vectors. The folder does not need this
 //! program.
 //!
 //! This module knows no runs or stores, and not how a model was found: it gets plain parts.

@@ -165,7 +165,7 @@ impl<'m, 'a> Stream<'m, 'a> {
     ///
     /// ```ignore
     /// let mut heard = &samples[..];
-    /// while let Some(hop) = stream.next(&mut heard) { … }
+    /// while let Some(hop) = stream.next(&mut heard) { /* use it */ }
     /// ```
     pub fn next(&mut self, heard: &mut &[i16]) -> Option<Hop> {
         let features = self.framer.next(heard)?;

@@ -37,7 +37,7 @@ pub fn average_pool2d(input: &[i8], shape: &Sliding, clamp: Clamp, output: &mut 
     }
 }
 
-/// Adds neighbouring channels of pixels that lie `step` bytes apart: at most [`BLOCK`] channels, and at most `step`.
+/// Adds neighbouring channels of pixels that lie `step` bytes apart: at most `BLOCK` channels, and at most `step`.
 ///
 /// The last pixel may end with the last of these channels.
 #[inline(always)]
