@@ -249,7 +249,7 @@ fn tables_name_what_is_wrong_with_them() {
     );
     check(
         "name,family,source,cycles\nn,f,s,-4\n",
-        "row 2: `cycles` must be a number",
+        "row 2: `cycles` must be zero or a positive number",
     );
     check("name,family,source,cycles\nn,f,s,nan\n", "but is `nan`");
     check(

@@ -13,7 +13,7 @@ fn the_front_is_the_documented_document() {
         "data": "synthetic:fan",
         "synthetic": true,
         "targets": ["u55", "m7"],
-        "trials": {"scored": 2, "rejected": 7, "failed": 1},
+        "trials": {"scored": 2, "fitted": 0, "rejected": 7, "failed": 1},
         "hypervolume": 0.5,
         "hypervolumes": {
             "u55": {"value": 0.5, "reference": {"one_minus_auc_int8": 0.5, "latency_us": 20000.0}},

@@ -167,15 +167,20 @@ fn pass() -> Pass<'static> {
     }
 }
 
-/// Checks that two values differ by no more than f32 sums in different orders do.
+/// Checks that values differ by no more than f32 sums of few values in different orders do.
 fn close(ours: &[f32], theirs: &[f32], what: &str) {
+    close_to(2e-4, ours, theirs, what);
+}
+
+/// Checks that values differ by no more than a share of the largest one.
+fn close_to(tolerance: f32, ours: &[f32], theirs: &[f32], what: &str) {
     assert_eq!(ours.len(), theirs.len(), "{what}");
     let scale = theirs
         .iter()
         .fold(1e-2f32, |most, value| most.max(value.abs()));
     for (ours, theirs) in ours.iter().zip(theirs) {
         assert!(
-            (ours - theirs).abs() <= 2e-4 * scale,
+            (ours - theirs).abs() <= tolerance * scale,
             "{what}: {ours} is not {theirs}"
         );
     }
@@ -190,7 +195,7 @@ fn several_blocks(graph: &Graph) -> usize {
 #[test]
 fn fused_operators_agree_with_burns_own() {
     for (name, graph, loss) in graphs() {
-        agrees(name, &graph, loss, BATCH);
+        agrees(name, &graph, loss, BATCH, 2e-4);
     }
 }
 
@@ -201,12 +206,14 @@ fn fused_operators_agree_with_burns_own_over_several_blocks() {
         |name: &str| ["dense", "residual block", "convolutional autoencoder"].contains(&name);
     for (name, graph, loss) in graphs() {
         if is_compared(name) {
-            agrees(name, &graph, loss, several_blocks(&graph));
+            // A mean over a million values in 32 bits is good to some 1e-4, in either order.
+            agrees(name, &graph, loss, several_blocks(&graph), 1e-3);
         }
     }
 }
 
-fn agrees(name: &str, graph: &Graph, loss: Loss, size: usize) {
+fn agrees(name: &str, graph: &Graph, loss: Loss, size: usize, tolerance: f32) {
+    let close = |ours: &[f32], theirs: &[f32], what: &str| close_to(tolerance, ours, theirs, what);
     let device = Device::flex().autodiff();
     let run = |products| {
         let mut network = Network::new(graph, products, &mut Rng::new(3, 0), &device);
@@ -254,10 +261,10 @@ fn gradients_agree_with_finite_differences() {
         for (parameter, gradient) in gradients.iter().enumerate() {
             let last = gradient.len() - 1;
             for idx in BTreeSet::from([0, last / 3, last / 2, last]) {
-                let step = 1e-2;
+                let step = 1e-3;
                 let slope = (at(parameter, idx, step) - at(parameter, idx, -step))
                     / (2.0 * f64::from(step));
-                // The loss is near 1 and carries 1e-7 of rounding, which a step of 1e-2 turns into 1e-5;
+                // The loss is near 1 and carries 1e-7 of rounding, which a step of 1e-3 turns into 1e-4;
                 // curvature and passed kinks of the rectifiers add some 1e-3 of the slope.
                 let wrong = (slope - f64::from(gradient[idx])).abs();
                 assert!(
