@@ -258,19 +258,19 @@ fn layouts_are_recognised() {
         slider id_00 Test Source Anomaly 3
         valve id_02 Test Source Normal 3
         valve id_02 Test Source Anomaly 3
-        note: no training clips: a found model can be scored here, but none searched
+        note: no training clips: you can score a model here, but not search for one
         note: too few test clips for scores to mean anything: ToyCar id_04 (3 normal, 3 anomalous; a guess has AUC 0.50 ± 0.25), ToyConveyor id_01 (3 normal, 3 anomalous; a guess has AUC 0.50 ± 0.25), fan id_06 (3 normal, 3 anomalous; a guess has AUC 0.50 ± 0.25) and 3 more
         ");
     check("dcase20-dev-36/dev_data/ToyCar", "
         ToyCar id_04 Test Source Normal 3
         ToyCar id_04 Test Source Anomaly 3
-        note: no training clips: a found model can be scored here, but none searched
+        note: no training clips: you can score a model here, but not search for one
         note: too few test clips for scores to mean anything: ToyCar id_04 (3 normal, 3 anomalous; a guess has AUC 0.50 ± 0.25)
         ");
     check("dcase20-dev-36/dev_data/ToyCar/test", "
         ToyCar id_04 Test Source Normal 3
         ToyCar id_04 Test Source Anomaly 3
-        note: no training clips: a found model can be scored here, but none searched
+        note: no training clips: you can score a model here, but not search for one
         note: too few test clips for scores to mean anything: ToyCar id_04 (3 normal, 3 anomalous; a guess has AUC 0.50 ± 0.25)
         ");
     check("dcase23-dev-28/dev_data", "
@@ -364,7 +364,7 @@ fn layouts_are_recognised() {
         valve id_06 Test Source Normal 1
         valve id_06 Test Source Anomaly 1
         note: neither folders nor names say what is for training: the first 80 % (by name) of every section's normal clips train, all others test; a split.csv there would say otherwise
-        note: no training clips: a found model can be scored here, but none searched
+        note: no training clips: you can score a model here, but not search for one
         note: too few test clips for scores to mean anything: valve id_00 (1 normal, 1 anomalous; a guess has AUC 0.50 ± 0.50), valve id_02 (1 normal, 1 anomalous; a guess has AUC 0.50 ± 0.50), valve id_04 (1 normal, 1 anomalous; a guess has AUC 0.50 ± 0.50) and 1 more
         ");
 }
