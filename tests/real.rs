@@ -351,8 +351,8 @@ fn layouts_are_recognised() {
         ToyCar id_04 Train Source Normal 240
         ToyCar id_04 Test Source Normal 60
         ToyCar id_04 Test Source Anomaly 136
-        note: neither folders nor names say what is for training: the first 80 % (by name) of every section's normal clips train, all others test; a split.csv there would say otherwise
-        note: so few test clips that scores say little: ToyCar id_01 (9 normal, 37 anomalous; a guess has AUC 0.50 ± 0.11), ToyCar id_02 (7 normal, 27 anomalous; a guess has AUC 0.50 ± 0.12), ToyCar id_03 (7 normal, 27 anomalous; a guess has AUC 0.50 ± 0.12)
+        note: folders and names do not say which clips train: the first 80 % (by name) of every section's normal clips train, all others test; a split.csv in that folder can say otherwise
+        note: few test clips, so scores say little: ToyCar id_01 (9 normal, 37 anomalous; a guess has AUC 0.50 ± 0.11), ToyCar id_02 (7 normal, 27 anomalous; a guess has AUC 0.50 ± 0.12), ToyCar id_03 (7 normal, 27 anomalous; a guess has AUC 0.50 ± 0.12)
         ");
     check("mimii-0dB-ch0/0_dB_valve", "
         valve id_00 Test Source Normal 1
@@ -363,7 +363,7 @@ fn layouts_are_recognised() {
         valve id_04 Test Source Anomaly 1
         valve id_06 Test Source Normal 1
         valve id_06 Test Source Anomaly 1
-        note: neither folders nor names say what is for training: the first 80 % (by name) of every section's normal clips train, all others test; a split.csv there would say otherwise
+        note: folders and names do not say which clips train: the first 80 % (by name) of every section's normal clips train, all others test; a split.csv in that folder can say otherwise
         note: no training clips: you can score a model here, but not search for one
         note: too few test clips for scores to mean anything: valve id_00 (1 normal, 1 anomalous; a guess has AUC 0.50 ± 0.50), valve id_02 (1 normal, 1 anomalous; a guess has AUC 0.50 ± 0.50), valve id_04 (1 normal, 1 anomalous; a guess has AUC 0.50 ± 0.50) and 1 more
         ");

@@ -111,7 +111,9 @@ fn example_clips(clips: &[data::Clip], model: &Model) -> Vec<Clip> {
                 .filter(|clip| model.card.class_of(clip) == 0)
                 .take(TRIED);
             let scored = tried.filter_map(|clip| {
-                let samples = samples(&clip.source, model.card.sample_rate_hz)?;
+                let mut samples = samples(&clip.source, model.card.sample_rate_hz)?;
+                // Frames are centred on the host, so that silence completes the last one.
+                samples.extend(vec![0; model.card.n_fft / 2]);
                 let last = hops(&model.blob, 0, &samples).ok()?.pop()?;
                 Some((last.score?, samples))
             });
