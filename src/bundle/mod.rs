@@ -239,7 +239,12 @@ fn header(blob: &[u8], parts: &Parts<'_>) -> Result<String, BundleError> {
         ("NAS_FRAME_VALUES", card.front_end().spec.bands()),
         ("NAS_CLASSES", card.classes.len()),
     ];
-    let mut text = include_str!("../../firmware/c/nas_model.h").to_string();
+    // The package carries the firmware's files under another name.
+    let header = measure::files()
+        .iter()
+        .find(|(name, _)| *name == "c/nas_model.h");
+    let (_, header) = header.expect("the C interface is part of the firmware");
+    let mut text = String::from_utf8_lossy(header).into_owned();
     for (name, value) in numbers {
         text = text.replace(
             &format!("#define {name} 0\n"),
