@@ -28,7 +28,8 @@ impl Gate {
     /// The pass; `None` while another holds it.
     pub fn enter(&self) -> Option<Pass<'_>> {
         let was_taken = self.taken.swap(true, Ordering::Acquire);
-        (!was_taken).then_some(Pass { gate: self })
+        // Made only where the gate was open: a pass that is dropped opens it.
+        (!was_taken).then(|| Pass { gate: self })
     }
 }
 
