@@ -33,37 +33,43 @@
 //! ```
 //!
 //! # Layout
-//! Each module uses only those below it; `tests/layers.rs` holds that as a table.
+//! Each module uses only those below it; `tests/layers.rs` holds that as a table. CONTRIBUTING.md has the steps for what is
+//! added most often: a figure of merit, a column, a picture, a target, a space, a sampler, an operator.
 //!
 //! | module | what it does |
 //! |---|---|
 //! | `cli` | arguments, printing, exit codes: the program `nas`, which is no part of the library |
 //! | [`bundle`] | the exported folder: model, firmware, C interface, golden vectors |
-//! | [`report`] | figures, tables and documents of a run |
-//! | [`run`] | the loop: propose, cost, train what fits, record |
+//! | [`report`] | facts of a run; `report::text` for terminals, `report::json` for programs, `report::draw` for pictures |
+//! | [`run`] | the loop: propose, cost, train what fits, record; `run/plan.rs` decides what is trained next |
 //! | [`store`] | all SQL |
-//! | [`search`] | samplers, Pareto front, hypervolume; pure |
+//! | [`search`] | samplers rank genomes for that plan; Pareto front, hypervolume; pure |
 //! | [`evaluate`] | features, training, quantisation and scoring of one candidate |
 //! | [`measure`] | a model run as firmware, in QEMU or on a board: counts, memory, outputs compared |
 //! | [`train`] | graph to folded float weights; burn is only here |
 //! | [`fit`] | detectors that need no training: whitening and what is normal, in closed form |
 //! | [`quant`] | float weights to int8, `.tflite` and the blob that `nas-kernels` runs |
-//! | [`score`] | AUC, partial AUC and the other figures of merit |
+//! | [`score`] | AUC, partial AUC and the other figures of merit; `score/figures.rs` lists them |
 //! | [`features`] | features of a data set, extracted once, cached, standardised |
 //! | [`space`] | families of networks, axes, genomes |
-//! | [`hardware`] | hardware profiles, estimates with bands, budgets |
+//! | [`hardware`] | targets (files of `hardware_profiles/`), estimates with bands, budgets |
 //! | [`graph`] | the one intermediate representation, and its memory plan |
-//! | [`audio`] | reading, resampling, log-mel and MFCC |
+//! | [`audio`] | reading (what is refused, too), resampling, log-mel and MFCC |
 //! | [`data`] | clip tables of every layout, the synthetic machines |
+//! | `disk` | files that appear whole or not at all |
 //! | [`identity`] | the texts that keys and hashes are made of |
 //! | [`stats`] | rank correlation, the normal distribution |
 //! | [`units`] | quantities as people write them, the random generator |
+//!
+//! Below all of them lie two crates without an operating system: `firmware/kernels` (`nas-kernels`) is what a device and
+//! this library execute, front end, int8 operators and decision; `firmware/ethos-u55` is a model of the NPU.
 
 #![warn(missing_docs)]
 
 pub mod audio;
 pub mod bundle;
 pub mod data;
+mod disk;
 pub mod evaluate;
 pub mod features;
 pub mod fit;

@@ -7,12 +7,15 @@ use std::{
 };
 
 use nas::{hardware::Core, measure::Toolchain};
-use serde_json::Value;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
-use crate::cli::Tool;
+use crate::{cli::Tool, runner::vela};
 
 tests! {
+    a_folder_that_was_changed_is_named_and_nothing_is_built,
+    a_manifest_leads_nowhere_else,
     a_reconstruction_model_runs_alone_on_a_cortex_m7: [RustForM7, ArmGcc, Qemu],
     a_classification_model_runs_alone_on_a_cortex_m55: [RustForM55, ArmGcc, Qemu, Vela],
 }
@@ -134,11 +137,118 @@ fn runs_alone(space: &str, target: &str, core: Core, place: &str) {
     assert!(String::from_utf8_lossy(&output.stdout).contains("golden/outputs.bin"));
 }
 
+/// A detector that takes no training, exported.
+fn exported() -> (Tool, PathBuf) {
+    let tool = Tool::new();
+    tool.text(
+        "search --data synthetic:valve --space pooled-gaussian --target m7 --trials 1 --name run -q",
+    );
+    let front = tool.json("front run --json");
+    let bundle = tool.folder.path().join("bundle");
+    let to = bundle.display();
+    tool.text(&format!(
+        "export run/{} --to {to}",
+        front["front"][0]["trial"]
+    ));
+    (tool, bundle)
+}
+
+/// Changes the manifest of a bundle.
+fn edit(bundle: &Path, change: impl Fn(&mut Value)) {
+    let path = bundle.join("manifest.json");
+    let mut manifest: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    change(&mut manifest);
+    fs::write(&path, manifest.to_string()).unwrap();
+}
+
+fn a_folder_that_was_changed_is_named_and_nothing_is_built() {
+    let (tool, bundle) = exported();
+    let verify = |options: &str| -> Value {
+        let output = tool.run(&format!("verify {} {options} --json", bundle.display()));
+        assert!(!bundle.join("firmware/target").exists());
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    assert_eq!(verify("--host")["good"], true);
+    let script = bundle.join("firmware/app/build.rs");
+    let source = fs::read_to_string(&script).unwrap();
+    fs::write(&script, format!("{source}\n// Not ours.\n")).unwrap();
+    fs::write(bundle.join("golden/more.bin"), b"more").unwrap();
+    let found = verify("");
+    assert_eq!(found["changed_files"][0], "firmware/app/build.rs");
+    assert_eq!(found["unlisted_files"][0], "golden/more.bin");
+    assert_eq!(found["foreign_sources"][0], "firmware/app/build.rs");
+    let why = found["emulated"][0]["error"].as_str().unwrap();
+    assert!(why.contains("nothing is built"), "{why}");
+    // A manifest that lists what lies there hides no foreign source.
+    let hash = |path: &str| {
+        let digest = Sha256::digest(fs::read(bundle.join(path)).unwrap());
+        let digits = digest.iter().map(|byte| format!("{byte:02x}"));
+        Value::String(digits.collect())
+    };
+    edit(&bundle, |manifest| {
+        for path in ["firmware/app/build.rs", "golden/more.bin"] {
+            manifest["files"][path] = hash(path);
+        }
+    });
+    let found = verify("");
+    assert_eq!(found["changed_files"], json!([]));
+    assert_eq!(found["foreign_sources"], json!(["firmware/app/build.rs"]));
+    assert_eq!(found["good"], false);
+    let why = found["emulated"][0]["error"].as_str().unwrap();
+    assert!(why.contains("--build-foreign"), "{why}");
+}
+
+fn a_manifest_leads_nowhere_else() {
+    let (tool, bundle) = exported();
+    let manifest = fs::read(bundle.join("manifest.json")).unwrap();
+    let fifo = Command::new("mkfifo").arg(bundle.join("fifo")).status();
+    std::os::unix::fs::symlink("/etc", bundle.join("link")).unwrap();
+    let check = |change: &dyn Fn(&mut Value), words: &str| {
+        fs::write(bundle.join("manifest.json"), &manifest).unwrap();
+        edit(&bundle, change);
+        let output = tool.run(&format!("verify {} --host", bundle.display()));
+        assert_eq!(output.status.code(), Some(1), "{words}");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(said.contains(words), "{said}");
+    };
+    let lists =
+        |path: &'static str| move |manifest: &mut Value| manifest["files"][path] = json!("00");
+    for path in ["../store", "/etc/hostname", "a//b", "./model.json", ""] {
+        check(&lists(path), "it is not a plain path inside the folder");
+    }
+    if fifo.is_ok_and(|status| status.success()) {
+        check(&lists("fifo"), "it is no ordinary file");
+    }
+    check(&lists("link/hostname"), "it is no ordinary file");
+    check(&lists("golden"), "it is no ordinary file");
+    check(
+        &|manifest| manifest["files"] = json!({}),
+        "its list of files does not have it",
+    );
+    let golden = |key: &'static str, value: Value| {
+        move |manifest: &mut Value| manifest["golden"][key] = value.clone()
+    };
+    for (key, value) in [
+        ("count", json!(0)),
+        ("count", json!(u64::MAX)),
+        ("input_bytes", json!(0)),
+        ("input_bytes", json!(1)),
+        ("output_bytes", json!(1_000_000)),
+    ] {
+        check(&golden(key, value), "the golden vectors do not fit");
+    }
+    check(
+        &golden("inputs", json!("../../nas.sqlite")),
+        "does not have it",
+    );
+}
+
 /// The same model for a target with an NPU.
 fn brings_the_npus_firmware(tool: &Tool, trial: &Value, bundle: &Path) {
     let manifest = tool.json(&format!(
-        "export run/{trial} --to {} --target u55 --json",
-        bundle.display()
+        "export run/{trial} --to {} --target u55 --vela {} --json",
+        bundle.display(),
+        vela().unwrap().display()
     ));
     let vela = &manifest["vela"];
     say!("{vela}");

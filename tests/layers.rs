@@ -27,7 +27,7 @@ const LAYERS: &[&[&str]] = &[
     &["train", "fit", "quant", "score"],
     &["features", "space", "hardware"],
     &["graph", "audio", "data"],
-    &["identity", "stats", "units"],
+    &["disk", "identity", "stats", "units"],
 ];
 
 /// Uses of a neighbour on the same line that are meant.
@@ -59,6 +59,7 @@ const DOORS: &[(&str, &str)] = &[
     ("strsim", "hardware"),
     ("toml_edit", "hardware"),
     ("argmin", "hardware"),
+    ("tempfile", "disk bundle measure"),
 ];
 
 fn modules_only_look_down() {

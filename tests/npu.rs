@@ -18,6 +18,7 @@ use proptest::prelude::*;
 use crate::{
     firmware::{LIMIT, image},
     networks::random_weights,
+    runner::vela as program,
 };
 
 tests! {
@@ -57,8 +58,8 @@ fn network() -> QuantizedModel {
 
 /// The network for the NPU.
 fn compiled() -> vela::Compiled {
-    let compiled = vela::compile(&network().to_tflite(), MACS_PER_CYCLE).unwrap();
-    compiled.expect("Vela is a need of these tests")
+    let vela = program().expect("Vela is a need of these tests");
+    vela::compile(&vela, &network().to_tflite(), MACS_PER_CYCLE).unwrap()
 }
 
 /// A device of the model, for the driver.
@@ -88,8 +89,8 @@ fn the_npu_computes_what_the_host_computes() {
                 .map(|_| rng.normal() as f32)
                 .collect();
             let network = quantize(&graph, &weights, &[&window]).unwrap();
-            let compiled = vela::compile(&network.to_tflite(), macs).unwrap();
-            let compiled = compiled.expect("Vela is a need of this test");
+            let vela = program().expect("Vela is a need of this test");
+            let compiled = vela::compile(&vela, &network.to_tflite(), macs).unwrap();
             // Vela leaves strides above 3 to the core where they are padded.
             let Ok(blob) = compiled.blob else {
                 on_core += 1;

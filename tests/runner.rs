@@ -12,7 +12,6 @@ use std::{
 
 use libtest_mimic::{Arguments, Conclusion, Trial};
 use nas::{
-    bundle::vela,
     hardware::Core,
     measure::{Toolchain, find_program},
 };
@@ -60,7 +59,7 @@ pub fn is_shown() -> bool {
 pub enum Need {
     /// A Python with TFLM, LiteRT and Vela.
     Oracles,
-    /// The `vela` that `nas export` finds.
+    /// Arm's Vela.
     Vela,
     /// A Rust compiler for a Cortex-M7.
     RustForM7,
@@ -92,7 +91,7 @@ impl Need {
         };
         match self {
             Need::Oracles => python().err(),
-            Need::Vela => vela::find().is_none().then(|| "no vela".to_string()),
+            Need::Vela => vela().is_none().then(|| "no vela".to_string()),
             Need::RustForM7 => rust(Core::CortexM7),
             Need::RustForM55 => rust(Core::CortexM55),
             Need::ArmGcc => program("arm-none-eabi-gcc"),
@@ -200,6 +199,14 @@ pub fn python() -> Result<PathBuf, String> {
     };
     let found = candidates.into_iter().flatten().find(has_packages);
     found.ok_or_else(|| "no Python with TFLM, LiteRT and Vela".to_string())
+}
+
+/// Vela as `tests/setup.sh` installs it, or that of PATH.
+pub fn vela() -> Option<PathBuf> {
+    let own = project(".venv/bin/vela");
+    own.is_file()
+        .then_some(own)
+        .or_else(|| find_program("vela"))
 }
 
 /// Chooses the dependencies of all features on all platforms.

@@ -21,7 +21,7 @@ use schemars::{Schema, schema_for};
 use sha2::{Digest, Sha256};
 
 pub use manifest::{Golden, GoldenClip, Manifest};
-pub use verify::{EmulatedView, Verdict, VerdictDocument, verify};
+pub use verify::{Check, EmulatedView, Verdict, VerdictDocument, verify};
 
 use crate::{
     audio,
@@ -108,6 +108,39 @@ pub enum BundleError {
         path: PathBuf,
         /// The version that it has.
         found: u32,
+    },
+    /// The manifest names a file that may not be read.
+    #[error("the manifest names {name:?}, and {fault}")]
+    Path {
+        /// The name in the manifest.
+        name: String,
+        /// What is wrong with it.
+        fault: &'static str,
+    },
+    /// The folder holds more files than a bundle has.
+    #[error("{} holds more than {most} files; this is no bundle", folder.display())]
+    TooMany {
+        /// The folder.
+        folder: PathBuf,
+        /// The most files that are looked at.
+        most: usize,
+    },
+    /// The golden vectors do not have the lengths that the manifest or the model say.
+    #[error(
+        "the golden vectors do not fit: {count} inputs of {input_bytes} bytes and outputs of {output_bytes} bytes are \
+         listed; the model takes {} and gives {}",
+        lengths.0,
+        lengths.1
+    )]
+    Golden {
+        /// Number of inputs that the manifest lists.
+        count: usize,
+        /// Bytes of an input by the manifest.
+        input_bytes: usize,
+        /// Bytes of an output by the manifest.
+        output_bytes: usize,
+        /// Bytes of the model's input and output.
+        lengths: (usize, usize),
     },
     /// The interpreter refuses the model; holds the reason.
     #[error("the model cannot be run: {0}")]

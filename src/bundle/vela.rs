@@ -1,11 +1,6 @@
 //! Compiles a network for an Ethos-U55 with Arm's Vela, where it is installed, and builds the firmware that runs it.
 
-use std::{
-    collections::BTreeMap,
-    env, fs,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{collections::BTreeMap, fs, path::Path, process::Command};
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -47,23 +42,24 @@ pub struct VelaView {
     pub image: Option<ImageView>,
 }
 
-/// Compiles a network for an Ethos-U55 with `macs_per_cycle`; `None` where Vela is not installed.
+/// Vela's name as a program.
+pub const PROGRAM: &str = "vela";
+
+/// Compiles a network for an Ethos-U55 with `macs_per_cycle` by the program `vela`.
 ///
-/// Fails where Vela refuses the network.
-pub fn compile(tflite: &[u8], macs_per_cycle: u32) -> Result<Option<Compiled>, BundleError> {
-    let Some(program) = find() else {
-        return Ok(None);
-    };
+/// # Errors
+/// Where the program cannot be started, or refuses the network.
+pub fn compile(vela: &Path, tflite: &[u8], macs_per_cycle: u32) -> Result<Compiled, BundleError> {
     let folder = tempfile::tempdir().map_err(io_error(Path::new("the temporary folder")))?;
     let path = folder.path().join("model.tflite");
     fs::write(&path, tflite).map_err(io_error(&path))?;
     let accelerator = format!("ethos-u55-{macs_per_cycle}");
-    let output = Command::new(&program)
+    let output = Command::new(vela)
         .arg(&path)
         .args(["--accelerator-config", &accelerator, "--output-dir"])
         .arg(folder.path())
         .output()
-        .map_err(io_error(&program))?;
+        .map_err(io_error(vela))?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr).trim().to_string();
         return Err(BundleError::Vela(said));
@@ -72,7 +68,7 @@ pub fn compile(tflite: &[u8], macs_per_cycle: u32) -> Result<Option<Compiled>, B
     let tflite = fs::read(&path).map_err(io_error(&path))?;
     let summary = summary(folder.path())
         .ok_or_else(|| BundleError::Vela("it wrote no summary".to_string()))?;
-    Ok(Some(Compiled {
+    Ok(Compiled {
         blob: npu_blob(&tflite).map_err(|error| error.to_string()),
         board: board(macs_per_cycle),
         tflite,
@@ -84,7 +80,7 @@ pub fn compile(tflite: &[u8], macs_per_cycle: u32) -> Result<Option<Compiled>, B
             board: None,
             image: None,
         },
-    }))
+    })
 }
 
 impl Compiled {
@@ -134,13 +130,4 @@ fn summary(folder: &Path) -> Option<BTreeMap<String, String>> {
             .map(|(name, value)| (name.trim().to_string(), value.trim().to_string()))
             .collect(),
     )
-}
-
-/// Finds Vela on the path or in `.venv` of the working folder.
-pub fn find() -> Option<PathBuf> {
-    let path = env::var_os("PATH").unwrap_or_default();
-    env::split_paths(&path)
-        .chain([PathBuf::from(".venv/bin")])
-        .map(|folder| folder.join("vela"))
-        .find(|path| path.is_file())
 }

@@ -5,11 +5,14 @@ use std::path::PathBuf;
 use super::{Failure, Global, open, out};
 use nas::{
     audio::{self, Channel},
-    bundle::{self, Clip, Parts},
+    bundle::{
+        self, Clip, Parts,
+        vela::{self, PROGRAM},
+    },
     data::{self, Label, Source, Split},
     evaluate::Model,
     hardware,
-    measure::hops,
+    measure::{find_program, hops},
     report::{
         self, html,
         json::{CostsView, measurements_of},
@@ -28,6 +31,9 @@ pub struct Args {
     /// The target whose core the firmware is built for [default: the run's first]
     #[arg(long, value_name = "NAME")]
     target: Option<String>,
+    /// Arm's Vela, which compiles for the NPU of a target that has one [default: `vela` of PATH]
+    #[arg(long, value_name = "PROGRAM")]
+    vela: Option<PathBuf>,
 }
 
 impl Args {
@@ -59,18 +65,26 @@ impl Args {
                 Vec::new()
             }
         };
-        let mut vela = match &target.npu {
-            Some(npu) => bundle::vela::compile(&model.tflite, npu.macs_per_cycle.value as u32)?,
-            None => None,
+        let program = self.vela.clone().or_else(|| find_program(PROGRAM));
+        let mut vela = match (&target.npu, program) {
+            (Some(npu), Some(program)) => {
+                global.detail(&format!("starting {}", program.display()));
+                let macs_per_cycle = npu.macs_per_cycle.value as u32;
+                Some(vela::compile(&program, &model.tflite, macs_per_cycle)?)
+            }
+            (Some(_), None) => {
+                global.note(
+                    "no part for the NPU, since no `vela` is on PATH: `pip install ethos-u-vela`, or name it by --vela",
+                );
+                None
+            }
+            (None, _) => None,
         };
-        if target.npu.is_some() && vela.is_none() {
-            global.note("Vela is not installed: `pip install ethos-u-vela`; no model_vela.tflite");
-        }
         if let Some(compiled) = &mut vela {
             if let Err(problem) = &compiled.blob {
                 global.note(&format!("no firmware for the NPU: {problem}"));
             }
-            let images = global.folder().join("cache/firmware");
+            let images = global.images();
             if let Err(error) = compiled.link(&images, &|text| global.note(text)) {
                 global.note(&format!("the firmware for the NPU was not linked: {error}"));
             }

@@ -123,7 +123,7 @@ impl Args {
 
 /// A bench whose images lie beside the store.
 pub fn open_bench(global: &Global, place: &Place, limit: Limit) -> Result<Bench, Failure> {
-    let folder = global.folder().join("cache/firmware");
+    let folder = global.images();
     let note = |text: &str| global.note(text);
     Ok(Bench::open(place, &folder, limit, &note)?)
 }

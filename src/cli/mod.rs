@@ -91,6 +91,18 @@ impl Global {
         }
     }
 
+    /// A message for people who want to know more, on stderr.
+    fn detail(&self, text: &str) {
+        if self.verbose > 0 {
+            out::note(text);
+        }
+    }
+
+    /// Where images of firmware are built and kept.
+    fn images(&self) -> PathBuf {
+        self.folder().join("cache/firmware")
+    }
+
     /// A message for people, on stderr.
     fn note(&self, text: &str) {
         if !self.quiet {

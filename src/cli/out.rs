@@ -6,6 +6,7 @@
 use std::io::{self, Write};
 
 use super::{Exit, Failure};
+use nas::report::harmless;
 
 /// Writes data to stdout, at once and whole.
 ///
@@ -29,6 +30,6 @@ pub fn ask(question: impl AsRef<str>) {
 }
 
 fn written(out: &mut impl Write, text: &str) -> io::Result<()> {
-    out.write_all(text.as_bytes())?;
+    out.write_all(harmless(text).as_bytes())?;
     out.flush()
 }

@@ -134,6 +134,13 @@ impl Args {
             .collect();
         let files =
             dcase_csv::dcase_files(dataset.layout, &judged, &scored.labelled, &|_| threshold);
+        // A machine or section from a manifest may hold anything.
+        if let Some(file) = files.iter().find(|file| file.name.contains(['/', '\\'])) {
+            return Err(Failure::usage(format!(
+                "{:?} is no name of a file; rename the machine or section in the data",
+                file.name
+            )));
+        }
         fs::create_dir_all(folder)?;
         for file in &files {
             fs::write(folder.join(&file.name), &file.text)?;

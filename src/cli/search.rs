@@ -77,8 +77,12 @@ pub struct Args {
     /// How to propose new candidates: bayes, evolution, nsga2 or random
     #[arg(long, default_value = "bayes")]
     sampler: SamplerKind,
-    /// What to minimise: auc, pauc, accuracy, latency, ram, flash, energy, macs
-    #[arg(long, value_delimiter = ',', default_value = "auc,latency,ram")]
+    #[arg(
+        long,
+        value_delimiter = ',',
+        default_value = "auc,latency,ram",
+        help = format!("What to minimise: {}", Objective::names())
+    )]
     objectives: Vec<Objective>,
     /// Epochs of every training [default: each space has its own number]
     #[arg(long, value_name = "N")]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::{Failure, Global, measure::INSTRUCTIONS, out};
 use nas::{
-    bundle::{self, Verdict, VerdictDocument},
+    bundle::{self, Check, Verdict, VerdictDocument},
     report::json::render,
     units::Count,
 };
@@ -17,6 +17,9 @@ pub struct Args {
     /// Check only on the host: build no firmware, start no emulator
     #[arg(long)]
     host: bool,
+    /// Build the folder's own firmware where it differs from this program's; this runs its build scripts on this machine
+    #[arg(long, conflicts_with = "host")]
+    build_foreign: bool,
     /// Give up on the emulator after so many instructions
     #[arg(long, value_name = "COUNT", default_value = INSTRUCTIONS)]
     limit: Count,
@@ -25,7 +28,12 @@ pub struct Args {
 impl Args {
     pub fn run(&self, global: &Global) -> Result<(), Failure> {
         let note = |text: &str| global.note(text);
-        let verdict = bundle::verify(&self.folder, !self.host, self.limit.0, &note)?;
+        let check = Check {
+            images: (!self.host).then(|| global.images()),
+            build_foreign: self.build_foreign,
+            instructions: self.limit.0,
+        };
+        let verdict = bundle::verify(&self.folder, &check, &note)?;
         match global.json {
             true => out::print(render(&VerdictDocument::new(&verdict)))?,
             false => out::print(text(&verdict))?,
@@ -45,6 +53,12 @@ fn text(verdict: &Verdict) -> String {
     let mut text = String::new();
     for file in &verdict.changed_files {
         text += &format!("changed or missing: {file}\n");
+    }
+    for file in &verdict.unlisted_files {
+        text += &format!("not part of the export: {file}\n");
+    }
+    for file in &verdict.foreign_sources {
+        text += &format!("not this program's firmware: {file}\n");
     }
     text += &format!("outputs on the host: {}\n", said(verdict.host));
     for (core, result) in &verdict.emulated {

@@ -246,6 +246,17 @@ impl Canonical for Domain {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DataError {
+    /// An archive was not unpacked to its end.
+    #[error(
+        "{} may lack clips: {archive} was not unpacked to its end; run `nas data fetch` again",
+        path.display()
+    )]
+    Unfinished {
+        /// The folder.
+        path: PathBuf,
+        /// Data set, record and file of the archive.
+        archive: String,
+    },
     /// Nothing lies at the path.
     #[error(
         "`{}` does not exist; give a folder in a DCASE layout, a folder of MLPerf Tiny features, or a csv manifest", path.display()
@@ -436,6 +447,12 @@ pub fn watched(path: &Path) -> Option<(&Path, &str)> {
 }
 
 fn read(path: &Path, by: SplitBy) -> Result<Dataset, DataError> {
+    if let Some(archive) = fetch::unfinished(path) {
+        return Err(DataError::Unfinished {
+            path: path.to_path_buf(),
+            archive,
+        });
+    }
     let metadata = match std::fs::metadata(path) {
         Ok(metadata) => metadata,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {

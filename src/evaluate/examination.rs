@@ -27,11 +27,11 @@ impl Pipeline {
     ) -> Result<Scores, EvaluateError> {
         let steer = self.labelled(&self.test.steer, &scores.int8);
         let shown = self.labelled(&self.test.shown, &scores.int8);
-        let accuracy = |clips: &[ClipScore]| {
+        let decided = |clips: &[ClipScore]| {
             let threshold = threshold?;
-            (!clips.is_empty()).then(|| Confusion::of_clips(clips, threshold).accuracy())
+            (!clips.is_empty()).then(|| Confusion::of_clips(clips, threshold))
         };
-        let accuracies = (accuracy(&steer), accuracy(&shown));
+        let decisions = (decided(&steer), decided(&shown));
         let (steer, shown) = (summarise(&steer), summarise(&shown));
         let float = summarise(&self.labelled(&self.test.steer, &scores.float));
         let missing = || {
@@ -50,9 +50,15 @@ impl Pipeline {
                 float.pauc.ok_or_else(missing)?,
             )
             .with(Figure::test(Measure::Auc), shown.auc)
-            .with(Figure::test(Measure::Pauc), shown.pauc)
-            .with(Figure::steering(Measure::Accuracy), accuracies.0)
-            .with(Figure::test(Measure::Accuracy), accuracies.1);
+            .with(Figure::test(Measure::Pauc), shown.pauc);
+        let figures = Measure::DECISIONS
+            .into_iter()
+            .fold(figures, |figures, measure| {
+                let of = |decisions: Option<Confusion>| decisions?.figure(measure);
+                figures
+                    .with(Figure::steering(measure), of(decisions.0))
+                    .with(Figure::test(measure), of(decisions.1))
+            });
         Ok(Scores {
             figures,
             groups: steer.groups,

@@ -19,7 +19,7 @@ pub use folds::Folds;
 pub use formula::Formula;
 pub use model::{
     Aim, Class, Distance, DistancePoint, FORMAT_VERSION, Int8, Model, ModelCard, ModelError,
-    Scorer, StatisticsCard,
+    ModelFault, Scorer, StatisticsCard,
 };
 pub use pipeline::{Options, PIPELINE_VERSION, Pipeline, PrepareError};
 pub use rules::{RescoreError, Rescorer, ScoreBy, UnknownScore};
@@ -111,6 +111,13 @@ pub enum EvaluateError {
     /// The data or the machine failed; this says nothing about the candidate.
     #[error("{0}")]
     Lost(String),
+}
+
+/// A network that is no detector is its candidate's fault.
+impl From<ModelFault> for EvaluateError {
+    fn from(fault: ModelFault) -> EvaluateError {
+        EvaluateError::Failed(fault.to_string())
+    }
 }
 
 /// Evaluates candidates. Equal candidate, training and seed give equal results, on any thread.

@@ -1,6 +1,6 @@
 //! A finished detector that scores clips: front end, standardisation, int8 network and decision.
 
-use std::{fs, io::Write, path::Path};
+use std::{fs, path::Path};
 
 use nas_kernels::{
     blob::{self, Decision, FrontEndRecord, Threshold},
@@ -10,13 +10,14 @@ use nas_kernels::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    audio::{Feature, FeatureSpec, FrontEnd, Statistics},
+    audio::{AudioError, Feature, FeatureSpec, FrontEnd, Statistics},
     data::Clip,
+    disk,
     features::Matrix,
     fit::Point,
-    graph::Weights,
+    graph::{Weights, WeightsError},
     quant::{BlobError, Hearing, Interpreter, QuantParams, append_front_end},
-    score::{ClipRule, ThresholdRule, clip_score},
+    score::{ClipRule, ThresholdRule, UnknownClipRule, UnknownRule, clip_score},
     space::Task,
 };
 
@@ -239,8 +240,47 @@ pub enum ModelError {
         /// The file of the card.
         path: String,
         /// What is wrong.
-        fault: String,
+        fault: ModelFault,
     },
+}
+
+/// Why a card and a network make no detector.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ModelFault {
+    /// The front end cannot be computed.
+    #[error(transparent)]
+    FrontEnd(#[from] AudioError),
+    /// The statistics stage does not suit the front end.
+    #[error("{0}")]
+    Statistics(&'static str),
+    /// The network, or the points of a distance, cannot be read or run.
+    #[error(transparent)]
+    Network(#[from] BlobError),
+    /// The float network that lies beside it is damaged.
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
+    /// No program version knows this name of a clip's score.
+    #[error(transparent)]
+    ClipScore(#[from] UnknownClipRule),
+    /// No program version knows this name of a threshold's rule.
+    #[error(transparent)]
+    ThresholdRule(#[from] UnknownRule),
+    /// The card standardises another number of features than its front end makes.
+    #[error("the card's mean and std must have {features} values")]
+    Standardisation {
+        /// Number of features per frame.
+        features: usize,
+    },
+    /// Inputs or outputs of the network differ from what the card says.
+    #[error("the network does not have the shape that the card says")]
+    Shape,
+    /// The blob decides by another rule than the card, since an older program made it.
+    #[error(
+        "its score is the {0} of its windows, and the program that made it did not know that rule; \
+         `nas requantise` makes its int8 model anew"
+    )]
+    OlderRule(ClipRule),
 }
 
 /// Version of the card; raised when an older program could not read it.
@@ -373,13 +413,11 @@ impl Model {
     ///
     /// # Errors
     /// Where the blob cannot be read, or card and network do not fit together.
-    pub fn new(card: ModelCard, tflite: Vec<u8>, mut blob: Vec<u8>) -> Result<Model, String> {
+    pub fn new(card: ModelCard, tflite: Vec<u8>, mut blob: Vec<u8>) -> Result<Model, ModelFault> {
         let front_end = card.front_end();
         let spec = front_end.spec;
-        let tables = spec.device_tables().map_err(|error| error.to_string())?;
-        let input = Interpreter::new(&blob)
-            .map_err(|error| error.to_string())?
-            .input();
+        let tables = spec.device_tables()?;
+        let input = Interpreter::new(&blob)?.input();
         let (gains, offsets) = card.gains(input);
         let record = FrontEndRecord {
             sample_rate_hz: spec.sample_rate_hz,
@@ -414,18 +452,15 @@ impl Model {
 
     /// Refuses a model whose firmware would score sounds by another rule than its card says. Older programs knew only
     /// the mean.
-    pub fn deploys_its_rule(&self) -> Result<(), String> {
+    pub fn deploys_its_rule(&self) -> Result<(), ModelFault> {
         let rule = self.card.clip_rule();
-        let blob = nas_kernels::Model::parse(&self.blob).map_err(|error| error.to_string())?;
+        let blob = nas_kernels::Model::parse(&self.blob)?;
         match blob
             .decision()
             .is_some_and(|decision| decision.rule == rule)
         {
             true => Ok(()),
-            false => Err(format!(
-                "its score is the {rule} of its windows, and the program that made it did not know that rule; \
-                 `nas requantise` makes its int8 model anew"
-            )),
+            false => Err(ModelFault::OlderRule(rule)),
         }
     }
 
@@ -445,7 +480,6 @@ impl Model {
             path: folder.display().to_string(),
             source,
         };
-        fs::create_dir_all(folder).map_err(fail)?;
         let weights = self.weights.as_ref().map(Weights::to_bytes);
         let files = [
             ("model.tflite", Some(&self.tflite)),
@@ -457,14 +491,7 @@ impl Model {
             .into_iter()
             .filter_map(|(name, bytes)| Some((name, bytes?)))
         {
-            let write = || -> std::io::Result<()> {
-                let mut file = tempfile::NamedTempFile::new_in(folder)?;
-                file.write_all(bytes)?;
-                file.as_file().sync_all()?;
-                file.persist(folder.join(name))?;
-                Ok(())
-            };
-            write().map_err(fail)?;
+            disk::write_synced(&folder.join(name), bytes).map_err(fail)?;
         }
         Ok(())
     }
@@ -495,7 +522,7 @@ impl Model {
                 Some(
                     Weights::from_bytes(&bytes).map_err(|fault| ModelError::Network {
                         path: folder.join(WEIGHTS_FILE).display().to_string(),
-                        fault: fault.to_string(),
+                        fault: fault.into(),
                     })?,
                 )
             }
@@ -515,28 +542,24 @@ impl Model {
     }
 
     /// Fails where card and network do not fit together.
-    fn check(&self) -> Result<(), String> {
+    fn check(&self) -> Result<(), ModelFault> {
         if let Some(name) = &self.card.clip_score {
-            let known = name.parse::<ClipRule>();
-            known.map_err(|error| error.to_string())?;
+            name.parse::<ClipRule>()?;
         }
         if let Some(name) = &self.card.threshold_rule {
-            let known = name.parse::<ThresholdRule>();
-            known.map_err(|error| error.to_string())?;
+            name.parse::<ThresholdRule>()?;
         }
         let front_end = self.card.front_end();
         let features = front_end.features();
         if self.card.mean.len() != features || self.card.std.len() != features {
-            return Err(format!(
-                "the card's mean and std must have {features} values"
-            ));
+            return Err(ModelFault::Standardisation { features });
         }
         let bands = front_end.spec.bands();
         let fault = front_end
             .statistics
             .and_then(|which| which.fault(bands, front_end.frames));
         if let Some(fault) = fault {
-            return Err(fault.to_string());
+            return Err(ModelFault::Statistics(fault));
         }
         let scorer = Scorer::new(self)?;
         let (inputs, outputs) = scorer.interpreter.lengths();
@@ -551,7 +574,7 @@ impl Model {
             || outputs != expected
             || front_end.frame_stride == 0
         {
-            return Err("the network does not have the shape that the card says".to_string());
+            return Err(ModelFault::Shape);
         }
         Ok(())
     }
@@ -574,13 +597,13 @@ impl<'a> Scorer<'a> {
     ///
     /// # Errors
     /// Where the network cannot be run.
-    pub fn new(model: &'a Model) -> Result<Scorer<'a>, String> {
+    pub fn new(model: &'a Model) -> Result<Scorer<'a>, ModelFault> {
         Scorer::with(&model.card, &model.blob)
     }
 
     /// As [`Scorer::new`], for a network that has no front end yet.
-    pub fn with(card: &'a ModelCard, blob: &'a [u8]) -> Result<Scorer<'a>, String> {
-        let interpreter = Interpreter::new(blob).map_err(|error| error.to_string())?;
+    pub fn with(card: &'a ModelCard, blob: &'a [u8]) -> Result<Scorer<'a>, ModelFault> {
+        let interpreter = Interpreter::new(blob)?;
         let (gains, offsets) = card.gains(interpreter.input());
         let scorer = Scorer {
             card,
@@ -590,7 +613,7 @@ impl<'a> Scorer<'a> {
             offsets,
             centres: card.centres(),
         };
-        scorer.read_centres().map_err(|error| error.to_string())?;
+        scorer.read_centres()?;
         Ok(scorer)
     }
 

@@ -578,7 +578,7 @@ impl Pipeline {
             ..self.card_of(candidate, features)
         };
         let blob = quantized.to_blob();
-        let mut scorer = Scorer::with(&card, &blob).map_err(EvaluateError::Failed)?;
+        let mut scorer = Scorer::with(&card, &blob)?;
         let windows = self.window_scores(candidate, &made, &mut scorer, features, thoroughly);
         if stop.load(Ordering::Relaxed) {
             return Err(EvaluateError::Interrupted);
@@ -610,9 +610,7 @@ impl Pipeline {
         });
         card.int8 = figures.int8.clone();
         let model = Model::new(card, quantized.to_tflite(), blob.clone());
-        let model = model
-            .map_err(EvaluateError::Failed)?
-            .with_weights(made.weights);
+        let model = model?.with_weights(made.weights);
         let threshold = model.card.threshold;
         let evaluation = Evaluation {
             scores: figures,

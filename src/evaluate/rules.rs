@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, str::FromStr};
 
-use super::{Aim, Model, Scorer};
+use super::{Aim, Model, ModelFault, Scorer};
 use crate::{
     data::{Clip, Domain},
     features::Matrix,
@@ -44,9 +44,9 @@ impl FromStr for ScoreBy {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RescoreError {
-    /// The network could not be run; holds the reason.
+    /// The network could not be run.
     #[error("the model cannot be run: {0}")]
-    Model(String),
+    Model(#[from] ModelFault),
     /// The score needs a model of the other task.
     #[error("{score} scores need {needed}, and this model is {found}")]
     Task {
@@ -98,7 +98,7 @@ impl<'a> Rescorer<'a> {
         by: ScoreBy,
         training: &[(&Clip, &Matrix)],
     ) -> Result<Rescorer<'a>, RescoreError> {
-        let mut scorer = Scorer::new(model).map_err(RescoreError::Model)?;
+        let mut scorer = Scorer::new(model)?;
         let rule = match (by, model.card.aim()) {
             (ScoreBy::Windows(rule), _) => Rule::Windows(rule),
             (ScoreBy::Mahalanobis, Aim::Reconstruct) => {

@@ -12,7 +12,7 @@ use std::{
 };
 
 use super::{Features, Matrix};
-use crate::audio::FeatureSpec;
+use crate::{audio::FeatureSpec, disk::replace};
 
 /// Version of the cache; raise it when the layout below or any value that the front end computes changes.
 pub(super) const VERSION: u32 = 1;
@@ -221,16 +221,6 @@ impl ContentHashes {
     pub fn insert(&mut self, stamp: Stamp, hash: blake3::Hash) {
         self.known.insert(stamp, hash);
     }
-}
-
-/// Writes a file beside `path` and then gives it that name, so a reader never sees half a file.
-fn replace(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    std::fs::create_dir_all(folder)?;
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    write(file.as_file_mut())?;
-    file.persist(path)?;
-    Ok(())
 }
 
 /// Hashes everything that is read or written through it.

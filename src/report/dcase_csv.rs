@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::words::plain_cell;
 use crate::{
     data::{Clip, Layout, Split},
     score::{Against, ClipScore, DomainFigures, SectionFigures, dcase_sections, harmonic_mean},
@@ -91,16 +92,21 @@ fn group_name(layout: Layout, clip: &Clip) -> String {
     }
 }
 
-/// Rows as csv; a field with commas, quotes or line breaks is quoted.
+/// Rows as csv; a field with commas, quotes or line breaks is quoted, and none is a formula ([`plain_cell`]).
 pub fn csv_text<R>(rows: impl Iterator<Item = R>) -> String
 where
-    R: IntoIterator<Item: AsRef<[u8]>>,
+    R: IntoIterator<Item: AsRef<str>>,
 {
     let mut writer = csv::WriterBuilder::new()
         .flexible(true)
         .from_writer(Vec::new());
     for row in rows {
-        writer.write_record(row).expect("memory takes every row");
+        let cells = row
+            .into_iter()
+            .map(|cell| plain_cell(cell.as_ref()).into_owned());
+        writer
+            .write_record(cells.collect::<Vec<String>>())
+            .expect("memory takes every row");
     }
     let bytes = writer.into_inner().expect("memory takes every row");
     String::from_utf8_lossy(&bytes).into_owned()

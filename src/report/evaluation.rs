@@ -44,6 +44,8 @@ pub enum Merit {
     Accuracy,
     /// Harmonic mean of precision and recall of the anomalies.
     F1,
+    /// Mean of the F1 of normal and of anomalous clips.
+    MacroF1,
     /// Area under the ROC curve.
     RocAuc,
     /// Mean precision over the recalls, see [`average_precision`].
@@ -51,10 +53,11 @@ pub enum Merit {
 }
 
 impl Merit {
-    /// All four, in the order in which they are shown.
-    pub const ALL: [Merit; 4] = [
+    /// All of them, in the order in which they are shown.
+    pub const ALL: [Merit; 5] = [
         Merit::Accuracy,
         Merit::F1,
+        Merit::MacroF1,
         Merit::RocAuc,
         Merit::AveragePrecision,
     ];
@@ -64,6 +67,7 @@ impl Merit {
         match self {
             Merit::Accuracy => "accuracy",
             Merit::F1 => "F1",
+            Merit::MacroF1 => "macro-F1",
             Merit::RocAuc => "ROC AUC",
             Merit::AveragePrecision => "average precision",
         }
@@ -107,6 +111,7 @@ impl Part {
         match merit {
             Merit::Accuracy => Some(self.confusion(arithmetic).accuracy()),
             Merit::F1 => Some(self.confusion(arithmetic).f1()),
+            Merit::MacroF1 => Some(self.confusion(arithmetic).macro_f1()),
             Merit::RocAuc => auc(&normal, &anomaly),
             Merit::AveragePrecision => average_precision(&normal, &anomaly),
         }

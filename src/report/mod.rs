@@ -30,6 +30,7 @@ use std::{fmt, path::PathBuf};
 pub use load::{load, load_runs};
 pub use seeds::{Seeds, Training};
 pub use trial::load_trial;
+pub use words::harmless;
 
 use crate::{
     hardware::{

@@ -1,4 +1,29 @@
-//! Wraps, shortens and capitalises sentences.
+//! Wraps, shortens and capitalises sentences; makes names from elsewhere harmless.
+
+use std::borrow::Cow;
+
+/// A text without control characters but line breaks and tabs; the others are escaped as in JSON. Names of files and machines
+/// may hold any, and a terminal obeys them.
+pub fn harmless(text: &str) -> Cow<'_, str> {
+    let is_harmful = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
+    if !text.contains(is_harmful) {
+        return Cow::Borrowed(text);
+    }
+    let escaped = |c: char| match is_harmful(c) {
+        true => format!("\\u{:04x}", u32::from(c)),
+        false => c.to_string(),
+    };
+    Cow::Owned(text.chars().map(escaped).collect())
+}
+
+/// A cell of a csv file that no spreadsheet takes for a formula: an apostrophe precedes a text that begins like one and is
+/// no number. Source: OWASP, "CSV Injection".
+pub(super) fn plain_cell(text: &str) -> Cow<'_, str> {
+    match text.starts_with(['=', '+', '-', '@', '\t', '\r']) && text.parse::<f64>().is_err() {
+        true => Cow::Owned(format!("'{text}")),
+        false => Cow::Borrowed(text),
+    }
+}
 
 /// The sentence with a capital at its beginning, unless its first word has a capital already, like pAUC.
 pub fn capitalised(sentence: &str) -> String {
@@ -38,7 +63,25 @@ pub fn shortened(text: &str, characters: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{shortened, wrapped};
+    use super::{harmless, plain_cell, shortened, wrapped};
+
+    #[test]
+    fn terminals_obey_no_names() {
+        let check = |text, expected| assert_eq!(harmless(text), expected);
+        check("fan\t\u{1b}[2J\u{9b}1m\n", "fan\t\\u001b[2J\\u009b1m\n");
+        check("Lüfter – fan\n", "Lüfter – fan\n");
+    }
+
+    #[test]
+    fn spreadsheets_run_no_names() {
+        let check = |text, expected| assert_eq!(plain_cell(text), expected);
+        check("=1+1", "'=1+1");
+        check("@a", "'@a");
+        check("-a", "'-a");
+        check("-0.5", "-0.5");
+        check("a=b", "a=b");
+        check("", "");
+    }
 
     #[test]
     fn text_is_cut_and_wrapped() {

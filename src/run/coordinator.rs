@@ -16,13 +16,13 @@ use super::{
 use crate::{
     evaluate::EvaluateError,
     hardware::Metric,
-    score::{Figure, Figures},
+    score::{Figure, Figures, Measure},
     search::{Observed, hypervolume},
     store::{CostRow, Front, Run, Store, TrialOutcome, TrialRow},
 };
 
 /// The coordinator's state.
-pub(super) struct Book<'a> {
+pub(super) struct Coordinator<'a> {
     pub store: &'a mut Store,
     run: &'a Run,
     pub search: &'a Search<'a>,
@@ -47,15 +47,15 @@ pub(super) struct Book<'a> {
     pub news: Option<String>,
 }
 
-impl<'a> Book<'a> {
+impl<'a> Coordinator<'a> {
     pub fn open(
         store: &'a mut Store,
         run: &'a Run,
         search: &'a Search<'a>,
-    ) -> Result<Book<'a>, RunError> {
+    ) -> Result<Coordinator<'a>, RunError> {
         let rows = store.trials(run.id)?;
         let rescored = mean_figures(&store.repeats(run.id)?, &store.evaluations(run.id)?);
-        Ok(Book {
+        Ok(Coordinator {
             rescored,
             store,
             run,
@@ -182,6 +182,9 @@ impl<'a> Book<'a> {
         let Some(figures) = scored_figures(&evaluation) else {
             return Ok(false);
         };
+        if !self.has_what_steers(&figures) {
+            return Ok(false);
+        }
         self.note_scored(number, &figures);
         let row = self.row(
             number,
@@ -196,6 +199,19 @@ impl<'a> Book<'a> {
             figures.get(Figure::AUC).unwrap_or_default()
         ));
         Ok(true)
+    }
+
+    /// Whether an evaluation has the figures that steer this search. A program that did not know one stored evaluations
+    /// without it. Without a threshold no figure of decisions is known; that is no lack.
+    fn has_what_steers(&self, figures: &Figures) -> bool {
+        let decides = Measure::DECISIONS
+            .iter()
+            .any(|measure| figures.steering(*measure).is_some());
+        let is_lacking = |measure: Measure| {
+            let is_expected = decides || !Measure::DECISIONS.contains(&measure);
+            is_expected && figures.steering(measure).is_none()
+        };
+        !Objective::measures(self.search.objectives).any(is_lacking)
     }
 
     pub fn task(&self, number: usize) -> Task {

@@ -42,7 +42,7 @@ pub use settings::{DataFacts, LogMelFacts, NamedText, Settings, SettingsError};
 pub use setup::{ScoreWith, Setup, SetupError, WindowsOf, folds};
 
 use self::{
-    coordinator::Book,
+    coordinator::Coordinator,
     plan::FIT_ROUNDS,
     workers::{Done, Task, with_workers},
 };
@@ -193,28 +193,28 @@ pub fn search(
     observer: &mut dyn FnMut(&Progress),
 ) -> Result<Finish, RunError> {
     store.set_state(run.id, RunState::Running)?;
-    let mut book = Book::open(store, run, search)?;
+    let mut coordinator = Coordinator::open(store, run, search)?;
     let finish = with_workers(
         search.evaluator,
         search.stop,
         search.jobs,
-        |tasks, results| coordinate(&mut book, tasks, results, observer),
+        |tasks, results| coordinate(&mut coordinator, tasks, results, observer),
     )?;
     let state = match finish {
         Finish::Interrupted | Finish::TimeUp => RunState::Interrupted,
         Finish::Done | Finish::Exhausted | Finish::NothingFits(_) => RunState::Finished,
     };
-    book.store.set_state(run.id, state)?;
+    coordinator.store.set_state(run.id, state)?;
     Ok(finish)
 }
 
 fn coordinate(
-    book: &mut Book<'_>,
+    coordinator: &mut Coordinator<'_>,
     tasks: &mpsc::Sender<Task>,
     results: &mpsc::Receiver<Done>,
     observer: &mut dyn FnMut(&Progress),
 ) -> Result<Finish, RunError> {
-    let search = book.search;
+    let search = coordinator.search;
     let ending = || {
         let late = search
             .deadline
@@ -223,49 +223,53 @@ fn coordinate(
     };
     for round in 0..FIT_ROUNDS {
         if ending() == (false, false) {
-            book.fit_round(round, observer)?;
+            coordinator.fit_round(round, observer)?;
         }
     }
     loop {
-        while ending() == (false, false) && book.may_plan() {
-            book.plan_block()?;
+        while ending() == (false, false) && coordinator.may_plan() {
+            coordinator.plan_block()?;
         }
-        while ending() == (false, false) && book.in_flight < search.jobs.max(1) {
-            let Some(number) = book.queue.pop_front() else {
+        while ending() == (false, false) && coordinator.in_flight < search.jobs.max(1) {
+            let Some(number) = coordinator.queue.pop_front() else {
                 break;
             };
-            if !book.reuse(number)? {
-                book.in_flight += 1;
+            if !coordinator.reuse(number)? {
+                coordinator.in_flight += 1;
                 tasks
-                    .send(book.task(number))
+                    .send(coordinator.task(number))
                     .expect("workers live as long as the search");
                 continue;
             }
-            observer(&book.progress());
+            observer(&coordinator.progress());
         }
         // Evaluations from other runs can complete a block; then there is more to plan.
-        let done = !book.may_plan() && book.queue.is_empty();
-        if book.in_flight == 0 && (done || ending() != (false, false)) {
+        let done = !coordinator.may_plan() && coordinator.queue.is_empty();
+        if coordinator.in_flight == 0 && (done || ending() != (false, false)) {
             break;
         }
         match results.recv_timeout(Duration::from_millis(200)) {
             Ok(done) => {
-                book.in_flight -= 1;
-                book.record(done)?;
+                coordinator.in_flight -= 1;
+                coordinator.record(done)?;
             }
-            Err(_) => book.news = None,
+            Err(_) => coordinator.news = None,
         }
-        observer(&book.progress());
+        observer(&coordinator.progress());
     }
-    let trained = book.scored + book.failed;
+    let trained = coordinator.scored + coordinator.failed;
     Ok(match ending() {
         _ if trained >= search.trials => Finish::Done,
         // Nothing but fits was asked for.
-        (false, false) if book.fitted > 0 && search.spaces.trained().is_empty() => Finish::Done,
+        (false, false) if coordinator.fitted > 0 && search.spaces.trained().is_empty() => {
+            Finish::Done
+        }
         (true, _) => Finish::Interrupted,
         (_, true) => Finish::TimeUp,
-        _ => match book.nearest_miss() {
-            Some(message) if book.planned == 0 && book.fitted == 0 => Finish::NothingFits(message),
+        _ => match coordinator.nearest_miss() {
+            Some(message) if coordinator.planned == 0 && coordinator.fitted == 0 => {
+                Finish::NothingFits(message)
+            }
             _ => Finish::Exhausted,
         },
     })

@@ -20,15 +20,8 @@ pub enum Objective {
 
 /// A name that no objective has; it holds the name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not an objective; choose from {names}", names = names())]
+#[error("`{0}` is not an objective; choose from {names}", names = Objective::names())]
 pub struct UnknownObjective(String);
-
-fn names() -> String {
-    Objective::all()
-        .map(Objective::name)
-        .collect::<Vec<_>>()
-        .join(", ")
-}
 
 impl Objective {
     /// 1 - AUC of the int8 model.
@@ -45,6 +38,12 @@ impl Objective {
     pub fn all() -> impl Iterator<Item = Objective> {
         let scores = Measure::ALL.into_iter().map(Objective::Score);
         scores.chain(Metric::ALL.into_iter().map(Objective::Cost))
+    }
+
+    /// The words of all, for messages: `auc, pauc, …`.
+    pub fn names() -> String {
+        let names: Vec<&str> = Objective::all().map(Objective::name).collect();
+        names.join(", ")
     }
 
     /// The word on the command line.
@@ -94,7 +93,7 @@ impl Objective {
     /// The value to minimise.
     pub fn value(self, figures: &Figures, estimate: &Estimate, macs: u64) -> f64 {
         match self {
-            // Without a threshold, accuracy counts as 0.
+            // Without a threshold, figures of decisions count as 0.
             Objective::Score(measure) => 1.0 - figures.steering(measure).unwrap_or(0.0),
             Objective::Cost(metric) => metric.value(estimate, macs),
         }

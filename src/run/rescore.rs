@@ -70,17 +70,17 @@ pub fn rescore(
     rescore: &Rescore<'_>,
     observer: &mut dyn FnMut(&RescoreProgress),
 ) -> Result<Finish, RunError> {
-    let mut desk = Desk::open(store, run, rescore)?;
+    let mut rounds = Rounds::open(store, run, rescore)?;
     with_workers(
         rescore.evaluator,
         rescore.stop,
         rescore.jobs,
-        |tasks, results| coordinate(&mut desk, tasks, results, observer),
+        |tasks, results| coordinate(&mut rounds, tasks, results, observer),
     )
 }
 
 fn coordinate(
-    desk: &mut Desk<'_>,
+    rounds: &mut Rounds<'_>,
     tasks: &mpsc::Sender<Task>,
     results: &mpsc::Receiver<Done>,
     observer: &mut dyn FnMut(&RescoreProgress),
@@ -91,9 +91,9 @@ fn coordinate(
     let mut round = 0;
     loop {
         round += 1;
-        let wanted = desk.contenders(&counted);
+        let wanted = rounds.contenders(&counted);
         if wanted.is_subset(&counted) {
-            let all = desk.rescored();
+            let all = rounds.rescored();
             if all.is_subset(&counted) {
                 return Ok(Finish::Done);
             }
@@ -101,7 +101,7 @@ fn coordinate(
             counted.extend(all);
             continue;
         }
-        let mut queue = desk.missing(&wanted)?;
+        let mut queue = rounds.missing(&wanted)?;
         let mut progress = RescoreProgress {
             round,
             trials: wanted.difference(&counted).count(),
@@ -111,11 +111,11 @@ fn coordinate(
         };
         observer(&progress);
         let mut in_flight = 0;
-        let stopped = || desk.rescore.stop.load(Ordering::Relaxed);
+        let stopped = || rounds.rescore.stop.load(Ordering::Relaxed);
         while in_flight > 0 || (!queue.is_empty() && !stopped()) {
-            let has_room = in_flight < desk.rescore.jobs.max(1) && !stopped();
+            let has_room = in_flight < rounds.rescore.jobs.max(1) && !stopped();
             if has_room && let Some(task) = queue.pop_front() {
-                match desk.reuse(&task)? {
+                match rounds.reuse(&task)? {
                     Some(news) => {
                         progress.done += 1;
                         progress.news = news;
@@ -130,7 +130,7 @@ fn coordinate(
             }
             if let Ok(done) = results.recv_timeout(Duration::from_millis(200)) {
                 in_flight -= 1;
-                if let Some(news) = desk.record(done)? {
+                if let Some(news) = rounds.record(done)? {
                     progress.done += 1;
                     progress.news = news;
                     observer(&progress);
@@ -145,7 +145,7 @@ fn coordinate(
 }
 
 /// The coordinator's state: the scored trials of the run and their further trainings.
-struct Desk<'a> {
+struct Rounds<'a> {
     store: &'a mut Store,
     run: &'a Run,
     rescore: &'a Rescore<'a>,
@@ -156,12 +156,12 @@ struct Desk<'a> {
     repeats: BTreeMap<(i64, u64), Figures>,
 }
 
-impl<'a> Desk<'a> {
+impl<'a> Rounds<'a> {
     fn open(
         store: &'a mut Store,
         run: &'a Run,
         rescore: &'a Rescore<'a>,
-    ) -> Result<Desk<'a>, RunError> {
+    ) -> Result<Rounds<'a>, RunError> {
         let evaluations = store.evaluations(run.id)?;
         let figures = |key: &String| evaluations.get(key).and_then(scored_figures);
         let trials = store.trials(run.id)?.into_iter().filter_map(|row| {
@@ -179,7 +179,7 @@ impl<'a> Desk<'a> {
             Some(((repeat.number, repeat.seed as u64), figures))
         });
         let (trials, repeats) = (trials.collect(), repeats.collect());
-        Ok(Desk {
+        Ok(Rounds {
             yardstick: Yardstick::of(run)?,
             store,
             run,

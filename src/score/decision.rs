@@ -1,6 +1,8 @@
 //! Figures of decisions: a detector at its threshold, and a classifier.
 
-use super::{ClipScore, average_precision, judged_anomalous, judged_normal, statistics::mean};
+use super::{
+    ClipScore, Measure, average_precision, judged_anomalous, judged_normal, statistics::mean,
+};
 
 /// Decisions of a detector, counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,8 +59,33 @@ impl Confusion {
 
     /// The harmonic mean of precision and recall; 0 without anomalies and alarms.
     pub fn f1(&self) -> f64 {
-        let missed = self.false_positives + self.false_negatives;
-        ratio(2 * self.true_positives, 2 * self.true_positives + missed)
+        self.f1_of(self.true_positives).unwrap_or(0.0)
+    }
+
+    /// The unweighted mean of the F1 of anomalies and of normal clips, as scikit-learn's `f1_score` with
+    /// `average="macro"`: a kind that neither occurs nor is called is left out. 0 without clips.
+    pub fn macro_f1(&self) -> f64 {
+        let kinds = [self.true_positives, self.true_negatives].map(|hits| self.f1_of(hits));
+        let kinds: Vec<f64> = kinds.into_iter().flatten().collect();
+        match kinds.is_empty() {
+            true => 0.0,
+            false => mean(&kinds),
+        }
+    }
+
+    /// F1 of the kind of clips with so many right decisions; `None` where it neither occurs nor is called.
+    fn f1_of(&self, hits: usize) -> Option<f64> {
+        let wrong = self.false_positives + self.false_negatives;
+        (hits + wrong > 0).then(|| ratio(2 * hits, 2 * hits + wrong))
+    }
+
+    /// The figure of merit of these decisions; `None` where the measure is not one of [`Measure::DECISIONS`].
+    pub fn figure(&self, measure: Measure) -> Option<f64> {
+        match measure {
+            Measure::Accuracy => Some(self.accuracy()),
+            Measure::MacroF1 => Some(self.macro_f1()),
+            Measure::Auc | Measure::Pauc => None,
+        }
     }
 }
 
@@ -132,5 +159,37 @@ fn ratio(part: usize, whole: usize) -> f64 {
         0.0
     } else {
         part as f64 / whole as f64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn macro_f1_is_the_mean_over_the_kinds_that_occur_or_are_called() {
+        let check = |[
+            true_positives,
+            false_positives,
+            true_negatives,
+            false_negatives,
+        ]: [usize; 4],
+                     expected: f64| {
+            let confusion = Confusion {
+                true_positives,
+                false_positives,
+                true_negatives,
+                false_negatives,
+            };
+            assert!(
+                (confusion.macro_f1() - expected).abs() < 1e-12,
+                "{confusion:?}"
+            );
+        };
+        check([2, 1, 3, 2], (4.0 / 7.0 + 6.0 / 9.0) / 2.0);
+        // Always normal, half of the clips are: a third.
+        check([0, 0, 4, 4], 1.0 / 3.0);
+        check([0, 0, 4, 0], 1.0);
+        check([0, 0, 0, 0], 0.0);
     }
 }

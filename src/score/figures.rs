@@ -1,6 +1,7 @@
 //! Figures of merit: evaluations, stores, documents, tables and pictures share this one list.
 //!
-//! A new figure needs a [`Measure`] with its words, its places in [`Figure::ALL`], and a line where it is computed.
+//! A new figure needs a [`Measure`] with its words and its places in [`Figure::ALL`]. One of decisions is computed in
+//! [`Confusion::figure`](super::Confusion::figure), any other where an evaluation is scored.
 
 use std::fmt;
 
@@ -14,6 +15,8 @@ pub enum Measure {
     Pauc,
     /// Share of clips that the threshold decides rightly.
     Accuracy,
+    /// Mean of the F1 of normal and of anomalous clips at the threshold.
+    MacroF1,
 }
 
 /// Which of the two networks scored.
@@ -47,17 +50,26 @@ pub struct Figure {
 
 impl Measure {
     /// Every measure.
-    pub const ALL: [Measure; 3] = [Measure::Auc, Measure::Pauc, Measure::Accuracy];
+    pub const ALL: [Measure; 4] = [
+        Measure::Auc,
+        Measure::Pauc,
+        Measure::Accuracy,
+        Measure::MacroF1,
+    ];
+
+    /// Those of decisions at a threshold. Without a threshold there are none.
+    pub const DECISIONS: [Measure; 2] = [Measure::Accuracy, Measure::MacroF1];
 
     /// What a detector gets that tells nothing apart. A network that could not be trained gets it, too.
     pub const CHANCE: f64 = 0.5;
 
-    /// The word for it in arguments, documents and stores.
+    /// The word for it in arguments; documents and stores write `_` for `-`.
     pub const fn name(self) -> &'static str {
         match self {
             Measure::Auc => "auc",
             Measure::Pauc => "pauc",
             Measure::Accuracy => "accuracy",
+            Measure::MacroF1 => "macro-f1",
         }
     }
 
@@ -67,6 +79,7 @@ impl Measure {
             Measure::Auc => "AUC",
             Measure::Pauc => "pAUC",
             Measure::Accuracy => "accuracy",
+            Measure::MacroF1 => "macro-F1",
         }
     }
 
@@ -76,6 +89,7 @@ impl Measure {
             Measure::Auc => "an AUC",
             Measure::Pauc => "a pAUC",
             Measure::Accuracy => "an accuracy",
+            Measure::MacroF1 => "a macro-F1",
         }
     }
 
@@ -118,7 +132,7 @@ impl Figure {
     pub const AUC_FLOAT: Figure = Figure::float(Measure::Auc);
 
     /// All figures that are computed, in the order of tables of numbers.
-    pub const ALL: [Figure; 8] = [
+    pub const ALL: [Figure; 10] = [
         Figure::AUC,
         Figure::test(Measure::Auc),
         Figure::AUC_FLOAT,
@@ -127,16 +141,20 @@ impl Figure {
         Figure::float(Measure::Pauc),
         Figure::steering(Measure::Accuracy),
         Figure::test(Measure::Accuracy),
+        Figure::steering(Measure::MacroF1),
+        Figure::test(Measure::MacroF1),
     ];
 
     /// The figures in the description of one trial, in its order.
-    pub const TOLD: [Figure; 6] = [
+    pub const TOLD: [Figure; 8] = [
         Figure::AUC,
         Figure::steering(Measure::Pauc),
         Figure::steering(Measure::Accuracy),
+        Figure::steering(Measure::MacroF1),
         Figure::AUC_FLOAT,
         Figure::test(Measure::Auc),
         Figure::test(Measure::Accuracy),
+        Figure::test(Measure::MacroF1),
     ];
 
     /// The measure of the int8 network on the clips that steer: a search is steered by it.
@@ -184,7 +202,11 @@ impl Figure {
 
     /// The name of measure and network, for example `auc_int8`.
     pub fn metric(self) -> String {
-        format!("{}_{}", self.measure.name(), self.arithmetic.name())
+        format!(
+            "{}_{}",
+            self.measure.name().replace('-', "_"),
+            self.arithmetic.name()
+        )
     }
 
     /// The name in documents, for example `test_auc_int8`.
@@ -305,7 +327,7 @@ mod tests {
     fn figures_have_names_of_their_own() {
         let keys = Figure::ALL.map(Figure::key).join(" ");
         let expected = "auc_int8 test_auc_int8 auc_float pauc_int8 test_pauc_int8 pauc_float \
-                        accuracy_int8 test_accuracy_int8";
+                        accuracy_int8 test_accuracy_int8 macro_f1_int8 test_macro_f1_int8";
         assert_eq!(keys, expected);
         for figure in Figure::ALL {
             let named = Figure::named(&figure.metric(), figure.part.name());

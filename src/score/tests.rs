@@ -71,6 +71,17 @@ fn figures_are_those_of_scikit_learn() {
         close(confusion.precision(), case.precision);
         close(confusion.recall(), case.recall);
         close(confusion.f1(), case.f1);
+        let calls = |scores: &[f64]| -> Vec<f64> {
+            let call = |score: &f64| match *score > case.quantile_09 {
+                true => [0.0, 1.0],
+                false => [1.0, 0.0],
+            };
+            scores.iter().flat_map(call).collect()
+        };
+        let truth = [vec![0; normal.len()], vec![1; anomaly.len()]].concat();
+        let both = [calls(normal), calls(anomaly)].concat();
+        let two_classes = classification(&both, &truth, 2).unwrap();
+        close(confusion.macro_f1(), two_classes.macro_f1);
     }
     for case in &golden.multiclass {
         let figures = classification(&case.scores.concat(), &case.truth, case.classes).unwrap();

@@ -124,7 +124,7 @@ pub enum StoreError {
     },
     /// The name of a new run has other characters or lengths than are allowed.
     #[error(
-        "`{name}` cannot name a run; use 1 to 100 letters, digits, `-`, `_` and `.`, beginning with a letter or digit, and not `latest`"
+        "`{name}` cannot name a run; use 1 to 100 letters, digits, `-`, `_` and `.`, beginning with a letter or digit, and not `latest`, `cache` or `nas.sqlite`"
     )]
     BadRunName {
         /// The name that was given.

@@ -39,14 +39,10 @@ const IN_MEMORY: &str = ":memory:";
 /// How long a call waits for another process to finish writing.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Refuses a name that would be trouble in a path or on a command line.
+/// Refuses a name that would be trouble in a path or on a command line, or that has a meaning of its own.
 pub fn check_run_name(name: &str) -> Result<(), StoreError> {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-    let is_good = (1..=100).contains(&name.len())
-        && name.chars().all(is_plain)
-        && name.starts_with(|c: char| c.is_ascii_alphanumeric())
-        && name != "latest";
-    match is_good {
+    let is_taken = matches!(name, "latest" | "cache") || name.starts_with("nas.sqlite");
+    match rows::is_plain_name(name) && !is_taken {
         true => Ok(()),
         false => Err(StoreError::BadRunName {
             name: name.to_string(),
@@ -570,7 +566,7 @@ fn insert_evaluation(
     transaction: &Transaction<'_>,
     evaluation: &EvaluationRow,
 ) -> rusqlite::Result<()> {
-    let is_new = transaction
+    transaction
         .prepare_cached(
             "INSERT INTO evaluations (key, details_json, artefacts, seconds, created_utc)
              VALUES (:key, :details_json, :artefacts, :seconds, :created_utc)
@@ -583,12 +579,10 @@ fn insert_evaluation(
             ":seconds": evaluation.seconds,
             ":created_utc": evaluation.created_utc,
         })?;
-    if is_new == 0 {
-        return Ok(());
-    }
+    // An evaluation of an older program gets the figures that it lacks.
     let columns = ScoreRow::COLUMNS;
     let mut statement = transaction.prepare_cached(&format!(
-        "INSERT INTO scores (evaluation_key, {columns}) VALUES (?1, ?2, ?3, ?4)"
+        "INSERT INTO scores (evaluation_key, {columns}) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING"
     ))?;
     for ScoreRow {
         metric,

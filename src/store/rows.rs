@@ -5,6 +5,30 @@ use rusqlite::{
     types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, Type, ValueRef},
 };
 
+/// Whether a name is one component of a path, without anything that a path or a shell understands.
+pub(super) fn is_plain_name(name: &str) -> bool {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    (1..=100).contains(&name.len())
+        && name.chars().all(is_plain)
+        && name.starts_with(|c: char| c.is_ascii_alphanumeric())
+}
+
+/// A column that becomes part of a path. A store may come from anyone, and must not lead out of its folder.
+fn plain_path(row: &Row<'_>, column: usize, what: &str) -> rusqlite::Result<Option<String>> {
+    let text: Option<String> = row.get(column)?;
+    match &text {
+        Some(path) if !path.split('/').all(is_plain_name) => {
+            let message = format!("{path:?} is no {what}");
+            Err(rusqlite::Error::FromSqlConversionFailure(
+                column,
+                Type::Text,
+                message.into(),
+            ))
+        }
+        _ => Ok(text),
+    }
+}
+
 /// Identifies a run within its store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RunId(pub(super) i64);
@@ -274,7 +298,7 @@ impl Run {
     pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Run> {
         Ok(Run {
             id: RunId(row.get(0)?),
-            name: row.get(1)?,
+            name: plain_path(row, 1, "name of a run")?.unwrap_or_default(),
             created_utc: row.get(2)?,
             seed: row.get::<_, i64>(3)?.cast_unsigned(),
             version: row.get(4)?,
@@ -414,7 +438,7 @@ impl EvaluationRow {
         Ok(EvaluationRow {
             key: row.get(0)?,
             details_json: row.get(1)?,
-            artefacts: row.get(2)?,
+            artefacts: plain_path(row, 2, "folder of a model")?,
             seconds: row.get(3)?,
             created_utc: row.get(4)?,
             scores: Vec::new(),

@@ -320,6 +320,8 @@ fn wrong_requests_are_refused_and_change_nothing() {
     for name in [
         "",
         "latest",
+        "cache",
+        "nas.sqlite-wal",
         "../a",
         "a/b",
         ".a",
@@ -816,4 +818,33 @@ fn further_trainings_are_recorded_once_with_their_fronts() {
     store
         .record_repeat(run, &repeat(3, Ok("e9")), None, &[])
         .unwrap_err();
+}
+
+#[test]
+fn a_strangers_store_does_not_lead_out_of_its_folder() {
+    let check = |change: &str, words: &str| {
+        let mut store = Store::open_in_memory().unwrap();
+        fill(&mut store, "a");
+        assert!(read_all(&store).is_ok());
+        store.connection.execute_batch(change).unwrap();
+        let error = read_all(&store).unwrap_err().to_string();
+        assert!(error.contains(words), "{error}");
+    };
+    check(
+        "UPDATE runs SET name = '../a'",
+        "\"../a\" is no name of a run",
+    );
+    check("UPDATE runs SET name = '/a'", "is no name of a run");
+    for path in [
+        "../../a",
+        "a/../../b",
+        "/etc",
+        "a//b",
+        "a/.b",
+        "~/a",
+        "a\\b",
+    ] {
+        let change = format!("UPDATE evaluations SET artefacts = '{path}'");
+        check(&change, "is no folder of a model");
+    }
 }

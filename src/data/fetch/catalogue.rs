@@ -211,6 +211,25 @@ pub(super) struct Published {
     pub md5: Option<String>,
 }
 
+impl Archive {
+    /// What tells it from all other archives: data set, record and file.
+    pub(super) fn mark(&self) -> String {
+        match &self.source {
+            Source::Zenodo(record) => format!("{}-{record}-{}", self.set, self.file),
+            Source::Url(_) => format!("{}-{}", self.set, self.file),
+        }
+    }
+
+    /// Whether no other archive has a file of this name.
+    pub(super) fn has_name_of_its_own(&self) -> bool {
+        CATALOGUE
+            .iter()
+            .filter(|other| other.file == self.file)
+            .count()
+            == 1
+    }
+}
+
 static CATALOGUE: LazyLock<Vec<Archive>> =
     LazyLock::new(|| parse(include_str!("catalogue.csv")).expect("the shipped catalogue is valid"));
 

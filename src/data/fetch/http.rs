@@ -1,4 +1,7 @@
-//! Transfers files over https. Only this file names the HTTP client.
+//! Transfers files over https. Only this file names the HTTP client. Without the feature `fetch` there is none, and every
+//! address is out of reach.
+
+#![cfg_attr(not(feature = "fetch"), allow(dead_code))]
 
 use std::{
     fs::OpenOptions,
@@ -20,6 +23,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 #[derive(Debug)]
 pub(super) struct Client {
+    #[cfg(feature = "fetch")]
     agent: ureq::Agent,
 }
 
@@ -34,7 +38,14 @@ struct Answer {
 }
 
 impl Client {
+    /// There is nothing to set up.
+    #[cfg(not(feature = "fetch"))]
+    pub fn new(_options: &Options) -> Client {
+        Client {}
+    }
+
     /// Refuses plain http, even as a redirection, unless the mirror's address is plain http.
+    #[cfg(feature = "fetch")]
     pub fn new(options: &Options) -> Client {
         let is_plain = options
             .mirror
@@ -67,6 +78,12 @@ impl Client {
         Ok(text)
     }
 
+    #[cfg(not(feature = "fetch"))]
+    fn get(&self, _address: &str, _from: u64) -> Result<Answer, String> {
+        Err("this program was built without its feature `fetch`".to_string())
+    }
+
+    #[cfg(feature = "fetch")]
     fn get(&self, address: &str, from: u64) -> Result<Answer, String> {
         let mut request = self.agent.get(address);
         if from > 0 {

@@ -197,6 +197,21 @@ pub enum FetchError {
     },
 }
 
+/// The folder of marks in a folder that data sets are fetched into.
+const MARKS: &str = ".fetched";
+/// The end of a mark's name while its archive is being unpacked.
+const UNFINISHED: &str = ".unfinished";
+
+/// The archive of which only a part may lie in `path` or in a folder around it, by the name of its mark.
+pub(super) fn unfinished(path: &Path) -> Option<String> {
+    // No archive is unpacked deeper than this below the folder with the marks.
+    const DEPTH: usize = 4;
+    let folders = path.ancestors().take(DEPTH);
+    let marks = folders.filter_map(|folder| folder.join(MARKS).read_dir().ok());
+    let mut names = marks.flatten().flatten().map(|entry| entry.file_name());
+    names.find_map(|name| Some(name.to_str()?.strip_suffix(UNFINISHED)?.to_string()))
+}
+
 /// Fetches, checks and unpacks archives into a folder. Work that an earlier call has done is skipped.
 pub fn fetch(
     archives: &[&Archive],
@@ -208,12 +223,16 @@ pub fn fetch(
         let path = path.to_path_buf();
         move |source| FetchError::Write { path, source }
     };
-    let done_folder = to.join(".fetched");
-    fs::create_dir_all(&done_folder).map_err(write_error(&done_folder))?;
-    let done_mark = |archive: &Archive| done_folder.join(&archive.file);
+    let marks = to.join(MARKS);
+    fs::create_dir_all(&marks).map_err(write_error(&marks))?;
+    let is_done = |archive: &Archive| {
+        // Older programs named the file alone, which several years of a data set may share.
+        marks.join(archive.mark()).exists()
+            || (archive.has_name_of_its_own() && marks.join(&archive.file).exists())
+    };
     let mut wanted = Vec::new();
     for archive in archives {
-        match done_mark(archive).exists() {
+        match is_done(archive) {
             true => notify(Event::Present(&archive.file)),
             false => wanted.push(*archive),
         }
@@ -230,9 +249,13 @@ pub fn fetch(
         }
         notify(Event::Unpacking(&archive.file));
         let target = to.join(&archive.into);
-        unpack::unpack(&path, &archive.file, &target)?;
-        let mark = done_mark(archive);
+        // Readers refuse the folder as long as this mark is there.
+        let mark = marks.join(archive.mark());
+        let unfinished = marks.join(archive.mark() + UNFINISHED);
+        fs::write(&unfinished, b"").map_err(write_error(&unfinished))?;
+        unpack::unpack(&path, &archive.file, &marks.join("unpacked"), &target)?;
         fs::write(&mark, b"").map_err(write_error(&mark))?;
+        fs::remove_file(&unfinished).map_err(write_error(&unfinished))?;
         let is_result = path.parent() == Some(target.as_path());
         if !options.keep_archives && (!is_result || unpack::is_archive(&archive.file)) {
             fs::remove_file(&path).map_err(write_error(&path))?;

@@ -8,6 +8,7 @@ use std::{
 use tempfile::TempDir;
 
 use super::*;
+use crate::data::DataError;
 
 /// How the server answers one request for the archive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -254,8 +255,9 @@ fn bad_servers_are_borne_with() {
         match expected {
             Ok(ranges) => {
                 result.unwrap_or_else(|error| panic!("{acts:?}: {error}"));
+                let mark = format!(".fetched/{}", file.mark());
                 let expected = [
-                    ".fetched/dev_fan.zip",
+                    mark.as_str(),
                     "dev_data/fan/test/b.wav",
                     "dev_data/fan/train/a.wav",
                 ];
@@ -361,7 +363,65 @@ fn without_a_network_archives_at_hand_are_used() {
     );
     fs::write(root.path().join("dev_fan.zip"), &content).unwrap();
     fetch_offline(true).unwrap();
-    assert_eq!(files(&root), [".fetched/dev_fan.zip", "dev_data/fan/a.wav"]);
+    let mark = format!(".fetched/{}", file.mark());
+    assert_eq!(files(&root), [mark.as_str(), "dev_data/fan/a.wav"]);
+    // Another year's file of this name is another file.
+    let other = Archive {
+        set: "dcase2024",
+        ..file
+    };
+    let options = Options {
+        mirror: None,
+        offline: true,
+        keep_archives: false,
+        stall: Options::STALL,
+        first_pause: Options::FIRST_PAUSE,
+    };
+    let missing = fetch(&[&other], root.path(), &options, &mut |_| {}).unwrap_err();
+    assert!(
+        missing.to_string().contains("lacks dev_fan.zip"),
+        "{missing}"
+    );
+}
+
+#[test]
+fn what_was_not_unpacked_to_its_end_is_no_data_set() {
+    let root = tempfile::tempdir().unwrap();
+    let whole = zip_of(&[
+        ("fan/train/normal_id_00_00.wav", &noise(600)),
+        ("fan/x.wav", b"RIFF"),
+    ]);
+    let file = archive("dev_fan.zip", None);
+    let options = Options {
+        mirror: None,
+        offline: true,
+        keep_archives: false,
+        stall: Options::STALL,
+        first_pause: Options::FIRST_PAUSE,
+    };
+    let refusal = || match crate::data::open(&root.path().join("dev_data/fan")) {
+        Err(DataError::Unfinished { archive, .. }) => Some(archive),
+        _ => None,
+    };
+    // The last entry is refused: nothing of the archive shows.
+    let refused = zip_of(&[
+        ("fan/train/normal_id_00_00.wav", &noise(600)),
+        ("../x.wav", b"RIFF"),
+    ]);
+    fs::write(root.path().join("dev_fan.zip"), &refused).unwrap();
+    assert!(fetch(&[&file], root.path(), &options, &mut |_| {}).is_err());
+    assert!(!root.path().join("dev_data").exists());
+    assert_eq!(refusal(), Some(file.mark()));
+    fs::write(root.path().join("dev_fan.zip"), &whole).unwrap();
+    fetch(&[&file], root.path(), &options, &mut |_| {}).unwrap();
+    assert_eq!(refusal(), None);
+    let mark = format!(".fetched/{}", file.mark());
+    let expected = [
+        mark.as_str(),
+        "dev_data/fan/train/normal_id_00_00.wav",
+        "dev_data/fan/x.wav",
+    ];
+    assert_eq!(files(&root), expected);
 }
 
 #[test]
@@ -371,7 +431,7 @@ fn no_archive_is_trusted() {
         let path = root.path().join(file);
         fs::write(&path, content).unwrap();
         let inner = root.path().join("inner");
-        let result = unpack::unpack(&path, file, &inner);
+        let result = unpack::unpack(&path, file, &root.path().join("beside"), &inner);
         let message = result.map_or_else(|error| error.to_string(), |()| "fine".to_string());
         assert!(message.contains(expected), "{message}, expected {expected}");
         let outside: Vec<String> = files(&root)

@@ -17,7 +17,54 @@ pub(super) fn is_archive(file: &str) -> bool {
 }
 
 /// Unpacks a `.zip` or `.tar.gz` into a folder, or copies any other file there. Existing files are replaced.
-pub(super) fn unpack(path: &Path, file: &str, into: &Path) -> Result<(), FetchError> {
+///
+/// An archive is unpacked into `beside`, on the same disk, and moved when it is whole.
+pub(super) fn unpack(
+    path: &Path,
+    file: &str,
+    beside: &Path,
+    into: &Path,
+) -> Result<(), FetchError> {
+    let write_error = |source| FetchError::Write {
+        path: into.to_path_buf(),
+        source,
+    };
+    if !is_archive(file) {
+        return unpack_here(path, file, into);
+    }
+    // What an earlier call left there is not whole.
+    if beside.exists() {
+        fs::remove_dir_all(beside).map_err(write_error)?;
+    }
+    let unpacked = unpack_here(path, file, beside);
+    if unpacked.is_ok() {
+        move_into(beside, into).map_err(write_error)?;
+    }
+    fs::remove_dir_all(beside).map_err(write_error)?;
+    unpacked
+}
+
+/// Moves all that a folder holds into another one; files there are replaced, folders joined.
+fn move_into(from: &Path, into: &Path) -> io::Result<()> {
+    fs::create_dir_all(into)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let target = into.join(entry.file_name());
+        match entry.file_type()?.is_dir() && target.is_dir() && !target.is_symlink() {
+            true => move_into(&entry.path(), &target)?,
+            false => {
+                // A link in this place is replaced, not followed.
+                if target.is_symlink() {
+                    fs::remove_file(&target)?;
+                }
+                fs::rename(entry.path(), &target)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn unpack_here(path: &Path, file: &str, into: &Path) -> Result<(), FetchError> {
     let fail = |problem: String| FetchError::Archive {
         file: file.to_string(),
         problem,

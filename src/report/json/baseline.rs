@@ -122,6 +122,8 @@ pub struct DecisionsView {
     pub accuracy: Option<IntervalView>,
     /// F1 of the anomalous clips, 0 to 1.
     pub f1: Option<IntervalView>,
+    /// Mean of the F1 of normal and of anomalous clips, 0 to 1.
+    pub macro_f1: Option<IntervalView>,
     /// Area under the ROC curve, 0 to 1.
     pub roc_auc: Option<IntervalView>,
     /// Average precision, 0 to 1.
@@ -212,6 +214,7 @@ impl From<&Examined> for ExaminedView {
             DecisionsView {
                 accuracy: merit(Merit::Accuracy),
                 f1: merit(Merit::F1),
+                macro_f1: merit(Merit::MacroF1),
                 roc_auc: merit(Merit::RocAuc),
                 average_precision: merit(Merit::AveragePrecision),
                 true_positives: confusion.true_positives,

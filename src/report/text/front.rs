@@ -11,7 +11,7 @@ use crate::{
         ReportError, RunInfo, ScoredTrial, TargetInfo, approach,
         baselines::gains,
         ranks::Ranks,
-        words::{capitalised, wrapped},
+        words::{capitalised, plain_cell, wrapped},
     },
     score::{Figure, Measure, Part},
     units::three_digits,
@@ -113,10 +113,10 @@ pub fn front_csv(info: &RunInfo) -> Result<String, ReportError> {
             let mut record = vec![
                 info.run.clone(),
                 info.synthetic.to_string(),
-                target.name.clone(),
+                plain_cell(&target.name).into_owned(),
                 trial.trial.to_string(),
                 approach(trial.task).to_string(),
-                trial.space.clone(),
+                plain_cell(&trial.space).into_owned(),
             ];
             record.extend(Figure::documented().map(|figure| number(trial.figures.get(figure))));
             record.extend([trial.macs.to_string(), trial.params.to_string()]);
