@@ -4,6 +4,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::{Command, Output},
+    sync::LazyLock,
 };
 
 use nas::{hardware::Core, measure::Toolchain};
@@ -11,7 +12,10 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
-use crate::{cli::Tool, runner::vela};
+use crate::{
+    cli::Tool,
+    runner::{project, vela},
+};
 
 tests! {
     a_folder_that_was_changed_is_named_and_nothing_is_built,
@@ -137,19 +141,24 @@ fn runs_alone(space: &str, target: &str, core: Core, place: &str) {
     assert!(String::from_utf8_lossy(&output.stdout).contains("golden/outputs.bin"));
 }
 
-/// A detector that takes no training, exported.
-fn exported() -> (Tool, PathBuf) {
+/// A run of one detector that takes no training.
+static SEARCHED: LazyLock<Tool> = LazyLock::new(|| {
     let tool = Tool::new();
-    tool.text(
-        "search --data synthetic:valve --space pooled-gaussian --target m7 --trials 1 --name run -q",
-    );
-    let front = tool.json("front run --json");
-    let bundle = tool.folder.path().join("bundle");
-    let to = bundle.display();
+    let space = project("search_spaces/references/level-mean.toml");
     tool.text(&format!(
-        "export run/{} --to {to}",
-        front["front"][0]["trial"]
+        "search --data synthetic:valve --space {} --target m7 --trials 1 --name run -q",
+        space.display()
     ));
+    tool
+});
+
+/// The detector, exported into a folder of this name.
+fn exported(name: &str) -> (&'static Tool, PathBuf) {
+    let tool = &*SEARCHED;
+    let front = tool.json("front run --json");
+    let bundle = tool.folder.path().join(name);
+    let trial = &front["front"][0]["trial"];
+    tool.text(&format!("export run/{trial} --to {}", bundle.display()));
     (tool, bundle)
 }
 
@@ -162,7 +171,7 @@ fn edit(bundle: &Path, change: impl Fn(&mut Value)) {
 }
 
 fn a_folder_that_was_changed_is_named_and_nothing_is_built() {
-    let (tool, bundle) = exported();
+    let (tool, bundle) = exported("changed");
     let verify = |options: &str| -> Value {
         let output = tool.run(&format!("verify {} {options} --json", bundle.display()));
         assert!(!bundle.join("firmware/target").exists());
@@ -199,7 +208,7 @@ fn a_folder_that_was_changed_is_named_and_nothing_is_built() {
 }
 
 fn a_manifest_leads_nowhere_else() {
-    let (tool, bundle) = exported();
+    let (tool, bundle) = exported("misled");
     let manifest = fs::read(bundle.join("manifest.json")).unwrap();
     let fifo = Command::new("mkfifo").arg(bundle.join("fifo")).status();
     std::os::unix::fs::symlink("/etc", bundle.join("link")).unwrap();

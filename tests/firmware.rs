@@ -89,7 +89,7 @@ fn a_cortex_m55_computes_what_the_host_computes() {
 }
 
 fn computes_what_the_host_computes(place: Place) {
-    const OF_EACH_SPACE: usize = 30;
+    const OF_EACH_SPACE: usize = 20;
     let (mut bench, mut whole) = (bench(&place), whole_bench(&place));
     let mut too_large = 0;
     for (idx, (name, blob)) in candidates(OF_EACH_SPACE).into_iter().enumerate() {

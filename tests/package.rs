@@ -66,6 +66,9 @@ fn the_packaged_crate_builds_and_runs() {
         .args([
             "build",
             "--bins",
+            // Which asks for the same features of dependencies as the tests, so that they are not compiled again.
+            "--example",
+            "search",
             "--offline",
             "--quiet",
             "--config",
@@ -73,12 +76,7 @@ fn the_packaged_crate_builds_and_runs() {
             "--config",
             &patch("ethos-u55", &npu),
         ])
-        .args([
-            "--config",
-            "profile.dev.opt-level=0",
-            "--config",
-            "profile.dev.debug=false",
-        ])
+        .args(["--config", "profile.dev.package.nas.opt-level=0"])
         .env("CARGO_BUILD_BUILD_DIR", target())
         .current_dir(&own));
     let nas = built.join("debug/nas");

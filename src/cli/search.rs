@@ -24,7 +24,7 @@ use nas::{
     score::{ClipRule, ThresholdRule},
     search::SamplerKind,
     space,
-    store::{self, Run, RunLock, Store},
+    store::{Run, RunLock, Store},
     train::Backend,
     units::Span,
 };
@@ -142,7 +142,8 @@ impl Args {
                 return Ok(None);
             }
             let name = self.name.as_deref();
-            return begin(global, &settings, &setup, name, pace).map(Some);
+            let is_chosen = name.is_some();
+            return begin(global, &settings, &setup, (name, is_chosen), pace).map(Some);
         };
         let mut store = Store::open(&global.store)?;
         let run = store.find_run(selector)?;
@@ -251,19 +252,17 @@ pub(super) fn score_with(by_formula: bool) -> ScoreWith {
     }
 }
 
-/// Creates a new run in the store and carries it out.
+/// Creates a new run in the store and carries it out. Its name comes with whether the user chose it.
 fn begin(
     global: &Global,
     settings: &Settings,
     setup: &Setup,
-    name: Option<&str>,
+    (name, name_is_chosen): (Option<&str>, bool),
     pace: Pace<'_>,
 ) -> Result<(Store, Run, Finish), Failure> {
     let mut store = Store::open(&global.store)?;
     let new = setup.new_run(settings, name);
-    store::check_run_name(&new.name)?;
-    let _lock = RunLock::acquire(&global.folder().join(&new.name))?;
-    let run = store.create_run(&new)?;
+    let (run, _lock) = store.begin_run(&new, name_is_chosen)?;
     let finish = carry_out(global, &mut store, &run, settings, setup, pace)?;
     Ok((store, run, finish))
 }
@@ -308,7 +307,7 @@ pub(super) fn train_published(
     let windows = WindowsOf::Published;
     let setup = Setup::begin(&mut settings, ScoreWith::Training, windows, features)?;
     introduce(global, &setup);
-    let (store, run, finish) = begin(global, &settings, &setup, Some(name), pace)?;
+    let (store, run, finish) = begin(global, &settings, &setup, (Some(name), false), pace)?;
     match finish {
         Finish::Done | Finish::Exhausted => Ok((store, run)),
         Finish::Interrupted | Finish::TimeUp => Err(interrupted(&run)),

@@ -165,9 +165,9 @@ pub fn load_runs(store: &Store) -> Result<Vec<RunView>, ReportError> {
             .iter()
             .filter_map(|trial| trial.figures.get(Figure::AUC));
         views.push(RunView {
+            state: store.state_of(&run).name().to_string(),
             run: run.name,
             started: run.created_utc,
-            state: run.state.name().to_string(),
             data: run.data_name,
             synthetic: run.synthetic,
             targets: info

@@ -83,7 +83,8 @@ pub fn line(int8: &Int8) -> String {
         "int8 costs {:.4}{noise} of AUC{costly}; the input reaches {} times as far as normal sound{kept}{few}; cut off of the \
          input: {} in normal, {} in anomalous test clips",
         int8.auc_lost,
-        int8.input_headroom,
+        // Two places are enough, and 2 is said as 2.
+        (100.0 * int8.input_headroom).round() / 100.0,
         clipped(int8.clipped_normal),
         clipped(int8.clipped_anomaly)
     )

@@ -18,7 +18,7 @@ use crate::{
     score::ThresholdRule,
     search::SamplerKind,
     space::{self, SearchSpace},
-    store::{Run, RunLock, Store, StoreError},
+    store::{Run, Store, StoreError},
     train::Backend,
 };
 
@@ -198,12 +198,7 @@ impl Experiment {
             }
         };
         let new = setup.new_run(&settings, self.name.as_deref());
-        let folder = store.folder().map(|folder| folder.join(&new.name));
-        let _lock = match folder {
-            Some(folder) => Some(RunLock::acquire(&folder)?),
-            None => None,
-        };
-        let run = store.create_run(&new)?;
+        let (run, _lock) = store.begin_run(&new, self.name.is_some())?;
         let pace = Pace {
             jobs: self.jobs.unwrap_or_else(all_cores),
             deadline: None,

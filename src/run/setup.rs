@@ -171,6 +171,11 @@ impl Setup {
             };
             let stamp: String = created_utc.chars().filter(char::is_ascii_digit).collect();
             let data = plain(self.data_name().trim_start_matches("synthetic:"));
+            // A name begins with a letter or digit, whatever the folder of the data is called.
+            let data = match data.trim_matches('-') {
+                "" => "run",
+                data => &data[..data.len().min(60)],
+            };
             format!(
                 "{data}-{}-{}-{}",
                 plain(&self.targets[0].name),

@@ -4,6 +4,8 @@ use std::{
     fs::{self, File, TryLockError},
     io::{Read as _, Seek as _, Write as _},
     path::Path,
+    thread,
+    time::Duration,
 };
 
 use super::StoreError;
@@ -33,7 +35,7 @@ impl RunLock {
             .truncate(false)
             .open(&path)
             .map_err(io)?;
-        match file.try_lock() {
+        match try_lock(&file) {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 // The holder may be between locking and writing, or the platform may forbid reading.
@@ -55,4 +57,23 @@ impl RunLock {
         writeln!(file, "{}", std::process::id()).map_err(io)?;
         Ok(RunLock { _file: file })
     }
+
+    /// Whether a process holds the lock of the run whose folder is `dir`.
+    pub fn is_held(dir: &Path) -> bool {
+        let file = File::open(dir.join("lock"));
+        file.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+    }
+}
+
+/// Takes the lock. Who only asks whether it is held, holds it for a moment, and is waited for.
+fn try_lock(file: &File) -> Result<(), TryLockError> {
+    const ATTEMPTS: u32 = 5;
+    const PAUSE: Duration = Duration::from_millis(10);
+    for _ in 1..ATTEMPTS {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => thread::sleep(PAUSE),
+            result => return result,
+        }
+    }
+    file.try_lock()
 }

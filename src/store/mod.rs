@@ -160,6 +160,52 @@ impl Store {
         })
     }
 
+    /// Locks and adds a run. Where nobody chose its name, one that is taken gets `-2`, `-3` and so on: searches that begin
+    /// in the same second are several runs. A store in memory needs no lock.
+    pub fn begin_run(
+        &mut self,
+        run: &NewRun,
+        name_is_chosen: bool,
+    ) -> Result<(Run, Option<RunLock>), StoreError> {
+        check_run_name(&run.name)?;
+        let mut attempt = 1;
+        loop {
+            let name = match attempt {
+                1 => run.name.clone(),
+                _ => format!("{}-{attempt}", run.name),
+            };
+            let named = NewRun {
+                name,
+                ..run.clone()
+            };
+            match self.lock_and_create(&named) {
+                Err(StoreError::RunExists { .. } | StoreError::RunLocked { .. })
+                    if !name_is_chosen =>
+                {
+                    attempt += 1;
+                }
+                begun => return begun,
+            }
+        }
+    }
+
+    fn lock_and_create(&mut self, run: &NewRun) -> Result<(Run, Option<RunLock>), StoreError> {
+        let lock = match self.folder() {
+            Some(folder) => Some(RunLock::acquire(&folder.join(&run.name))?),
+            None => None,
+        };
+        Ok((self.create_run(run)?, lock))
+    }
+
+    /// How far a run is. One that was killed is interrupted, although its last coordinator could not write so.
+    pub fn state_of(&self, run: &Run) -> RunState {
+        let is_held = |folder: &Path| RunLock::is_held(&folder.join(&run.name));
+        match (run.state, self.folder()) {
+            (RunState::Running, Some(folder)) if !is_held(folder) => RunState::Interrupted,
+            (state, _) => state,
+        }
+    }
+
     /// Records how far the run is.
     pub fn set_state(&mut self, run: RunId, state: RunState) -> Result<(), StoreError> {
         self.write(|transaction| {

@@ -585,8 +585,26 @@ fn a_run_has_one_coordinator() {
     );
     assert!(error.is_locked_or_damaged());
     RunLock::acquire(&folder.path().join("fan-2")).unwrap();
+    assert!(RunLock::is_held(&dir));
     drop(held);
+    assert!(!RunLock::is_held(&dir));
     RunLock::acquire(&dir).unwrap();
+}
+
+#[test]
+fn runs_that_begin_at_once_are_several() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = Store::open(&folder.path().join("nas.sqlite")).unwrap();
+    let begun = |store: &mut Store, is_chosen| store.begin_run(&new_run("fan"), is_chosen);
+    let (first, lock) = begun(&mut store, false).unwrap();
+    let (second, _lock) = begun(&mut store, false).unwrap();
+    assert_eq!((&*first.name, &*second.name), ("fan", "fan-2"));
+    assert!(begun(&mut store, true).is_err());
+    // What was killed is not running.
+    assert_eq!(store.state_of(&first), RunState::Running);
+    drop(lock);
+    assert_eq!(store.state_of(&first), RunState::Interrupted);
+    assert_eq!(store.state_of(&second), RunState::Running);
 }
 
 /// The other process of the tests below: this binary once more, told by the environment what to do.
