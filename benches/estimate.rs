@@ -73,6 +73,7 @@ fn candidate(graph: Graph) -> Candidate {
             frames: 32,
             frame_stride: 4,
             statistics: None,
+            companding: None,
         },
         graph,
         task: Task::Reconstruct,

@@ -7,13 +7,18 @@ use std::{
     sync::LazyLock,
 };
 
-use nas::{hardware::Core, measure::Toolchain};
+use nas::{
+    audio::{self, Channel},
+    hardware::Core,
+    measure::Toolchain,
+};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
 use crate::{
     cli::Tool,
+    detectors::with_stream,
     runner::{project, vela},
 };
 
@@ -114,6 +119,8 @@ fn runs_alone(space: &str, target: &str, core: Core, place: &str) {
             (printed - score).abs() <= 1e-6 + score.abs() * 1e-6,
             "{said} {score}"
         );
+        let clipped: u32 = said.split_whitespace().nth(3).unwrap().parse().unwrap();
+        assert_eq!(clipped, clipped_in(&bundle, text(clip, "file")), "{said}");
     }
     let verdict = |label: &str| {
         let clip = clips.iter().find(|clip| clip["label"] == label).unwrap();
@@ -250,6 +257,22 @@ fn a_manifest_leads_nowhere_else() {
         &golden("inputs", json!("../../nas.sqlite")),
         "does not have it",
     );
+}
+
+/// How many input values of a golden clip the host's stream cuts off.
+fn clipped_in(bundle: &Path, clip: &str) -> u32 {
+    let blob = fs::read(bundle.join("firmware/model/model.nas")).unwrap();
+    let sound = audio::read(&bundle.join(clip), Channel::default()).unwrap();
+    let samples: Vec<i16> = sound
+        .samples
+        .iter()
+        .map(|sample| (sample * 32768.0) as i16)
+        .collect();
+    with_stream(&blob, |stream| {
+        stream.push(&samples);
+        stream.clipped()
+    })
+    .unwrap()
 }
 
 /// The same model for a target with an NPU.

@@ -1,7 +1,7 @@
 //! Whole detectors on the host: streams against scored clips, and hostile blobs.
 
 use nas::{
-    audio::{Audio, DeviceExtractor, Feature, FeatureSpec, FrontEnd, Statistics},
+    audio::{Audio, Companding, DeviceExtractor, Feature, FeatureSpec, FrontEnd, Statistics},
     evaluate::{
         Class, Distance, DistancePoint, FORMAT_VERSION, Model, ModelCard, Scorer, StatisticsCard,
     },
@@ -12,8 +12,8 @@ use nas::{
 use nas_kernels::{
     Hop, Stream,
     blob::{
-        self, BlobError, DECISION_BYTES, FRONT_END_BYTES, HEADER_BYTES, MAGIC, SECTION_BYTES,
-        SECTIONS_AT, Section, VERSION,
+        self, BlobError, COMPANDING, DECISION_BYTES, FRONT_END_BYTES, HEADER_BYTES, MAGIC,
+        SECTION_BYTES, SECTIONS_AT, Section, VERSION,
     },
 };
 use proptest::prelude::*;
@@ -24,6 +24,7 @@ tests! {
     version_2_hears_what_it_heard,
     unknown_sections_are_skipped_unless_required,
     a_stream_is_a_scored_clip,
+    companding_is_a_section_of_its_own,
     damaged_detectors_never_panic,
 }
 
@@ -34,12 +35,13 @@ const CLASS: usize = 1;
 
 /// A detector without training; its standardisation suits the noise of [`noise`], so that features differ.
 fn detector(kind: Kind, score_windows: u32) -> Model {
-    let (feature, classes) = match kind {
-        Kind::Frames(feature, classes) => (feature, classes),
-        Kind::Statistics(sections) => (Feature::LogMel, sections),
+    let (feature, classes, companding) = match kind {
+        Kind::Frames(feature, classes) => (feature, classes, None),
+        Kind::Companded(feature) => (feature, 0, Companding::beyond(1)),
+        Kind::Statistics(sections) => (Feature::LogMel, sections, None),
     };
     let statistics = match kind {
-        Kind::Frames(..) => None,
+        Kind::Frames(..) | Kind::Companded(_) => None,
         // All of them, of groups that do not divide the bands.
         Kind::Statistics(_) => Some(Statistics {
             groups: 7,
@@ -59,6 +61,7 @@ fn detector(kind: Kind, score_windows: u32) -> Model {
         frames: FRAMES,
         frame_stride: FRAME_STRIDE,
         statistics,
+        companding,
     };
     let [rows, columns] = front_end.window();
     let bands = front_end.features();
@@ -67,7 +70,7 @@ fn detector(kind: Kind, score_windows: u32) -> Model {
     let output = match kind {
         // Two sections, each with a layer of its own.
         Kind::Statistics(_) => builder.dense(0, 2 * rows * columns, Style::LINEAR),
-        Kind::Frames(..) => {
+        Kind::Frames(..) | Kind::Companded(_) => {
             let hidden = builder.dense(0, 8, Style::BATCH_NORM_RELU);
             let outputs = if classes > 0 { classes } else { rows * columns };
             builder.dense(hidden, outputs, Style::LINEAR)
@@ -115,6 +118,7 @@ fn detector(kind: Kind, score_windows: u32) -> Model {
             kinds: which.kinds,
             ranking: which.ranking,
         }),
+        companding: companding.map(|companding| companding.knee),
         scored_on: "samples".to_string(),
         clip_score: None,
         int8: None,
@@ -162,16 +166,20 @@ fn features(spec: &FeatureSpec, samples: &[i16]) -> nas::audio::Matrix {
 enum Kind {
     /// Frames, before an autoencoder or a classifier.
     Frames(Feature, usize),
+    /// Companded frames, before an autoencoder.
+    Companded(Feature),
     /// Statistics of frames, before a distance.
     Statistics(usize),
 }
 
-const KINDS: [Kind; 5] = [
+const KINDS: [Kind; 7] = [
     Kind::Frames(Feature::LogMel, 0),
     Kind::Frames(Feature::LogMel, 3),
     Kind::Frames(Feature::Mfcc { coefficients: 13 }, 0),
     Kind::Frames(Feature::Mfcc { coefficients: 13 }, 3),
     Kind::Statistics(2),
+    Kind::Companded(Feature::LogMel),
+    Kind::Companded(Feature::Mfcc { coefficients: 13 }),
 ];
 
 /// How windows' scores become one.
@@ -192,7 +200,7 @@ proptest! {
 
     /// Samples in pieces of any length give the features, scores and decisions that the host gives a whole clip.
     fn a_stream_is_a_scored_clip(
-        kind in 0usize..5,
+        kind in 0..KINDS.len(),
         rule in 0usize..5,
         seed in 0u64..1 << 40,
         length in 600usize..5000,
@@ -247,7 +255,10 @@ proptest! {
 }
 
 /// Opens a stream on a blob, and does something with it; an error where the blob is refused.
-fn with_stream<T>(blob: &[u8], act: impl FnOnce(&mut Stream<'_, '_>) -> T) -> Result<T, BlobError> {
+pub fn with_stream<T>(
+    blob: &[u8],
+    act: impl FnOnce(&mut Stream<'_, '_>) -> T,
+) -> Result<T, BlobError> {
     let model = nas_kernels::Model::parse(blob)?;
     if model.arena_bytes() + model.stream_bytes() > MEMORY {
         let (needed, found) = (model.arena_bytes() + model.stream_bytes(), MEMORY);
@@ -351,7 +362,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 1500, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// The blob is refused by name, or it hears.
-    fn damaged_detectors_never_panic(kind in 0usize..5, damage in damage()) {
+    fn damaged_detectors_never_panic(kind in 0..KINDS.len(), damage in damage()) {
         thread_local! {
             static GOOD: Vec<Vec<u8>> =
                 KINDS.map(|kind| detector(kind, 10).blob).to_vec();
@@ -402,6 +413,38 @@ fn version_2_hears_what_it_heard() {
     let expected: Vec<Option<f32>> = [None].into_iter().chain(expected.map(Some)).collect();
     assert_eq!(scores, expected);
     assert_eq!(output, [-36, -7, -47, -1, -29, -10, -46, 2]);
+}
+
+/// Without it a blob has no such section; with it features beyond the knee count a quarter, and the rest as before.
+fn companding_is_a_section_of_its_own() {
+    let plain = detector(KINDS[0], 10);
+    let companded = detector(Kind::Companded(Feature::LogMel), 10);
+    let has = |model: &Model| {
+        let tags = sections(&model.blob).into_iter();
+        tags.map(|section| section.tag).any(|tag| tag == COMPANDING)
+    };
+    assert!(!has(&plain) && has(&companded));
+    let spec = plain.card.front_end().spec;
+    let clip = features(&spec, &noise(4000, &mut Rng::new(8, 0)));
+    let seen = [&plain, &companded].map(|model| Scorer::new(model).unwrap().quantize(&clip));
+    let input = nas::quant::Interpreter::new(&plain.blob).unwrap().input();
+    let mut compressed = 0;
+    for (idx, (plain_step, step)) in seen[0].iter().zip(&seen[1]).enumerate() {
+        let band = idx % clip.bands;
+        let deviation = (clip.values[idx] - plain.card.mean[band]) / plain.card.std[band];
+        let expected = input.quantize(deviation.clamp(-1.0, 1.0) * 0.75 + deviation * 0.25);
+        // The host divides where the device multiplies by a reciprocal: a value between two steps may go either way.
+        assert!(
+            (i32::from(*step) - i32::from(expected)).abs() <= 1,
+            "{deviation}"
+        );
+        // At the knee itself rounding decides on which side a value lies.
+        match deviation.abs() < 0.999 {
+            true => assert_eq!(plain_step, step, "{deviation}"),
+            false => compressed += usize::from(plain_step != step),
+        }
+    }
+    assert!(compressed > 100, "{compressed}");
 }
 
 fn unknown_sections_are_skipped_unless_required() {

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, path::PathBuf, process::Command};
 
 use nas::{
-    audio::{Audio, DeviceExtractor, FeatureSpec, FrontEnd},
+    audio::{Audio, Companding, DeviceExtractor, FeatureSpec, FrontEnd},
     graph::{GraphBuilder, Shape, Style},
     hardware::{self, Core},
     measure::{
@@ -31,6 +31,7 @@ tests! {
     a_cortex_m55_hears_what_the_host_hears: [RustForM55, Qemu],
     a_cortex_m7_takes_the_memory_that_was_estimated: [RustForM7, Qemu],
     a_cortex_m55_takes_the_memory_that_was_estimated: [RustForM55, Qemu],
+    companding_takes_the_instructions_that_are_estimated: [RustForM7, RustForM55, Qemu],
     a_model_that_cannot_run_is_refused_by_name: [RustForM7, RustForM55, Qemu],
     a_run_beyond_its_limit_is_given_up: [RustForM7, RustForM55, Qemu],
     the_kernels_of_a_core_equal_the_portable_ones: [RustForM7, RustForM55, Qemu],
@@ -199,6 +200,7 @@ fn with_ears(mut blob: Vec<u8>, candidate: &Candidate) -> Vec<u8> {
         frames,
         frame_stride,
         statistics,
+        companding,
     } = candidate.front_end;
     let tables = spec.device_tables().unwrap();
     let features = candidate.front_end.features();
@@ -229,6 +231,8 @@ fn with_ears(mut blob: Vec<u8>, candidate: &Candidate) -> Vec<u8> {
         floats: &floats,
         ends: &tables.ends,
         statistics,
+        // Of features as they are, in steps of their own.
+        companding: companding.map(|companding| companding.on_device(1.0, 0)),
         decision,
         centres: centres.as_deref(),
     };
@@ -283,8 +287,13 @@ fn hears_what_the_host_hears(place: Place) {
         ClipRule::Top(30),
         ClipRule::Ranked(70),
     ];
-    for (spec, rule) in specs.into_iter().zip(rules.into_iter().cycle()) {
-        let blob = detector(&spec, rule);
+    let compandings = [None, Companding::beyond(1), Companding::beyond(3)];
+    let kinds = rules
+        .into_iter()
+        .cycle()
+        .zip(compandings.into_iter().cycle());
+    for (spec, (rule, companding)) in specs.into_iter().zip(kinds) {
+        let blob = detector(&spec, rule, companding);
         let seen = bench
             .measure(&blob)
             .unwrap_or_else(|error| panic!("{spec}: {error}"));
@@ -292,6 +301,22 @@ fn hears_what_the_host_hears(place: Place) {
         let promised =
             memory_bytes(&spec.on_device(), FRAMES, None) + 4 * rule.memory_words(WINDOWS);
         assert_eq!(seen.front_end_bytes, Some(promised as u64), "{spec}");
+    }
+}
+
+/// Estimates count 5 instructions for a companded feature: two comparisons, a difference, a product, a sum. A core with
+/// vectors needs fewer.
+fn companding_takes_the_instructions_that_are_estimated() {
+    let spec = FeatureSpec::DCASE;
+    for (place, expected) in [(Place::QemuM7, 3.0..7.0), (Place::QemuM55, 0.5..7.0)] {
+        let mut bench = bench(&place);
+        let [plain, companded] = [None, Companding::beyond(3)].map(|companding| {
+            let seen = bench.measure(&detector(&spec, ClipRule::Mean, companding));
+            seen.unwrap().hop_instructions.unwrap() as f64
+        });
+        let each = (companded - plain) / spec.bands() as f64;
+        say!("{place:?}: {each:.2} instructions for a companded feature, {plain} for a hop");
+        assert!(expected.contains(&each), "{place:?}: {each}");
     }
 }
 
@@ -312,7 +337,7 @@ const WINDOWS: u32 = 100;
 const FRAMES: usize = 3;
 
 /// An autoencoder without training behind a front end: its score moves with every feature.
-fn detector(spec: &FeatureSpec, rule: ClipRule) -> Vec<u8> {
+fn detector(spec: &FeatureSpec, rule: ClipRule, companding: Option<Companding>) -> Vec<u8> {
     let mut rng = Rng::new(6, 0);
     let bands = spec.bands();
     let mut builder = GraphBuilder::new(Shape::new(FRAMES, bands, 1));
@@ -350,6 +375,8 @@ fn detector(spec: &FeatureSpec, rule: ClipRule) -> Vec<u8> {
         floats: &floats,
         ends: &tables.ends,
         statistics: None,
+        // A deviation of 2 dB.
+        companding: companding.map(|companding| companding.on_device(0.5 / GAIN, 0)),
         decision,
         centres: None,
     };

@@ -4,6 +4,7 @@
 //! This module knows no labels, data sets or models.
 
 mod channel;
+mod companding;
 mod device;
 mod extract;
 mod flac;
@@ -18,6 +19,7 @@ use std::{borrow::Cow, fmt, path::PathBuf};
 use crate::identity::{self, Canonical};
 
 pub use channel::Channel;
+pub use companding::Companding;
 pub use device::{DeviceExtractor, DeviceTables};
 pub use extract::{Decibels, Extractor, Padding};
 pub use read::{decode, read, read_log_mel};
@@ -71,6 +73,8 @@ pub struct FrontEnd {
     pub frame_stride: usize,
     /// What of a window's frames the network sees; the frames themselves where it is `None`.
     pub statistics: Option<Statistics>,
+    /// What compresses standardised features far from the mean; `None` where all count alike.
+    pub companding: Option<Companding>,
 }
 
 /// The features of one clip: `frames` rows of `bands` values, row-major.
@@ -340,6 +344,7 @@ impl Canonical for FrontEnd {
             frames,
             frame_stride,
             statistics,
+            companding,
         } = self;
         let fields: [(&str, &dyn Canonical); 3] = [
             ("spec", spec),
@@ -350,6 +355,9 @@ impl Canonical for FrontEnd {
         // Written only where there are some, since front ends had none once.
         if let Some(statistics) = statistics {
             statistics.write_canonical(text);
+        }
+        if let Some(companding) = companding {
+            companding.write_canonical(text);
         }
     }
 }

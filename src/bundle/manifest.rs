@@ -82,7 +82,7 @@ pub struct InputFeatures {
     /// Features and the windows of frames.
     #[serde(flatten)]
     pub front_end: FrontEndView,
-    /// Mean of each band in dB; the network sees `(feature - mean) / std`.
+    /// Mean of each band in dB; the network sees `(feature - mean) / std`, companded where `companding` says so.
     pub mean: Vec<f32>,
     /// Standard deviation of each band in dB.
     pub std: Vec<f32>,

@@ -20,11 +20,18 @@ pub(super) fn bundle(parts: &Parts<'_>) -> String {
         Some(int8) => format!("\n{}.\n", quantised::line(int8)),
         None => String::new(),
     };
+    let companding = match card.companding {
+        Some(knee) => format!(
+            "\nThe front end compresses features that lie further than {knee} deviations from their mean. The input of \
+             `model.tflite` is already compressed.\n"
+        ),
+        None => String::new(),
+    };
     format!(
         "# {name}
 
 An int8 network for sound ({task}), with its audio front end, for {target} ({core}).
-{synthetic}{int8}
+{synthetic}{int8}{companding}
 | file | content |
 |---|---|
 | `model.tflite` | the network, full-integer int8, for TensorFlow Lite Micro, LiteRT and Vela |

@@ -100,6 +100,24 @@ pub fn quantize_for_detection(
     Ok(best)
 }
 
+/// The int8 networks with these ranges, each judged as [`quantize_for_detection`] judges.
+pub fn quantize_with(
+    candidate: &Candidate,
+    weights: &Weights,
+    calibration: &[&[f32]],
+    sound: &Sound<'_>,
+    ranges: &[Ranges],
+) -> Result<Vec<(QuantizedModel, Choice)>, QuantizeError> {
+    let calibration = Calibration::observe(&candidate.graph, weights, calibration)?;
+    let judge = Judge::new(candidate, weights, sound);
+    let judged = ranges.iter().map(|&ranges| {
+        let model = calibration.model(ranges);
+        let kept = judge.as_ref().map(|judge| judge.kept(&model)).transpose()?;
+        Ok((model, Choice { ranges, kept }))
+    });
+    judged.collect()
+}
+
 /// A window, and the class that its sound claims.
 type Probe = (Vec<f32>, usize);
 
@@ -128,10 +146,22 @@ impl Judge {
         }
         let ordinary = spread(sound.held_out);
         let bands = candidate.front_end.spec.bands();
+        let companding = candidate.front_end.companding;
+        // Sound changes before it is companded.
         let changed = |change: &dyn Fn(usize, &mut [f32])| -> Vec<Probe> {
             let mut probes = ordinary.clone();
             for (idx, (window, _)) in probes.iter_mut().enumerate() {
+                if let Some(companding) = companding {
+                    window
+                        .iter_mut()
+                        .for_each(|value| *value = companding.expand(*value));
+                }
                 change(idx, window);
+                if let Some(companding) = companding {
+                    window
+                        .iter_mut()
+                        .for_each(|value| *value = companding.compress(*value));
+                }
             }
             probes
         };

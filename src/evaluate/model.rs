@@ -4,13 +4,13 @@ use std::{fs, path::Path};
 
 use nas_kernels::{
     blob::{self, Decision, FrontEndRecord, Threshold},
-    front_end::Quantizer,
+    front_end::{self, Quantizer},
     score::{CENTRE_STEPS, Centres, window_score},
 };
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    audio::{AudioError, Feature, FeatureSpec, FrontEnd, Statistics},
+    audio::{AudioError, Companding, Feature, FeatureSpec, FrontEnd, Statistics},
     data::Clip,
     disk,
     features::Matrix,
@@ -46,6 +46,9 @@ pub struct ModelCard {
     /// The statistics of a window's frames that the network sees; absent where it sees the frames.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub statistics: Option<StatisticsCard>,
+    /// Deviations from the mean beyond which a standardised feature counts a quarter; absent where all count alike.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub companding: Option<u8>,
     /// What the int8 network was scored on: `samples` (the device's code made features of them) or `log-mel` (the data
     /// set came with features).
     pub scored_on: String,
@@ -310,6 +313,7 @@ impl ModelCard {
                 kinds: card.kinds,
                 ranking: card.ranking,
             }),
+            companding: self.companding.and_then(Companding::beyond),
         }
     }
 
@@ -364,6 +368,12 @@ impl ModelCard {
                 .map(|pair| offset(pair) as f32)
                 .collect(),
         )
+    }
+
+    /// The companding in steps of the network's int8 input.
+    fn companding_on_device(&self, input: QuantParams) -> Option<front_end::Companding> {
+        let companding = self.front_end().companding?;
+        Some(companding.on_device(input.scale, input.zero_point))
     }
 
     fn decision(&self) -> Decision {
@@ -436,6 +446,7 @@ impl Model {
             floats: &floats,
             ends: &tables.ends,
             statistics: front_end.statistics,
+            companding: card.companding_on_device(input),
             decision: card.decision(),
             centres: centres.as_deref(),
         };
@@ -588,6 +599,7 @@ pub struct Scorer<'a> {
     front_end: FrontEnd,
     gains: Vec<f32>,
     offsets: Vec<f32>,
+    companding: Option<front_end::Companding>,
     /// The points from which distances are measured, as a section of the blob.
     centres: Option<Vec<u8>>,
 }
@@ -604,13 +616,15 @@ impl<'a> Scorer<'a> {
     /// As [`Scorer::new`], for a network that has no front end yet.
     pub fn with(card: &'a ModelCard, blob: &'a [u8]) -> Result<Scorer<'a>, ModelFault> {
         let interpreter = Interpreter::new(blob)?;
-        let (gains, offsets) = card.gains(interpreter.input());
+        let input = interpreter.input();
+        let (gains, offsets) = card.gains(input);
         let scorer = Scorer {
             card,
             front_end: card.front_end(),
             interpreter,
             gains,
             offsets,
+            companding: card.companding_on_device(input),
             centres: card.centres(),
         };
         scorer.read_centres()?;
@@ -752,6 +766,7 @@ impl<'a> Scorer<'a> {
         Quantizer {
             gains: &self.gains,
             offsets: &self.offsets,
+            companding: self.companding,
         }
     }
 }

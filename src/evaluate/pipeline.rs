@@ -10,12 +10,12 @@ use super::{
     Scorer, StatisticsCard,
     closed_form::{ClosedForm, HeadLayer, closed_form, head_layer},
     examination::both,
-    headroom::{Choice, Sound, quantize_for_detection},
+    headroom::{Choice, Sound, quantize_for_detection, quantize_with},
     model::FORMAT_VERSION,
     window_scores::WindowScores,
 };
 use crate::{
-    audio::{Feature, FeatureSpec, FrontEnd},
+    audio::{Companding, Feature, FeatureSpec, FrontEnd},
     data::{
         Classes, Dataset, Domain, Label, TestDivision, TrainDivision, divide_test, divide_train,
     },
@@ -70,7 +70,7 @@ pub struct Pipeline {
 /// The rows of one front end from which windows are cut: features, or statistics of features.
 #[derive(Debug)]
 struct FrontEndFeatures {
-    /// Standardised with the statistics of the training clips.
+    /// Standardised with the statistics of the training clips, and companded where the front end does so.
     exact: Arc<Prepared>,
     /// As a device computes them, in dB.
     device: Arc<Features>,
@@ -228,8 +228,12 @@ impl Pipeline {
             return Ok(self.statistics(front_end, &device));
         }
         let exact = store.get_standardised(dataset, spec, &self.train.fit);
+        let exact = exact.map_err(error)?;
         Ok(FrontEndFeatures {
-            exact: exact.map_err(error)?,
+            exact: match front_end.companding {
+                None => exact,
+                Some(companding) => Arc::new(companded(&exact, companding)),
+            },
             device,
         })
     }
@@ -340,6 +344,7 @@ impl Pipeline {
                 kinds: statistics.kinds,
                 ranking: statistics.ranking,
             }),
+            companding: front_end.companding.map(|companding| companding.knee),
             scored_on: match self.dataset.fixed_features {
                 Some(_) => "log-mel".to_string(),
                 None => "samples".to_string(),
@@ -643,6 +648,21 @@ impl Pipeline {
         self.quantize_on(features, candidate, weights)
     }
 
+    /// The int8 networks of float weights with these ranges, and how well their scores follow float scores.
+    pub fn quantize_with(
+        &self,
+        candidate: &Candidate,
+        weights: &Weights,
+        ranges: &[Ranges],
+    ) -> Result<Vec<(QuantizedModel, Choice)>, EvaluateError> {
+        let features = &self.features(&candidate.front_end)?;
+        let windows = self.lessons(features, candidate);
+        let calibration = calibration_windows(&windows.fit);
+        let sound = windows.sound(&features.exact.standardiser);
+        quantize_with(candidate, weights, &calibration, &sound, ranges)
+            .map_err(|error| EvaluateError::Failed(error.to_string()))
+    }
+
     /// Quantises and scores float weights as [`Evaluator::evaluate`] does after training; the number of epochs is
     /// unknown.
     pub fn evaluate_weights(
@@ -735,11 +755,7 @@ impl Pipeline {
         weights: &Weights,
     ) -> Result<(QuantizedModel, Choice), EvaluateError> {
         let windows = self.lessons(features, candidate);
-        let sound = Sound {
-            held_out: &windows.validation,
-            outliers: &windows.outliers,
-            standardiser: &features.exact.standardiser,
-        };
+        let sound = windows.sound(&features.exact.standardiser);
         let calibration = calibration_windows(&windows.fit);
         quantize_for_detection(candidate, weights, &calibration, &sound)
             .map_err(|error| EvaluateError::Failed(error.to_string()))
@@ -823,6 +839,20 @@ fn reaching(mut quantized: QuantizedModel, reach: Option<f32>) -> QuantizedModel
     quantized
 }
 
+/// The same features, those far from their mean compressed.
+fn companded(prepared: &Prepared, companding: Companding) -> Prepared {
+    let mut features = (*prepared.features).clone();
+    for clip in &mut features.clips {
+        for value in &mut clip.values {
+            *value = companding.compress(*value);
+        }
+    }
+    Prepared {
+        features: Arc::new(features),
+        standardiser: prepared.standardiser.clone(),
+    }
+}
+
 /// The key of an evaluation in stores.
 fn key_of(text: &str) -> String {
     blake3::hash(text.as_bytes()).to_hex()[..32].to_string()
@@ -867,6 +897,17 @@ struct OwnLessons<'a> {
     fit: Windows<'a>,
     validation: Windows<'a>,
     outliers: Windows<'a>,
+}
+
+impl OwnLessons<'_> {
+    /// What judges int8 ranges: normal sound that was held out, and known outliers.
+    fn sound<'s>(&'s self, standardiser: &'s Standardiser) -> Sound<'s> {
+        Sound {
+            held_out: &self.validation,
+            outliers: &self.outliers,
+            standardiser,
+        }
+    }
 }
 
 /// Windows that show the values of tensors, evenly spread.

@@ -323,6 +323,8 @@ const STEPS_PER_BAND: f64 = 4.0;
 const STEPS_PER_VALUE: f64 = 3.0;
 const STEPS_PER_RANK: f64 = 6.0;
 const STEPS_PER_COORDINATE: f64 = 4.0;
+/// The same of a feature that is companded.
+const STEPS_PER_COMPANDED: f64 = 3.0;
 
 /// Relative error of an NPU's SRAM: Vela's allocator leaves gaps that are not modelled (`docs/estimates.md`).
 const NPU_ARENA_ERROR: f64 = 0.1;
@@ -509,6 +511,9 @@ impl Time {
             let products = coefficients * spec.n_mels.div_ceil(2);
             self.work[Term::DctMac as usize] += frames * products as f64;
         }
+        if front_end.companding.is_some() {
+            self.work[Term::DctMac as usize] += frames * spec.bands() as f64 * STEPS_PER_COMPANDED;
+        }
         let Some(which) = front_end.statistics else {
             return;
         };
@@ -619,5 +624,9 @@ fn front_end_tables(front_end: &FrontEnd) -> usize {
         Some(_) => blob::STATISTICS_BYTES + blob::SECTION_BYTES,
         None => 0,
     };
-    records + statistics + 4 * floats + 2 * lengths.ends
+    let companding = match front_end.companding {
+        Some(_) => blob::COMPANDING_BYTES + blob::SECTION_BYTES,
+        None => 0,
+    };
+    records + statistics + companding + 4 * floats + 2 * lengths.ends
 }

@@ -436,6 +436,7 @@ fn front_end() -> FrontEnd {
         frames: 5,
         frame_stride: 1,
         statistics: None,
+        companding: None,
     }
 }
 
@@ -479,6 +480,7 @@ fn convolutional_autoencoder() -> Candidate {
             frames: 32,
             frame_stride: 4,
             statistics: None,
+            companding: None,
         },
         graph: b.finish(x),
         task: Task::Reconstruct,
@@ -514,6 +516,7 @@ fn front_ends_take_the_instructions_that_were_counted() {
             frames: 1,
             frame_stride: 1,
             statistics: None,
+            companding: None,
         };
         let target = match fields[0] {
             "cortex-m7" => find("stm32h743-nas"),

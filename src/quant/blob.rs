@@ -2,11 +2,11 @@
 
 use nas_kernels::{
     blob::{
-        AddMultipliers, Constants, DECISION, DISTANCE, Decision, FRONT_END, FRONT_END_BYTES,
-        FrontEndRecord, HEADER_BYTES, Header, Kind, OP_BYTES, Op, Parts, SECTIONS_AT, STATISTICS,
-        Section, TENSOR_BYTES, Tensor, Window, seal,
+        AddMultipliers, COMPANDING, Constants, DECISION, DISTANCE, Decision, FRONT_END,
+        FRONT_END_BYTES, FrontEndRecord, HEADER_BYTES, Header, Kind, OP_BYTES, Op, Parts,
+        SECTIONS_AT, STATISTICS, Section, TENSOR_BYTES, Tensor, Window, seal,
     },
-    front_end::Statistics,
+    front_end::{Companding, Statistics},
 };
 
 use super::{
@@ -88,6 +88,8 @@ pub struct Hearing<'h> {
     pub ends: &'h [u16],
     /// The statistics of frames that the network sees; `None` where it sees the frames.
     pub statistics: Option<Statistics>,
+    /// What compresses the input; `None` where all its values count alike.
+    pub companding: Option<Companding>,
     /// How outputs become a score and a decision.
     pub decision: Decision,
     /// The section with the points from which the score is a distance, as [`nas_kernels::score::Centres`] reads it.
@@ -104,10 +106,12 @@ pub fn append_front_end(blob: &mut Vec<u8>, hearing: &Hearing<'_>) {
     heard.extend(hearing.floats.iter().flat_map(|value| value.to_le_bytes()));
     heard.extend(hearing.ends.iter().flat_map(|end| end.to_le_bytes()));
     let statistics = hearing.statistics.map(|statistics| statistics.to_bytes());
+    let companding = hearing.companding.map(|companding| companding.to_bytes());
     let decision = hearing.decision.to_bytes();
     let sections = [
         Some((FRONT_END, &heard[..])),
         statistics.as_ref().map(|bytes| (STATISTICS, &bytes[..])),
+        companding.as_ref().map(|bytes| (COMPANDING, &bytes[..])),
         Some((DECISION, &decision[..])),
         hearing.centres.map(|bytes| (DISTANCE, bytes)),
     ];

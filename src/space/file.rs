@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fs, path::Path};
 use nas_kernels::decision::ClipRule;
 use serde::Deserialize;
 
-use super::{Axis, AxisRule, Family, SearchSpace, Training, WEIGHTS_IN, WeightMemory};
+use super::{Axis, AxisRule, COMPANDING, Family, SearchSpace, Training, WEIGHTS_IN, WeightMemory};
 
 /// The table entry that says how windows' scores become a clip's.
 const CLIP_SCORE: &str = "clip_score";
@@ -201,6 +201,7 @@ struct FrontEndTable {
     n_mfcc: Option<Vec<f64>>,
     frames: Vec<f64>,
     frame_stride: Vec<f64>,
+    companding: Option<Vec<f64>>,
 }
 
 /// Reads a space from TOML text; `path` is only for messages.
@@ -244,11 +245,12 @@ pub fn parse(path: &str, text: &str) -> Result<SearchSpace, SpaceError> {
         ("frames".to_string(), front_end.frames),
         ("frame_stride".to_string(), front_end.frame_stride),
     ]);
-    given.extend(
-        front_end
-            .n_mfcc
-            .map(|values| ("n_mfcc".to_string(), values)),
-    );
+    for (name, values) in [
+        ("n_mfcc", front_end.n_mfcc),
+        (COMPANDING, front_end.companding),
+    ] {
+        given.extend(values.map(|values| (name.to_string(), values)));
+    }
 
     let needed = || {
         let names: Vec<&str> = family.axes().iter().map(|rule| rule.name).collect();
@@ -371,6 +373,11 @@ mod tests {
         check("n_fft = [1024", "n_fft = [1000", "powers of two");
         check("0.5, 0.75", "nan, 0.75", "axis `shrink`");
         check("frames = [2,", "frames = [2.5,", "whole");
+        check(
+            "[axes]",
+            "companding = [0, 16]\n[axes]",
+            "axis `companding`: 16",
+        );
         check("[axes]", "[axes]\nmembers = [1, 3]", "no axis `members`");
         check("epochs = 15", "epochs = 0", "training");
         check(

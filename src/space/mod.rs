@@ -18,7 +18,8 @@ use nas_kernels::decision::ClipRule;
 
 use crate::{
     audio::{
-        FULL_RANKING, Feature, FeatureSpec, FrontEnd, MAX_POOLED_FRAMES, StatisticKind, Statistics,
+        Companding, FULL_RANKING, Feature, FeatureSpec, FrontEnd, MAX_POOLED_FRAMES, StatisticKind,
+        Statistics,
     },
     graph::{Graph, Shape},
     identity::{self, Canonical},
@@ -311,6 +312,8 @@ const HEAD: &str = "gaussian_head";
 const GROUPS: &str = "groups";
 const STATISTICS: &str = "statistics";
 const RANKING: &str = "ranking";
+/// The axis of the deviations beyond which features are compressed; 0 compresses none.
+const COMPANDING: &str = "companding";
 /// The axis of how a covariance is estimated; its values are places in [`Covariance::ALL`].
 const COVARIANCE: &str = "covariance";
 /// The axes that decide how long a window is.
@@ -532,6 +535,11 @@ impl SearchSpace {
             },
             frames,
             frame_stride: values.count("frame_stride").min(frames),
+            companding: match (self.axis(COMPANDING), self.axis(STATISTICS)) {
+                (Some(_), None) => Companding::beyond(values.count(COMPANDING) as u8),
+                // Statistics of loud and of quiet frames reach alike.
+                _ => None,
+            },
             statistics: self.axis(STATISTICS).map(|_| {
                 let kinds = values.count(STATISTICS) as u32;
                 let ranking = (values.real(RANKING) * f64::from(FULL_RANKING)).round() as u32;

@@ -65,6 +65,18 @@ static void print_score(float score)
     print(text + end);
 }
 
+static void print_count(uint32_t count)
+{
+    char text[12];
+    int end = sizeof text - 1;
+    text[end] = 0;
+    do {
+        text[--end] = (char)('0' + count % 10);
+        count /= 10;
+    } while (count > 0);
+    print(text + end);
+}
+
 int main(void)
 {
     static _Alignas(16) uint8_t memory[NAS_MEMORY_BYTES];
@@ -90,6 +102,8 @@ int main(void)
         return 2;
     }
     print_score(score);
-    print(verdict == NAS_ANOMALY ? " anomaly\n" : " normal\n");
+    print(verdict == NAS_ANOMALY ? " anomaly, " : " normal, ");
+    print_count(nas_clipped());
+    print(" input values cut off\n");
     return verdict;
 }

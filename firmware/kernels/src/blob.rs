@@ -17,6 +17,7 @@
 //! |---|---|
 //! | `FRNT` | front end ([`FrontEndRecord`], 32 bytes); its tables (f32, at a multiple of 16): those of [`TableLengths`], gains and offsets of the bands; ends (u16) |
 //! | `STAT` | pooled statistics ([`Statistics`], 16 bytes), where the network sees those instead of frames; gains and offsets of the front end are then of them |
+//! | `COMP` | companding ([`Companding`], 16 bytes), where values of the input far from its mean count less |
 //! | `DECI` | decision ([`Decision`], 24 bytes; 16 where windows' scores are averaged) |
 //! | `DIST` | points that sound is normal near ([`Centres`](crate::score::Centres)), where the score is a distance |
 //!
@@ -24,17 +25,18 @@
 //! sections: bytes 52..60 were the offsets of front end and decision, 0 where there was none.
 //!
 //! [`TableLengths`]: crate::front_end::TableLengths
+//! [`Companding`]: crate::front_end::Companding
 
 mod sections;
 
 use core::fmt;
 
 pub(crate) use sections::Sections;
-pub use sections::{DECISION, DISTANCE, FRONT_END, SECTION_BYTES, STATISTICS, Section};
+pub use sections::{COMPANDING, DECISION, DISTANCE, FRONT_END, SECTION_BYTES, STATISTICS, Section};
 
 use crate::{
     decision::ClipRule,
-    front_end::{Spec, Statistics},
+    front_end::{Companding, Spec, Statistics},
     ops::{AddScales, Clamp, SoftmaxScale},
 };
 
@@ -62,6 +64,8 @@ pub const DECISION_BYTES: usize = 24;
 pub const LEAST_DECISION_BYTES: usize = 16;
 /// Bytes of [`Statistics`].
 pub const STATISTICS_BYTES: usize = 16;
+/// Bytes of a [`Companding`].
+pub const COMPANDING_BYTES: usize = 16;
 /// Bytes of a [`Centre`] without its coordinates.
 pub const CENTRE_BYTES: usize = 16;
 /// Largest factor of [`Kind::Upsample`]. Up to 40, TFLite's float arithmetic finds the same source pixel as whole
@@ -906,6 +910,26 @@ impl Statistics {
             kinds,
             ranking,
         })
+    }
+}
+
+impl Companding {
+    /// The companding as it is in a blob.
+    pub fn to_bytes(&self) -> [u8; COMPANDING_BYTES] {
+        let Companding { low, high, slope } = *self;
+        to_bytes([low.to_bits(), high.to_bits(), slope.to_bits(), 0])
+    }
+
+    /// Reads the first bytes of the companding's section; fails where its numbers cannot be used.
+    pub fn from_bytes(section: &[u8]) -> Result<Companding, BlobError> {
+        let record = section.first_chunk::<COMPANDING_BYTES>();
+        let record = record.ok_or(BlobError::FrontEnd("its companding is too short"))?;
+        let [low, high, slope, _] = from_bytes(record).map(f32::from_bits);
+        let companding = Companding { low, high, slope };
+        match companding.fault() {
+            None => Ok(companding),
+            Some(fault) => Err(BlobError::FrontEnd(fault)),
+        }
     }
 }
 

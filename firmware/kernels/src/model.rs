@@ -8,7 +8,7 @@ use crate::{
         OP_BYTES, Op, Sections, TENSOR_BYTES, Task, Tensor, Window,
     },
     bytes::{Words, as_i8},
-    front_end::{Statistics, ends_are_sound},
+    front_end::{Companding, Statistics, ends_are_sound},
     ops::{self, Requantize, Sliding},
     score::Centres,
 };
@@ -26,6 +26,7 @@ pub struct Model<'a> {
     output: Tensor,
     front_end: Option<FrontEndRecord>,
     statistics: Option<Statistics>,
+    companding: Option<Companding>,
     decision: Option<Decision>,
     centres: Option<Centres<'a>>,
 }
@@ -70,6 +71,10 @@ impl<'a> Model<'a> {
             statistics: sections
                 .statistics
                 .map(Statistics::from_bytes)
+                .transpose()?,
+            companding: sections
+                .companding
+                .map(Companding::from_bytes)
                 .transpose()?,
             decision: sections.decision.map(Decision::from_bytes).transpose()?,
             centres: None,
@@ -130,6 +135,11 @@ impl<'a> Model<'a> {
     /// The statistics of frames that the network sees; `None` where it sees the frames.
     pub fn statistics(&self) -> Option<Statistics> {
         self.statistics
+    }
+
+    /// What compresses the network's input; `None` where all values count alike.
+    pub fn companding(&self) -> Option<Companding> {
+        self.companding
     }
 
     /// How outputs become a decision; `None` for a network alone.

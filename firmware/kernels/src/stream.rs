@@ -59,7 +59,14 @@ impl<'a> Model<'a> {
         let (gains, offsets) = quantizer.split_at(quantizer.len() / 2);
         // The model was parsed: its front end is sound.
         let front_end = FrontEnd::new(spec, floats, ends).ok_or(BlobError::NoFrontEnd)?;
-        Ok((front_end, Quantizer { gains, offsets }))
+        Ok((
+            front_end,
+            Quantizer {
+                gains,
+                offsets,
+                companding: self.companding(),
+            },
+        ))
     }
 
     /// Bytes that a [`Stream`] needs beside the arena, a multiple of 4; 0 for a model without a front end.

@@ -92,6 +92,9 @@ pub struct FrontEndView {
     /// The pooled statistics that the network sees; absent where it sees the frames.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub statistics: Option<StatisticsView>,
+    /// Deviations from the mean beyond which a standardised feature counts a quarter; absent where all count alike.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub companding: Option<u8>,
 }
 
 /// Pooled statistics.
@@ -124,6 +127,7 @@ impl From<FrontEnd> for FrontEndView {
                 groups: which.groups,
                 ranking: f64::from(which.ranking) / f64::from(FULL_RANKING),
             }),
+            companding: front_end.companding.map(|companding| companding.knee),
         }
     }
 }

@@ -25,7 +25,11 @@ fn hearing(front_end: &FrontEndView) -> String {
             which.kinds, which.groups
         ),
     };
-    format!("hears {window:.2} s at a time, decides every {delay:.2} s{seen}\n")
+    let companded = match front_end.companding {
+        None => String::new(),
+        Some(knee) => format!(", features beyond {knee} deviations count a quarter"),
+    };
+    format!("hears {window:.2} s at a time, decides every {delay:.2} s{seen}{companded}\n")
 }
 
 /// All that is known about one trial, as text. Its files are below `folder`.

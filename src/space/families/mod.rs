@@ -9,7 +9,7 @@ mod mobilenet_v2;
 mod pooled_gaussian;
 mod pooled_mlp;
 
-use super::{GROUPS, HEAD, MEMBERS, RANKING, STATISTICS, Task, Values};
+use super::{COMPANDING, GROUPS, HEAD, MEMBERS, RANKING, STATISTICS, Task, Values};
 use crate::{
     audio::MAX_POOLED_FRAMES,
     graph::{Graph, Shape},
@@ -94,6 +94,8 @@ const GROUPS_RULE: AxisRule = whole(GROUPS, 1, 256);
 const STATISTICS_RULE: AxisRule = whole(STATISTICS, 1, 31);
 const RANKING_RULE: AxisRule = real(RANKING, 0.0, 1.0);
 const HEAD_RULE: AxisRule = whole(HEAD, 0, 1);
+/// Deviations beyond which a feature counts less; 0 for none.
+const COMPANDING_RULE: AxisRule = whole(COMPANDING, 0, 15);
 /// The stage between frames and a network of vectors.
 const STAGE: [AxisRule; 3] = [GROUPS_RULE, STATISTICS_RULE, RANKING_RULE];
 
@@ -182,14 +184,15 @@ impl Family {
         self == Family::PooledGaussian
     }
 
-    /// Axes that a space may leave out: ensembles of classifiers, statistics before a network of vectors, heads. Those
+    /// Axes that a space may leave out: ensembles of classifiers, statistics before a network of vectors, heads, companding. Those
     /// of one list come together.
     pub fn optional(self) -> &'static [&'static [AxisRule]] {
         match self {
-            Family::DenseAutoencoder => &[&STAGE, &[HEAD_RULE]],
-            Family::ConvAutoencoder => &[&[HEAD_RULE]],
+            Family::DenseAutoencoder => &[&STAGE, &[HEAD_RULE], &[COMPANDING_RULE]],
+            Family::ConvAutoencoder => &[&[HEAD_RULE], &[COMPANDING_RULE]],
             Family::PooledGaussian => &[],
-            _ => &[&[MEMBERS_RULE], &[HEAD_RULE]],
+            Family::PooledMlp => &[&[MEMBERS_RULE], &[HEAD_RULE]],
+            _ => &[&[MEMBERS_RULE], &[HEAD_RULE], &[COMPANDING_RULE]],
         }
     }
 

@@ -12,6 +12,8 @@ pub const DECISION: [u8; 4] = *b"DECI";
 
 /// Tag of the statistics: [`Statistics`](crate::front_end::Statistics), where the network sees those instead of frames.
 pub const STATISTICS: [u8; 4] = *b"STAT";
+/// Tag of the companding: a [`Companding`](crate::front_end::Companding), where large values count less.
+pub const COMPANDING: [u8; 4] = *b"COMP";
 /// Tag of the centres: [`Centres`](crate::score::Centres), where the score is a distance.
 pub const DISTANCE: [u8; 4] = *b"DIST";
 
@@ -57,6 +59,7 @@ pub(crate) struct Sections<'a> {
     pub front_end: Option<&'a [u8]>,
     pub decision: Option<&'a [u8]>,
     pub statistics: Option<&'a [u8]>,
+    pub companding: Option<&'a [u8]>,
     pub distance: Option<&'a [u8]>,
 }
 
@@ -108,6 +111,7 @@ impl<'a> Sections<'a> {
                 FRONT_END => &mut found.front_end,
                 DECISION => &mut found.decision,
                 STATISTICS => &mut found.statistics,
+                COMPANDING => &mut found.companding,
                 DISTANCE => &mut found.distance,
                 _ if required => return fail("this build does not know it and may not skip it"),
                 _ => continue,

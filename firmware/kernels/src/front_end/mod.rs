@@ -6,6 +6,7 @@
 //!
 //! The host makes the tables ([`Spec`] says how long they are), and the model holds them.
 
+mod companding;
 mod fft;
 mod framer;
 pub(crate) mod log;
@@ -13,6 +14,7 @@ pub(crate) mod log;
 mod mve;
 pub mod statistics;
 
+pub use companding::Companding;
 pub use framer::Framer;
 pub use statistics::Statistics;
 
@@ -74,13 +76,16 @@ pub struct FrontEnd<'t> {
 
 /// Turns features in decibels into the int8 numbers of a network: `value * gain + offset`, rounded.
 ///
-/// Gain and offset, one of each per band or statistic, include standardisation and the scale of the input.
+/// Gain and offset, one of each per band or statistic, include standardisation and the scale of the input. Companding
+/// comes between them and the rounding.
 #[derive(Debug, Clone, Copy)]
 pub struct Quantizer<'t> {
     /// Gain of each band, in int8 steps per dB.
     pub gains: &'t [f32],
     /// Offset of each band, in int8 steps.
     pub offsets: &'t [f32],
+    /// What compresses values far from the mean; `None` where all count alike.
+    pub companding: Option<Companding>,
 }
 
 /// Powers are four times too large, and samples go up to 2^15 instead of 1.
@@ -268,10 +273,25 @@ impl<'t> FrontEnd<'t> {
 impl Quantizer<'_> {
     /// Rounds halves up and saturates; returns how many values were cut off.
     pub fn quantize(&self, features: &[f32], output: &mut [i8]) -> u32 {
+        match self.companding {
+            None => self.quantize_by(features, output, |steps| steps),
+            Some(companding) => {
+                self.quantize_by(features, output, |steps| companding.compress(steps))
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn quantize_by(
+        &self,
+        features: &[f32],
+        output: &mut [i8],
+        compress: impl Fn(f32) -> f32,
+    ) -> u32 {
         let mut clipped = 0;
         let gains = self.gains.iter().zip(self.offsets);
         for ((output, feature), (gain, offset)) in output.iter_mut().zip(features).zip(gains) {
-            let shifted = shifted(*feature, *gain, *offset);
+            let shifted = shifted(compress(steps(*feature, *gain, *offset)));
             *output = rounded(shifted);
             clipped += u32::from(is_clipped(shifted));
         }
@@ -280,15 +300,24 @@ impl Quantizer<'_> {
 
     /// One feature by its place, and whether it was cut off.
     pub fn quantize_one(&self, place: usize, feature: f32) -> (i8, bool) {
-        let shifted = shifted(feature, self.gains[place], self.offsets[place]);
+        let steps = steps(feature, self.gains[place], self.offsets[place]);
+        let shifted = shifted(match self.companding {
+            None => steps,
+            Some(companding) => companding.compress(steps),
+        });
         (rounded(shifted), is_clipped(shifted))
     }
 }
 
+#[inline(always)]
+fn steps(feature: f32, gain: f32, offset: f32) -> f32 {
+    feature * gain + offset
+}
+
 /// Positive where it is not saturated, so that cutting off rounds.
 #[inline(always)]
-fn shifted(feature: f32, gain: f32, offset: f32) -> f32 {
-    feature * gain + offset + 128.5
+fn shifted(steps: f32) -> f32 {
+    steps + 128.5
 }
 
 #[inline(always)]

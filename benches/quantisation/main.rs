@@ -1,4 +1,5 @@
-//! What int8 costs: `quantisation [DATA[=SPACE[,SPACE]] …] [--trials N] [--seeds A,B] [--weights DIR]`.
+//! What int8 costs: `quantisation [DATA[=SPACE[,SPACE]] …] [--trials N] [--seeds A,B] [--companding K] [--grid]
+//! [--weights DIR] [--hand-out DIR]`.
 //!
 //! Trains the networks that `nas search --sampler random --target m7 --budget-ram 128k` would train, and quantises each
 //! by several rules:
@@ -12,9 +13,14 @@
 //! Prints AUC over all labelled test clips, float less int8, as the clips are and 6 dB louder, with the time that the
 //! first two took; then means over all networks. The rules of other tools are computed here, on the same float networks.
 //!
-//! DATA is `knocks`, `clicks`, `synthetic:MACHINE` or a path. `--weights` keeps float weights between calls.
+//! DATA is `knocks`, `clicks`, `synthetic:MACHINE` or a path. `--companding` gives every network a front end that
+//! compresses features beyond so many deviations. `--grid` quantises by many fixed ranges, too. `--weights` keeps float
+//! weights between calls. `--hand-out` writes float networks and sound for `other_tools.py`, which quantises them by the
+//! tools themselves.
 
-#[path = "../tests/sounds.rs"]
+mod hand_out;
+mod rules;
+#[path = "../../tests/sounds.rs"]
 mod sounds;
 
 use std::{
@@ -26,14 +32,16 @@ use std::{
 };
 
 use nas::{
+    audio::Companding,
     data::{self, Dataset, Label, Split},
     evaluate::{
-        EvaluateError, Evaluation, Evaluator, Options, Pipeline, Scorer, Scores, headroom::Choice,
+        EvaluateError, Evaluation, Evaluator, ModelCard, Options, Pipeline, Scorer, Scores,
+        headroom::Choice,
     },
     features::{FeatureStore, Matrix, Standardiser, Windows},
     graph::Weights,
     hardware::{self, Budget},
-    quant::{Calibration, Interpreter, QuantizedModel, Ranges, run_float, visit_tensors},
+    quant::{Calibration, QuantizedModel, Ranges, run_float},
     run::{self, Objective, Search},
     score::{
         ClipScore, Figure, Measure, ThresholdRule, interval, negative_log_odds,
@@ -56,7 +64,10 @@ struct Request {
     data: Vec<(String, Vec<String>)>,
     trials: usize,
     seeds: Vec<u64>,
+    companding: Option<Companding>,
+    grid: bool,
     weights: Option<PathBuf>,
+    hand_out: Option<PathBuf>,
 }
 
 /// What one network gave.
@@ -74,6 +85,9 @@ struct Row {
 
 fn main() {
     let request = request();
+    if request.grid {
+        println!("grid,space,network,input,others,tail,kept,lost");
+    }
     println!(
         "data,space,network,AUC float,lost before,now,extremes,averages,louder before,now,extremes,averages,seconds before,now,input,others,tail,kept"
     );
@@ -149,7 +163,10 @@ fn request() -> Request {
         data: Vec::new(),
         trials: 12,
         seeds: vec![0],
+        companding: None,
+        grid: false,
         weights: None,
+        hand_out: None,
     };
     let mut arguments = std::env::args()
         .skip(1)
@@ -163,6 +180,12 @@ fn request() -> Request {
                 let seeds = seeds.split(',').map(|seed| seed.parse().expect("a seed"));
                 request.seeds = seeds.collect();
             }
+            "--companding" => {
+                let knee = value().parse().expect("a number of deviations");
+                request.companding = Companding::beyond(knee);
+            }
+            "--grid" => request.grid = true,
+            "--hand-out" => request.hand_out = Some(value().into()),
             "--weights" => request.weights = Some(value().into()),
             data => {
                 let (data, spaces) = data.split_once('=').unwrap_or((data, "dense-ae,conv-ae"));
@@ -225,7 +248,8 @@ fn measure(dataset: &Dataset, space: &str, seed: u64, request: &Request) -> Vec<
     let references = run::references(&spaces, &targets, &budget, &objectives);
     let paired = Paired {
         pipeline,
-        weights: request.weights.clone(),
+        space: space.to_string(),
+        request,
         rows: Mutex::default(),
     };
     let mut store = Store::open_in_memory().expect("memory");
@@ -276,13 +300,14 @@ fn features() -> FeatureStore {
 }
 
 /// Trains once and quantises twice.
-struct Paired {
+struct Paired<'r> {
     pipeline: Pipeline,
-    weights: Option<PathBuf>,
+    space: String,
+    request: &'r Request,
     rows: Mutex<Vec<Row>>,
 }
 
-impl Evaluator for Paired {
+impl Evaluator for Paired<'_> {
     fn content_key(&self, candidate: &Candidate, training: &Training, seed: u64) -> String {
         self.pipeline.content_key(candidate, training, seed)
     }
@@ -294,11 +319,14 @@ impl Evaluator for Paired {
         seed: u64,
         stop: &AtomicBool,
     ) -> Result<Evaluation, EvaluateError> {
+        let mut candidate = candidate.clone();
+        candidate.front_end.companding = self.request.companding;
+        let candidate = &candidate;
         let key = self.content_key(candidate, training, seed);
         let weights = self.trained(&key, candidate, training, seed, stop)?;
         let begin = Instant::now();
         let before = self.pipeline.calibration(candidate, |windows| {
-            reproducing(candidate, &weights, windows)
+            rules::reproducing(candidate, &weights, windows)
         })?;
         let middle = Instant::now();
         let (now, choice) = self.pipeline.quantize(candidate, &weights)?;
@@ -311,39 +339,71 @@ impl Evaluator for Paired {
                 input: 1.0,
                 others: 1.0,
             };
-            let averages = averages(candidate, &weights, windows);
+            let averages = rules::averages(candidate, &weights, windows);
             [
                 calibration.model(plain),
                 calibration.model_between(&averages),
             ]
         })?;
         let card = self.pipeline.card(candidate)?;
-        let aucs = |gain_db: f32| {
-            let clips = self.clips(candidate, gain_db);
-            let mut scored = vec![self.scored(
-                &clips,
-                |clip, class| {
-                    let standardiser = Standardiser {
-                        mean: card.mean.clone(),
-                        std: card.std.clone(),
-                    };
-                    float_score(candidate, &weights, &standardiser.apply(clip), class)
-                },
-                &card,
-            )];
-            for model in [&before, &now].into_iter().chain(&others) {
-                let blob = model.to_blob();
-                let mut scorer = Scorer::with(&card, &blob).expect("a network that runs");
-                scored.push(self.scored(
-                    &clips,
-                    |clip, class| scorer.clip_score(clip, class),
-                    &card,
-                ));
-            }
-            let auc = |scores: Vec<ClipScore>| summarise(&scores).auc.expect("both labels");
-            scored.into_iter().map(auc).collect::<Vec<f64>>()
+        let auc = |scores: Vec<ClipScore>| summarise(&scores).auc.expect("both labels");
+        let int8_auc = |clips: &[Matrix], model: &QuantizedModel| {
+            let blob = model.to_blob();
+            let mut scorer = Scorer::with(&card, &blob).expect("a network that runs");
+            auc(self.scored(clips, |clip, class| scorer.clip_score(clip, class), &card))
         };
-        let (plain, louder) = (aucs(0.0), aucs(LOUDER_DB));
+        let aucs = |clips: &[Matrix]| {
+            let float = |clip: &Matrix, class| {
+                let clip = standardised(candidate, &card, clip);
+                float_score(candidate, &weights, &clip, class)
+            };
+            let mut aucs = vec![auc(self.scored(clips, float, &card))];
+            let models = [&before, &now].into_iter().chain(&others);
+            aucs.extend(models.map(|model| int8_auc(clips, model)));
+            aucs
+        };
+        let clips = self.clips(candidate, 0.0);
+        let (plain, louder) = (aucs(&clips), aucs(&self.clips(candidate, LOUDER_DB)));
+        if self.request.grid {
+            let ranges = rules::grid();
+            for (model, choice) in self.pipeline.quantize_with(candidate, &weights, &ranges)? {
+                let Ranges {
+                    tail,
+                    input,
+                    others,
+                } = choice.ranges;
+                println!(
+                    "grid,{},{},{input},{others},{tail},{:.4},{:.4}",
+                    self.space,
+                    &key[..8],
+                    choice.kept.unwrap_or(f64::NAN),
+                    plain[0] - int8_auc(&clips, &model)
+                );
+            }
+        }
+        if let Some(folder) = &self.request.hand_out {
+            let tested = self.tested(&clips);
+            let windows = tested
+                .iter()
+                .map(|(clip, _)| standardised(candidate, &card, clip));
+            let windows: Vec<Matrix> = windows.collect();
+            let anomalies: Vec<bool> = tested.iter().map(|(_, anomaly)| *anomaly).collect();
+            self.pipeline.calibration(candidate, |calibration| {
+                let network = hand_out::Network {
+                    candidate,
+                    weights: &weights,
+                    calibration,
+                };
+                let ours = [plain[0], plain[2]];
+                hand_out::write(
+                    &folder.join(&key[..8]),
+                    &network,
+                    &windows,
+                    &anomalies,
+                    ours,
+                )
+            })?;
+        }
         let row = Row {
             key,
             float: plain[0],
@@ -365,7 +425,7 @@ impl Evaluator for Paired {
     }
 }
 
-impl Paired {
+impl Paired<'_> {
     fn trained(
         &self,
         key: &str,
@@ -375,6 +435,7 @@ impl Paired {
         stop: &AtomicBool,
     ) -> Result<Weights, EvaluateError> {
         let file = self
+            .request
             .weights
             .as_ref()
             .map(|folder| folder.join(format!("{key}.bin")));
@@ -416,11 +477,19 @@ impl Paired {
         clips
     }
 
+    /// Labelled test clips, and whether they are anomalous.
+    fn tested<'c>(&self, clips: &'c [Matrix]) -> Vec<(&'c Matrix, bool)> {
+        let rows = self.pipeline.dataset().clips.iter().zip(clips);
+        rows.filter(|(clip, _)| clip.split == Split::Test)
+            .filter_map(|(clip, matrix)| Some((matrix, clip.label? == Label::Anomaly)))
+            .collect()
+    }
+
     fn scored(
         &self,
         clips: &[Matrix],
         mut score: impl FnMut(&Matrix, usize) -> Option<f64>,
-        card: &nas::evaluate::ModelCard,
+        card: &ModelCard,
     ) -> Vec<ClipScore> {
         let rows = self.pipeline.dataset().clips.iter().zip(clips);
         rows.filter(|(clip, _)| clip.split == Split::Test)
@@ -435,6 +504,21 @@ impl Paired {
             })
             .collect()
     }
+}
+
+/// What the network sees of a clip's features in dB.
+fn standardised(candidate: &Candidate, card: &ModelCard, clip: &Matrix) -> Matrix {
+    let standardiser = Standardiser {
+        mean: card.mean.clone(),
+        std: card.std.clone(),
+    };
+    let mut clip = standardiser.apply(clip);
+    if let Some(companding) = candidate.front_end.companding {
+        for value in &mut clip.values {
+            *value = companding.compress(*value);
+        }
+    }
+    clip
 }
 
 fn float_score(
@@ -460,60 +544,4 @@ fn float_score(
             _ => reconstruction_error(input, output),
         });
     (!inputs.is_empty()).then(|| scores.sum::<f64>() / inputs.len() as f64)
-}
-
-/// Ranges of normal sound alone: of three that leave out more or less at the ends, those whose int8 outputs are nearest
-/// to the float network's on 64 calibration windows.
-fn reproducing(candidate: &Candidate, weights: &Weights, windows: &[&[f32]]) -> QuantizedModel {
-    let calibration =
-        Calibration::observe(&candidate.graph, weights, windows).expect("finite values");
-    let judged: Vec<&[f32]> = windows
-        .iter()
-        .step_by(windows.len().div_ceil(64))
-        .copied()
-        .collect();
-    let expected = run_float(&candidate.graph, weights, &judged);
-    let models = [0.0, 1e-4, 1e-3].map(|tail| {
-        let model = calibration.model(Ranges {
-            tail,
-            input: 1.0,
-            others: 1.0,
-        });
-        let blob = model.to_blob();
-        let mut interpreter = Interpreter::new(&blob).expect("a network that runs");
-        let mut error = 0.0;
-        for (window, expected) in judged.iter().zip(&expected) {
-            let pairs = interpreter.run_float(window).zip(expected);
-            error += pairs
-                .map(|(found, expected)| f64::from(found - expected).powi(2))
-                .sum::<f64>();
-        }
-        (error, model)
-    });
-    let best = models.into_iter().min_by(|a, b| a.0.total_cmp(&b.0));
-    best.expect("there are three").1
-}
-
-/// Moving averages of every window's smallest and largest value, per tensor.
-fn averages(candidate: &Candidate, weights: &Weights, windows: &[&[f32]]) -> Vec<[f32; 2]> {
-    /// ai-edge-quantizer's `smoothing_factor`.
-    const KEPT: f32 = 0.95;
-    let mut bounds: Vec<Option<[f32; 2]>> = vec![None; candidate.graph.tensors.len()];
-    for window in windows {
-        visit_tensors(&candidate.graph, weights, &[window], |tensor, values| {
-            let min = values.iter().copied().fold(f32::INFINITY, f32::min);
-            let max = values.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-            bounds[tensor] = Some(match bounds[tensor] {
-                None => [min, max],
-                Some([low, high]) => [
-                    KEPT * low + (1.0 - KEPT) * min,
-                    KEPT * high + (1.0 - KEPT) * max,
-                ],
-            });
-        });
-    }
-    bounds
-        .into_iter()
-        .map(|bounds| bounds.unwrap_or([0.0; 2]))
-        .collect()
 }
