@@ -30,6 +30,25 @@ pub fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
     sync_folder(folder_of(path))
 }
 
+/// Removes what a killed process left of [`replace`] in a folder and in the folders below it. Only its owner may call this.
+pub fn sweep(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        match entry.file_type()? {
+            kind if kind.is_dir() => sweep(&entry.path())?,
+            kind if kind.is_file() && name.to_string_lossy().starts_with(PREFIX) => {
+                fs::remove_file(entry.path())?;
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// The beginning of a temporary file's name.
+const PREFIX: &str = ".tmp";
+
 /// Brings a folder's names to the disk. Windows has no such call, and needs none.
 fn sync_folder(folder: &Path) -> io::Result<()> {
     if cfg!(unix) {
@@ -48,6 +67,7 @@ fn folder_of(path: &Path) -> &Path {
 /// Temporary files are their owner's alone by default. These become files like all others, and the umask decides.
 fn builder() -> tempfile::Builder<'static, 'static> {
     let mut builder = tempfile::Builder::new();
+    builder.prefix(PREFIX);
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
@@ -73,6 +93,17 @@ mod tests {
         assert_eq!(fs::read(&path).unwrap(), b"first");
         let names = fs::read_dir(path.parent().unwrap()).unwrap();
         assert_eq!(names.count(), 1, "nothing is left beside it");
+    }
+
+    #[test]
+    fn what_a_killed_process_left_goes() {
+        let folder = tempfile::tempdir().unwrap();
+        let [left, kept] = ["17/.tmpAbCd", "17/model.nas"].map(|name| folder.path().join(name));
+        for path in [&left, &kept] {
+            write_synced(path, b"").unwrap();
+        }
+        sweep(folder.path()).unwrap();
+        assert_eq!((left.exists(), kept.exists()), (false, true));
     }
 
     #[cfg(unix)]

@@ -185,6 +185,13 @@ fn a_folder_that_was_changed_is_named_and_nothing_is_built() {
         serde_json::from_slice(&output.stdout).unwrap()
     };
     assert_eq!(verify("--host")["good"], true);
+    // An export that did not end is no bundle, and may be written again; any other folder may not.
+    let export = || tool.run(&format!("export run/0 --to {}", bundle.display()));
+    assert_eq!(export().status.code(), Some(1));
+    fs::write(bundle.join(".nas-export"), b"").unwrap();
+    assert_eq!(verify("--host")["unlisted_files"], json!([".nas-export"]));
+    assert_eq!(export().status.code(), Some(0));
+    assert_eq!(verify("--host")["good"], true);
     let script = bundle.join("firmware/app/build.rs");
     let source = fs::read_to_string(&script).unwrap();
     fs::write(&script, format!("{source}\n// Not ours.\n")).unwrap();

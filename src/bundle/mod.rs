@@ -24,7 +24,7 @@ pub use manifest::{Golden, GoldenClip, Manifest};
 pub use verify::{Check, EmulatedView, Verdict, VerdictDocument, verify};
 
 use crate::{
-    audio,
+    audio, disk,
     evaluate::Model,
     hardware::Core,
     measure::{self, BOARDS, BoardKind, Inputs, MeasureError},
@@ -156,10 +156,13 @@ pub enum BundleError {
     Measure(#[from] MeasureError),
 }
 
+/// A file that lies in a folder as long as its export has not ended. Such a folder may be written again.
+const UNFINISHED: &str = ".nas-export";
+
 /// How many golden inputs a bundle has.
 const GOLDEN_INPUTS: usize = 4;
 
-/// Writes the bundle into a folder that is empty or does not exist.
+/// Writes the bundle into a folder that is empty, does not exist, or holds an export that did not end.
 ///
 /// Fails where the folder holds anything or cannot be written, or where the model cannot be run.
 pub fn write(folder: &Path, parts: &Parts<'_>) -> Result<Manifest, BundleError> {
@@ -168,7 +171,8 @@ pub fn write(folder: &Path, parts: &Parts<'_>) -> Result<Manifest, BundleError> 
             .read_dir()
             .is_ok_and(|mut entries| entries.next().is_some())
     };
-    if is_used(folder) {
+    let unfinished = folder.join(UNFINISHED);
+    if is_used(folder) && !unfinished.exists() {
         return Err(BundleError::NotEmpty(folder.to_path_buf()));
     }
     let mut files = files(parts)?;
@@ -178,12 +182,13 @@ pub fn write(folder: &Path, parts: &Parts<'_>) -> Result<Manifest, BundleError> 
         .collect();
     let manifest = manifest::describe(parts, hashes)?;
     files.insert("manifest.json".to_string(), manifest.to_json());
+    fs::create_dir_all(folder).map_err(io_error(folder))?;
+    fs::write(&unfinished, b"").map_err(io_error(&unfinished))?;
     for (name, content) in &files {
         let path = folder.join(name);
-        let parent = path.parent().unwrap_or(folder);
-        fs::create_dir_all(parent).map_err(io_error(parent))?;
-        fs::write(&path, content).map_err(io_error(&path))?;
+        disk::write_synced(&path, content).map_err(io_error(&path))?;
     }
+    fs::remove_file(&unfinished).map_err(io_error(&unfinished))?;
     Ok(manifest)
 }
 

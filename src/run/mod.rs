@@ -282,5 +282,7 @@ pub fn training_seed(run_seed: u64, key: &str) -> u64 {
 
 /// The current time, UTC, in ISO 8601.
 pub fn utc_now() -> String {
-    humantime::format_rfc3339_seconds(SystemTime::now()).to_string()
+    // A clock that was never set may lie before that.
+    let now = SystemTime::now().max(SystemTime::UNIX_EPOCH);
+    humantime::format_rfc3339_seconds(now).to_string()
 }

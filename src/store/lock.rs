@@ -9,6 +9,7 @@ use std::{
 };
 
 use super::StoreError;
+use crate::disk;
 
 /// The right to add trials to a run, held until dropped.
 ///
@@ -55,6 +56,7 @@ impl RunLock {
         file.set_len(0).map_err(io)?;
         file.rewind().map_err(io)?;
         writeln!(file, "{}", std::process::id()).map_err(io)?;
+        disk::sweep(dir).map_err(io)?;
         Ok(RunLock { _file: file })
     }
 
