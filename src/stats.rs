@@ -33,6 +33,23 @@ pub fn normal_cdf(x: f64) -> f64 {
     0.5 * erfc(-x / std::f64::consts::SQRT_2)
 }
 
+/// The quantile of the beta distribution with shapes `a` and `b`, both positive, for `p` from 0 to 1.
+pub fn beta_quantile(p: f64, a: f64, b: f64) -> f64 {
+    let (mut low, mut high) = (0.0, 1.0);
+    // Halves until nothing changes.
+    for _ in 0..200 {
+        let middle = low + (high - low) / 2.0;
+        if middle == low || middle == high {
+            break;
+        }
+        match beta_reg(a, b, middle) < p {
+            true => low = middle,
+            false => high = middle,
+        }
+    }
+    high
+}
+
 /// The quantile of Student's t distribution with `dof` degrees of freedom, for `p` from 0.5 to below 1; both finite.
 pub fn student_quantile(p: f64, dof: f64) -> f64 {
     // Abramowitz and Stegun 26.7.1, for a value that is not negative.
@@ -58,6 +75,19 @@ pub fn student_quantile(p: f64, dof: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn quantiles_of_the_beta_distribution_are_those_of_scipy() {
+        // Of scipy.stats.beta.ppf.
+        for (p, a, b, expected) in [
+            (0.025, 20.5, 180.5, 0.064_166_416_148_423_17),
+            (0.975, 0.5, 30.5, 0.079_678_173_817_259_99),
+            (0.5, 3.0, 1.0, 0.793_700_525_984_099_8),
+        ] {
+            let found = beta_quantile(p, a, b);
+            assert!((found - expected).abs() < 1e-9, "{p} {a} {b}: {found}");
+        }
+    }
 
     #[test]
     fn tails_of_the_normal_distribution_keep_their_digits() {

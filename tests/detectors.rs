@@ -136,6 +136,7 @@ fn detector(kind: Kind, score_windows: u32) -> Model {
         threshold_rule: Some("quantile".to_string()),
         threshold_gamma: None,
         threshold_quantile: Some(1.0),
+        false_alarms: None,
         score_windows,
         synthetic: true,
         distance,

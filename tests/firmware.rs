@@ -42,7 +42,7 @@ tests! {
 pub const LIMIT: Limit = Limit::instructions(20_000_000_000);
 
 /// A bench on an emulated core that compares and counts; cycles, which take longest, are left to [`whole_bench`].
-fn bench(place: &Place) -> Bench {
+pub fn bench(place: &Place) -> Bench {
     let board = place.board().unwrap();
     Bench::of_image(board, image(board, Kernels::OfCore), LIMIT).unwrap()
 }

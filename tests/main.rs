@@ -10,6 +10,7 @@ mod data;
 mod detectors;
 mod documents;
 mod firmware;
+mod fits;
 mod hygiene;
 mod identity;
 mod knocks;
@@ -36,6 +37,7 @@ fn main() -> std::process::ExitCode {
         detectors::TESTS,
         documents::TESTS,
         firmware::TESTS,
+        fits::TESTS,
         hygiene::TESTS,
         identity::TESTS,
         knocks::TESTS,

@@ -119,26 +119,37 @@ fn write_case(folder: &Path, idx: usize, graph: &Graph) {
         .collect();
     let windows: Vec<&[f32]> = windows.iter().map(Vec::as_slice).collect();
     let model = quantize(graph, &weights, &windows).expect("the random network is quantised");
-    let blob = model.to_blob();
-    let mut interpreter = Interpreter::new(&blob).expect("our own blob is accepted");
-    let (mut inputs, mut outputs) = (Vec::new(), Vec::new());
-    for (case, window) in windows.iter().take(INPUTS).enumerate() {
-        // Half of the inputs look like features, half reach every corner of the range.
-        let input: Vec<i8> = if case % 2 == 0 {
-            window
-                .iter()
-                .map(|value| model.input().quantize(*value))
-                .collect()
-        } else {
-            (0..length)
-                .map(|_| (rng.below(256) as i32 - 128) as i8)
-                .collect()
-        };
-        outputs.extend(interpreter.run(&input).iter().map(|value| *value as u8));
-        inputs.extend(input.iter().map(|value| *value as u8));
-    }
+    let inputs = windows
+        .iter()
+        .take(INPUTS)
+        .enumerate()
+        .map(|(case, window)| {
+            // Half of the inputs look like features, half reach every corner of the range.
+            match case % 2 {
+                0 => {
+                    let quantised = window.iter().map(|value| model.input().quantize(*value));
+                    quantised.collect()
+                }
+                _ => (0..length)
+                    .map(|_| (rng.below(256) as i32 - 128) as i8)
+                    .collect(),
+            }
+        });
+    let inputs: Vec<Vec<i8>> = inputs.collect();
+    write_files(folder, idx, &model.to_tflite(), &model.to_blob(), &inputs);
+}
+
+/// Writes a model with inputs and our outputs.
+pub fn write_files(folder: &Path, idx: usize, tflite: &[u8], blob: &[u8], inputs: &[Vec<i8>]) {
+    let mut interpreter = Interpreter::new(blob).expect("our own blob is accepted");
+    let outputs = inputs.iter().flat_map(|input| {
+        let output: Vec<u8> = interpreter.run(input).iter().map(|v| *v as u8).collect();
+        output
+    });
+    let outputs: Vec<u8> = outputs.collect();
+    let bytes: Vec<u8> = inputs.iter().flatten().map(|value| *value as u8).collect();
     let path = |extension: &str| folder.join(format!("{idx:03}.{extension}"));
-    fs::write(path("tflite"), model.to_tflite()).expect("the folder takes files");
-    fs::write(path("in"), inputs).expect("the folder takes files");
+    fs::write(path("tflite"), tflite).expect("the folder takes files");
+    fs::write(path("in"), bytes).expect("the folder takes files");
     fs::write(path("out"), outputs).expect("the folder takes files");
 }

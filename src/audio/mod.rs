@@ -238,13 +238,15 @@ impl FrontEnd {
         }
     }
 
-    /// What windows are cut from: the frames of a clip, or a row of statistics for each of its windows.
+    /// What windows are cut from: the frames of a clip, or a row of statistics for each of its windows, which begin after
+    /// the frames that hang over the clip's edge.
     pub fn rows<'c>(&self, clip: &'c Matrix) -> Cow<'c, Matrix> {
         match self.statistics {
             None => Cow::Borrowed(clip),
             Some(which) => Cow::Owned(statistics::pool(
                 clip,
                 which,
+                self.spec.on_device().settling_frames(),
                 self.frames,
                 self.frame_stride,
             )),

@@ -8,13 +8,20 @@ pub use nas_kernels::front_end::{
 
 use super::Matrix;
 
-/// One row of statistics for every window of `frames` frames, `stride` apart; none where the clip is shorter.
-pub fn pool(clip: &Matrix, statistics: Statistics, frames: usize, stride: usize) -> Matrix {
+/// One row of statistics for every window of `frames` frames, `stride` apart, from frame `first` on; none where the clip is
+/// shorter.
+pub fn pool(
+    clip: &Matrix,
+    statistics: Statistics,
+    first: usize,
+    frames: usize,
+    stride: usize,
+) -> Matrix {
     let mut buffer = vec![0; statistics.buffer_len(frames)];
     let mut pool = Pool::new(statistics, frames, &mut buffer);
     let bands = statistics.features();
     let mut values = Vec::new();
-    let mut missing = frames;
+    let mut missing = first + frames;
     for frame in clip.values.chunks_exact(clip.bands) {
         pool.push(frame);
         missing -= 1;

@@ -276,9 +276,13 @@ fn carry_out(
     setup: &Setup,
     pace: Pace<'_>,
 ) -> Result<Finish, Failure> {
+    let doing = match setup.spaces.trained().is_empty() {
+        true => "fitting detectors".to_string(),
+        false => format!("training {} networks", settings.trials),
+    };
     global.note(&format!(
-        "run {}: training {} networks, {} at a time",
-        run.name, settings.trials, pace.jobs
+        "run {}: {doing}, {} at a time",
+        run.name, pace.jobs
     ));
     let mut display = Display::new(global, pace.jobs);
     let finish = run::carry_out(store, run, settings, setup, pace, &mut |progress| {
@@ -364,30 +368,32 @@ fn conclude(global: &Global, store: &Store, run: &Run, finish: Finish) -> Result
     end
 }
 
-/// Which trial to take, where no network is the answer.
+/// Which trial to take where no network is the answer, and what to expect of it.
 fn last_word(
     global: &Global,
     store: &Store,
     run: &Run,
     info: &report::RunInfo,
 ) -> Result<(), Failure> {
-    if let Some(sentence) = report::baselines::unbeaten(info) {
-        global.note(&sentence);
-    }
-    let Some(fit) = report::baselines::only_fit(info) else {
+    let Some(advice) = report::baselines::advice(info) else {
         return Ok(());
     };
+    global.note(&advice.sentence);
     // A run by formula has no models.
-    let Ok(folder) = open::model_folder(global, store, run, fit.trial) else {
+    let Ok(folder) = open::model_folder(global, store, run, advice.trial) else {
         return Ok(());
     };
-    let threshold = Model::read(&folder)?.card.threshold;
-    if let Some(threshold) = threshold {
+    let card = Model::read(&folder)?.card;
+    if let Some(threshold) = card.threshold {
+        let expected = card.false_alarms.map(|alarms| format!("; {alarms}"));
         global.note(&format!(
-            "take trial {}: a score above {threshold:.3} is an anomaly; by scores out of sample, expect that of one \
-             normal clip in ten like those it was fitted to",
-            fit.trial
+            "a score above {threshold:.3} is an anomaly{}",
+            expected.unwrap_or_default()
         ));
     }
+    global.note(&format!(
+        "`nas export {}/{} --to DIR` makes its firmware",
+        run.name, advice.trial
+    ));
     Ok(())
 }

@@ -17,7 +17,7 @@ use crate::{
     fit::Point,
     graph::{Weights, WeightsError},
     quant::{BlobError, Hearing, Interpreter, QuantParams, append_front_end},
-    score::{ClipRule, ThresholdRule, UnknownClipRule, UnknownRule, clip_score},
+    score::{ClipRule, FalseAlarms, ThresholdRule, UnknownClipRule, UnknownRule, clip_score},
     space::Task,
 };
 
@@ -67,6 +67,9 @@ pub struct ModelCard {
     pub threshold_gamma: Option<f64>,
     /// 90th percentile of those scores.
     pub threshold_quantile: Option<f64>,
+    /// How often normal clips that the detector was not made from score above the threshold; absent without such clips.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub false_alarms: Option<FalseAlarms>,
     /// Number of windows that a device's score covers: those of a usual clip.
     pub score_windows: u32,
     /// How the scores of a clip's windows become its score, as [`ClipRule`] reads it; absent for the mean.

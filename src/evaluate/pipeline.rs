@@ -25,8 +25,8 @@ use crate::{
     identity::Canonical,
     quant::{QuantParams, QuantizedModel, Ranges, run_float},
     score::{
-        ClipRule, THRESHOLD_QUANTILE, ThresholdRule, Thresholds, clip_score, negative_log_odds,
-        reconstruction_error,
+        ClipRule, FalseAlarms, THRESHOLD_QUANTILE, ThresholdRule, Thresholds, clip_score,
+        negative_log_odds, reconstruction_error,
     },
     space::{Candidate, Fit, Task, Training},
     train::{Backend, Lessons, TrainError, TrainOptions, Trained, train},
@@ -356,6 +356,7 @@ impl Pipeline {
             threshold_rule: None,
             threshold_gamma: None,
             threshold_quantile: None,
+            false_alarms: None,
             clip_score: None,
             int8: None,
             score_windows: self.usual_windows(front_end, &features.device),
@@ -591,11 +592,11 @@ impl Pipeline {
         let rule = self.best_rule(&self.clip_rules(candidate), &windows);
         let scores = windows.of_clips(rule);
         let device = &features.device.clips;
-        let thresholds = match &made.closed_form {
-            Some(fitted) => Thresholds::of(&fitted.out_of_sample, THRESHOLD_QUANTILE),
-            None => self.thresholds(&mut scorer, rule, device),
+        let normal = match &made.closed_form {
+            Some(fitted) => fitted.out_of_sample.clone(),
+            None => self.held_out_scores(&mut scorer, rule, device),
         };
-        let mut card = self.with_threshold(card.clone(), candidate.task, &thresholds);
+        let mut card = self.with_threshold(card.clone(), candidate.task, &normal);
         card.clip_score = (rule != ClipRule::Mean).then(|| rule.to_string());
         let mut figures = self.scores(&scores, card.threshold, made.history.len())?;
         figures.clip_rule = rule;
@@ -799,28 +800,33 @@ impl Pipeline {
         (all > 0).then(|| clipped as f64 / all as f64)
     }
 
-    /// Decision thresholds from the scores of normal clips that neither train nor test.
-    fn thresholds(&self, scorer: &mut Scorer<'_>, rule: ClipRule, device: &[Matrix]) -> Thresholds {
-        let normals: Vec<f64> = self
-            .normals(&self.train.validation)
-            .iter()
-            .filter_map(|&idx| {
-                let class = scorer.class_of(&self.dataset.clips[idx]);
-                let windows = scorer.row_scores(&device[idx], class);
-                clip_score(rule, scorer.horizon(), &windows)
-            })
-            .collect();
-        Thresholds::of(&normals, THRESHOLD_QUANTILE)
+    /// Scores of the normal clips that neither train nor test.
+    fn held_out_scores(
+        &self,
+        scorer: &mut Scorer<'_>,
+        rule: ClipRule,
+        device: &[Matrix],
+    ) -> Vec<f64> {
+        let normals = self.normals(&self.train.validation).into_iter();
+        let score = |idx: usize| {
+            let class = scorer.class_of(&self.dataset.clips[idx]);
+            let windows = scorer.row_scores(&device[idx], class);
+            clip_score(rule, scorer.horizon(), &windows)
+        };
+        normals.filter_map(score).collect()
     }
 
-    /// The card with the threshold of the chosen rule, and the others beside it.
-    fn with_threshold(&self, card: ModelCard, task: Task, thresholds: &Thresholds) -> ModelCard {
+    /// The card with the threshold that the chosen rule draws from the scores of normal clips, the others beside it, and what
+    /// false alarms to expect.
+    fn with_threshold(&self, card: ModelCard, task: Task, normal: &[f64]) -> ModelCard {
+        let thresholds = Thresholds::of(normal, THRESHOLD_QUANTILE);
         let classifies = matches!(task, Task::Classify { .. });
         let learns_labels = classifies && self.dataset.supervised;
         let chosen = thresholds.choose(self.options.threshold.resolved(learns_labels));
         ModelCard {
             threshold: chosen.map(|(_, threshold)| threshold),
             threshold_rule: chosen.map(|(rule, _)| rule.name().to_string()),
+            false_alarms: chosen.and_then(|(_, threshold)| FalseAlarms::of(normal, threshold)),
             threshold_gamma: thresholds.gamma,
             threshold_quantile: thresholds.quantile,
             ..card

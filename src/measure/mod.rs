@@ -353,10 +353,11 @@ impl Bench {
         let stream = match model.front_end() {
             None => None,
             Some(front_end) => {
-                // Enough for two windows and one more hop.
-                let hops = front_end.frames + front_end.frame_stride + 1;
                 let spec = front_end.spec();
-                let noise = Inputs::noise(spec.n_fft + hops as usize * spec.hop_length);
+                // Enough for two windows and one more hop, after the frames that statistics leave out.
+                let hops = (front_end.frames + front_end.frame_stride + 1) as usize;
+                let hops = hops + spec.settling_frames();
+                let noise = Inputs::noise(spec.n_fft + hops * spec.hop_length);
                 Some(self.run(blob, &noise, noise.expected_hash(blob)?)?)
             }
         };

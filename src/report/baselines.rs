@@ -1,15 +1,16 @@
 //! Compares the front with published networks: what a search gained over them.
 
-use super::{Costs, ReportError, RunInfo, ScoredTrial, costs_of, seeds};
+use super::{Costs, ReportError, RunInfo, ScoredTrial, costs_of, seeds, stored};
 use crate::{
     hardware::{Budget, Metric, Target, estimate},
     run::{Settings, figures_of},
     score::{Figure, Measure},
-    space::{self, Task},
+    space,
     store::{Run, Store, TrialOutcome},
 };
 
-/// The published networks that were trained on the data of a run, the latest of each name, with costs on its targets.
+/// The published networks that were trained on the data of a run, the latest of each name, with costs on its targets. Those
+/// that nobody has trained here come from the [`stored`] results.
 ///
 /// [`ScoredTrial::space`] is the baseline's name, [`ScoredTrial::trial`] its number in its own run.
 pub(super) fn load(
@@ -54,12 +55,19 @@ pub(super) fn load(
                 trial: row.number as u64,
                 space: row.space.clone(),
                 task: candidate.task,
+                is_fitted: spaces.is_fitted(&genome),
                 figures,
                 seeds,
                 macs: row.macs as u64,
                 params: row.params as u64,
                 costs,
             });
+        }
+    }
+    let classes = Settings::from_json(&run.settings_json)?.facts.classes;
+    for stored in stored::of_data(&run.data_hash) {
+        if found.iter().all(|own| own.space != stored.name) {
+            found.extend(stored.scored(classes, targets, budget));
         }
     }
     found.sort_by(|a, b| a.space.cmp(&b.space));
@@ -96,48 +104,53 @@ pub fn reference_lines(info: &RunInfo) -> String {
     references(info).into_iter().map(line).collect()
 }
 
-/// A sentence about the trial to take where no network is better than a fit in closed form; `None` where one is, or
-/// where nothing was fitted or trained.
-pub fn unbeaten(info: &RunInfo) -> Option<String> {
-    let merit = info.merit();
-    let known = space::references();
-    let score = |trial: &ScoredTrial| {
-        trial
-            .figures
-            .steering(merit)
-            .filter(|score| score.is_finite())
-    };
-    let best = |of: &dyn Fn(&ScoredTrial) -> bool| {
-        let scored = info.scored.iter().filter(|trial| of(trial));
-        let scored = scored.filter_map(|trial| Some((trial, score(trial)?)));
-        // Of equal ones the first wins.
-        scored.reduce(|best, next| if next.1 > best.1 { next } else { best })
-    };
-    let is_fit = |trial: &ScoredTrial| matches!(trial.task, Task::Distance(_));
-    let (_, network) = best(&|trial| !is_fit(trial))?;
-    let (reference, theirs) = best(&|trial| known.iter().any(|one| one.name == trial.space))?;
-    if network > theirs {
-        return None;
-    }
-    let (fit, own) = best(&is_fit).unwrap_or((reference, theirs));
-    let word = merit.title();
-    Some(format!(
-        "no network is better than the reference detector {}, whose {word} is {theirs:.3}: the best has {network:.3}; \
-         take trial {}, {} with {own:.3}",
-        reference.space, fit.trial, fit.space
-    ))
+/// Which trial to take where no network is the answer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Advice {
+    /// The trial.
+    pub trial: u64,
+    /// Why this one.
+    pub sentence: String,
 }
 
-/// The best fit of a run that trained nothing.
-pub fn only_fit(info: &RunInfo) -> Option<&ScoredTrial> {
+/// The trial to take where no network of a run is better than its reference detectors, or where nothing was trained;
+/// `None` where a network is better, or where nothing was fitted.
+pub fn advice(info: &RunInfo) -> Option<Advice> {
     let merit = info.merit();
-    if info.counts.scored > 0 {
-        return None;
-    }
-    let scored = info.scored.iter();
-    let scored = scored.filter_map(|trial| Some((trial, trial.figures.steering(merit)?)));
-    let best = scored.reduce(|best, next| if next.1 > best.1 { next } else { best });
-    best.map(|(trial, _)| trial)
+    let word = merit.title();
+    let score = |trial: &ScoredTrial| {
+        let score = trial.figures.steering(merit);
+        score.filter(|score| score.is_finite())
+    };
+    let best = |of: &dyn Fn(&ScoredTrial) -> bool| {
+        // Of equal ones the first wins, so those of the front come first: their costs are lower.
+        let scored = info.front(0).into_iter().chain(&info.scored);
+        let scored = scored.filter(|trial| of(trial));
+        let scored = scored.filter_map(|trial| Some((trial, score(trial)?)));
+        scored.reduce(|best, next| if next.1 > best.1 { next } else { best })
+    };
+    let is_fit = |trial: &ScoredTrial| trial.is_fitted;
+    let known = space::references();
+    let reference = best(&|trial| known.iter().any(|one| one.name == trial.space));
+    let (fit, own) = best(&is_fit).or(reference)?;
+    let take = format!(
+        "take trial {}, {} with {word} {own:.3}",
+        fit.trial, fit.space
+    );
+    let sentence = match best(&|trial| !is_fit(trial)) {
+        None if info.counts.scored == 0 => take,
+        None => return None,
+        Some((_, network)) => {
+            let (reference, theirs) = reference.filter(|(_, theirs)| network <= *theirs)?;
+            format!(
+                "no network is better than the reference detector {}, whose {word} is {theirs:.3}: the best has \
+                 {network:.3}; {take}",
+                reference.space
+            )
+        }
+    };
+    let trial = fit.trial;
+    Some(Advice { trial, sentence })
 }
 
 /// A sentence per baseline. It names the fastest member of the front that is at least as good, and its savings.

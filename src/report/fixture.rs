@@ -110,6 +110,7 @@ pub fn fake_run(fake: &Fake) -> RunInfo {
                 0 => Task::Reconstruct,
                 _ => Task::Classify { classes: 3 },
             },
+            is_fitted: false,
             figures: Figures::default()
                 .with(Figure::AUC, if broken { f64::NAN } else { auc })
                 .with(Figure::steering(Measure::Pauc), 0.4 + auc / 4.0)
@@ -222,6 +223,7 @@ pub fn small_run() -> RunInfo {
         trial: 4,
         space: "ds-cnn".to_string(),
         task: Task::Classify { classes: 3 },
+        is_fitted: false,
         figures: Figures::default()
             .with(Figure::AUC, 0.875)
             .with(Figure::steering(Measure::Pauc), 0.625)
@@ -238,6 +240,7 @@ pub fn small_run() -> RunInfo {
         trial: 9,
         space: "dense-ae".to_string(),
         task: Task::Reconstruct,
+        is_fitted: false,
         figures: first
             .figures
             .with(Figure::AUC, 0.75)

@@ -12,7 +12,7 @@ use crate::{
     run::{Details, Settings, Yardstick, figures_of, stored_estimate},
     score::Figure,
     search::hypervolume,
-    space::{Covariance, Fit, Task},
+    space::{self, Covariance, Fit, Task},
     store::{Run, Store, TrialOutcome, TrialRow},
 };
 
@@ -40,6 +40,10 @@ fn load_alone(store: &Store, run: &Run) -> Result<RunInfo, ReportError> {
     let trainings = seeds::trainings(store.repeats(run.id)?, &evaluations);
     let fronts: BTreeMap<String, Vec<i64>> = store.fronts(run.id)?.into_iter().collect();
     let counts = store.counts(run.id)?;
+
+    let settings = Settings::from_json(&run.settings_json)?;
+    let fitted_spaces = fitted_spaces(&settings);
+    let is_fit = |row: &TrialRow| fitted_spaces.contains(&row.space);
 
     let mut scored = Vec::new();
     let mut with_models = Vec::new();
@@ -80,6 +84,7 @@ fn load_alone(store: &Store, run: &Run) -> Result<RunInfo, ReportError> {
             trial: number,
             space: row.space.clone(),
             task: task_of(&row.task),
+            is_fitted: fitted_spaces.contains(&row.space),
             figures,
             seeds,
             macs: row.macs as u64,
@@ -88,12 +93,9 @@ fn load_alone(store: &Store, run: &Run) -> Result<RunInfo, ReportError> {
         });
     }
 
-    let is_fit = |trial: &&ScoredTrial| matches!(trial.task, Task::Distance(_));
-    let fitted = scored.iter().filter(is_fit).count() as u64;
+    let fitted = scored.iter().filter(|trial| trial.is_fitted).count() as u64;
     // Those that failed are no failed trainings.
-    let lost = |row: &&TrialRow| {
-        row.task == "distance" && matches!(row.outcome, TrialOutcome::Failed { .. })
-    };
+    let lost = |row: &&TrialRow| is_fit(row) && matches!(row.outcome, TrialOutcome::Failed { .. });
     let lost_fits = rows.iter().filter(lost).count() as u64;
     let target_info = |(idx, target): (usize, &Target)| TargetInfo {
         name: target.name.clone(),
@@ -113,7 +115,7 @@ fn load_alone(store: &Store, run: &Run) -> Result<RunInfo, ReportError> {
     };
     // Notes of hundreds of fits matter only where the fits are used.
     let of_front: BTreeSet<i64> = fronts.values().flatten().copied().collect();
-    let matters = |row: &&TrialRow| row.task != "distance" || of_front.contains(&row.number);
+    let matters = |row: &&TrialRow| !is_fit(row) || of_front.contains(&row.number);
     let keys: BTreeSet<&String> = rows
         .iter()
         .filter(matters)
@@ -138,7 +140,7 @@ fn load_alone(store: &Store, run: &Run) -> Result<RunInfo, ReportError> {
         run: run.name.clone(),
         data: run.data_name.clone(),
         synthetic: run.synthetic,
-        published: super::baselines::is_published(&Settings::from_json(&run.settings_json)?),
+        published: super::baselines::is_published(&settings),
         counts: TrialCounts {
             scored: counts.scored - fitted,
             fitted,
@@ -196,6 +198,14 @@ fn hypervolumes(points: &[(u64, Vec<f64>)], objectives: usize) -> Vec<(u64, f64)
     let values: Vec<&[f64]> = points.iter().map(|(_, point)| point.as_slice()).collect();
     let until = |n: usize| (n as u64 + 1, hypervolume(&values[..=n], &reference));
     (0..points.len()).map(until).collect()
+}
+
+/// Names of the spaces whose candidates are fitted in closed form.
+fn fitted_spaces(settings: &Settings) -> BTreeSet<String> {
+    let spaces = settings.spaces.iter();
+    let spaces = spaces.filter_map(|file| space::parse(&file.name, &file.text).ok());
+    let fitted = spaces.filter(|space| space.family.is_fitted());
+    fitted.map(|space| space.name).collect()
 }
 
 fn task_of(name: &str) -> Task {

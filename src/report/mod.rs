@@ -21,6 +21,7 @@ pub mod panel;
 pub mod quantised;
 pub mod ranks;
 mod seeds;
+mod stored;
 pub mod text;
 mod trial;
 mod words;
@@ -157,6 +158,8 @@ pub struct ScoredTrial {
     pub space: String,
     /// Autoencoder or classifier.
     pub task: Task,
+    /// Whether it was fitted in closed form instead of trained.
+    pub is_fitted: bool,
     /// Figures of merit; means over the further seeds where there are some.
     pub figures: Figures,
     /// The further trainings; `None` where the trial was trained once.

@@ -34,7 +34,7 @@ pub use operating::{OperatingPoint, at_recall, operating_point};
 pub use paired::auc_difference_error;
 pub use statistics::{Interval, harmonic_mean, interval, quantile};
 pub use summary::{ClipScore, GroupScore, Summary, summarise};
-pub use threshold::{THRESHOLD_QUANTILE, ThresholdRule, Thresholds, UnknownRule};
+pub use threshold::{FalseAlarms, THRESHOLD_QUANTILE, ThresholdRule, Thresholds, UnknownRule};
 pub use window::{negative_log_odds, reconstruction_error};
 
 fn judged_normal(scores: &[f64]) -> impl Iterator<Item = f64> {

@@ -460,7 +460,21 @@ impl SearchSpace {
 
     /// Whether a clip has this many frames at a hop length. Frames are centred, so there is one more than hops.
     fn holds(&self, frames: f64, hop_length: f64) -> bool {
-        let has = |samples: usize| 1 + samples / hop_length as usize >= frames as usize;
+        let largest = |name| {
+            let axis = self.axis(name);
+            axis.and_then(|axis| axis.values.last().copied())
+                .unwrap_or(0.0) as usize
+        };
+        let left_out = match self.axis(STATISTICS) {
+            // A horizon as long as clips are fits.
+            Some(_) if frames > 0.0 => {
+                let n_fft = n_fft_of(largest("n_fft"), largest("n_mels"));
+                overhang(n_fft, hop_length as usize)
+            }
+            _ => 0,
+        };
+        let frames = frames as usize + left_out;
+        let has = |samples: usize| 1 + samples / hop_length as usize >= frames;
         self.clip_samples.is_none_or(has)
     }
 
@@ -512,8 +526,7 @@ impl SearchSpace {
 
     fn front_end(&self, values: &Values<'_>) -> FrontEnd {
         let n_mels = values.count("n_mels");
-        // With fewer bins per band, the lowest Slaney filters would cover no FFT bin at all.
-        let n_fft = values.count("n_fft").max((8 * n_mels).next_power_of_two());
+        let n_fft = n_fft_of(values.count("n_fft"), n_mels);
         let feature = match self.family {
             Family::MfccMlp => Feature::Mfcc {
                 coefficients: values.count("n_mfcc").min(n_mels),
@@ -522,7 +535,7 @@ impl SearchSpace {
         };
         let hop_length = values.count("hop_length").min(n_fft);
         let frames = match values.count("frames") {
-            0 => self.clip_frames(hop_length),
+            0 => self.clip_frames(n_fft, hop_length),
             frames => frames,
         };
         FrontEnd {
@@ -554,12 +567,24 @@ impl SearchSpace {
         }
     }
 
-    /// The frames that clips have at a hop length; those of ten seconds where nobody said how long clips are.
-    fn clip_frames(&self, hop_length: usize) -> usize {
+    /// The frames that lie within clips; those of ten seconds where nobody said how long clips are.
+    fn clip_frames(&self, n_fft: usize, hop_length: usize) -> usize {
         let ten_seconds = 10 * self.sample_rate_hz as usize;
         let samples = self.clip_samples.unwrap_or(ten_seconds);
-        (1 + samples / hop_length).min(MAX_POOLED_FRAMES)
+        let over_the_edges = 2 * overhang(n_fft, hop_length);
+        let frames = (1 + samples / hop_length).saturating_sub(over_the_edges);
+        frames.clamp(1, MAX_POOLED_FRAMES)
     }
+}
+
+/// The FFT of a genome's value: with fewer bins per band, the lowest Slaney filters would cover no bin at all.
+fn n_fft_of(value: usize, n_mels: usize) -> usize {
+    value.max((8 * n_mels).next_power_of_two())
+}
+
+/// Frames at one end of a clip that hang over its edge; windows of statistics begin after them.
+fn overhang(n_fft: usize, hop_length: usize) -> usize {
+    (n_fft / 2).div_ceil(hop_length)
 }
 
 /// The values that a genome chooses.

@@ -13,6 +13,7 @@ use crate::{
 ///
 /// Every hop of samples makes one frame of features. The first window is complete after `frames` frames, and a new one
 /// after every further `frame_stride` frames. The network sees the latest `frames`, or their statistics, and scores them.
+/// Statistics begin after the frames that reach beyond the first sample ([`Spec::settling_frames`]).
 #[derive(Debug)]
 pub struct Stream<'m, 'a> {
     model: &'m Model<'a>,
@@ -28,6 +29,8 @@ pub struct Stream<'m, 'a> {
     pool: Option<Pool<'m>>,
     frames: usize,
     frame_stride: usize,
+    /// Frames at the beginning that no window of statistics holds.
+    settling: usize,
     row: usize,
     /// Number of frames until the next window is complete.
     missing: usize,
@@ -143,6 +146,10 @@ impl<'m, 'a> Stream<'m, 'a> {
             }),
             frames,
             frame_stride: record.frame_stride as usize,
+            settling: match statistics {
+                Some(_) => spec.settling_frames(),
+                None => 0,
+            },
             row: 0,
             missing: 0,
             window_score: None,
@@ -163,7 +170,7 @@ impl<'m, 'a> Stream<'m, 'a> {
             pool.reset();
         }
         self.row = 0;
-        self.missing = self.frames;
+        self.missing = self.settling + self.frames;
         self.window_score = None;
     }
 

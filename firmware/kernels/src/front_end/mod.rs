@@ -111,6 +111,12 @@ impl Spec {
         None
     }
 
+    /// The first frames of a stream, which begin before its first sample: half of a frame lies before its centre, and frames
+    /// are centred at every hop. Statistics leave them out, since the edge sounds like a click.
+    pub const fn settling_frames(&self) -> usize {
+        (self.n_fft / 2).div_ceil(self.hop_length)
+    }
+
     /// Number of features of a frame.
     pub const fn bands(&self) -> usize {
         if self.coefficients > 0 {

@@ -1,14 +1,19 @@
 //! Detectors that need no training, against their bars: `cargo test --bench pooled` or `cargo bench --bench pooled`.
 //!
-//! Every labelled test clip judges, float and int8; nothing is chosen by any of them. Real recordings are those of
+//! `-- compare` prints networks, fits, hybrids and heads side by side instead (`compare.rs`).
+//!
+//! Every labelled test clip judges, float and int8; nothing is chosen by any of them. Core time is that of one fit with its
+//! scores, features at hand. "model" is the whitening and its distance as a share of the front end's cycles on an M7, for a
+//! decision at the end of every horizon. Real recordings are those of
 //! `NAS_SHARED` (or `../shared`); where they are not at hand, their rows are left out. A folder of knocks is named by
 //! `NAS_KNOCKS`.
+
+mod compare;
 
 use std::{
     path::{Path, PathBuf},
     process::ExitCode,
     sync::atomic::AtomicBool,
-    time::Instant,
 };
 
 use nas::{
@@ -16,6 +21,7 @@ use nas::{
     data::{self, Dataset},
     evaluate::{Evaluation, Evaluator, Options, Pipeline, test_scores},
     features::FeatureStore,
+    hardware,
     score::{ThresholdRule, summarise},
     space::{self, Candidate, Spaces, Training},
     train::Backend,
@@ -62,7 +68,19 @@ struct Bars {
     bytes: Option<usize>,
 }
 
+/// Core seconds that one fit may take.
+const MOST_SECONDS: f64 = 0.1;
+/// The model's share of the front end's cycles that a bar allows.
+const MOST_OF_FRONT_END: f64 = 0.05;
+
 fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words = arguments.iter().filter(|word| !word.starts_with("--"));
+    let words: Vec<String> = words.cloned().collect();
+    if words.first().is_some_and(|word| word == "compare") {
+        compare::run(&words[1..]);
+        return ExitCode::SUCCESS;
+    }
     let mut kept = true;
     let toycar = shared("audio/toycar-ad01");
     let ranked = Detector {
@@ -217,8 +235,8 @@ fn main() -> ExitCode {
         &[
             (
                 Detector {
-                    name: "mean+deviation of 64, each",
-                    groups: 64,
+                    name: "mean+deviation of 48, each",
+                    groups: 48,
                     statistics: 3,
                     shared: false,
                     ..MEAN_16
@@ -227,6 +245,16 @@ fn main() -> ExitCode {
                     auc: &[0.78],
                     bytes: Some(53_248),
                 },
+            ),
+            (
+                Detector {
+                    name: "mean+deviation of 64, each",
+                    groups: 64,
+                    statistics: 3,
+                    shared: false,
+                    ..MEAN_16
+                },
+                Bars::default(),
             ),
             (
                 Detector {
@@ -313,11 +341,17 @@ fn table(name: &str, dataset: Option<&Dataset>, rows: &[(Detector, Bars)]) -> bo
     let mut kept = true;
     for (detector, bars) in rows {
         let (candidate, training) = candidate(detector, dataset, samples, pipeline.classes());
-        let begin = Instant::now();
         let stop = AtomicBool::new(false);
-        let evaluation = pipeline.evaluate(&candidate, &training, 0, &stop);
-        let evaluation = evaluation.unwrap_or_else(|error| panic!("{}: {error}", detector.name));
-        let seconds = begin.elapsed().as_secs_f64();
+        let evaluate = || {
+            let begin = core_seconds();
+            let evaluation = pipeline.evaluate(&candidate, &training, 0, &stop);
+            let evaluation =
+                evaluation.unwrap_or_else(|error| panic!("{}: {error}", detector.name));
+            (evaluation, core_seconds() - begin)
+        };
+        // The first time may extract features.
+        evaluate();
+        let (evaluation, seconds) = evaluate();
         kept &= row(
             detector,
             bars,
@@ -380,13 +414,20 @@ fn row(
     let reaches = found.iter().zip(bars.auc).all(|(found, bar)| found >= bar);
     let small = bars.bytes.is_none_or(|most| bytes <= most);
     let equal = (float - int8).abs() <= 0.003;
-    let kept = bars.auc.is_empty() || (reaches && small && equal && found.len() >= bars.auc.len());
+    let target = hardware::find("m7").expect("a shipped target");
+    let front_end = hardware::front_end_latency_us(&candidate.front_end, &target).value;
+    let whole = hardware::estimate(candidate, &target).latency_us.value;
+    let share = whole / front_end - 1.0;
+    let quick = seconds <= MOST_SECONDS && share <= MOST_OF_FRONT_END;
+    let reaches = reaches && found.len() >= bars.auc.len();
+    let kept = bars.auc.is_empty() || (reaches && small && equal && quick);
     let of_sections: Vec<String> = sections.iter().map(|auc| format!("{auc:.4}")).collect();
     println!(
-        "{:42} {bytes:6} B  AUC {overall:.4} ({}), pooled float {float:.4} int8 {int8:.4}, {:.0} ms{}",
+        "{:42} {bytes:6} B  AUC {overall:.4} ({}), pooled float {float:.4} int8 {int8:.4}, {:.0} ms, model {:.2} %{}",
         detector.name,
         of_sections.join(" "),
         1000.0 * seconds,
+        100.0 * share,
         match (bars.auc.is_empty(), kept) {
             (true, _) => "",
             (false, true) => "  bar kept",
@@ -397,6 +438,19 @@ fn row(
         println!("    {note}");
     }
     kept
+}
+
+/// Seconds that this thread has spent on a core, where Linux says so; elsewhere those of the clock.
+fn core_seconds() -> f64 {
+    let linux = std::fs::read_to_string("/proc/thread-self/schedstat").ok();
+    let nanoseconds = linux.and_then(|text| text.split(' ').next()?.parse::<f64>().ok());
+    nanoseconds.map_or_else(
+        || {
+            let since = std::time::SystemTime::UNIX_EPOCH.elapsed();
+            since.map_or(0.0, |elapsed| elapsed.as_secs_f64())
+        },
+        |nanoseconds| nanoseconds * 1e-9,
+    )
 }
 
 /// Bytes of a detector's own constants: weights, biases, multiplier and shift, and points.
@@ -415,12 +469,14 @@ fn candidate(
     samples: usize,
     classes: usize,
 ) -> (Candidate, Training) {
-    let text = include_str!("../search_spaces/references/pooled.toml");
+    let text = include_str!("../../search_spaces/references/pooled.toml");
     let mut space = space::parse("pooled.toml", text).expect("a shipped space");
     let flag = |on: bool| f64::from(u8::from(on));
     for axis in &mut space.axes {
         let value = match axis.name {
             "frames" => detector.frames as f64,
+            // A whole clip has one window.
+            "frame_stride" if detector.frames == 0 => 8192.0,
             "frame_stride" => (detector.frames / 2).max(1) as f64,
             "groups" => detector.groups as f64,
             "statistics" => f64::from(detector.statistics),
