@@ -1,7 +1,8 @@
 //! Networks, detectors that need no training, hybrids of both and heads, side by side: `cargo bench --bench pooled -- compare`.
 //!
 //! What is trained is trained with `NAS_SEEDS` seeds (5), and its figures are means over them, with the standard deviation
-//! behind; fits have no seeds. Nothing is chosen by any label: one candidate per row, all labelled test clips judge, and a
+//! behind; fits have no seeds. The rows are the same on every set; the 48 bands were chosen
+//! on the valve: all labelled test clips judge, and a
 //! clip's score is the mean of its windows' scores. The rest of the arguments name data sets, to run some of them.
 
 use std::{

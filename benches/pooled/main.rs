@@ -2,7 +2,8 @@
 //!
 //! `-- compare` prints networks, fits, hybrids and heads side by side instead (`compare.rs`).
 //!
-//! Every labelled test clip judges, float and int8; nothing is chosen by any of them. Core time is that of one fit with its
+//! Every labelled test clip judges, float and int8; nothing is chosen by any of them, but for the 48 bands of the
+//! valve (docs/results.md). Core time is that of one fit with its
 //! scores, features at hand. "model" is the whitening and its distance as a share of the front end's cycles on an M7, for a
 //! decision at the end of every horizon. Real recordings are those of
 //! `NAS_SHARED` (or `../shared`); where they are not at hand, their rows are left out. A folder of knocks is named by
