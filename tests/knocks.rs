@@ -18,6 +18,8 @@ use crate::{cli::Tool, sounds};
 tests! {
     int8_finds_the_knocks_that_float_finds,
     a_run_is_quantised_anew_without_training,
+    a_stored_run_of_an_older_pipeline_says_so,
+    a_companded_detector_is_exported,
 }
 
 const SPACE: &str = r#"
@@ -181,4 +183,73 @@ fn a_run_is_quantised_anew_without_training() {
     let left = tool.run("requantise a --name b");
     let said = String::from_utf8_lossy(&left.stderr);
     assert!(said.contains("float weights"), "{said}");
+}
+
+/// Its models keep working, and every place that shows their scores names the pipeline that made them.
+fn a_stored_run_of_an_older_pipeline_says_so() {
+    let tool = Tool::new();
+    tool.text(
+        "search --data synthetic:fan --space dense-ae --target m7 --trials 1 --epochs 1 --jobs 2 --name a -q",
+    );
+    let now = format!("\"pipeline\":{}", nas::evaluate::PIPELINE_VERSION);
+    let older = format!("\"pipeline\":{}", nas::evaluate::PIPELINE_VERSION - 1);
+    let connection = rusqlite::Connection::open(tool.store()).unwrap();
+    let changed = connection.execute(
+        "UPDATE evaluations SET details_json = replace(details_json, ?1, ?2)",
+        [now, older],
+    );
+    assert!(changed.unwrap() > 0);
+    let front = tool.json("front a --json");
+    let trial = &front["front"][0]["trial"];
+    let shown = tool.json(&format!("show a/{trial} --json"));
+    assert_eq!(shown["older_pipeline"], true);
+    let check = |said: String| assert!(said.contains("older pipeline"), "{said}");
+    check(tool.text(&format!("show a/{trial}")));
+    check(front["notes"].to_string());
+    let bundle = tool.folder.path().join("bundle").display().to_string();
+    tool.text(&format!("export a/{trial} --to {bundle} --target m7"));
+    tool.text(&format!("verify {bundle} --host"));
+}
+
+/// From the axis of a space to the golden vectors of a bundle; its network sees frames as the device makes them.
+fn a_companded_detector_is_exported() {
+    let tool = Tool::new();
+    let space = tool.folder.path().join("companded.toml");
+    let text = SPACE.replacen("[axes]", "companding = [3]\n[axes]", 1);
+    std::fs::write(&space, text).unwrap();
+    let sounds = tool.folder.path().join("sounds");
+    sounds::write(&sounds, sounds::Fault::Knocks, [24, 12], 1.0, 2);
+    tool.text(&format!(
+        "search --data {} --space {} --target m7 --trials 1 --epochs 2 --jobs 2 --name a -q",
+        sounds.display(),
+        space.display()
+    ));
+    // The references that every run has come first or last, and may be better.
+    let shown = (0..8).map(|trial| tool.run(&format!("show a/{trial} --json")));
+    let shown = shown.filter(|shown| shown.status.success());
+    let mut shown =
+        shown.map(|shown| serde_json::from_slice::<serde_json::Value>(&shown.stdout).unwrap());
+    let shown = shown.find(|shown| shown["space"] == "small").unwrap();
+    let trial = &shown["trial"];
+    assert_eq!(shown["front_end"]["companding"], 3);
+    assert_eq!(shown["axes"]["companding"], "3");
+    let bundle = tool.folder.path().join("bundle");
+    tool.text(&format!(
+        "export a/{trial} --to {} --target m7",
+        bundle.display()
+    ));
+    tool.text(&format!("verify {} --host", bundle.display()));
+    let read = |name: &str| std::fs::read(bundle.join(name)).unwrap();
+    let document = |name: &str| serde_json::from_slice::<serde_json::Value>(&read(name)).unwrap();
+    assert_eq!(document("manifest.json")["front_end"]["companding"], 3);
+    assert_eq!(document("model.json")["companding"], 3);
+    let readme = String::from_utf8(read("README.md")).unwrap();
+    assert!(readme.contains("further than 3 deviations"), "{readme}");
+    let blob = read("firmware/model/model.nas");
+    assert!(
+        nas_kernels::Model::parse(&blob)
+            .unwrap()
+            .companding()
+            .is_some()
+    );
 }

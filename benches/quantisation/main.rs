@@ -1,5 +1,5 @@
 //! What int8 costs: `quantisation [DATA[=SPACE[,SPACE]] …] [--trials N] [--seeds A,B] [--companding K] [--grid]
-//! [--weights DIR] [--hand-out DIR]`.
+//! [--brief] [--weights DIR] [--hand-out DIR]`.
 //!
 //! Trains the networks that `nas search --sampler random --target m7 --budget-ram 128k` would train, and quantises each
 //! by several rules:
@@ -14,9 +14,9 @@
 //! first two took; then means over all networks. The rules of other tools are computed here, on the same float networks.
 //!
 //! DATA is `knocks`, `clicks`, `synthetic:MACHINE` or a path. `--companding` gives every network a front end that
-//! compresses features beyond so many deviations. `--grid` quantises by many fixed ranges, too. `--weights` keeps float
-//! weights between calls. `--hand-out` writes float networks and sound for `other_tools.py`, which quantises them by the
-//! tools themselves.
+//! compresses features beyond so many deviations. `--grid` quantises by many fixed ranges, too. `--brief` leaves out the
+//! rules of other tools. `--weights` keeps float weights between calls. `--hand-out` writes float networks and sound for
+//! `other_tools.py`, which quantises them by the tools themselves.
 
 mod hand_out;
 mod rules;
@@ -66,6 +66,7 @@ struct Request {
     seeds: Vec<u64>,
     companding: Option<Companding>,
     grid: bool,
+    brief: bool,
     weights: Option<PathBuf>,
     hand_out: Option<PathBuf>,
 }
@@ -165,6 +166,7 @@ fn request() -> Request {
         seeds: vec![0],
         companding: None,
         grid: false,
+        brief: false,
         weights: None,
         hand_out: None,
     };
@@ -185,6 +187,7 @@ fn request() -> Request {
                 request.companding = Companding::beyond(knee);
             }
             "--grid" => request.grid = true,
+            "--brief" => request.brief = true,
             "--hand-out" => request.hand_out = Some(value().into()),
             "--weights" => request.weights = Some(value().into()),
             data => {
@@ -340,11 +343,16 @@ impl Evaluator for Paired<'_> {
                 others: 1.0,
             };
             let averages = rules::averages(candidate, &weights, windows);
-            [
+            vec![
                 calibration.model(plain),
                 calibration.model_between(&averages),
             ]
         })?;
+        let others = if self.request.brief {
+            Vec::new()
+        } else {
+            others
+        };
         let card = self.pipeline.card(candidate)?;
         let auc = |scores: Vec<ClipScore>| summarise(&scores).auc.expect("both labels");
         let int8_auc = |clips: &[Matrix], model: &QuantizedModel| {
@@ -361,6 +369,10 @@ impl Evaluator for Paired<'_> {
             let models = [&before, &now].into_iter().chain(&others);
             aucs.extend(models.map(|model| int8_auc(clips, model)));
             aucs
+        };
+        let lost = |aucs: &[f64], rule: usize| {
+            let auc = aucs.get(rule + 1).copied();
+            aucs[0] - auc.unwrap_or(f64::NAN)
         };
         let clips = self.clips(candidate, 0.0);
         let (plain, louder) = (aucs(&clips), aucs(&self.clips(candidate, LOUDER_DB)));
@@ -407,8 +419,8 @@ impl Evaluator for Paired<'_> {
         let row = Row {
             key,
             float: plain[0],
-            lost: std::array::from_fn(|rule| plain[0] - plain[rule + 1]),
-            louder: std::array::from_fn(|rule| louder[0] - louder[rule + 1]),
+            lost: std::array::from_fn(|rule| lost(&plain, rule)),
+            louder: std::array::from_fn(|rule| lost(&louder, rule)),
             seconds,
             choice,
         };

@@ -50,3 +50,18 @@ impl Canonical for Companding {
         identity::record(text, "Companding", &[("knee", knee)]);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_compressed_expands_again() {
+        let companding = Companding::beyond(3).unwrap();
+        for (value, compressed) in [(-7.0, -4.0), (-3.0, -3.0), (0.5, 0.5), (5.0, 3.5)] {
+            assert_eq!(companding.compress(value), compressed);
+            assert_eq!(companding.expand(compressed), value);
+        }
+        assert_eq!(Companding::beyond(0), None);
+    }
+}

@@ -33,7 +33,7 @@ use crate::{
 };
 
 /// Raised whenever the same inputs would give other results. Stored evaluations of two versions are never mixed.
-pub const PIPELINE_VERSION: u32 = 4;
+pub const PIPELINE_VERSION: u32 = 5;
 /// Share of the normal training clips that is held out for early stopping.
 const VALIDATION_SHARE: f64 = 0.15;
 /// Number of windows that calibrate the int8 ranges, spread evenly over the training clips.

@@ -941,6 +941,24 @@ mod tests {
     }
 
     #[test]
+    fn companding_is_part_of_the_candidate_and_none_is_as_before() {
+        let text = include_str!("../../search_spaces/dense-ae.toml");
+        let text = text.replacen("[axes]", "companding = [0, 3]\n[axes]", 1);
+        let with = Spaces::new(vec![parse("x.toml", &text).unwrap()], 1);
+        let without = Spaces::new(vec![builtin().swap_remove(0)], 1);
+        let genome = without.random(&mut Rng::new(1, 0));
+        let [plain, companded] = [0, 1].map(|gene| {
+            let mut bytes = without.encode(&genome);
+            bytes.push(gene);
+            with.decode(&with.decode_bytes(&bytes).unwrap())
+        });
+        assert_eq!(plain, without.decode(&genome));
+        assert_eq!(companded.front_end.companding, Companding::beyond(3));
+        assert_ne!(plain.network_key(), companded.network_key());
+        assert_eq!(plain.graph, companded.graph);
+    }
+
+    #[test]
     fn classifiers_need_two_sections() {
         let spaces = Spaces::new(builtin(), 1);
         assert!(
