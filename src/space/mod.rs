@@ -865,7 +865,12 @@ mod tests {
                 Task::Reconstruct => assert_eq!(graph.output_shape().len(), input.len()),
                 Task::Classify { classes } => assert_eq!(graph.output_shape().len(), classes),
                 Task::Distance(fit) => {
-                    assert_eq!(graph.output_shape().len(), fit.blocks() * input.len());
+                    // A point is as long as what the layer whitens.
+                    let whitened = match candidate.head {
+                        None => input.len(),
+                        Some(_) => graph.tensors[graph.ops.last().unwrap().inputs[0]].len(),
+                    };
+                    assert_eq!(graph.output_shape().len(), fit.blocks() * whitened);
                 }
             }
             let front_end = candidate.front_end;
