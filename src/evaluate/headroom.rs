@@ -20,12 +20,10 @@ use crate::{
 
 /// Number of held-out normal windows that judge, evenly spread.
 const ORDINARY: usize = 10;
-/// The place of the louder windows among the unusual ones.
-const LOUDER: usize = 0;
 /// How much louder the louder windows are, dB: a microphone's gain may differ by that between laboratory and field.
 const LOUDER_DB: f32 = 6.0;
 /// Most that a band becomes louder, in its standard deviations: where a band hardly varies, 6 dB are too much.
-const LOUDEST: f32 = 12.0;
+const LOUDEST: f32 = 6.0;
 /// How much events add at their strongest place, in standard deviations; windows take turns.
 const EVENTS: [f32; 3] = [3.0, 6.0, 9.0];
 /// Share of the bands that an event covers.
@@ -35,22 +33,20 @@ const EVENT_FRAMES: usize = 2;
 /// Other ranges must keep so much more than the present ones: the luck of a few windows must not choose.
 const MARGIN: f64 = 0.001;
 
-/// One part of the ranges: its values in ascending order, and how it is set.
-type Ladder = (&'static [f64], fn(&mut Ranges, f64));
+/// The values that one part of the ranges may take, and how it is set.
+type Stage = (&'static [f64], fn(&mut Ranges, f64));
 
-/// The factor of the input, the factor of all other tensors, and the share of values that is left out. Each is climbed from
-/// the default, a line after the other, up where that is better and down where it is not.
-const LADDERS: [Ladder; 3] = [
-    (&[1.0, 1.5, 2.0, 3.0, 4.0, 6.0], |ranges, factor| {
+/// The values to try beside the default, a line after the other, each from the best so far: the factor of the input,
+/// the factor of all other tensors, and the share of values that is left out.
+const STAGES: [Stage; 3] = [
+    (&[1.0, 1.5, 3.0, 4.0], |ranges, factor| {
         ranges.input = factor as f32
     }),
-    (&[1.0, 1.5, 2.0, 3.0, 4.5, 7.0], |ranges, factor| {
+    (&[1.0, 2.0, 3.0], |ranges, factor| {
         ranges.others = factor as f32
     }),
-    (&[0.0, 1e-4, 1e-3], |ranges, share| ranges.tail = share),
+    (&[1e-4, 1e-3], |ranges, share| ranges.tail = share),
 ];
-/// The places of the default on the ladders.
-const DEFAULT_RUNGS: [usize; 3] = [2, 1, 0];
 
 /// The chosen ranges, and how well int8 scores follow float scores with them.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -90,28 +86,14 @@ pub fn quantize_for_detection(
     let Some(mut kept) = best.1.kept else {
         return Ok(best);
     };
-    for ((values, set), start) in LADDERS.into_iter().zip(DEFAULT_RUNGS) {
+    for (values, set) in STAGES {
         let from = best.1.ranges;
-        let mut try_value = |value: &f64| -> Result<bool, QuantizeError> {
+        for value in values {
             let mut ranges = from;
             set(&mut ranges, *value);
             let tried = attempt(ranges)?;
-            let better = tried.1.kept.filter(|tried| *tried > kept + MARGIN);
-            if let Some(better) = better {
+            if let Some(better) = tried.1.kept.filter(|tried| *tried > kept + MARGIN) {
                 (best, kept) = (tried, better);
-            }
-            Ok(better.is_some())
-        };
-        let mut climbed = false;
-        for value in &values[start + 1..] {
-            if !try_value(value)? {
-                break;
-            }
-            climbed = true;
-        }
-        for value in values[..start].iter().rev() {
-            if climbed || !try_value(value)? {
-                break;
             }
         }
     }
@@ -144,8 +126,6 @@ type Probe = (Vec<f32>, usize);
 struct Kind {
     probes: Vec<Probe>,
     float: Vec<f64>,
-    /// The place of the unusual windows, one for one, that these differ from; `None` for ordinary ones.
-    beside: Option<usize>,
 }
 
 /// Scores of the float network on all kinds of windows; the first kind is ordinary.
@@ -218,69 +198,47 @@ impl Judge {
                 add_event(idx, window);
                 make_louder(idx, window);
             }),
+            spread(sound.outliers),
         ];
-        // What an event adds where all is louder: that is little beside what loudness adds, and all that finds it.
-        let beside = [None, None, Some(LOUDER)];
-        let mut beside = beside.into_iter().chain(std::iter::repeat(None));
-        unusual.push(spread(sound.outliers));
         if let Task::Classify { classes } = candidate.task {
             let other = |(window, class): &Probe| (window.clone(), (class + 1) % classes.max(1));
             unusual.push(ordinary.iter().map(other).collect());
         }
-        let kind = |probes: Vec<Probe>, beside| Kind {
+        let kind = |probes: Vec<Probe>| Kind {
             float: float_scores(candidate, weights, &probes),
             probes,
-            beside,
         };
         let judge = Judge {
             task: candidate.task,
-            ordinary: kind(ordinary, None),
+            ordinary: kind(ordinary),
             unusual: unusual
                 .into_iter()
-                .zip(&mut beside)
-                .filter(|(probes, _)| !probes.is_empty())
-                .map(|(probes, beside)| kind(probes, beside))
+                .filter(|probes| !probes.is_empty())
+                .map(kind)
                 .collect(),
         };
         (deviation(&judge.ordinary.float) > 0.0).then_some(judge)
     }
 
     /// Share of what float scores tell apart that int8 scores tell apart, too. It is the correlation of both on
-    /// ordinary windows, times the part of what unusual windows add to the scores that int8 gives as float does, on the
-    /// scale of ordinary windows.
+    /// ordinary windows, times the part of the unusual windows' scores that int8 gives as float does, on the scale of
+    /// ordinary windows.
     fn kept(&self, model: &QuantizedModel) -> Result<f64, QuantizeError> {
         let blob = model.to_blob();
         let mut interpreter = Interpreter::new(&blob)?;
         let mut scores = |kind: &Kind| int8_scores(&mut interpreter, self.task, &kind.probes);
         let line = Line::fit(&self.ordinary.float, &scores(&self.ordinary));
+        let spread = deviation(&self.ordinary.float);
         let centre = mean(&self.ordinary.float);
-        let int8: Vec<Vec<f64>> = self
-            .unusual
-            .iter()
-            .map(|kind| {
-                let found = scores(kind).into_iter();
-                found.map(|score| line.inverse(score)).collect()
-            })
-            .collect();
-        let lost = self.unusual.iter().zip(&int8).map(|(kind, found)| {
-            let beside = kind
-                .beside
-                .map(|place| (&self.unusual[place], &int8[place]));
-            let spread = match beside {
-                None => deviation(&self.ordinary.float),
-                Some((other, _)) => deviation(&other.float),
-            };
-            let (mut error, mut all) = (0.0, 0.0);
-            for (idx, (float, int8)) in kind.float.iter().zip(found).enumerate() {
-                let [from_float, from_int8] = match beside {
-                    None => [centre; 2],
-                    Some((other, int8)) => [other.float[idx], int8[idx]],
-                };
-                let rise = float - from_float;
-                error += (int8 - from_int8 - rise).abs();
-                all += rise.abs() + spread;
-            }
-            (error / all).min(1.0)
+        let lost = self.unusual.iter().map(|kind| {
+            let found = scores(kind);
+            let error = kind
+                .float
+                .iter()
+                .zip(&found)
+                .map(|(float, int8)| (line.inverse(*int8) - float).abs());
+            let rise = kind.float.iter().map(|float| (float - centre).abs());
+            (error.sum::<f64>() / (rise.sum::<f64>() + spread * found.len() as f64)).min(1.0)
         });
         let lost = lost.sum::<f64>() / self.unusual.len().max(1) as f64;
         let kept = line.correlation * (1.0 - lost);
@@ -514,22 +472,7 @@ mod tests {
                 kept: None
             }
         );
-        let chosen = choose(&all);
-        let kept = chosen.kept.unwrap();
+        let kept = choose(&all).kept.unwrap();
         assert!(kept > 0.8, "{kept}");
-        // Ranges that end within normal sound keep less, and those that were chosen are judged alike.
-        let sound = Sound {
-            held_out: &all,
-            outliers: &none,
-            standardiser: &standardiser,
-        };
-        let narrow = Ranges {
-            input: 0.5,
-            ..chosen.ranges
-        };
-        let ranges = [chosen.ranges, narrow];
-        let judged = quantize_with(&candidate, &weights, &calibration, &sound, &ranges).unwrap();
-        assert_eq!(judged[0].1, chosen);
-        assert!(judged[1].1.kept.unwrap() < kept - 0.1, "{:?}", judged[1].1);
     }
 }
