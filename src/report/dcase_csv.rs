@@ -92,7 +92,8 @@ fn group_name(layout: Layout, clip: &Clip) -> String {
     }
 }
 
-/// Rows as csv; a field with commas, quotes or line breaks is quoted, and none is a formula ([`plain_cell`]).
+/// Rows as csv. A field with commas, quotes or line breaks is quoted; an apostrophe precedes a text that a spreadsheet would
+/// take for a formula.
 pub fn csv_text<R>(rows: impl Iterator<Item = R>) -> String
 where
     R: IntoIterator<Item: AsRef<str>>,
