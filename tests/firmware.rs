@@ -304,11 +304,11 @@ fn hears_what_the_host_hears(place: Place) {
     }
 }
 
-/// Estimates count 5 instructions for a companded feature: two comparisons, a difference, a product, a sum. A core with
-/// vectors needs fewer.
+/// Estimates count three steps of a DCT for a companded feature, of two to three instructions each: two comparisons, a
+/// difference, a product, a sum, and their loads. A core with vectors needs fewer.
 fn companding_takes_the_instructions_that_are_estimated() {
     let spec = FeatureSpec::DCASE;
-    for (place, expected) in [(Place::QemuM7, 3.0..7.0), (Place::QemuM55, 0.5..7.0)] {
+    for (place, expected) in [(Place::QemuM7, 5.0..9.0), (Place::QemuM55, 0.5..9.0)] {
         let mut bench = bench(&place);
         let [plain, companded] = [None, Companding::beyond(3)].map(|companding| {
             let seen = bench.measure(&detector(&spec, ClipRule::Mean, companding));
