@@ -136,6 +136,9 @@ fn main() {
             values.iter().sum::<f64>() / values.len() as f64
         };
         let lost = |rule: usize| {
+            if rows.iter().all(|row| row.lost[rule].is_nan()) {
+                return "–".to_string();
+            }
             let worst = column(&|row| row.lost[rule])
                 .into_iter()
                 .fold(f64::MIN, f64::max);
