@@ -21,13 +21,12 @@ pub fn replace(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> 
     Ok(())
 }
 
-/// As [`replace`], for bytes that are to be on the disk before this returns, with their name.
+/// As [`replace`], for bytes that are to be on the disk before this returns. Their name is, after [`sync_folder`].
 pub fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
     replace(path, |file| {
         file.write_all(bytes)?;
         file.sync_all()
-    })?;
-    sync_folder(folder_of(path))
+    })
 }
 
 /// Removes what a killed process left of [`replace`] in a folder and in the folders below it. Only its owner may call this.
@@ -49,8 +48,8 @@ pub fn sweep(folder: &Path) -> io::Result<()> {
 /// The beginning of a temporary file's name.
 const PREFIX: &str = ".tmp";
 
-/// Brings a folder's names to the disk. Windows has no such call, and needs none.
-fn sync_folder(folder: &Path) -> io::Result<()> {
+/// Brings a folder's names to the disk, once after all its files. Windows has no such call, and needs none.
+pub fn sync_folder(folder: &Path) -> io::Result<()> {
     if cfg!(unix) {
         File::open(folder)?.sync_all()?;
     }

@@ -12,7 +12,7 @@ pub mod vela;
 mod verify;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
 };
@@ -184,9 +184,14 @@ pub fn write(folder: &Path, parts: &Parts<'_>) -> Result<Manifest, BundleError> 
     files.insert("manifest.json".to_string(), manifest.to_json());
     fs::create_dir_all(folder).map_err(io_error(folder))?;
     fs::write(&unfinished, b"").map_err(io_error(&unfinished))?;
+    let mut folders = BTreeSet::new();
     for (name, content) in &files {
         let path = folder.join(name);
         disk::write_synced(&path, content).map_err(io_error(&path))?;
+        folders.insert(path.parent().unwrap_or(folder).to_path_buf());
+    }
+    for folder in folders {
+        disk::sync_folder(&folder).map_err(io_error(&folder))?;
     }
     fs::remove_file(&unfinished).map_err(io_error(&unfinished))?;
     Ok(manifest)

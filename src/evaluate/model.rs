@@ -507,7 +507,7 @@ impl Model {
         {
             disk::write_synced(&folder.join(name), bytes).map_err(fail)?;
         }
-        Ok(())
+        disk::sync_folder(folder).map_err(fail)
     }
 
     /// Reads what [`Model::write`] wrote.

@@ -84,7 +84,7 @@ fn load_alone(store: &Store, run: &Run) -> Result<RunInfo, ReportError> {
             trial: number,
             space: row.space.clone(),
             task: task_of(&row.task),
-            is_fitted: fitted_spaces.contains(&row.space),
+            is_fitted: is_fit(row),
             figures,
             seeds,
             macs: row.macs as u64,

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::{ScoredTrial, costs_of};
 use crate::{
     hardware::{Budget, Target, estimate},
-    score::{Figure, Figures},
+    score::Figure,
     space::{self, Candidate, Spaces, Training},
     units::Rng,
 };
@@ -60,15 +60,12 @@ impl Stored {
             .iter()
             .map(|target| costs_of(estimate(&candidate, target), target, budget));
         let known = |figure: Figure| Some((figure, *self.figures.get(&figure.key())?));
-        let figures = Figure::documented().filter_map(known);
         Some(ScoredTrial {
             trial: 0,
             space: self.name.clone(),
             task: candidate.task,
             is_fitted: false,
-            figures: figures.fold(Figures::default(), |figures, (figure, value)| {
-                figures.with(figure, value)
-            }),
+            figures: Figure::documented().filter_map(known).collect(),
             seeds: None,
             macs: candidate.graph.macs(),
             params: candidate.graph.params(),

@@ -198,6 +198,15 @@ fn md5_hex(bytes: &[u8]) -> String {
         .collect()
 }
 
+/// For archives that lie in the folder.
+const OFFLINE: Options = Options {
+    mirror: None,
+    offline: true,
+    keep_archives: false,
+    stall: Options::STALL,
+    first_pause: Options::FIRST_PAUSE,
+};
+
 fn archive(file: &str, md5: Option<String>) -> Archive {
     Archive {
         set: "dcase2023",
@@ -370,14 +379,7 @@ fn without_a_network_archives_at_hand_are_used() {
         set: "dcase2024",
         ..file
     };
-    let options = Options {
-        mirror: None,
-        offline: true,
-        keep_archives: false,
-        stall: Options::STALL,
-        first_pause: Options::FIRST_PAUSE,
-    };
-    let missing = fetch(&[&other], root.path(), &options, &mut |_| {}).unwrap_err();
+    let missing = fetch(&[&other], root.path(), &OFFLINE, &mut |_| {}).unwrap_err();
     assert!(
         missing.to_string().contains("lacks dev_fan.zip"),
         "{missing}"
@@ -392,13 +394,6 @@ fn what_was_not_unpacked_to_its_end_is_no_data_set() {
         ("fan/x.wav", b"RIFF"),
     ]);
     let file = archive("dev_fan.zip", None);
-    let options = Options {
-        mirror: None,
-        offline: true,
-        keep_archives: false,
-        stall: Options::STALL,
-        first_pause: Options::FIRST_PAUSE,
-    };
     let refusal = || match crate::data::open(&root.path().join("dev_data/fan")) {
         Err(DataError::Unfinished { archive, .. }) => Some(archive),
         _ => None,
@@ -409,11 +404,11 @@ fn what_was_not_unpacked_to_its_end_is_no_data_set() {
         ("../x.wav", b"RIFF"),
     ]);
     fs::write(root.path().join("dev_fan.zip"), &refused).unwrap();
-    assert!(fetch(&[&file], root.path(), &options, &mut |_| {}).is_err());
+    assert!(fetch(&[&file], root.path(), &OFFLINE, &mut |_| {}).is_err());
     assert!(!root.path().join("dev_data").exists());
     assert_eq!(refusal(), Some(file.mark()));
     fs::write(root.path().join("dev_fan.zip"), &whole).unwrap();
-    fetch(&[&file], root.path(), &options, &mut |_| {}).unwrap();
+    fetch(&[&file], root.path(), &OFFLINE, &mut |_| {}).unwrap();
     assert_eq!(refusal(), None);
     let mark = format!(".fetched/{}", file.mark());
     let expected = [
