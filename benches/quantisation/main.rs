@@ -318,6 +318,10 @@ impl Evaluator for Paired<'_> {
         self.pipeline.content_key(candidate, training, seed)
     }
 
+    fn expected_seconds(&self, candidate: &Candidate, training: &Training) -> f64 {
+        self.pipeline.expected_seconds(candidate, training)
+    }
+
     fn evaluate(
         &self,
         candidate: &Candidate,

@@ -240,6 +240,7 @@ impl<'a> Bench<'a> {
             deadline: None,
             jobs: 1,
             stop: &AtomicBool::new(false),
+            last: &AtomicBool::new(false),
         };
         search(&mut store, &run, &setup, &mut |_| {}).expect("a search in memory");
         looked_up.order.into_inner().expect("no thread panicked")
@@ -308,6 +309,10 @@ struct LookedUp<'a> {
 impl Evaluator for LookedUp<'_> {
     fn content_key(&self, candidate: &Candidate, _: &Training, _: u64) -> String {
         candidate.key()
+    }
+
+    fn expected_seconds(&self, _: &Candidate, _: &Training) -> f64 {
+        1.0
     }
 
     fn evaluate(

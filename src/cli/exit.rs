@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::out;
 use nas::{
     audio::AudioError,
     bundle::BundleError,
@@ -158,15 +159,51 @@ failures! {
     ReportError => Failure,
 }
 
-/// The flag that Ctrl-C and SIGTERM set; a second Ctrl-C ends the process at once.
+/// What Ctrl-C and SIGTERM set.
+#[derive(Debug)]
+pub struct Interruption {
+    /// Everything ends at once.
+    pub stop: AtomicBool,
+    /// What runs is finished, and nothing new begins.
+    pub last: AtomicBool,
+    /// Whether the first Ctrl-C lets finish what runs.
+    is_patient: AtomicBool,
+}
+
+static INTERRUPTION: Interruption = Interruption {
+    stop: AtomicBool::new(false),
+    last: AtomicBool::new(false),
+    is_patient: AtomicBool::new(false),
+};
+
+/// The flag that the first Ctrl-C or SIGTERM sets; a second one ends the process.
 pub fn interruption() -> &'static AtomicBool {
-    static STOP: AtomicBool = AtomicBool::new(false);
+    listen();
+    &INTERRUPTION.stop
+}
+
+/// For work that comes in pieces: the first Ctrl-C lets finish the pieces that run, the second one sets the flag that ends them,
+/// a third one ends the process.
+pub fn patient_interruption() -> &'static Interruption {
+    INTERRUPTION.is_patient.store(true, Ordering::Relaxed);
+    listen();
+    &INTERRUPTION
+}
+
+fn listen() {
     let handler = || {
-        if STOP.swap(true, Ordering::Relaxed) {
+        let Interruption {
+            stop,
+            last,
+            is_patient,
+        } = &INTERRUPTION;
+        let is_first = !last.swap(true, Ordering::Relaxed);
+        if is_first && is_patient.load(Ordering::Relaxed) {
+            out::note("finishing the trainings that run; Ctrl-C again to stop now");
+        } else if stop.swap(true, Ordering::Relaxed) {
             std::process::exit(Exit::Interrupted as i32);
         }
     };
     // Where no handler can be set, Ctrl-C ends the process at once; nothing is lost then either.
     let _ = ctrlc::set_handler(handler);
-    &STOP
 }

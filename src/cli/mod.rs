@@ -57,6 +57,9 @@ Exit codes: 0 ok, 1 failure, 2 usage, 3 nothing fits the budget, 5 store locked 
 /// Where `--help` lists the options of every command.
 const GLOBAL: &str = "Global options";
 
+/// The store that commands use unless the user names another.
+const STORE: &str = "runs/nas.sqlite";
+
 /// Options that every command has.
 #[derive(Debug, clap::Args)]
 pub struct Global {
@@ -66,7 +69,7 @@ pub struct Global {
         global = true,
         help_heading = GLOBAL,
         value_name = "PATH",
-        default_value = "runs/nas.sqlite"
+        default_value = STORE
     )]
     store: PathBuf,
     /// Print a JSON document (docs/json.md) instead of text

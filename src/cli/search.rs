@@ -1,10 +1,10 @@
 //! `nas search`: begins or resumes a run.
 
-use std::time::Instant;
+use std::{path::Path, sync::atomic::AtomicBool, time::Instant};
 
 use super::{
     Exit, Failure, Global,
-    exit::interruption,
+    exit::{Interruption, interruption, patient_interruption},
     introduce::{dry_run, introduce},
     open, out,
     progress::Display,
@@ -124,12 +124,13 @@ impl Args {
 
     /// Begins or resumes the run; `None` after a dry run.
     fn execute(&self, global: &Global) -> Result<Option<(Store, Run, Finish)>, Failure> {
-        let stop = interruption();
+        let Interruption { stop, last, .. } = patient_interruption();
         let scores = score_with(self.debug_formula);
         let pace = Pace {
             jobs: self.jobs.unwrap_or_else(all_cores),
             deadline: self.time.map(deadline).transpose()?,
             stop,
+            last,
         };
         let Some(selector) = &self.resume else {
             let mut settings = self.settings()?;
@@ -146,7 +147,12 @@ impl Args {
             return begin(global, &settings, &setup, (name, is_chosen), pace).map(Some);
         };
         let mut store = Store::open(&global.store)?;
-        let run = store.find_run(selector)?;
+        // What was begun last is continued, whether it has found anything or not.
+        let newest = match selector.as_str() {
+            "latest" => store.runs()?.pop(),
+            _ => None,
+        };
+        let run = newest.map_or_else(|| store.find_run(selector), Ok)?;
         let mut settings = Settings::from_json(&run.settings_json)?;
         settings.trials = self.trials.unwrap_or(settings.trials);
         let _lock = RunLock::acquire(&global.folder().join(&run.name))?;
@@ -284,7 +290,8 @@ fn carry_out(
         "run {}: {doing}, {} at a time",
         run.name, pace.jobs
     ));
-    let mut display = Display::new(global, pace.jobs);
+    let objectives = settings.objectives()?;
+    let mut display = Display::new(global, &objectives);
     let finish = run::carry_out(store, run, settings, setup, pace, &mut |progress| {
         display.show(progress)
     });
@@ -306,6 +313,7 @@ pub(super) fn train_published(
         jobs: jobs.unwrap_or_else(all_cores),
         deadline: None,
         stop: interruption(),
+        last: &AtomicBool::new(false),
     };
     let features = open::features(global);
     let windows = WindowsOf::Published;
@@ -364,6 +372,7 @@ fn conclude(global: &Global, store: &Store, run: &Run, finish: Finish) -> Result
     };
     if end.is_ok() {
         last_word(global, store, run, &info)?;
+        next_steps(global, run, &info);
     }
     end
 }
@@ -391,9 +400,40 @@ fn last_word(
             expected.unwrap_or_default()
         ));
     }
-    global.note(&format!(
-        "`nas export {}/{} --to DIR` makes its firmware",
-        run.name, advice.trial
-    ));
     Ok(())
+}
+
+/// What can be done with this run, as commands to copy.
+fn next_steps(global: &Global, run: &Run, info: &report::RunInfo) {
+    let advised = report::baselines::advice(info).map(|advice| advice.trial);
+    let leader = info.front(0).first().map(|member| member.trial);
+    let Some(trial) = advised.or(leader) else {
+        return;
+    };
+    let name = &run.name;
+    let store = match global.store.as_path() == Path::new(super::STORE) {
+        true => String::new(),
+        false => format!(" --store {}", global.store.display()),
+    };
+    global.note("What next:");
+    for (command, what) in [
+        (
+            format!("nas report {name} --open"),
+            "figures and one page with everything",
+        ),
+        (
+            format!("nas rescore {name} --seeds 3"),
+            "trains the front again: were they lucky?",
+        ),
+        (
+            format!("nas measure {name} --front --on qemu-m55"),
+            "runs the front as firmware in QEMU",
+        ),
+        (
+            format!("nas export {name}/{trial} --to {name}-{trial}"),
+            "its model, firmware and C interface",
+        ),
+    ] {
+        global.note(&format!("  {command}{store}   # {what}"));
+    }
 }

@@ -50,8 +50,12 @@ pub fn named_clips(text: &str, by: SplitBy, least_s: Option<f64>) -> Result<Data
     })
 }
 
-/// The data set's name with an absolute path, so a run can be resumed from any folder.
+/// The data set's name with an absolute path, or with its machine: a run can be resumed from any folder, whatever the default
+/// machine will be.
 pub fn lasting_name(text: &str) -> String {
+    if text == "synthetic" {
+        return format!("synthetic:{}", Machine::DEFAULT.name());
+    }
     let (path, part) = match watched(Path::new(text)) {
         Some((path, part)) => (path, format!(":{part}")),
         None => (Path::new(text), String::new()),

@@ -57,6 +57,11 @@ impl Evaluator for Folds {
         self.combined(|pipeline| pipeline.content_key(candidate, training, seed))
     }
 
+    fn expected_seconds(&self, candidate: &Candidate, training: &Training) -> f64 {
+        let of_fold = |pipeline: &Pipeline| pipeline.expected_seconds(candidate, training);
+        self.all().map(of_fold).sum()
+    }
+
     fn evaluate(
         &self,
         candidate: &Candidate,

@@ -12,6 +12,7 @@ mod pipeline;
 mod rules;
 mod scored;
 mod window_scores;
+mod workload;
 
 use std::sync::atomic::AtomicBool;
 
@@ -124,6 +125,10 @@ impl From<ModelFault> for EvaluateError {
 pub trait Evaluator: Sync {
     /// Equal for evaluations that give equal results; runs share them by this key.
     fn content_key(&self, candidate: &Candidate, training: &Training, seed: u64) -> String;
+
+    /// Core-seconds that an evaluation is expected to take, above zero: a formula of shapes with shipped constants, so that
+    /// it is the same on every machine.
+    fn expected_seconds(&self, candidate: &Candidate, training: &Training) -> f64;
 
     /// Trains, quantises and scores a candidate on the calling thread; `stop` ends it early.
     fn evaluate(

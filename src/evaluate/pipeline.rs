@@ -1,7 +1,7 @@
 //! The real evaluation: features, training, quantisation, int8 scoring.
 
 use std::sync::{
-    Arc,
+    Arc, OnceLock,
     atomic::{AtomicBool, Ordering},
 };
 
@@ -13,11 +13,13 @@ use super::{
     headroom::{Choice, Sound, quantize_for_detection, quantize_with},
     model::FORMAT_VERSION,
     window_scores::WindowScores,
+    workload::Workload,
 };
 use crate::{
     audio::{Companding, Feature, FeatureSpec, FrontEnd},
     data::{
-        Classes, Dataset, Domain, Label, TestDivision, TrainDivision, divide_test, divide_train,
+        Classes, Clip, Dataset, Domain, Label, Split, TestDivision, TrainDivision, divide_test,
+        divide_train,
     },
     features::{FeatureError, FeatureStore, Features, Matrix, Prepared, Standardiser, Windows},
     fit::{self, Point, Samples},
@@ -65,6 +67,8 @@ pub struct Pipeline {
     /// Known anomalies that autoencoders learn to fail on.
     outliers: Vec<usize>,
     pub(super) test: TestDivision,
+    /// Length of the clip in the middle, once somebody asked for it.
+    clip_s: OnceLock<f64>,
 }
 
 /// The rows of one front end from which windows are cut: features, or statistics of features.
@@ -160,6 +164,7 @@ impl Pipeline {
             train,
             outliers,
             test,
+            clip_s: OnceLock::new(),
         })
     }
 
@@ -311,6 +316,56 @@ impl Pipeline {
         }
     }
 
+    /// How much there is to do for a candidate, as far as shapes tell.
+    fn workload(&self, candidate: &Candidate, training: &Training) -> Workload {
+        let options = self.train_options(candidate, training);
+        let (member, members) = candidate.members();
+        let [rows, stride] = candidate.front_end.rows_per_window();
+        let rows_of_clip = match candidate.front_end.statistics {
+            Some(_) => rows,
+            None => {
+                let spec = candidate.front_end.spec;
+                let hops = self.clip_s() * f64::from(spec.sample_rate_hz) / spec.hop_length as f64;
+                1 + hops as usize
+            }
+        };
+        let windows_of_clip = match rows_of_clip.checked_sub(rows) {
+            Some(further) => 1 + further / stride,
+            None => 0,
+        };
+        let available = windows_of_clip * self.train.fit.len();
+        let labelled = self
+            .dataset
+            .clips
+            .iter()
+            .filter(|clip| clip.label.is_some());
+        let is_test = |clip: &&Clip| clip.split == Split::Test;
+        Workload {
+            trained_windows: members * options.epochs * options.windows_per_epoch.min(available),
+            scored_windows: windows_of_clip * labelled.filter(is_test).count(),
+            member_macs: member.macs(),
+            macs: candidate.graph.macs(),
+            member_values: member.tensors.iter().map(|tensor| tensor.len()).sum(),
+        }
+    }
+
+    /// Length of the clip in the middle, in seconds, from the centre of the first frame to that of the last; ten where it
+    /// cannot be read.
+    fn clip_s(&self) -> f64 {
+        *self.clip_s.get_or_init(|| {
+            let probe = self.dataset.fixed_features.unwrap_or(FeatureSpec::DCASE);
+            let Ok(features) = self.store.get(&self.dataset, &probe) else {
+                return 10.0;
+            };
+            let mut frames: Vec<usize> = features.clips.iter().map(Matrix::frames).collect();
+            frames.sort_unstable();
+            let hops = frames
+                .get(frames.len() / 2)
+                .map_or(0, |frames| frames.saturating_sub(1));
+            (hops * probe.hop_length) as f64 / f64::from(probe.sample_rate_hz)
+        })
+    }
+
     fn card_of(&self, candidate: &Candidate, features: &FrontEndFeatures) -> ModelCard {
         let front_end = candidate.front_end;
         let standardiser = &features.exact.standardiser;
@@ -394,6 +449,10 @@ impl Pipeline {
 impl Evaluator for Pipeline {
     fn content_key(&self, candidate: &Candidate, training: &Training, seed: u64) -> String {
         key_of(&self.content_text(PIPELINE_VERSION, candidate, training, seed))
+    }
+
+    fn expected_seconds(&self, candidate: &Candidate, training: &Training) -> f64 {
+        self.workload(candidate, training).seconds()
     }
 
     fn evaluate(

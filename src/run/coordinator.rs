@@ -6,9 +6,10 @@ use std::{
 };
 
 use super::{
-    Objective, Plan, Progress, RunError, Search, Trial,
+    FrontMember, Objective, Plan, Progress, RunError, Search, Trial,
     front::{front, shares},
     mean_figures,
+    plan::BLOCK,
     record::{evaluation_row, scored_figures, write_model},
     utc_now,
     workers::{Done, Seed, Task, evaluate_all},
@@ -43,7 +44,8 @@ pub(super) struct Coordinator<'a> {
     pub failed: usize,
     pub fitted: usize,
     best: Option<f64>,
-    seconds: Vec<f64>,
+    /// Measured and expected seconds of all trainings of this session.
+    seconds: [f64; 2],
     pub news: Option<String>,
 }
 
@@ -71,7 +73,7 @@ impl<'a> Coordinator<'a> {
             failed: 0,
             fitted: 0,
             best: None,
-            seconds: Vec::new(),
+            seconds: [0.0; 2],
             news: None,
         })
     }
@@ -278,7 +280,9 @@ impl<'a> Coordinator<'a> {
     /// Only trainings say how long trainings take.
     fn note_seconds(&mut self, number: usize, seconds: f64) {
         if !self.is_fitted(number) {
-            self.seconds.push(seconds);
+            let expected = self.plan.trials[number].expected_seconds(self.search);
+            self.seconds[0] += seconds;
+            self.seconds[1] += expected;
         }
     }
 
@@ -365,7 +369,6 @@ impl<'a> Coordinator<'a> {
             let points: Vec<&[f64]> = points.iter().map(|(_, point)| point.as_slice()).collect();
             hypervolume(&points, &vec![1.0; self.search.objectives.len()])
         };
-        let mean = self.seconds.iter().sum::<f64>() / self.seconds.len() as f64;
         Progress {
             scored: self.scored,
             rejected: self.rejected,
@@ -377,9 +380,73 @@ impl<'a> Coordinator<'a> {
                 .best
                 .map(|best| (Objective::leading(self.search.objectives), best)),
             hypervolumes: self.points.iter().map(volume).collect(),
-            seconds_per_trial: (!self.seconds.is_empty()).then_some(mean),
+            seconds_left: self.seconds_left(),
+            front: self.front_members(),
             news: self.news.clone(),
         }
+    }
+
+    /// Expected time until the last training ends: what is planned by the shapes of its networks, the rest as the latest of
+    /// them, at the pace that trainings of this session have had.
+    fn seconds_left(&self) -> Option<f64> {
+        let [measured, expected] = self.seconds;
+        if expected <= 0.0 {
+            return None;
+        }
+        let networks: Vec<(f64, bool)> = self
+            .plan
+            .trials
+            .iter()
+            .filter(|trial| trial.fits() && !self.search.spaces.is_fitted(&trial.genome))
+            .map(|trial| (trial.expected_seconds(self.search), trial.result.is_none()))
+            .collect();
+        let waiting = networks.iter().filter(|(_, is_waiting)| *is_waiting);
+        let waiting: Vec<f64> = waiting.map(|(seconds, _)| *seconds).collect();
+        let count = (self.search.trials).saturating_sub(self.scored + self.failed);
+        let planned: f64 = waiting.iter().take(count).sum();
+        let mut latest: Vec<f64> = networks.iter().rev().take(BLOCK).map(|one| one.0).collect();
+        latest.sort_by(f64::total_cmp);
+        let usual = latest.get(latest.len() / 2).copied().unwrap_or(0.0);
+        let further = count.saturating_sub(waiting.len()) as f64 * usual;
+        let left = (planned + further) * measured / expected / self.search.jobs.max(1) as f64;
+        let until_deadline = self.search.deadline.map(|deadline| {
+            deadline
+                .saturating_duration_since(std::time::Instant::now())
+                .as_secs_f64()
+        });
+        Some(until_deadline.map_or(left, |limit| left.min(limit)))
+    }
+
+    fn front_members(&self) -> Vec<FrontMember> {
+        let search = self.search;
+        let (Some(points), Some(references)) = (self.points.first(), search.references.first())
+        else {
+            return Vec::new();
+        };
+        let on_front = front(points, search.objectives);
+        let mut members: Vec<FrontMember> = points
+            .iter()
+            .filter(|(number, _)| on_front.contains(&(*number as i64)))
+            .map(|(number, shares)| FrontMember {
+                number: *number,
+                space: search
+                    .spaces
+                    .space_of(&self.plan.trials[*number].genome)
+                    .name
+                    .clone(),
+                values: shares
+                    .iter()
+                    .zip(references)
+                    .map(|(share, of)| share * of)
+                    .collect(),
+            })
+            .collect();
+        members.sort_by(|a, b| {
+            a.values[0]
+                .total_cmp(&b.values[0])
+                .then(a.number.cmp(&b.number))
+        });
+        members
     }
 
     /// The rejected trial that exceeds its budgets least, in words.
@@ -419,6 +486,10 @@ mod tests {
     impl Evaluator for Failing {
         fn content_key(&self, candidate: &Candidate, training: &Training, seed: u64) -> String {
             FORMULA.content_key(candidate, training, seed)
+        }
+
+        fn expected_seconds(&self, candidate: &Candidate, training: &Training) -> f64 {
+            FORMULA.expected_seconds(candidate, training)
         }
 
         fn evaluate(
@@ -470,6 +541,7 @@ mod tests {
                 deadline: None,
                 jobs: 1,
                 stop: &stop,
+                last: &stop,
             };
             search(store, &run, &setup, &mut |_| ())
         };

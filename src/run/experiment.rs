@@ -203,6 +203,7 @@ impl Experiment {
             jobs: self.jobs.unwrap_or_else(all_cores),
             deadline: None,
             stop,
+            last: &AtomicBool::new(false),
         };
         let finish = carry_out(store, &run, &settings, &setup, pace, observer)?;
         match finish {
@@ -260,8 +261,10 @@ pub struct Pace<'a> {
     pub jobs: usize,
     /// No training begins after this time.
     pub deadline: Option<Instant>,
-    /// The caller sets it to end the search; recorded trials stay.
+    /// The caller sets it to end the search at once; recorded trials stay.
     pub stop: &'a AtomicBool,
+    /// The caller sets it to end the search after the trainings that run.
+    pub last: &'a AtomicBool,
 }
 
 /// Searches by the settings until the run's trials are recorded.
@@ -290,6 +293,7 @@ pub fn carry_out(
         deadline: pace.deadline,
         jobs: pace.jobs,
         stop: pace.stop,
+        last: pace.last,
     };
     search(store, run, &described, observer)
 }

@@ -80,8 +80,10 @@ pub struct Search<'a> {
     pub deadline: Option<Instant>,
     /// Number of candidates that train at the same time, one thread each.
     pub jobs: usize,
-    /// The caller sets it to end the search; recorded trials stay.
+    /// The caller sets it to end the search at once; recorded trials stay.
     pub stop: &'a AtomicBool,
+    /// The caller sets it to end the search after the trainings that run.
+    pub last: &'a AtomicBool,
 }
 
 /// How a search ended.
@@ -91,7 +93,7 @@ pub enum Finish {
     Done,
     /// The time was up before all trials were trained.
     TimeUp,
-    /// The caller set [`Search::stop`].
+    /// The caller set [`Search::stop`] or [`Search::last`].
     Interrupted,
     /// The spaces have no further network that fits.
     Exhausted,
@@ -174,10 +176,23 @@ pub struct Progress {
     pub best: Option<(Measure, f64)>,
     /// The hypervolume on each target, as a share of the box between the ideal and the reference point.
     pub hypervolumes: Vec<f64>,
-    /// Mean training time of this session's trials, in seconds.
-    pub seconds_per_trial: Option<f64>,
+    /// Expected time until the last training ends, in seconds; `None` before the first training has ended.
+    pub seconds_left: Option<f64>,
+    /// Detectors on the front of the first target, best score first.
+    pub front: Vec<FrontMember>,
     /// A sentence about the last recorded trial; `None` where nothing is new.
     pub news: Option<String>,
+}
+
+/// A detector on the front of a running search.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FrontMember {
+    /// Number of its trial.
+    pub number: usize,
+    /// Name of its space.
+    pub space: String,
+    /// The value of each objective, in the order of the search's objectives; scores as distances from 1.
+    pub values: Vec<f64>,
 }
 
 /// Runs a search until its trials are in the store, and says why it ended.
@@ -219,7 +234,8 @@ fn coordinate(
         let late = search
             .deadline
             .is_some_and(|deadline| Instant::now() >= deadline);
-        (search.stop.load(Ordering::Relaxed), late)
+        let is_ended = search.stop.load(Ordering::Relaxed) || search.last.load(Ordering::Relaxed);
+        (is_ended, late)
     };
     for round in 0..FIT_ROUNDS {
         if ending() == (false, false) {

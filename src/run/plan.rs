@@ -6,15 +6,15 @@
 //! the way are part of it. The first block is a survey.
 //!
 //! What is fitted in closed form takes milliseconds where a training takes seconds, so it has rounds of its own before
-//! the first block, and takes no part in blocks: neither does it count as a trial to train, nor does the sampler see it.
-//! Networks so keep all of their share, whatever the fits have found.
+//! the first block, and takes no part in blocks: it does not count as a trial to train. Networks so keep all of their
+//! share, whatever the fits have found; the sampler sees what fits reach as something to add to.
 
 use std::collections::HashSet;
 
 use super::{Search, front::known_shares};
 use crate::{
     hardware::{Estimate, Excess, estimate},
-    search::{Observation, Observed, Preview, Random, Sampler, pareto_front},
+    search::{Observation, Observed, Past, Preview, Prospect, Random, Sampler, pareto_front},
     space::{Candidate, Genome, Spaces},
     units::Rng,
 };
@@ -35,7 +35,7 @@ const FITS: [usize; FIT_ROUNDS] = [128, 48, 48];
 const DRAWS_PER_FIT: usize = 8;
 
 /// One trial of the plan.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Trial {
     /// Its place in the plan, from 0.
     pub number: usize,
@@ -72,6 +72,30 @@ impl Trial {
         )
     }
 
+    /// Whether it has a cost beyond the reference on every target that it fits: no score could make it count.
+    fn is_beyond(&self, search: &Search<'_>) -> bool {
+        let macs = self.candidate.graph.macs();
+        let targets = self
+            .estimates
+            .iter()
+            .zip(&self.excess)
+            .zip(search.references);
+        targets
+            .filter(|((_, excess), _)| excess.is_none())
+            .all(|((estimate, _), references)| {
+                let known = known_shares(search.objectives, references, estimate, macs);
+                known.into_iter().flatten().any(|share| share > 1.0)
+            })
+    }
+
+    /// Core-seconds that its training is expected to take.
+    pub(super) fn expected_seconds(&self, search: &Search<'_>) -> f64 {
+        let training = search.spaces.space_of(&self.genome).training;
+        search
+            .evaluator
+            .expected_seconds(&self.candidate, &training)
+    }
+
     /// The excess on the target that it misses by least; `None` where it fits one.
     pub fn least_excess(&self) -> Option<&Excess> {
         if self.fits() {
@@ -90,6 +114,8 @@ pub struct Plan {
     /// The trials, in the order of their numbers.
     pub trials: Vec<Trial>,
     seen: HashSet<String>,
+    /// The second half of the survey, until the second block is planned.
+    surveyed: Vec<Trial>,
     blocks: usize,
     /// Whether the spaces have nothing new to offer.
     pub exhausted: bool,
@@ -165,6 +191,11 @@ impl Plan {
         let fitting = match block {
             _ if networks.is_empty() => 0,
             0 => self.survey(search, &networks, &mut rng),
+            // Nothing is known yet that could be followed.
+            1 if !self.surveyed.is_empty() => {
+                let rest = std::mem::take(&mut self.surveyed);
+                self.take_in(rest, 1)
+            }
             _ => self.follow(search, &networks, &mut rng),
         };
         self.blocks += 1;
@@ -172,15 +203,17 @@ impl Plan {
         first..self.trials.len()
     }
 
-    /// The first block: costs many random candidates, and trains a few that span the costs of those that fit.
+    /// The first two blocks: costs many random candidates, and trains some that span the costs of those that fit.
     ///
     /// Costing takes no time compared with training, so the search begins with a view of where the budget cuts the
-    /// space.
+    /// spaces. Every space gets its share. The three quarters of a space that take longest to train wait until a model knows
+    /// whether they are worth their time.
     fn survey(&mut self, search: &Search<'_>, networks: &Spaces, rng: &mut Rng) -> usize {
-        let mut fitting: Vec<Trial> = Vec::new();
+        let mut of_space: Vec<Vec<Trial>> = vec![Vec::new(); networks.spaces().len()];
         let mut drawn = 0;
-        while drawn < SURVEY || (fitting.is_empty() && drawn < PROPOSALS_PER_BLOCK) {
-            for genome in Random.propose(networks, &[], &|_| Preview::Taken, rng, CHUNK) {
+        let mut fitting = 0;
+        while drawn < SURVEY || (fitting == 0 && drawn < PROPOSALS_PER_BLOCK) {
+            for genome in Random.propose(networks, [][..].into(), &|_| Preview::Taken, rng, CHUNK) {
                 drawn += 1;
                 let candidate = search.spaces.decode(&genome);
                 let key = candidate.key();
@@ -189,28 +222,78 @@ impl Plan {
                 }
                 let trial = cost(search, self.trials.len(), 0, genome, key, candidate);
                 match trial.fits() {
-                    true => fitting.push(trial),
                     false => self.trials.push(trial),
+                    true if trial.is_beyond(search) => (),
+                    true => {
+                        fitting += 1;
+                        let space = usize::from(networks.encode(&trial.genome)[0]);
+                        of_space[space].push(trial);
+                    }
                 }
             }
         }
-        // The sort is stable, so equal latencies keep the order in which they were drawn.
+        of_space.retain(|trials| !trials.is_empty());
+        let sizes: Vec<usize> = of_space.iter().map(Vec::len).collect();
+        let mut chosen: Vec<Vec<Trial>> = Vec::new();
+        for (trials, share) in of_space.into_iter().zip(shares_of(2 * BLOCK, &sizes)) {
+            chosen.push(self.spread_over(search, trials, share));
+        }
+        // In turn from each space, so that the first block has some of all.
+        let longest = chosen.iter().map(Vec::len).max().unwrap_or(0);
+        let mut queues: Vec<_> = chosen.into_iter().map(Vec::into_iter).collect();
+        let mut survey: Vec<Trial> = Vec::new();
+        for _ in 0..longest {
+            survey.extend(queues.iter_mut().filter_map(Iterator::next));
+        }
+        self.surveyed = survey.split_off(survey.len().min(BLOCK));
+        self.take_in(survey, 0)
+    }
+
+    /// Some of the trials of a space, evenly spread over the latencies of those that train soonest; the others may be
+    /// proposed again.
+    fn spread_over(&mut self, search: &Search<'_>, trials: Vec<Trial>, share: usize) -> Vec<Trial> {
+        let mut timed: Vec<(f64, Trial)> = trials
+            .into_iter()
+            .map(|trial| (trial.expected_seconds(search), trial))
+            .collect();
+        // Sorts are stable, so equals keep the order in which they were drawn.
+        timed.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let limit = timed[(timed.len() - 1) / 4].0;
+        let soon = timed
+            .partition_point(|(seconds, _)| *seconds <= limit)
+            .max(share);
+        let mut trials: Vec<Trial> = timed.into_iter().map(|(_, trial)| trial).collect();
+        let late = trials.split_off(soon.min(trials.len()));
         let latency_us = |trial: &Trial| trial.estimates[0].latency_us.value;
-        fitting.sort_by(|a, b| latency_us(a).total_cmp(&latency_us(b)));
-        let count = fitting.len().min(BLOCK);
-        let chosen = spread(fitting.len(), count);
-        let mut survey = Vec::new();
-        for (idx, trial) in fitting.into_iter().enumerate() {
-            match chosen.contains(&idx) {
-                true => survey.push(Some(trial)),
-                // It may be proposed again.
+        trials.sort_by(|a, b| latency_us(a).total_cmp(&latency_us(b)));
+        let places = spread(trials.len(), share);
+        let mut chosen = Vec::new();
+        for (idx, trial) in trials.into_iter().enumerate() {
+            match places.contains(&idx) {
+                true => chosen.push(Some(trial)),
                 false => _ = self.seen.remove(&trial.key),
             }
         }
-        for idx in scattered(survey.len()) {
-            let mut trial = survey[idx].take().expect("each is met once");
-            trial.number = self.trials.len();
-            self.trials.push(trial);
+        for trial in late {
+            self.seen.remove(&trial.key);
+        }
+        let order = scattered(chosen.len());
+        order
+            .into_iter()
+            .filter_map(|idx| chosen[idx].take())
+            .collect()
+    }
+
+    /// Numbers these trials as the next ones of a block; returns how many there are.
+    fn take_in(&mut self, trials: Vec<Trial>, block: usize) -> usize {
+        let count = trials.len();
+        for trial in trials {
+            let number = self.trials.len();
+            self.trials.push(Trial {
+                number,
+                block,
+                ..trial
+            });
         }
         count
     }
@@ -233,18 +316,34 @@ impl Plan {
                 },
             })
             .collect();
+        // What was fitted is done before the first block.
+        let others: Vec<Vec<f64>> = self
+            .trials
+            .iter()
+            .filter(|trial| search.spaces.is_fitted(&trial.genome))
+            .filter_map(|trial| match &trial.result {
+                Some(Observed::Scored(objectives)) => Some(objectives.clone()),
+                _ => None,
+            })
+            .collect();
+        let past = Past {
+            history: &history,
+            others: &others,
+        };
         let mut fitting = 0;
         for _ in 0..PROPOSALS_PER_BLOCK / BLOCK {
             let preview = |genome: &Genome| self.preview(search, genome);
-            let proposed =
-                search
-                    .sampler
-                    .propose(networks, &history, &preview, rng, BLOCK - fitting);
+            let proposed = search
+                .sampler
+                .propose(networks, past, &preview, rng, BLOCK - fitting);
             for genome in proposed {
                 let candidate = search.spaces.decode(&genome);
                 let key = candidate.key();
                 if self.seen.insert(key.clone()) {
                     let trial = cost(search, self.trials.len(), block, genome, key, candidate);
+                    if trial.fits() && trial.is_beyond(search) {
+                        continue;
+                    }
                     fitting += usize::from(trial.fits());
                     self.trials.push(trial);
                 }
@@ -266,9 +365,28 @@ impl Plan {
         let trial = cost(search, 0, 0, genome.clone(), key, candidate);
         match trial.least_excess() {
             Some(excess) => Preview::Over(excess.total()),
-            None => Preview::Fits(trial.known_objectives(search)),
+            None if trial.is_beyond(search) => Preview::Beyond,
+            None => Preview::Fits(Prospect {
+                objectives: trial.known_objectives(search),
+                seconds: trial.expected_seconds(search),
+            }),
         }
     }
+}
+
+/// Divides `count` among parts that hold so many each: evenly, and what a small part cannot take goes to the others.
+fn shares_of(count: usize, sizes: &[usize]) -> Vec<usize> {
+    let mut shares = vec![0; sizes.len()];
+    let mut left = count.min(sizes.iter().sum());
+    while left > 0 {
+        for (share, size) in shares.iter_mut().zip(sizes) {
+            if left > 0 && *share < *size {
+                *share += 1;
+                left -= 1;
+            }
+        }
+    }
+    shares
 }
 
 /// `count` indices of `0..len` at even distances, with both ends.
@@ -332,7 +450,7 @@ fn cost(
 
 #[cfg(test)]
 mod tests {
-    use super::{scattered, spread};
+    use super::{scattered, shares_of, spread};
 
     #[test]
     fn orders() {
@@ -344,5 +462,8 @@ mod tests {
         assert_eq!(scattered(1), [0]);
         assert_eq!(scattered(8), [0, 4, 2, 6, 1, 5, 3, 7]);
         assert_eq!(scattered(5), [0, 4, 2, 1, 3]);
+        assert_eq!(shares_of(16, &[100, 1, 100]), [8, 1, 7]);
+        assert_eq!(shares_of(16, &[3, 2]), [3, 2]);
+        assert_eq!(shares_of(16, &[]), none);
     }
 }

@@ -175,12 +175,16 @@ impl Settings {
     /// Networks to train unless the user chooses otherwise: some minutes on two cores.
     pub const DEFAULT_TRIALS: usize = 72;
 
-    /// Reads the settings of a stored run.
+    /// Reads the settings of a stored run. Data that is merely called `synthetic` is the valve, which was the default machine then.
     ///
     /// # Errors
     /// [`SettingsError::Json`] and [`SettingsError::Version`].
     pub fn from_json(text: &str) -> Result<Settings, SettingsError> {
-        let settings: Settings = serde_json::from_str(text)?;
+        let mut settings: Settings = serde_json::from_str(text)?;
+        // New runs name the machine.
+        if settings.data == "synthetic" {
+            settings.data = "synthetic:valve".to_string();
+        }
         match settings.settings_version {
             LONGEST_HOP_VERSION..=VERSION => Ok(settings),
             other => Err(SettingsError::Version(other)),

@@ -3,7 +3,9 @@
 use std::collections::{HashMap, HashSet};
 
 use super::{
-    Evolution, Observation, Observed, Preview, Sampler, gaussian::GaussianProcess, hypervolume,
+    Evolution, Observation, Observed, Past, Preview, Prospect, Sampler,
+    gaussian::GaussianProcess,
+    improvement::{Belief, expected_improvement},
     objectives, pareto_front, propose_unknown,
 };
 use crate::{
@@ -11,85 +13,86 @@ use crate::{
     units::Rng,
 };
 
-/// Proposes the networks with the largest expected gain of hypervolume.
+/// Proposes the networks with the largest expected gain of hypervolume per second of training.
 ///
 /// A Gaussian process predicts the logarithm of every objective that needs training (for example 1 - AUC). Its inputs
 /// are the axes of the genome and the logarithms of the costs; the costs themselves are not predicted. The pool holds
-/// random genomes and mutants of the front; those over budget are dropped. The best by expected hypervolume
-/// improvement is taken, then the next as if the first had turned out as expected (Emmerich, 2006; the "kriging
-/// believer" of Ginsbourger, Le Riche, Carraro, 2010). Networks in training are treated the same way. Before there
-/// are results, proposals are random. Where nothing fits, [`Evolution`] leads towards the budget.
+/// random genomes, mutants of the front and the front's neighbours; those over budget are dropped. The best by expected
+/// hypervolume improvement per second is taken, then the next as if the first had turned out as expected (Emmerich, 2006;
+/// the "kriging believer" of Ginsbourger, Le Riche, Carraro, 2010). Networks in training are treated the same way. Before
+/// there are results, proposals are random. Where nothing fits, [`Evolution`] leads towards the budget.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bayes {
     /// With fewer results than this, proposals are random.
     pub initial: usize,
-    /// Genomes to choose from; half of them are random.
+    /// Genomes to choose from, beside the neighbours of the front; half of them are random.
     pub pool: usize,
-    /// The model is fitted to this many of the latest results.
+    /// Neighbours of the front to choose from, at most.
+    pub neighbours: usize,
+    /// The model knows the front and the latest results, together this many.
     pub fitted: usize,
 }
 
 impl Bayes {
-    /// The pool is a hundred times as large as a block of trainings. Fitting more results costs more time than it
-    /// gains.
+    /// The pool is a hundred times as large as a block of trainings. Knowing more results costs more time than it gains.
     pub const DEFAULT: Bayes = Bayes {
         initial: 4,
-        pool: 1024,
+        pool: 768,
+        neighbours: 512,
         fitted: 256,
     };
 }
 
 /// Candidates whose gain is updated after each choice; the gain can only fall.
 const SHORTLIST: usize = 128;
-/// Quantiles of the standard normal distribution at the middles of eight equal shares.
-const QUANTILES: [f64; 8] = [
-    -1.534_121, -0.887_147, -0.488_776, -0.157_311, 0.157_311, 0.488_776, 0.887_147, 1.534_121,
-];
-/// Objectives count as at least this before the logarithm.
+/// Objectives count as at least this before the logarithm, and as at most that: how far a network is beyond the
+/// reference tells nothing about those that count.
 const LEAST: f64 = 1e-4;
+const MOST: f64 = 1.2;
 
 impl Sampler for Bayes {
     fn propose(
         &self,
         spaces: &Spaces,
-        history: &[Observation],
+        past: Past<'_>,
         preview: &dyn Fn(&Genome) -> Preview,
         rng: &mut Rng,
         count: usize,
     ) -> Vec<Genome> {
+        let history = past.history;
         let scored: Vec<(&Genome, &[f64])> = history
             .iter()
             .filter_map(|seen| objectives(seen).map(|values| (&seen.genome, values)))
             .filter(|(_, values)| values.iter().all(|value| value.is_finite()))
             .collect();
         if !history.is_empty() && scored.is_empty() {
-            return Evolution::DEFAULT.propose(spaces, history, preview, rng, count);
+            return Evolution::DEFAULT.propose(spaces, past, preview, rng, count);
         }
         if scored.len() < self.initial {
             return propose_unknown(spaces, history, rng, count, |_, rng| spaces.random(rng));
         }
         let pool = self.pool(spaces, history, &scored, preview, rng);
-        let mut chosen = match Model::new(self, spaces, history, &scored, &pool) {
+        let mut chosen = match Model::new(self, spaces, past, &scored, &pool) {
             Some(model) => model.choose(pool, count),
             None => Vec::new(),
         };
         if chosen.len() < count {
             let rest = count - chosen.len();
-            let proposed = Evolution::DEFAULT.propose(spaces, history, preview, rng, rest);
+            let proposed = Evolution::DEFAULT.propose(spaces, past, preview, rng, rest);
             chosen.extend(proposed);
         }
         chosen
     }
 }
 
-/// A genome that fits, and its known objectives.
+/// A genome that may be trained.
 struct Entrant {
     genome: Genome,
-    known: Vec<Option<f64>>,
+    prospect: Prospect,
 }
 
 impl Bayes {
-    /// New genomes that fit: random ones, and mutants of the front up to three steps away.
+    /// New genomes that fit: neighbours of the front, random ones, and mutants of the front up to three steps away.
     fn pool(
         &self,
         spaces: &Spaces,
@@ -102,19 +105,30 @@ impl Bayes {
         let front = pareto_front(&values);
         let mut seen: HashSet<Genome> = history.iter().map(|seen| seen.genome.clone()).collect();
         let mut pool = Vec::new();
+        let mut enter = |genome: Genome| {
+            if seen.insert(genome.clone())
+                && let Preview::Fits(prospect) = preview(&genome)
+            {
+                pool.push(Entrant { genome, prospect });
+            }
+        };
+        let mut neighbours: Vec<Genome> = front
+            .iter()
+            .flat_map(|&idx| spaces.neighbours(scored[idx].0))
+            .collect();
+        for taken in 0..self.neighbours.min(neighbours.len()) {
+            let other = taken + rng.below(neighbours.len() - taken);
+            neighbours.swap(taken, other);
+            enter(neighbours[taken].clone());
+        }
         for draw in 0..self.pool {
-            let genome = match draw % 2 {
+            enter(match draw % 2 {
                 0 => spaces.random(rng),
                 _ => {
                     let parent = scored[front[rng.below(front.len())]].0.clone();
                     (0..1 + rng.below(3)).fold(parent, |genome, _| spaces.mutate(&genome, rng))
                 }
-            };
-            if seen.insert(genome.clone())
-                && let Preview::Fits(known) = preview(&genome)
-            {
-                pool.push(Entrant { genome, known });
-            }
+            });
         }
         pool
     }
@@ -127,8 +141,6 @@ struct Model<'a> {
     processes: Vec<Option<GaussianProcess>>,
     /// Objectives of the genomes that are, or are expected to be, on the front.
     front: Vec<Vec<f64>>,
-    /// Hypervolume of that front.
-    volume: f64,
 }
 
 impl<'a> Model<'a> {
@@ -136,47 +148,60 @@ impl<'a> Model<'a> {
     fn new(
         settings: &Bayes,
         spaces: &'a Spaces,
-        history: &[Observation],
+        past: Past<'_>,
         scored: &[(&Genome, &[f64])],
         pool: &[Entrant],
     ) -> Option<Model<'a>> {
         let first = pool.first()?;
         // The number of objectives comes from the preview; results of another length are no help.
-        let n_objectives = first.known.len().max(scored.last()?.1.len());
-        let is_known = |idx: usize| first.known.get(idx).is_some_and(Option::is_some);
+        let n_objectives = first.prospect.objectives.len().max(scored.last()?.1.len());
+        let known_of_first = &first.prospect.objectives;
+        let is_known = |idx: usize| known_of_first.get(idx).is_some_and(Option::is_some);
         let known: Vec<usize> = (0..n_objectives).filter(|idx| is_known(*idx)).collect();
         let features = Features::new(spaces, known);
         let fitting: Vec<_> = scored
             .iter()
             .filter(|(_, values)| values.len() == n_objectives)
             .collect();
-        let latest = &fitting[fitting.len().saturating_sub(settings.fitted)..];
-        if latest.is_empty() {
+        if fitting.is_empty() {
             return None;
         }
-        let points: Vec<Vec<f64>> = latest
-            .iter()
-            .map(|(genome, values)| features.of(genome, |idx| values.get(idx).copied()))
-            .collect();
-        let process = |idx: usize| {
-            let logarithms: Vec<f64> = latest
-                .iter()
-                .map(|(_, values)| values[idx].max(LEAST).ln())
-                .collect();
-            (!is_known(idx)).then(|| GaussianProcess::fit(points.clone(), &logarithms))
-        };
         let values: Vec<&[f64]> = fitting.iter().map(|(_, values)| *values).collect();
-        let front: Vec<Vec<f64>> = pareto_front(&values)
-            .into_iter()
-            .map(|idx| values[idx].to_vec())
+        let on_front = pareto_front(&values);
+        // The front, then the latest of the others, in the order of time.
+        let rest = settings.fitted.saturating_sub(on_front.len());
+        let others = (0..fitting.len())
+            .rev()
+            .filter(|idx| on_front.binary_search(idx).is_err());
+        let mut told: Vec<usize> = others.take(rest).chain(on_front.iter().copied()).collect();
+        told.sort_unstable();
+        let points: Vec<Vec<f64>> = told
+            .iter()
+            .map(|&idx| {
+                let (genome, values) = fitting[idx];
+                features.of(genome, |idx| values.get(idx).copied())
+            })
             .collect();
-        let mut model = Model {
-            features,
-            processes: (0..n_objectives).map(process).collect(),
-            volume: volume(&front),
-            front,
+        let process = |objective: usize| {
+            let logarithms: Vec<f64> = told
+                .iter()
+                .map(|&idx| values[idx][objective].clamp(LEAST, MOST).ln())
+                .collect();
+            let is_category = features.is_category();
+            (!is_known(objective))
+                .then(|| GaussianProcess::fit(points.clone(), &logarithms, is_category))
         };
-        for seen in history {
+        let mut model = Model {
+            processes: (0..n_objectives).map(process).collect(),
+            features,
+            front: on_front
+                .into_iter()
+                .map(|idx| values[idx].to_vec())
+                .collect(),
+        };
+        let others = past.others.iter();
+        model.hold(others.filter(|other| other.len() == n_objectives).cloned());
+        for seen in past.history {
             if let Observed::Pending(known) = &seen.result {
                 model.believe(&seen.genome, known);
             }
@@ -205,7 +230,7 @@ impl<'a> Model<'a> {
                 })
                 .expect("some are left");
             let (_, entrant) = entrants.remove(best);
-            self.believe(&entrant.genome, &entrant.known);
+            self.believe(&entrant.genome, &entrant.prospect.objectives);
             chosen.push(entrant.genome);
             for (promise, entrant) in &mut entrants {
                 *promise = self.promise(entrant);
@@ -214,31 +239,19 @@ impl<'a> Model<'a> {
         chosen
     }
 
-    /// Expected hypervolume improvement, plus a small reward for uncertainty where no improvement is expected.
+    /// Expected hypervolume improvement per second.
     fn promise(&self, entrant: &Entrant) -> f64 {
-        let predictions = self.predictions(&entrant.genome, &entrant.known);
-        let mut front = self.front.clone();
-        let mut gain = 0.0;
-        for quantile in QUANTILES {
-            // Objectives that need training are good or bad together, as AUC and pAUC are.
-            front.push(at_quantile(&predictions, quantile));
-            gain += (volume(&front) - self.volume).max(0.0) / QUANTILES.len() as f64;
-            front.pop();
-        }
-        let doubt: f64 = predictions.iter().map(|(_, deviation)| deviation).sum();
-        gain + 1e-9 * doubt
+        let Prospect {
+            objectives,
+            seconds,
+        } = &entrant.prospect;
+        expected_improvement(&self.front, &self.beliefs(&entrant.genome, objectives)) / seconds
     }
 
     /// Adds a network as if it had turned out as expected.
     fn believe(&mut self, genome: &Genome, known: &[Option<f64>]) {
-        let predictions = self.predictions(genome, known);
-        self.front.push(at_quantile(&predictions, 0.0));
-        let kept = pareto_front(&self.front);
-        self.front = kept
-            .into_iter()
-            .map(|idx| self.front[idx].clone())
-            .collect();
-        self.volume = volume(&self.front);
+        let beliefs = self.beliefs(genome, known);
+        self.hold([beliefs.iter().map(|belief| belief.at(0.0)).collect()]);
         let point = self
             .features
             .of(genome, |idx| known.get(idx).copied().flatten());
@@ -247,29 +260,31 @@ impl<'a> Model<'a> {
         }
     }
 
-    /// Mean and standard deviation of each objective's logarithm.
-    fn predictions(&self, genome: &Genome, known: &[Option<f64>]) -> Vec<(f64, f64)> {
+    /// Adds points that proposals have to add to.
+    fn hold(&mut self, points: impl IntoIterator<Item = Vec<f64>>) {
+        self.front.extend(points);
+        let kept = pareto_front(&self.front);
+        self.front = kept
+            .into_iter()
+            .map(|idx| self.front[idx].clone())
+            .collect();
+    }
+
+    /// What is known or predicted of each objective.
+    fn beliefs(&self, genome: &Genome, known: &[Option<f64>]) -> Vec<Belief> {
         let known = |idx: usize| known.get(idx).copied().flatten();
         let point = self.features.of(genome, known);
         let objectives = self.processes.iter().enumerate();
         objectives
             .map(|(idx, process)| match process {
-                Some(process) => process.predict(&point),
-                None => (known(idx).unwrap_or(1.0).max(LEAST).ln(), 0.0),
+                Some(process) => {
+                    let (mean, deviation) = process.predict(&point);
+                    Belief::LogNormal { mean, deviation }
+                }
+                None => Belief::Known(known(idx).unwrap_or(1.0)),
             })
             .collect()
     }
-}
-
-/// Hypervolume of objectives that are shares of their references.
-fn volume<P: AsRef<[f64]>>(points: &[P]) -> f64 {
-    let n_objectives = points.first().map_or(0, |point| point.as_ref().len());
-    hypervolume(points, &vec![1.0; n_objectives])
-}
-
-fn at_quantile(predictions: &[(f64, f64)], quantile: f64) -> Vec<f64> {
-    let value = |(mean, deviation): &(f64, f64)| (mean + quantile * deviation).exp();
-    predictions.iter().map(value).collect()
 }
 
 /// The model's view of a genome: its space, the place of each axis' value among the values, and the costs.
@@ -280,7 +295,8 @@ struct Features<'a> {
     /// The dimension of each axis, per space. Axes of one name are one dimension in all spaces; a second axis of that
     /// name within a space is another dimension.
     dims: Vec<Vec<usize>>,
-    n_dims: usize,
+    /// Whether values of a dimension are compared by equality alone.
+    categories: Vec<bool>,
 }
 
 impl<'a> Features<'a> {
@@ -296,22 +312,39 @@ impl<'a> Features<'a> {
             };
             space.axes.iter().map(&mut dim).collect()
         };
-        let dims = spaces.spaces().iter().map(&mut dims_of_space).collect();
+        let dims: Vec<Vec<usize>> = spaces.spaces().iter().map(&mut dims_of_space).collect();
+        let mut categories = vec![false; dim_of.len()];
+        for (space, dims) in spaces.spaces().iter().zip(&dims) {
+            for (axis, dim) in space.axes.iter().zip(dims) {
+                categories[*dim] |= axis.is_category;
+            }
+        }
         Features {
             spaces,
             known,
             dims,
-            n_dims: dim_of.len(),
+            categories,
         }
+    }
+
+    /// Whether each feature is compared by equality alone.
+    fn is_category(&self) -> Vec<bool> {
+        let mut categories = self.categories.clone();
+        categories.resize(self.n_features(), false);
+        categories
+    }
+
+    fn n_features(&self) -> usize {
+        self.categories.len() + self.dims.len() + self.known.len()
     }
 
     fn of(&self, genome: &Genome, known: impl Fn(usize) -> Option<f64>) -> Vec<f64> {
         let space = usize::from(self.spaces.encode(genome)[0]);
-        let mut features = vec![0.0; self.n_dims + self.dims.len()];
+        let mut features = vec![0.0; self.categories.len() + self.dims.len()];
         for (dim, place) in self.dims[space].iter().zip(self.spaces.places(genome)) {
             features[*dim] = place;
         }
-        features[self.n_dims + space] = 1.0;
+        features[self.categories.len() + space] = 1.0;
         let cost = |idx: &usize| known(*idx).unwrap_or(1.0).max(LEAST).ln();
         features.extend(self.known.iter().map(cost));
         features

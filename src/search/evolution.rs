@@ -1,6 +1,6 @@
 //! Aging evolution with random Chebyshev weights.
 
-use super::{Observation, Preview, Sampler, excess, objectives, propose_unknown};
+use super::{Observation, Past, Preview, Sampler, excess, objectives, propose_unknown};
 use crate::{
     space::{Genome, Spaces},
     units::Rng,
@@ -35,11 +35,12 @@ impl Sampler for Evolution {
     fn propose(
         &self,
         spaces: &Spaces,
-        history: &[Observation],
+        past: Past<'_>,
         _: &dyn Fn(&Genome) -> Preview,
         rng: &mut Rng,
         count: usize,
     ) -> Vec<Genome> {
+        let history = past.history;
         let population = population(history, self.population);
         propose_unknown(spaces, history, rng, count, |proposed, rng| {
             if history.len() + proposed < self.initial || population.is_empty() {

@@ -4,8 +4,8 @@
 #[derive(Debug, Clone)]
 pub(super) struct GaussianProcess {
     points: Vec<Vec<f64>>,
-    /// One over the length scales.
-    inverse_scales: Vec<f64>,
+    /// How points are compared.
+    metric: Metric,
     /// Variance of the noise, as a share of the signal's.
     noise: f64,
     /// Lower triangular `L` with `L L^T` the covariance of the values, row after row; row `i` has `i + 1` numbers.
@@ -21,13 +21,16 @@ pub(super) struct GaussianProcess {
 const ROUNDS: usize = 3;
 const STRETCH: f64 = std::f64::consts::LN_2;
 const NOISES: [f64; 5] = [0.01, 0.03, 0.1, 0.3, 1.0];
+/// Length scales are chosen by this many points, spread evenly over all; more would cost more time than they gain.
+const CHOOSING: usize = 128;
 
 impl GaussianProcess {
     /// Fits length scales and noise by their posterior; at least one point, all of the same dimension, all finite.
     ///
     /// The prior of the length scales (Hvarfner, Hellsten, Nardi, 2024) is log-normal about `sqrt(2) + ln(d) / 2`, so
     /// that points stay related in many dimensions.
-    pub fn fit(points: Vec<Vec<f64>>, values: &[f64]) -> GaussianProcess {
+    /// Values of a dimension in `categories` are equal or not; how much that matters is learnt like a length scale.
+    pub fn fit(points: Vec<Vec<f64>>, values: &[f64], categories: Vec<bool>) -> GaussianProcess {
         let n = values.len() as f64;
         let mean = values.iter().sum::<f64>() / n;
         let variance = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / n;
@@ -38,21 +41,23 @@ impl GaussianProcess {
         let standardised: Vec<f64> = values.iter().map(|v| (v - mean) / deviation).collect();
         let n_dims = points.first().map_or(0, Vec::len);
         let centre = std::f64::consts::SQRT_2 + (n_dims.max(1) as f64).ln() / 2.0;
+        let count = points.len().min(CHOOSING);
+        let some = (0..count).map(|idx| idx * points.len() / count);
+        let (chosen, chosen_values): (Vec<Vec<f64>>, Vec<f64>) = some
+            .map(|idx| (points[idx].clone(), standardised[idx]))
+            .unzip();
+        let attempt = |scales: Vec<f64>, noise: f64| {
+            Fit::new(&chosen, &chosen_values, scales, &categories, noise, centre)
+        };
         // Starts from shorter scales than the prior's centre; a few points cannot move away from the centre.
-        let mut best = Fit::new(
-            &points,
-            &standardised,
-            vec![centre - 1.5; n_dims],
-            0.1,
-            centre,
-        );
+        let mut best = attempt(vec![centre - 1.5; n_dims], 0.1);
         for _ in 0..ROUNDS {
             for noise in NOISES {
                 let scales = best.scales.clone();
-                best.take_better(Fit::new(&points, &standardised, scales, noise, centre));
+                best.take_better(attempt(scales, noise));
             }
             // A few points fit many choices of one dimension equally well, and give no reason to believe any of them.
-            let alone = (0..n_dims).filter(|_| points.len() > 2 * n_dims);
+            let alone = (0..n_dims).filter(|_| chosen.len() > 2 * n_dims);
             let together = std::iter::once(0..n_dims);
             for dims in together.chain(alone.map(|dim| dim..dim + 1)) {
                 for step in [-STRETCH, STRETCH] {
@@ -61,14 +66,25 @@ impl GaussianProcess {
                         .iter_mut()
                         .for_each(|scale| *scale += step);
                     let noise = best.noise;
-                    best.take_better(Fit::new(&points, &standardised, scales, noise, centre));
+                    best.take_better(attempt(scales, noise));
                 }
             }
         }
+        let (scales, noise) = (best.scales.clone(), best.noise);
+        if count < points.len() {
+            best = Fit::new(
+                &points,
+                &standardised,
+                scales.clone(),
+                &categories,
+                noise,
+                centre,
+            );
+        }
         GaussianProcess {
             points,
-            inverse_scales: inverses(&best.scales),
-            noise: best.noise,
+            metric: Metric::new(&scales, &categories),
+            noise,
             factor: best.factor,
             whitened: best.whitened,
             mean,
@@ -105,7 +121,7 @@ impl GaussianProcess {
         let covariances = self
             .points
             .iter()
-            .map(|other| kernel(point, other, &self.inverse_scales));
+            .map(|other| self.metric.kernel(point, other));
         solve(&self.factor, covariances)
     }
 }
@@ -121,13 +137,20 @@ struct Fit {
 }
 
 impl Fit {
-    fn new(points: &[Vec<f64>], values: &[f64], scales: Vec<f64>, noise: f64, centre: f64) -> Fit {
-        let inverse = inverses(&scales);
+    fn new(
+        points: &[Vec<f64>],
+        values: &[f64],
+        scales: Vec<f64>,
+        categories: &[bool],
+        noise: f64,
+        centre: f64,
+    ) -> Fit {
+        let metric = Metric::new(&scales, categories);
         let mut factor = Vec::with_capacity(points.len() * (points.len() + 1) / 2);
         let mut log_pivots = 0.0;
         for (row, point) in points.iter().enumerate() {
             let known = points[..row].iter();
-            let weights = solve(&factor, known.map(|other| kernel(point, other, &inverse)));
+            let weights = solve(&factor, known.map(|other| metric.kernel(point, other)));
             let explained: f64 = weights.iter().map(|w| w * w).sum();
             // Only rounding can bring it below the noise.
             let pivot = (1.0 + noise - explained).max(noise).sqrt();
@@ -158,9 +181,38 @@ impl Fit {
     }
 }
 
-/// One over the length scales, from their logarithms.
-fn inverses(scales: &[f64]) -> Vec<f64> {
-    scales.iter().map(|scale| (-scale).exp()).collect()
+/// How alike two points are.
+#[derive(Debug, Clone)]
+struct Metric {
+    /// One over the length scales.
+    inverse_scales: Vec<f64>,
+    /// Whether values of a dimension are compared by equality alone.
+    categories: Vec<bool>,
+}
+
+impl Metric {
+    /// From the logarithms of the length scales.
+    fn new(scales: &[f64], categories: &[bool]) -> Metric {
+        Metric {
+            inverse_scales: scales.iter().map(|scale| (-scale).exp()).collect(),
+            categories: categories.to_vec(),
+        }
+    }
+
+    /// Matérn covariance of smoothness 5/2 and variance 1.
+    fn kernel(&self, a: &[f64], b: &[f64]) -> f64 {
+        let dims = self.inverse_scales.iter().zip(&self.categories);
+        let distance = |((a, b), (inverse, is_category)): ((&f64, &f64), (&f64, &bool))| {
+            let apart = match is_category {
+                true => f64::from(u8::from(a != b)),
+                false => a - b,
+            };
+            (apart * inverse).powi(2)
+        };
+        let squared: f64 = a.iter().zip(b).zip(dims).map(distance).sum();
+        let r = (5.0 * squared).sqrt();
+        (1.0 + r + r * r / 3.0) * (-r).exp()
+    }
 }
 
 /// `L^-1 b` by forward substitution, for as many rows as `b` has.
@@ -175,16 +227,6 @@ fn solve(factor: &[f64], b: impl Iterator<Item = f64>) -> Vec<f64> {
         solution.push((b - sum) / pivot);
     }
     solution
-}
-
-/// Matérn covariance of smoothness 5/2 and variance 1.
-fn kernel(a: &[f64], b: &[f64], inverse_scales: &[f64]) -> f64 {
-    let squares = a.iter().zip(b).zip(inverse_scales);
-    let squared: f64 = squares
-        .map(|((a, b), inverse)| ((a - b) * inverse).powi(2))
-        .sum();
-    let r = (5.0 * squared).sqrt();
-    (1.0 + r + r * r / 3.0) * (-r).exp()
 }
 
 #[cfg(test)]
@@ -208,7 +250,7 @@ mod tests {
             .iter()
             .map(|point| truth(point) + noise * rng.normal())
             .collect();
-        let process = GaussianProcess::fit(points, &values);
+        let process = GaussianProcess::fit(points, &values, vec![false; 3]);
         let (mut squares, mut deviations) = (0.0, 0.0);
         for point in &others {
             let (mean, deviation) = process.predict(point);
@@ -244,7 +286,7 @@ mod tests {
             vec![0.0, 1.0],
             vec![0.4, 0.5],
         ];
-        let mut process = GaussianProcess::fit(points, &[1.0, 2.0, 1.5, 3.0]);
+        let mut process = GaussianProcess::fit(points, &[1.0, 2.0, 1.5, 3.0], vec![false; 2]);
         let at = [0.9, 0.9];
         let (mean, before) = process.predict(&at);
         process.believe(&at);
@@ -253,12 +295,38 @@ mod tests {
         assert!(after < before, "{after} {before}");
     }
 
+    /// A category's values are as far from each other whatever their numbers are.
+    #[test]
+    fn categories_know_no_order() {
+        let mut rng = Rng::new(3, 0);
+        let effects = [0.0, 3.0, -2.0, 1.0, 2.5];
+        let points: Vec<Vec<f64>> = (0..60)
+            .map(|_| vec![rng.below(5) as f64, rng.uniform()])
+            .collect();
+        let values: Vec<f64> = points
+            .iter()
+            .map(|p| effects[p[0] as usize] + p[1])
+            .collect();
+        let error = |is_category: bool| {
+            let process = GaussianProcess::fit(points.clone(), &values, vec![is_category, false]);
+            let at = |category: usize| {
+                let (mean, _) = process.predict(&[category as f64, 0.5]);
+                (mean - effects[category] - 0.5).abs()
+            };
+            (0..5).map(at).fold(0.0, f64::max)
+        };
+        assert!(error(true) < 0.1, "{}", error(true));
+        let process = GaussianProcess::fit(points.clone(), &values, vec![true, false]);
+        let (near, far) = (process.predict(&[9.0, 0.5]), process.predict(&[-7.0, 0.5]));
+        assert_eq!(near, far, "unknown categories are alike");
+    }
+
     #[test]
     fn degenerate_values_are_no_trouble() {
         let same = vec![vec![0.5]; 5];
-        let (mean, deviation) = GaussianProcess::fit(same, &[2.0; 5]).predict(&[0.5]);
+        let (mean, deviation) = GaussianProcess::fit(same, &[2.0; 5], vec![false]).predict(&[0.5]);
         assert!((mean - 2.0).abs() < 1e-9 && deviation.is_finite());
-        let (mean, deviation) = GaussianProcess::fit(vec![vec![]], &[1.0]).predict(&[]);
+        let (mean, deviation) = GaussianProcess::fit(vec![vec![]], &[1.0], vec![]).predict(&[]);
         assert!(mean.is_finite() && deviation.is_finite());
     }
 }

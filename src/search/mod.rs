@@ -9,6 +9,7 @@ mod bayes;
 mod changes;
 mod evolution;
 mod gaussian;
+mod improvement;
 mod nsga2;
 mod pareto;
 #[cfg(test)]
@@ -57,19 +58,46 @@ pub enum Preview {
     Over(f64),
     /// Another genome has the same network.
     Taken,
+    /// It fits the budget, but a cost lies beyond its reference: no score could make it count.
+    Beyond,
+    /// It may be trained.
+    Fits(Prospect),
+}
+
+/// A network that may be trained.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Prospect {
     /// The objectives, as in [`Observed::Scored`]; `None` where only training can tell.
-    Fits(Vec<Option<f64>>),
+    pub objectives: Vec<Option<f64>>,
+    /// Core-seconds that it is expected to take, above zero; the same on every machine.
+    pub seconds: f64,
+}
+
+/// What a sampler knows.
+#[derive(Debug, Clone, Copy)]
+pub struct Past<'a> {
+    /// Genomes of the spaces with their results, oldest first.
+    pub history: &'a [Observation],
+    /// Objectives, as in [`Observed::Scored`], of detectors that are not of these spaces; a proposal has to add to them, too.
+    pub others: &'a [Vec<f64>],
+}
+
+impl<'a> From<&'a [Observation]> for Past<'a> {
+    fn from(history: &'a [Observation]) -> Past<'a> {
+        let others = &[];
+        Past { history, others }
+    }
 }
 
 /// A rule that turns past results into the next proposals.
 pub trait Sampler: Sync {
-    /// Proposes exactly `count` genomes. It may use only `history` (oldest first), `preview` and `rng`.
+    /// Proposes exactly `count` genomes. It may use only `past`, `preview` and `rng`.
     ///
-    /// It prefers genomes that are not in `history`; in a space that is used up it repeats some.
+    /// It prefers genomes that are not in the history; in a space that is used up it repeats some.
     fn propose(
         &self,
         spaces: &Spaces,
-        history: &[Observation],
+        past: Past<'_>,
         preview: &dyn Fn(&Genome) -> Preview,
         rng: &mut Rng,
         count: usize,
@@ -149,11 +177,12 @@ impl Sampler for Random {
     fn propose(
         &self,
         spaces: &Spaces,
-        history: &[Observation],
+        past: Past<'_>,
         _: &dyn Fn(&Genome) -> Preview,
         rng: &mut Rng,
         count: usize,
     ) -> Vec<Genome> {
+        let history = past.history;
         propose_unknown(spaces, history, rng, count, |_, rng| spaces.random(rng))
     }
 }

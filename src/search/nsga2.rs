@@ -1,6 +1,8 @@
 //! NSGA-II with constraint domination.
 
-use super::{Observation, Preview, Sampler, excess, objectives, pareto_front, propose_unknown};
+use super::{
+    Observation, Past, Preview, Sampler, excess, objectives, pareto_front, propose_unknown,
+};
 use crate::{
     space::{Genome, Spaces},
     units::Rng,
@@ -37,11 +39,12 @@ impl Sampler for Nsga2 {
     fn propose(
         &self,
         spaces: &Spaces,
-        history: &[Observation],
+        past: Past<'_>,
         _: &dyn Fn(&Genome) -> Preview,
         rng: &mut Rng,
         count: usize,
     ) -> Vec<Genome> {
+        let history = past.history;
         let survivors = survivors(history, self.population);
         // Survivors are sorted, best first, so the winner of a tournament is the smaller index.
         let parent = |rng: &mut Rng| {

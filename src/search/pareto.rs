@@ -80,14 +80,15 @@ fn area(rectangles: impl Iterator<Item = (f64, f64)>) -> f64 {
 
 /// A staircase of corners (width, height) and the area under it; widths rise and heights fall.
 #[derive(Default)]
-struct Stairs {
+pub(super) struct Stairs {
     corners: Vec<(f64, f64)>,
-    area: f64,
+    /// The area under all rectangles so far.
+    pub area: f64,
 }
 
 impl Stairs {
     /// Adds a rectangle, and removes the corners that it covers.
-    fn add(&mut self, width: f64, height: f64) {
+    pub fn add(&mut self, width: f64, height: f64) {
         // Corners before `right` are narrower. Those before `left` are narrower and higher, and stay.
         let right = self.corners.partition_point(|corner| corner.0 < width);
         let floor = self.corners.get(right).map_or(0.0, |corner| corner.1);

@@ -19,7 +19,7 @@ fn run(
     while history.len() < n_trials {
         let mut rng = Rng::new(seed, history.len() as u64);
         let preview = |genome: &Genome| preview(&evaluate(&spaces.encode(genome)));
-        let proposed = sampler.propose(spaces, &history, &preview, &mut rng, BLOCK);
+        let proposed = sampler.propose(spaces, history[..].into(), &preview, &mut rng, BLOCK);
         assert_eq!(proposed.len(), BLOCK);
         for genome in proposed {
             let bytes = spaces.encode(&genome);
@@ -32,15 +32,23 @@ fn run(
     history
 }
 
+fn fits(objectives: Vec<Option<f64>>) -> Preview {
+    let seconds = 1.0;
+    Preview::Fits(Prospect {
+        objectives,
+        seconds,
+    })
+}
+
 /// All objectives except the first are known before training.
 fn preview(result: &Observed) -> Preview {
     match result {
         Observed::Rejected(excess) => Preview::Over(*excess),
         Observed::Scored(objectives) => {
             let known = |(idx, value): (usize, &f64)| (idx > 0).then_some(*value);
-            Preview::Fits(objectives.iter().enumerate().map(known).collect())
+            fits(objectives.iter().enumerate().map(known).collect())
         }
-        Observed::Failed | Observed::Pending(_) => Preview::Fits(vec![]),
+        Observed::Failed | Observed::Pending(_) => fits(vec![]),
     }
 }
 
@@ -74,7 +82,7 @@ fn proposals_depend_only_on_history_and_seed() {
         assert_ne!(first, run(sampler, &spaces, &evaluate, 2, 120), "{kind}");
         // Resuming after any whole block proposes what the uninterrupted search proposed.
         let known = |genome: &Genome| preview(&evaluate(&spaces.encode(genome)));
-        let resumed = sampler.propose(&spaces, &first[..64], &known, &mut Rng::new(1, 64), 8);
+        let resumed = sampler.propose(&spaces, first[..64].into(), &known, &mut Rng::new(1, 64), 8);
         let proposed: Vec<Genome> = first[64..72].iter().map(|o| o.genome.clone()).collect();
         assert_eq!(resumed, proposed, "{kind}");
     });
@@ -108,12 +116,12 @@ fn any_count_from_any_history() {
             let known = |genome: &Genome| preview(&evaluate(&spaces.encode(genome)));
             for (count, history) in [(0, &history[..]), (1, &history[..]), (200, &history[..20])] {
                 let mut rng = Rng::new(1, 0);
-                let proposed = sampler.propose(&spaces, history, &known, &mut rng, count);
+                let proposed = sampler.propose(&spaces, history.into(), &known, &mut rng, count);
                 assert_eq!(proposed.len(), count, "{kind}, history {idx}");
             }
         }
-        let unknown = |_: &Genome| Preview::Fits(vec![None; 2]);
-        let proposed = sampler.propose(&spaces, &[], &unknown, &mut Rng::new(1, 0), 300);
+        let unknown = |_: &Genome| fits(vec![None; 2]);
+        let proposed = sampler.propose(&spaces, [][..].into(), &unknown, &mut Rng::new(1, 0), 300);
         assert_eq!(proposed.len(), 300, "{kind}, empty history");
     });
 }
@@ -234,4 +242,40 @@ fn guided_samplers_find_more_than_random_search() {
             _ => assert!(mean > 4.0 * error, "{kind}: {mean} ± {error}"),
         }
     });
+}
+
+#[test]
+fn bayes_weighs_gain_by_time_and_adds_to_what_others_have() {
+    let spaces = Spaces::with_axis_sizes(vec![vec![8, 2]]);
+    // The first axis decides the score. `cost` and `seconds` are those of the second axis' two values.
+    let choose = |costs: [f64; 2], seconds: [f64; 2], others: &[Vec<f64>]| {
+        let side = |genome: &Genome| usize::from(spaces.encode(genome)[2]);
+        let preview = |genome: &Genome| {
+            Preview::Fits(Prospect {
+                objectives: vec![None, Some(costs[side(genome)])],
+                seconds: seconds[side(genome)],
+            })
+        };
+        let history: Vec<Observation> = (0..5u8)
+            .map(|place| Observation {
+                genome: spaces.decode_bytes(&[0, place, place % 2]).unwrap(),
+                result: Observed::Scored(vec![
+                    0.9 - 0.1 * f64::from(place),
+                    costs[usize::from(place % 2)],
+                ]),
+            })
+            .collect();
+        let past = Past {
+            history: &history,
+            others,
+        };
+        let proposed = Bayes::DEFAULT.propose(&spaces, past, &preview, &mut Rng::new(1, 0), 2);
+        proposed.iter().map(side).collect::<Vec<_>>()
+    };
+    assert_eq!(choose([0.5; 2], [1.0, 100.0], &[]), [0, 0]);
+    assert_eq!(choose([0.5; 2], [100.0, 1.0], &[]), [1, 1]);
+    // Others are perfect at a cost of 0.5: what costs more cannot add anything.
+    let perfect = [vec![0.0, 0.5]];
+    assert_eq!(choose([0.6, 0.4], [1.0; 2], &perfect), [1, 1]);
+    assert_eq!(choose([0.4, 0.6], [1.0; 2], &perfect), [0, 0]);
 }

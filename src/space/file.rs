@@ -168,7 +168,7 @@ struct File {
     #[serde(default)]
     description: String,
     front_end: FrontEndTable,
-    axes: BTreeMap<String, Vec<f64>>,
+    axes: BTreeMap<String, AxisTable>,
     /// Absent where nothing is trained.
     training: Option<Training>,
     deployment: Option<Deployment>,
@@ -195,13 +195,34 @@ struct Deployment {
 #[serde(deny_unknown_fields)]
 struct FrontEndTable {
     sample_rate_hz: u32,
-    n_mels: Vec<f64>,
-    n_fft: Vec<f64>,
-    hop_length: Vec<f64>,
-    n_mfcc: Option<Vec<f64>>,
-    frames: Vec<f64>,
-    frame_stride: Vec<f64>,
-    companding: Option<Vec<f64>>,
+    n_mels: AxisTable,
+    n_fft: AxisTable,
+    hop_length: AxisTable,
+    n_mfcc: Option<AxisTable>,
+    frames: AxisTable,
+    frame_stride: AxisTable,
+    companding: Option<AxisTable>,
+}
+
+/// The values of an axis: a list, or a table that says more about them.
+#[derive(Deserialize)]
+#[serde(
+    untagged,
+    expecting = "a list of numbers, or { kind = \"category\", values = [..] }"
+)]
+enum AxisTable {
+    Values(Vec<f64>),
+    Of { kind: AxisKind, values: Vec<f64> },
+}
+
+/// How the values of an axis compare.
+#[derive(Deserialize, PartialEq)]
+#[serde(rename_all = "snake_case")]
+enum AxisKind {
+    /// Neighbouring values are alike.
+    Ordered,
+    /// Values are equal or not.
+    Category,
 }
 
 /// Reads a space from TOML text; `path` is only for messages.
@@ -264,7 +285,7 @@ pub fn parse(path: &str, text: &str) -> Result<SearchSpace, SpaceError> {
     }
     let mut axes = Vec::new();
     for rule in rules {
-        let mut values = given
+        let table = given
             .remove(rule.name)
             .ok_or_else(|| SpaceError::MissingAxis {
                 path: path.to_string(),
@@ -272,6 +293,10 @@ pub fn parse(path: &str, text: &str) -> Result<SearchSpace, SpaceError> {
                 family: family.name(),
                 needed: needed(),
             })?;
+        let (mut values, is_category) = match table {
+            AxisTable::Values(values) => (values, rule.is_category()),
+            AxisTable::Of { kind, values } => (values, kind == AxisKind::Category),
+        };
         if let Some(sentence) = rule.fault(&values) {
             return Err(fault(rule.name, &sentence));
         }
@@ -280,6 +305,7 @@ pub fn parse(path: &str, text: &str) -> Result<SearchSpace, SpaceError> {
         axes.push(Axis {
             name: rule.name,
             values,
+            is_category,
         });
     }
     if let Some((axis, _)) = given.pop_first() {
@@ -300,6 +326,7 @@ pub fn parse(path: &str, text: &str) -> Result<SearchSpace, SpaceError> {
         axes.push(Axis {
             name: WEIGHTS_IN,
             values: deployment.weights_in.iter().map(place).collect(),
+            is_category: false,
         });
     }
     let clip_rules = match file.decision {

@@ -300,6 +300,8 @@ pub struct Axis {
     pub name: &'static str,
     /// Values in ascending order, without repeats; at most 255.
     pub values: Vec<f64>,
+    /// Whether the values are names that happen to be numbers: none is nearer to one than to another.
+    pub is_category: bool,
 }
 
 /// The axis of the weights' memory; its values are indices into [`WeightMemory::ALL`].
@@ -602,6 +604,11 @@ impl Values<'_> {
         self.axes[idx].values[usize::from(self.genes[idx])]
     }
 
+    /// Whether the space has an axis of this name.
+    fn has(&self, name: &str) -> bool {
+        self.axes.iter().any(|axis| axis.name == name)
+    }
+
     /// The chosen value of an axis of whole numbers.
     pub fn count(&self, name: &str) -> usize {
         self.real(name) as usize
@@ -690,6 +697,7 @@ impl Spaces {
                 .map(|size| Axis {
                     name: "axis",
                     values: (0..size).map(f64::from).collect(),
+                    is_category: false,
                 })
                 .collect(),
             ..builtin().swap_remove(0)
@@ -753,7 +761,7 @@ impl Spaces {
             let mut child = genome.clone();
             for _ in 0..1 + rng.below(2) {
                 let idx = free[rng.below(free.len())];
-                child.genes[idx] = other_value(child.genes[idx], axes[idx].values.len(), rng);
+                child.genes[idx] = other_value(child.genes[idx], &axes[idx], rng);
             }
             child
         })
@@ -806,14 +814,44 @@ impl Spaces {
         })
     }
 
-    /// The place of each value of a genome among its axis' values: 0 is the first, 1 the last.
+    /// Every genome that differs from this one in one axis: by one step where the axis is ordered, by any value of a
+    /// category.
+    pub fn neighbours(&self, genome: &Genome) -> Vec<Genome> {
+        let space = self.space_of(genome);
+        let mut all = Vec::new();
+        for (idx, axis) in space.axes.iter().enumerate() {
+            let current = genome.genes[idx];
+            let others = (0..axis.values.len() as u8).filter(|gene| match axis.is_category {
+                true => *gene != current,
+                false => gene.abs_diff(current) == 1,
+            });
+            all.extend(others.map(|gene| {
+                let mut other = genome.clone();
+                other.genes[idx] = gene;
+                other
+            }));
+        }
+        all.retain(|other| space.fits(&other.genes));
+        all
+    }
+
+    /// Each axis of a genome as a number: the place of its value among the axis' values, 0 for the first and 1 for the
+    /// last, or the value itself of a category. An axis that changes nothing for this genome is at 0, whatever its value.
     pub fn places(&self, genome: &Genome) -> Vec<f64> {
-        let axes = &self.space_of(genome).axes;
+        let space = self.space_of(genome);
+        let idle = space.family.idle(&Values {
+            axes: &space.axes,
+            genes: &genome.genes,
+        });
         let place = |(axis, gene): (&Axis, &u8)| {
             let last = (axis.values.len() - 1).max(1);
-            f64::from(*gene) / last as f64
+            match axis.is_category {
+                _ if idle.contains(&axis.name) => 0.0,
+                true => axis.values[usize::from(*gene)],
+                false => f64::from(*gene) / last as f64,
+            }
         };
-        axes.iter().zip(&genome.genes).map(place).collect()
+        space.axes.iter().zip(&genome.genes).map(place).collect()
     }
 
     /// The chosen values of a genome by axis name, for readers.
@@ -827,10 +865,10 @@ impl Spaces {
     }
 }
 
-/// Another index below `len`: a neighbour two times in three, since axes are ordered.
-fn other_value(current: u8, len: usize, rng: &mut Rng) -> u8 {
-    let current = usize::from(current);
-    let near = rng.below(3) < 2;
+/// Index of another value: a neighbour two times in three where the axis is ordered.
+fn other_value(current: u8, axis: &Axis, rng: &mut Rng) -> u8 {
+    let (current, len) = (usize::from(current), axis.values.len());
+    let near = !axis.is_category && rng.below(3) < 2;
     let next = match (near, rng.below(2)) {
         (true, 0) if current > 0 => current - 1,
         (true, _) if current + 1 < len => current + 1,
@@ -878,6 +916,24 @@ mod tests {
             assert!(front_end.spec.n_fft >= 8 * front_end.spec.n_mels);
             assert_eq!(spaces.decode_bytes(&spaces.encode(&genome)), Some(genome));
         }
+    }
+
+    /// What `places` calls idle is so: another value gives the same network.
+    #[test]
+    fn idle_axes_change_nothing() {
+        let spaces = all();
+        let mut rng = Rng::new(3, 0);
+        let mut idle = 0;
+        for _ in 0..500 {
+            let genome = spaces.random(&mut rng);
+            for other in spaces.neighbours(&genome) {
+                if spaces.places(&genome) == spaces.places(&other) {
+                    idle += 1;
+                    assert_eq!(spaces.decode(&genome).key(), spaces.decode(&other).key());
+                }
+            }
+        }
+        assert!(idle > 50, "{idle}");
     }
 
     #[test]

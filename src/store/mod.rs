@@ -228,7 +228,7 @@ impl Store {
         })
     }
 
-    /// The run that `selector` names: `latest`, its name, or a beginning of its name that no other run shares.
+    /// The run that `selector` names: `latest` (the last run that has a scored trial, or the last run), its name, or a beginning of its name that no other run shares.
     pub fn find_run(&self, selector: &str) -> Result<Run, StoreError> {
         let mut runs = self.runs()?;
         runs.reverse();
@@ -242,7 +242,16 @@ impl Store {
         }
         match selector {
             "" => return Err(unknown),
-            "latest" => runs.truncate(1),
+            "latest" => {
+                let mut has_network = 0;
+                for (idx, run) in runs.iter().enumerate() {
+                    if self.counts(run.id)?.scored > 0 {
+                        has_network = idx;
+                        break;
+                    }
+                }
+                runs = runs.into_iter().skip(has_network).take(1).collect();
+            }
             prefix => runs.retain(|run| run.name.starts_with(prefix)),
         }
         match runs.len() {

@@ -5,7 +5,7 @@ use super::{
     dsp::{
         self, Biquad, Partial, RATE, add, band_noise, convolve, pink_noise, ring, shape, sin_turns,
     },
-    fan, gearbox, slider,
+    fan, gearbox, pump, slider,
     unit::Scene,
     valve,
 };
@@ -44,6 +44,7 @@ pub fn render(spec: &ClipSpec) -> Audio {
         Machine::Valve => valve::sound(&mut scene),
         Machine::Gearbox => gearbox::sound(&mut scene),
         Machine::Slider => slider::sound(&mut scene),
+        Machine::Pump => pump::sound(&mut scene),
     };
     let mut samples = microphone(&machine, spec);
 
@@ -161,7 +162,11 @@ fn clip_stream_number(spec: &ClipSpec, stream: Stream) -> u64 {
     (spec.machine as u64) << 16 | u64::from(spec.section) << 8 | stream as u64
 }
 
-/// A stream that all clips of one unit share.
+/// A stream that all clips of one unit share; all units do where they are of one make.
 fn unit_stream(spec: &ClipSpec, stream: Stream, place: u8) -> Rng {
-    Rng::new(u64::from(place), 1 << 32 | clip_stream_number(spec, stream))
+    let of_unit = match spec.machine.is_of_one_make() {
+        true => (spec.machine as u64) << 16 | stream as u64,
+        false => clip_stream_number(spec, stream),
+    };
+    Rng::new(u64::from(place), 1 << 32 | of_unit)
 }

@@ -282,6 +282,7 @@ fn sounds_are_what_they_were() {
         ("valve", "cf90cde523f877c0"),
         ("gearbox", "eca6f5729bf1e337"),
         ("slider", "76061549bcd4d39d"),
+        ("pump", "34153cef2d958394"),
     ];
     assert_eq!(found, expected);
 }

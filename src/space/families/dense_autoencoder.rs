@@ -18,6 +18,11 @@ pub const AXES: &[AxisRule] = &[
     whole("bottleneck", 1, 256),
 ];
 
+/// Axes that change nothing beside these values: a single layer has no other to be narrower than.
+pub fn idle(values: &Values<'_>) -> Option<&'static str> {
+    (values.count("depth") == 1).then_some("shrink")
+}
+
 /// The network for these values; `input` is `frames x bands x 1`.
 pub fn build(values: &Values<'_>, input: Shape) -> Graph {
     let (width, shrink) = (values.real("width"), values.real("shrink"));

@@ -11,7 +11,7 @@ mod pooled_mlp;
 
 use super::{COMPANDING, GROUPS, HEAD, MEMBERS, RANKING, STATISTICS, Task, Values};
 use crate::{
-    audio::MAX_POOLED_FRAMES,
+    audio::{MAX_POOLED_FRAMES, StatisticKind},
     graph::{Graph, Shape},
 };
 
@@ -45,6 +45,8 @@ pub struct AxisRule {
     min: f64,
     max: f64,
     kind: Kind,
+    /// Whether values are names, whatever the space's file says.
+    is_category: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -60,6 +62,14 @@ const fn whole(name: &'static str, min: u32, max: u32) -> AxisRule {
         min: min as f64,
         max: max as f64,
         kind: Kind::Whole,
+        is_category: false,
+    }
+}
+
+const fn category(name: &'static str, min: u32, max: u32) -> AxisRule {
+    AxisRule {
+        is_category: true,
+        ..whole(name, min, max)
     }
 }
 
@@ -69,6 +79,7 @@ const fn real(name: &'static str, min: f64, max: f64) -> AxisRule {
         min,
         max,
         kind: Kind::Real,
+        is_category: false,
     }
 }
 
@@ -78,6 +89,7 @@ const N_FFT: AxisRule = AxisRule {
     min: 64.0,
     max: 8192.0,
     kind: Kind::PowerOfTwo,
+    is_category: false,
 };
 const HOP_LENGTH: AxisRule = whole("hop_length", 16, 8192);
 const N_MFCC: AxisRule = whole("n_mfcc", 1, 128);
@@ -91,7 +103,7 @@ const HORIZON: AxisRule = whole("frames", 0, MAX_POOLED_FRAMES as u32);
 const HORIZON_STRIDE: AxisRule = whole("frame_stride", 1, MAX_POOLED_FRAMES as u32);
 const GROUPS_RULE: AxisRule = whole(GROUPS, 1, 256);
 /// The sum of what is computed: 1 mean, 2 deviation, 4 maximum, 8 ranking-weighted mean, 16 mean difference.
-const STATISTICS_RULE: AxisRule = whole(STATISTICS, 1, 31);
+const STATISTICS_RULE: AxisRule = category(STATISTICS, 1, 31);
 const RANKING_RULE: AxisRule = real(RANKING, 0.0, 1.0);
 const HEAD_RULE: AxisRule = whole(HEAD, 0, 1);
 /// Deviations beyond which a feature counts less; 0 for none.
@@ -100,6 +112,11 @@ const COMPANDING_RULE: AxisRule = whole(COMPANDING, 0, 15);
 const STAGE: [AxisRule; 3] = [GROUPS_RULE, STATISTICS_RULE, RANKING_RULE];
 
 impl AxisRule {
+    /// Whether values are names that happen to be numbers.
+    pub fn is_category(&self) -> bool {
+        self.is_category
+    }
+
     /// What is wrong with these values; `None` where they are allowed.
     pub fn fault(&self, values: &[f64]) -> Option<String> {
         if values.is_empty() || values.len() > 255 {
@@ -194,6 +211,26 @@ impl Family {
             Family::PooledMlp => &[&[MEMBERS_RULE], &[HEAD_RULE]],
             _ => &[&[MEMBERS_RULE], &[HEAD_RULE], &[COMPANDING_RULE]],
         }
+    }
+
+    /// Axes that change nothing where the others have these values.
+    pub fn idle(self, values: &Values<'_>) -> Vec<&'static str> {
+        let mut idle = Vec::new();
+        // Spaces of tests have axes of no meaning.
+        if !self.axes().iter().all(|rule| values.has(rule.name)) {
+            return idle;
+        }
+        if values.has(STATISTICS)
+            && values.count(STATISTICS) as u32 & StatisticKind::Ranked.bit() == 0
+        {
+            idle.push(RANKING);
+        }
+        match self {
+            Family::DenseAutoencoder => idle.extend(dense_autoencoder::idle(values)),
+            Family::PooledGaussian => idle.extend(pooled_gaussian::idle(values)),
+            _ => (),
+        }
+        idle
     }
 
     /// What candidates are made to do.

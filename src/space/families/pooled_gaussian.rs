@@ -3,7 +3,7 @@
 
 use super::{
     AxisRule, GROUPS_RULE, HOP_LENGTH, HORIZON, HORIZON_STRIDE, N_FFT, N_MELS, RANKING_RULE,
-    STATISTICS_RULE, Values, whole,
+    STATISTICS_RULE, Values, category, whole,
 };
 use crate::{
     graph::{Graph, GraphBuilder, Shape, Style, Window},
@@ -21,7 +21,7 @@ pub const AXES: &[AxisRule] = &[
     STATISTICS_RULE,
     RANKING_RULE,
     // A place in [`Covariance::ALL`].
-    whole("covariance", 0, Covariance::ALL.len() as u32 - 1),
+    category("covariance", 0, Covariance::ALL.len() as u32 - 1),
     // 1: one covariance for all sections, with a mean each.
     whole("shared", 0, 1),
     // 1: every statistic has unit variance before the covariance is shrunk.
@@ -31,6 +31,19 @@ pub const AXES: &[AxisRule] = &[
     // 1: a mean for each domain that clips are known to be of.
     whole("per_domain", 0, 1),
 ];
+
+/// Axes that change nothing beside these values.
+pub fn idle(values: &Values<'_>) -> Vec<&'static str> {
+    let is_bank = values.count("points") > 1;
+    let is_diagonal = values.count("covariance") == Covariance::Diagonal as usize;
+    let idle = [
+        ("shared", is_bank),
+        ("per_domain", is_bank),
+        ("standardised", is_diagonal),
+    ];
+    let is_idle = |(name, is_idle): (&'static str, bool)| is_idle.then_some(name);
+    idle.into_iter().filter_map(is_idle).collect()
+}
 
 /// The fit that a genome's values stand for.
 pub fn fit(values: &Values<'_>, classes: usize) -> Fit {
