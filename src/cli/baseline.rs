@@ -134,6 +134,7 @@ impl Common {
         });
         Ok(Settings {
             settings_version: Settings::VERSION,
+            plan_version: run::PLAN_VERSION,
             data: data::lasting_name(&self.data),
             split: self.split.to_string(),
             min_clip_s: self.min_clip.map(|span| span.0.as_secs_f64()),

@@ -8,8 +8,8 @@ use std::{
 };
 
 use super::{
-    DataFacts, Finish, NamedText, Objective, Progress, RunError, ScoreWith, Search, Settings,
-    Setup, SetupError, WindowsOf, search, setup::folds_of,
+    DataFacts, Finish, NamedText, Objective, PLAN_VERSION, Progress, RunError, ScoreWith, Search,
+    Settings, Setup, SetupError, WindowsOf, search, setup::folds_of,
 };
 use crate::{
     data::{Dataset, SplitBy},
@@ -225,6 +225,7 @@ impl Experiment {
         let spaces = space::with_references(self.spaces.clone());
         Ok(Settings {
             settings_version: Settings::VERSION,
+            plan_version: PLAN_VERSION,
             data: self.dataset.name.clone(),
             split: SplitBy::Official.to_string(),
             min_clip_s: None,
@@ -279,6 +280,12 @@ pub fn carry_out(
     pace: Pace<'_>,
     observer: &mut dyn FnMut(&Progress),
 ) -> Result<Finish, RunError> {
+    if settings.plan_version != PLAN_VERSION {
+        return Err(RunError::OtherPlanVersion {
+            run: run.name.clone(),
+            version: settings.plan_version,
+        });
+    }
     let sampler = settings.sampler()?.sampler();
     let described = Search {
         spaces: &setup.spaces,

@@ -33,7 +33,7 @@ pub use experiment::{Experiment, ExperimentError, Pace, all_cores, carry_out};
 pub use front::{Yardstick, mean_figures, stored_estimate};
 pub use judge::{Training, judge, tested_part};
 pub use objective::{Objective, UnknownObjective, references};
-pub use plan::{BLOCK, Plan, Trial};
+pub use plan::{BLOCK, PLAN_VERSION, Plan, Trial};
 pub use proposal::{Proposal, load_proposal};
 pub use record::{Details, DetailsGroup, figures_of};
 pub use requantise::{Requantise, Requantised, requantise};
@@ -134,6 +134,18 @@ pub enum RunError {
         number: usize,
         /// What went wrong.
         message: String,
+    },
+    /// The stored run was begun by other rules of planning.
+    #[error(
+        "run {run} plans its trials by version {version} of the rules, and this program by version {PLAN_VERSION}: it would \
+         train other networks. What the run has stays and can be reported, exported and trained again. To search on, begin a \
+         new run; networks that this one has trained are not trained again"
+    )]
+    OtherPlanVersion {
+        /// Name of the run.
+        run: String,
+        /// Version of its rules.
+        version: u32,
     },
     /// The stored run was begun by a version that plans other trials.
     #[error(

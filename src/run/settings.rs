@@ -20,6 +20,9 @@ use crate::{
 pub struct Settings {
     /// Version of this layout, 1 or 2.
     pub settings_version: u32,
+    /// Version of the rules by which the run plans its trials.
+    #[serde(default = "first_plan")]
+    pub plan_version: u32,
     /// `synthetic:fan`, or an absolute path.
     pub data: String,
     /// The split into training and test clips, as [`crate::data::SplitBy`] reads it.
@@ -57,6 +60,11 @@ pub struct Settings {
     pub clip_score: Option<String>,
     /// Trials to train in all; resuming may raise it.
     pub trials: usize,
+}
+
+/// Runs that say nothing of it were begun before there was another.
+fn first_plan() -> u32 {
+    1
 }
 
 /// Runs that say nothing of it were begun before there was another.
@@ -313,6 +321,7 @@ mod tests {
     fn settings(shortest_clip_s: f64, text: &str) -> Settings {
         Settings {
             settings_version: VERSION,
+            plan_version: 1,
             data: "somewhere".to_string(),
             split: official(),
             min_clip_s: None,
