@@ -1,9 +1,11 @@
-//! How good the samplers are: `samplers [--seeds N] [--train DATA]`.
+//! How good the samplers are: `samplers [--seeds N] [--train TABLE DATA]`.
 //!
-//! Every network of `space.toml` was trained once on the ToyCar features of MLPerf Tiny (machine 4); `toycar.csv` holds
-//! the scores, and `--train DATA` makes it anew. A search of 72 networks then takes a moment, and is repeated with many
-//! seeds, by the samplers of this project and, where `NAS_PYTHON` names an interpreter that has it, by Optuna's
-//! multivariate TPE. Prints hypervolumes, a share of what the whole table has, after 24, 48 and 72 networks.
+//! Every network of a table's space was trained once; a csv holds the scores, and `--train TABLE DATA` makes it anew. A
+//! search then takes a moment, and is repeated with many seeds, by the samplers of this project and, where `NAS_PYTHON` names
+//! an interpreter that has it, by Optuna's multivariate TPE. Prints hypervolumes as a share of what the whole table has.
+//!
+//! * `toycar`: 488 dense autoencoders on the ToyCar features of MLPerf Tiny (machine 4); all axes are ordered.
+//! * `pooled`: perceptrons on pooled statistics of `synthetic:pump`; which statistics is a category.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -30,61 +32,100 @@ use rayon::prelude::*;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-const EVALUATIONS: usize = 72;
-const MARKS: [usize; 3] = [24, 48, EVALUATIONS];
-/// Without a budget, and with one that some two thirds of the table exceed.
-const MAC_BUDGETS: [Option<u64>; 2] = [None, Some(50_000)];
+const EVALUATIONS: usize = 300;
+const MARKS: [usize; 5] = [24, 50, 72, 100, EVALUATIONS];
+/// Optuna's proposals take longer the more is known: all evaluations would take it hours.
+const EVALUATIONS_OF_OPTUNA: usize = 100;
+
+/// A space of which every network was trained once.
+struct Table {
+    /// Name of its files.
+    name: &'static str,
+    /// Sections of the data.
+    classes: usize,
+    /// Most multiply-accumulates, one row of the printed table each.
+    mac_budgets: &'static [Option<u64>],
+}
+
+const TABLES: [Table; 2] = [
+    Table {
+        name: "toycar",
+        classes: 1,
+        // Two thirds of the table exceed the second one.
+        mac_budgets: &[None, Some(50_000)],
+    },
+    Table {
+        name: "pooled",
+        classes: 3,
+        mac_budgets: &[None],
+    },
+];
 
 fn main() {
     let mut arguments = env::args().skip(1).filter(|argument| argument != "--bench");
     let mut seeds = 50;
     while let Some(argument) = arguments.next() {
-        let value = arguments.next();
-        match (argument.as_str(), value) {
-            ("--seeds", Some(count)) => seeds = count.parse().expect("a number of seeds"),
-            ("--train", Some(data)) => return train(Path::new(&data)),
-            _ => panic!("usage: samplers [--seeds N] [--train DATA]"),
+        let mut value = || arguments.next().expect("a value");
+        match argument.as_str() {
+            "--seeds" => seeds = value().parse().expect("a number of seeds"),
+            "--train" => return train(&table(&value()), &value()),
+            _ => panic!("usage: samplers [--seeds N] [--train TABLE DATA]"),
         }
     }
-    let spaces = spaces();
     let target = hardware::find("m7").expect("a built-in target");
     println!(
-        "| budget | sampler | {} |",
+        "| table | sampler | {} |",
         MARKS.map(|mark| format!("after {mark}")).join(" | ")
     );
     println!("|---|---|{}", "--:|".repeat(MARKS.len()));
-    for macs in MAC_BUDGETS {
-        let bench = Bench::new(&spaces, &target, macs);
-        let name = macs.map_or("none".to_string(), |macs| {
-            let fits = bench.points.len() as f64 / bench.networks.len() as f64;
-            format!("{} k MACs ({:.0} % fit)", macs / 1000, 100.0 * fits)
-        });
-        for kind in SamplerKind::ALL {
-            let curves: Vec<_> = (0..seeds)
-                .into_par_iter()
-                .map(|seed| bench.curve(&bench.search(kind, seed)))
-                .collect();
-            print_row(&name, kind.name(), &curves);
-        }
-        if let Some(python) = env::var_os("NAS_PYTHON") {
-            let orders = bench.optuna(Path::new(&python), seeds);
-            let curves: Vec<_> = orders.iter().map(|order| bench.curve(order)).collect();
-            print_row(&name, "Optuna TPE", &curves);
+    for table in &TABLES {
+        for macs in table.mac_budgets {
+            compare(table, *macs, &target, seeds);
         }
     }
 }
 
-/// Mean over the seeds, and its standard error.
-fn print_row(budget: &str, sampler: &str, curves: &[[f64; MARKS.len()]]) {
+fn compare(table: &Table, macs: Option<u64>, target: &Target, seeds: u64) {
+    let spaces = table.spaces();
+    let bench = Bench::new(table, &spaces, target, macs);
+    let name = macs.map_or(table.name.to_string(), |macs| {
+        let fits = bench.points.len() as f64 / bench.networks.len() as f64;
+        let (table, thousands, percent) = (table.name, macs / 1000, 100.0 * fits);
+        format!("{table}, {thousands} k MACs ({percent:.0} % fit)")
+    });
+    for kind in SamplerKind::ALL {
+        let curves: Vec<_> = (0..seeds)
+            .into_par_iter()
+            .map(|seed| bench.curve(&bench.search(kind, seed)))
+            .collect();
+        print_row(&name, kind.name(), &curves, EVALUATIONS);
+    }
+    if let Some(python) = env::var_os("NAS_PYTHON") {
+        let orders = bench.optuna(Path::new(&python), seeds);
+        let curves: Vec<_> = orders.iter().map(|order| bench.curve(order)).collect();
+        print_row(&name, "Optuna TPE", &curves, EVALUATIONS_OF_OPTUNA);
+    }
+}
+
+fn table(name: &str) -> &'static Table {
+    let named = TABLES.iter().find(|table| table.name == name);
+    named.expect("the name of a table")
+}
+
+/// Mean over the seeds, and its standard error; a dash where there were fewer evaluations.
+fn print_row(table: &str, sampler: &str, curves: &[[f64; MARKS.len()]], evaluations: usize) {
     let n = curves.len() as f64;
     let cells = (0..MARKS.len()).map(|at| {
+        if MARKS[at] > evaluations {
+            return "-".to_string();
+        }
         let mean = curves.iter().map(|curve| curve[at]).sum::<f64>() / n;
         let squares: f64 = curves.iter().map(|curve| (curve[at] - mean).powi(2)).sum();
         let error = (squares / (n - 1.0) / n).sqrt();
         format!("{mean:.4} ± {error:.4}")
     });
     println!(
-        "| {budget} | {sampler} | {} |",
+        "| {table} | {sampler} | {} |",
         cells.collect::<Vec<_>>().join(" | ")
     );
 }
@@ -93,10 +134,16 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/samplers")
 }
 
-fn spaces() -> Spaces {
-    let file = folder().join("space.toml");
-    let space = space::load(file.to_str().expect("a path of text")).expect("a valid space");
-    Spaces::new(vec![space], 1)
+impl Table {
+    fn file(&self, extension: &str) -> PathBuf {
+        folder().join(format!("{}.{extension}", self.name))
+    }
+
+    fn spaces(&self) -> Spaces {
+        let file = self.file("toml");
+        let space = space::load(file.to_str().expect("a path of text")).expect("a valid space");
+        Spaces::new(vec![space], self.classes)
+    }
 }
 
 /// Every genome, in the order of their bytes.
@@ -113,9 +160,9 @@ fn genomes(spaces: &Spaces) -> Vec<Genome> {
 }
 
 /// Trains every different network once and writes the table.
-fn train(data: &Path) {
-    let spaces = spaces();
-    let dataset = data::open(data).expect("a data set");
+fn train(table: &Table, data: &str) {
+    let spaces = table.spaces();
+    let dataset = data::named(data).expect("a data set");
     let options = Options {
         epochs: None,
         backend: Backend::Flex,
@@ -141,8 +188,8 @@ fn train(data: &Path) {
             format!("{},{:.4}\n", candidate.key(), auc.expect("an AUC"))
         })
         .collect();
-    let table = format!("network,auc_int8\n{}", rows.concat());
-    fs::write(folder().join("toycar.csv"), table).expect("a table");
+    let text = format!("network,auc_int8\n{}", rows.concat());
+    fs::write(table.file("csv"), text).expect("a table");
 }
 
 /// The trained networks of the space, and what each is worth under one budget.
@@ -161,8 +208,8 @@ struct Bench<'a> {
 }
 
 impl<'a> Bench<'a> {
-    fn new(spaces: &'a Spaces, target: &'a Target, macs: Option<u64>) -> Bench<'a> {
-        let table = fs::read_to_string(folder().join("toycar.csv")).expect("the committed table");
+    fn new(table: &Table, spaces: &'a Spaces, target: &'a Target, macs: Option<u64>) -> Bench<'a> {
+        let table = fs::read_to_string(table.file("csv")).expect("the committed table");
         let row = |line: &str| {
             let (key, auc) = line.split_once(',').expect("two columns");
             (key.to_string(), auc.parse().expect("an AUC"))
@@ -195,10 +242,9 @@ impl<'a> Bench<'a> {
 
     /// By how much a network is over budget, and its objectives.
     fn value(&self, candidate: &Candidate) -> (f64, Vec<f64>) {
-        let auc = *self
-            .networks
-            .get(&candidate.key())
-            .expect("the table lacks a network of the space; make it anew with `--train DATA`");
+        let auc = *self.networks.get(&candidate.key()).expect(
+            "the table lacks a network of the space; make it anew with `--train TABLE DATA`",
+        );
         let figures = Figures::default().with(Figure::AUC, auc);
         let (estimate, macs) = (estimate(candidate, self.target), candidate.graph.macs());
         let excess = self.budget.excess(self.target, &estimate, macs);
@@ -249,7 +295,10 @@ impl<'a> Bench<'a> {
     /// The same for Optuna, per seed.
     fn optuna(&self, python: &Path, seeds: u64) -> Vec<Vec<String>> {
         let axes = &self.spaces.spaces()[0].axes;
-        let genes = axes.iter().map(|axis| format!("gene_{}", axis.name));
+        let genes = axes.iter().map(|axis| match axis.is_category {
+            true => format!("gene_category_{}", axis.name),
+            false => format!("gene_{}", axis.name),
+        });
         let objectives = Objective::DEFAULT.map(|objective| format!("objective_{objective}"));
         let header: Vec<String> = genes
             .chain(["network".to_string(), "excess".to_string()])
@@ -273,7 +322,7 @@ impl<'a> Bench<'a> {
         let output = Command::new(python)
             .arg(folder().join("optuna_tpe.py"))
             .arg(&path)
-            .args([EVALUATIONS.to_string(), seeds.to_string()])
+            .args([EVALUATIONS_OF_OPTUNA.to_string(), seeds.to_string()])
             .output()
             .expect("the interpreter of NAS_PYTHON");
         assert!(
