@@ -17,6 +17,8 @@ use std::{
 
 use md5::{Digest, Md5};
 
+use crate::disk;
+
 pub use catalogue::{Archive, Fetchable, KNOWN_DATASETS, KnownDataset, Source, select};
 
 /// How files are downloaded and kept.
@@ -379,7 +381,7 @@ fn download(
 /// Fails where the disk has less free space than is needed.
 fn require_space(folder: &Path, needed: u64, what: &str) -> Result<(), FetchError> {
     // Where the free space is unknown, writing will show.
-    let Ok(free) = fs4::available_space(folder) else {
+    let Some(free) = disk::free_bytes(folder) else {
         return Ok(());
     };
     match free >= needed {
