@@ -5,7 +5,7 @@
 use std::{
     fs::{self, File},
     io::{self, Write},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 /// Writes a file beside `path` and then gives it that name, so that a reader never sees half a file. The folder is made
@@ -45,6 +45,23 @@ pub fn sweep(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Removes a folder with all that is in it, except some folders below it. Links are removed, not followed.
+pub fn remove_all_but(folder: &Path, kept: &[PathBuf]) -> io::Result<()> {
+    if !kept.iter().any(|kept| kept.starts_with(folder)) {
+        return fs::remove_dir_all(folder);
+    }
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let path = entry.path();
+        match entry.file_type()?.is_dir() {
+            _ if kept.contains(&path) => {}
+            true => remove_all_but(&path, kept)?,
+            false => fs::remove_file(path)?,
+        }
+    }
+    Ok(())
+}
+
 /// The beginning of a temporary file's name.
 const PREFIX: &str = ".tmp";
 
@@ -54,6 +71,19 @@ pub fn sync_folder(folder: &Path) -> io::Result<()> {
         File::open(folder)?.sync_all()?;
     }
     Ok(())
+}
+
+/// Brings all files in a folder and below, and the names of all folders, to the disk.
+pub fn sync_tree(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        match entry.file_type()? {
+            kind if kind.is_dir() => sync_tree(&entry.path())?,
+            kind if kind.is_file() => File::open(entry.path())?.sync_all()?,
+            _ => {}
+        }
+    }
+    sync_folder(folder)
 }
 
 /// Fills a buffer from a place in a file, whatever other threads read of it.

@@ -19,6 +19,7 @@ tests! {
     a_network_is_costed_and_explained,
     a_battery_limits_a_search,
     a_profile_is_fitted_and_never_overwritten,
+    runs_and_caches_are_removed,
 }
 
 /// A store of its own, and `nas` with it.
@@ -237,6 +238,54 @@ fn resuming_goes_on_towards_a_larger_number() {
     tool.json("search --debug-formula --target u55 --trials 5 -q --name run --json");
     let resumed = tool.json("search --debug-formula --resume --trials 24 -q --json");
     assert_eq!(resumed, expected);
+}
+
+fn runs_and_caches_are_removed() {
+    let tool = Tool::new();
+    for name in ["one", "other"] {
+        tool.run(&format!("{FORMULA} --name {name}"));
+    }
+    let refused = |arguments: &str, code: i32, said: &str| {
+        let (found, errors) = failure(&tool.run(arguments));
+        assert!(
+            found == Some(code) && errors.contains(said),
+            "{arguments}: {errors}"
+        );
+    };
+    refused(
+        "runs remove on",
+        2,
+        "write the whole name to remove a run: one",
+    );
+    refused("runs remove latest", 2, "other");
+    refused("runs remove third", 2, "no run is called");
+    tool.text("runs remove one");
+    assert!(!tool.folder.path().join("one").exists());
+    let left = tool.json("runs --json");
+    assert_eq!(left["runs"].as_array().unwrap().len(), 1);
+    assert_eq!(left["runs"][0]["name"], "other");
+    tool.text("front other");
+
+    let cache = tool.folder.path().join("cache");
+    fs::create_dir_all(cache.join("firmware/m7")).unwrap();
+    fs::write(cache.join("a.features"), [0; 1000]).unwrap();
+    fs::write(cache.join("firmware/m7/image"), [0; 24]).unwrap();
+    let sizes = tool.json("cache size --json");
+    assert_eq!(
+        [&sizes["features_bytes"], &sizes["firmware_bytes"]],
+        [1000, 24]
+    );
+    tool.text("cache clear");
+    let sizes = tool.json("cache size --json");
+    assert_eq!([&sizes["features_bytes"], &sizes["firmware_bytes"]], [0, 0]);
+    tool.text("front other");
+    refused("search --memory lots", 2, "write for example `256k`");
+    let limited = "search --debug-formula --trials 2 --name third --memory 64M --cache 1G -v";
+    let said = String::from_utf8(tool.run(limited).stderr).unwrap();
+    assert!(
+        said.contains("at most 64 MiB of memory and 1 GiB of disk"),
+        "{said}"
+    );
 }
 
 /// How many trials are recorded; none before there is a store.

@@ -251,12 +251,14 @@ pub fn fetch(
         }
         notify(Event::Unpacking(&archive.file));
         let target = to.join(&archive.into);
-        // Readers refuse the folder as long as this mark is there.
+        // Readers refuse the folder as long as the second mark is there. Each mark is on the disk before what comes next.
         let mark = marks.join(archive.mark());
         let unfinished = marks.join(archive.mark() + UNFINISHED);
-        fs::write(&unfinished, b"").map_err(write_error(&unfinished))?;
+        let set =
+            |mark: &Path| disk::write_synced(mark, b"").and_then(|()| disk::sync_folder(&marks));
+        set(&unfinished).map_err(write_error(&unfinished))?;
         unpack::unpack(&path, &archive.file, &marks.join("unpacked"), &target)?;
-        fs::write(&mark, b"").map_err(write_error(&mark))?;
+        set(&mark).map_err(write_error(&mark))?;
         fs::remove_file(&unfinished).map_err(write_error(&unfinished))?;
         let is_result = path.parent() == Some(target.as_path());
         if !options.keep_archives && (!is_result || unpack::is_archive(&archive.file)) {
@@ -375,7 +377,11 @@ fn download(
             _ => break,
         }
     }
-    fs::rename(&part, path).map_err(write_error)
+    // A name promises the whole content, also after a power cut.
+    File::open(&part)
+        .and_then(|file| file.sync_all())
+        .and_then(|()| fs::rename(&part, path))
+        .map_err(write_error)
 }
 
 /// Fails where the disk has less free space than is needed.
