@@ -20,6 +20,7 @@ tests! {
     a_battery_limits_a_search,
     a_profile_is_fitted_and_never_overwritten,
     runs_and_caches_are_removed,
+    a_full_device_is_one_error,
 }
 
 /// A store of its own, and `nas` with it.
@@ -288,6 +289,26 @@ fn runs_and_caches_are_removed() {
     );
 }
 
+fn a_full_device_is_one_error() {
+    let Ok(full) = fs::File::options().write(true).open("/dev/full") else {
+        return;
+    };
+    let tool = Tool::new();
+    tool.run(&format!("{FORMULA} --name one"));
+    let output = tool.command("runs").stdout(full).output().unwrap();
+    let (code, errors) = failure(&output);
+    assert_eq!(code, Some(1), "{errors}");
+    let lines: Vec<&str> = errors.lines().collect();
+    let [error, hint] = lines[..] else {
+        panic!("{errors}");
+    };
+    assert!(
+        error.starts_with("error: cannot write to stdout: No space left"),
+        "{error}"
+    );
+    assert!(hint.contains("make some"), "{hint}");
+}
+
 /// How many trials are recorded; none before there is a store.
 fn count(store: &Path) -> usize {
     let count = || -> rusqlite::Result<u32> {
@@ -299,7 +320,7 @@ fn count(store: &Path) -> usize {
 }
 
 /// Everything that is recorded of the trials except times, as any SQLite client reads it.
-fn trials(store: &Path) -> Vec<String> {
+pub fn trials(store: &Path) -> Vec<String> {
     let connection = rusqlite::Connection::open(store).unwrap();
     let sql = "SELECT number || ' ' || key || ' ' || outcome || ' ' || coalesce(excess, '') || ' ' ||
                coalesce(message, '') || ' ' || hex(genome) || ' ' ||

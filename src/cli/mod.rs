@@ -206,6 +206,9 @@ pub fn main() -> ExitCode {
             if failure.exit != Exit::ReaderGone {
                 out::note(format!("error: {:#}", failure.error));
             }
+            if failure.is_full_disk() {
+                out::note("no space is left: make some, then run this again or resume");
+            }
             ExitCode::from(failure.exit as u8)
         }
     }

@@ -179,6 +179,9 @@ impl Index<'_> {
 
 /// Removes the features in `folder` that were not used for the longest, until `limit` bytes are left. `kept` stays.
 pub(super) fn prune(folder: &Path, kept: Option<&Path>, limit: u64) -> io::Result<()> {
+    /// An extraction writes all the time.
+    const IDLE: Duration = Duration::from_secs(3600);
+    disk::sweep_idle(folder, IDLE)?;
     let mut files = files(folder)?;
     files.sort();
     let mut total: u64 = files.iter().map(|(_, size, _)| size).sum();

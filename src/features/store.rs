@@ -8,6 +8,7 @@ use std::{
         atomic::{AtomicUsize, Ordering},
     },
     thread,
+    time::Duration,
 };
 
 use super::{
@@ -90,6 +91,10 @@ pub fn cached_bytes(cache_dir: &Path) -> u64 {
 /// # Errors
 /// Where a file cannot be removed.
 pub fn clear_cache(cache_dir: &Path) -> std::io::Result<()> {
+    match cache_dir.is_dir() {
+        true => disk::sweep_idle(cache_dir, Duration::ZERO)?,
+        false => return Ok(()),
+    }
     cache::prune(cache_dir, None, 0)?;
     match std::fs::remove_file(cache_dir.join(CONTENTS)) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
