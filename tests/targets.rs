@@ -376,10 +376,14 @@ fn read_store(bytes: &[u8]) {
 }
 
 fn npu_files() -> Vec<Vec<u8>> {
-    let folder = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/firmware/ethos-u55/tests/golden"
-    );
+    // The crate of the fuzzer lies in a folder of its own.
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = root
+        .ancestors()
+        .find(|folder| folder.join("firmware").is_dir());
+    let folder = root
+        .expect("the project")
+        .join("firmware/ethos-u55/tests/golden");
     let entries = fs::read_dir(folder).expect("a folder of networks");
     let mut paths: Vec<PathBuf> = entries
         .map(|entry| entry.expect("an entry").path())
