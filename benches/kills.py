@@ -254,7 +254,7 @@ class Soak:
             self.soak("rescore", text, lambda nas: text, lambda nas: state(nas.folder))
         if "baseline" in chosen:
             text = f"baseline p2-mlp --data {self.table} --epochs 1 --target m7"
-            again = lambda nas: f"search --resume {nas.runs()[0]['name']}" if nas.runs() else text
+            again = lambda nas: f"search --resume {nas.runs()[0]['run']}" if nas.runs() else text
             self.soak("baseline", text, again, lambda nas: state(nas.folder), False)
         if "export" in chosen:
             number = json.loads(self.base.must("front run --json"))["front"][0]["trial"]

@@ -264,7 +264,7 @@ fn runs_and_caches_are_removed() {
     assert!(!tool.folder.path().join("one").exists());
     let left = tool.json("runs --json");
     assert_eq!(left["runs"].as_array().unwrap().len(), 1);
-    assert_eq!(left["runs"][0]["name"], "other");
+    assert_eq!(left["runs"][0]["run"], "other");
     tool.text("front other");
 
     let cache = tool.folder.path().join("cache");
