@@ -87,7 +87,7 @@ fn what_a_row_promises_is_on_the_disk_first() {
     let tool = Tool::new();
     let data = made::features(&tool.folder.path().join("data"), 1, 12, 6);
     let search = format!(
-        "search --data {} --space pooled-gaussian --trials 1 --jobs 1 --name run -q",
+        "search --data {} --space level-mean --jobs 1 --name run -q",
         data.display()
     );
     let searched = calls(&tool, &search);
