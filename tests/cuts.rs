@@ -91,7 +91,8 @@ fn what_a_row_promises_is_on_the_disk_first() {
         data.display()
     );
     let searched = calls(&tool, &search);
-    let models = renamed_into(&searched, "/evaluations/");
+    let mut models = renamed_into(&searched, "/run/");
+    models.retain(|(_, name)| name.contains("/model."));
     assert!(models.len() >= 3, "{models:?}");
     for (place, name) in &models {
         let folder = Path::new(name).parent().unwrap().display().to_string();
