@@ -451,7 +451,8 @@ fn network(
         .map(|(clip, matrix)| {
             // Neighbouring windows overlap: half of them say as much.
             let windows = Windows::new(vec![matrix], Vec::new(), frames, stride.max(2));
-            let inputs: Vec<&[f32]> = (0..windows.len()).map(|idx| windows.window(idx)).collect();
+            let inputs = windows.gather(0..windows.len()).expect("in memory");
+            let inputs: Vec<&[f32]> = inputs.iter().map(|window| &**window).collect();
             let outputs = run_float(graph, &weights, &inputs);
             let scores = inputs.iter().zip(&outputs).map(|(x, y)| match task {
                 Task::Classify { .. } => negative_log_odds(y, section_index(clip)),

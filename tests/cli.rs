@@ -19,6 +19,8 @@ tests! {
     a_network_is_costed_and_explained,
     a_battery_limits_a_search,
     a_profile_is_fitted_and_never_overwritten,
+    runs_and_caches_are_removed,
+    a_full_device_is_one_error,
 }
 
 /// A store of its own, and `nas` with it.
@@ -239,6 +241,74 @@ fn resuming_goes_on_towards_a_larger_number() {
     assert_eq!(resumed, expected);
 }
 
+fn runs_and_caches_are_removed() {
+    let tool = Tool::new();
+    for name in ["one", "other"] {
+        tool.run(&format!("{FORMULA} --name {name}"));
+    }
+    let refused = |arguments: &str, code: i32, said: &str| {
+        let (found, errors) = failure(&tool.run(arguments));
+        assert!(
+            found == Some(code) && errors.contains(said),
+            "{arguments}: {errors}"
+        );
+    };
+    refused(
+        "runs remove on",
+        2,
+        "write the whole name to remove a run: one",
+    );
+    refused("runs remove latest", 2, "other");
+    refused("runs remove third", 2, "no run is called");
+    tool.text("runs remove one");
+    assert!(!tool.folder.path().join("one").exists());
+    let left = tool.json("runs --json");
+    assert_eq!(left["runs"].as_array().unwrap().len(), 1);
+    assert_eq!(left["runs"][0]["run"], "other");
+    tool.text("front other");
+
+    let cache = tool.folder.path().join("cache");
+    fs::create_dir_all(cache.join("firmware/m7")).unwrap();
+    fs::write(cache.join("a.features"), [0; 1000]).unwrap();
+    fs::write(cache.join("firmware/m7/image"), [0; 24]).unwrap();
+    let sizes = tool.json("cache size --json");
+    assert_eq!(
+        [&sizes["features_bytes"], &sizes["firmware_bytes"]],
+        [1000, 24]
+    );
+    tool.text("cache clear");
+    let sizes = tool.json("cache size --json");
+    assert_eq!([&sizes["features_bytes"], &sizes["firmware_bytes"]], [0, 0]);
+    tool.text("front other");
+    refused("search --memory lots", 2, "write for example `256k`");
+    let limited = "search --debug-formula --trials 2 --name third --memory 64M --cache 1G -v";
+    let said = String::from_utf8(tool.run(limited).stderr).unwrap();
+    assert!(
+        said.contains("at most 64 MiB of memory and 1 GiB of disk"),
+        "{said}"
+    );
+}
+
+fn a_full_device_is_one_error() {
+    let Ok(full) = fs::File::options().write(true).open("/dev/full") else {
+        return;
+    };
+    let tool = Tool::new();
+    tool.run(&format!("{FORMULA} --name one"));
+    let output = tool.command("runs").stdout(full).output().unwrap();
+    let (code, errors) = failure(&output);
+    assert_eq!(code, Some(1), "{errors}");
+    let lines: Vec<&str> = errors.lines().collect();
+    let [error, hint] = lines[..] else {
+        panic!("{errors}");
+    };
+    assert!(
+        error.starts_with("error: cannot write to stdout: No space left"),
+        "{error}"
+    );
+    assert!(hint.contains("make some"), "{hint}");
+}
+
 /// How many trials are recorded; none before there is a store.
 fn count(store: &Path) -> usize {
     let count = || -> rusqlite::Result<u32> {
@@ -250,7 +320,7 @@ fn count(store: &Path) -> usize {
 }
 
 /// Everything that is recorded of the trials except times, as any SQLite client reads it.
-fn trials(store: &Path) -> Vec<String> {
+pub fn trials(store: &Path) -> Vec<String> {
     let connection = rusqlite::Connection::open(store).unwrap();
     let sql = "SELECT number || ' ' || key || ' ' || outcome || ' ' || coalesce(excess, '') || ' ' ||
                coalesce(message, '') || ' ' || hex(genome) || ' ' ||

@@ -6,11 +6,13 @@ mod runner;
 mod bundle;
 mod cli;
 mod costs;
+mod cuts;
 mod data;
 mod detectors;
 mod documents;
 mod firmware;
 mod fits;
+mod fuzz;
 mod hygiene;
 mod identity;
 mod knocks;
@@ -26,6 +28,7 @@ mod rescore;
 mod searches;
 mod sounds;
 mod stores;
+mod targets;
 mod tflite;
 
 fn main() -> std::process::ExitCode {
@@ -33,11 +36,13 @@ fn main() -> std::process::ExitCode {
         bundle::TESTS,
         cli::TESTS,
         costs::TESTS,
+        cuts::TESTS,
         data::TESTS,
         detectors::TESTS,
         documents::TESTS,
         firmware::TESTS,
         fits::TESTS,
+        fuzz::TESTS,
         hygiene::TESTS,
         identity::TESTS,
         knocks::TESTS,

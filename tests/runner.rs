@@ -68,6 +68,8 @@ pub enum Need {
     /// A C compiler for microcontrollers.
     ArmGcc,
     Qemu,
+    /// Kills a process at a system call, and lists its calls.
+    Strace,
     /// The sources of all dependencies on all platforms.
     Crates,
     /// A file or folder of real recordings, foreign models or measurements.
@@ -96,6 +98,7 @@ impl Need {
             Need::RustForM55 => rust(Core::CortexM55),
             Need::ArmGcc => program("arm-none-eabi-gcc"),
             Need::Qemu => program("qemu-system-arm"),
+            Need::Strace => program("strace"),
             Need::Crates => crates(),
             Need::Shared(path) => (!shared(path).exists()).then(|| format!("no {path}")),
         }

@@ -13,6 +13,7 @@ need() { # PROGRAM PACKAGE...
 need cc build-essential # for the bundled SQLite
 need qemu-system-arm qemu-system-arm
 need arm-none-eabi-gcc gcc-arm-none-eabi
+need strace strace
 # `rustup target add thumbv7em-none-eabihf thumbv8m.main-none-eabihf` does as well as Debian's compiler with its source.
 targets=$(for target in thumbv7em-none-eabihf thumbv8m.main-none-eabihf; do
     ls "$(rustc --print target-libdir --target $target)"/libcore-*.rlib 2>/dev/null || true

@@ -553,7 +553,8 @@ fn float_score(
         front_end.frames,
         front_end.frame_stride,
     );
-    let inputs: Vec<&[f32]> = (0..windows.len()).map(|idx| windows.window(idx)).collect();
+    let inputs = windows.gather(0..windows.len()).expect("in memory");
+    let inputs: Vec<&[f32]> = inputs.iter().map(|window| &**window).collect();
     let outputs = run_float(&candidate.graph, weights, &inputs);
     let scores = inputs
         .iter()

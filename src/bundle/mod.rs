@@ -182,8 +182,10 @@ pub fn write(folder: &Path, parts: &Parts<'_>) -> Result<Manifest, BundleError> 
         .collect();
     let manifest = manifest::describe(parts, hashes)?;
     files.insert("manifest.json".to_string(), manifest.to_json());
-    fs::create_dir_all(folder).map_err(io_error(folder))?;
-    fs::write(&unfinished, b"").map_err(io_error(&unfinished))?;
+    disk::write_synced(&unfinished, b"")
+        .and_then(|()| disk::sweep(folder))
+        .and_then(|()| disk::sync_folder(folder))
+        .map_err(io_error(&unfinished))?;
     let mut folders = BTreeSet::new();
     for (name, content) in &files {
         let path = folder.join(name);
@@ -193,7 +195,9 @@ pub fn write(folder: &Path, parts: &Parts<'_>) -> Result<Manifest, BundleError> 
     for folder in folders {
         disk::sync_folder(&folder).map_err(io_error(&folder))?;
     }
-    fs::remove_file(&unfinished).map_err(io_error(&unfinished))?;
+    fs::remove_file(&unfinished)
+        .and_then(|()| disk::sync_folder(folder))
+        .map_err(io_error(&unfinished))?;
     Ok(manifest)
 }
 

@@ -1,11 +1,12 @@
 //! `nas baseline`: trains, quantises, scores and costs a published network like a searched one.
 
-use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, atomic::AtomicBool};
 
 use super::{Failure, Global, exit::interruption, open, out, rescore, search};
 use nas::{
     data::{self, Dataset, SplitBy},
     evaluate::{Model, test_scores},
+    features::FeatureStore,
     hardware::{self, Budget},
     report::{
         self, draw,
@@ -69,6 +70,8 @@ pub(super) struct Common {
     /// Epochs of the training [default: the published number]
     #[arg(long, value_name = "N")]
     epochs: Option<usize>,
+    #[command(flatten)]
+    limits: super::limits::Args,
 }
 
 /// Trained networks in a run of their own.
@@ -94,7 +97,8 @@ impl Common {
         };
         let name = format!("{what}-{stamp}");
         let settings = self.settings(names, &targets)?;
-        let (mut store, run) = search::train_published(global, settings, self.jobs, &name)?;
+        let (mut store, run) =
+            search::train_published(global, settings, self.jobs, self.limits, &name)?;
         if self.seeds > 1 {
             let options = rescore::Options {
                 // The first training chose nothing, so it counts too.
@@ -103,6 +107,7 @@ impl Common {
                 near: 1.0,
                 jobs: self.jobs,
                 by_formula: false,
+                limits: self.limits,
             };
             rescore::train_again(global, &mut store, &run, options, interruption())?;
         }
@@ -207,11 +212,11 @@ impl Args {
             true => self.examine(global, &trained, &dataset)?,
             false => Vec::new(),
         };
-        let Trained { store, run, info } = &trained;
+        let Trained { run, info, .. } = &trained;
         match global.json {
             true => {
                 let document = BaselineDocument {
-                    protocol: Some(protocol(global, store, run, &dataset)?),
+                    protocol: Some(protocol(global, self.common.limits, &trained, &dataset)?),
                     examined: examined.iter().map(ExaminedView::from).collect(),
                     ..BaselineDocument::new(info, &info.scored[0])
                 };
@@ -268,7 +273,8 @@ impl Args {
             let mut judged = Vec::new();
             for (name, by) in parts {
                 global.note(&format!("{split}, {name}"));
-                judged.push(examine_part(global, trained, name, by, stop)?);
+                let features = self.common.limits.features(global);
+                judged.push(examine_part(features, trained, name, by, stop)?);
             }
             examined.push(Examined {
                 split,
@@ -281,7 +287,7 @@ impl Args {
 
 /// Trains the run's one network on one split, and judges that split's test clips.
 fn examine_part(
-    global: &Global,
+    features: Arc<FeatureStore>,
     trained: &Trained,
     name: String,
     by: SplitBy,
@@ -294,7 +300,7 @@ fn examine_part(
         split: by.to_string(),
         ..Settings::from_json(&run.settings_json)?
     };
-    let folds = run::folds(&settings, open::features(global))?;
+    let folds = run::folds(&settings, features)?;
     let training = run::Training {
         run,
         seed_offset: 0,
@@ -306,12 +312,15 @@ fn examine_part(
 /// DCASE's figures of the run's int8 model over all labelled test clips.
 fn protocol(
     global: &Global,
-    store: &Store,
-    run: &Run,
+    limits: super::limits::Args,
+    trained: &Trained,
     dataset: &Dataset,
 ) -> Result<ProtocolView, Failure> {
+    let Trained { store, run, .. } = trained;
     let model = Model::read(&open::model_folder(global, store, run, 0)?)?;
-    let features = open::features(global).get_device(dataset, &model.card.front_end().spec)?;
+    let features = limits
+        .features(global)
+        .get_device(dataset, &model.card.front_end().spec)?;
     let labelled = test_scores(&model, dataset, &features)?;
     let against = against(dataset.layout);
     let threshold = model.card.threshold.unwrap_or(f64::INFINITY);

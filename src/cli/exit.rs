@@ -60,6 +60,20 @@ impl Failure {
         Failure::new(Exit::Usage, anyhow::anyhow!("{message}"))
     }
 
+    /// Whether a disk was full, which the error itself may not say.
+    pub fn is_full_disk(&self) -> bool {
+        let mut causes = self.error.chain();
+        causes.any(|cause| {
+            let cause = cause.downcast_ref::<std::io::Error>();
+            cause.is_some_and(|cause| {
+                matches!(
+                    cause.kind(),
+                    std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded
+                )
+            })
+        })
+    }
+
     /// A failure, as a sentence.
     pub fn plain(message: impl std::fmt::Display) -> Failure {
         Failure::new(Exit::Failure, anyhow::anyhow!("{message}"))

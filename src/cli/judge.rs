@@ -23,13 +23,15 @@ pub struct Args {
     /// Train it with this many seeds; the first is its own
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=1000))]
     seeds: u64,
+    #[command(flatten)]
+    limits: super::limits::Args,
 }
 
 impl Args {
     pub fn run(&self, global: &Global) -> Result<(), Failure> {
         let (run, number, proposal) = open::proposal(global, &self.trial)?;
         let settings = Settings::from_json(&run.settings_json)?;
-        let features = open::features(global);
+        let features = self.limits.features(global);
         let setup = Setup::resume(&run, &settings, ScoreWith::Training, features)?;
         let store = open::store(global)?;
         let model = open::model_folder(global, &store, &run, number)?;

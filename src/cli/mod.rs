@@ -4,6 +4,7 @@
 
 mod baseline;
 mod budget;
+mod cache;
 mod calibrate;
 mod compare;
 mod completions;
@@ -16,6 +17,7 @@ mod fetch;
 mod front;
 mod introduce;
 mod judge;
+mod limits;
 mod measure;
 mod npu;
 mod open;
@@ -101,9 +103,14 @@ impl Global {
         }
     }
 
+    /// What is kept between commands, and can be made again.
+    fn cache(&self) -> PathBuf {
+        self.folder().join("cache")
+    }
+
     /// Where images of firmware are built and kept.
     fn images(&self) -> PathBuf {
-        self.folder().join("cache/firmware")
+        self.cache().join("firmware")
     }
 
     /// A message for people, on stderr.
@@ -118,8 +125,10 @@ impl Global {
 enum Command {
     /// Search networks for a data set and a target
     Search(Box<search::Args>),
-    /// List the runs of the store
-    Runs,
+    /// List the runs of the store, or remove one
+    Runs(runs::Args),
+    /// Show how much features and firmware images take, or remove them
+    Cache(cache::Args),
     /// Show a run, or one of its trials
     Show(show::Args),
     /// Print the Pareto front of a run
@@ -168,7 +177,8 @@ pub fn main() -> ExitCode {
     let global = &args.global;
     let result = match args.command {
         Command::Search(args) => args.run(global),
-        Command::Runs => runs::run(global),
+        Command::Runs(args) => args.run(global),
+        Command::Cache(args) => args.run(global),
         Command::Show(args) => args.run(global),
         Command::Front(args) => args.run(global),
         Command::Report(args) => args.run(global),
@@ -195,6 +205,9 @@ pub fn main() -> ExitCode {
         Err(failure) => {
             if failure.exit != Exit::ReaderGone {
                 out::note(format!("error: {:#}", failure.error));
+            }
+            if failure.is_full_disk() {
+                out::note("no space is left: make some, then run this again or resume");
             }
             ExitCode::from(failure.exit as u8)
         }

@@ -1,10 +1,9 @@
 //! Opens what several commands need: stores, runs, data sets, feature caches.
 
-use std::{path::PathBuf, sync::Arc};
+use std::path::PathBuf;
 
 use super::{Exit, Failure, Global};
 use nas::{
-    features::FeatureStore,
     report::{self, RunInfo},
     run::{self, Proposal},
     store::{Run, Store, StoreError},
@@ -70,11 +69,6 @@ pub fn proposal(global: &Global, text: &str) -> Result<(Run, u64, Proposal), Fai
     let proposal = proposal
         .ok_or_else(|| Failure::usage(format!("run {} has no trial {number}", run.name)))?;
     Ok((run, number, proposal))
-}
-
-/// The cache of features, kept between runs.
-pub fn features(global: &Global) -> Arc<FeatureStore> {
-    Arc::new(FeatureStore::new(Some(global.folder().join("cache"))))
 }
 
 /// The folder of a trial's model.

@@ -15,7 +15,10 @@ use nas::report::harmless;
 pub fn print(text: impl AsRef<str>) -> Result<(), Failure> {
     written(&mut io::stdout().lock(), text.as_ref()).map_err(|error| match error.kind() {
         io::ErrorKind::BrokenPipe => Failure::new(Exit::ReaderGone, error),
-        _ => Failure::plain(format!("cannot write to stdout: {error}")),
+        _ => Failure::new(
+            Exit::Failure,
+            anyhow::Error::new(error).context("cannot write to stdout"),
+        ),
     })
 }
 

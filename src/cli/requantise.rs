@@ -20,6 +20,8 @@ pub struct Args {
     /// Name of the new run [default: the old one's and `-int8`]
     #[arg(long)]
     name: Option<String>,
+    #[command(flatten)]
+    limits: super::limits::Args,
 }
 
 impl Args {
@@ -28,7 +30,8 @@ impl Args {
         let mut store = open::writable_store(global)?;
         let run = store.find_run(&self.run)?;
         let settings = Settings::from_json(&run.settings_json)?;
-        let setup = Setup::resume(&run, &settings, ScoreWith::Training, open::features(global))?;
+        let features = self.limits.features(global);
+        let setup = Setup::resume(&run, &settings, ScoreWith::Training, features)?;
         let folds = setup.folds().filter(|folds| folds.all().count() == 1);
         let folds = folds.ok_or_else(|| {
             Failure::usage(format!(

@@ -26,6 +26,8 @@ pub struct Args {
     /// Networks that train at the same time; the results do not depend on it [default: all cores]
     #[arg(long, value_name = "N")]
     jobs: Option<usize>,
+    #[command(flatten)]
+    limits: super::limits::Args,
     /// Score by a formula instead of training, to test the tool itself
     #[arg(long, hide = true)]
     debug_formula: bool,
@@ -45,6 +47,7 @@ impl Args {
             near: self.near,
             jobs: self.jobs,
             by_formula: self.debug_formula,
+            limits: self.limits,
         };
         train_again(global, &mut store, &run, options, stop)?;
         let info = report::load(&store, &run)?;
@@ -81,6 +84,7 @@ pub(super) struct Options {
     pub near: f64,
     pub jobs: Option<usize>,
     pub by_formula: bool,
+    pub limits: super::limits::Args,
 }
 
 /// Trains the front of a run again.
@@ -97,7 +101,8 @@ pub(super) fn train_again(
     let settings = Settings::from_json(&run.settings_json)?;
     let _lock = RunLock::acquire(&global.folder().join(&run.name))?;
     let scores = search::score_with(options.by_formula);
-    let setup = Setup::resume(run, &settings, scores, open::features(global))?;
+    let features = options.limits.features(global);
+    let setup = Setup::resume(run, &settings, scores, features)?;
     let rescoring = Rescore {
         spaces: &setup.spaces,
         evaluator: setup.evaluator(),

@@ -48,6 +48,8 @@ pub struct Args {
     /// With --min-recall: time between a device's decisions, for example 10s, to count false alarms per day
     #[arg(long, value_name = "SPAN", requires = "min_recall")]
     every: Option<Span>,
+    #[command(flatten)]
+    limits: super::limits::Args,
 }
 
 impl Args {
@@ -59,7 +61,8 @@ impl Args {
         let run = store.find_run(selector)?;
         let model = Model::read(&open::model_folder(global, &store, &run, number)?)?;
         let dataset = data::named_split(&self.data, self.split)?;
-        let features = open::features(global).get_device(&dataset, &model.card.front_end().spec)?;
+        let features = self.limits.features(global);
+        let features = features.get_device(&dataset, &model.card.front_end().spec)?;
         let scoring = Scoring {
             rule: self.rule(&model),
             test_only: self.test,

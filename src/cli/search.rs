@@ -109,6 +109,8 @@ pub struct Args {
     /// Estimate the search without beginning it
     #[arg(long, conflicts_with = "resume")]
     dry_run: bool,
+    #[command(flatten)]
+    limits: super::limits::Args,
     /// Score by a formula instead of training, to test the tool itself
     #[arg(long, hide = true)]
     debug_formula: bool,
@@ -134,7 +136,7 @@ impl Args {
         };
         let Some(selector) = &self.resume else {
             let mut settings = self.settings()?;
-            let features = open::features(global);
+            let features = self.limits.features(global);
             let setup = Setup::begin(&mut settings, scores, WindowsOf::Searched, features)?;
             introduce(global, &setup);
             if self.dry_run {
@@ -156,7 +158,7 @@ impl Args {
         let mut settings = Settings::from_json(&run.settings_json)?;
         settings.trials = self.trials.unwrap_or(settings.trials);
         let _lock = RunLock::acquire(&global.folder().join(&run.name))?;
-        let setup = Setup::resume(&run, &settings, scores, open::features(global))?;
+        let setup = Setup::resume(&run, &settings, scores, self.limits.features(global))?;
         introduce(global, &setup);
         let finish = carry_out(global, &mut store, &run, &settings, &setup, pace)?;
         Ok(Some((store, run, finish)))
@@ -308,6 +310,7 @@ pub(super) fn train_published(
     global: &Global,
     mut settings: Settings,
     jobs: Option<usize>,
+    limits: super::limits::Args,
     name: &str,
 ) -> Result<(Store, Run), Failure> {
     let pace = Pace {
@@ -316,7 +319,7 @@ pub(super) fn train_published(
         stop: interruption(),
         last: &AtomicBool::new(false),
     };
-    let features = open::features(global);
+    let features = limits.features(global);
     let windows = WindowsOf::Published;
     let setup = Setup::begin(&mut settings, ScoreWith::Training, windows, features)?;
     introduce(global, &setup);

@@ -82,7 +82,7 @@ pub enum ManifestError {
 pub(super) struct Row {
     /// Line in the file, from 1 on.
     pub line: u64,
-    /// Path from the manifest's folder, without `.` and unneeded `..`.
+    /// Path inside the manifest's folder, without `.` and `..`.
     pub file: String,
     /// Whether the clip trains or tests.
     pub split: Split,
@@ -256,7 +256,7 @@ impl Columns {
                 return Err(wrong(
                     "file",
                     file,
-                    "the path of a .wav, .flac or .bin file",
+                    "the path of a .wav, .flac or .bin file inside the manifest's folder",
                 ));
             }
         };
@@ -322,7 +322,8 @@ fn locate(path: &Path) -> Result<Source, String> {
     }
 }
 
-/// The path without `.` and `a/..`, so each file has one name; `None` where nothing is left.
+/// The path without `.` and `a/..`, so each file has one name; `None` where nothing is left, or where it leads out of the
+/// manifest's folder: a manifest may come from anyone.
 fn normalised(file: &str) -> Option<String> {
     let mut path = PathBuf::new();
     for component in Path::new(file).components() {
@@ -332,7 +333,8 @@ fn normalised(file: &str) -> Option<String> {
             Component::ParentDir if ends_in_name => {
                 path.pop();
             }
-            other => path.push(other),
+            Component::Normal(name) => path.push(name),
+            Component::ParentDir | Component::RootDir | Component::Prefix(_) => return None,
         }
     }
     let text = path.to_str()?;

@@ -7,10 +7,11 @@
 
 use nas_kernels::score::window_score;
 
+use super::EvaluateError;
 use super::model::task_of;
 use crate::{
     audio::Feature,
-    features::{Standardiser, Windows},
+    features::{ReadError, Standardiser, Windows},
     graph::Weights,
     quant::{Calibration, Interpreter, QuantizeError, QuantizedModel, Ranges, run_float},
     score::{negative_log_odds, reconstruction_error},
@@ -74,12 +75,14 @@ pub fn quantize_for_detection(
     weights: &Weights,
     calibration: &[&[f32]],
     sound: &Sound<'_>,
-) -> Result<(QuantizedModel, Choice), QuantizeError> {
-    let calibration = Calibration::observe(&candidate.graph, weights, calibration)?;
-    let judge = Judge::new(candidate, weights, sound);
-    let attempt = |ranges| -> Result<(QuantizedModel, Choice), QuantizeError> {
+) -> Result<(QuantizedModel, Choice), EvaluateError> {
+    let calibration =
+        Calibration::observe(&candidate.graph, weights, calibration).map_err(failed)?;
+    let judge = Judge::new(candidate, weights, sound)?;
+    let attempt = |ranges| -> Result<(QuantizedModel, Choice), EvaluateError> {
         let model = calibration.model(ranges);
-        let kept = judge.as_ref().map(|judge| judge.kept(&model)).transpose()?;
+        let kept = judge.as_ref().map(|judge| judge.kept(&model));
+        let kept = kept.transpose().map_err(failed)?;
         Ok((model, Choice { ranges, kept }))
     };
     let mut best = attempt(Ranges::DEFAULT)?;
@@ -107,15 +110,22 @@ pub fn quantize_with(
     calibration: &[&[f32]],
     sound: &Sound<'_>,
     ranges: &[Ranges],
-) -> Result<Vec<(QuantizedModel, Choice)>, QuantizeError> {
-    let calibration = Calibration::observe(&candidate.graph, weights, calibration)?;
-    let judge = Judge::new(candidate, weights, sound);
+) -> Result<Vec<(QuantizedModel, Choice)>, EvaluateError> {
+    let calibration =
+        Calibration::observe(&candidate.graph, weights, calibration).map_err(failed)?;
+    let judge = Judge::new(candidate, weights, sound)?;
     let judged = ranges.iter().map(|&ranges| {
         let model = calibration.model(ranges);
-        let kept = judge.as_ref().map(|judge| judge.kept(&model)).transpose()?;
+        let kept = judge.as_ref().map(|judge| judge.kept(&model));
+        let kept = kept.transpose().map_err(failed)?;
         Ok((model, Choice { ranges, kept }))
     });
     judged.collect()
+}
+
+/// A network that cannot be quantised is its candidate's fault.
+fn failed(error: QuantizeError) -> EvaluateError {
+    EvaluateError::Failed(error.to_string())
 }
 
 /// A window, and the class that its sound claims.
@@ -138,13 +148,17 @@ struct Judge {
 
 impl Judge {
     /// Scores all windows by the float network; `None` where there are too few windows, or their scores do not differ.
-    fn new(candidate: &Candidate, weights: &Weights, sound: &Sound<'_>) -> Option<Judge> {
+    fn new(
+        candidate: &Candidate,
+        weights: &Weights,
+        sound: &Sound<'_>,
+    ) -> Result<Option<Judge>, ReadError> {
         // Statistics have no frames that events could stand in, and a distance is not known before it is quantised.
         let is_distance = matches!(candidate.task, Task::Distance(_));
         if is_distance || candidate.front_end.statistics.is_some() {
-            return None;
+            return Ok(None);
         }
-        let ordinary = spread(sound.held_out);
+        let ordinary = spread(sound.held_out)?;
         let bands = candidate.front_end.spec.bands();
         let companding = candidate.front_end.companding;
         // Sound changes before it is companded.
@@ -198,7 +212,7 @@ impl Judge {
                 add_event(idx, window);
                 make_louder(idx, window);
             }),
-            spread(sound.outliers),
+            spread(sound.outliers)?,
         ];
         if let Task::Classify { classes } = candidate.task {
             let other = |(window, class): &Probe| (window.clone(), (class + 1) % classes.max(1));
@@ -217,7 +231,7 @@ impl Judge {
                 .map(kind)
                 .collect(),
         };
-        (deviation(&judge.ordinary.float) > 0.0).then_some(judge)
+        Ok((deviation(&judge.ordinary.float) > 0.0).then_some(judge))
     }
 
     /// Share of what float scores tell apart that int8 scores tell apart, too. It is the correlation of both on
@@ -247,13 +261,14 @@ impl Judge {
 }
 
 /// Windows evenly spread, with their classes.
-fn spread(windows: &Windows<'_>) -> Vec<Probe> {
+fn spread(windows: &Windows<'_>) -> Result<Vec<Probe>, ReadError> {
     let count = windows.len().min(ORDINARY);
     let place = |idx: usize| (2 * idx + 1) * windows.len() / (2 * count);
-    (0..count)
-        .map(place)
-        .map(|idx| (windows.window(idx).to_vec(), windows.class(idx) as usize))
-        .collect()
+    let probe = |idx: usize| {
+        let window = windows.window(idx)?.into_owned();
+        Ok((window, windows.class(idx) as usize))
+    };
+    (0..count).map(place).map(probe).collect()
 }
 
 /// The change of a standardised frame where the sound is [`LOUDER_DB`] louder.
@@ -450,7 +465,8 @@ mod tests {
         let frames = candidate.front_end.frames;
         let all = Windows::new(vec![&clip], vec![0], frames, 1);
         let none = Windows::new(Vec::new(), Vec::new(), frames, 1);
-        let calibration: Vec<&[f32]> = (0..all.len()).map(|idx| all.window(idx)).collect();
+        let windows = all.gather(0..all.len()).unwrap();
+        let calibration: Vec<&[f32]> = windows.iter().map(|window| &**window).collect();
         let standardiser = Standardiser {
             mean: vec![0.0; bands],
             std: vec![1.0; bands],

@@ -27,6 +27,7 @@ pub use rules::{RescoreError, Rescorer, ScoreBy, UnknownScore};
 pub use scored::{Scored, Scoring, score_clips, test_scores};
 
 use crate::{
+    features::ReadError,
     score::{ClipRule, Figures, GroupScore},
     space::{Candidate, Training},
 };
@@ -112,6 +113,13 @@ pub enum EvaluateError {
     /// The data or the machine failed; this says nothing about the candidate.
     #[error("{0}")]
     Lost(String),
+}
+
+/// What was there and is gone is the machine's fault.
+impl From<ReadError> for EvaluateError {
+    fn from(error: ReadError) -> EvaluateError {
+        EvaluateError::Lost(error.to_string())
+    }
 }
 
 /// A network that is no detector is its candidate's fault.

@@ -1,8 +1,11 @@
 //! The real evaluation: features, training, quantisation, int8 scoring.
 
-use std::sync::{
-    Arc, OnceLock,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    borrow::Cow,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use super::{
@@ -16,12 +19,15 @@ use super::{
     workload::Workload,
 };
 use crate::{
-    audio::{Companding, Feature, FeatureSpec, FrontEnd},
+    audio::{Feature, FeatureSpec, FrontEnd},
     data::{
         Classes, Clip, Dataset, Domain, Label, Split, TestDivision, TrainDivision, divide_test,
         divide_train,
     },
-    features::{FeatureError, FeatureStore, Features, Matrix, Prepared, Standardiser, Windows},
+    features::{
+        Arithmetic, FeatureError, FeatureStore, Features, Matrix, Prepared, ReadError, Rows,
+        Standardiser, Windows,
+    },
     fit::{self, Point, Samples},
     graph::Weights,
     identity::Canonical,
@@ -73,17 +79,16 @@ pub struct Pipeline {
 
 /// The rows of one front end from which windows are cut: features, or statistics of features.
 #[derive(Debug)]
-struct FrontEndFeatures {
-    /// Standardised with the statistics of the training clips, and companded where the front end does so.
-    exact: Arc<Prepared>,
-    /// As a device computes them, in dB.
-    device: Arc<Features>,
-}
+struct FrontEndFeatures(Prepared);
 
 impl FrontEndFeatures {
-    /// The standardised clips.
-    fn clips(&self) -> &[Matrix] {
-        &self.exact.features.clips
+    /// What a device computes of a clip, in dB.
+    fn device(&self, clip: usize) -> Result<Cow<'_, Matrix>, ReadError> {
+        self.0.rows.clip(Arithmetic::Device, clip)
+    }
+
+    fn standardiser(&self) -> &Standardiser {
+        &self.0.standardiser
     }
 }
 
@@ -208,67 +213,66 @@ impl Pipeline {
     ///
     /// A clip that is shorter than a window neither trains nor counts.
     pub fn shortest_clip_frames(&self, spec: &FeatureSpec) -> Result<usize, FeatureError> {
-        let features = self.store.get(&self.dataset, spec)?;
-        let frames = features.clips.iter().map(Matrix::frames);
-        let mut frames: Vec<usize> = frames.filter(|&frames| frames > 0).collect();
+        let mut frames = self.clip_frames(spec)?;
+        frames.retain(|&frames| frames > 0);
         frames.sort_unstable();
         Ok(frames.get(frames.len() / 10).copied().unwrap_or(0))
     }
 
     /// Number of frames of the longest clip.
     pub fn longest_clip_frames(&self, spec: &FeatureSpec) -> Result<usize, FeatureError> {
-        let features = self.store.get(&self.dataset, spec)?;
-        Ok(features.clips.iter().map(Matrix::frames).max().unwrap_or(0))
+        Ok(self.clip_frames(spec)?.into_iter().max().unwrap_or(0))
+    }
+
+    fn clip_frames(&self, spec: &FeatureSpec) -> Result<Vec<usize>, FeatureError> {
+        let rows = self.store.rows(&self.dataset, spec)?;
+        Ok((0..rows.clips()).map(|idx| rows.frames(idx)).collect())
     }
 
     /// The features for a front end.
     fn features(&self, front_end: &FrontEnd) -> Result<FrontEndFeatures, EvaluateError> {
         let error = |error: FeatureError| match error {
-            FeatureError::Lost { .. } => EvaluateError::Lost(error.to_string()),
+            FeatureError::Lost { .. } | FeatureError::Read(_) => {
+                EvaluateError::Lost(error.to_string())
+            }
             _ => EvaluateError::Failed(error.to_string()),
         };
         let (store, dataset, spec) = (&self.store, &self.dataset, &front_end.spec);
-        let device = store.get_device(dataset, spec).map_err(error)?;
         if front_end.statistics.is_some() {
-            return Ok(self.statistics(front_end, &device));
+            let device = store.device_rows(dataset, spec).map_err(error)?;
+            return Ok(self.statistics(front_end, &device)?);
         }
-        let exact = store.get_standardised(dataset, spec, &self.train.fit);
-        let exact = exact.map_err(error)?;
-        Ok(FrontEndFeatures {
-            exact: match front_end.companding {
-                None => exact,
-                Some(companding) => Arc::new(companded(&exact, companding)),
-            },
-            device,
-        })
+        let prepared = store.standardised(dataset, spec, &self.train.fit);
+        Ok(FrontEndFeatures(Prepared {
+            companding: front_end.companding,
+            ..(*prepared.map_err(error)?).clone()
+        }))
     }
 
     /// Statistics are those of a device for all purposes: they are whole numbers, and its features are a few millionths
     /// of a dB off.
-    fn statistics(&self, front_end: &FrontEnd, device: &Features) -> FrontEndFeatures {
-        let rows = device
-            .clips
-            .iter()
-            .map(|clip| front_end.rows(clip).into_owned());
-        let rows = Features {
+    fn statistics(
+        &self,
+        front_end: &FrontEnd,
+        device: &Rows,
+    ) -> Result<FrontEndFeatures, ReadError> {
+        let pooled = |idx: usize| {
+            let clip = device.clip(Arithmetic::Device, idx)?;
+            Ok(front_end.rows(&clip).into_owned())
+        };
+        let rows = Rows::in_memory(Features {
             spec: front_end.spec,
-            clips: rows.collect(),
+            clips: (0..device.clips()).map(pooled).collect::<Result<_, _>>()?,
             skipped: device.skipped.clone(),
-        };
-        let fitting: Vec<&Matrix> = self.train.fit.iter().map(|&idx| &rows.clips[idx]).collect();
-        let standardiser = Standardiser::fit_statistics(&fitting);
-        let clips = rows.clips.iter().map(|clip| standardiser.apply(clip));
-        let features = Features {
-            clips: clips.collect(),
-            ..rows.clone()
-        };
-        FrontEndFeatures {
-            exact: Arc::new(Prepared {
-                features: Arc::new(features),
-                standardiser,
-            }),
-            device: Arc::new(rows),
-        }
+        });
+        let clip = |idx: usize| rows.clip(Arithmetic::Device, self.train.fit[idx]);
+        let least = Standardiser::LEAST_STD_OF_STATISTICS;
+        let standardiser = Standardiser::fit_each(self.train.fit.len(), least, clip)?;
+        Ok(FrontEndFeatures(Prepared {
+            rows: Arc::new(rows),
+            standardiser,
+            companding: None,
+        }))
     }
 
     /// The class that a clip is trained as.
@@ -286,19 +290,14 @@ impl Pipeline {
 
     fn windows<'a>(
         &self,
-        clips: &'a [Matrix],
+        features: &'a FrontEndFeatures,
         indices: &[usize],
         frames: usize,
         stride: usize,
     ) -> Windows<'a> {
         let classes = indices.iter().map(|&idx| self.class_of(idx) as u32);
         let classes = classes.collect();
-        Windows::new(
-            indices.iter().map(|&idx| &clips[idx]).collect(),
-            classes,
-            frames,
-            stride,
-        )
+        Windows::prepared(&features.0, indices.to_vec(), classes, frames, stride)
     }
 
     fn train_options(&self, candidate: &Candidate, training: &Training) -> TrainOptions {
@@ -354,10 +353,9 @@ impl Pipeline {
     fn clip_s(&self) -> f64 {
         *self.clip_s.get_or_init(|| {
             let probe = self.dataset.fixed_features.unwrap_or(FeatureSpec::DCASE);
-            let Ok(features) = self.store.get(&self.dataset, &probe) else {
+            let Ok(mut frames) = self.clip_frames(&probe) else {
                 return 10.0;
             };
-            let mut frames: Vec<usize> = features.clips.iter().map(Matrix::frames).collect();
             frames.sort_unstable();
             let hops = frames
                 .get(frames.len() / 2)
@@ -368,7 +366,7 @@ impl Pipeline {
 
     fn card_of(&self, candidate: &Candidate, features: &FrontEndFeatures) -> ModelCard {
         let front_end = candidate.front_end;
-        let standardiser = &features.exact.standardiser;
+        let standardiser = features.standardiser();
         let spec = front_end.spec;
         let n_mfcc = match spec.feature {
             Feature::LogMel => None,
@@ -414,17 +412,17 @@ impl Pipeline {
             false_alarms: None,
             clip_score: None,
             int8: None,
-            score_windows: self.usual_windows(front_end, &features.device),
+            score_windows: self.usual_windows(front_end, &features.0.rows),
             synthetic: self.dataset.synthetic,
             distance: None,
         }
     }
 
     /// Number of windows of the training clip of median length.
-    fn usual_windows(&self, front_end: FrontEnd, features: &Features) -> u32 {
+    fn usual_windows(&self, front_end: FrontEnd, features: &Rows) -> u32 {
         let [rows, stride] = front_end.rows_per_window();
         let windows = |&idx: &usize| {
-            let further = features.clips[idx].frames().checked_sub(rows)?;
+            let further = features.frames(idx).checked_sub(rows)?;
             Some(1 + further / stride)
         };
         let mut counts: Vec<usize> = self.train.fit.iter().filter_map(windows).collect();
@@ -552,9 +550,12 @@ impl Pipeline {
         let [rows, stride] = candidate.front_end.rows_per_window();
         let normals = self.normals(&self.train.fit);
         // Two windows that share more than half of their frames say little more than one.
-        let windows = self.windows(features.clips(), &normals, rows, stride.max(rows / 2));
-        let inputs: Vec<&[f32]> = (0..windows.len()).map(|idx| windows.window(idx)).collect();
-        let seen = run_float(&candidate.graph.without_last(), &weights, &inputs);
+        let windows = self.windows(features, &normals, rows, stride.max(rows / 2));
+        let body = candidate.graph.without_last();
+        let mut seen = Vec::with_capacity(windows.len());
+        for inputs in batches(&windows) {
+            seen.extend(run_float(&body, &weights, &borrowed(&inputs?)));
+        }
         let classes = (0..windows.len()).map(|idx| windows.class(idx)).collect();
         let clips = windows.index.iter().map(|(clip, _)| *clip).collect();
         let head = head_layer(how, &seen, classes, clips)
@@ -579,16 +580,20 @@ impl Pipeline {
         let step = (front_end.frames / 2)
             .div_ceil(front_end.frame_stride)
             .max(1);
+        let clips = indices
+            .iter()
+            .map(|&idx| features.0.frames(idx, 0..features.0.rows.frames(idx)))
+            .collect::<Result<Vec<Vec<f32>>, _>>()?;
+        let bands = features.standardiser().std.len();
         let mut samples = Samples {
             vectors: Vec::new(),
             classes: Vec::new(),
             domains: Vec::new(),
             clips: Vec::new(),
-            std: &features.exact.standardiser.std,
+            std: &features.standardiser().std,
         };
-        for idx in indices {
-            let clip = &features.clips()[idx];
-            for row in clip.values.chunks_exact(clip.bands).step_by(step) {
+        for (idx, clip) in indices.into_iter().zip(&clips) {
+            for row in clip.chunks_exact(bands).step_by(step) {
                 samples.vectors.push(row);
                 samples.classes.push(self.class_of(idx) as u32);
                 let is_target = self.dataset.clips[idx].domain == Domain::Target;
@@ -644,16 +649,15 @@ impl Pipeline {
         };
         let blob = quantized.to_blob();
         let mut scorer = Scorer::with(&card, &blob)?;
-        let windows = self.window_scores(candidate, &made, &mut scorer, features, thoroughly);
+        let windows = self.window_scores(candidate, &made, &mut scorer, features, thoroughly)?;
         if stop.load(Ordering::Relaxed) {
             return Err(EvaluateError::Interrupted);
         }
         let rule = self.best_rule(&self.clip_rules(candidate), &windows);
         let scores = windows.of_clips(rule);
-        let device = &features.device.clips;
         let normal = match &made.closed_form {
             Some(fitted) => fitted.out_of_sample.clone(),
-            None => self.held_out_scores(&mut scorer, rule, device),
+            None => self.held_out_scores(&mut scorer, rule, features)?,
         };
         let mut card = self.with_threshold(card.clone(), candidate.task, &normal);
         card.clip_score = (rule != ClipRule::Mean).then(|| rule.to_string());
@@ -670,8 +674,8 @@ impl Pipeline {
             kept: choice.kept,
             auc_lost: self.auc_lost(&figures),
             auc_lost_error: self.auc_lost_error(&scores),
-            clipped_normal: self.clipped(&scorer, device, Label::Normal),
-            clipped_anomaly: self.clipped(&scorer, device, Label::Anomaly),
+            clipped_normal: self.clipped(&scorer, features, Label::Normal)?,
+            clipped_anomaly: self.clipped(&scorer, features, Label::Anomaly)?,
         });
         card.int8 = figures.int8.clone();
         let model = Model::new(card, quantized.to_tflite(), blob.clone());
@@ -717,10 +721,9 @@ impl Pipeline {
     ) -> Result<Vec<(QuantizedModel, Choice)>, EvaluateError> {
         let features = &self.features(&candidate.front_end)?;
         let windows = self.lessons(features, candidate);
-        let calibration = calibration_windows(&windows.fit);
-        let sound = windows.sound(&features.exact.standardiser);
-        quantize_with(candidate, weights, &calibration, &sound, ranges)
-            .map_err(|error| EvaluateError::Failed(error.to_string()))
+        let calibration = calibration_windows(&windows.fit)?;
+        let sound = windows.sound(features.standardiser());
+        quantize_with(candidate, weights, &borrowed(&calibration), &sound, ranges)
     }
 
     /// Quantises and scores float weights as [`Evaluator::evaluate`] does after training; the number of epochs is
@@ -754,7 +757,7 @@ impl Pipeline {
     ) -> Result<T, EvaluateError> {
         let features = &self.features(&candidate.front_end)?;
         let fit = self.lessons(features, candidate).fit;
-        Ok(show(&calibration_windows(&fit)))
+        Ok(show(&borrowed(&calibration_windows(&fit)?)))
     }
 
     /// All that a detector of this candidate needs beside its network; there is no threshold yet.
@@ -781,20 +784,20 @@ impl Pipeline {
         let options = self.train_options(candidate, training);
         train_all(candidate, &lessons, &options, seed, stop).map_err(|error| match error {
             TrainError::Interrupted => EvaluateError::Interrupted,
+            TrainError::Read(error) => error.into(),
             error => EvaluateError::Failed(error.to_string()),
         })
     }
 
     /// The windows that a candidate learns from.
     fn lessons<'a>(&self, features: &'a FrontEndFeatures, candidate: &Candidate) -> OwnLessons<'a> {
-        let clips = features.clips();
         let [rows, stride] = candidate.front_end.rows_per_window();
         let chosen = |indices| self.learnt_from(candidate.task, indices);
         let validation = chosen(&self.train.validation);
         OwnLessons {
-            fit: self.windows(clips, &chosen(&self.train.fit), rows, 1),
-            validation: self.windows(clips, &validation, rows, stride),
-            outliers: self.windows(clips, &self.outliers, rows, 1),
+            fit: self.windows(features, &chosen(&self.train.fit), rows, 1),
+            validation: self.windows(features, &validation, rows, stride),
+            outliers: self.windows(features, &self.outliers, rows, 1),
         }
     }
 
@@ -815,10 +818,9 @@ impl Pipeline {
         weights: &Weights,
     ) -> Result<(QuantizedModel, Choice), EvaluateError> {
         let windows = self.lessons(features, candidate);
-        let sound = windows.sound(&features.exact.standardiser);
-        let calibration = calibration_windows(&windows.fit);
-        quantize_for_detection(candidate, weights, &calibration, &sound)
-            .map_err(|error| EvaluateError::Failed(error.to_string()))
+        let sound = windows.sound(features.standardiser());
+        let calibration = calibration_windows(&windows.fit)?;
+        quantize_for_detection(candidate, weights, &borrowed(&calibration), &sound)
     }
 
     /// Scores the windows of labelled test clips with the int8 network, and some of them with the float network.
@@ -829,34 +831,42 @@ impl Pipeline {
         scorer: &mut Scorer<'_>,
         features: &FrontEndFeatures,
         thoroughly: bool,
-    ) -> WindowScores {
-        let device = &features.device.clips;
+    ) -> Result<WindowScores, ReadError> {
+        let clips = features.0.rows.clips();
         let mut scores = WindowScores {
-            float: vec![Vec::new(); device.len()],
-            int8: vec![Vec::new(); device.len()],
+            float: vec![Vec::new(); clips],
+            int8: vec![Vec::new(); clips],
             horizon: scorer.horizon(),
         };
         let TestDivision { steer, shown, .. } = &self.test;
         for idx in both(steer, shown) {
             let class = scorer.class_of(&self.dataset.clips[idx]);
-            scores.int8[idx] = scorer.row_scores(&device[idx], class);
+            scores.int8[idx] = scorer.row_scores(&*features.device(idx)?, class);
         }
         let [rows, stride] = candidate.front_end.rows_per_window();
         for idx in both(steer, if thoroughly { shown } else { &[] }) {
-            let windows = self.windows(features.clips(), &[idx], rows, stride);
+            let windows = self.windows(features, &[idx], rows, stride);
             let class = scorer.class_of(&self.dataset.clips[idx]);
-            scores.float[idx] = float_scores(candidate, made, &windows, class);
+            scores.float[idx] = float_scores(candidate, made, &windows, class)?;
         }
-        scores
+        Ok(scores)
     }
 
     /// Share of the input values that the ends of int8 cut off, over test clips with this label; `None` without clips.
-    fn clipped(&self, scorer: &Scorer<'_>, device: &[Matrix], label: Label) -> Option<f64> {
-        let tested = both(&self.test.steer, &self.test.shown).into_iter();
-        let own = tested.filter(|idx| self.dataset.clips[*idx].label == Some(label));
-        let counts = own.map(|idx| scorer.clipped(&device[idx]));
-        let [clipped, all] = counts.fold([0; 2], |[a, b], [c, d]| [a + c, b + d]);
-        (all > 0).then(|| clipped as f64 / all as f64)
+    fn clipped(
+        &self,
+        scorer: &Scorer<'_>,
+        features: &FrontEndFeatures,
+        label: Label,
+    ) -> Result<Option<f64>, ReadError> {
+        let (mut clipped, mut all) = (0, 0);
+        for idx in both(&self.test.steer, &self.test.shown) {
+            if self.dataset.clips[idx].label == Some(label) {
+                let [own, values] = scorer.clipped(&*features.device(idx)?);
+                (clipped, all) = (clipped + own, all + values);
+            }
+        }
+        Ok((all > 0).then(|| clipped as f64 / all as f64))
     }
 
     /// Scores of the normal clips that neither train nor test.
@@ -864,15 +874,15 @@ impl Pipeline {
         &self,
         scorer: &mut Scorer<'_>,
         rule: ClipRule,
-        device: &[Matrix],
-    ) -> Vec<f64> {
-        let normals = self.normals(&self.train.validation).into_iter();
-        let score = |idx: usize| {
+        features: &FrontEndFeatures,
+    ) -> Result<Vec<f64>, ReadError> {
+        let mut scores = Vec::new();
+        for idx in self.normals(&self.train.validation) {
             let class = scorer.class_of(&self.dataset.clips[idx]);
-            let windows = scorer.row_scores(&device[idx], class);
-            clip_score(rule, scorer.horizon(), &windows)
-        };
-        normals.filter_map(score).collect()
+            let windows = scorer.row_scores(&*features.device(idx)?, class);
+            scores.extend(clip_score(rule, scorer.horizon(), &windows));
+        }
+        Ok(scores)
     }
 
     /// The card with the threshold that the chosen rule draws from the scores of normal clips, the others beside it, and what
@@ -902,20 +912,6 @@ fn reaching(mut quantized: QuantizedModel, reach: Option<f32>) -> QuantizedModel
         _ => *output,
     };
     quantized
-}
-
-/// The same features, those far from their mean compressed.
-fn companded(prepared: &Prepared, companding: Companding) -> Prepared {
-    let mut features = (*prepared.features).clone();
-    for clip in &mut features.clips {
-        for value in &mut clip.values {
-            *value = companding.compress(*value);
-        }
-    }
-    Prepared {
-        features: Arc::new(features),
-        standardiser: prepared.standardiser.clone(),
-    }
 }
 
 /// The key of an evaluation in stores.
@@ -976,10 +972,21 @@ impl OwnLessons<'_> {
 }
 
 /// Windows that show the values of tensors, evenly spread.
-fn calibration_windows<'a>(fit: &Windows<'a>) -> Vec<&'a [f32]> {
+fn calibration_windows<'a>(fit: &Windows<'a>) -> Result<Vec<Cow<'a, [f32]>>, ReadError> {
     let step = fit.len().div_ceil(CALIBRATION_WINDOWS).max(1);
-    let indices = (0..fit.len()).step_by(step);
-    indices.map(|idx| fit.window(idx)).collect()
+    fit.gather((0..fit.len()).step_by(step))
+}
+
+/// All windows, those of a batch at a time.
+fn batches<'a>(
+    windows: &Windows<'a>,
+) -> impl Iterator<Item = Result<Vec<Cow<'a, [f32]>>, ReadError>> {
+    let starts = (0..windows.len()).step_by(FLOAT_BATCH);
+    starts.map(|start| windows.gather(start..windows.len().min(start + FLOAT_BATCH)))
+}
+
+fn borrowed<'w>(windows: &'w [Cow<'_, [f32]>]) -> Vec<&'w [f32]> {
+    windows.iter().map(|window| &**window).collect()
 }
 
 /// Scores of the float network for all windows.
@@ -988,11 +995,11 @@ fn float_scores(
     made: &Made,
     windows: &Windows<'_>,
     claimed_class: usize,
-) -> Vec<f64> {
-    let inputs: Vec<&[f32]> = (0..windows.len()).map(|idx| windows.window(idx)).collect();
-    let mut scores = Vec::with_capacity(inputs.len());
-    for batch in inputs.chunks(FLOAT_BATCH) {
-        let outputs = run_float(&candidate.graph, &made.weights, batch);
+) -> Result<Vec<f64>, ReadError> {
+    let mut scores = Vec::with_capacity(windows.len());
+    for batch in batches(windows) {
+        let batch = batch?;
+        let outputs = run_float(&candidate.graph, &made.weights, &borrowed(&batch));
         for (input, output) in batch.iter().zip(&outputs) {
             scores.push(match candidate.task {
                 Task::Reconstruct => reconstruction_error(input, output),
@@ -1001,7 +1008,7 @@ fn float_scores(
             });
         }
     }
-    scores
+    Ok(scores)
 }
 
 #[cfg(test)]

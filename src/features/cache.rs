@@ -1,135 +1,196 @@
 //! The two kinds of files in the feature cache: features of a data set, and content hashes of clips.
 //!
-//! Each is rewritten whole, into a temporary file that then replaces the old one. A file that does not verify counts as
-//! absent.
+//! Each is written whole, into a temporary file that then gets its name. A file that does not verify counts as absent.
 
 use std::{
     collections::HashMap,
     fs::File,
-    io::{self, BufReader, BufWriter, Read, Write},
+    io::{self, BufWriter, Read, Seek, Write},
     path::{Path, PathBuf},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use super::{Features, Matrix};
-use crate::{audio::FeatureSpec, disk::replace};
+use super::{
+    packed::Layout,
+    rows::{ClipPlace, Place, Rows},
+};
+use crate::{audio::FeatureSpec, disk};
 
 /// Version of the cache; raise it when the layout below or any value that the front end computes changes.
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;
 
 const MAGIC: [u8; 8] = *b"nas-feat";
+/// Bytes before the first clip: magic, version and key.
+const HEAD: u64 = 44;
+/// Bytes at the end: where the index begins, and the checksum.
+const TAIL: u64 = 8 + CHECKSUM;
+const CHECKSUM: u64 = 32;
 
-/// Writes features that belong to `key`.
+/// A file of features that is being written, clip after clip.
+pub(super) struct Writer<'f> {
+    out: BufWriter<&'f mut File>,
+    hasher: blake3::Hasher,
+    clips: Vec<ClipPlace>,
+    written: u64,
+}
+
+/// Writes features that belong to `key`; `fill` adds all clips, and returns names and reasons of skipped ones.
 ///
-/// The file holds: magic, version, key; the numbers of clips, bands and skipped clips; the frames of every clip; names
-/// and reasons of skipped clips; the values; and a checksum over all that.
-pub(super) fn write(path: &Path, key: &blake3::Hash, features: &Features) -> io::Result<()> {
-    replace(path, |file| {
-        let mut out = Checked::new(BufWriter::new(file));
-        out.put(&MAGIC)?;
-        out.put(&VERSION.to_le_bytes())?;
-        out.put(key.as_bytes())?;
-        out.put_length(features.clips.len())?;
-        out.put_length(features.spec.bands())?;
-        out.put_length(features.skipped.len())?;
-        for clip in &features.clips {
-            out.put_length(clip.frames())?;
+/// The file holds: magic, version, key; the clips, packed; the index, which is the number of clips, start and frames of
+/// each, the number of skipped clips, their names and reasons; where the index begins; and a checksum over all that.
+pub(super) fn write(
+    path: &Path,
+    key: &blake3::Hash,
+    fill: impl FnOnce(&mut Writer<'_>) -> io::Result<Vec<(String, String)>>,
+) -> io::Result<()> {
+    disk::replace(path, |file| {
+        let mut writer = Writer {
+            out: BufWriter::with_capacity(1 << 20, file),
+            hasher: blake3::Hasher::new(),
+            clips: Vec::new(),
+            written: 0,
+        };
+        writer.put(&MAGIC)?;
+        writer.put(&VERSION.to_le_bytes())?;
+        writer.put(key.as_bytes())?;
+        let skipped = fill(&mut writer)?;
+        let index = writer.written;
+        let clips = std::mem::take(&mut writer.clips);
+        writer.put_length(clips.len() as u64)?;
+        for ClipPlace { start, frames } in clips {
+            writer.put_length(start)?;
+            writer.put_length(frames as u64)?;
         }
-        for text in features.skipped.iter().flat_map(|(name, why)| [name, why]) {
-            out.put_length(text.len())?;
-            out.put(text.as_bytes())?;
+        writer.put_length(skipped.len() as u64)?;
+        for text in skipped.iter().flat_map(|(name, why)| [name, why]) {
+            writer.put_length(text.len() as u64)?;
+            writer.put(text.as_bytes())?;
         }
-        let mut bytes = Vec::new();
-        for clip in &features.clips {
-            bytes.clear();
-            bytes.extend(clip.values.iter().flat_map(|value| value.to_le_bytes()));
-            out.put(&bytes)?;
-        }
-        let checksum = out.hasher.finalize();
-        out.inner.write_all(checksum.as_bytes())?;
-        out.inner.flush()
+        writer.put_length(index)?;
+        let checksum = writer.hasher.finalize();
+        writer.out.write_all(checksum.as_bytes())?;
+        writer.out.flush()
     })
 }
 
-/// Reads the features of `key`; `None` where the file is absent, cut or changed, or belongs to another key.
-pub(super) fn read(
+impl Writer<'_> {
+    /// Adds the next clip, packed.
+    pub fn add(&mut self, frames: usize, bytes: &[u8]) -> io::Result<()> {
+        let start = self.written;
+        self.clips.push(ClipPlace { start, frames });
+        self.put(bytes)
+    }
+
+    fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.hasher.update(bytes);
+        self.written += bytes.len() as u64;
+        self.out.write_all(bytes)
+    }
+
+    fn put_length(&mut self, length: u64) -> io::Result<()> {
+        self.put(&length.to_le_bytes())
+    }
+}
+
+/// Opens the features of `key`; `None` where the file is absent, cut or changed, or belongs to another key.
+///
+/// All of it is read once, in blocks, to verify it.
+pub(super) fn open(
     path: &Path,
     key: &blake3::Hash,
     spec: &FeatureSpec,
+    layout: Layout,
     clips: usize,
-) -> Option<Features> {
-    let file = File::open(path).ok()?;
-    let size = file.metadata().ok()?.len();
-    let mut input = Checked::new(BufReader::new(file));
-    let head_is_ours = input.take::<8>()? == MAGIC
-        && input.take::<4>()? == VERSION.to_le_bytes()
-        && input.take::<32>()? == *key.as_bytes()
-        && input.take_length()? == clips as u64
-        && input.take_length()? == spec.bands() as u64;
-    // Every clip takes eight bytes, so a file cannot claim more clips than it has room for.
-    if !head_is_ours || clips as u64 > size / 8 {
+) -> Option<Rows> {
+    let mut file = File::open(path).ok()?;
+    let metadata = file.metadata().ok()?;
+    let size = metadata.len();
+    if !metadata.is_file() || size < HEAD + TAIL {
         return None;
     }
-    let skipped_count = input.take_length()?;
-    let frames = (0..clips)
-        .map(|_| input.take_length())
-        .collect::<Option<Vec<u64>>>()?;
-    let mut skipped = Vec::new();
-    for _ in 0..skipped_count {
-        skipped.push((input.take_text(size)?, input.take_text(size)?));
+    let mut hasher = blake3::Hasher::new();
+    hasher.update_reader((&file).take(size - CHECKSUM)).ok()?;
+    let mut checksum = [0; CHECKSUM as usize];
+    file.read_exact(&mut checksum).ok()?;
+    let mut head = [0; HEAD as usize];
+    disk::read_at(&file, &mut head, 0).ok()?;
+    let expected = [&MAGIC[..], &VERSION.to_le_bytes(), key.as_bytes()].concat();
+    if head[..] != expected[..] || checksum != *hasher.finalize().as_bytes() {
+        return None;
     }
-    let clips = frames
-        .iter()
-        .map(|frames| {
-            let bytes = frames.checked_mul(4 * spec.bands() as u64)?;
-            let bytes = input.take_vec(bytes, size)?;
-            let values = bytes
-                .as_chunks::<4>()
-                .0
-                .iter()
-                .map(|b| f32::from_le_bytes(*b));
-            Some(Matrix {
-                bands: spec.bands(),
-                values: values.collect(),
-            })
+    let mut start = [0; 8];
+    disk::read_at(&file, &mut start, size - TAIL).ok()?;
+    let start = u64::from_le_bytes(start);
+    let length = (size - TAIL).checked_sub(start)?;
+    file.seek(io::SeekFrom::Start(start)).ok()?;
+    let mut index = Vec::new();
+    (&file).take(length).read_to_end(&mut index).ok()?;
+    let mut index = Index(&index);
+    if index.length()? != clips as u64 {
+        return None;
+    }
+    let place = |index: &mut Index<'_>| -> Option<ClipPlace> {
+        let (place, frames) = (index.length()?, index.length()?);
+        // A frame takes a byte at least, so a file cannot claim more than it has room for.
+        let fits = place <= start && frames <= start - place;
+        fits.then_some(ClipPlace {
+            start: place,
+            frames: frames as usize,
         })
-        .collect::<Option<Vec<Matrix>>>()?;
-    let checksum = input.hasher.finalize();
-    let stored = input.take::<32>()?;
-    let at_end = input.inner.read(&mut [0]).ok()? == 0;
-    if !at_end || stored != *checksum.as_bytes() {
-        return None;
+    };
+    let clips: Vec<ClipPlace> = (0..clips)
+        .map(|_| place(&mut index))
+        .collect::<Option<_>>()?;
+    let mut skipped = Vec::new();
+    for _ in 0..index.length()? {
+        skipped.push((index.text()?, index.text()?));
     }
     // The time of change says when a file was last used. Where it cannot be set, the file's age decides.
-    let _ = input.inner.into_inner().set_modified(SystemTime::now());
-    Some(Features {
+    let _ = file.set_modified(SystemTime::now());
+    Some(Rows {
         spec: *spec,
-        clips,
         skipped,
+        place: Place::File {
+            file,
+            path: path.to_path_buf(),
+            layout,
+            clips,
+        },
     })
 }
 
-/// Removes the features in `folder` that were not used for the longest, until `limit` bytes are left. `kept` stays.
-pub(super) fn prune(folder: &Path, kept: &Path, limit: u64) -> io::Result<()> {
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(folder)? {
-        let path = entry?.path();
-        if path
-            .extension()
-            .is_some_and(|extension| extension == "features")
-            && path != kept
-        {
-            // Another process may prune at the same time.
-            if let Ok(metadata) = path.metadata() {
-                files.push((metadata.modified()?, metadata.len(), path));
-            }
-        }
+/// What is left of an index.
+struct Index<'b>(&'b [u8]);
+
+impl Index<'_> {
+    fn length(&mut self) -> Option<u64> {
+        let (length, rest) = self.0.split_first_chunk()?;
+        self.0 = rest;
+        Some(u64::from_le_bytes(*length))
     }
+
+    fn text(&mut self) -> Option<String> {
+        let length = usize::try_from(self.length()?).ok()?;
+        let (text, rest) = self.0.split_at_checked(length)?;
+        self.0 = rest;
+        String::from_utf8(text.to_vec()).ok()
+    }
+}
+
+/// Removes the features in `folder` that were not used for the longest, until `limit` bytes are left. `kept` stays.
+pub(super) fn prune(folder: &Path, kept: Option<&Path>, limit: u64) -> io::Result<()> {
+    /// An extraction writes all the time.
+    const IDLE: Duration = Duration::from_secs(3600);
+    disk::sweep_idle(folder, IDLE)?;
+    let mut files = files(folder)?;
     files.sort();
-    let mut total = files.iter().map(|(_, size, _)| size).sum::<u64>() + kept.metadata()?.len();
+    let mut total: u64 = files.iter().map(|(_, size, _)| size).sum();
     for (_, size, path) in files {
         if total <= limit {
             break;
+        }
+        if Some(path.as_path()) == kept {
+            continue;
         }
         match std::fs::remove_file(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -137,6 +198,24 @@ pub(super) fn prune(folder: &Path, kept: &Path, limit: u64) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// When every file of features was last used, its size in bytes, and its path.
+pub(super) fn files(folder: &Path) -> io::Result<Vec<(SystemTime, u64, PathBuf)>> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        let is_ours = path
+            .extension()
+            .is_some_and(|extension| extension == "features");
+        // Another process may prune at the same time.
+        if let Ok(metadata) = path.metadata()
+            && is_ours
+        {
+            found.push((metadata.modified()?, metadata.len(), path));
+        }
+    }
+    Ok(found)
 }
 
 /// Content hashes of files by path, size and time of change, so an unchanged file is read once.
@@ -209,7 +288,7 @@ impl ContentHashes {
             })
             .collect();
         lines.sort();
-        replace(path, |file| file.write_all(lines.concat().as_bytes()))
+        disk::replace(path, |file| file.write_all(lines.concat().as_bytes()))
     }
 
     /// The hash that belongs to a stamp.
@@ -220,60 +299,5 @@ impl ContentHashes {
     /// Notes the hash of a file.
     pub fn insert(&mut self, stamp: Stamp, hash: blake3::Hash) {
         self.known.insert(stamp, hash);
-    }
-}
-
-/// Hashes everything that is read or written through it.
-struct Checked<T> {
-    inner: T,
-    hasher: blake3::Hasher,
-}
-
-impl<T> Checked<T> {
-    fn new(inner: T) -> Self {
-        Checked {
-            inner,
-            hasher: blake3::Hasher::new(),
-        }
-    }
-}
-
-impl<W: Write> Checked<W> {
-    fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.hasher.update(bytes);
-        self.inner.write_all(bytes)
-    }
-
-    fn put_length(&mut self, length: usize) -> io::Result<()> {
-        self.put(&(length as u64).to_le_bytes())
-    }
-}
-
-impl<R: Read> Checked<R> {
-    fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
-        let mut bytes = [0; N];
-        self.inner.read_exact(&mut bytes).ok()?;
-        self.hasher.update(&bytes);
-        Some(bytes)
-    }
-
-    fn take_length(&mut self) -> Option<u64> {
-        self.take().map(u64::from_le_bytes)
-    }
-
-    /// `limit` is the size of the file, which cannot hold more, whatever it claims.
-    fn take_vec(&mut self, length: u64, limit: u64) -> Option<Vec<u8>> {
-        if length > limit {
-            return None;
-        }
-        let mut bytes = vec![0; length as usize];
-        self.inner.read_exact(&mut bytes).ok()?;
-        self.hasher.update(&bytes);
-        Some(bytes)
-    }
-
-    fn take_text(&mut self, limit: u64) -> Option<String> {
-        let length = self.take_length()?;
-        String::from_utf8(self.take_vec(length, limit)?).ok()
     }
 }

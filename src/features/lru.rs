@@ -49,6 +49,15 @@ impl<K: Clone + PartialEq, V: Clone> Lru<K, V> {
         Ok(value)
     }
 
+    /// The value of a key where it is there or being made.
+    pub fn held(&self, key: &K) -> Option<V> {
+        let slots = lock(&self.slots);
+        let slot = slots.iter().find(|slot| slot.key == *key)?;
+        let value = slot.value.clone();
+        drop(slots);
+        lock(&value).clone()
+    }
+
     /// The slot of a key, made the most recently used one.
     fn slot(&self, key: &K) -> Arc<Mutex<Option<V>>> {
         let mut slots = lock(&self.slots);

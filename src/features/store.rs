@@ -1,4 +1,4 @@
-//! The store of features: the latest front ends are in memory, all of them on disk.
+//! The store of features: extracted once per front end, and then read from the disk as they are needed.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -8,12 +8,15 @@ use std::{
         atomic::{AtomicUsize, Ordering},
     },
     thread,
+    time::Duration,
 };
 
 use super::{
-    Arithmetic, Features, Matrix, Standardiser,
+    Arithmetic, Features, Matrix, Prepared, ReadError, Rows, Standardiser,
     cache::{self, ContentHashes, Stamp},
     lru::{Lru, lock},
+    packed::Layout,
+    rows::Place,
     stand_in::{change_audio, change_log_mel},
 };
 use crate::{
@@ -22,13 +25,15 @@ use crate::{
         Change, Clip, Dataset, Source, StandIn,
         synthetic::{self, ClipSpec},
     },
+    disk,
     identity::Canonical,
 };
 
 /// Called from several threads, with the number of clips done and the number of all clips.
 pub type Progress<'a> = &'a (dyn Fn(usize, usize) + Sync);
 
-/// Loads the features of data sets from memory or from the cache on disk, and extracts those that are in neither.
+/// Finds the features of data sets in the cache on disk, and extracts those that are not there. With a folder for the cache,
+/// no features stay in memory: they are read as they are needed.
 ///
 /// The store assumes that files do not change while it lives. Between runs, a file's size and time of change tell
 /// whether its content must be hashed again.
@@ -36,8 +41,8 @@ pub type Progress<'a> = &'a (dyn Fn(usize, usize) + Sync);
 pub struct FeatureStore {
     /// The channel of a recording that is used.
     pub channel: Channel,
-    /// Most bytes of features in memory. Beyond this, features that were not asked for the longest are dropped; those
-    /// asked for last always stay.
+    /// Most bytes of features in memory, which are those without a file. Beyond this, features that were not asked for the
+    /// longest are dropped; those asked for last always stay.
     pub memory_bytes: u64,
     /// Most bytes of synthetic sound in memory. It is kept because making it takes thirty times as long as its
     /// features.
@@ -52,16 +57,54 @@ pub struct FeatureStore {
     sounds: Mutex<Sounds>,
 }
 
-/// Features, and what they were standardised by.
-#[derive(Debug)]
-pub struct Prepared {
-    /// One matrix per clip of the data set.
-    pub features: Arc<Features>,
-    /// [`Standardiser::none`] where the features are as extracted.
-    pub standardiser: Standardiser,
+/// How much memory and disk features and sound may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Most bytes of features and sound in memory.
+    pub memory_bytes: u64,
+    /// Most bytes of features on disk.
+    pub cache_bytes: u64,
 }
 
-/// Features that cannot be had.
+impl Limits {
+    /// Limits that suit this machine: a sixteenth of its memory, 128 MiB to 1 GiB, and a quarter of what is free where the
+    /// cache lies or is taken by it, at most 8 GiB.
+    pub fn of_machine(cache_dir: &Path) -> Limits {
+        const UNKNOWN: u64 = 8 << 30;
+        let free = disk::free_bytes(cache_dir).unwrap_or(UNKNOWN);
+        let memory = disk::memory_bytes().unwrap_or(UNKNOWN);
+        Limits {
+            memory_bytes: (memory / 16).clamp(128 << 20, 1 << 30),
+            cache_bytes: ((free + cached_bytes(cache_dir)) / 4).min(8 << 30),
+        }
+    }
+}
+
+/// Bytes of the features in a cache; none where there is no cache.
+pub fn cached_bytes(cache_dir: &Path) -> u64 {
+    let files = cache::files(cache_dir).unwrap_or_default();
+    files.iter().map(|(_, size, _)| size).sum()
+}
+
+/// Removes all features of a cache, and what is known of the content of clips.
+///
+/// # Errors
+/// Where a file cannot be removed.
+pub fn clear_cache(cache_dir: &Path) -> std::io::Result<()> {
+    match cache_dir.is_dir() {
+        true => disk::sweep_idle(cache_dir, Duration::ZERO)?,
+        false => return Ok(()),
+    }
+    cache::prune(cache_dir, None, 0)?;
+    match std::fs::remove_file(cache_dir.join(CONTENTS)) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// The file that remembers the content of clips.
+const CONTENTS: &str = "contents.txt";
+
 /// Why features cannot be had.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -102,6 +145,9 @@ pub enum FeatureError {
         /// Why it cannot be read.
         reason: String,
     },
+    /// Features that were extracted cannot be read any more.
+    #[error(transparent)]
+    Read(#[from] ReadError),
     /// No clip of the data set can be read.
     #[error("none of the {clips} clips of data set `{dataset}` can be used; the first: {reason}")]
     NoneReadable {
@@ -146,32 +192,77 @@ struct Sounds {
 struct Key {
     table: usize,
     spec: FeatureSpec,
-    arithmetic: Arithmetic,
+    holds: Holds,
     channel: Channel,
     /// Clips whose mean and deviation standardise all; `None` where the features are as extracted.
     standardised_on: Option<Arc<[usize]>>,
 }
 
-/// One of the two extractors.
-enum AnyExtractor {
-    Exact(Extractor),
-    Device(DeviceExtractor),
+/// Which features of a clip are kept together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Holds {
+    /// Ready ones, for all purposes.
+    Ready,
+    /// Those of a device.
+    Device,
+    /// Exact ones and those of a device, of sound that is read once.
+    Both,
 }
 
-impl AnyExtractor {
-    fn new(spec: &FeatureSpec, arithmetic: Arithmetic) -> Result<AnyExtractor, AudioError> {
-        Ok(match arithmetic {
-            Arithmetic::Exact => AnyExtractor::Exact(Extractor::new(spec)?),
-            Arithmetic::Device => AnyExtractor::Device(DeviceExtractor::new(spec)?),
+impl Holds {
+    /// The word in the keys of cache files.
+    fn name(self) -> &'static str {
+        match self {
+            Holds::Ready => "ready",
+            Holds::Device => "device",
+            Holds::Both => "both",
+        }
+    }
+
+    fn layout(self, spec: &FeatureSpec) -> Layout {
+        Layout::new(spec.bands(), self == Holds::Both)
+    }
+}
+
+/// The extractors that a clip goes through.
+struct Extractors {
+    exact: Option<Extractor>,
+    device: Option<DeviceExtractor>,
+}
+
+impl Extractors {
+    fn new(spec: &FeatureSpec, holds: Holds) -> Result<Extractors, AudioError> {
+        let [exact, device] = match holds {
+            // Even those of ready features are made: a front end that is impossible is refused.
+            Holds::Ready => [true, false],
+            Holds::Device => [false, true],
+            Holds::Both => [true, true],
+        };
+        Ok(Extractors {
+            exact: exact.then(|| Extractor::new(spec)).transpose()?,
+            device: device.then(|| DeviceExtractor::new(spec)).transpose()?,
         })
     }
 
-    fn extract(&self, audio: &Audio) -> Result<Matrix, AudioError> {
-        match self {
-            AnyExtractor::Exact(extractor) => extractor.extract(audio),
-            AnyExtractor::Device(extractor) => extractor.extract(audio),
+    /// Features of a clip, and what a device computes beside exact ones.
+    fn extract(&self, audio: &Audio) -> Result<Extracted, AudioError> {
+        let exact = self.exact.as_ref().map(|exact| exact.extract(audio));
+        let device = self.device.as_ref().map(|device| device.extract(audio));
+        match (exact.transpose()?, device.transpose()?) {
+            (Some(exact), device) => Ok((exact, device)),
+            (None, Some(device)) => Ok((device, None)),
+            (None, None) => Err(AudioError::UnknownFormat),
         }
     }
+}
+
+/// Features for all purposes, or exact ones and those of a device.
+type Extracted = (Matrix, Option<Matrix>);
+
+/// Why an extraction ended early.
+enum Stopped {
+    Features(FeatureError),
+    Cache(std::io::Error),
 }
 
 impl FeatureStore {
@@ -179,8 +270,8 @@ impl FeatureStore {
     pub const MEMORY_BYTES: u64 = 2 << 30;
     /// The usual [`FeatureStore::sound_bytes`]: 512 MiB.
     pub const SOUND_BYTES: u64 = 512 << 20;
-    /// The usual [`FeatureStore::disk_bytes`]: 16 GiB.
-    pub const DISK_BYTES: u64 = 16 << 30;
+    /// The usual [`FeatureStore::disk_bytes`]: 8 GiB.
+    pub const DISK_BYTES: u64 = 8 << 30;
 
     /// A store with the usual limits. Without a folder for the cache, features live as long as the store.
     pub fn new(cache_dir: Option<PathBuf>) -> FeatureStore {
@@ -197,7 +288,17 @@ impl FeatureStore {
         }
     }
 
-    /// Features for `spec`. The first call extracts them, later calls share them.
+    /// The same store within these limits: half of the memory for synthetic sound, half for features without a file.
+    pub fn within(self, limits: Limits) -> FeatureStore {
+        FeatureStore {
+            memory_bytes: limits.memory_bytes / 2,
+            sound_bytes: limits.memory_bytes / 2,
+            disk_bytes: limits.cache_bytes,
+            ..self
+        }
+    }
+
+    /// Exact features for `spec`, all in memory. They are extracted once.
     ///
     /// Fails where the front end is impossible or does not fit the data set, or no clip can be read.
     pub fn get(
@@ -215,11 +316,8 @@ impl FeatureStore {
         dataset: &Dataset,
         spec: &FeatureSpec,
     ) -> Result<Arc<Features>, FeatureError> {
-        let arithmetic = match dataset.fixed_features {
-            Some(_) => Arithmetic::Exact,
-            None => Arithmetic::Device,
-        };
-        self.get_any(dataset, spec, arithmetic, &|_, _| {})
+        let rows = self.device_rows(dataset, spec)?;
+        Ok(Arc::new(rows.features(Arithmetic::Device)?))
     }
 
     /// As [`FeatureStore::get`]; `progress` is told about every clip that is extracted, and never about clips that are
@@ -230,11 +328,26 @@ impl FeatureStore {
         spec: &FeatureSpec,
         progress: Progress,
     ) -> Result<Arc<Features>, FeatureError> {
-        self.get_any(dataset, spec, Arithmetic::Exact, progress)
+        let rows = self.find(dataset, spec, Holds::Both, progress)?;
+        Ok(Arc::new(rows.features(Arithmetic::Exact)?))
     }
 
-    /// Exact features, standardised by the mean and deviation of some clips.
-    pub fn get_standardised(
+    /// Exact features and those of a device, where they lie.
+    pub fn rows(&self, dataset: &Dataset, spec: &FeatureSpec) -> Result<Arc<Rows>, FeatureError> {
+        self.find(dataset, spec, Holds::Both, &|_, _| {})
+    }
+
+    /// Features of a device, where they lie.
+    pub fn device_rows(
+        &self,
+        dataset: &Dataset,
+        spec: &FeatureSpec,
+    ) -> Result<Arc<Rows>, FeatureError> {
+        self.find(dataset, spec, Holds::Device, &|_, _| {})
+    }
+
+    /// The same as [`FeatureStore::rows`], with what standardises exact features by the mean and deviation of some clips.
+    pub fn standardised(
         &self,
         dataset: &Dataset,
         spec: &FeatureSpec,
@@ -242,45 +355,49 @@ impl FeatureStore {
     ) -> Result<Arc<Prepared>, FeatureError> {
         let key = Key {
             standardised_on: Some(on.into()),
-            ..self.key(dataset, spec, Arithmetic::Exact)?
+            ..self.key(dataset, spec, Holds::Both)?
         };
         self.kept.get(&key, self.memory_bytes, || {
-            let raw = self.get(dataset, spec)?;
-            let own: Vec<&Matrix> = on.iter().map(|&idx| &raw.clips[idx]).collect();
-            let standardiser = Standardiser::fit(&own);
-            let clips = raw.clips.iter().map(|clip| standardiser.apply(clip));
-            let features = Features {
-                spec: raw.spec,
-                clips: clips.collect(),
-                skipped: raw.skipped.clone(),
-            };
-            let bytes = size_bytes(&features);
+            let rows = self.rows(dataset, spec)?;
+            let clip = |idx: usize| rows.clip(Arithmetic::Exact, on[idx]);
+            let standardiser = Standardiser::fit_each(on.len(), Standardiser::LEAST_STD, clip)?;
+            let bytes = rows.bytes();
             let prepared = Prepared {
-                features: Arc::new(features),
+                rows: rows.clone(),
                 standardiser,
+                companding: None,
             };
             Ok((Arc::new(prepared), bytes))
         })
     }
 
-    fn get_any(
+    fn find(
         &self,
         dataset: &Dataset,
         spec: &FeatureSpec,
-        arithmetic: Arithmetic,
+        holds: Holds,
         progress: Progress,
-    ) -> Result<Arc<Features>, FeatureError> {
-        let key = self.key(dataset, spec, arithmetic)?;
+    ) -> Result<Arc<Rows>, FeatureError> {
+        let key = self.key(dataset, spec, holds)?;
+        let both = Key {
+            holds: Holds::Both,
+            ..key.clone()
+        };
+        // Whoever has both has those of a device.
+        if let (Holds::Device, Some(both)) = (holds, self.kept.held(&both)) {
+            return Ok(both.rows.clone());
+        }
         let prepared = self.kept.get(&key, self.memory_bytes, || {
-            let features = self.load(dataset, spec, &key, progress)?;
-            let bytes = size_bytes(&features);
+            let rows = self.load(dataset, &key, progress)?;
+            let bytes = rows.bytes();
             let prepared = Prepared {
-                features: Arc::new(features),
+                rows: Arc::new(rows),
                 standardiser: Standardiser::none(spec.bands()),
+                companding: None,
             };
-            Ok((Arc::new(prepared), bytes))
+            Ok::<_, FeatureError>((Arc::new(prepared), bytes))
         })?;
-        Ok(prepared.features.clone())
+        Ok(prepared.rows.clone())
     }
 
     /// What some features are kept under, as extracted; refuses those that the data set cannot have.
@@ -288,7 +405,7 @@ impl FeatureStore {
         &self,
         dataset: &Dataset,
         spec: &FeatureSpec,
-        arithmetic: Arithmetic,
+        holds: Holds,
     ) -> Result<Key, FeatureError> {
         if let Some(fixed) = dataset.fixed_features.filter(|fixed| fixed != spec) {
             return Err(FeatureError::Fixed {
@@ -303,7 +420,10 @@ impl FeatureStore {
         Ok(Key {
             table: self.table(dataset),
             spec: *spec,
-            arithmetic,
+            holds: match dataset.fixed_features {
+                Some(_) => Holds::Ready,
+                None => holds,
+            },
             channel: self.channel,
             standardised_on: None,
         })
@@ -331,98 +451,187 @@ impl FeatureStore {
         lock(&self.state).problem.clone()
     }
 
-    fn load(
-        &self,
-        dataset: &Dataset,
-        spec: &FeatureSpec,
-        key: &Key,
-        progress: Progress,
-    ) -> Result<Features, FeatureError> {
-        let extractor = AnyExtractor::new(spec, key.arithmetic)
-            .map_err(|error| FeatureError::Spec { spec: *spec, error })?;
+    fn load(&self, dataset: &Dataset, key: &Key, progress: Progress) -> Result<Rows, FeatureError> {
         let Some(cache_dir) = &self.cache_dir else {
-            return self.extract(dataset, key, &extractor, progress);
+            return self.load_into_memory(dataset, key, progress);
         };
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(self.content(dataset, key.table).hash.as_bytes());
-        let way = (self.channel, cache::VERSION, key.arithmetic);
-        hasher.update(format!("{} {}", spec.canonical(), way.canonical()).as_bytes());
-        let content_key = hasher.finalize();
-        let path = cache_dir.join(format!("{}.features", &content_key.to_hex()[..32]));
-        if let Some(features) = cache::read(&path, &content_key, spec, dataset.clips.len()) {
-            return Ok(features);
+        let clips = dataset.clips.len();
+        let content = self.content(dataset, key.table).hash;
+        let file = |holds: Holds| {
+            let mut hasher = blake3::Hasher::new();
+            hasher.update(content.as_bytes());
+            let way = (self.channel, cache::VERSION);
+            hasher.update(
+                format!(
+                    "{} {} {}",
+                    key.spec.canonical(),
+                    way.canonical(),
+                    holds.name()
+                )
+                .as_bytes(),
+            );
+            let key = hasher.finalize();
+            let path = cache_dir.join(format!("{}.features", &key.to_hex()[..32]));
+            (path, key)
+        };
+        let open = |holds: Holds| {
+            let (path, hash) = file(holds);
+            cache::open(&path, &hash, &key.spec, holds.layout(&key.spec), clips)
+        };
+        let both = || {
+            (key.holds == Holds::Device)
+                .then(|| open(Holds::Both))
+                .flatten()
+        };
+        if let Some(rows) = open(key.holds).or_else(both) {
+            return Ok(rows);
         }
-        let features = self.extract(dataset, key, &extractor, progress)?;
-        let written = cache::write(&path, &content_key, &features)
-            .and_then(|()| cache::prune(cache_dir, &path, self.disk_bytes));
-        self.note_problem(&path, written);
-        Ok(features)
-    }
-
-    fn extract(
-        &self,
-        dataset: &Dataset,
-        &Key { table, spec, .. }: &Key,
-        extractor: &AnyExtractor,
-        progress: Progress,
-    ) -> Result<Features, FeatureError> {
-        let ready = |clip: &Clip| matches!(clip.source, Source::LogMelBin(_));
-        if dataset.fixed_features.is_none() && dataset.clips.iter().any(ready) {
-            return Err(FeatureError::FrontEndUnknown(dataset.name.clone()));
-        }
-        let (done, total) = (AtomicUsize::new(0), dataset.clips.len());
-        let results = parallel_map(&dataset.clips, self.threads, |idx, clip| {
-            let matrix = match &clip.source {
-                Source::LogMelBin(path) => audio::read_log_mel(path, spec.bands()),
-                Source::Synthetic(clip) => extractor.extract(&self.sound((table, idx), clip)),
-                Source::StandIn(made) if dataset.fixed_features.is_some() => {
-                    self.changed_log_mel(made, &spec)
-                }
-                source => self
-                    .audio(source)
-                    .and_then(|audio| extractor.extract(&audio)),
-            };
-            progress(done.fetch_add(1, Ordering::Relaxed) + 1, total);
-            matrix
-        });
-        let content = lock(&self.state).tables[table].content.clone();
-        for ((idx, clip), result) in dataset.clips.iter().enumerate().zip(&results) {
-            let was_read = content.as_ref().is_some_and(|c| !c.unread.contains(&idx));
-            if let (true, Err(error)) = (was_read, result)
-                && error.is_of_machine()
-            {
-                return Err(FeatureError::Lost {
-                    dataset: dataset.name.clone(),
-                    clip: clip.name.clone(),
-                    reason: error.to_string(),
-                });
-            }
-        }
-        let mut skipped = Vec::new();
-        let clips = results
-            .into_iter()
-            .zip(&dataset.clips)
-            .map(|(result, clip)| {
-                result.unwrap_or_else(|error| {
-                    skipped.push((clip.name.clone(), error.to_string()));
-                    Matrix {
-                        bands: spec.bands(),
-                        values: Vec::new(),
+        let layout = key.holds.layout(&key.spec);
+        let form = |(exact, device): Extracted| {
+            let frames = exact.frames();
+            (frames, layout.pack(&exact, device.as_ref()))
+        };
+        let (path, hash) = file(key.holds);
+        let mut stopped = None;
+        let written = cache::write(&path, &hash, |writer| {
+            let add = &mut |(frames, bytes): (usize, Vec<u8>)| writer.add(frames, &bytes);
+            self.extract(dataset, key, progress, form, add)
+                .map_err(|why| match why {
+                    Stopped::Cache(error) => error,
+                    Stopped::Features(error) => {
+                        let told = std::io::Error::other(error.to_string());
+                        stopped = Some(error);
+                        told
                     }
                 })
-            })
-            .collect();
+        });
+        if let Some(error) = stopped {
+            return Err(error);
+        }
+        let written = written.and_then(|()| cache::prune(cache_dir, Some(&path), self.disk_bytes));
+        self.note_problem(&path, written);
+        match open(key.holds) {
+            Some(rows) => Ok(rows),
+            None => self.load_into_memory(dataset, key, progress),
+        }
+    }
+
+    fn load_into_memory(
+        &self,
+        dataset: &Dataset,
+        key: &Key,
+        progress: Progress,
+    ) -> Result<Rows, FeatureError> {
+        let (mut all_exact, mut all_device) = (Vec::new(), Vec::new());
+        let add = &mut |(exact, device): Extracted| {
+            all_exact.push(exact);
+            all_device.extend(device);
+            Ok(())
+        };
+        let skipped = self
+            .extract(dataset, key, progress, |extracted| extracted, add)
+            .map_err(|why| match why {
+                Stopped::Features(error) => error,
+                Stopped::Cache(error) => FeatureError::Read(ReadError {
+                    path: PathBuf::new(),
+                    reason: error.to_string(),
+                }),
+            })?;
+        Ok(Rows {
+            spec: key.spec,
+            skipped,
+            place: Place::Memory {
+                device: (key.holds == Holds::Both).then_some(all_device),
+                exact: all_exact,
+            },
+        })
+    }
+
+    /// Extracts all clips, brings each into a form on the thread that extracts it, and hands them on in their order. Returns
+    /// names and reasons of those that cannot be read.
+    fn extract<T: Send>(
+        &self,
+        dataset: &Dataset,
+        &Key {
+            table, spec, holds, ..
+        }: &Key,
+        progress: Progress,
+        form: impl Fn(Extracted) -> T + Sync,
+        add: &mut dyn FnMut(T) -> std::io::Result<()>,
+    ) -> Result<Vec<(String, String)>, Stopped> {
+        /// Clips per thread that are in memory at a time.
+        const AT_A_TIME: usize = 16;
+        let extractors = Extractors::new(&spec, holds)
+            .map_err(|error| Stopped::Features(FeatureError::Spec { spec, error }))?;
+        let ready = |clip: &Clip| matches!(clip.source, Source::LogMelBin(_));
+        if dataset.fixed_features.is_none() && dataset.clips.iter().any(ready) {
+            let error = FeatureError::FrontEndUnknown(dataset.name.clone());
+            return Err(Stopped::Features(error));
+        }
+        let none = || {
+            let empty = || Matrix {
+                bands: spec.bands(),
+                values: Vec::new(),
+            };
+            (empty(), (holds == Holds::Both).then(empty))
+        };
+        let content = lock(&self.state).tables[table].content.clone();
+        let (done, total) = (AtomicUsize::new(0), dataset.clips.len());
+        let mut skipped = Vec::new();
+        let mut first = 0;
+        for clips in dataset.clips.chunks(AT_A_TIME * self.threads.max(1)) {
+            let results = parallel_map(clips, self.threads, |idx, clip| {
+                let extracted = self.extract_clip((table, first + idx), clip, &spec, &extractors);
+                progress(done.fetch_add(1, Ordering::Relaxed) + 1, total);
+                extracted.map(&form)
+            });
+            for ((idx, clip), result) in clips.iter().enumerate().zip(results) {
+                let formed = match result {
+                    Ok(formed) => formed,
+                    Err(error) => {
+                        let was_read = |content: &Content| !content.unread.contains(&(first + idx));
+                        if error.is_of_machine() && content.as_ref().is_some_and(was_read) {
+                            return Err(Stopped::Features(FeatureError::Lost {
+                                dataset: dataset.name.clone(),
+                                clip: clip.name.clone(),
+                                reason: error.to_string(),
+                            }));
+                        }
+                        skipped.push((clip.name.clone(), error.to_string()));
+                        form(none())
+                    }
+                };
+                add(formed).map_err(Stopped::Cache)?;
+            }
+            first += clips.len();
+        }
         match skipped.first() {
-            Some((_, reason)) if skipped.len() == total => Err(FeatureError::NoneReadable {
-                dataset: dataset.name.clone(),
-                clips: total,
-                reason: reason.clone(),
-            }),
-            _ => Ok(Features {
-                spec,
-                clips,
-                skipped,
-            }),
+            Some((_, reason)) if skipped.len() == total => {
+                Err(Stopped::Features(FeatureError::NoneReadable {
+                    dataset: dataset.name.clone(),
+                    clips: total,
+                    reason: reason.clone(),
+                }))
+            }
+            _ => Ok(skipped),
+        }
+    }
+
+    fn extract_clip(
+        &self,
+        place: (usize, usize),
+        clip: &Clip,
+        spec: &FeatureSpec,
+        extractors: &Extractors,
+    ) -> Result<Extracted, AudioError> {
+        match &clip.source {
+            Source::LogMelBin(path) => Ok((audio::read_log_mel(path, spec.bands())?, None)),
+            Source::Synthetic(clip) => extractors.extract(&self.sound(place, clip)),
+            // A data set with ready features has stand-ins that are made of these.
+            Source::StandIn(made) if matches!(made.of, Source::LogMelBin(_)) => {
+                Ok((self.changed_log_mel(made, spec)?, None))
+            }
+            source => extractors.extract(&self.audio(source)?),
         }
     }
 
@@ -483,7 +692,7 @@ impl FeatureStore {
         if let Some(content) = &lock(&self.state).tables[table].content {
             return content.clone();
         }
-        let list = self.cache_dir.as_ref().map(|dir| dir.join("contents.txt"));
+        let list = self.cache_dir.as_ref().map(|dir| dir.join(CONTENTS));
         let mut known = list.as_deref().map(ContentHashes::read).unwrap_or_default();
         let hashes = parallel_map(&dataset.clips, self.threads, |_, clip| match &clip.source {
             Source::Audio(path) | Source::LogMelBin(path) => hash_file(path, &known),
@@ -641,9 +850,4 @@ fn parallel_map<T: Sync, R: Send>(
     });
     results.sort_by_key(|(idx, _)| *idx);
     results.into_iter().map(|(_, result)| result).collect()
-}
-
-fn size_bytes(features: &Features) -> u64 {
-    let values: usize = features.clips.iter().map(|clip| clip.values.len()).sum();
-    4 * values as u64 + 64 * features.clips.len() as u64
 }

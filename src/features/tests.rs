@@ -103,9 +103,8 @@ fn threads_change_nothing_and_nothing_is_extracted_twice() {
     });
     assert_eq!(extracted.into_inner(), 7);
     for features in &found {
-        assert!(Arc::ptr_eq(features, &found[0]));
+        assert_eq!(**features, *expected);
     }
-    assert_eq!(*found[0], *expected);
 }
 
 #[test]
@@ -130,8 +129,9 @@ fn memory_keeps_what_was_asked_for_last() {
     let data = wav_dataset(folder.path(), 2);
     let mels = |n_mels| FeatureSpec { n_mels, ..SPEC };
     let mut store = FeatureStore::new(None);
-    let one = 4 * 2 * 16 * 8 + 2 * 64;
-    // Room for the second and third of three that grow by that much each, give or take a little.
+    let one = 2 * (4 * 2 * 16 * 8 + 2 * 64);
+    // Exact features and a device's; room for the second and third of three that grow by that much each, give or take a
+    // little.
     store.memory_bytes = 5 * one;
     let extracted = |n_mels| get_counting(&store, &data, &mels(n_mels)).1;
     assert_eq!([8, 16, 8, 24, 16, 24].map(extracted), [2, 2, 0, 2, 2, 0]);
@@ -221,37 +221,80 @@ fn no_changed_byte_of_a_cache_file_goes_unnoticed() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("one.features");
     let key = blake3::hash(b"key");
-    let features = Features {
-        spec: SPEC,
-        clips: vec![
-            Matrix {
-                bands: 16,
-                values: vec![1.5; 32],
-            },
-            Matrix {
-                bands: 16,
-                values: Vec::new(),
-            },
-        ],
-        skipped: vec![("clip".to_string(), "broken".to_string())],
+    let layout = packed::Layout::new(16, true);
+    let matrix = |values: Vec<f32>| Matrix { bands: 16, values };
+    let exact = matrix((0..32).map(|idx| idx as f32 / 7.0 - 2.0).collect());
+    let device = matrix(
+        exact
+            .values
+            .iter()
+            .map(|value| value * 1.000_000_2)
+            .collect(),
+    );
+    let skipped = vec![("clip".to_string(), "broken".to_string())];
+    let write = |writer: &mut cache::Writer<'_>| {
+        writer.add(2, &layout.pack(&exact, Some(&device)))?;
+        let none = matrix(Vec::new());
+        writer.add(0, &layout.pack(&none, Some(&none)))?;
+        Ok(skipped.clone())
     };
-    cache::write(&path, &key, &features).unwrap();
+    cache::write(&path, &key, write).unwrap();
     let good = std::fs::read(&path).unwrap();
+    let open = |key: &blake3::Hash, clips| cache::open(&path, key, &SPEC, layout, clips);
     let read = |bytes: &[u8]| {
         std::fs::write(&path, bytes).unwrap();
-        cache::read(&path, &key, &SPEC, 2)
+        open(&key, 2)
     };
-    assert_eq!(read(&good), Some(features));
+    let rows = read(&good).unwrap();
+    for (of, first) in [(Arithmetic::Exact, &exact), (Arithmetic::Device, &device)] {
+        let features = rows.features(of).unwrap();
+        assert_eq!(features.clips, [first.clone(), matrix(Vec::new())]);
+        assert_eq!(features.skipped, skipped);
+    }
     for position in 0..good.len() {
         let mut changed = good.clone();
         changed[position] ^= 0x81;
-        assert_eq!(read(&changed), None, "byte {position}");
-        assert_eq!(read(&good[..position]), None, "cut at {position}");
+        assert!(read(&changed).is_none(), "byte {position}");
+        assert!(read(&good[..position]).is_none(), "cut at {position}");
     }
-    assert_eq!(read(&[&good[..], &[0]].concat()), None);
+    assert!(read(&[&good[..], &[0]].concat()).is_none());
     std::fs::write(&path, &good).unwrap();
-    assert_eq!(cache::read(&path, &blake3::hash(b"other"), &SPEC, 2), None);
-    assert_eq!(cache::read(&path, &key, &SPEC, 3), None);
+    assert!(open(&blake3::hash(b"other"), 2).is_none());
+    assert!(open(&key, 3).is_none());
+    // A file that is cut while it is open is an error, and no features.
+    let cut = std::fs::File::options().write(true).open(&path).unwrap();
+    cut.set_len(good.len() as u64 / 4).unwrap();
+    assert!(rows.clip(Arithmetic::Exact, 0).is_err());
+}
+
+/// Whether features lie in memory or in a file, and whatever they were asked for together with.
+#[test]
+fn a_file_gives_what_memory_gives() {
+    let folder = tempfile::tempdir().unwrap();
+    let cache = tempfile::tempdir().unwrap();
+    let data = wav_dataset(folder.path(), 5);
+    let memory = FeatureStore::new(None);
+    let [exact, device] = [memory.get(&data, &SPEC), memory.get_device(&data, &SPEC)];
+    let [exact, device] = [exact.unwrap(), device.unwrap()];
+    assert_ne!(exact, device);
+    let on = [0, 3];
+    let standardiser = Standardiser::fit(&on.map(|idx| &exact.clips[idx]));
+    for device_first in [true, false] {
+        let store = FeatureStore::new(Some(cache.path().join(device_first.to_string())));
+        if device_first {
+            assert_eq!(store.get_device(&data, &SPEC).unwrap(), device);
+        }
+        assert_eq!(store.get(&data, &SPEC).unwrap(), exact);
+        assert_eq!(store.get_device(&data, &SPEC).unwrap(), device);
+        let prepared = store.standardised(&data, &SPEC, &on).unwrap();
+        assert_eq!(prepared.standardiser, standardiser);
+        let windows = Windows::prepared(&prepared, vec![4, 1], Vec::new(), 3, 2);
+        let own = [4, 1].map(|idx| standardiser.apply(&exact.clips[idx]));
+        let expected = Windows::new(own.iter().collect(), Vec::new(), 3, 2);
+        assert_eq!(windows.index, expected.index);
+        let all = |windows: &Windows| windows.gather(0..windows.len()).unwrap().concat();
+        assert_eq!(all(&windows), all(&expected));
+    }
 }
 
 #[test]
@@ -390,13 +433,13 @@ fn a_file_that_is_gone_is_an_error_until_it_is_back() {
     let (there, away) = (folder.path().join("1.wav"), folder.path().join("away"));
     std::fs::rename(&there, &away).unwrap();
     for _ in 0..2 {
-        let error = store.get_standardised(&data, &SPEC, &[0, 2]).unwrap_err();
+        let error = store.standardised(&data, &SPEC, &[0, 2]).unwrap_err();
         assert!(matches!(error, FeatureError::Lost { .. }), "{error}");
         assert!(error.to_string().contains("1.wav"), "{error}");
     }
     std::fs::rename(&away, &there).unwrap();
-    let prepared = store.get_standardised(&data, &SPEC, &[0, 2]).unwrap();
-    assert!(prepared.features.skipped.is_empty());
+    let prepared = store.standardised(&data, &SPEC, &[0, 2]).unwrap();
+    assert!(prepared.rows.skipped.is_empty());
     assert_eq!(store.dataset_hash(&data), hash);
 }
 
@@ -406,12 +449,46 @@ fn standardised_features_count_as_memory() {
     let data = wav_dataset(folder.path(), 3);
     let mut store = FeatureStore::new(None);
     store.memory_bytes = 0;
-    let first = store.get_standardised(&data, &SPEC, &[0]).unwrap();
-    let again = store.get_standardised(&data, &SPEC, &[0]).unwrap();
+    let first = store.standardised(&data, &SPEC, &[0]).unwrap();
+    let again = store.standardised(&data, &SPEC, &[0]).unwrap();
     assert!(Arc::ptr_eq(&first, &again), "the latest stays");
-    let other = store.get_standardised(&data, &SPEC, &[1]).unwrap();
+    let other = store.standardised(&data, &SPEC, &[1]).unwrap();
     assert_ne!(other.standardiser, first.standardiser);
-    let anew = store.get_standardised(&data, &SPEC, &[0]).unwrap();
+    let anew = store.standardised(&data, &SPEC, &[0]).unwrap();
     assert!(!Arc::ptr_eq(&first, &anew), "others are dropped");
-    assert_eq!(anew.features, first.features);
+    assert_eq!(anew.standardiser, first.standardiser);
+}
+
+#[test]
+fn limits_suit_the_machine() {
+    let folder = tempfile::tempdir().unwrap();
+    let missing = folder.path().join("not/there");
+    let limits = Limits::of_machine(&missing);
+    assert!((128 << 20..=1 << 30).contains(&limits.memory_bytes));
+    assert!(limits.cache_bytes <= 8 << 30);
+    let store = FeatureStore::new(None).within(Limits {
+        memory_bytes: 100,
+        cache_bytes: 7,
+    });
+    let shares = [store.memory_bytes, store.sound_bytes, store.disk_bytes];
+    assert_eq!(shares, [50, 50, 7]);
+}
+
+#[test]
+fn a_cache_is_counted_and_cleared() {
+    let folder = tempfile::tempdir().unwrap();
+    let cache = folder.path().join("cache");
+    assert_eq!(cached_bytes(&cache), 0);
+    let data = wav_dataset(folder.path(), 2);
+    let store = FeatureStore::new(Some(cache.clone()));
+    store.get(&data, &SPEC).unwrap();
+    std::fs::write(cache.join("other"), "not ours").unwrap();
+    assert!(cached_bytes(&cache) > 1000);
+    clear_cache(&cache).unwrap();
+    assert_eq!(cached_bytes(&cache), 0);
+    let left = std::fs::read_dir(&cache).unwrap();
+    let left: Vec<_> = left.map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, ["other"]);
+    // A store that has its files open reads on.
+    assert_eq!(get_counting(&store, &data, &SPEC).1, 0);
 }

@@ -13,6 +13,7 @@ use super::{
     Board, BoardKind, Image, Inputs, Limit, MeasureError, Report, firmware, io_error, qemu::Qemu,
     toolchain,
 };
+use crate::disk;
 
 /// What one inference did on an emulated core.
 #[derive(Debug, Clone, PartialEq)]
@@ -107,10 +108,7 @@ pub fn build_plugin(folder: &Path) -> Result<PathBuf, MeasureError> {
     if !path.exists() {
         firmware::unpack(&folder)?;
         let built = compile(&folder)?;
-        let whole = path.with_extension("part");
-        fs::copy(&built, &whole)
-            .and_then(|_| fs::rename(&whole, &path))
-            .map_err(io_error(&path))?;
+        disk::copy_synced(&built, &path).map_err(io_error(&path))?;
     }
     drop(lock);
     Ok(path)

@@ -9,7 +9,7 @@ use super::{
     Image, MeasureError, Tick, io_error,
     toolchain::{Toolchain, target_of},
 };
-use crate::hardware::Core;
+use crate::{disk, hardware::Core};
 
 include!(concat!(env!("OUT_DIR"), "/firmware_files.rs"));
 
@@ -146,10 +146,7 @@ pub fn build(
         note(&format!("building the firmware for {name}"));
         unpack(&own)?;
         let built = compile(board, kernels, &toolchain, &own, &folder.join("target"))?;
-        let whole = path.with_extension("part");
-        fs::copy(&built, &whole)
-            .and_then(|_| fs::rename(&whole, &path))
-            .map_err(io_error(&path))?;
+        disk::copy_synced(&built, &path).map_err(io_error(&path))?;
     }
     drop(lock);
     Image::read(&path)

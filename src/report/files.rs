@@ -1,6 +1,10 @@
 //! Writes the figures and pages of a report as files in a folder.
 
-use std::path::{Path, PathBuf};
+use std::{
+    io::Write as _,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use super::{
     ReportError, RunInfo,
@@ -9,6 +13,7 @@ use super::{
     html,
     memory::MemoryMap,
 };
+use crate::disk;
 
 /// Writes every figure as `.svg` and `.png`, and `report.html`, into a folder; returns their paths.
 pub fn write_figures(info: &RunInfo, folder: &Path) -> Result<Vec<PathBuf>, ReportError> {
@@ -27,10 +32,6 @@ pub fn write_figures(info: &RunInfo, folder: &Path) -> Result<Vec<PathBuf>, Repo
 
 /// Writes `memory.svg` and `memory.png` into a folder; returns their paths. A missing folder is made.
 pub fn write_memory(map: &MemoryMap, folder: &Path) -> Result<Vec<PathBuf>, ReportError> {
-    std::fs::create_dir_all(folder).map_err(|source| ReportError::Write {
-        path: folder.to_path_buf(),
-        source,
-    })?;
     let files = vec![
         ("memory.svg", draw::memory_svg(map)?.into_bytes()),
         ("memory.png", draw::memory_png(map)?),
@@ -62,18 +63,18 @@ pub fn write_examined(
 }
 
 fn written(files: Vec<(&str, Vec<u8>)>, folder: &Path) -> Result<Vec<PathBuf>, ReportError> {
-    // A store that was moved without the folders of its runs can be reported, too.
-    std::fs::create_dir_all(folder).map_err(|source| ReportError::Write {
-        path: folder.to_path_buf(),
-        source,
-    })?;
+    // A store that was moved without the folders of its runs can be reported, too: folders are made.
+    let failed = |path: &Path| {
+        let path = path.to_path_buf();
+        move |source| ReportError::Write { path, source }
+    };
+    disk::make_folder(folder)
+        .and_then(|()| disk::sweep_idle(folder, Duration::ZERO))
+        .map_err(failed(folder))?;
     let mut paths = Vec::new();
     for (name, content) in files {
         let path = folder.join(name);
-        std::fs::write(&path, content).map_err(|source| ReportError::Write {
-            path: path.clone(),
-            source,
-        })?;
+        disk::replace(&path, |file| file.write_all(&content)).map_err(failed(&path))?;
         paths.push(path);
     }
     Ok(paths)

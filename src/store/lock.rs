@@ -1,7 +1,7 @@
 //! The lock of a run: one coordinator at a time.
 
 use std::{
-    fs::{self, File, TryLockError},
+    fs::{File, TryLockError},
     io::{Read as _, Seek as _, Write as _},
     path::Path,
     thread,
@@ -28,7 +28,7 @@ impl RunLock {
             path: path.clone(),
             source,
         };
-        fs::create_dir_all(dir).map_err(io)?;
+        disk::make_folder(dir).map_err(io)?;
         let mut file = File::options()
             .read(true)
             .write(true)

@@ -20,6 +20,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crate::disk;
 use rusqlite::{
     Connection, ErrorCode, OpenFlags, OptionalExtension as _, ToSql, Transaction,
     TransactionBehavior, named_params, params,
@@ -204,6 +205,21 @@ impl Store {
             (RunState::Running, Some(folder)) if !is_held(folder) => RunState::Interrupted,
             (state, _) => state,
         }
+    }
+
+    /// Removes a run with its models and pictures, and the lock that keeps others from it. Models that trials of other
+    /// runs share stay; returns how many.
+    ///
+    /// The rows go first, in one transaction: what a kill leaves is files that nothing names.
+    pub fn remove_run(&mut self, run: &Run, lock: RunLock) -> Result<usize, StoreError> {
+        let shared = self.write(|transaction| remove_rows(transaction, run))?;
+        if let Some(base) = self.folder() {
+            let path = base.join(&run.name);
+            let kept: Vec<PathBuf> = shared.iter().map(|kept| base.join(kept)).collect();
+            disk::remove_all_but(&path, &kept).map_err(|source| StoreError::Io { path, source })?;
+        }
+        drop(lock);
+        Ok(shared.len())
     }
 
     /// Records how far the run is.
@@ -648,6 +664,32 @@ fn insert_evaluation(
         statement.execute(params![evaluation.key, metric, part, value])?;
     }
     Ok(())
+}
+
+/// Removes the rows of a run, and the evaluations that no other run names; returns the models in the run's folder that
+/// other runs share, as paths beside the store.
+fn remove_rows(transaction: &Transaction<'_>, run: &Run) -> rusqlite::Result<Vec<String>> {
+    // Any row that names a run names one of its trials; evaluations stand alone.
+    for table in ["fronts", "costs", "measurements", "repeats", "trials"] {
+        transaction.execute(
+            &format!("DELETE FROM {table} WHERE run_id = ?1"),
+            [run.id.0],
+        )?;
+    }
+    transaction.execute("DELETE FROM runs WHERE id = ?1", [run.id.0])?;
+    let unnamed = "NOT IN (SELECT evaluation_key FROM trials WHERE evaluation_key IS NOT NULL
+        UNION SELECT evaluation_key FROM repeats WHERE evaluation_key IS NOT NULL)";
+    for (table, key) in [("scores", "evaluation_key"), ("evaluations", "key")] {
+        transaction.execute(&format!("DELETE FROM {table} WHERE {key} {unnamed}"), [])?;
+    }
+    let columns = EvaluationRow::COLUMNS;
+    let evaluations: Vec<EvaluationRow> = transaction
+        .prepare(&format!("SELECT {columns} FROM evaluations"))?
+        .query_map([], EvaluationRow::read)?
+        .collect::<Result<_, _>>()?;
+    let artefacts = evaluations.into_iter().filter_map(|row| row.artefacts);
+    let inside = |path: &String| path.split('/').next() == Some(&run.name);
+    Ok(artefacts.filter(inside).collect())
 }
 
 /// Evaluations with their scores, by key; `keys` is SQL that gives one or more keys and takes one parameter.

@@ -607,6 +607,55 @@ fn runs_that_begin_at_once_are_several() {
     assert_eq!(store.state_of(&second), RunState::Running);
 }
 
+#[test]
+fn a_removed_run_leaves_what_others_share() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let mut store = Store::open(&path("nas.sqlite")).unwrap();
+    let make = |store: &mut Store, name: &str| {
+        fill(store, name);
+        for file in [
+            "evaluations/e1/model.nas",
+            "evaluations/e0/model.nas",
+            "pareto.svg",
+        ] {
+            disk::write_synced(&path(name).join(file), b"").unwrap();
+        }
+    };
+    let remove = |store: &mut Store, name: &str| {
+        let run = store.find_run(name).unwrap();
+        let lock = RunLock::acquire(&path(name)).unwrap();
+        store.remove_run(&run, lock).unwrap()
+    };
+    // Both runs have the evaluation whose model lies in the folder of the first.
+    make(&mut store, "a");
+    make(&mut store, "b");
+    assert_eq!(remove(&mut store, "a"), 1);
+    let names: Vec<String> = store
+        .runs()
+        .unwrap()
+        .into_iter()
+        .map(|run| run.name)
+        .collect();
+    assert_eq!(names, ["b"]);
+    assert!(read_all(&store).is_ok());
+    let is_there = |name: &str| path(name).exists();
+    assert!(is_there("a/evaluations/e1/model.nas") && is_there("b/pareto.svg"));
+    assert!(!is_there("a/evaluations/e0") && !is_there("a/pareto.svg") && !is_there("a/lock"));
+    assert_eq!(remove(&mut store, "b"), 0);
+    assert!(!is_there("b"));
+    let left = |store: &Store, table: &str| -> i64 {
+        let sql = format!("SELECT count(*) FROM {table}");
+        store
+            .connection
+            .query_row(&sql, [], |row| row.get(0))
+            .unwrap()
+    };
+    for table in ["runs", "trials", "costs", "fronts", "evaluations", "scores"] {
+        assert_eq!(left(&store, table), 0, "{table}");
+    }
+}
+
 /// The other process of the tests below: this binary once more, told by the environment what to do.
 ///
 /// It takes the lock of its run, then records trials and prints each number once it is recorded.

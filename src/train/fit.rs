@@ -15,7 +15,7 @@ use super::{
     network::{Network, Pass},
 };
 use crate::{
-    features::Windows,
+    features::{ReadError, Windows},
     graph::{Graph, Weights},
     space::{Recipe, Task},
     units::Rng,
@@ -84,17 +84,21 @@ impl Fit {
     }
 
     /// Takes one step on some windows; returns the loss before it.
-    pub fn step(&mut self, lessons: &Lessons<'_>, idxs: &[u32], rate: f64) -> f32 {
-        let network = self.network.take().expect("a network is always put back");
+    pub fn step(
+        &mut self,
+        lessons: &Lessons<'_>,
+        idxs: &[u32],
+        rate: f64,
+    ) -> Result<f32, ReadError> {
         let frames = lessons.fit.frames;
-        let mut batch = self.batch(lessons.fit, idxs);
+        let mut batch = self.batch(lessons.fit, idxs)?;
         batch.disturb(&self.recipe, frames, &mut self.draws);
         let mut kind = self.loss();
         if let Some(outliers) = self.outliers(lessons) {
             let count = (idxs.len() / OUTLIERS_PER_BATCH).max(1);
             let idxs = (0..count).map(|_| self.outlier_draws.below(outliers.len()) as u32);
             let idxs: Vec<u32> = idxs.collect();
-            let mut others = self.batch(outliers, &idxs);
+            let mut others = self.batch(outliers, &idxs)?;
             others.disturb(&self.recipe, frames, &mut self.draws);
             kind = Loss::Margin {
                 kept: batch.size,
@@ -103,6 +107,7 @@ impl Fit {
             batch.append(others);
         }
         let [x, target] = batch.tensors(&self.device);
+        let network = self.network.take().expect("a network is always put back");
         let mut pass = Pass {
             dropout: Some(&mut self.dropout),
             record_moments: false,
@@ -110,11 +115,11 @@ impl Fit {
         let loss = network.loss(x, target, kind, &mut pass);
         let gradients = GradientsParams::from_grads(loss.backward(), &network);
         self.network = Some(self.optimizer.step(rate, network, gradients));
-        loss.into_scalar()
+        Ok(loss.into_scalar())
     }
 
     /// The current weights, with batch norm folded for its statistics over some windows.
-    pub fn weights(&self, statistics: &[Batches<'_>]) -> Weights {
+    pub fn weights(&self, statistics: &[Batches<'_>]) -> Result<Weights, ReadError> {
         let network = self
             .network
             .as_ref()
@@ -124,7 +129,7 @@ impl Fit {
         let mut pooled: Vec<[Vec<f64>; 2]> = Vec::new();
         for (windows, idxs) in statistics.iter().flat_map(Batches::iter) {
             let [x, _] = self
-                .batch(windows, idxs)
+                .batch(windows, idxs)?
                 .tensors(&self.device.clone().inner());
             network.forward(
                 x,
@@ -156,16 +161,16 @@ impl Fit {
                 variance.collect(),
             ]
         });
-        network.folded(&moments.collect::<Vec<_>>())
+        Ok(network.folded(&moments.collect::<Vec<_>>()))
     }
 
     /// Mean loss of folded weights over some windows.
-    pub fn evaluate(&self, weights: &Weights, batches: &Batches<'_>) -> f32 {
+    pub fn evaluate(&self, weights: &Weights, batches: &Batches<'_>) -> Result<f32, ReadError> {
         let device = self.device.clone().inner();
         let network = Network::from_weights(&self.graph, weights, self.fused, &device);
         let mut total = 0.0;
         for (windows, idxs) in batches.iter() {
-            let [x, target] = self.batch(windows, idxs).tensors(&device);
+            let [x, target] = self.batch(windows, idxs)?.tensors(&device);
             let mut pass = Pass {
                 dropout: None,
                 record_moments: false,
@@ -175,14 +180,14 @@ impl Fit {
                 .into_scalar();
             total += f64::from(loss) * idxs.len() as f64;
         }
-        (total / batches.idxs.len() as f64) as f32
+        Ok((total / batches.idxs.len() as f64) as f32)
     }
 
     /// Windows and their targets.
-    fn batch(&self, windows: &Windows<'_>, idxs: &[u32]) -> Batch {
+    fn batch(&self, windows: &Windows<'_>, idxs: &[u32]) -> Result<Batch, ReadError> {
         let mut inputs = Vec::with_capacity(idxs.len() * self.graph.input_shape().len());
         for idx in idxs {
-            inputs.extend_from_slice(windows.window(*idx as usize));
+            inputs.extend_from_slice(&windows.window(*idx as usize)?);
         }
         let targets = match self.task {
             Task::Reconstruct | Task::Distance(_) => inputs.clone(),
@@ -194,11 +199,11 @@ impl Fit {
                 targets
             }
         };
-        Batch {
+        Ok(Batch {
             size: idxs.len(),
             inputs,
             targets,
-        }
+        })
     }
 }
 

@@ -28,7 +28,7 @@ use self::{
     fused::Products,
 };
 use crate::{
-    features::Windows,
+    features::{ReadError, Windows},
     graph::{Graph, OpKind, Weights},
     identity::{self, Canonical},
     space::{Recipe, Task},
@@ -260,6 +260,9 @@ pub enum TrainError {
     /// A distance is fitted in closed form.
     #[error("a distance is fitted in closed form and not trained")]
     Distance,
+    /// The features cannot be read any more.
+    #[error(transparent)]
+    Read(#[from] ReadError),
     /// The training or validation loss became infinite or NaN.
     #[error("the loss became {loss} in epoch {epoch}")]
     Diverged {
@@ -339,7 +342,7 @@ pub fn train(
                 return Err(TrainError::Interrupted);
             }
             let rate = learning_rate(options.learning_rate, epoch * steps_per_epoch + step, steps);
-            total += f64::from(fit.step(lessons, idxs, rate));
+            total += f64::from(fit.step(lessons, idxs, rate)?);
         }
         let training = (total / steps_per_epoch as f64) as f32;
         if !training.is_finite() {
@@ -348,10 +351,10 @@ pub fn train(
                 loss: training,
             });
         }
-        let weights = fit.weights(&statistics);
+        let weights = fit.weights(&statistics)?;
         let judged = match validation.is_empty() {
             true => training,
-            false => fit.evaluate(&weights, &validation_batches),
+            false => fit.evaluate(&weights, &validation_batches)?,
         };
         if !judged.is_finite() {
             return Err(TrainError::Diverged {
@@ -375,7 +378,7 @@ pub fn train(
     }
     let weights = match best {
         Some((.., weights)) => weights,
-        None => fit.weights(&statistics),
+        None => fit.weights(&statistics)?,
     };
     Ok(Trained { weights, history })
 }
@@ -409,12 +412,15 @@ impl<'a> Bench<'a> {
     }
 
     /// Trains for `count` steps; returns the last step's loss.
-    pub fn steps(&mut self, count: usize) -> f32 {
+    ///
+    /// # Errors
+    /// Where the windows lie in a file that cannot be read any more.
+    pub fn steps(&mut self, count: usize) -> Result<f32, ReadError> {
         let mut loss = 0.0;
         for idxs in self.order.chunks_exact(self.batch_size).cycle().take(count) {
-            loss = self.fit.step(&self.lessons, idxs, 1e-3);
+            loss = self.fit.step(&self.lessons, idxs, 1e-3)?;
         }
-        loss
+        Ok(loss)
     }
 }
 
@@ -456,7 +462,7 @@ fn check(graph: &Graph, task: Task, lessons: &Lessons<'_>) -> Result<(), TrainEr
         .flatten()
         .filter(|windows| !windows.is_empty())
     {
-        let window = windows.window(0).len();
+        let window = windows.window(0)?.len();
         if window != input {
             return Err(TrainError::InputShape { window, input });
         }

@@ -17,6 +17,8 @@ use std::{
 
 use md5::{Digest, Md5};
 
+use crate::disk;
+
 pub use catalogue::{Archive, Fetchable, KNOWN_DATASETS, KnownDataset, Source, select};
 
 /// How files are downloaded and kept.
@@ -249,12 +251,14 @@ pub fn fetch(
         }
         notify(Event::Unpacking(&archive.file));
         let target = to.join(&archive.into);
-        // Readers refuse the folder as long as this mark is there.
+        // Readers refuse the folder as long as the second mark is there. Each mark is on the disk before what comes next.
         let mark = marks.join(archive.mark());
         let unfinished = marks.join(archive.mark() + UNFINISHED);
-        fs::write(&unfinished, b"").map_err(write_error(&unfinished))?;
+        let set =
+            |mark: &Path| disk::write_synced(mark, b"").and_then(|()| disk::sync_folder(&marks));
+        set(&unfinished).map_err(write_error(&unfinished))?;
         unpack::unpack(&path, &archive.file, &marks.join("unpacked"), &target)?;
-        fs::write(&mark, b"").map_err(write_error(&mark))?;
+        set(&mark).map_err(write_error(&mark))?;
         fs::remove_file(&unfinished).map_err(write_error(&unfinished))?;
         let is_result = path.parent() == Some(target.as_path());
         if !options.keep_archives && (!is_result || unpack::is_archive(&archive.file)) {
@@ -373,13 +377,17 @@ fn download(
             _ => break,
         }
     }
-    fs::rename(&part, path).map_err(write_error)
+    // A name promises the whole content, also after a power cut.
+    File::open(&part)
+        .and_then(|file| file.sync_all())
+        .and_then(|()| fs::rename(&part, path))
+        .map_err(write_error)
 }
 
 /// Fails where the disk has less free space than is needed.
 fn require_space(folder: &Path, needed: u64, what: &str) -> Result<(), FetchError> {
     // Where the free space is unknown, writing will show.
-    let Ok(free) = fs4::available_space(folder) else {
+    let Some(free) = disk::free_bytes(folder) else {
         return Ok(());
     };
     match free >= needed {

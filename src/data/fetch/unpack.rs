@@ -7,6 +7,7 @@ use std::{
 };
 
 use super::{EXPANSION_ALLOWANCE, FetchError, MAX_EXPANSION, require_space};
+use crate::disk;
 
 /// The most entries in an archive, far above any data set; DCASE 2020 has 54,000 clips in all.
 const MAX_ENTRIES: usize = 500_000;
@@ -38,13 +39,16 @@ pub(super) fn unpack(
     }
     let unpacked = unpack_here(path, file, beside);
     if unpacked.is_ok() {
-        move_into(beside, into).map_err(write_error)?;
+        disk::sync_tree(beside)
+            .and_then(|()| move_into(beside, into))
+            .map_err(write_error)?;
     }
     fs::remove_dir_all(beside).map_err(write_error)?;
     unpacked
 }
 
-/// Moves all that a folder holds into another one; files there are replaced, folders joined.
+/// Moves all that a folder holds into another one, whose names are then on the disk; files there are replaced, folders
+/// joined.
 fn move_into(from: &Path, into: &Path) -> io::Result<()> {
     fs::create_dir_all(into)?;
     for entry in fs::read_dir(from)? {
@@ -61,7 +65,7 @@ fn move_into(from: &Path, into: &Path) -> io::Result<()> {
             }
         }
     }
-    Ok(())
+    disk::sync_folder(into)
 }
 
 fn unpack_here(path: &Path, file: &str, into: &Path) -> Result<(), FetchError> {
@@ -102,7 +106,7 @@ fn unpack_here(path: &Path, file: &str, into: &Path) -> Result<(), FetchError> {
         match target == path {
             true => Ok(()),
             false => fs::copy(path, &target)
-                .map(|_| ())
+                .and_then(|_| File::open(&target)?.sync_all())
                 .map_err(|e| fail(e.to_string())),
         }
     }

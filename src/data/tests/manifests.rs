@@ -52,15 +52,23 @@ fn manifests_are_read() {
     );
     check(
         "file,split\nsub,train\n",
-        "error: manifest `ROOT/split.csv`: line 2, column file: `sub` should be the path of a .wav, .flac or .bin file",
+        "error: manifest `ROOT/split.csv`: line 2, column file: `sub` should be the path of a .wav, .flac or .bin file inside the manifest's folder",
     );
     check(
         "file,split\na.mp3,train\n",
-        "error: manifest `ROOT/split.csv`: line 2, column file: `a.mp3` should be the path of a .wav, .flac or .bin file",
+        "error: manifest `ROOT/split.csv`: line 2, column file: `a.mp3` should be the path of a .wav, .flac or .bin file inside the manifest's folder",
     );
+    for outside in ["../a.wav", "b/../../a.wav", "/tmp/a.wav"] {
+        check(
+            &format!("file,split\n{outside},train\n"),
+            &format!(
+                "error: manifest `ROOT/split.csv`: line 2, column file: `{outside}` should be the path of a .wav, .flac or .bin file inside the manifest's folder"
+            ),
+        );
+    }
     check(
         "file,split\n,train\n",
-        "error: manifest `ROOT/split.csv`: line 2, column file: `` should be the path of a .wav, .flac or .bin file",
+        "error: manifest `ROOT/split.csv`: line 2, column file: `` should be the path of a .wav, .flac or .bin file inside the manifest's folder",
     );
     check(
         "file,split\na.wav,validation\n",

@@ -46,6 +46,17 @@ impl SpacesDocument {
     }
 }
 
+/// What `nas cache size --json` prints.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct CacheDocument {
+    /// Version of the schema that the document follows.
+    pub schema_version: u32,
+    /// Bytes of features on disk.
+    pub features_bytes: u64,
+    /// Bytes of firmware images.
+    pub firmware_bytes: u64,
+}
+
 /// What `nas targets --json` prints.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct TargetsDocument {

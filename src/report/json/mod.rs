@@ -259,6 +259,7 @@ documents! {
     "baselines": BaselinesDocument,
     "calibration": calibration::FitDocument,
     "calibration-energy": calibration::PowersDocument,
+    "cache": lists::CacheDocument,
     "data-info": lists::DatasetDocument,
     "data-list": lists::KnownDatasetsDocument,
     "estimate": network::EstimateDocument,

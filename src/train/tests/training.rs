@@ -165,10 +165,10 @@ fn the_best_epoch_is_kept() {
     let held_out = toy(9, 2);
     let windows = Windows::new(held_out.iter().collect(), vec![], 4, 1);
     let errors = (0..windows.len()).flat_map(|idx| {
-        let x = windows.window(idx);
-        execute(&graph, &trained.weights, x)
+        let x = windows.window(idx).unwrap();
+        execute(&graph, &trained.weights, &x)
             .into_iter()
-            .zip(x)
+            .zip(x.into_owned())
             .map(|(y, x)| f64::from(y - x).powi(2))
     });
     let errors: Vec<f64> = errors.collect();
@@ -301,8 +301,8 @@ fn outliers_are_not_reconstructed() {
         [&own_later, &other_later].map(|clips| {
             let windows = windows(clips);
             let error = |idx| {
-                let x = windows.window(idx);
-                let y = execute(&graph, &trained.weights, x);
+                let x = windows.window(idx).unwrap();
+                let y = execute(&graph, &trained.weights, &x);
                 x.iter().zip(y).map(|(x, y)| (x - y).powi(2)).sum::<f32>() / x.len() as f32
             };
             (0..windows.len()).map(error).sum::<f32>() / windows.len() as f32
@@ -402,8 +402,7 @@ fn a_small_autoencoder_finds_what_was_not_trained() {
     let network = Network::from_weights(&graph, &trained.weights, true, &device);
     let score = |clip: &Matrix| -> f32 {
         let windows = Windows::new(vec![clip], vec![], 5, 1);
-        let values = (0..windows.len()).flat_map(|idx| windows.window(idx));
-        let values: Vec<f32> = values.copied().collect();
+        let values = windows.gather(0..windows.len()).unwrap().concat();
         let x = Tensor::from_data(TensorData::new(values, [windows.len(), 640]), &device);
         network
             .loss(x.clone(), x, Loss::SquaredError, &mut pass())

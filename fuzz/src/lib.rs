@@ -1,0 +1,1 @@
+//! Fuzz targets, in `tests/readers.rs`.
