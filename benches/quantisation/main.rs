@@ -287,6 +287,7 @@ fn measure(dataset: &Dataset, space: &str, seed: u64, request: &Request) -> Vec<
         deadline: None,
         jobs: std::thread::available_parallelism().map_or(1, |cores| cores.get()),
         stop: &stop,
+        last: &stop,
     };
     run::search(&mut store, &run, &search, &mut |_| ()).expect("a search");
     let mut rows = paired.rows.into_inner().expect("no thread panicked");
