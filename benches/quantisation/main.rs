@@ -251,7 +251,7 @@ fn measure(dataset: &Dataset, space: &str, seed: u64, request: &Request) -> Vec<
     };
     let objectives = Objective::DEFAULT.to_vec();
     let targets = [target];
-    let references = run::references(&spaces, &targets, &budget, &objectives);
+    let references = run::references(&spaces, &targets, &budget, &objectives, &Default::default());
     let paired = Paired {
         pipeline,
         space: space.to_string(),
@@ -287,6 +287,7 @@ fn measure(dataset: &Dataset, space: &str, seed: u64, request: &Request) -> Vec<
         deadline: None,
         jobs: std::thread::available_parallelism().map_or(1, |cores| cores.get()),
         stop: &stop,
+        last: &AtomicBool::new(false),
     };
     run::search(&mut store, &run, &search, &mut |_| ()).expect("a search");
     let mut rows = paired.rows.into_inner().expect("no thread panicked");
