@@ -244,7 +244,7 @@ impl Store {
     pub fn remove_run(&mut self, run: &Run, lock: RunLock) -> Result<usize, StoreError> {
         let shared = self.write(|transaction| remove_rows(transaction, run))?;
         if let Some(base) = self.folder() {
-            let path = base.join(&run.name);
+            let path = base.join(run_path(&self.path, &run.name));
             let kept: Vec<PathBuf> = shared.iter().map(|kept| base.join(kept)).collect();
             disk::remove_all_but(&path, &kept).map_err(|source| StoreError::Io { path, source })?;
         }
