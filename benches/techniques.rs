@@ -160,7 +160,7 @@ fn main() {
     let divisions = divisions(Path::new(path));
     let chosen: &[&[Chosen]] = match divisions[0].classes() {
         0 | 1 => &[AUTOENCODERS],
-        _ if divisions[0].dataset().supervised => &[CLASSIFIERS],
+        _ if divisions[0].dataset().learns == nas::data::Learns::Labels => &[CLASSIFIERS],
         _ => &[AUTOENCODERS, CLASSIFIERS],
     };
     let mut networks: Vec<Network> = Vec::new();

@@ -111,6 +111,9 @@ fn detector(kind: Kind, score_windows: u32) -> Model {
             Feature::LogMel => None,
             Feature::Mfcc { coefficients } => Some(coefficients),
         },
+        features: None,
+        input: None,
+        output: None,
         frames: FRAMES,
         frame_stride: FRAME_STRIDE,
         statistics: statistics.map(|which| StatisticsCard {
@@ -132,6 +135,7 @@ fn detector(kind: Kind, score_windows: u32) -> Model {
                 section: idx.to_string(),
             })
             .collect(),
+        tells_classes: false,
         threshold: Some(1.0),
         threshold_rule: Some("quantile".to_string()),
         threshold_gamma: None,

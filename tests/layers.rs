@@ -44,9 +44,8 @@ const DOORS: &[(&str, &str)] = &[
     ("flatbuffers", "quant"),
     ("sha2", "bundle"),
     ("probe_rs", "measure"),
-    // Sound is read and written in `audio`; `data` looks at headers.
-    ("hound", "audio data"),
-    ("claxon", "audio data"),
+    ("hound", "audio"),
+    ("symphonia", "audio"),
     ("rubato", "audio"),
     ("toml", "space hardware report"),
     // Downloads are unpacked and transferred in `data/fetch`.

@@ -3,6 +3,7 @@
 #[macro_use]
 mod runner;
 
+mod accounts;
 mod bundle;
 mod cli;
 mod costs;
@@ -33,6 +34,7 @@ mod tflite;
 
 fn main() -> std::process::ExitCode {
     runner::run(&[
+        accounts::TESTS,
         bundle::TESTS,
         cli::TESTS,
         costs::TESTS,

@@ -3,6 +3,7 @@
 use std::{fs, path::Path};
 
 use nas::{
+    audio::Encoding as Coding,
     audio::{
         Channel, Decibels, DeviceExtractor, Extractor, Feature, FeatureSpec, Padding, read,
         read_log_mel,
@@ -213,12 +214,12 @@ fn headers_are_read() {
     };
     check(
         "dcase20-dev-36/dev_data",
-        (Encoding::WavInteger, 1, 36, 11.0),
+        (Encoding::Sound(Coding::Pcm), 1, 36, 11.0),
     );
-    check("flac-samples", (Encoding::Flac, 1, 2, 10.0));
+    check("flac-samples", (Encoding::Sound(Coding::Flac), 1, 2, 10.0));
     check(
         "mimii-0dB-8ch-originals",
-        (Encoding::WavInteger, 8, 2, 10.0),
+        (Encoding::Sound(Coding::Pcm), 8, 2, 10.0),
     );
     check("toycar-ad01", (Encoding::LogMelBin, 1, 436, 6.4));
 }

@@ -251,7 +251,7 @@ fn measure(dataset: &Dataset, space: &str, seed: u64, request: &Request) -> Vec<
     };
     let objectives = Objective::DEFAULT.to_vec();
     let targets = [target];
-    let references = run::references(&spaces, &targets, &budget, &objectives);
+    let references = run::references(&spaces, &targets, &budget, &objectives, &Default::default());
     let paired = Paired {
         pipeline,
         space: space.to_string(),

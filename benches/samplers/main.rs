@@ -68,7 +68,7 @@ fn main() {
         let mut value = || arguments.next().expect("a value");
         match argument.as_str() {
             "--seeds" => seeds = value().parse().expect("a number of seeds"),
-            "--train" => return train(&table(&value()), &value()),
+            "--train" => return train(table(&value()), &value()),
             _ => panic!("usage: samplers [--seeds N] [--train TABLE DATA]"),
         }
     }
@@ -223,7 +223,14 @@ impl<'a> Bench<'a> {
             spaces,
             target,
             budget,
-            references: references(spaces, targets, &budget, &Objective::DEFAULT).remove(0),
+            references: references(
+                spaces,
+                targets,
+                &budget,
+                &Objective::DEFAULT,
+                &Default::default(),
+            )
+            .remove(0),
             networks: table.lines().skip(1).map(row).collect(),
             points: HashMap::new(),
             whole: 0.0,

@@ -3,13 +3,15 @@
 //!
 //! This module knows no labels, data sets or models.
 
+mod adpcm;
 mod channel;
+mod coded;
 mod companding;
 mod device;
 mod extract;
-mod flac;
 mod mel;
 mod read;
+mod recipe;
 mod resample;
 mod statistics;
 mod wav;
@@ -22,7 +24,8 @@ pub use channel::Channel;
 pub use companding::Companding;
 pub use device::{DeviceExtractor, DeviceTables};
 pub use extract::{Decibels, Extractor, Padding};
-pub use read::{decode, read, read_log_mel};
+pub use read::{Encoding, Form, Recording, decode, is_sound, read, read_log_mel, read_recording};
+pub use recipe::Recipe;
 pub use statistics::{FULL_RANKING, MAX_POOLED_FRAMES, StatisticKind, Statistics};
 pub use wav::encode;
 
@@ -101,8 +104,8 @@ pub enum AudioError {
     /// The file could not be opened or read; holds the reason.
     #[error("{0}")]
     Io(String),
-    /// The first bytes are those of neither WAV nor FLAC, or ready features stand where sound is needed.
-    #[error("neither WAV nor FLAC: starts with neither `RIFF....WAVE` nor `fLaC`")]
+    /// The first bytes are those of no known format, or ready features stand where sound is needed.
+    #[error("neither WAV, FLAC, Ogg Vorbis nor MP3, by its first bytes")]
     UnknownFormat,
     /// A number in a header or a [`FeatureSpec`] is out of range.
     #[error("{what} is {value}, must be {allowed}")]
@@ -116,7 +119,8 @@ pub enum AudioError {
     },
     /// A WAV file stores its samples in a form that is not supported.
     #[error(
-        "WAV encoding {tag:#06x} of {bits} bits cannot be read; PCM of 8, 16, 24 or 32 bits and float of 32 or 64 can"
+        "WAV encoding {tag:#06x} of {bits} bits cannot be read; PCM up to 32 bits, float of 32 or 64, ADPCM, A-law and \
+         mu-law can"
     )]
     Encoding {
         /// Format tag of the header: 1 is PCM, 3 is float.
@@ -127,9 +131,17 @@ pub enum AudioError {
     /// The file breaks the rules of its format; says which.
     #[error("damaged: {0}")]
     Malformed(&'static str),
-    /// The FLAC decoder refuses the file; holds its message.
-    #[error("damaged FLAC: {0}")]
-    Flac(String),
+    /// The decoder of FLAC, Ogg Vorbis or MP3 refuses the file; holds its message.
+    #[error("damaged: {0}")]
+    Coded(String),
+    /// Float samples are no shares of full scale, which is 1.
+    #[error(
+        "its float samples reach {largest}, where full scale is 1: steps of 16 bits, it seems; divide them by 32768"
+    )]
+    Unscaled {
+        /// The largest magnitude, rounded.
+        largest: u32,
+    },
     /// The length of the sound is not the one that the header states.
     #[error("truncated: the header promises {claimed} {unit} of sound, {found} are there")]
     Truncated {
@@ -157,6 +169,9 @@ pub enum AudioError {
     /// There are no samples.
     #[error("holds no samples")]
     Empty,
+    /// A converter of 16 bits gives zeros alone.
+    #[error("is digital silence to a device of 16 bits")]
+    Silent,
     /// The clip is too short to be mirrored ([`Padding::Reflect`]).
     #[error("{samples} samples, at least {needed} are needed")]
     TooShort {
@@ -177,6 +192,14 @@ pub enum AudioError {
 }
 
 impl AudioError {
+    /// What is wrong, without the path of the file.
+    pub fn reason(&self) -> &AudioError {
+        match self {
+            AudioError::File { error, .. } => error.reason(),
+            other => other,
+        }
+    }
+
     /// Whether the disk or the system failed, rather than the sound being unusable.
     pub fn is_of_machine(&self) -> bool {
         match self {
@@ -211,6 +234,25 @@ impl Audio {
         match self.samples.iter().position(|sample| !sample.is_finite()) {
             Some(position) => Err(AudioError::NotFinite { position }),
             None => Ok(()),
+        }
+    }
+}
+
+impl Audio {
+    /// Refuses samples that are not shares of full scale: far beyond it, or whole numbers of which some are above 1.
+    fn require_scale(&self) -> Result<(), AudioError> {
+        /// 18 dB above full scale; no converter has so much headroom.
+        const FAR: f32 = 8.0;
+        let largest = self
+            .samples
+            .iter()
+            .fold(0f32, |max, sample| max.max(sample.abs()));
+        let are_whole = || self.samples.iter().all(|sample| sample.fract() == 0.0);
+        match largest > FAR || (largest > 1.0 && are_whole()) {
+            true => Err(AudioError::Unscaled {
+                largest: largest.round() as u32,
+            }),
+            false => Ok(()),
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Reads WAV: integer PCM of 8 to 32 bits and float, in plain or extensible headers.
+//! Reads WAV in all its coats: PCM of 8 to 32 bits, float, ADPCM, A-law and mu-law; plain and extensible headers; RIFF, RF64
+//! and W64.
 //!
 //! This is not hound's reader, for three reasons. hound returns one sample at a time, which takes longer than the
 //! features of the clip. It does not skip the pad byte after a chunk of odd length. It refuses the open-ended lengths
@@ -6,26 +7,32 @@
 
 use std::io::Cursor;
 
-use super::{Audio, AudioError, Channel, channel::Layout};
+use super::{
+    Audio, AudioError, Channel, Encoding, Form, Recording,
+    adpcm::{self, Blocks},
+    channel::Layout,
+};
 
-/// A length that means "until the end of the file"; programs write it where they cannot know the length.
-const OPEN_ENDED: u32 = u32::MAX;
+/// A length that means "until the end of the file", or "see the chunk `ds64`"; programs write it where they cannot know the
+/// length. Others write 0.
+const OPEN_ENDED: u64 = u32::MAX as u64;
 
 const TAG_PCM: u16 = 1;
+const TAG_MS_ADPCM: u16 = 2;
 const TAG_FLOAT: u16 = 3;
+const TAG_A_LAW: u16 = 6;
+const TAG_MU_LAW: u16 = 7;
+const TAG_IMA_ADPCM: u16 = 0x11;
 const TAG_EXTENSIBLE: u16 = 0xFFFE;
 /// The sub-format of an extensible header is a tag followed by these bytes.
 const SUBFORMAT_TAIL: [u8; 14] = [0, 0, 0, 0, 0x10, 0, 0x80, 0, 0, 0xAA, 0, 0x38, 0x9B, 0x71];
-
-#[derive(Debug, Clone, Copy)]
-enum Encoding {
-    Unsigned8,
-    Signed16,
-    Signed24,
-    Signed32,
-    Float32,
-    Float64,
-}
+/// W64 names its chunks by 16 bytes: those of RIFF, then these. The file itself is `riff` with another tail.
+const W64_TAIL: [u8; 12] = [
+    0xF3, 0xAC, 0xD3, 0x11, 0x8C, 0xD1, 0, 0xC0, 0x4F, 0x8E, 0xDB, 0x8A,
+];
+const W64_RIFF: [u8; 16] = [
+    b'r', b'i', b'f', b'f', 0x2E, 0x91, 0xCF, 0x11, 0xA5, 0xD6, 0x28, 0xDB, 0x04, 0xC1, 0, 0,
+];
 
 /// Sound as a WAV file of one channel and 16 bits.
 pub fn encode(samples: &[i16], sample_rate_hz: u32) -> Result<Vec<u8>, hound::Error> {
@@ -44,40 +51,151 @@ pub fn encode(samples: &[i16], sample_rate_hz: u32) -> Result<Vec<u8>, hound::Er
     Ok(file.into_inner())
 }
 
-/// Decodes a file that starts with `RIFF....WAVE`.
-pub(super) fn decode(bytes: &[u8], channel: Channel) -> Result<Audio, AudioError> {
-    let mut format = None;
-    let mut rest = &bytes[12..];
-    while let Some((head, body)) = rest.split_first_chunk::<8>() {
-        let claimed = u32::from_le_bytes([head[4], head[5], head[6], head[7]]);
-        let length = claimed as usize;
-        match &head[..4] {
-            b"fmt " => format = Some(parse_format(body.get(..length).unwrap_or(body), channel)?),
+/// How a file cuts itself into chunks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Container {
+    /// Chunks of at most 4 GiB, padded to two bytes; RF64 states longer ones in a chunk of its own.
+    Riff,
+    /// Chunks of any size, padded to eight bytes.
+    W64,
+}
+
+impl Container {
+    /// The container that a file's first bytes say; `None` where it is no WAV.
+    pub fn of(bytes: &[u8]) -> Option<Container> {
+        let wave = bytes.get(8..12) == Some(b"WAVE");
+        match bytes.get(..4)? {
+            b"RIFF" | b"RF64" | b"BW64" if wave => Some(Container::Riff),
+            _ if bytes.starts_with(&W64_RIFF) => Some(Container::W64),
+            _ => None,
+        }
+    }
+
+    /// The bytes before the first chunk.
+    fn head(self) -> usize {
+        match self {
+            Container::Riff => 12,
+            Container::W64 => 40,
+        }
+    }
+
+    /// Name, claimed length and content of the first chunk; the content runs to the file's end.
+    fn chunk(self, rest: &[u8]) -> Option<([u8; 4], u64, &[u8])> {
+        match self {
+            Container::Riff => {
+                let (head, body) = rest.split_first_chunk::<8>()?;
+                let [a, b, c, d, sizes @ ..] = *head;
+                Some(([a, b, c, d], u64::from(u32::from_le_bytes(sizes)), body))
+            }
+            Container::W64 => {
+                let (head, body) = rest.split_first_chunk::<24>()?;
+                let (name, rest) = head.split_first_chunk::<4>()?;
+                let (tail, size) = rest.split_at(W64_TAIL.len());
+                let claimed = u64::from_le_bytes(size.try_into().ok()?);
+                // A foreign chunk has another tail and is skipped like any that is not known.
+                let name = if tail == W64_TAIL { *name } else { [0; 4] };
+                Some((name, claimed.saturating_sub(24), body))
+            }
+        }
+    }
+
+    fn after(self, length: usize) -> usize {
+        let pad = match self {
+            Container::Riff => 2,
+            Container::W64 => 8,
+        };
+        length.checked_next_multiple_of(pad).unwrap_or(usize::MAX)
+    }
+}
+
+/// What the format chunk says.
+struct Format<'a> {
+    layout: Layout,
+    encoding: Encoding,
+    bits: u32,
+    block_bytes: usize,
+    /// What follows the 16 bytes that every format has.
+    extra: &'a [u8],
+}
+
+/// Decodes a file of this container.
+pub(super) fn decode(
+    bytes: &[u8],
+    container: Container,
+    channel: Channel,
+) -> Result<Recording, AudioError> {
+    let (mut format, mut long, mut moments) = (None, None, None);
+    let mut rest = bytes.get(container.head()..).unwrap_or(&[]);
+    while let Some((name, claimed, body)) = container.chunk(rest) {
+        let length = usize::try_from(claimed).unwrap_or(usize::MAX);
+        let content = body.get(..length).unwrap_or(body);
+        match &name {
+            b"fmt " => format = Some(parse_format(content, channel)?),
+            // RF64: the lengths of the file and of its sound in 64 bits.
+            b"ds64" => long = u64_at(content, 8),
+            b"fact" => moments = content.first_chunk().map(|b| u32::from_le_bytes(*b)),
             b"data" => {
-                let (layout, encoding) =
+                let format =
                     format.ok_or(AudioError::Malformed("the data come before the format"))?;
-                let data = match body.get(..length) {
+                let data = match sound(container, claimed, long, body)? {
                     Some(data) => data,
-                    None if claimed == OPEN_ENDED => body,
-                    None => {
-                        return Err(AudioError::Truncated {
-                            claimed: u64::from(claimed),
-                            found: body.len() as u64,
-                            unit: "bytes",
-                        });
-                    }
+                    // A program that was stopped may have left the beginning of a block.
+                    None => &body[..body.len() - body.len() % format.block_bytes.max(1)],
                 };
-                return samples(data, layout, encoding);
+                return decoded(data, &format, moments);
             }
             _ => {}
         }
-        rest = body.get(length + length % 2..).unwrap_or(&[]);
+        rest = body.get(container.after(length)..).unwrap_or(&[]);
     }
     Err(AudioError::Malformed("there is no data chunk"))
 }
 
-fn parse_format(body: &[u8], channel: Channel) -> Result<(Layout, Encoding), AudioError> {
-    let Some(fixed) = body.first_chunk::<16>() else {
+fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
+    let bytes = bytes.get(at..)?.first_chunk()?;
+    Some(u64::from_le_bytes(*bytes))
+}
+
+/// The sound of a data chunk whose content begins with `body`; `None` where its length was left open.
+fn sound(
+    container: Container,
+    claimed: u64,
+    long: Option<u64>,
+    body: &[u8],
+) -> Result<Option<&[u8]>, AudioError> {
+    let claimed = match long {
+        Some(long) if claimed == OPEN_ENDED => long,
+        _ => claimed,
+    };
+    let length = usize::try_from(claimed).unwrap_or(usize::MAX);
+    match body.get(..length) {
+        // A program that could not go back to write the length leaves 0; then no further chunks follow.
+        Some([]) if !is_chunks(container, body) => Ok(None),
+        Some(data) => Ok(Some(data)),
+        None if claimed >= OPEN_ENDED && long.is_none() => Ok(None),
+        None => Err(AudioError::Truncated {
+            claimed,
+            found: body.len() as u64,
+            unit: "bytes",
+        }),
+    }
+}
+
+/// Whether these bytes are whole chunks up to their end, or nothing.
+fn is_chunks(container: Container, bytes: &[u8]) -> bool {
+    let mut rest = bytes;
+    while let Some((name, claimed, body)) = container.chunk(rest) {
+        let length = usize::try_from(claimed).unwrap_or(usize::MAX);
+        if !name.iter().all(|byte| (b' '..=b'~').contains(byte)) || length > body.len() {
+            return false;
+        }
+        rest = body.get(container.after(length)..).unwrap_or(&[]);
+    }
+    rest.is_empty()
+}
+
+fn parse_format(body: &[u8], channel: Channel) -> Result<Format<'_>, AudioError> {
+    let Some((fixed, extra)) = body.split_first_chunk::<16>() else {
         return Err(AudioError::Malformed(
             "the format chunk is shorter than 16 bytes",
         ));
@@ -93,41 +211,80 @@ fn parse_format(body: &[u8], channel: Channel) -> Result<(Layout, Encoding), Aud
     };
     let layout = Layout::new(sample_rate_hz, usize::from(channels), channel)?;
     let encoding = match (tag, bits) {
-        (TAG_PCM, 8) => Encoding::Unsigned8,
-        (TAG_PCM, 16) => Encoding::Signed16,
-        (TAG_PCM, 24) => Encoding::Signed24,
-        (TAG_PCM, 32) => Encoding::Signed32,
-        (TAG_FLOAT, 32) => Encoding::Float32,
-        (TAG_FLOAT, 64) => Encoding::Float64,
+        (TAG_PCM, 1..=32) => Encoding::Pcm,
+        (TAG_FLOAT, 32 | 64) => Encoding::Float,
+        (TAG_A_LAW, 8) => Encoding::ALaw,
+        (TAG_MU_LAW, 8) => Encoding::MuLaw,
+        (TAG_IMA_ADPCM, 4) => Encoding::ImaAdpcm,
+        (TAG_MS_ADPCM, 4) => Encoding::MsAdpcm,
         _ => return Err(AudioError::Encoding { tag, bits }),
     };
-    if usize::from(block_align) != layout.channels * usize::from(bits / 8) {
+    let block_bytes = usize::from(block_align);
+    let is_adpcm = matches!(encoding, Encoding::ImaAdpcm | Encoding::MsAdpcm);
+    // Samples of, say, 12 bits lie in the upper bits of whole bytes.
+    if !is_adpcm && block_bytes != layout.channels * usize::from(bits.div_ceil(8)) {
         return Err(AudioError::Malformed(
             "the block size does not fit the channels and bits",
         ));
     }
-    Ok((layout, encoding))
+    Ok(Format {
+        layout,
+        encoding,
+        bits: u32::from(bits),
+        block_bytes,
+        extra,
+    })
 }
 
-fn samples(data: &[u8], layout: Layout, encoding: Encoding) -> Result<Audio, AudioError> {
-    let samples = match encoding {
-        Encoding::Unsigned8 => mix(data, layout, |[b]| (f32::from(b) - 128.0) / 128.0),
-        Encoding::Signed16 => mix(data, layout, |b| f32::from(i16::from_le_bytes(b)) / 32768.0),
-        Encoding::Signed24 => mix(data, layout, |[a, b, c]| {
+/// The samples of a data chunk.
+fn decoded(
+    data: &[u8],
+    format: &Format<'_>,
+    moments: Option<u32>,
+) -> Result<Recording, AudioError> {
+    let Format {
+        layout,
+        encoding,
+        bits,
+        block_bytes,
+        extra,
+    } = *format;
+    let blocks = || Blocks {
+        data,
+        block_bytes,
+        channels: layout.channels,
+        moments: moments.filter(|moments| *moments > 0),
+    };
+    let samples = match (encoding, bits.div_ceil(8)) {
+        (Encoding::Pcm, 1) => mix(data, layout, |[b]| (f32::from(b) - 128.0) / 128.0),
+        (Encoding::Pcm, 2) => mix(data, layout, |b| f32::from(i16::from_le_bytes(b)) / 32768.0),
+        (Encoding::Pcm, 3) => mix(data, layout, |[a, b, c]| {
             (i32::from_le_bytes([0, a, b, c]) as f64 / 2f64.powi(31)) as f32
         }),
-        Encoding::Signed32 => mix(data, layout, |b| {
+        (Encoding::Pcm, _) => mix(data, layout, |b| {
             (f64::from(i32::from_le_bytes(b)) / 2f64.powi(31)) as f32
         }),
-        Encoding::Float32 => mix(data, layout, f32::from_le_bytes),
-        Encoding::Float64 => mix(data, layout, |b| f64::from_le_bytes(b) as f32),
+        (Encoding::Float, 4) => mix(data, layout, f32::from_le_bytes),
+        (Encoding::Float, _) => mix(data, layout, |b| f64::from_le_bytes(b) as f32),
+        (Encoding::ALaw, _) => mix(data, layout, |[b]| a_law(b)),
+        (Encoding::MuLaw, _) => mix(data, layout, |[b]| mu_law(b)),
+        (Encoding::ImaAdpcm, _) => Some(mixed(&adpcm::ima(&blocks())?, layout)),
+        (Encoding::MsAdpcm, _) => Some(mixed(&adpcm::ms(&blocks(), extra)?, layout)),
+        (Encoding::Flac | Encoding::Vorbis | Encoding::Mp3, _) => None,
     }
     .ok_or(AudioError::Malformed(
         "the data end in the middle of a sample",
     ))?;
-    Ok(Audio {
-        samples,
-        sample_rate_hz: layout.sample_rate_hz,
+    Ok(Recording {
+        audio: Audio {
+            samples,
+            sample_rate_hz: layout.sample_rate_hz,
+        },
+        form: Form {
+            encoding,
+            channels: layout.channels as u32,
+            bits,
+        },
     })
 }
 
@@ -147,4 +304,33 @@ fn mix<const BYTES: usize>(
             .map(|moment| layout.mix(|channel| value(moment[channel])))
             .collect(),
     )
+}
+
+/// Mixes decoded 16-bit samples, those of one moment beside each other.
+fn mixed(samples: &[i16], layout: Layout) -> Vec<f32> {
+    let moments = samples.chunks_exact(layout.channels);
+    moments
+        .map(|moment| layout.mix(|channel| f32::from(moment[channel]) / 32768.0))
+        .collect()
+}
+
+/// A sample of ITU-T G.711's A-law.
+fn a_law(byte: u8) -> f32 {
+    let code = byte ^ 0x55;
+    let (exponent, mantissa) = (i32::from(code >> 4 & 7), i32::from(code & 15));
+    let magnitude = match exponent {
+        0 => (mantissa << 4) + 8,
+        _ => ((mantissa << 4) + 0x108) << (exponent - 1),
+    };
+    let sign = if code & 0x80 == 0 { -1 } else { 1 };
+    (sign * magnitude) as f32 / 32768.0
+}
+
+/// A sample of ITU-T G.711's mu-law.
+fn mu_law(byte: u8) -> f32 {
+    let code = !byte;
+    let (exponent, mantissa) = (i32::from(code >> 4 & 7), i32::from(code & 15));
+    let magnitude = (((mantissa << 3) + 0x84) << exponent) - 0x84;
+    let sign = if code & 0x80 == 0 { 1 } else { -1 };
+    (sign * magnitude) as f32 / 32768.0
 }

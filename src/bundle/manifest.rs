@@ -29,6 +29,8 @@ pub struct Manifest {
     pub data: String,
     /// Whether the sound was made by the built-in generator.
     pub synthetic: bool,
+    /// What steered the search: `labels` or `stand-ins` for anomalies; null where that was not recorded.
+    pub steered_by: Option<String>,
     /// `reconstruct` or `classify`.
     pub task: String,
     /// Machine and section of every output of a classifier; empty for other models.
@@ -162,6 +164,7 @@ pub(super) fn describe(
         model: parts.name.clone(),
         data: parts.data.clone(),
         synthetic: card.synthetic,
+        steered_by: parts.steered_by.clone(),
         task: card.task.clone(),
         classes: card.classes.iter().map(class).collect(),
         target: parts.target.clone(),

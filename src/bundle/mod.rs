@@ -58,6 +58,8 @@ pub struct Parts<'a> {
     pub costs: Option<CostsView>,
     /// What was seen when the model ran, one entry per place.
     pub measurements: Vec<MeasurementView>,
+    /// What steered the search: `labels` or `stand-ins`; `None` where that was not recorded.
+    pub steered_by: Option<String>,
     /// The report page in HTML.
     pub report: String,
     /// The network as Vela compiled it, for targets with an NPU.

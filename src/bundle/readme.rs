@@ -10,6 +10,13 @@ pub(super) fn bundle(parts: &Parts<'_>) -> String {
         true => "\nTrained on synthetic sound: its scores say nothing about real machines.\n",
         false => "",
     };
+    let stand_ins = match parts.steered_by.as_deref() {
+        Some("stand-ins") => {
+            "\nStand-ins for anomalies, made of normal sound, steered its search: no figure says how well it finds real \
+             faults.\n"
+        }
+        _ => "",
+    };
     let vela = match &parts.vela {
         Some(_) => {
             "| `model_vela.tflite` | the network for the NPU, by Vela; not executed here |\n"
@@ -31,7 +38,14 @@ pub(super) fn bundle(parts: &Parts<'_>) -> String {
         "# {name}
 
 An int8 network for sound ({task}), with its audio front end, for {target} ({core}).
-{synthetic}{int8}{companding}
+{synthetic}{stand_ins}{int8}{companding}
+The front end, for whoever feeds `model.tflite` from another program (`model.json` has every number): the first channel at
+{rate} Hz, 16-bit samples over 32768; frames of {n_fft} samples every {hop}, centred, with zeros around the clip; a periodic
+Hann window; power spectrum; {mels} mel bands of Slaney's scale and norm from 0 Hz to half of the rate; 10 log10(max(power,
+2.2e-16)){dct}; (feature - mean) / std; int8 with the scale and zero point of the input. It is `librosa.feature.melspectrogram`
+with `pad_mode` constant, and `torchaudio.transforms.MelSpectrogram` with `norm` and `mel_scale` slaney and `pad_mode`
+constant.
+
 | file | content |
 |---|---|
 | `model.tflite` | the network, full-integer int8, for TensorFlow Lite Micro, LiteRT and Vela |
@@ -43,6 +57,14 @@ An int8 network for sound ({task}), with its audio front end, for {target} ({cor
 
 `firmware/README.md` says how to build and run. Where `nas` is installed, `nas verify .` runs all golden vectors.
 ",
+        rate = card.sample_rate_hz,
+        n_fft = card.n_fft,
+        hop = card.hop_length,
+        mels = card.n_mels,
+        dct = match card.n_mfcc {
+            Some(count) => format!("; the first {count} coefficients of the orthonormal DCT-II"),
+            None => String::new(),
+        },
         name = parts.name,
         task = card.task,
         target = parts.target,

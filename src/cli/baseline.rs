@@ -55,6 +55,9 @@ pub(super) struct Common {
     /// Drop clips shorter than this, for example 1s
     #[arg(long, value_name = "SPAN")]
     min_clip: Option<Span>,
+    /// Begin even where a tenth of the labelled clips, or more, cannot be used
+    #[arg(long)]
+    allow_skipped: bool,
     /// A hardware target by name or TOML file; repeatable [default: m7, m55, u55]
     #[arg(long = "target", value_name = "NAME|FILE")]
     targets: Vec<String>,
@@ -144,6 +147,10 @@ impl Common {
             split: self.split.to_string(),
             min_clip_s: self.min_clip.map(|span| span.0.as_secs_f64()),
             steer_by: None,
+            allow_skipped: self.allow_skipped,
+            steered: None,
+            constant: Default::default(),
+            notes: Vec::new(),
             facts: DataFacts::FORMULA,
             spaces: spaces.collect::<Result<_, Failure>>()?,
             targets: targets.collect::<Result<_, Failure>>()?,
@@ -235,7 +242,7 @@ impl Args {
                 data: &info.data,
                 synthetic: info.synthetic,
             };
-            let folder = global.folder().join(&run.name);
+            let folder = global.run_folder(&run.name);
             for file in files::write_examined(heading, &examined, &folder)? {
                 global.note(&format!("wrote {}", file.display()));
             }

@@ -23,7 +23,7 @@ impl Args {
             true => out::print(json::render(&BaselinesDocument::new(&info)))?,
             false => out::print(text::front::trained_tables(&info, super::width()))?,
         }
-        for file in files::write_figures(&info, &global.folder().join(&info.run))? {
+        for file in files::write_figures(&info, &global.run_folder(&info.run))? {
             global.note(&format!("wrote {}", file.display()));
         }
         Ok(())

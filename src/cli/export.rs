@@ -97,6 +97,7 @@ impl Args {
             core: target.cpu.core,
             costs,
             measurements: measurements_of(&info.measurements, number, &info.budgets()),
+            steered_by: info.steered.clone(),
             report: html::report(&info)?,
             vela,
             clips,

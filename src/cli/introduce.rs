@@ -20,7 +20,7 @@ pub fn introduce(global: &Global, setup: &Setup) {
             dataset.name,
             dataset.clips.len()
         ));
-        for note in dataset.notes.iter().chain(&folds.last().notes()) {
+        for note in &setup.notes {
             global.note(&format!("note: {note}"));
         }
         if folds.all().count() > 1 {

@@ -33,6 +33,9 @@ impl Args {
         let settings = Settings::from_json(&run.settings_json)?;
         let features = self.limits.features(global);
         let setup = Setup::resume(&run, &settings, ScoreWith::Training, features)?;
+        for note in &setup.notes {
+            global.note(&format!("note: {note}"));
+        }
         let store = open::store(global)?;
         let model = open::model_folder(global, &store, &run, number)?;
         let split = match settings.split_by()? {
@@ -58,12 +61,17 @@ impl Args {
         let name = format!("{}/{number}", run.name);
         match global.json {
             true => {
-                let document = JudgedDocument::new(&name, model_bytes.ok(), &judged);
+                let document =
+                    JudgedDocument::new(&name, settings.steered, model_bytes.ok(), &judged);
                 out::print(json::render(&document))?;
             }
             false => {
                 if let Ok(bytes) = model_bytes {
                     out::print(format!("{name}: {bytes} bytes as model.tflite\n"))?;
+                }
+                let steered = settings.steered.as_deref();
+                if let Some(warning) = text::front::steered_by_stand_ins(steered) {
+                    out::print(format!("{warning}\n"))?;
                 }
                 out::print(text::evaluation::tables(&judged))?;
                 let info = report::load(&store, &run)?;
@@ -85,7 +93,7 @@ impl Args {
 /// What people read: the split that a data set comes with, or else the automatic one, is the default.
 pub fn split_name(split: SplitBy) -> String {
     match split {
-        SplitBy::Official => "default split".to_string(),
+        SplitBy::Official => "the data's own split".to_string(),
         split => format!("{split} split"),
     }
 }

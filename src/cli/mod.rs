@@ -96,6 +96,11 @@ impl Global {
         }
     }
 
+    /// The folder of a run: its models and pictures.
+    fn run_folder(&self, run: &str) -> PathBuf {
+        self.folder().join(nas::store::run_path(&self.store, run))
+    }
+
     /// A message for people who want to know more, on stderr.
     fn detail(&self, text: &str) {
         if self.verbose > 0 {

@@ -102,9 +102,15 @@ pub fn model_folder(
         }
         nas::store::TrialOutcome::Scored { evaluation_key } => {
             let evaluation = store.evaluation(evaluation_key)?;
-            let relative = evaluation.and_then(|evaluation| evaluation.artefacts);
-            let relative = relative.ok_or_else(|| no_model("nothing was stored"))?;
-            Ok(global.folder().join(relative))
+            let evaluation = evaluation.ok_or_else(|| no_model("nothing was stored"))?;
+            let model = run::stored_model(&global.folder(), &evaluation);
+            match (model, evaluation.artefacts) {
+                (Some(model), Some(relative)) => {
+                    model?;
+                    Ok(global.folder().join(relative))
+                }
+                _ => Err(no_model("nothing was stored")),
+            }
         }
     }
 }

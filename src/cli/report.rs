@@ -23,7 +23,7 @@ impl Args {
         let folder = self
             .to
             .clone()
-            .unwrap_or_else(|| global.folder().join(&run.name));
+            .unwrap_or_else(|| global.run_folder(&run.name));
         let files = files::write_figures(&info, &folder)?;
         for file in &files {
             out::print(format!("{}\n", file.display()))?;

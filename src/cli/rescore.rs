@@ -70,7 +70,7 @@ impl Args {
                 ));
             }
         }
-        for file in files::write_figures(&info, &global.folder().join(&run.name))? {
+        for file in files::write_figures(&info, &global.run_folder(&run.name))? {
             global.note(&format!("wrote {}", file.display()));
         }
         Ok(())
@@ -99,10 +99,13 @@ pub(super) fn train_again(
     stop: &AtomicBool,
 ) -> Result<(), Failure> {
     let settings = Settings::from_json(&run.settings_json)?;
-    let _lock = RunLock::acquire(&global.folder().join(&run.name))?;
+    let _lock = RunLock::acquire(&global.run_folder(&run.name))?;
     let scores = search::score_with(options.by_formula);
     let features = options.limits.features(global);
     let setup = Setup::resume(run, &settings, scores, features)?;
+    for note in &setup.notes {
+        global.note(&format!("note: {note}"));
+    }
     let rescoring = Rescore {
         spaces: &setup.spaces,
         evaluator: setup.evaluator(),

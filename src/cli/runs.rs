@@ -50,7 +50,7 @@ fn remove(global: &Global, name: &str) -> Result<(), Failure> {
             run.name
         )));
     }
-    let lock = RunLock::acquire(&global.folder().join(&run.name))?;
+    let lock = RunLock::acquire(&global.run_folder(&run.name))?;
     let shared = store.remove_run(&run, lock)?;
     let kept = match shared {
         0 => String::new(),

@@ -1,14 +1,20 @@
 //! `nas score`: scores any clips with the int8 interpreter of a found model.
 
-use std::{fs, path::PathBuf};
+use std::{
+    collections::{BTreeSet, HashMap},
+    fs,
+    path::PathBuf,
+};
 
 use super::{Failure, Global, open, out};
 use nas::{
-    data::{self, Clip, Dataset, Label, SplitBy},
-    evaluate::{Model, ScoreBy, Scored, Scoring, score_clips},
-    features::Features,
+    data::{self, Clip, Dataset, Label, Learns, Split, SplitBy},
+    evaluate::{Model, ScoreBy, Scored, Scorer, Scoring, score_clips},
+    features::{Features, Matrix},
     report::{dcase_csv, json},
+    run::Settings,
     score::ClipRule,
+    store::Run,
     units::Span,
 };
 
@@ -69,13 +75,16 @@ impl Args {
             min_recall: self.min_recall,
         };
         let scored = score_clips(&model, &dataset, &features, scoring)?;
-        self.note_skipped(global, &model, &features, &scored);
+        let heard = Heard::of(&run, &model, &dataset, &features, &scored);
+        for note in &heard.notes {
+            global.note(&format!("note: {note}"));
+        }
         if let Some(folder) = &self.dcase {
             self.write_dcase(global, folder, &dataset, &scored)?;
         }
         match global.json {
-            true => out::print(json::render(&self.document(&dataset, &scored)))?,
-            false => self.print(global, &dataset, &scored)?,
+            true => out::print(json::render(&self.document(&dataset, &scored, heard)))?,
+            false => self.print(global, &dataset, &scored, &heard)?,
         }
         Ok(())
     }
@@ -86,24 +95,6 @@ impl Args {
                 ScoreBy::Windows(self.clip_score.unwrap_or(model.card.clip_rule()))
             }
             by => by,
-        }
-    }
-
-    fn note_skipped(
-        &self,
-        global: &Global,
-        model: &Model,
-        features: &Features,
-        scored: &Scored<'_>,
-    ) {
-        for (name, reason) in &features.skipped {
-            global.note(&format!("skipped {name}: {reason}"));
-        }
-        if scored.too_short > 0 {
-            let (count, frames) = (scored.too_short, model.card.frames);
-            global.note(&format!(
-                "skipped {count} clips that are shorter than one window of {frames} frames"
-            ));
         }
     }
 
@@ -156,11 +147,14 @@ impl Args {
         Ok(())
     }
 
-    fn document(&self, dataset: &Dataset, scored: &Scored) -> json::ScoresDocument {
+    fn document(&self, dataset: &Dataset, scored: &Scored, heard: Heard) -> json::ScoresDocument {
         let clips = scored
             .clips
             .iter()
-            .map(|(clip, score)| json::ClipView {
+            .zip(&heard.answers)
+            .map(|((clip, score), answer)| json::ClipView {
+                class: answer.as_ref().map(|(class, _)| class.clone()),
+                margin: answer.as_ref().map(|(_, margin)| *margin),
                 file: clip.name.clone(),
                 score: *score,
                 anomalous: scored.threshold.map(|threshold| *score > threshold),
@@ -186,11 +180,20 @@ impl Args {
                     .map(|every| point.false_alarms_per_day(every.0.as_secs_f64())),
             }),
             clips,
+            skipped: heard.skipped,
+            trained_on: heard.trained_on,
+            notes: heard.notes,
         }
     }
 
-    fn print(&self, global: &Global, dataset: &Dataset, scored: &Scored) -> Result<(), Failure> {
-        let header = [
+    fn print(
+        &self,
+        global: &Global,
+        dataset: &Dataset,
+        scored: &Scored,
+        heard: &Heard,
+    ) -> Result<(), Failure> {
+        let mut header = [
             "file",
             "score",
             "anomalous",
@@ -198,10 +201,16 @@ impl Args {
             "machine",
             "section",
             "domain",
-        ];
-        let row = |(clip, score): &(&Clip, f64)| {
+        ]
+        .map(String::from)
+        .to_vec();
+        let tells_classes = heard.answers.iter().any(Option::is_some);
+        if tells_classes {
+            header.extend(["class", "margin"].map(String::from));
+        }
+        let row = |((clip, score), answer): (&(&Clip, f64), &Option<(String, f64)>)| {
             let anomalous = |threshold| if *score > threshold { "1" } else { "0" };
-            [
+            let mut row = vec![
                 clip.name.clone(),
                 format!("{score:.6}"),
                 scored.threshold.map_or("", anomalous).to_string(),
@@ -209,10 +218,14 @@ impl Args {
                 clip.machine.clone(),
                 clip.section.clone(),
                 clip.domain.name().to_string(),
-            ]
+            ];
+            if let Some((class, margin)) = answer {
+                row.extend([class.clone(), format!("{margin:.6}")]);
+            }
+            row
         };
-        let rows = scored.clips.iter().map(row);
-        let table = dcase_csv::csv_text([header.map(String::from)].into_iter().chain(rows));
+        let rows = scored.clips.iter().zip(&heard.answers).map(row);
+        let table = dcase_csv::csv_text([header].into_iter().chain(rows));
         out::print(table)?;
         let synthetic = if dataset.synthetic {
             " (synthetic)"
@@ -266,6 +279,127 @@ impl Args {
         }
         Ok(())
     }
+}
+
+/// What of the clips was scored, and what not.
+struct Heard {
+    /// Names and reasons of the clips without a score.
+    skipped: Vec<(String, String)>,
+    /// Number of scored clips that trained the model.
+    trained_on: Option<usize>,
+    notes: Vec<String>,
+    /// Class and margin of every scored clip, by a model that tells classes apart.
+    answers: Vec<Option<(String, f64)>>,
+}
+
+impl Heard {
+    fn of(
+        run: &Run,
+        model: &Model,
+        dataset: &Dataset,
+        features: &Features,
+        scored: &Scored<'_>,
+    ) -> Heard {
+        let mut skipped = features.skipped.clone();
+        let frames = model.card.frames;
+        let reason = format!("is shorter than one window of {frames} frames");
+        let too_short = scored.too_short.iter();
+        skipped.extend(too_short.map(|clip| (clip.name.clone(), reason.clone())));
+        let mut notes = dataset.left_out_notes();
+        let left = skipped.iter();
+        notes.extend(left.map(|(name, reason)| format!("skipped {name}: {reason}")));
+        let look = data::look(dataset);
+        notes.extend(look.notes(dataset));
+        let rate_hz = model.card.sample_rate_hz;
+        for (from_hz, clips) in look.rates_hz() {
+            if from_hz != rate_hz {
+                notes.push(format!(
+                    "{clips} clips of {from_hz} Hz are resampled to {rate_hz} Hz"
+                ));
+            }
+        }
+        let trained_on = trained_on(run, dataset, scored);
+        notes.extend(match trained_on {
+            Some(0) => None,
+            Some(count) => Some(format!(
+                "{count} of the {} scored clips trained the model: their scores are too low; --test leaves them out \
+                 where the data says which clips test",
+                scored.clips.len()
+            )),
+            None => Some(
+                "the data that trained the model cannot be opened any more, so nothing says which of these clips did"
+                    .to_string(),
+            ),
+        });
+        let answers = answers(model, dataset, features, scored);
+        let told = scored.clips.iter().zip(&answers);
+        let right: Vec<bool> = told
+            .filter(|((clip, _), _)| clip.split == Split::Test)
+            .filter_map(|((clip, _), answer)| Some(answer.as_ref()?.0 == clip.section))
+            .collect();
+        if !right.is_empty() && dataset.learns == Learns::Classes {
+            let hits = right.iter().filter(|right| **right).count();
+            let share = hits as f64 / right.len() as f64;
+            notes.push(format!(
+                "accuracy {share:.4} over {} test clips",
+                right.len()
+            ));
+        }
+        Heard {
+            skipped,
+            trained_on,
+            notes,
+            answers,
+        }
+    }
+}
+
+/// Class and margin of every scored clip; none of models that tell no classes apart.
+fn answers(
+    model: &Model,
+    dataset: &Dataset,
+    features: &Features,
+    scored: &Scored<'_>,
+) -> Vec<Option<(String, f64)>> {
+    let mut scorer = Scorer::new(model).ok().filter(|_| model.card.tells_classes);
+    let features: HashMap<&str, &Matrix> = dataset
+        .clips
+        .iter()
+        .map(|clip| clip.name.as_str())
+        .zip(&features.clips)
+        .collect();
+    let mut answer = |name: &str| {
+        let answer = scorer.as_mut()?.answer(features.get(name)?)?;
+        let class = model.card.classes.get(answer.class)?.section.clone();
+        Some((class, answer.margin))
+    };
+    scored
+        .clips
+        .iter()
+        .map(|(clip, _)| answer(&clip.name))
+        .collect()
+}
+
+/// Number of scored clips whose content trained the model of a run; `None` where the run's data cannot be opened.
+fn trained_on(run: &Run, dataset: &Dataset, scored: &Scored<'_>) -> Option<usize> {
+    let settings = Settings::from_json(&run.settings_json).ok()?;
+    let split = settings.split_by().ok()?;
+    let learnt = data::named_clips(&settings.data, split, settings.min_clip_s).ok()?;
+    let clips = learnt
+        .train_clips()
+        .into_iter()
+        .chain(learnt.known_anomalies());
+    let clips: Vec<&Clip> = clips.map(|idx| &learnt.clips[idx]).collect();
+    let names: BTreeSet<&str> = scored
+        .clips
+        .iter()
+        .map(|(clip, _)| clip.name.as_str())
+        .collect();
+    let same = data::repeated(dataset, &clips).into_iter();
+    Some(
+        same.filter(|idx| names.contains(dataset.clips[*idx].name.as_str()))
+            .count(),
+    )
 }
 
 fn share(text: &str) -> Result<f64, String> {

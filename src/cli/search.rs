@@ -24,7 +24,7 @@ use nas::{
     score::{ClipRule, ThresholdRule},
     search::SamplerKind,
     space,
-    store::{Run, RunLock, Store},
+    store::{Run, RunLock, Store, TrialOutcome},
     train::Backend,
     units::Span,
 };
@@ -49,6 +49,9 @@ pub struct Args {
     /// Drop clips shorter than this, for example 1s
     #[arg(long, value_name = "SPAN")]
     min_clip: Option<Span>,
+    /// Begin even where a tenth of the labelled clips, or more, cannot be used
+    #[arg(long)]
+    allow_skipped: bool,
     /// Clips that steer the search: labels, or proxy, which turns normal sounds into stand-ins for anomalies
     /// [default: labels where there are any]
     #[arg(long, value_name = "labels|proxy")]
@@ -137,7 +140,15 @@ impl Args {
         let Some(selector) = &self.resume else {
             let mut settings = self.settings()?;
             let features = self.limits.features(global);
-            let setup = Setup::begin(&mut settings, scores, WindowsOf::Searched, features)?;
+            let mut setup = Setup::begin(&mut settings, scores, WindowsOf::Searched, features)?;
+            if !self.spaces.is_empty() {
+                let classes = settings.facts.classes;
+                for note in setup.spaces_without_use(&settings) {
+                    let note = format!("{note} (the data has {classes} to tell apart)");
+                    settings.notes.push(note.clone());
+                    setup.notes.push(note);
+                }
+            }
             introduce(global, &setup);
             if self.dry_run {
                 let found = run::dry_run(&setup, &settings, pace.jobs, stop)?;
@@ -157,7 +168,7 @@ impl Args {
         let run = newest.map_or_else(|| store.find_run(selector), Ok)?;
         let mut settings = Settings::from_json(&run.settings_json)?;
         settings.trials = self.trials.unwrap_or(settings.trials);
-        let _lock = RunLock::acquire(&global.folder().join(&run.name))?;
+        let _lock = RunLock::acquire(&global.run_folder(&run.name))?;
         let setup = Setup::resume(&run, &settings, scores, self.limits.features(global))?;
         introduce(global, &setup);
         let finish = carry_out(global, &mut store, &run, &settings, &setup, pace)?;
@@ -218,6 +229,10 @@ impl Args {
             split: self.split.to_string(),
             min_clip_s: self.min_clip.map(|span| span.0.as_secs_f64()),
             steer_by: self.steer_by.map(|by| by.name().to_string()),
+            allow_skipped: self.allow_skipped,
+            steered: None,
+            constant: Default::default(),
+            notes: Vec::new(),
             facts: DataFacts::FORMULA,
             spaces: spaces
                 .iter()
@@ -350,7 +365,19 @@ fn conclude(global: &Global, store: &Store, run: &Run, finish: Finish) -> Result
         ));
     }
     let info = report::load(store, run)?;
-    let pictures = files::write_figures(&info, &global.folder().join(&run.name))?;
+    if info.counts.scored == 0 && info.counts.failed > 0 {
+        let failed = store.trials(run.id)?.into_iter();
+        let why = failed.rev().find_map(|trial| match trial.outcome {
+            TrialOutcome::Failed { message } => Some(message),
+            _ => None,
+        });
+        return Err(Failure::plain(format!(
+            "all {} trainings failed, the last because: {}",
+            info.counts.failed,
+            why.unwrap_or_default()
+        )));
+    }
+    let pictures = files::write_figures(&info, &global.run_folder(&run.name))?;
     if global.json {
         out::print(json::render(&FrontDocument::new(&info)))?;
     } else {

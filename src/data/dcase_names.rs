@@ -1,4 +1,4 @@
-//! File names and attribute tables of the DCASE challenges' task 2, 2020 to 2024.
+//! File names and attribute tables of the DCASE challenges' task 2, 2020 to 2026.
 
 use std::collections::HashMap;
 
@@ -61,7 +61,7 @@ pub(super) const RENAMED_FOLDER: &str = "test_rename";
 
 /// What a recording's folder says: `train`, `test`, or 2021's `source_test` and `target_test`.
 pub(super) fn parse_folder(name: &str) -> Option<(Split, Option<Domain>)> {
-    match name {
+    match name.to_ascii_lowercase().as_str() {
         "train" => Some((Split::Train, None)),
         "test" | RENAMED_FOLDER => Some((Split::Test, None)),
         "source_test" => Some((Split::Test, Some(Domain::Source))),
@@ -123,10 +123,10 @@ fn attributes(text: &str) -> Vec<(String, String)> {
     }
 }
 
-/// Takes the first word of `rest` where `read` accepts it.
+/// Takes the first word of `rest` where `read` accepts it, in lower case.
 fn take<T>(rest: &mut &str, read: impl Fn(&str) -> Option<T>) -> Option<T> {
     let (word, tail) = rest.split_once('_').unwrap_or((rest, ""));
-    let value = read(word)?;
+    let value = read(&word.to_ascii_lowercase())?;
     *rest = tail;
     Some(value)
 }

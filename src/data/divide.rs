@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Clip, Dataset, Domain, Label, Split, first_few, section_name};
+use super::{Clip, Dataset, Domain, Label, Learns, Split, first_few, section_name};
 
 /// Labelled test clips, divided. Both lists are ascending indices into [`Dataset::clips`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,7 +33,7 @@ pub struct TrainDivision {
 pub struct Classes {
     /// Machine and section of each class; machine and label where labels are learnt.
     pub names: Vec<(String, String)>,
-    supervised: bool,
+    learns: Learns,
 }
 
 impl Classes {
@@ -43,24 +43,24 @@ impl Classes {
             .into_iter()
             .map(|idx| &dataset.clips[idx])
             .map(|clip| {
-                let name = match dataset.supervised {
-                    true => clip.label.unwrap_or(Label::Normal).name(),
-                    false => &clip.section,
+                let name = match dataset.learns {
+                    Learns::Labels => clip.label.unwrap_or(Label::Normal).name(),
+                    Learns::Sections | Learns::Classes => &clip.section,
                 };
                 (clip.machine.clone(), name.to_string())
             })
             .collect();
         Classes {
             names: names.into_iter().collect(),
-            supervised: dataset.supervised,
+            learns: dataset.learns,
         }
     }
 
     /// The class of a clip; `None` where no training clip has that class.
     pub fn class_of(&self, clip: &Clip) -> Option<u32> {
-        match self.supervised {
-            true => self.find(&clip.machine, clip.label.unwrap_or(Label::Normal).name()),
-            false => self.find(&clip.machine, &clip.section),
+        match self.learns {
+            Learns::Labels => self.find(&clip.machine, clip.label.unwrap_or(Label::Normal).name()),
+            Learns::Sections | Learns::Classes => self.find(&clip.machine, &clip.section),
         }
     }
 
@@ -93,8 +93,8 @@ pub fn divide_test(dataset: &Dataset) -> TestDivision {
     let mut too_small = Vec::new();
     for ((machine, section), groups) in sections {
         let has = |wanted| groups.keys().any(|&(_, label)| label == wanted);
-        let is_divisible = has(Label::Normal)
-            && has(Label::Anomaly)
+        let is_divisible = (dataset.learns == Learns::Classes
+            || has(Label::Normal) && has(Label::Anomaly))
             && groups.values().all(|clips| clips.len() >= 2);
         let steered_by_stand_ins = groups
             .values()
@@ -176,7 +176,11 @@ pub fn divide_train(dataset: &Dataset, share: f64) -> TrainDivision {
 
 /// The first `count` clips in hash order, and the rest. Clips of one recording stay together on the first side, unless
 /// the rest would then be empty.
-fn divided(dataset: &Dataset, clips: Vec<usize>, count: usize) -> (Vec<usize>, Vec<usize>) {
+pub(super) fn divided(
+    dataset: &Dataset,
+    clips: Vec<usize>,
+    count: usize,
+) -> (Vec<usize>, Vec<usize>) {
     let mut first = hash_order(dataset, clips);
     let recording = |idx: usize| dataset.clips[idx].recording();
     let mut end = count;

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Clip, DataError, Split};
+use super::{Clip, DataError, LeftOut, Split};
 
 /// How many levels of folders are searched; `raw/<machine>/train/` is three.
 const MAX_DEPTH: usize = 6;
@@ -32,9 +32,9 @@ pub(super) struct Row {
     pub split: Option<Split>,
 }
 
-/// All files below `root`, sorted by name. Hidden files and names that are not UTF-8 are left out.
-pub(super) fn files_below(root: &Path) -> Result<Vec<File>, DataError> {
-    let mut files = Vec::new();
+/// All files below `root`, sorted by name, and what is none that can be read. Hidden files are not mentioned.
+pub(super) fn files_below(root: &Path) -> Result<(Vec<File>, Vec<LeftOut>), DataError> {
+    let (mut files, mut left_out) = (Vec::new(), Vec::new());
     let mut n_entries = 0;
     let mut folders = vec![(root.to_path_buf(), String::new(), 0)];
     while let Some((folder, prefix, depth)) = folders.pop() {
@@ -52,18 +52,26 @@ pub(super) fn files_below(root: &Path) -> Result<Vec<File>, DataError> {
                 });
             }
             let file_name = entry.file_name();
-            let Some(file_name) = file_name.to_str().filter(|name| !name.starts_with('.')) else {
+            let name = format!("{prefix}{}", file_name.to_string_lossy());
+            let Some(file_name) = file_name.to_str() else {
+                left_out.push(LeftOut::clip(&name, "its name is not UTF-8"));
                 continue;
             };
-            let name = format!("{prefix}{file_name}");
+            if file_name.starts_with('.') {
+                continue;
+            }
             let path = entry.path();
-            // A link to nowhere is skipped.
             let Ok(metadata) = fs::metadata(&path) else {
+                left_out.push(LeftOut::clip(&name, "it is a link to nowhere"));
                 continue;
             };
             if metadata.is_dir() {
-                if depth < MAX_DEPTH {
-                    folders.push((path, format!("{name}/"), depth + 1));
+                match depth < MAX_DEPTH {
+                    true => folders.push((path, format!("{name}/"), depth + 1)),
+                    false => left_out.push(LeftOut::clip(
+                        &name,
+                        "it lies too deep below the opened folder",
+                    )),
                 }
             } else {
                 let size = metadata.len();
@@ -72,7 +80,8 @@ pub(super) fn files_below(root: &Path) -> Result<Vec<File>, DataError> {
         }
     }
     files.sort_by(|a, b| a.name.cmp(&b.name));
-    Ok(files)
+    left_out.sort();
+    Ok((files, left_out))
 }
 
 /// The last part of a path.

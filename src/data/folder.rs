@@ -7,14 +7,17 @@ use std::{
 };
 
 use super::{
-    Clip, DataError, Dataset, Domain, Kind, Label, Layout, Source, Split, SplitBy, counted,
-    dcase_names,
+    Clip, DataError, Dataset, Domain, Kind, Label, Layout, LeftOut, Source, Split, SplitBy,
+    counted, dcase_names,
     files::{File, Row, files_below, last_name},
     first_few, folder_name, generic, kind, label_lists, mlperf, slices, table,
 };
 
 /// The part of every section's normal clips that train, in percent, where nothing else divides them.
 const TRAIN_PERCENT: usize = 80;
+
+/// The folder of DCASE 2025 with recordings of the clean machine or of noise alone.
+const SUPPLEMENTAL: &str = "supplemental";
 
 /// Reads a folder without a manifest.
 pub(super) fn open(root: &Path, by: SplitBy) -> Result<Dataset, DataError> {
@@ -25,17 +28,20 @@ pub(super) fn open(root: &Path, by: SplitBy) -> Result<Dataset, DataError> {
     };
     // The folders above `root` count too, since `root` may be <machine>/test.
     let canonical_root = root.canonicalize().map_err(read_error)?;
-    let files = files_below(root)?;
+    let (files, odd) = files_below(root)?;
     if files.is_empty() {
         let path = root.to_path_buf();
         return Err(DataError::Empty { path });
     }
 
-    if let Some(dataset) = slices::open(root, &files, by) {
+    if let Some(dataset) = slices::open(root, &files, &odd, by) {
         return dataset;
     }
 
-    let mut found = Found::default();
+    let mut found = Found {
+        left_out: odd,
+        ..Found::default()
+    };
     for file in &files {
         let place = Place::of(&canonical_root, &file.name);
         found.add(file, &place)?;
@@ -51,14 +57,21 @@ pub(super) fn open(root: &Path, by: SplitBy) -> Result<Dataset, DataError> {
             });
         }
         found.rows = guess.rows;
-        found.notes.push(guess.note);
+        found.notes = guess.notes;
+        found.left_out.extend(guess.left_out);
         found.divide_undivided();
-        return table(name, guess.layout, found.clips(), found.notes);
+        return table(
+            name,
+            guess.layout,
+            found.clips(),
+            found.notes,
+            found.left_out,
+        );
     }
     if found.rows.is_empty() {
         return Err(DataError::NoneUsable {
             path: root.to_path_buf(),
-            examples: first_few(&found.unusable),
+            examples: first_few(&LeftOut::sentences(&found.unusable)),
         });
     }
 
@@ -69,7 +82,7 @@ pub(super) fn open(root: &Path, by: SplitBy) -> Result<Dataset, DataError> {
     found.divide_undivided();
     found.note_left_out();
     let layout = found.layout();
-    table(name, layout, found.clips(), found.notes)
+    table(name, layout, found.clips(), found.notes, found.left_out)
 }
 
 /// Reads the features that MLPerf Tiny's `y_labels.csv` lists, from its folder and the folders below.
@@ -102,6 +115,7 @@ pub(super) fn open_clip(path: &Path, size: u64) -> Result<Dataset, DataError> {
         file_name.into_owned(),
         Layout::Unlabelled,
         vec![clip],
+        Vec::new(),
         Vec::new(),
     )
 }
@@ -203,10 +217,11 @@ struct Found {
     test_list: Option<PathBuf>,
     /// Recordings of ToyADMOS's microphones 2 to 4.
     other_microphones: usize,
-    unusable: Vec<String>,
-    unmatched: Vec<String>,
+    unusable: Vec<LeftOut>,
+    unmatched: Vec<LeftOut>,
     contradictory: Vec<String>,
     notes: Vec<String>,
+    left_out: Vec<LeftOut>,
 }
 
 impl Found {
@@ -228,6 +243,15 @@ impl Found {
             self.test_list = Some(file.path.clone());
             return Ok(());
         }
+        if file
+            .path
+            .parent()
+            .is_some_and(|folder| last_name(folder) == SUPPLEMENTAL)
+        {
+            let reason = "supplemental recordings, of the clean machine or of noise alone, neither train nor test";
+            self.left_out.push(LeftOut::meant(&file.name, reason));
+            return Ok(());
+        }
         if place.layout == Some(Layout::ToyAdmos) && !stem.split('_').any(|word| word == "ch1") {
             self.other_microphones += 1;
             return Ok(());
@@ -245,11 +269,17 @@ impl Found {
         let (source, recording) = match (kind(&file.path, file.size), recording) {
             (Kind::Usable(source), Some(recording)) => (source, recording),
             (Kind::Unusable(reason), Some(_)) => {
-                self.unusable.push(format!("{} {reason}", file.name));
+                let file = LeftOut::clip(&file.name, format!("it {reason}"));
+                self.unusable.push(file);
                 return Ok(());
             }
-            _ => {
-                self.unmatched.push(file.name.clone());
+            (Kind::Unknown, _) => {
+                self.unmatched.push(LeftOut::other_kind(&file.name));
+                return Ok(());
+            }
+            (Kind::Usable(_) | Kind::Unusable(_), _) => {
+                let reason = "no known layout has such names";
+                self.unmatched.push(LeftOut::clip(&file.name, reason));
                 return Ok(());
             }
         };
@@ -510,24 +540,17 @@ impl Found {
                 counted(self.other_microphones, "recording")
             ));
         }
-        let mut note = |names: &[String], what: &str| {
-            if !names.is_empty() {
-                let (count, few) = (counted(names.len(), "file"), first_few(names));
-                self.notes.push(format!("{count} {what}: {few}"));
-            }
-        };
-        note(
-            &self.unmatched,
-            "left out, because no known layout has such names",
-        );
-        note(
-            &self.unusable,
-            "left out, because the content cannot be used",
-        );
-        note(
-            &self.contradictory,
-            "whose name and folder say different splits; the folder counts",
-        );
+        if !self.contradictory.is_empty() {
+            let (count, few) = (
+                counted(self.contradictory.len(), "file"),
+                first_few(&self.contradictory),
+            );
+            self.notes.push(format!(
+                "{count} whose name and folder say different splits; the folder counts: {few}"
+            ));
+        }
+        self.left_out.append(&mut self.unmatched);
+        self.left_out.append(&mut self.unusable);
     }
 
     fn clips(&mut self) -> Vec<Clip> {

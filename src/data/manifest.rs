@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    Clip, DataError, Dataset, Domain, Kind, Label, Layout, Source, Split, counted, first_few, kind,
+    Clip, DataError, Dataset, Domain, Kind, Label, Layout, LeftOut, Source, Split, first_few, kind,
     table,
 };
 
@@ -126,27 +126,24 @@ pub(super) fn open(path: &Path, name: String) -> Result<Dataset, DataError> {
         problem,
     })?;
     let folder = path.parent().unwrap_or(Path::new(""));
-    let n_rows = rows.len();
-    let mut clips = Vec::with_capacity(n_rows);
+    let mut clips = Vec::with_capacity(rows.len());
     let mut left_out = Vec::new();
     for row in rows {
         match locate(&folder.join(&row.file)) {
             Ok(source) => clips.push(row.clip(source)),
-            Err(reason) => left_out.push(format!("{} {reason} (line {})", row.file, row.line)),
+            Err(reason) => left_out.push(LeftOut::clip(
+                &format!("{} (line {})", row.file, row.line),
+                format!("it {reason}"),
+            )),
         }
     }
     if clips.is_empty() {
         return Err(DataError::NoneUsable {
             path: path.to_path_buf(),
-            examples: first_few(&left_out),
+            examples: first_few(&LeftOut::sentences(&left_out)),
         });
     }
-    let mut notes = Vec::new();
-    if !left_out.is_empty() {
-        let (count, few) = (counted(left_out.len(), "file"), first_few(&left_out));
-        notes.push(format!("{count} of {n_rows} left out: {few}"));
-    }
-    table(name, Layout::Manifest, clips, notes)
+    table(name, Layout::Manifest, clips, Vec::new(), left_out)
 }
 
 /// Reads the text of a manifest; it opens no other file.
@@ -256,7 +253,7 @@ impl Columns {
                 return Err(wrong(
                     "file",
                     file,
-                    "the path of a .wav, .flac or .bin file inside the manifest's folder",
+                    "the path of a .wav, .flac, .ogg, .mp3 or .bin file inside the manifest's folder",
                 ));
             }
         };
@@ -300,10 +297,8 @@ fn not_text(error: csv::Error) -> ManifestError {
 }
 
 fn is_clip(file: &str) -> bool {
-    matches!(
-        super::extension(Path::new(file)).as_str(),
-        "wav" | "flac" | "bin"
-    )
+    let extension = super::extension(Path::new(file));
+    extension == "bin" || super::SOUNDS.contains(&extension.as_str())
 }
 
 /// The file as a clip's source, or the reason why it cannot be one.
@@ -318,7 +313,7 @@ fn locate(path: &Path) -> Result<Source, String> {
     match kind(path, metadata.len()) {
         Kind::Usable(source) => Ok(source),
         Kind::Unusable(reason) => Err(reason),
-        Kind::Unknown => Err("is not a .wav, .flac or .bin file".to_string()),
+        Kind::Unknown => Err("is not a .wav, .flac, .ogg, .mp3 or .bin file".to_string()),
     }
 }
 

@@ -11,6 +11,9 @@ mod folds;
 mod generic;
 mod info;
 mod label_lists;
+mod learns;
+mod left_out;
+mod look;
 mod manifest;
 mod mlperf;
 mod named;
@@ -28,6 +31,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use rayon::prelude::*;
+
 use crate::{
     audio::FeatureSpec,
     identity::{self, Canonical},
@@ -36,7 +41,10 @@ use crate::{
 pub use divide::{Classes, TestDivision, TrainDivision, divide_test, divide_train};
 pub use fetch::{KNOWN_DATASETS, KnownDataset};
 pub use folds::{SplitBy, UnknownSplit};
-pub use info::{ClipCount, Encoding, FormatCount, Info, describe};
+pub use info::{ClipCount, Encoding, FormatCount, Info, describe, repeated};
+pub use learns::Learns;
+pub use left_out::LeftOut;
+pub use look::{Look, look};
 pub use manifest::ManifestError;
 pub use named::{lasting_name, named, named_clips, named_split};
 pub use stand_in::{Change, StandIn, SteerBy, UnknownSteering};
@@ -50,14 +58,16 @@ pub struct Dataset {
     pub synthetic: bool,
     /// The layout that was recognised.
     pub layout: Layout,
-    /// Classifiers learn to separate normal from anomalous training clips, instead of sections of normal sound.
-    pub supervised: bool,
+    /// What classifiers learn to tell apart.
+    pub learns: Learns,
     /// Ordered by split and name, so the same folder gives the same rows everywhere.
     pub clips: Vec<Clip>,
     /// The only front end that can be used, where the clips are ready features.
     pub fixed_features: Option<FeatureSpec>,
     /// What a user should know: skipped files and why, missing classes.
     pub notes: Vec<String>,
+    /// Files that are no clips; notes say the same in words.
+    pub left_out: Vec<LeftOut>,
 }
 
 /// How a data set lies on disk.
@@ -68,7 +78,7 @@ pub enum Layout {
     Dcase2020,
     /// DCASE 2021 Task 2: sections, with `source_test` and `target_test` folders.
     Dcase2021,
-    /// 2022 to 2024: sections, domains in one `test` folder.
+    /// 2022 to 2026: sections, domains in one `test` folder.
     Dcase2022,
     /// MIMII: `id_00/normal` and `id_00/abnormal`.
     Mimii,
@@ -116,7 +126,7 @@ pub struct Clip {
 /// Where a clip's content comes from.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Source {
-    /// A WAV or FLAC file.
+    /// A file of sound.
     Audio(PathBuf),
     /// Ready log-mel features in dB: f32 little-endian, frame-major (MLPerf Tiny's `*_hist_librosa.bin`).
     LogMelBin(PathBuf),
@@ -159,7 +169,7 @@ impl Layout {
         match self {
             Layout::Dcase2020 => "DCASE 2020 Task 2",
             Layout::Dcase2021 => "DCASE 2021 Task 2",
-            Layout::Dcase2022 => "DCASE 2022 to 2024 Task 2",
+            Layout::Dcase2022 => "DCASE 2022 to 2026 Task 2",
             Layout::Mimii => "MIMII",
             Layout::ToyAdmos => "ToyADMOS",
             Layout::MlperfTiny => "MLPerf Tiny anomaly detection",
@@ -284,7 +294,7 @@ pub enum DataError {
     },
     /// The file is of no kind that can be a data set.
     #[error(
-        "`{}` is neither a folder, a csv manifest, nor a .wav, .flac or .bin file", path.display()
+        "`{}` is neither a folder, a csv manifest, nor a .wav, .flac, .ogg, .mp3 or .bin file", path.display()
     )]
     UnknownFile {
         /// The file.
@@ -395,6 +405,22 @@ pub enum DataError {
         /// What is wrong with it.
         problem: ManifestError,
     },
+    /// Labels should be learnt, and there are none of both kinds.
+    #[error(
+        "`{name}` has no labels to learn: that needs normal clips and at least two anomalous ones"
+    )]
+    NoLabels {
+        /// The data set.
+        name: String,
+    },
+    /// Classes should be told apart, and there is at most one.
+    #[error(
+        "`{name}` has no classes to tell apart: that needs folders of classes, a column `class`, or several sections"
+    )]
+    NoClasses {
+        /// The data set.
+        name: String,
+    },
     /// There is nothing to train on.
     #[error(
         "`{name}` has no training clips, and a search needs some: normal recordings under <machine>/train, \
@@ -493,7 +519,8 @@ impl Dataset {
     /// Indices of the clips to train on: the training clips that are not labelled anomalous. Where labels are learnt,
     /// all training clips.
     pub fn train_clips(&self) -> Vec<usize> {
-        let trains = |clip: &Clip| self.supervised || clip.label != Some(Label::Anomaly);
+        let learns_labels = self.learns == Learns::Labels;
+        let trains = |clip: &Clip| learns_labels || clip.label != Some(Label::Anomaly);
         self.indices(|clip| clip.split == Split::Train && trains(clip))
             .collect()
     }
@@ -514,17 +541,24 @@ impl Dataset {
     ///
     /// A clip whose header cannot be read stays, so it is reported with all others that cannot be used.
     pub fn at_least(mut self, seconds: f64) -> Dataset {
-        let before = self.clips.len();
-        self.clips
-            .retain(|clip| info::duration_s(&clip.source).is_none_or(|lasts| lasts >= seconds));
-        let gone = before - self.clips.len();
-        if gone > 0 {
-            self.notes.push(format!(
-                "{} shorter than {seconds} s left out",
-                counted(gone, "clip")
-            ));
+        let clips = self
+            .clips
+            .into_par_iter()
+            .partition(|clip| look::duration_s(&clip.source).is_none_or(|lasts| lasts >= seconds));
+        let short: Vec<Clip>;
+        (self.clips, short) = clips;
+        let names: Vec<&str> = short.iter().map(|clip| clip.name.as_str()).collect();
+        if !names.is_empty() {
+            let (count, few) = (counted(names.len(), "clip"), first_few(&names));
+            self.notes
+                .push(format!("{count} shorter than {seconds} s left out: {few}"));
         }
         self
+    }
+
+    /// Sentences about the files that are no clips.
+    pub fn left_out_notes(&self) -> Vec<String> {
+        left_out::notes(&self.left_out)
     }
 
     /// Machine types, sorted.
@@ -587,6 +621,7 @@ fn table(
     layout: Layout,
     mut clips: Vec<Clip>,
     mut notes: Vec<String>,
+    left_out: Vec<LeftOut>,
 ) -> Result<Dataset, DataError> {
     clips.sort_by(|a, b| (a.split, &a.name).cmp(&(b.split, &b.name)));
     let is_features = |clip: &&Clip| matches!(clip.source, Source::LogMelBin(_));
@@ -599,16 +634,21 @@ fn table(
         });
     }
     let fixed_features = features.map(|_| mlperf::FEATURES);
-    let supervised = layout == Layout::UrbanSound8k;
-    notes.extend(notes::notes(&clips, supervised));
+    let learns = match layout {
+        Layout::UrbanSound8k => Learns::Labels,
+        _ => Learns::Sections,
+    };
+    notes.extend(left_out::notes(&left_out));
+    notes.extend(notes::notes(&clips, learns));
     Ok(Dataset {
         name,
         synthetic: false,
         layout,
-        supervised,
+        learns,
         clips,
         fixed_features,
         notes,
+        left_out,
     })
 }
 
@@ -622,9 +662,9 @@ enum Kind {
 
 fn kind(path: &Path, size: u64) -> Kind {
     let extension = extension(path);
+    let is_sound = SOUNDS.contains(&extension.as_str());
     match (extension.as_str(), size) {
-        ("wav" | "flac" | "bin", 0) => Kind::Unusable("is empty".to_string()),
-        ("wav" | "flac", _) => Kind::Usable(Source::Audio(path.to_path_buf())),
+        (_, 0) if is_sound || extension == "bin" => Kind::Unusable("is empty".to_string()),
         ("bin", size) if size % mlperf::FRAME_BYTES == 0 => {
             Kind::Usable(Source::LogMelBin(path.to_path_buf()))
         }
@@ -633,9 +673,18 @@ fn kind(path: &Path, size: u64) -> Kind {
             counted(size as usize, "byte"),
             mlperf::FRAME_BYTES
         )),
+        // What the file holds decides, so a FLAC called .wav is read, and so is sound without an extension.
+        _ if is_sound || crate::audio::is_sound(path) => {
+            Kind::Usable(Source::Audio(path.to_path_buf()))
+        }
         _ => Kind::Unknown,
     }
 }
+
+/// Extensions of the formats that can be read.
+const SOUNDS: [&str; 9] = [
+    "wav", "wave", "flac", "ogg", "oga", "mp3", "w64", "rf64", "bwf",
+];
 
 /// The extension in lower case; empty where there is none.
 fn extension(path: &Path) -> String {

@@ -1,17 +1,36 @@
 //! Data sets by the names that people give them: a path or `synthetic[:MACHINE]`, each with an optional `:SECTION` to
-//! watch.
+//! watch, and `:labels` or `:classes` for what is learnt.
 
 use std::path::Path;
 
-use super::{DataError, Dataset, SplitBy, open_split, synthetic, synthetic::Machine, watched};
+use super::{
+    DataError, Dataset, Learns, SplitBy, open_split, synthetic, synthetic::Machine, watched,
+};
 
 /// Opens a data set by name, with the split that its layout defines.
 pub fn named(text: &str) -> Result<Dataset, DataError> {
     named_split(text, SplitBy::Official)
 }
 
+/// The name of a data set, and what is to be learnt of it, where the text ends in `:labels` or `:classes`.
+fn task(text: &str) -> Option<(&str, Learns)> {
+    let (whole, learns) = match text.rsplit_once(':')? {
+        (whole, "labels") => (whole, Learns::Labels),
+        (whole, "classes") => (whole, Learns::Classes),
+        _ => return None,
+    };
+    (!Path::new(text).exists()).then_some((whole, learns))
+}
+
 /// As [`named`], for a set of folds with a choice of which clips train and which test.
 pub fn named_split(text: &str, by: SplitBy) -> Result<Dataset, DataError> {
+    if let Some((whole, learns)) = task(text) {
+        let dataset = named_split(whole, by)?;
+        return match learns {
+            Learns::Classes => dataset.learning_classes(),
+            Learns::Sections | Learns::Labels => dataset.learning_labels(),
+        };
+    }
     let Some(rest) = text.strip_prefix("synthetic") else {
         return open_split(Path::new(text), by);
     };
@@ -55,6 +74,9 @@ pub fn named_clips(text: &str, by: SplitBy, least_s: Option<f64>) -> Result<Data
 pub fn lasting_name(text: &str) -> String {
     if text == "synthetic" {
         return format!("synthetic:{}", Machine::DEFAULT.name());
+    }
+    if let Some((whole, _)) = task(text) {
+        return format!("{}{}", lasting_name(whole), &text[whole.len()..]);
     }
     let (path, part) = match watched(Path::new(text)) {
         Some((path, part)) => (path, format!(":{part}")),

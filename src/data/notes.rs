@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Clip, Label, Split, counted, first_few, section_name};
+use super::{Clip, Label, Learns, Split, counted, first_few, section_name};
 
 /// A section's score means nothing where guesses have an AUC with a standard deviation above this: four normals and
 /// four anomalies.
@@ -24,7 +24,7 @@ struct Counts {
 }
 
 /// Writes the sentences for [`super::Dataset::notes`].
-pub(super) fn notes(clips: &[Clip], supervised: bool) -> Vec<String> {
+pub(super) fn notes(clips: &[Clip], learns: Learns) -> Vec<String> {
     let mut sections: BTreeMap<(&str, &str), Counts> = BTreeMap::new();
     for clip in clips {
         let counts = sections.entry((&clip.machine, &clip.section)).or_default();
@@ -63,10 +63,11 @@ pub(super) fn notes(clips: &[Clip], supervised: bool) -> Vec<String> {
         );
     }
     let n_train_anomalies = total(|counts| counts.train_anomalies);
-    if n_train_anomalies > 0 && !supervised {
+    if n_train_anomalies > 0 && learns == Learns::Sections {
         let count = counted(n_train_anomalies, "training clip");
         notes.push(format!(
-            "{count} labelled anomalous: never trained on, because models learn only normal sound"
+            "{count} labelled anomalous: autoencoders are trained to fail on them, classifiers of sections and distances \
+             leave them out; `:labels` behind the path learns to tell them from normal clips"
         ));
     }
     if total(|counts| counts.test) == 0 {
@@ -79,6 +80,9 @@ pub(super) fn notes(clips: &[Clip], supervised: bool) -> Vec<String> {
     }
 
     note(&mut notes, "no test clips", &of(&|counts| counts.test == 0));
+    if learns == Learns::Classes {
+        return notes;
+    }
     let lacks = |normals: bool, anomalies: bool| {
         of(&|counts| {
             counts.test > 0 && (counts.normals > 0, counts.anomalies > 0) == (normals, anomalies)

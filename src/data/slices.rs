@@ -1,9 +1,13 @@
 //! Sets of slices in official folds: UrbanSound8K and ESC-50.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+};
 
 use super::{
-    Clip, DataError, Dataset, Domain, Kind, Label, Layout, Source, Split, SplitBy, counted,
+    Clip, DataError, Dataset, Domain, Kind, Label, Layout, LeftOut, Source, Split, SplitBy,
     files::File, first_few, folds, kind, table,
 };
 
@@ -25,7 +29,12 @@ const URBAN_CLASSES: [(&str, Label); 10] = [
 ];
 
 /// Reads a folder of UrbanSound8K or ESC-50; `None` where the files are neither.
-pub(super) fn open(root: &Path, files: &[File], by: SplitBy) -> Option<Result<Dataset, DataError>> {
+pub(super) fn open(
+    root: &Path,
+    files: &[File],
+    odd: &[LeftOut],
+    by: SplitBy,
+) -> Option<Result<Dataset, DataError>> {
     let of = |read: fn(&File) -> Option<Slice>| -> Vec<(&File, Slice)> {
         let read = |file| Some((file, read(file)?));
         files.iter().filter_map(read).collect()
@@ -35,7 +44,7 @@ pub(super) fn open(root: &Path, files: &[File], by: SplitBy) -> Option<Result<Da
         false => (Layout::UrbanSound8k, urban),
         true => (Layout::Esc50, of(esc_slice)),
     };
-    (!slices.is_empty()).then(|| read(root, files, slices, layout, by))
+    (!slices.is_empty()).then(|| read(root, files, odd, slices, layout, by))
 }
 
 /// Keeps the part of ESC-50 that is published as ESC-10.
@@ -47,7 +56,13 @@ pub(super) fn esc10(dataset: Dataset, by: SplitBy) -> Result<Dataset, DataError>
     }
     let mut notes = Vec::new();
     folds::split(&mut clips, by, &mut notes)?;
-    table("ESC-10".to_string(), dataset.layout, clips, notes)
+    table(
+        "ESC-10".to_string(),
+        dataset.layout,
+        clips,
+        notes,
+        dataset.left_out,
+    )
 }
 
 /// The column that says which clips are ESC-10.
@@ -107,6 +122,7 @@ fn esc_slice(file: &File) -> Option<Slice> {
 fn read(
     root: &Path,
     files: &[File],
+    odd: &[LeftOut],
     slices: Vec<(&File, Slice)>,
     layout: Layout,
     by: SplitBy,
@@ -114,28 +130,36 @@ fn read(
     let mut notes = Vec::new();
     let rows = metadata(files, layout, &mut notes);
     let mut clips = Vec::with_capacity(slices.len());
-    let mut unusable = Vec::new();
+    let mut left_out = odd.to_vec();
+    let own: BTreeSet<&str> = slices.iter().map(|(file, _)| file.name.as_str()).collect();
+    let others = files
+        .iter()
+        .filter(|file| !own.contains(file.name.as_str()));
+    left_out.extend(others.filter_map(|file| match kind(&file.path, file.size) {
+        Kind::Usable(_) | Kind::Unusable(_) => {
+            let reason = format!("{} has no such names", layout.name());
+            Some(LeftOut::clip(&file.name, reason))
+        }
+        // Tables and licences belong to the set.
+        Kind::Unknown => Some(LeftOut::other_kind(&file.name)).filter(|file| file.is_clip),
+    }));
     for (file, slice) in slices {
         match kind(&file.path, file.size) {
             Kind::Usable(source) => {
                 let row = rows.get(file.name.rsplit('/').next().unwrap_or_default());
                 clips.push(clip(file, source, &slice, row, layout));
             }
-            Kind::Unusable(reason) => unusable.push(format!("{} {reason}", file.name)),
+            Kind::Unusable(reason) => {
+                left_out.push(LeftOut::clip(&file.name, format!("it {reason}")));
+            }
             Kind::Unknown => {}
         }
     }
     if clips.is_empty() {
         return Err(DataError::NoneUsable {
             path: root.to_path_buf(),
-            examples: first_few(&unusable),
+            examples: first_few(&LeftOut::sentences(&left_out)),
         });
-    }
-    if !unusable.is_empty() {
-        let (count, few) = (counted(unusable.len(), "file"), first_few(&unusable));
-        notes.push(format!(
-            "{count} left out, because the content cannot be used: {few}"
-        ));
     }
     if rows.len() > clips.len() {
         let (there, listed) = (clips.len(), rows.len());
@@ -144,7 +168,7 @@ fn read(
         ));
     }
     folds::split(&mut clips, by, &mut notes)?;
-    table(super::folder_name(root), layout, clips, notes)
+    table(super::folder_name(root), layout, clips, notes, left_out)
 }
 
 fn clip(file: &File, source: Source, slice: &Slice, row: Option<&Row>, layout: Layout) -> Clip {
@@ -235,7 +259,7 @@ pub(super) fn parse_metadata(
 
 fn stem(name: &str) -> Option<&str> {
     let (stem, extension) = name.rsplit_once('.')?;
-    let is_sound = ["wav", "flac"]
+    let is_sound = super::SOUNDS
         .iter()
         .any(|known| extension.eq_ignore_ascii_case(known));
     is_sound.then_some(stem)

@@ -6,7 +6,7 @@
 
 use std::{collections::BTreeMap, str::FromStr};
 
-use super::{Clip, Dataset, Domain, Label, Source, Split, counted};
+use super::{Clip, Dataset, Domain, Label, Learns, Source, Split, counted};
 use crate::identity::{self, Canonical};
 
 /// Sound made from a normal recording.
@@ -140,6 +140,9 @@ impl Dataset {
             true => SteerBy::Labels,
             false => SteerBy::Proxy,
         };
+        if self.learns == Learns::Classes {
+            return self;
+        }
         match steering.unwrap_or(by_default) {
             SteerBy::Labels => self,
             SteerBy::Proxy => self.with_stand_ins(),

@@ -1,12 +1,15 @@
 //! Makes figures of merit, and a record of every test clip, from the scores of clips.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::{EvaluateError, Examination, ExaminedClip, Pipeline, Scores};
+use super::{
+    Answer, Classed, ClassedClip, EvaluateError, Examination, ExaminedClip, Pipeline, Scores,
+};
 use crate::{
-    data::Label,
+    data::{Label, Learns},
     score::{
-        ClipRule, ClipScore, Confusion, Figure, Figures, Measure, auc_difference_error, summarise,
+        Classification, ClipRule, ClipScore, Confusion, Figure, Figures, Measure,
+        auc_difference_error, classification, summarise,
     },
 };
 
@@ -27,11 +30,18 @@ impl Pipeline {
     ) -> Result<Scores, EvaluateError> {
         let steer = self.labelled(&self.test.steer, &scores.int8);
         let shown = self.labelled(&self.test.shown, &scores.int8);
-        let decided = |clips: &[ClipScore]| {
+        let decided = |indices: &[usize], clips: &[ClipScore], measure: Measure| {
+            if self.dataset.learns == Learns::Classes {
+                return self.classified(indices, &scores.int8)?.figure(measure);
+            }
             let threshold = threshold?;
-            (!clips.is_empty()).then(|| Confusion::of_clips(clips, threshold))
+            let decisions = (!clips.is_empty()).then(|| Confusion::of_clips(clips, threshold));
+            decisions?.figure(measure)
         };
-        let decisions = (decided(&steer), decided(&shown));
+        let decisions = Measure::DECISIONS.map(|measure| {
+            let steer = decided(&self.test.steer, &steer, measure);
+            (measure, steer, decided(&self.test.shown, &shown, measure))
+        });
         let (steer, shown) = (summarise(&steer), summarise(&shown));
         let float = summarise(&self.labelled(&self.test.steer, &scores.float));
         let missing = || {
@@ -51,13 +61,12 @@ impl Pipeline {
             )
             .with(Figure::test(Measure::Auc), shown.auc)
             .with(Figure::test(Measure::Pauc), shown.pauc);
-        let figures = Measure::DECISIONS
+        let figures = decisions
             .into_iter()
-            .fold(figures, |figures, measure| {
-                let of = |decisions: Option<Confusion>| decisions?.figure(measure);
+            .fold(figures, |figures, (measure, steer, shown)| {
                 figures
-                    .with(Figure::steering(measure), of(decisions.0))
-                    .with(Figure::test(measure), of(decisions.1))
+                    .with(Figure::steering(measure), steer)
+                    .with(Figure::test(measure), shown)
             });
         Ok(Scores {
             figures,
@@ -97,11 +106,33 @@ impl Pipeline {
                 int8: scores.int8[idx]?,
             })
         };
+        let answers = self.answers();
+        let tells_classes = self.dataset.learns == Learns::Classes;
+        let classed = |&idx: &usize| {
+            let answer = |scores: &[Option<f64>]| {
+                let own: Option<Vec<f64>> =
+                    scores[idx * answers..][..answers].iter().copied().collect();
+                Some(Answer::of(&own?)?.class)
+            };
+            Some(ClassedClip {
+                truth: self.class_of(idx),
+                steers: self.test.steer.binary_search(&idx).is_ok(),
+                float: answer(&scores.float)?,
+                int8: answer(&scores.int8)?,
+            })
+        };
         Examination {
-            clips: tested.iter().filter_map(examined).collect(),
+            clips: match tells_classes {
+                true => Vec::new(),
+                false => tested.iter().filter_map(examined).collect(),
+            },
+            classes: tells_classes.then(|| Classed {
+                names: self.class_names(),
+                clips: tested.iter().filter_map(classed).collect(),
+            }),
             too_short: tested
                 .iter()
-                .filter(|&&idx| scores.int8[idx].is_none())
+                .filter(|&&idx| scores.int8[idx * answers].is_none())
                 .count(),
             threshold,
             history,
@@ -111,6 +142,9 @@ impl Pipeline {
 
     /// Labelled scores of some clips; those too short for a window are left out.
     pub(super) fn labelled(&self, indices: &[usize], scores: &[Option<f64>]) -> Vec<ClipScore> {
+        if self.dataset.learns == Learns::Classes {
+            return self.against_each_class(indices, scores);
+        }
         let labelled = |&idx: &usize| {
             let clip = &self.dataset.clips[idx];
             Some(ClipScore {
@@ -122,6 +156,59 @@ impl Pipeline {
             })
         };
         indices.iter().filter_map(labelled).collect()
+    }
+
+    /// Every class as a section of its own, in which the clips of the others are the anomalies.
+    fn against_each_class(&self, indices: &[usize], scores: &[Option<f64>]) -> Vec<ClipScore> {
+        let answers = self.answers();
+        let names = self.class_names();
+        let against = |(&idx, class): (&usize, usize)| {
+            let clip = &self.dataset.clips[idx];
+            Some(ClipScore {
+                machine: clip.machine.clone(),
+                section: names[class].clone(),
+                domain: clip.domain,
+                anomaly: self.class_of(idx) != class,
+                score: scores[idx * answers + class]?,
+            })
+        };
+        let pairs = indices
+            .iter()
+            .flat_map(|idx| (0..answers).map(move |class| (idx, class)));
+        pairs.filter_map(against).collect()
+    }
+
+    /// How well classes are told apart on some clips; `None` without clips.
+    fn classified(&self, indices: &[usize], scores: &[Option<f64>]) -> Option<Classification> {
+        let answers = self.answers();
+        let (mut rows, mut truth) = (Vec::new(), Vec::new());
+        for &idx in indices {
+            let own: Option<Vec<f64>> =
+                scores[idx * answers..][..answers].iter().copied().collect();
+            if let Some(own) = own {
+                // The lowest score fits best.
+                rows.extend(own.iter().map(|score| -score));
+                truth.push(self.class_of(idx));
+            }
+        }
+        classification(&rows, &truth, answers)
+    }
+
+    /// What the best constant answer gets on the clips that steer, by the names of the measures.
+    pub fn constant_answer(&self) -> BTreeMap<String, f64> {
+        let mut counts = vec![0; self.answers().max(2)];
+        for &idx in &self.test.steer {
+            let kind = match self.dataset.learns {
+                Learns::Classes => self.class_of(idx),
+                _ => usize::from(self.dataset.clips[idx].label == Some(Label::Anomaly)),
+            };
+            counts[kind] += 1;
+        }
+        let constant = Classification::of_constant(&counts);
+        let measures = Measure::DECISIONS.into_iter();
+        measures
+            .filter_map(|measure| Some((measure.name().to_string(), constant?.figure(measure)?)))
+            .collect()
     }
 }
 

@@ -19,8 +19,8 @@ use std::sync::atomic::AtomicBool;
 pub use folds::Folds;
 pub use formula::Formula;
 pub use model::{
-    Aim, Class, Distance, DistancePoint, FORMAT_VERSION, Int8, Model, ModelCard, ModelError,
-    ModelFault, Scorer, StatisticsCard,
+    Aim, Answer, Class, Distance, DistancePoint, FORMAT_VERSION, Int8, Model, ModelCard,
+    ModelError, ModelFault, Scorer, StatisticsCard, Steps,
 };
 pub use pipeline::{Options, PIPELINE_VERSION, Pipeline, PrepareError};
 pub use rules::{RescoreError, Rescorer, ScoreBy, UnknownScore};
@@ -79,12 +79,36 @@ pub struct Examination {
     pub clips: Vec<ExaminedClip>,
     /// Number of labelled test clips that are shorter than a window.
     pub too_short: usize,
+    /// The answers of a network that tells classes apart; `None` for others.
+    pub classes: Option<Classed>,
     /// The int8 network calls a clip with a higher score anomalous; `None` without a threshold.
     pub threshold: Option<f64>,
     /// Training and validation loss per epoch.
     pub history: Vec<[f32; 2]>,
     /// How the int8 network differs from the float network, on the clips that steer.
     pub int8: Option<Int8>,
+}
+
+/// What a network that tells classes apart answers about every test clip that is long enough.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Classed {
+    /// The names of the classes.
+    pub names: Vec<String>,
+    /// One per clip, in the order of the data set.
+    pub clips: Vec<ClassedClip>,
+}
+
+/// The class of a test clip, and what the two networks answer; indices of classes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClassedClip {
+    /// The class that it is of.
+    pub truth: usize,
+    /// Whether its score steers a search; otherwise the clip is only judged.
+    pub steers: bool,
+    /// The answer of the float network.
+    pub float: usize,
+    /// The answer of the int8 network.
+    pub int8: usize,
 }
 
 /// Anomaly scores of one labelled test clip.

@@ -10,7 +10,7 @@ use nas_kernels::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    audio::{AudioError, Companding, Feature, FeatureSpec, FrontEnd, Statistics},
+    audio::{AudioError, Companding, Feature, FeatureSpec, FrontEnd, Recipe, Statistics},
     data::Clip,
     disk,
     features::Matrix,
@@ -39,6 +39,15 @@ pub struct ModelCard {
     pub n_mels: usize,
     /// Number of MFCC coefficients; absent for log-mel.
     pub n_mfcc: Option<usize>,
+    /// Every further choice of the front end; absent in cards of older programs, which made the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub features: Option<Recipe>,
+    /// Step and zero point of the network's int8 input; absent in cards of older programs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input: Option<Steps>,
+    /// Step and zero point of the network's int8 output; absent in cards of older programs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<Steps>,
     /// Feature frames in one window.
     pub frames: usize,
     /// Frames from one window to the next.
@@ -59,6 +68,9 @@ pub struct ModelCard {
     /// The classes of a classifier in the order of its outputs, or the sections that a distance knows; empty for
     /// autoencoders.
     pub classes: Vec<Class>,
+    /// Whether it answers which class a clip is of, instead of how anomalous it is.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub tells_classes: bool,
     /// A clip with a higher int8 score is called anomalous; absent where there is no threshold.
     pub threshold: Option<f64>,
     /// `gamma`, `quantile` or `even-odds`; absent without a threshold.
@@ -83,6 +95,25 @@ pub struct ModelCard {
     /// The points from which the score is a distance; absent for other scores.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub distance: Option<Distance>,
+}
+
+/// The steps of an int8 tensor: a real value is `scale * (q - zero_point)`, and `q` is rounded to the nearest, -128 to 127.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Steps {
+    /// Real step between two neighbouring values.
+    pub scale: f32,
+    /// The stored value that stands for zero.
+    pub zero_point: i32,
+}
+
+impl From<QuantParams> for Steps {
+    fn from(params: QuantParams) -> Steps {
+        Steps {
+            scale: params.scale,
+            zero_point: params.zero_point,
+        }
+    }
 }
 
 /// Pooled statistics, one row of `groups` numbers per kind.
@@ -181,6 +212,31 @@ impl Int8 {
     }
 }
 
+/// The class that a clip sounds like.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Answer {
+    /// Index into the card's classes.
+    pub class: usize,
+    /// How much better it fits than the next class: the difference of their log-odds, not negative.
+    pub margin: f64,
+}
+
+impl Answer {
+    /// The answer by a score against every class, of which the lowest fits best; `None` without classes, or where a score
+    /// is not a number.
+    pub fn of(scores: &[f64]) -> Option<Answer> {
+        let mut order: Vec<usize> = (0..scores.len()).collect();
+        order.sort_by(|a, b| scores[*a].total_cmp(&scores[*b]));
+        let first = *order.first()?;
+        let next = order.get(1).map_or(f64::INFINITY, |idx| scores[*idx]);
+        let are_numbers = !scores.iter().any(|score| score.is_nan());
+        are_numbers.then_some(Answer {
+            class: first,
+            margin: next - scores[first],
+        })
+    }
+}
+
 /// One class of a classifier.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -223,6 +279,15 @@ pub enum ModelError {
         path: String,
         /// The system's error.
         source: std::io::Error,
+    },
+    /// The files are those of another model than the store recorded.
+    #[error(
+        "{path} holds another model than the one whose scores are stored: files were replaced; the search, resumed \
+         or begun anew, trains it again"
+    )]
+    Other {
+        /// The folder.
+        path: String,
     },
     /// `model.json` is not JSON, or a key is missing, unknown or of the wrong type.
     #[error("{path} is not a model card: {source}")]
@@ -293,6 +358,15 @@ pub enum ModelFault {
 pub const FORMAT_VERSION: u32 = 2;
 /// Name of the file with a model's float weights, see [`Weights::to_bytes`].
 const WEIGHTS_FILE: &str = "weights.f32";
+
+fn hash_of(parts: [&[u8]; 3]) -> String {
+    let mut hasher = blake3::Hasher::new();
+    for part in parts {
+        hasher.update(&(part.len() as u64).to_le_bytes());
+        hasher.update(part);
+    }
+    hasher.finalize().to_hex().to_string()
+}
 
 impl ModelCard {
     /// How sound becomes the windows that the network sees.
@@ -510,6 +584,28 @@ impl Model {
         disk::sync_folder(folder).map_err(fail)
     }
 
+    /// BLAKE3 of the files that [`Model::write`] writes, but for the float weights, in hex: two models with the same hash
+    /// decide alike.
+    pub fn content_hash(&self) -> String {
+        let card = serde_json::to_vec_pretty(&self.card).expect("a card has only plain fields");
+        hash_of([&self.tflite, &self.blob, &card])
+    }
+
+    /// Reads what [`Model::write`] wrote, and refuses another model than the one with this hash.
+    pub fn read_exactly(folder: &Path, hash: Option<&str>) -> Result<Model, ModelError> {
+        let model = Model::read(folder)?;
+        let card = fs::read(folder.join("model.json")).unwrap_or_default();
+        match hash {
+            // The file, and not the card again: a number may be written otherwise than it was read.
+            Some(hash) if hash != hash_of([&model.tflite, &model.blob, &card]) => {
+                Err(ModelError::Other {
+                    path: folder.display().to_string(),
+                })
+            }
+            _ => Ok(model),
+        }
+    }
+
     /// Reads what [`Model::write`] wrote.
     pub fn read(folder: &Path) -> Result<Model, ModelError> {
         let read = |name: &str| {
@@ -716,6 +812,11 @@ impl<'a> Scorer<'a> {
 
     /// The same of rows that [`FrontEnd::rows`] has made.
     pub fn row_scores(&mut self, rows: &Matrix, class: usize) -> Vec<f32> {
+        self.class_scores(rows, &[class]).pop().unwrap_or_default()
+    }
+
+    /// The same against each of some classes; the network runs once for all.
+    pub fn class_scores(&mut self, rows: &Matrix, classes: &[usize]) -> Vec<Vec<f32>> {
         let task = self.card.decision().task;
         let [input, output] = self.interpreter.ends();
         let frames = self.quantize_rows(rows);
@@ -724,24 +825,37 @@ impl<'a> Scorer<'a> {
         let centres = section
             .as_deref()
             .and_then(|section| Centres::read(section, outputs).ok());
-        let scores = self
-            .windows(&frames)
-            .map(|window| {
-                let result = self.interpreter.run(window);
-                let window = [window, &[]];
-                window_score(
+        let mut scores = vec![Vec::new(); classes.len()];
+        for window in self.windows(&frames) {
+            let result = self.interpreter.run(window);
+            for (scores, class) in scores.iter_mut().zip(classes) {
+                scores.push(window_score(
                     task,
-                    class,
+                    *class,
                     centres.as_ref(),
-                    window,
+                    [window, &[]],
                     &input,
                     result,
                     &output,
-                )
-            })
-            .collect();
+                ));
+            }
+        }
         self.centres = section;
         scores
+    }
+
+    /// The class that a clip sounds like, of a model that tells classes apart; `None` where the clip is shorter than one
+    /// window.
+    pub fn answer(&mut self, clip: &Matrix) -> Option<Answer> {
+        let classes: Vec<usize> = (0..self.card.classes.len()).collect();
+        let (rule, horizon) = (self.card.clip_rule(), self.card.score_windows);
+        let rows = self.front_end.rows(clip).into_owned();
+        let scores = self.class_scores(&rows, &classes);
+        let scores: Option<Vec<f64>> = scores
+            .iter()
+            .map(|scores| clip_score(rule, horizon, scores))
+            .collect();
+        Answer::of(&scores?)
     }
 
     /// The clip's anomaly score, by the card's rule and the device's own code; `None` where the clip is shorter than one

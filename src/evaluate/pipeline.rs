@@ -2,6 +2,7 @@
 
 use std::{
     borrow::Cow,
+    collections::BTreeSet,
     sync::{
         Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
@@ -19,10 +20,10 @@ use super::{
     workload::Workload,
 };
 use crate::{
-    audio::{Feature, FeatureSpec, FrontEnd},
+    audio::{Feature, FeatureSpec, FrontEnd, Recipe},
     data::{
-        Classes, Clip, Dataset, Domain, Label, Split, TestDivision, TrainDivision, divide_test,
-        divide_train,
+        Classes, Clip, Dataset, Domain, Label, Layout, Learns, Split, TestDivision, TrainDivision,
+        divide_test, divide_train,
     },
     features::{
         Arithmetic, FeatureError, FeatureStore, Features, Matrix, Prepared, ReadError, Rows,
@@ -127,6 +128,11 @@ pub enum PrepareError {
          label some normal and some anomalous clips as `test`, or let --steer-by proxy make stand-ins"
     )]
     NoLabels(String),
+    /// The clips that steer are not of two classes that also train; holds the name of the data set.
+    #[error(
+        "{0} has no test clips of at least two classes that train, too: there is nothing to steer the search by"
+    )]
+    NoClasses(String),
     /// The features could not be computed.
     #[error(transparent)]
     Features(#[from] FeatureError),
@@ -145,20 +151,33 @@ impl Pipeline {
         if train.fit.is_empty() {
             return Err(PrepareError::NoTraining(dataset.name));
         }
-        let test = divide_test(&dataset);
+        let mut test = divide_test(&dataset);
         let has = |label| {
             test.steer
                 .iter()
                 .any(|&idx| dataset.clips[idx].label == Some(label))
         };
-        if !has(Label::Normal) || !has(Label::Anomaly) {
+        let has_both = has(Label::Normal) && has(Label::Anomaly);
+        let classes = dataset.classes();
+        if dataset.learns == Learns::Classes {
+            // A class that nobody learns cannot be answered.
+            let is_known = |idx: &usize| classes.class_of(&dataset.clips[*idx]).is_some();
+            test.steer.retain(is_known);
+            test.shown.retain(is_known);
+            let steer = test
+                .steer
+                .iter()
+                .filter_map(|&idx| classes.class_of(&dataset.clips[idx]));
+            if steer.collect::<BTreeSet<u32>>().len() < 2 {
+                return Err(PrepareError::NoClasses(dataset.name));
+            }
+        } else if !has_both {
             return Err(PrepareError::NoLabels(dataset.name));
         }
         let outliers = dataset
             .known_anomalies()
             .filter(|idx| !train.validation.contains(idx))
             .collect();
-        let classes = dataset.classes();
         Ok(Pipeline {
             dataset,
             data_hash,
@@ -199,6 +218,31 @@ impl Pipeline {
         &self.data_hash
     }
 
+    /// The answers that are asked of a network for one clip: one score, or one for each class.
+    pub(super) fn answers(&self) -> usize {
+        match self.dataset.learns {
+            Learns::Classes => self.classes(),
+            Learns::Sections | Learns::Labels => 1,
+        }
+    }
+
+    /// The classes against which a clip is scored.
+    fn claims(&self, scorer: &Scorer<'_>, idx: usize) -> Vec<usize> {
+        match self.dataset.learns {
+            Learns::Classes => (0..self.classes()).collect(),
+            Learns::Sections | Learns::Labels => vec![scorer.class_of(&self.dataset.clips[idx])],
+        }
+    }
+
+    /// The names of the classes, in the order of a classifier's outputs.
+    pub(super) fn class_names(&self) -> Vec<String> {
+        self.classes
+            .names
+            .iter()
+            .map(|(_, name)| name.clone())
+            .collect()
+    }
+
     /// The number of sections that a classifier can tell apart.
     pub fn classes(&self) -> usize {
         self.classes.names.len()
@@ -207,6 +251,11 @@ impl Pipeline {
     /// What a user should know about the division of the test clips, a sentence each.
     pub fn notes(&self) -> Vec<String> {
         self.test.note.iter().cloned().collect()
+    }
+
+    /// The features of all clips as they are extracted, which also say which clips cannot be used.
+    pub fn extracted(&self, spec: &FeatureSpec) -> Result<Arc<Rows>, FeatureError> {
+        self.store.rows(&self.dataset, spec)
     }
 
     /// Number of frames that nine of ten clips have. The few shorter ones do not decide which windows there are.
@@ -276,7 +325,7 @@ impl Pipeline {
     }
 
     /// The class that a clip is trained as.
-    fn class_of(&self, clip_idx: usize) -> usize {
+    pub(super) fn class_of(&self, clip_idx: usize) -> usize {
         let class = self.classes.class_of(&self.dataset.clips[clip_idx]);
         // A clip of no known class counts as the last one, as the DCASE baseline does.
         class.map_or(self.classes().saturating_sub(1), |class| class as usize)
@@ -390,6 +439,9 @@ impl Pipeline {
             hop_length: spec.hop_length,
             n_mels: spec.n_mels,
             n_mfcc,
+            features: Some(Recipe::of(&spec)),
+            input: None,
+            output: None,
             frames: front_end.frames,
             frame_stride: front_end.frame_stride,
             statistics: front_end.statistics.map(|statistics| StatisticsCard {
@@ -405,6 +457,7 @@ impl Pipeline {
             mean: standardiser.mean.clone(),
             std: standardiser.std.clone(),
             classes,
+            tells_classes: self.dataset.learns == Learns::Classes,
             threshold: None,
             threshold_rule: None,
             threshold_gamma: None,
@@ -479,8 +532,14 @@ impl Pipeline {
             [] | [ClipRule::Mean] => String::new(),
             _ => rules.iter().map(|rule| format!(" {rule}")).collect(),
         };
+        // Written only where it is asked for: what is learnt once followed from the layout.
+        let learnt = match (self.dataset.learns, self.dataset.layout) {
+            (Learns::Sections, _) | (Learns::Labels, Layout::UrbanSound8k) => "",
+            (Learns::Labels, _) => " labels",
+            (Learns::Classes, _) => " classes",
+        };
         format!(
-            "{version} {} {} {} {} {seed}{rules}",
+            "{version} {} {} {} {} {seed}{rules}{learnt}",
             candidate.network_key(),
             self.data_hash,
             options.canonical(),
@@ -645,6 +704,8 @@ impl Pipeline {
             .then(|| Distance::quantized(&made.points, quantized.output()));
         let card = ModelCard {
             distance,
+            input: Some(quantized.input().into()),
+            output: Some(quantized.output().into()),
             ..self.card_of(candidate, features)
         };
         let blob = quantized.to_blob();
@@ -834,20 +895,24 @@ impl Pipeline {
     ) -> Result<WindowScores, ReadError> {
         let clips = features.0.rows.clips();
         let mut scores = WindowScores {
-            float: vec![Vec::new(); clips],
-            int8: vec![Vec::new(); clips],
+            float: vec![Vec::new(); clips * self.answers()],
+            int8: vec![Vec::new(); clips * self.answers()],
             horizon: scorer.horizon(),
         };
         let TestDivision { steer, shown, .. } = &self.test;
         for idx in both(steer, shown) {
-            let class = scorer.class_of(&self.dataset.clips[idx]);
-            scores.int8[idx] = scorer.row_scores(&*features.device(idx)?, class);
+            let claims = self.claims(scorer, idx);
+            let found = scorer.class_scores(&*features.device(idx)?, &claims);
+            let first = idx * self.answers();
+            scores.int8[first..first + found.len()].clone_from_slice(&found);
         }
         let [rows, stride] = candidate.front_end.rows_per_window();
         for idx in both(steer, if thoroughly { shown } else { &[] }) {
             let windows = self.windows(features, &[idx], rows, stride);
-            let class = scorer.class_of(&self.dataset.clips[idx]);
-            scores.float[idx] = float_scores(candidate, made, &windows, class)?;
+            let claims = self.claims(scorer, idx);
+            let found = float_scores(candidate, made, &windows, &claims)?;
+            let first = idx * self.answers();
+            scores.float[first..first + found.len()].clone_from_slice(&found);
         }
         Ok(scores)
     }
@@ -890,7 +955,10 @@ impl Pipeline {
     fn with_threshold(&self, card: ModelCard, task: Task, normal: &[f64]) -> ModelCard {
         let thresholds = Thresholds::of(normal, THRESHOLD_QUANTILE);
         let classifies = matches!(task, Task::Classify { .. });
-        let learns_labels = classifies && self.dataset.supervised;
+        if self.dataset.learns == Learns::Classes {
+            return card;
+        }
+        let learns_labels = classifies && self.dataset.learns == Learns::Labels;
         let chosen = thresholds.choose(self.options.threshold.resolved(learns_labels));
         ModelCard {
             threshold: chosen.map(|(_, threshold)| threshold),
@@ -989,23 +1057,25 @@ fn borrowed<'w>(windows: &'w [Cow<'_, [f32]>]) -> Vec<&'w [f32]> {
     windows.iter().map(|window| &**window).collect()
 }
 
-/// Scores of the float network for all windows.
+/// Scores of the float network for all windows, against each of some classes.
 fn float_scores(
     candidate: &Candidate,
     made: &Made,
     windows: &Windows<'_>,
-    claimed_class: usize,
-) -> Result<Vec<f64>, ReadError> {
-    let mut scores = Vec::with_capacity(windows.len());
+    claimed: &[usize],
+) -> Result<Vec<Vec<f64>>, ReadError> {
+    let mut scores = vec![Vec::with_capacity(windows.len()); claimed.len()];
     for batch in batches(windows) {
         let batch = batch?;
         let outputs = run_float(&candidate.graph, &made.weights, &borrowed(&batch));
         for (input, output) in batch.iter().zip(&outputs) {
-            scores.push(match candidate.task {
-                Task::Reconstruct => reconstruction_error(input, output),
-                Task::Classify { .. } => negative_log_odds(output, claimed_class),
-                Task::Distance(_) => fit::distance(&made.points, claimed_class, output),
-            });
+            for (scores, class) in scores.iter_mut().zip(claimed) {
+                scores.push(match candidate.task {
+                    Task::Reconstruct => reconstruction_error(input, output),
+                    Task::Classify { .. } => negative_log_odds(output, *class),
+                    Task::Distance(_) => fit::distance(&made.points, *class, output),
+                });
+            }
         }
     }
     Ok(scores)

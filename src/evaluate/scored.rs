@@ -1,5 +1,7 @@
 //! Scores all clips of a data set with a found model.
 
+use std::collections::BTreeSet;
+
 use super::{Model, RescoreError, Rescorer, ScoreBy};
 use crate::{
     data::{Clip, Dataset, Label, Split},
@@ -37,8 +39,8 @@ pub struct Scored<'a> {
     pub threshold: Option<f64>,
     /// What the threshold for the wanted recall does.
     pub point: Option<OperatingPoint>,
-    /// Number of clips that could be read but are shorter than a window.
-    pub too_short: usize,
+    /// Clips that could be read but are shorter than a window.
+    pub too_short: Vec<&'a Clip>,
 }
 
 /// Scores the clips of a data set with a model.
@@ -60,14 +62,20 @@ pub fn score_clips<'a>(
     };
     let mut rescorer = Rescorer::new(model, scoring.rule, &training)?;
     let mut clips = Vec::new();
-    let mut without_score = 0;
+    let skipped: BTreeSet<&str> = features
+        .skipped
+        .iter()
+        .map(|(name, _)| name.as_str())
+        .collect();
+    let mut too_short = Vec::new();
     for (clip, matrix) in dataset.clips.iter().zip(&features.clips) {
         if scoring.test_only && clip.split != Split::Test {
             continue;
         }
         match rescorer.clip_score(clip, matrix) {
             Some(score) => clips.push((clip, score)),
-            None => without_score += 1,
+            None if skipped.contains(clip.name.as_str()) => {}
+            None => too_short.push(clip),
         }
     }
     let labelled: Vec<ClipScore> = clips
@@ -98,7 +106,7 @@ pub fn score_clips<'a>(
         point,
         labelled,
         clips,
-        too_short: without_score - features.skipped.len().min(without_score),
+        too_short,
     })
 }
 

@@ -3,7 +3,8 @@
 use super::{Pipeline, examination::ClipScores};
 use crate::score::{ClipRule, auc_difference_error, clip_score, float_clip_score, summarise};
 
-/// Scores of a network: per clip of the data set those of its windows; none where a clip was not scored or too short.
+/// Scores of a network: per clip of the data set, and per class that it may be of, those of its windows; none where a clip
+/// was not scored or too short.
 #[derive(Debug)]
 pub(super) struct WindowScores {
     pub(super) float: Vec<Vec<f64>>,

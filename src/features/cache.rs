@@ -17,7 +17,7 @@ use super::{
 use crate::{audio::FeatureSpec, disk};
 
 /// Version of the cache; raise it when the layout below or any value that the front end computes changes.
-pub(super) const VERSION: u32 = 2;
+pub(super) const VERSION: u32 = 3;
 
 const MAGIC: [u8; 8] = *b"nas-feat";
 /// Bytes before the first clip: magic, version and key.

@@ -14,6 +14,7 @@ use std::{
 use super::{
     Arithmetic, Features, Matrix, Prepared, ReadError, Rows, Standardiser,
     cache::{self, ContentHashes, Stamp},
+    heard,
     lru::{Lru, lock},
     packed::Layout,
     rows::Place,
@@ -149,7 +150,7 @@ pub enum FeatureError {
     #[error(transparent)]
     Read(#[from] ReadError),
     /// No clip of the data set can be read.
-    #[error("none of the {clips} clips of data set `{dataset}` can be used; the first: {reason}")]
+    #[error("none of the {clips} clips of data set `{dataset}` can be used; one of them: {reason}")]
     NoneReadable {
         /// The data set.
         dataset: String,
@@ -248,10 +249,22 @@ impl Extractors {
     fn extract(&self, audio: &Audio) -> Result<Extracted, AudioError> {
         let exact = self.exact.as_ref().map(|exact| exact.extract(audio));
         let device = self.device.as_ref().map(|device| device.extract(audio));
-        match (exact.transpose()?, device.transpose()?) {
-            (Some(exact), device) => Ok((exact, device)),
-            (None, Some(device)) => Ok((device, None)),
-            (None, None) => Err(AudioError::UnknownFormat),
+        let (first, second) = match (exact.transpose()?, device.transpose()?) {
+            (Some(exact), device) => (exact, device),
+            (None, Some(device)) => (device, None),
+            (None, None) => return Err(AudioError::UnknownFormat),
+        };
+        let of_exact = self.exact.as_ref().map(Extractor::spec);
+        let spec = of_exact.or(self.device.as_ref().map(DeviceExtractor::spec));
+        let spec = spec.ok_or(AudioError::UnknownFormat)?;
+        // Where both are made, what the device hears decides: they stay equally long.
+        match heard::part(second.as_ref().unwrap_or(&first), spec) {
+            None => Ok((first, second)),
+            Some(part) if part.is_empty() => Err(AudioError::Silent),
+            Some(part) => Ok((
+                heard::cut(&first, part.clone()),
+                second.map(|clip| heard::cut(&clip, part)),
+            )),
         }
     }
 }

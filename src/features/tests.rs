@@ -33,12 +33,13 @@ fn dataset(sources: Vec<Source>, fixed_features: Option<FeatureSpec>) -> Dataset
     };
     Dataset {
         layout: Layout::Manifest,
-        supervised: false,
+        learns: crate::data::Learns::Sections,
         name: "test".to_string(),
         synthetic: false,
         clips: sources.into_iter().enumerate().map(clip).collect(),
         fixed_features,
         notes: Vec::new(),
+        left_out: Vec::new(),
     }
 }
 

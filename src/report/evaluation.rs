@@ -4,10 +4,10 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    evaluate::{Examination, ExaminedClip, Int8},
+    evaluate::{Classed, Examination, ExaminedClip, Int8},
     score::{
-        Arithmetic, Confusion, Interval, auc, average_precision, interval, precision_recall_curve,
-        roc_curve,
+        Arithmetic, Classification, Confusion, Interval, auc, average_precision, classification,
+        interval, precision_recall_curve, roc_curve,
     },
 };
 
@@ -29,6 +29,8 @@ pub struct Part {
     pub threshold: f64,
     /// The labelled test clips with their scores.
     pub clips: Vec<ExaminedClip>,
+    /// The answers of a network that tells classes apart.
+    pub classes: Option<Classed>,
     /// Number of labelled test clips that are shorter than a window and cannot be judged.
     pub too_short: usize,
     /// Training and validation loss per epoch.
@@ -50,12 +52,18 @@ pub enum Merit {
     RocAuc,
     /// Mean precision over the recalls, see [`average_precision`].
     AveragePrecision,
+    /// Mean of the shares of normal and of anomalous clips that are decided rightly.
+    BalancedAccuracy,
+    /// Accuracy of always giving the more frequent answer.
+    Constant,
 }
 
 impl Merit {
     /// All of them, in the order in which they are shown.
-    pub const ALL: [Merit; 5] = [
+    pub const ALL: [Merit; 7] = [
         Merit::Accuracy,
+        Merit::Constant,
+        Merit::BalancedAccuracy,
         Merit::F1,
         Merit::MacroF1,
         Merit::RocAuc,
@@ -70,6 +78,8 @@ impl Merit {
             Merit::MacroF1 => "macro-F1",
             Merit::RocAuc => "ROC AUC",
             Merit::AveragePrecision => "average precision",
+            Merit::BalancedAccuracy => "balanced accuracy",
+            Merit::Constant => "accuracy of a constant answer",
         }
     }
 }
@@ -81,6 +91,7 @@ impl Part {
             name,
             threshold: examination.threshold.unwrap_or(f64::INFINITY),
             clips: examination.clips,
+            classes: examination.classes,
             too_short: examination.too_short,
             history: examination.history,
             int8: examination.int8,
@@ -114,11 +125,75 @@ impl Part {
             Merit::MacroF1 => Some(self.confusion(arithmetic).macro_f1()),
             Merit::RocAuc => auc(&normal, &anomaly),
             Merit::AveragePrecision => average_precision(&normal, &anomaly),
+            Merit::BalancedAccuracy => Some(self.confusion(arithmetic).balanced_accuracy()),
+            Merit::Constant => {
+                let constant = Classification::of_constant(&[normal.len(), anomaly.len()]);
+                constant.map(|constant| constant.accuracy)
+            }
         }
     }
 }
 
+/// The answers of a network that tells classes apart, counted over all trainings.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ClassTable {
+    /// The names of the classes.
+    pub names: Vec<String>,
+    /// Numbers of clips: a row for every true class, in it a number for every answer.
+    pub counts: Vec<Vec<usize>>,
+}
+
+impl ClassTable {
+    /// Accuracy, macro-F1 and balanced accuracy; `None` without clips.
+    pub fn figures(&self) -> Option<Classification> {
+        let classes = self.names.len();
+        let (mut rows, mut truths) = (Vec::new(), Vec::new());
+        for (truth, answers) in self.counts.iter().enumerate() {
+            for (answer, count) in answers.iter().enumerate() {
+                for _ in 0..*count {
+                    rows.extend((0..classes).map(|class| f64::from(u8::from(class == answer))));
+                    truths.push(truth);
+                }
+            }
+        }
+        classification(&rows, &truths, classes)
+    }
+
+    /// What the best constant answer gets; `None` without clips.
+    pub fn constant(&self) -> Option<Classification> {
+        let clips: Vec<usize> = self.counts.iter().map(|row| row.iter().sum()).collect();
+        Classification::of_constant(&clips)
+    }
+
+    /// Precision and recall of a class, each 0 where it is never answered or does not occur, and its number of clips.
+    pub fn of_class(&self, class: usize) -> (f64, f64, usize) {
+        let hits = self.counts[class][class];
+        let answered: usize = self.counts.iter().map(|row| row[class]).sum();
+        let own: usize = self.counts[class].iter().sum();
+        let share = |of: usize| hits as f64 / of.max(1) as f64;
+        (share(answered), share(own), own)
+    }
+}
+
 impl Examined {
+    /// The answers of networks that tell classes apart; `None` for others.
+    pub fn classes(&self, arithmetic: Arithmetic) -> Option<ClassTable> {
+        let names = self
+            .parts
+            .iter()
+            .find_map(|part| Some(part.classes.as_ref()?.names.clone()))?;
+        let mut counts = vec![vec![0; names.len()]; names.len()];
+        let classed = self.parts.iter().filter_map(|part| part.classes.as_ref());
+        for clip in classed.flat_map(|classed| &classed.clips) {
+            let answer = match arithmetic {
+                Arithmetic::Float => clip.float,
+                Arithmetic::Int8 => clip.int8,
+            };
+            counts[clip.truth][answer] += 1;
+        }
+        Some(ClassTable { names, counts })
+    }
+
     /// The same evaluation without the clips that steer a search.
     pub fn untouched(&self) -> Examined {
         let part = |part: &Part| Part {
@@ -128,6 +203,15 @@ impl Examined {
                 .filter(|clip| !clip.steers)
                 .copied()
                 .collect(),
+            classes: part.classes.as_ref().map(|classed| Classed {
+                names: classed.names.clone(),
+                clips: classed
+                    .clips
+                    .iter()
+                    .filter(|clip| !clip.steers)
+                    .copied()
+                    .collect(),
+            }),
             too_short: 0,
             // It is said once, for all clips.
             int8: None,
@@ -254,6 +338,7 @@ pub(super) mod tests {
             Part {
                 name: name.to_string(),
                 threshold: offset,
+                classes: None,
                 clips: clips.map(clip).to_vec(),
                 too_short: 0,
                 history: vec![[0.7, 0.8], [0.5, 0.6], [0.4, 0.65]],

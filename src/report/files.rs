@@ -13,7 +13,7 @@ use super::{
     html,
     memory::MemoryMap,
 };
-use crate::disk;
+use crate::{disk, score::Arithmetic};
 
 /// Writes every figure as `.svg` and `.png`, and `report.html`, into a folder; returns their paths.
 pub fn write_figures(info: &RunInfo, folder: &Path) -> Result<Vec<PathBuf>, ReportError> {
@@ -46,7 +46,9 @@ pub fn write_examined(
     folder: &Path,
 ) -> Result<Vec<PathBuf>, ReportError> {
     let mut paths = Vec::new();
-    for split in examined {
+    // Curves are of scores against a threshold, which classes do not have.
+    let of_scores = |split: &&Examined| split.classes(Arithmetic::Int8).is_none();
+    for split in examined.iter().filter(of_scores) {
         let svg = draw::evaluation_svg(heading, split)?;
         let png = draw::evaluation_png(heading, split)?;
         let words = split.split.split(|c: char| !c.is_alphanumeric());

@@ -170,6 +170,7 @@ pub fn fake_run(fake: &Fake) -> RunInfo {
             false => data,
         },
         synthetic: fake.synthetic,
+        steered: None,
         published: false,
         counts: TrialCounts {
             scored: fake.trained,
@@ -270,6 +271,7 @@ pub fn small_run() -> RunInfo {
         run: "brave-fan".to_string(),
         data: "synthetic:fan".to_string(),
         synthetic: true,
+        steered: None,
         published: false,
         counts: TrialCounts {
             scored: 2,

@@ -124,7 +124,8 @@ fn load_alone(store: &Store, run: &Run) -> Result<RunInfo, ReportError> {
             _ => None,
         })
         .collect();
-    let mut notes = Vec::new();
+    let mut notes = settings.notes.clone();
+    let of_data = notes.len();
     for (key, evaluation) in &evaluations {
         if !keys.contains(key) {
             continue;
@@ -133,13 +134,15 @@ fn load_alone(store: &Store, run: &Run) -> Result<RunInfo, ReportError> {
             notes.extend(details.notes);
         }
     }
-    notes.sort();
-    notes.dedup();
+    notes[of_data..].sort();
+    let mut seen = BTreeSet::new();
+    notes.retain(|note| seen.insert(note.clone()));
     notes.extend(super::quantised::notes(&with_models));
     Ok(RunInfo {
         run: run.name.clone(),
         data: run.data_name.clone(),
         synthetic: run.synthetic,
+        steered: settings.steered.clone(),
         published: super::baselines::is_published(&settings),
         counts: TrialCounts {
             scored: counts.scored - fitted,

@@ -115,6 +115,8 @@ pub struct RunInfo {
     pub data: String,
     /// Whether the built-in generator made the data; every figure says so.
     pub synthetic: bool,
+    /// What steered the search: `labels` or `stand-ins`; `None` where that was not recorded.
+    pub steered: Option<String>,
     /// Whether all its networks are published ones, which have names.
     pub published: bool,
     /// Numbers of its trials by their end.

@@ -110,6 +110,7 @@ mod tests {
             epochs: 1,
             groups: Vec::new(),
             notes: Vec::new(),
+            model_hash: None,
             clip_score: None,
             int8: pipeline.map(int8),
         }
@@ -132,6 +133,7 @@ mod tests {
                             epochs,
                             groups,
                             notes,
+                            model_hash: None,
                             clip_score: None,
                             int8,
                         },

@@ -87,6 +87,7 @@ pub fn load_trial(
         run: run.name.clone(),
         data: run.data_name.clone(),
         synthetic: run.synthetic,
+        steered_by: settings.steered.clone(),
         trial: number,
         state: match row.outcome {
             TrialOutcome::Scored { .. } => "scored",

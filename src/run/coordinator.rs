@@ -10,7 +10,7 @@ use super::{
     front::{front, shares},
     mean_figures,
     plan::BLOCK,
-    record::{evaluation_row, scored_figures, write_model},
+    record::{evaluation_row, is_whole, scored_figures, write_model},
     utc_now,
     workers::{Done, Seed, Task, evaluate_all},
 };
@@ -184,7 +184,8 @@ impl<'a> Coordinator<'a> {
         let Some(figures) = scored_figures(&evaluation) else {
             return Ok(false);
         };
-        if !self.has_what_steers(&figures) {
+        // A model that was deleted or replaced is trained anew.
+        if !self.has_what_steers(&figures) || !is_whole(self.store, &evaluation) {
             return Ok(false);
         }
         self.note_scored(number, &figures);
@@ -249,8 +250,8 @@ impl<'a> Coordinator<'a> {
             }
             Ok(evaluation) => {
                 self.note_seconds(number, seconds);
-                let folder = format!("{}/{number}", self.run.name);
-                let artefacts = write_model(self.store, number, folder, &evaluation)?;
+                let (run, folder) = (&self.run.name, number.to_string());
+                let artefacts = write_model(self.store, number, run, folder, &evaluation)?;
                 let scores = &evaluation.scores;
                 self.note_scored(number, &scores.figures);
                 let space = &self
@@ -269,7 +270,7 @@ impl<'a> Coordinator<'a> {
                     },
                     seconds,
                 );
-                let evaluation = evaluation_row(key, scores, artefacts, seconds);
+                let evaluation = evaluation_row(key, &evaluation, artefacts, seconds);
                 self.store
                     .record(self.run.id, &row, Some(&evaluation), &self.fronts())?;
             }

@@ -42,6 +42,7 @@ pub struct Experiment {
     backend: Backend,
     name: Option<String>,
     scores: ScoreWith,
+    allow_skipped: bool,
 }
 
 /// An experiment that cannot be carried out.
@@ -82,6 +83,7 @@ impl Experiment {
             backend: Backend::usual(),
             name: None,
             scores: ScoreWith::Training,
+            allow_skipped: false,
         }
     }
 
@@ -158,6 +160,14 @@ impl Experiment {
         }
     }
 
+    /// Begins even where a tenth of the labelled clips, or more, cannot be used.
+    pub fn allow_skipped(self) -> Experiment {
+        Experiment {
+            allow_skipped: true,
+            ..self
+        }
+    }
+
     /// Scores candidates with a formula of their shape and trains nothing, to try out everything else.
     pub fn by_formula(self) -> Experiment {
         Experiment {
@@ -230,6 +240,10 @@ impl Experiment {
             split: SplitBy::Official.to_string(),
             min_clip_s: None,
             steer_by: None,
+            allow_skipped: self.allow_skipped,
+            steered: None,
+            constant: Default::default(),
+            notes: Vec::new(),
             facts: DataFacts::FORMULA,
             spaces: spaces
                 .iter()

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{Objective, Settings, SettingsError, record::scored_figures};
 use crate::{
     hardware::{Budget, Cost, CostSource, Estimate, Metric, Target},
-    score::Figures,
+    score::{Figures, Measure},
     search::pareto_front,
     store::{CostRow, EvaluationRow, RepeatRow, Run, TrialRow},
 };
@@ -129,13 +129,16 @@ pub(super) fn known_shares(
 /// Numbers of the trials that no other trial dominates, ascending; of equal trials the first.
 ///
 /// `points` are objectives as shares of their references. A network that is no better than chance has no value
-/// however cheap it is: it is on the front only where no network is better.
+/// however cheap it is: it is on the front only where no network is better, and never where a constant answer decides as
+/// well.
 pub(super) fn front(points: &[(usize, Vec<f64>)], objectives: &[Objective]) -> Vec<i64> {
     let is_useful = |point: &Vec<f64>| {
         let mut pairs = objectives.iter().zip(point);
         pairs.all(|(objective, share)| objective.is_cost() || *share < 1.0)
     };
-    let any_useful = points.iter().any(|(_, point)| is_useful(point));
+    let mut steering = Objective::measures(objectives);
+    let decide = steering.any(|measure| Measure::DECISIONS.contains(&measure));
+    let any_useful = decide || points.iter().any(|(_, point)| is_useful(point));
     let mut points: Vec<&(usize, Vec<f64>)> = points
         .iter()
         .filter(|(_, point)| is_useful(point) || !any_useful)

@@ -5,6 +5,7 @@
 //!
 //! This module may not know SQL, command-line arguments or how results are shown.
 
+mod account;
 mod coordinator;
 mod dry_run;
 mod experiment;
@@ -28,6 +29,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
+pub use account::Losses;
 pub use dry_run::{DryRun, Time, dry_run};
 pub use experiment::{Experiment, ExperimentError, Pace, all_cores, carry_out};
 pub use front::{Yardstick, mean_figures, stored_estimate};
@@ -35,7 +37,7 @@ pub use judge::{Training, judge, tested_part};
 pub use objective::{Objective, UnknownObjective, references};
 pub use plan::{BLOCK, PLAN_VERSION, Plan, Trial};
 pub use proposal::{Proposal, load_proposal};
-pub use record::{Details, DetailsGroup, figures_of};
+pub use record::{Details, DetailsGroup, figures_of, stored_model};
 pub use requantise::{Requantise, Requantised, requantise};
 pub use rescore::{Rescore, RescoreProgress, rescore};
 pub use settings::{DataFacts, LogMelFacts, NamedText, Settings, SettingsError};

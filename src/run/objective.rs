@@ -1,6 +1,6 @@
 //! The quantities that a search minimises, and the reference values that make them comparable.
 
-use std::{fmt, str::FromStr};
+use std::{collections::BTreeMap, fmt, str::FromStr};
 
 use crate::{
     hardware::{Budget, Estimate, Metric, Target, estimate},
@@ -118,13 +118,15 @@ impl FromStr for Objective {
 /// Number of random networks whose largest costs replace missing budgets.
 const SAMPLE: usize = 1000;
 
-/// The reference value of each objective, per target: chance for a score, and the budget for a cost. Without a budget
+/// The reference value of each objective, per target: what a constant answer gets for a score of decisions, chance for other
+/// scores, and the budget for a cost. Without a budget
 /// it is the largest cost among random networks that fit the target.
 pub fn references(
     spaces: &Spaces,
     targets: &[Target],
     budget: &Budget,
     objectives: &[Objective],
+    constant: &BTreeMap<String, f64>,
 ) -> Vec<Vec<f64>> {
     let mut rng = Rng::new(0, 0x7265_6665_7265_6e63);
     // Of networks, where there are any: what is fitted must not move what they are measured by.
@@ -146,7 +148,10 @@ pub fn references(
             values.fold(0.0, f64::max)
         };
         let reference = |objective: &Objective| match *objective {
-            Objective::Score(_) => Measure::CHANCE,
+            Objective::Score(measure) => match constant.get(measure.name()) {
+                Some(share) if *share < 1.0 => 1.0 - share,
+                _ => Measure::CHANCE,
+            },
             Objective::Cost(metric) => {
                 match budget.limit(metric).unwrap_or_else(|| largest(metric)) {
                     nothing_fits if nothing_fits <= 0.0 => 1.0,

@@ -1,10 +1,12 @@
 //! Turns evaluations into rows of the store, and back.
 
+use std::path::Path;
+
 use super::{RunError, utc_now};
 use crate::{
-    evaluate::{Evaluation, Int8, Scores},
+    evaluate::{Evaluation, Int8, Model, ModelError},
     score::{ClipRule, Figure, Figures, GroupScore, Measure},
-    store::{EvaluationRow, ScoreRow, Store},
+    store::{EvaluationRow, ScoreRow, Store, run_path},
 };
 
 /// The details of an evaluation that are stored beside its scores.
@@ -19,6 +21,10 @@ pub struct Details {
     /// How the scores of a clip's windows became its score; absent for the mean.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clip_score: Option<String>,
+    /// [`Model::content_hash`](crate::evaluate::Model::content_hash) of the model's files; absent without files, and in
+    /// evaluations of older programs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model_hash: Option<String>,
     /// How the int8 network came out of the float network; absent in evaluations of pipelines up to version 3.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub int8: Option<Int8>,
@@ -45,10 +51,12 @@ pub struct DetailsGroup {
 
 pub(super) fn evaluation_row(
     key: String,
-    scores: &Scores,
+    evaluation: &Evaluation,
     artefacts: Option<String>,
     seconds: f64,
 ) -> EvaluationRow {
+    let Evaluation { scores, model } = evaluation;
+    let model_hash = model.as_ref().map(Model::content_hash);
     let group = |group: &GroupScore| DetailsGroup {
         machine: group.machine.clone(),
         section: group.section.clone(),
@@ -63,6 +71,7 @@ pub(super) fn evaluation_row(
         groups: scores.groups.iter().map(group).collect(),
         notes: scores.notes.clone(),
         clip_score: (scores.clip_rule != ClipRule::Mean).then(|| scores.clip_rule.to_string()),
+        model_hash: model_hash.filter(|_| artefacts.is_some()),
         int8: scores.int8.clone(),
     };
     EvaluationRow {
@@ -100,17 +109,32 @@ pub(super) fn scored_figures(row: &EvaluationRow) -> Option<Figures> {
     needed.iter().all(is_known).then_some(figures)
 }
 
-/// Writes the model of an evaluation, if it has one, into a folder beside the store; returns the folder's name for
-/// rows.
+/// The model of a stored evaluation, as it was when it was stored.
+pub fn stored_model(folder: &Path, row: &EvaluationRow) -> Option<Result<Model, ModelError>> {
+    let details: Option<Details> = serde_json::from_str(&row.details_json).ok();
+    let hash = details.and_then(|details| details.model_hash);
+    let folder = folder.join(row.artefacts.as_ref()?);
+    Some(Model::read_exactly(&folder, hash.as_deref()))
+}
+
+/// Whether an evaluation keeps no model, or its model is still there.
+pub(super) fn is_whole(store: &Store, row: &EvaluationRow) -> bool {
+    let model = store.folder().and_then(|folder| stored_model(folder, row));
+    model.is_none_or(|model| model.is_ok())
+}
+
+/// Writes the model of an evaluation, if it has one, into a folder of its run; returns the folder's name for rows.
 pub(super) fn write_model(
     store: &Store,
     number: usize,
-    relative: String,
+    run: &str,
+    within: String,
     evaluation: &Evaluation,
 ) -> Result<Option<String>, RunError> {
     let (Some(model), Some(folder)) = (&evaluation.model, store.folder()) else {
         return Ok(None);
     };
+    let relative = format!("{}/{within}", run_path(store.path(), run));
     model
         .write(&folder.join(&relative))
         .map_err(|source| RunError::Artefact { number, source })?;

@@ -13,10 +13,10 @@ use rayon::prelude::*;
 use super::{
     RunError, Yardstick,
     front::front,
-    record::{Details, evaluation_row, write_model},
+    record::{Details, evaluation_row, stored_model, write_model},
 };
 use crate::{
-    evaluate::{EvaluateError, Evaluation, Evaluator, Model, Pipeline},
+    evaluate::{EvaluateError, Evaluation, Evaluator, Pipeline},
     space::Spaces,
     store::{EvaluationRow, Front, NewRun, Run, RunState, Store, TrialOutcome, TrialRow},
 };
@@ -105,12 +105,13 @@ pub fn requantise(
         let artefacts = write_model(
             store,
             number as usize,
-            format!("{}/{number}", new.name),
+            &new.name,
+            number.to_string(),
             &evaluation,
         )?;
-        let mut scores = evaluation.scores;
-        scores.epochs = epochs;
-        let on_targets = yardstick.points(&row, &scores.figures);
+        let mut evaluation = evaluation;
+        evaluation.scores.epochs = epochs;
+        let on_targets = yardstick.points(&row, &evaluation.scores.figures);
         for (points, point) in points.iter_mut().zip(on_targets) {
             points.extend(point.map(|point| (number as usize, point)));
         }
@@ -121,7 +122,7 @@ pub fn requantise(
         let outcome = TrialOutcome::Scored {
             evaluation_key: key.clone(),
         };
-        let evaluation = evaluation_row(key, &scores, artefacts, 0.0);
+        let evaluation = evaluation_row(key, &evaluation, artefacts, 0.0);
         store.record(
             new.id,
             &TrialRow { outcome, ..row },
@@ -152,10 +153,9 @@ fn again(
     options: &Requantise<'_>,
 ) -> Result<Option<Remade>, RunError> {
     let number = row.number as usize;
-    let Some(artefacts) = &old.artefacts else {
+    let Some(model) = stored_model(folder, old) else {
         return Ok(None);
     };
-    let model = Model::read(&folder.join(artefacts));
     let model = model.map_err(|source| RunError::Artefact { number, source })?;
     let Some(weights) = model.weights else {
         return Ok(None);

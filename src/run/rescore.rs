@@ -308,10 +308,11 @@ impl<'a> Rounds<'a> {
             }
             Ok(evaluation) => {
                 let (number, offset) = (task.number, task.seed.offset);
-                let folder = format!("{}/{number}/seed-{offset}", self.run.name);
-                let artefacts = write_model(self.store, number, folder, &evaluation)?;
+                let folder = format!("{number}/seed-{offset}");
+                let artefacts =
+                    write_model(self.store, number, &self.run.name, folder, &evaluation)?;
                 let key = self.key(&task);
-                let row = evaluation_row(key.clone(), &evaluation.scores, artefacts, seconds);
+                let row = evaluation_row(key.clone(), &evaluation, artefacts, seconds);
                 let figures = evaluation.scores.figures;
                 let repeat = self.note(&task, Ok(key), figures);
                 self.store

@@ -1,5 +1,7 @@
 //! The settings of a run as the store keeps them: enough to begin it again.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Objective, UnknownObjective};
@@ -34,6 +36,18 @@ pub struct Settings {
     /// `labels` or `proxy`; absent where the data decides.
     #[serde(default)]
     pub steer_by: Option<String>,
+    /// Whether the run may begin although a tenth of the labelled clips cannot be used.
+    #[serde(default)]
+    pub allow_skipped: bool,
+    /// What steered: `labels`, or `stand-ins` for anomalies; absent where a formula did, and in older runs.
+    #[serde(default)]
+    pub steered: Option<String>,
+    /// What the best constant answer gets on the clips that steer, by the name of each measure of decisions.
+    #[serde(default)]
+    pub constant: BTreeMap<String, f64>,
+    /// What a user should know about the data, a sentence each; reports repeat it.
+    #[serde(default)]
+    pub notes: Vec<String>,
     /// The facts about the data that decide which spaces suit it.
     pub facts: DataFacts,
     /// The search spaces.
@@ -86,6 +100,9 @@ pub struct DataFacts {
     /// Nine of ten clips are at least this long in seconds, from the centre of the first frame to that of the last.
     /// In settings of version 1 it is a hop longer.
     pub shortest_clip_s: f64,
+    /// Whether classes are told apart, which only classifiers do.
+    #[serde(default)]
+    pub tells_classes: bool,
     /// The front end of ready log-mel features; absent where the clips are sounds.
     pub log_mel: Option<LogMelFacts>,
 }
@@ -95,6 +112,7 @@ impl DataFacts {
     pub const FORMULA: DataFacts = DataFacts {
         classes: 3,
         shortest_clip_s: 10.0,
+        tells_classes: false,
         log_mel: None,
     };
 }
@@ -239,6 +257,8 @@ impl Settings {
     fn fitted(&self) -> Result<Vec<(SearchSpace, Option<SearchSpace>)>, SettingsError> {
         let parse = |file: &NamedText| crate::space::parse(&file.name, &file.text);
         let spaces: Vec<SearchSpace> = self.spaces.iter().map(parse).collect::<Result<_, _>>()?;
+        let suits = |space: &SearchSpace| space.family.needs_classes() || !self.facts.tells_classes;
+        let spaces = spaces.into_iter().filter(suits);
         let log_mel = self.facts.log_mel.map(|log_mel| FeatureSpec {
             sample_rate_hz: log_mel.sample_rate_hz,
             n_fft: log_mel.n_fft,
@@ -246,7 +266,7 @@ impl Settings {
             n_mels: log_mel.n_mels,
             feature: Feature::LogMel,
         });
-        let fed = spaces.into_iter().filter_map(|space| match &log_mel {
+        let fed = spaces.filter_map(|space| match &log_mel {
             Some(spec) => space.with_fixed_features(spec),
             None => Some(space),
         });
@@ -326,9 +346,14 @@ mod tests {
             split: official(),
             min_clip_s: None,
             steer_by: None,
+            allow_skipped: false,
+            steered: None,
+            constant: BTreeMap::new(),
+            notes: Vec::new(),
             facts: DataFacts {
                 classes: 2,
                 shortest_clip_s,
+                tells_classes: false,
                 log_mel: None,
             },
             spaces: vec![NamedText {

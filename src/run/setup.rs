@@ -2,14 +2,18 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{DataFacts, LogMelFacts, Objective, Settings, SettingsError, references, utc_now};
+use super::{
+    DataFacts, LogMelFacts, NamedText, Objective, Settings, SettingsError,
+    account::{Account, Losses, probe},
+    references, utc_now,
+};
 use crate::{
-    audio::FeatureSpec,
-    data::{self, DataError, Dataset, SplitBy},
+    data::{self, Clip, DataError, Dataset, Learns, SplitBy},
     evaluate::{Evaluator, Folds, Formula, Options, Pipeline, PrepareError},
     features::{FeatureError, FeatureStore},
     hardware::{Target, energy::EnergyError},
-    space::Spaces,
+    score::Measure,
+    space::{self, Spaces},
     store::{NewRun, Run},
 };
 
@@ -26,6 +30,8 @@ pub struct Setup {
     pub references: Vec<Vec<f64>>,
     /// A sentence about the parts of spaces that do not suit the data.
     pub left_out: Option<String>,
+    /// What a user should know about the data, a sentence each.
+    pub notes: Vec<String>,
 }
 
 /// A search that cannot begin or go on with these settings and this data.
@@ -47,6 +53,9 @@ pub enum SetupError {
     /// Features cannot be extracted.
     #[error(transparent)]
     Features(#[from] FeatureError),
+    /// So many labelled clips cannot be used that figures would be of another data set.
+    #[error(transparent)]
+    Losses(#[from] Losses),
     /// The run was begun on other clips.
     #[error("the data of run {run} has changed since it was begun; begin a new run")]
     OtherData {
@@ -70,7 +79,13 @@ impl Setup {
                 target.idle_power()?;
             }
         }
-        let references = references(&spaces, &targets, &settings.budget, &objectives);
+        let references = references(
+            &spaces,
+            &targets,
+            &settings.budget,
+            &objectives,
+            &settings.constant,
+        );
         Ok(Setup {
             folds,
             spaces,
@@ -78,6 +93,7 @@ impl Setup {
             objectives,
             references,
             left_out: settings.left_out()?,
+            notes: settings.notes.clone(),
         })
     }
 
@@ -130,7 +146,25 @@ impl Setup {
         windows: WindowsOf,
     ) -> Result<Setup, SetupError> {
         settings.facts = facts(folds.last(), windows)?;
-        Setup::new(Some(folds), settings)
+        settings.constant = folds.last().constant_answer();
+        let mut setup = Setup::new(Some(folds), settings)?;
+        if let Some(folds) = &setup.folds {
+            let account = Account::of(folds.last(), &setup.spaces)?;
+            if !settings.allow_skipped {
+                account.refuse_losses()?;
+            }
+            let mut clips = folds.last().dataset().clips.iter();
+            settings.steered = Some(match clips.any(Clip::is_stand_in) {
+                true => "stand-ins".to_string(),
+                false => "labels".to_string(),
+            });
+            settings.notes = account.notes;
+            settings
+                .notes
+                .extend(constant_note(settings, &setup.objectives));
+            setup.notes.clone_from(&settings.notes);
+        }
+        Ok(setup)
     }
 
     /// The pipelines that train and score; `None` where a formula scores.
@@ -149,6 +183,23 @@ impl Setup {
     fn data_hash(&self) -> String {
         let of_folds = self.folds.as_ref().map(Folds::data_hash);
         of_folds.unwrap_or_else(|| "formula".to_string())
+    }
+
+    /// A sentence for every space of the settings that the data cannot use.
+    pub fn spaces_without_use(&self, settings: &Settings) -> Vec<String> {
+        let used = |name: &str| self.spaces.spaces().iter().any(|space| space.name == name);
+        let references = space::references();
+        // Those are in every search, unasked.
+        let is_own = |name: &str| !references.iter().any(|space| space.name == name);
+        let unused = settings.spaces.iter();
+        let unused = unused.filter(|space| !used(&space.name) && is_own(&space.name));
+        let sentence = |space: &NamedText| {
+            format!(
+                "space {} was named and is left out: its networks need classes, features or clips that this data lacks",
+                space.name
+            )
+        };
+        unused.map(sentence).collect()
     }
 
     /// The clips; `None` where a formula scores.
@@ -267,10 +318,31 @@ fn clips(settings: &Settings, split: SplitBy) -> Result<Dataset, SetupError> {
     Ok(dataset.steered_by(steering))
 }
 
+/// What a constant answer gets, where decisions steer.
+fn constant_note(settings: &Settings, objectives: &[Objective]) -> Option<String> {
+    let decide = Objective::measures(objectives).any(|m| Measure::DECISIONS.contains(&m));
+    let told: Vec<String> = Measure::DECISIONS
+        .iter()
+        .filter_map(|m| {
+            Some(format!(
+                "{} {:.3}",
+                m.title(),
+                settings.constant.get(m.name())?
+            ))
+        })
+        .collect();
+    (decide || settings.facts.tells_classes).then(|| {
+        format!(
+            "the best constant answer has {} on the clips that steer; a network that is no better is on no front",
+            told.join(", ")
+        )
+    })
+}
+
 /// The facts about the data that decide which spaces suit it.
 fn facts(pipeline: &Pipeline, windows: WindowsOf) -> Result<DataFacts, SetupError> {
     let fixed = pipeline.dataset().fixed_features;
-    let probe = fixed.unwrap_or(FeatureSpec::DCASE);
+    let probe = probe(pipeline);
     let frames = match windows {
         WindowsOf::Published => pipeline.longest_clip_frames(&probe)?,
         WindowsOf::Searched => pipeline.shortest_clip_frames(&probe)?,
@@ -279,6 +351,7 @@ fn facts(pipeline: &Pipeline, windows: WindowsOf) -> Result<DataFacts, SetupErro
     Ok(DataFacts {
         classes: pipeline.classes(),
         shortest_clip_s: samples as f64 / f64::from(probe.sample_rate_hz),
+        tells_classes: pipeline.dataset().learns == Learns::Classes,
         log_mel: fixed.map(|spec| LogMelFacts {
             sample_rate_hz: spec.sample_rate_hz,
             n_fft: spec.n_fft,

@@ -73,6 +73,23 @@ impl Confusion {
         }
     }
 
+    /// The mean of the shares of anomalies and of normal clips that are called right, over the kinds that occur; 0 without
+    /// clips.
+    pub fn balanced_accuracy(&self) -> f64 {
+        let kinds = [
+            (self.true_positives, self.false_negatives),
+            (self.true_negatives, self.false_positives),
+        ];
+        let there = kinds.into_iter().filter(|(right, wrong)| right + wrong > 0);
+        let recalls: Vec<f64> = there
+            .map(|(right, wrong)| ratio(right, right + wrong))
+            .collect();
+        match recalls.is_empty() {
+            true => 0.0,
+            false => mean(&recalls),
+        }
+    }
+
     /// F1 of the kind of clips with so many right decisions; `None` where it neither occurs nor is called.
     fn f1_of(&self, hits: usize) -> Option<f64> {
         let wrong = self.false_positives + self.false_negatives;
@@ -84,6 +101,7 @@ impl Confusion {
         match measure {
             Measure::Accuracy => Some(self.accuracy()),
             Measure::MacroF1 => Some(self.macro_f1()),
+            Measure::BalancedAccuracy => Some(self.balanced_accuracy()),
             Measure::Auc | Measure::Pauc => None,
         }
     }
@@ -96,9 +114,35 @@ pub struct Classification {
     pub accuracy: f64,
     /// Unweighted mean of F1 over the classes that occur in the truth or in the predictions.
     pub macro_f1: f64,
+    /// Unweighted mean of the recall over the classes that occur in the truth.
+    pub balanced_accuracy: f64,
     /// Unweighted mean of one-against-rest average precision over the classes that some clips have and some have not.
     /// `None` where there are no such classes.
     pub mean_average_precision: Option<f64>,
+}
+
+impl Classification {
+    /// The figure of merit of these decisions; `None` where the measure is not one of [`Measure::DECISIONS`].
+    pub fn figure(&self, measure: Measure) -> Option<f64> {
+        match measure {
+            Measure::Accuracy => Some(self.accuracy),
+            Measure::MacroF1 => Some(self.macro_f1),
+            Measure::BalancedAccuracy => Some(self.balanced_accuracy),
+            Measure::Auc | Measure::Pauc => None,
+        }
+    }
+
+    /// What the best constant answer gets where every class has so many clips; `None` without clips.
+    pub fn of_constant(clips: &[usize]) -> Option<Classification> {
+        let (all, most) = (clips.iter().sum::<usize>(), *clips.iter().max()?);
+        let classes = clips.iter().filter(|count| **count > 0).count();
+        (all > 0).then(|| Classification {
+            accuracy: ratio(most, all),
+            macro_f1: ratio(2 * most, all + most) / classes as f64,
+            balanced_accuracy: 1.0 / classes as f64,
+            mean_average_precision: None,
+        })
+    }
 }
 
 /// Compares class scores with the truth: one row of `classes` scores (logits or probabilities) per clip.
@@ -113,7 +157,7 @@ pub fn classification(scores: &[f64], truth: &[usize], classes: usize) -> Option
     let predicted: Vec<Option<usize>> = scores.chunks_exact(classes).map(argmax).collect();
     let truth: Vec<Option<usize>> = truth.iter().copied().map(Some).collect();
     let right = predicted.iter().zip(&truth).filter(|(p, t)| p == t).count();
-    let mut f1 = Vec::new();
+    let (mut f1, mut recalls) = (Vec::new(), Vec::new());
     let mut precision = Vec::new();
     for class in 0..classes {
         let is_class = |label: &&Option<usize>| **label == Some(class);
@@ -125,6 +169,8 @@ pub fn classification(scores: &[f64], truth: &[usize], classes: usize) -> Option
             let both = |(p, t): &(&Option<usize>, &Option<usize>)| is_class(p) && p == t;
             let hits = predicted.iter().zip(&truth).filter(both).count();
             f1.push(ratio(2 * hits, mentions));
+            let own = truth.iter().filter(is_class).count();
+            recalls.extend((own > 0).then(|| ratio(hits, own)));
         }
         let (mut own, mut rest) = (Vec::new(), Vec::new());
         for (row, label) in scores.chunks_exact(classes).zip(&truth) {
@@ -140,6 +186,7 @@ pub fn classification(scores: &[f64], truth: &[usize], classes: usize) -> Option
     Some(Classification {
         accuracy: ratio(right, truth.len()),
         macro_f1: mean(&f1),
+        balanced_accuracy: mean(&recalls),
         mean_average_precision: (!precision.is_empty()).then(|| mean(&precision)),
     })
 }
@@ -165,6 +212,25 @@ fn ratio(part: usize, whole: usize) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_constant_answer_is_right_for_the_largest_class() {
+        let found = Classification::of_constant(&[190, 10]).unwrap();
+        assert_eq!((found.accuracy, found.balanced_accuracy), (0.95, 0.5));
+        assert!((found.macro_f1 - 0.5 * 380.0 / 390.0).abs() < 1e-12);
+        let found = Classification::of_constant(&[3, 0, 5, 2]).unwrap();
+        assert_eq!((found.accuracy, found.balanced_accuracy), (0.5, 1.0 / 3.0));
+        assert_eq!(Classification::of_constant(&[0, 0]), None);
+        // The same by the counts of its decisions.
+        let always_normal = Confusion {
+            true_positives: 0,
+            false_positives: 0,
+            true_negatives: 190,
+            false_negatives: 10,
+        };
+        assert_eq!(always_normal.accuracy(), 0.95);
+        assert_eq!(always_normal.balanced_accuracy(), 0.5);
+    }
 
     #[test]
     fn macro_f1_is_the_mean_over_the_kinds_that_occur_or_are_called() {

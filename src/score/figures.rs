@@ -15,8 +15,10 @@ pub enum Measure {
     Pauc,
     /// Share of clips that the threshold decides rightly.
     Accuracy,
-    /// Mean of the F1 of normal and of anomalous clips at the threshold.
+    /// Mean of the F1 of normal and of anomalous clips at the threshold, or of all classes.
     MacroF1,
+    /// Mean of the shares of normal and of anomalous clips that the threshold decides rightly, or of the clips of each class.
+    BalancedAccuracy,
 }
 
 /// Which of the two networks scored.
@@ -50,15 +52,20 @@ pub struct Figure {
 
 impl Measure {
     /// Every measure.
-    pub const ALL: [Measure; 4] = [
+    pub const ALL: [Measure; 5] = [
         Measure::Auc,
         Measure::Pauc,
         Measure::Accuracy,
         Measure::MacroF1,
+        Measure::BalancedAccuracy,
     ];
 
     /// Those of decisions at a threshold. Without a threshold there are none.
-    pub const DECISIONS: [Measure; 2] = [Measure::Accuracy, Measure::MacroF1];
+    pub const DECISIONS: [Measure; 3] = [
+        Measure::Accuracy,
+        Measure::MacroF1,
+        Measure::BalancedAccuracy,
+    ];
 
     /// What a detector gets that tells nothing apart. A network that could not be trained gets it, too.
     pub const CHANCE: f64 = 0.5;
@@ -70,6 +77,7 @@ impl Measure {
             Measure::Pauc => "pauc",
             Measure::Accuracy => "accuracy",
             Measure::MacroF1 => "macro-f1",
+            Measure::BalancedAccuracy => "balanced-accuracy",
         }
     }
 
@@ -80,6 +88,7 @@ impl Measure {
             Measure::Pauc => "pAUC",
             Measure::Accuracy => "accuracy",
             Measure::MacroF1 => "macro-F1",
+            Measure::BalancedAccuracy => "balanced accuracy",
         }
     }
 
@@ -90,6 +99,7 @@ impl Measure {
             Measure::Pauc => "a pAUC",
             Measure::Accuracy => "an accuracy",
             Measure::MacroF1 => "a macro-F1",
+            Measure::BalancedAccuracy => "a balanced accuracy",
         }
     }
 
@@ -132,7 +142,7 @@ impl Figure {
     pub const AUC_FLOAT: Figure = Figure::float(Measure::Auc);
 
     /// All figures that are computed, in the order of tables of numbers.
-    pub const ALL: [Figure; 10] = [
+    pub const ALL: [Figure; 12] = [
         Figure::AUC,
         Figure::test(Measure::Auc),
         Figure::AUC_FLOAT,
@@ -143,6 +153,8 @@ impl Figure {
         Figure::test(Measure::Accuracy),
         Figure::steering(Measure::MacroF1),
         Figure::test(Measure::MacroF1),
+        Figure::steering(Measure::BalancedAccuracy),
+        Figure::test(Measure::BalancedAccuracy),
     ];
 
     /// The figures in the description of one trial, in its order.
@@ -327,7 +339,8 @@ mod tests {
     fn figures_have_names_of_their_own() {
         let keys = Figure::ALL.map(Figure::key).join(" ");
         let expected = "auc_int8 test_auc_int8 auc_float pauc_int8 test_pauc_int8 pauc_float \
-                        accuracy_int8 test_accuracy_int8 macro_f1_int8 test_macro_f1_int8";
+                        accuracy_int8 test_accuracy_int8 macro_f1_int8 test_macro_f1_int8 \
+                        balanced_accuracy_int8 test_balanced_accuracy_int8";
         assert_eq!(keys, expected);
         for figure in Figure::ALL {
             let named = Figure::named(&figure.metric(), figure.part.name());

@@ -11,6 +11,14 @@ use rusqlite::{Error as Sqlite, ErrorCode};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
+    /// The name means no file to SQLite.
+    #[error(
+        "`{}` is no file: models lie beside a store, so it must be one; give a path such as runs/nas.sqlite", path.display()
+    )]
+    NoFile {
+        /// What was given.
+        path: PathBuf,
+    },
     /// Another program kept the store locked for too long.
     #[error("the store `{path}` is locked by another program; wait for it to end, then try again")]
     Locked {

@@ -40,9 +40,34 @@ const IN_MEMORY: &str = ":memory:";
 /// How long a call waits for another process to finish writing.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// The folder of a run, from the folder of its store. Each store but `nas.sqlite` has a folder of its own for its runs, so
+/// that runs of two stores in one folder do not share files.
+pub fn run_path(store: &Path, run: &str) -> String {
+    match store.file_name().unwrap_or_default().to_string_lossy() {
+        name if name == "nas.sqlite" || name == IN_MEMORY => run.to_string(),
+        name => {
+            let stem = name.strip_suffix(".sqlite").unwrap_or(&name);
+            format!("{stem}.runs/{run}")
+        }
+    }
+}
+
+/// Refuses names that SQLite takes for something else than a file.
+fn refuse_no_file(path: &Path) -> Result<(), StoreError> {
+    let text = path.to_string_lossy();
+    match text == IN_MEMORY || text.starts_with("file:") || text.is_empty() {
+        true => Err(StoreError::NoFile {
+            path: path.to_path_buf(),
+        }),
+        false => Ok(()),
+    }
+}
+
 /// Refuses a name that would be trouble in a path or on a command line, or that has a meaning of its own.
 pub fn check_run_name(name: &str) -> Result<(), StoreError> {
-    let is_taken = matches!(name, "latest" | "cache") || name.starts_with("nas.sqlite");
+    let is_taken = matches!(name, "latest" | "cache")
+        || name.starts_with("nas.sqlite")
+        || name.ends_with(".runs");
     match rows::is_plain_name(name) && !is_taken {
         true => Ok(()),
         false => Err(StoreError::BadRunName {
@@ -61,6 +86,7 @@ pub struct Store {
 impl Store {
     /// Opens the store at `path` for reading and writing; makes the file and its folder where they are missing.
     pub fn open(path: &Path) -> Result<Store, StoreError> {
+        refuse_no_file(path)?;
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder).map_err(|source| StoreError::Io {
                 path: folder.to_path_buf(),
@@ -77,6 +103,7 @@ impl Store {
 
     /// Opens the store at `path` for reading; never changes it.
     pub fn open_read_only(path: &Path) -> Result<Store, StoreError> {
+        refuse_no_file(path)?;
         if !path.exists() {
             let path = path.to_path_buf();
             return Err(StoreError::Missing { path });
@@ -192,7 +219,9 @@ impl Store {
 
     fn lock_and_create(&mut self, run: &NewRun) -> Result<(Run, Option<RunLock>), StoreError> {
         let lock = match self.folder() {
-            Some(folder) => Some(RunLock::acquire(&folder.join(&run.name))?),
+            Some(folder) => Some(RunLock::acquire(
+                &folder.join(run_path(&self.path, &run.name)),
+            )?),
             None => None,
         };
         Ok((self.create_run(run)?, lock))
@@ -200,7 +229,8 @@ impl Store {
 
     /// How far a run is. One that was killed is interrupted, although its last coordinator could not write so.
     pub fn state_of(&self, run: &Run) -> RunState {
-        let is_held = |folder: &Path| RunLock::is_held(&folder.join(&run.name));
+        let is_held =
+            |folder: &Path| RunLock::is_held(&folder.join(run_path(&self.path, &run.name)));
         match (run.state, self.folder()) {
             (RunState::Running, Some(folder)) if !is_held(folder) => RunState::Interrupted,
             (state, _) => state,
@@ -214,7 +244,7 @@ impl Store {
     pub fn remove_run(&mut self, run: &Run, lock: RunLock) -> Result<usize, StoreError> {
         let shared = self.write(|transaction| remove_rows(transaction, run))?;
         if let Some(base) = self.folder() {
-            let path = base.join(&run.name);
+            let path = base.join(run_path(&self.path, &run.name));
             let kept: Vec<PathBuf> = shared.iter().map(|kept| base.join(kept)).collect();
             disk::remove_all_but(&path, &kept).map_err(|source| StoreError::Io { path, source })?;
         }
@@ -641,7 +671,9 @@ fn insert_evaluation(
         .prepare_cached(
             "INSERT INTO evaluations (key, details_json, artefacts, seconds, created_utc)
              VALUES (:key, :details_json, :artefacts, :seconds, :created_utc)
-             ON CONFLICT (key) DO NOTHING",
+             ON CONFLICT (key) DO UPDATE
+                SET artefacts = excluded.artefacts, details_json = excluded.details_json
+                WHERE excluded.artefacts IS NOT NULL",
         )?
         .execute(named_params! {
             ":key": evaluation.key,

@@ -172,6 +172,32 @@ pub const KNOWN_DATASETS: &[KnownDataset] = &[
             terms: "made by Hitachi and NTT, cite Nishida et al. 2024",
         }),
     },
+    KnownDataset {
+        name: "DCASE 2025 Task 2",
+        holds: "the machines of 2022 and eight new ones, one section each; supplemental recordings of the clean machine or \
+                of noise alone, which are left out; some attributes withheld",
+        address: "Zenodo 15097779 (development), 15392814 (additional training), 15519362 (evaluation)",
+        licence: "see the records",
+        size: "not published here; the record says it",
+        fetch: Some(Fetchable {
+            name: "dcase2025",
+            default_part: "dev",
+            terms: "see the record for licence and citation",
+        }),
+    },
+    KnownDataset {
+        name: "DCASE 2026 Task 2",
+        holds: "ToyCar, ToyCarEmu, bearingEmu, fan, gearboxEmu, sliderEmu, valveEmu: two channels, near and far, of which \
+                the near one is used; clips of 6, 10 or 16 s",
+        address: "Zenodo 19336329 (development), 20151556 (additional training), 20437238 (evaluation)",
+        licence: "see the records",
+        size: "not published here; the record says it",
+        fetch: Some(Fetchable {
+            name: "dcase2026",
+            default_part: "dev",
+            terms: "see the record for licence and citation",
+        }),
+    },
 ];
 
 /// One file of a data set.

@@ -539,7 +539,7 @@ fn the_catalogue_names_what_can_be_fetched() {
         "audioset",
         &[],
         &[],
-        "there is no data set `audioset` to fetch; there are dcase2020, dcase2021, dcase2022, dcase2023, dcase2024, esc50, mimii, urbansound8k",
+        "there is no data set `audioset` to fetch; there are dcase2020, dcase2021, dcase2022, dcase2023, dcase2024, dcase2025, dcase2026, esc50, mimii, urbansound8k",
     );
     for (_, known) in KnownDataset::fetchable() {
         let (.., archives) = select(known.name, &[], &[]).unwrap();

@@ -420,10 +420,11 @@ pub fn dataset(machine: Machine) -> Dataset {
         name: format!("synthetic:{}", machine.name()),
         synthetic: true,
         layout: super::Layout::Synthetic,
-        supervised: false,
+        learns: super::Learns::Sections,
         clips,
         fixed_features: None,
         notes: Vec::new(),
+        left_out: Vec::new(),
     }
 }
 

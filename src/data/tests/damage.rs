@@ -45,7 +45,13 @@ fn damaged_tables_are_tables_or_errors() {
         let rows = manifest::parse(bytes).map_err(|error| error.to_string())?;
         let source = || Source::Audio(PathBuf::new());
         let clips = rows.into_iter().map(|row| row.clip(source())).collect();
-        let dataset = table("any".to_string(), Layout::Manifest, clips, Vec::new());
+        let dataset = table(
+            "any".to_string(),
+            Layout::Manifest,
+            clips,
+            Vec::new(),
+            Vec::new(),
+        );
         let dataset = dataset.map_err(|error| error.to_string())?;
         divide_test(&dataset);
         divide_train(&dataset, 0.15);

@@ -81,7 +81,7 @@ fn folds_are_split_in_three_ways() {
 fn labels_are_classes_where_they_are_what_is_learnt() {
     let root = urban(&[("1/7-9", 2), ("1/8-3", 3), ("2/9-3", 1)]);
     let dataset = open(root.path()).unwrap();
-    assert!(dataset.supervised);
+    assert_eq!(dataset.learns, Learns::Labels);
     assert_eq!(dataset.train_clips().len(), 5);
     let classes = dataset.classes();
     let names: Vec<&str> = classes
@@ -113,6 +113,7 @@ fn divisions_keep_recordings_together() {
         "slices".to_string(),
         Layout::Manifest,
         clips.collect(),
+        Vec::new(),
         Vec::new(),
     )
     .unwrap();

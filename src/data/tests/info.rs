@@ -33,7 +33,7 @@ fn a_description_names_formats_and_faults() {
     assert_eq!(names, stay);
     assert_eq!(
         long.notes.last().unwrap(),
-        "1 clip shorter than 1 s left out"
+        "1 clip shorter than 1 s left out: test/normal_id_00_00000001.wav"
     );
     let formats: Vec<_> = info
         .formats

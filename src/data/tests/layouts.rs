@@ -28,8 +28,8 @@ fn layouts_are_recognised() {
         ROOT id_00 Test Source Anomaly 1
         ROOT id_01 Test Source Unlabelled 1
         ROOT id_02 Train Source Normal 1
-        note: 1 file left out, because no known layout has such names: test/readme.txt
-        note: 1 file left out, because the content cannot be used: test/normal_id_00_00000001.wav is empty
+        note: 1 file left out, because it is empty: test/normal_id_00_00000001.wav
+        note: 1 file left out, because it is no sound: test/readme.txt
         note: no training clips, so no class for a classifier: ROOT id_01
         note: too few training clips to learn what is normal: ROOT id_00, ROOT id_02
         note: no test clips: ROOT id_02
@@ -57,6 +57,21 @@ fn layouts_are_recognised() {
         note: too few training clips to learn what is normal: fan section 00, pump section 00
         note: no test clips: pump section 00
         note: too few test clips for scores to mean anything: fan section 00 (1 normal, 1 anomalous; a guess has AUC 0.50 ± 0.50)
+        ",
+    );
+    // One machine of 2025, with recordings of the clean machine.
+    check_tree(
+        &[
+            "ToyPet/train/section_00_source_train_normal_0000_noAttribute.wav",
+            "ToyPet/test/section_00_target_test_anomaly_0000_noAttribute.wav",
+            "ToyPet/supplemental/section_00_machine_0001_.wav",
+        ],
+        "
+        ToyPet 00 Train Source Normal 1
+        ToyPet 00 Test Target Anomaly 1
+        note: 1 file left out, because supplemental recordings, of the clean machine or of noise alone, neither train nor test: ToyPet/supplemental/section_00_machine_0001_.wav
+        note: too few training clips to learn what is normal: ToyPet section 00
+        note: no normal test clips, so no AUC: ToyPet section 00
         ",
     );
     // An evaluation set of 2023 beside its renamed copy.
@@ -100,7 +115,7 @@ fn layouts_are_recognised() {
         ToyCar id_01 Test Source Anomaly 1
         ToyCar id_02 Test Source Normal 1
         note: folders and names do not say which clips train: the first 80 % (by name) of every section's normal clips train, all others test; a split.csv in that folder can say otherwise
-        note: 1 file left out, because the content cannot be used: anomaly_id_01_00000001_hist_librosa.bin has 5 bytes, which is not a multiple of 512 (128 bands of f32)
+        note: 1 file left out, because it has 5 bytes, which is not a multiple of 512 (128 bands of f32): anomaly_id_01_00000001_hist_librosa.bin
         note: no training clips, so no class for a classifier: ToyCar id_02
         note: too few training clips to learn what is normal: ToyCar id_01
         note: no anomalous test clips, so no AUC: ToyCar id_02
@@ -127,8 +142,28 @@ fn layouts_are_recognised() {
         "
         ROOT default Test Source Unlabelled 2
         note: no name says split, label or section: 2 files taken as test clips without a label
+        note: 1 file left out, because it lies in a folder, and most recordings in none: sub/c.wav
+        note: 1 file left out, because it is no sound: notes.txt
         note: no training clips: you can score a model here, but not search for one
         note: no test clip has a label: clips get scores, but there is no AUC
+        ",
+    );
+    // A loose file hides no folders, an empty one or one of another kind is named, and so is a folder of validation clips.
+    check_tree(
+        &["dog/1.wav", "dog/2.wav", "dog/3.aiff", "cat/1.wav", "cat/0.ogg=", "cat/val/4.wav", "loose.wav"],
+        "
+        ROOT cat Test Source Normal 1
+        ROOT dog Train Source Normal 1
+        ROOT dog Test Source Normal 1
+        note: no known layout: every folder is taken as a class of normal sound (`:classes` behind the path tells them apart): cat, dog
+        note: folders and names do not say which clips train: the first 80 % (by name) of every section's normal clips train, all others test; a split.csv in that folder can say otherwise
+        note: 1 file left out, because it is empty: cat/0.ogg
+        note: 1 file left out, because it is not WAV, FLAC, Ogg Vorbis or MP3: dog/3.aiff
+        note: 1 file left out, because it lies beside the folders of classes, in none of them: loose.wav
+        note: 1 file left out, because a folder `val` is neither `train` nor `test`: validation clips are drawn from those that train; a split.csv can use these: cat/val/4.wav
+        note: no training clips, so no class for a classifier: ROOT cat
+        note: too few training clips to learn what is normal: ROOT dog
+        note: no anomalous test clips, so no AUC: ROOT cat, ROOT dog
         ",
     );
 }
@@ -226,6 +261,7 @@ fn further_layouts_are_recognised() {
         pump default Test Source Anomaly 1
         note: no known layout: folders say which of 4 files are normal and which are not
         note: folders and names do not say which clips train: the first 80 % (by name) of every section's normal clips train, all others test; a split.csv in that folder can say otherwise
+        note: 1 file left out, because it is no sound: notes.txt
         note: no training clips, so no class for a classifier: press default
         note: too few training clips to learn what is normal: pump default
         note: no anomalous test clips, so no AUC: press default
@@ -238,7 +274,7 @@ fn further_layouts_are_recognised() {
         ROOT cat Test Source Normal 1
         ROOT dog Train Source Normal 1
         ROOT dog Test Source Normal 1
-        note: no known layout: every folder is taken as a class of normal sound: dog, cat
+        note: no known layout: every folder is taken as a class of normal sound (`:classes` behind the path tells them apart): dog, cat
         note: folders and names do not say which clips train: the first 80 % (by name) of every section's normal clips train, all others test; a split.csv in that folder can say otherwise
         note: no training clips, so no class for a classifier: ROOT cat
         note: too few training clips to learn what is normal: ROOT dog
@@ -290,8 +326,8 @@ fn what_cannot_be_used_is_refused() {
         "error: `ROOT` holds no files; the recordings should lie in <machine>/train and <machine>/test",
     );
     check_tree(
-        &["1.mp3", "x/2.mp3", "y/3.mp3", "z.csv"],
-        "error: `ROOT` holds 4 files, but no name fits a known layout (1.mp3, x/2.mp3, y/3.mp3 and 1 more); list them in a split.csv in that folder, with the columns file,split,label,machine,section,domain",
+        &["1.m4a", "x/2.m4a", "y/3.m4a", "z.csv"],
+        "error: `ROOT` holds 4 files, but no name fits a known layout (1.m4a, x/2.m4a, y/3.m4a and 1 more); list them in a split.csv in that folder, with the columns file,split,label,machine,section,domain",
     );
     check_tree(
         &["train/normal_id_00_00000000.wav="],
@@ -315,10 +351,10 @@ fn what_cannot_be_used_is_refused() {
         Path::new("/nowhere/at/all"),
         "error: `ROOT` does not exist; give a folder in a DCASE layout, a folder of MLPerf Tiny features, or a csv manifest",
     );
-    let root = tree(&["a.mp3"]);
+    let root = tree(&["a.m4a"]);
     check_path(
-        &root.path().join("a.mp3"),
-        "error: `ROOT` is neither a folder, a csv manifest, nor a .wav, .flac or .bin file",
+        &root.path().join("a.m4a"),
+        "error: `ROOT` is neither a folder, a csv manifest, nor a .wav, .flac, .ogg, .mp3 or .bin file",
     );
     let root = tree(&["a.wav"]);
     check_path(

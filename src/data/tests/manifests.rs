@@ -31,20 +31,20 @@ fn manifests_are_read() {
         "
         default default Train Source Unlabelled 1
         default default Test Source Unlabelled 1
-        note: 1 file of 3 left out: gone.wav is missing (line 4)
+        note: 1 file left out, because it is missing: gone.wav (line 4)
         note: too few training clips to learn what is normal: default default
         note: no test clip has a label: clips get scores, but there is no AUC
         ",
     );
     check("file,split,section\nf.bin,train,1\nshort.bin,test,1\n", "
         default 1 Train Source Unlabelled 1
-        note: 1 file of 2 left out: short.bin has 1 byte, which is not a multiple of 512 (128 bands of f32) (line 3)
+        note: 1 file left out, because it has 1 byte, which is not a multiple of 512 (128 bands of f32): short.bin (line 3)
         note: too few training clips to learn what is normal: default section 1
         note: no test clips: nothing can be scored
         ");
     check(
         "file,split\ngone.wav,train\n",
-        "error: nothing in `ROOT/split.csv` can be used: gone.wav is missing (line 2)",
+        "error: nothing in `ROOT/split.csv` can be used: gone.wav (line 2) is missing",
     );
     check(
         "file,split\na.wav,train\nf.bin,train\n",
@@ -52,23 +52,23 @@ fn manifests_are_read() {
     );
     check(
         "file,split\nsub,train\n",
-        "error: manifest `ROOT/split.csv`: line 2, column file: `sub` should be the path of a .wav, .flac or .bin file inside the manifest's folder",
+        "error: manifest `ROOT/split.csv`: line 2, column file: `sub` should be the path of a .wav, .flac, .ogg, .mp3 or .bin file inside the manifest's folder",
     );
     check(
-        "file,split\na.mp3,train\n",
-        "error: manifest `ROOT/split.csv`: line 2, column file: `a.mp3` should be the path of a .wav, .flac or .bin file inside the manifest's folder",
+        "file,split\na.m4a,train\n",
+        "error: manifest `ROOT/split.csv`: line 2, column file: `a.m4a` should be the path of a .wav, .flac, .ogg, .mp3 or .bin file inside the manifest's folder",
     );
     for outside in ["../a.wav", "b/../../a.wav", "/tmp/a.wav"] {
         check(
             &format!("file,split\n{outside},train\n"),
             &format!(
-                "error: manifest `ROOT/split.csv`: line 2, column file: `{outside}` should be the path of a .wav, .flac or .bin file inside the manifest's folder"
+                "error: manifest `ROOT/split.csv`: line 2, column file: `{outside}` should be the path of a .wav, .flac, .ogg, .mp3 or .bin file inside the manifest's folder"
             ),
         );
     }
     check(
         "file,split\n,train\n",
-        "error: manifest `ROOT/split.csv`: line 2, column file: `` should be the path of a .wav, .flac or .bin file inside the manifest's folder",
+        "error: manifest `ROOT/split.csv`: line 2, column file: `` should be the path of a .wav, .flac, .ogg, .mp3 or .bin file inside the manifest's folder",
     );
     check(
         "file,split\na.wav,validation\n",

@@ -104,6 +104,7 @@ fn made_up(kinds: &[&str]) -> Dataset {
         Layout::Manifest,
         clips.collect(),
         Vec::new(),
+        Vec::new(),
     )
     .unwrap()
 }

@@ -21,6 +21,10 @@ fn file_names_tell_what_they_hold() {
     check("normal_id_04_00000012", "id_04 - - Normal");
     check("anomaly_id_00_00000000", "id_00 - - Anomaly");
     check("id_05_00000123", "id_05 - - -");
+    check(
+        "SECTION_00_SOURCE_TEST_NORMAL_0001_noAttribute",
+        "00 Source Test Normal",
+    );
     check("anomaly_id_03_00000181_hist_librosa", "id_03 - - Anomaly");
     check(
         "section_00_source_train_normal_0046_vel_21_loc_A",

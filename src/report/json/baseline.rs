@@ -9,7 +9,7 @@ use super::{CostsView, FiguresView, IntervalView, RescoredView, SCHEMA_VERSION, 
 use crate::{
     report::{
         RunInfo, ScoredTrial,
-        evaluation::{Examined, Merit},
+        evaluation::{ClassTable, Examined, Merit},
     },
     score::{Arithmetic, Figure, Interval, Measure, Official, SectionFigures},
 };
@@ -53,6 +53,8 @@ pub struct JudgedDocument {
     pub schema_version: u32,
     /// The trial as `RUN/NUMBER`.
     pub trial: String,
+    /// What steered its search: `labels` or `stand-ins` for anomalies; null where that was not recorded.
+    pub steered_by: Option<String>,
     /// Size of its `model.tflite` in bytes; null where that file is gone.
     pub model_bytes: Option<u64>,
     /// Two entries: the test clips that steered no search, and all test clips.
@@ -109,10 +111,65 @@ pub struct ExaminedView {
     pub clips: usize,
     /// Number of labelled test clips that are shorter than a window.
     pub too_short: usize,
+    /// Answers of the int8 network, where it tells classes apart; null for others.
+    pub classes: Option<ClassesView>,
     /// Decisions and figures of the float network.
     pub float: DecisionsView,
     /// Decisions and figures of the int8 network.
     pub int8: DecisionsView,
+}
+
+/// The answers of the int8 network, counted over all trainings; shares are 0 to 1.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct ClassesView {
+    /// Share of right answers.
+    pub accuracy: f64,
+    /// Mean of the F1 of all classes.
+    pub macro_f1: f64,
+    /// Mean of the recall of all classes.
+    pub balanced_accuracy: f64,
+    /// Accuracy of always answering the most frequent class.
+    pub constant_accuracy: f64,
+    /// One entry per class.
+    pub classes: Vec<ClassView>,
+    /// Numbers of clips: a row for every true class, in it a number for every answer.
+    pub confusion: Vec<Vec<usize>>,
+}
+
+/// How well a class is told from the others.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct ClassView {
+    /// Name of the class.
+    pub name: String,
+    /// Share of its answers that are right, 0 to 1.
+    pub precision: f64,
+    /// Share of its clips that are answered right, 0 to 1.
+    pub recall: f64,
+    /// Number of its clips.
+    pub clips: usize,
+}
+
+impl ClassesView {
+    fn new(table: ClassTable) -> Option<ClassesView> {
+        let (found, constant) = (table.figures()?, table.constant()?);
+        let class = |(class, name): (usize, &String)| {
+            let (precision, recall, clips) = table.of_class(class);
+            ClassView {
+                name: name.clone(),
+                precision,
+                recall,
+                clips,
+            }
+        };
+        Some(ClassesView {
+            accuracy: found.accuracy,
+            macro_f1: found.macro_f1,
+            balanced_accuracy: found.balanced_accuracy,
+            constant_accuracy: constant.accuracy,
+            classes: table.names.iter().enumerate().map(class).collect(),
+            confusion: table.counts,
+        })
+    }
 }
 
 /// Means over the trainings, and the counted decisions of all trainings.
@@ -120,6 +177,10 @@ pub struct ExaminedView {
 pub struct DecisionsView {
     /// Share of right decisions, 0 to 1.
     pub accuracy: Option<IntervalView>,
+    /// Share of right decisions of always giving the more frequent answer, 0 to 1.
+    pub constant_accuracy: Option<IntervalView>,
+    /// Mean of the shares of normal and of anomalous clips that are decided rightly, 0 to 1.
+    pub balanced_accuracy: Option<IntervalView>,
     /// F1 of the anomalous clips, 0 to 1.
     pub f1: Option<IntervalView>,
     /// Mean of the F1 of normal and of anomalous clips, 0 to 1.
@@ -162,10 +223,16 @@ impl BaselineDocument {
 
 impl JudgedDocument {
     /// The document of a judged trial.
-    pub fn new(trial: &str, model_bytes: Option<u64>, examined: &[Examined]) -> JudgedDocument {
+    pub fn new(
+        trial: &str,
+        steered_by: Option<String>,
+        model_bytes: Option<u64>,
+        examined: &[Examined],
+    ) -> JudgedDocument {
         JudgedDocument {
             schema_version: SCHEMA_VERSION,
             trial: trial.to_string(),
+            steered_by,
             model_bytes,
             examined: examined.iter().map(ExaminedView::from).collect(),
         }
@@ -213,6 +280,8 @@ impl From<&Examined> for ExaminedView {
             let confusion = examined.confusion(arithmetic);
             DecisionsView {
                 accuracy: merit(Merit::Accuracy),
+                constant_accuracy: merit(Merit::Constant),
+                balanced_accuracy: merit(Merit::BalancedAccuracy),
                 f1: merit(Merit::F1),
                 macro_f1: merit(Merit::MacroF1),
                 roc_auc: merit(Merit::RocAuc),
@@ -228,6 +297,9 @@ impl From<&Examined> for ExaminedView {
             trainings: examined.parts.len(),
             clips: examined.clips(),
             too_short: examined.too_short(),
+            classes: examined
+                .classes(Arithmetic::Int8)
+                .and_then(ClassesView::new),
             float: decisions(Arithmetic::Float),
             int8: decisions(Arithmetic::Int8),
         }

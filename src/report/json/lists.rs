@@ -143,6 +143,8 @@ pub struct DatasetDocument {
     pub short: Vec<String>,
     /// Clips that cannot be read: name and reason.
     pub unreadable: Vec<(String, String)>,
+    /// Files that are no clips, although they may have been meant to be: name and reason.
+    pub left_out: Vec<(String, String)>,
     /// Groups of clips with the same bytes.
     pub duplicates: Vec<Vec<String>>,
     /// What a user should know, a sentence each.
@@ -215,6 +217,11 @@ impl DatasetDocument {
             total_s: info.total_s,
             short: info.short.clone(),
             unreadable: info.unreadable.clone(),
+            left_out: info
+                .left_out
+                .iter()
+                .map(|file| (file.name.clone(), file.reason.clone()))
+                .collect(),
             duplicates: info.duplicates.clone(),
             notes: info.notes.clone(),
         }

@@ -55,6 +55,8 @@ pub struct FrontDocument {
     pub data: String,
     /// Whether the data comes from the built-in generator.
     pub synthetic: bool,
+    /// What steered the search: `labels` or `stand-ins` for anomalies; null where that was not recorded.
+    pub steered_by: Option<String>,
     /// Names of the targets; the first one steers the search.
     pub targets: Vec<String>,
     /// Numbers of trials.
@@ -229,6 +231,7 @@ impl FrontDocument {
                 .zip(info.targets.iter().map(|t| LimitsView::from(&t.budget)))
                 .collect(),
             front,
+            steered_by: info.steered.clone(),
             notes: info.notes.clone(),
         }
     }

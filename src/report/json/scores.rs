@@ -26,6 +26,12 @@ pub struct ScoresDocument {
     pub operating_point: Option<OperatingPointView>,
     /// The scored clips.
     pub clips: Vec<ClipView>,
+    /// Clips without a score: name and reason.
+    pub skipped: Vec<(String, String)>,
+    /// Number of scored clips that trained the model; null where the data that trained it cannot be opened any more.
+    pub trained_on: Option<usize>,
+    /// What a reader of the scores must know, a sentence each.
+    pub notes: Vec<String>,
 }
 
 /// What a threshold does to the labelled test clips.
@@ -54,4 +60,10 @@ pub struct ClipView {
     pub anomalous: Option<bool>,
     /// `normal`, `anomaly`, or null without a label.
     pub label: Option<String>,
+    /// The class that the clip sounds like; only of models that tell classes apart.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub class: Option<String>,
+    /// How much better it fits than the next class: the difference of their log-odds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub margin: Option<f64>,
 }

@@ -24,6 +24,7 @@ fn the_front_is_the_documented_document() {
                 "trial": 4, "space": "ds-cnn", "task": "classify", "auc_int8": 0.875, "pauc_int8": 0.625,
                 "auc_float": 0.9, "test_auc_int8": null, "test_pauc_int8": null, "accuracy_int8": null, "test_accuracy_int8": null,
                 "macro_f1_int8": null, "test_macro_f1_int8": null,
+                "balanced_accuracy_int8": null, "test_balanced_accuracy_int8": null,
                 "rescored": null, "macs": 1500000, "params": 52000, "on_front": ["u55", "m7"],
                 "costs": {
                     "u55": {
@@ -44,6 +45,7 @@ fn the_front_is_the_documented_document() {
                 "trial": 9, "space": "dense-ae", "task": "reconstruct", "auc_int8": 0.75, "pauc_int8": 0.625,
                 "auc_float": 0.9, "test_auc_int8": null, "test_pauc_int8": null, "accuracy_int8": null, "test_accuracy_int8": null,
                 "macro_f1_int8": null, "test_macro_f1_int8": null,
+                "balanced_accuracy_int8": null, "test_balanced_accuracy_int8": null,
                 "rescored": null, "macs": 300000, "params": 290000, "on_front": ["u55"],
                 "costs": {
                     "u55": {
@@ -65,6 +67,7 @@ fn the_front_is_the_documented_document() {
             "u55": {"ram_bytes": 131072, "flash_bytes": null, "latency_us": null, "energy_uj": null, "macs": null},
             "m7": {"ram_bytes": 131072, "flash_bytes": null, "latency_us": null, "energy_uj": null, "macs": null},
         },
+        "steered_by": null,
         "notes": ["too few clips"],
     });
     let text = render(&FrontDocument::new(&small_run()));

@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer};
 
 use super::{CostsView, MeasurementView, RescoredView};
 use crate::{
-    audio::{FULL_RANKING, Feature, FrontEnd},
+    audio::{FULL_RANKING, Feature, FrontEnd, Recipe},
     evaluate::Int8,
     score::{Figure, Figures},
     space::show_statistics,
@@ -24,6 +24,8 @@ pub struct TrialDocument {
     pub data: String,
     /// Whether the data comes from the built-in generator.
     pub synthetic: bool,
+    /// What steered the search: `labels` or `stand-ins` for anomalies; null where that was not recorded.
+    pub steered_by: Option<String>,
     /// Number of the trial.
     pub trial: u64,
     /// `scored`, `rejected` or `failed`.
@@ -85,6 +87,8 @@ pub struct FrontEndView {
     pub n_mels: usize,
     /// Number of MFCC coefficients per frame; null for log-mel.
     pub mfcc: Option<usize>,
+    /// Every further choice that a second implementation needs.
+    pub features: Recipe,
     /// Feature frames in one window.
     pub frames: usize,
     /// Frames from one window to the next.
@@ -120,6 +124,7 @@ impl From<FrontEnd> for FrontEndView {
                 Feature::LogMel => None,
                 Feature::Mfcc { coefficients } => Some(coefficients),
             },
+            features: Recipe::of(&spec),
             frames: front_end.frames,
             frame_stride: front_end.frame_stride,
             statistics: front_end.statistics.map(|which| StatisticsView {

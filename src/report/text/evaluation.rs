@@ -6,7 +6,7 @@ use crate::{
         evaluation::{Examined, Merit},
         quantised,
     },
-    score::{Arithmetic, Confusion, Interval},
+    score::{Arithmetic, Classification, Confusion, Interval},
 };
 
 /// Figures of merit, float beside int8 for every split; then precision and recall of both kinds of clips.
@@ -28,6 +28,12 @@ pub fn tables(examined: &[Examined]) -> String {
             .collect()
     };
     let mut text = String::new();
+    if examined
+        .iter()
+        .any(|split| split.classes(Arithmetic::Int8).is_some())
+    {
+        return examined.iter().map(class_tables).collect();
+    }
     for split in examined {
         text += &format!("{}\n", split.headline());
         for part in &split.parts {
@@ -55,6 +61,50 @@ pub fn tables(examined: &[Examined]) -> String {
         text += "Means over trainings, ± half of their 95 % interval; decisions of all trainings are counted together.\n";
     }
     text
+}
+
+/// Figures, precision and recall per class, and the confusion matrix of a network that tells classes apart.
+fn class_tables(split: &Examined) -> String {
+    let both = Arithmetic::BOTH.map(|arithmetic| split.classes(arithmetic));
+    let [Some(float), Some(int8)] = both else {
+        return String::new();
+    };
+    let mut text = format!("{}\n", split.split);
+    type Of = fn(&Classification) -> f64;
+    let figures: [(&str, Of); 3] = [
+        ("accuracy", |found| found.accuracy),
+        ("macro-F1", |found| found.macro_f1),
+        ("balanced accuracy", |found| found.balanced_accuracy),
+    ];
+    let rows = figures.map(|(name, of)| {
+        let found = [float.figures(), int8.figures(), int8.constant()];
+        let cells =
+            found.map(|found| found.map_or("–".to_string(), |f| format!("{:.3}", of(&f))));
+        [vec![name.to_string()], cells.to_vec()].concat()
+    });
+    text += &grid(&["", "float", "int8", "constant answer"], rows.to_vec());
+    let row = |class: usize| {
+        let (precision, recall, clips) = int8.of_class(class);
+        vec![
+            int8.names[class].clone(),
+            format!("{precision:.3}"),
+            format!("{recall:.3}"),
+            clips.to_string(),
+        ]
+    };
+    text += "\n\n";
+    let rows = (0..int8.names.len()).map(row).collect();
+    text += &grid(&["class, int8", "precision", "recall", "clips"], rows);
+    text += "\n\n";
+    let header: Vec<&str> = std::iter::once("true class, int8 answers")
+        .chain(int8.names.iter().map(String::as_str))
+        .collect();
+    let rows = int8.names.iter().zip(&int8.counts).map(|(name, counts)| {
+        let counts = counts.iter().map(usize::to_string);
+        std::iter::once(name.clone()).chain(counts).collect()
+    });
+    text += &grid(&header, rows.collect());
+    text + "\n\n"
 }
 
 /// Precision, recall and F1 of the normal clips and of the anomalous ones.
@@ -103,6 +153,8 @@ official folds: trained 2 times, 8 test clips
                    float           int8
 ──────────────────────────────────────────────────
 accuracy           0.750 ±0.000    0.500 ±0.000
+accuracy of a constant answer 0.500 ±0.000 0.500 ±0.000
+balanced accuracy 0.750 ±0.000 0.500 ±0.000
 F1                 0.667 ±0.000    0.500 ±0.000
 macro-F1           0.733 ±0.000    0.500 ±0.000
 ROC AUC            1.000 ±0.000    0.750 ±0.000

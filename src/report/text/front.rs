@@ -378,6 +378,7 @@ pub(in crate::report) fn caption(
                 merits.join(" and ")
             )),
         });
+        lines.extend(steered_by_stand_ins(info.steered.as_deref()).map(str::to_string));
     }
     lines.extend(rescored(members));
     let words: Vec<String> = sources
@@ -397,6 +398,14 @@ pub(in crate::report) fn caption(
     }
     lines.extend(info.notes.iter().cloned());
     lines.iter().map(|line| format!("{line}\n")).collect()
+}
+
+/// A warning where stand-ins for anomalies steered.
+pub fn steered_by_stand_ins(steered: Option<&str>) -> Option<&'static str> {
+    (steered == Some("stand-ins")).then_some(
+        "Stand-ins for anomalies, made of normal sound, steered the search: its scores say how well those are \
+         noticed, and nothing about real faults.",
+    )
 }
 
 /// A sentence about the members that were trained again: their figures are means.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::grid;
+use super::{front, grid};
 use crate::{
     report::{
         json::{
@@ -54,6 +54,9 @@ pub fn trial(trial: &TrialDocument, folder: &Path) -> String {
     if let Some(figures) = &trial.figures {
         let told = told(|figure| Some(format!("{:.4}", figures.0.get(figure)?)));
         text += &format!("{told}{synthetic}\n");
+    }
+    if let Some(warning) = front::steered_by_stand_ins(trial.steered_by.as_deref()) {
+        text += &format!("{warning}\n");
     }
     if let Some(rule) = &trial.clip_score {
         text += &format!("a clip's score is the {rule} of its windows' scores\n");
