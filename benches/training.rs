@@ -65,10 +65,10 @@ fn main() {
                 let (graph, windows, options) = (&graph, &windows, &options);
                 move || {
                     let mut bench = Bench::new(graph, task, windows, options, seed);
-                    bench.steps(5);
+                    bench.steps(5).expect("windows in memory");
                     let (start, processor, mut steps) = (Instant::now(), processor_seconds(), 0);
                     while start.elapsed() < Duration::from_secs_f64(seconds) {
-                        bench.steps(5);
+                        bench.steps(5).expect("windows in memory");
                         steps += 5;
                     }
                     let samples = (steps * batch_size) as f64;
