@@ -284,7 +284,7 @@ fn runs_and_caches_are_removed() {
     let limited = "search --debug-formula --trials 2 --name third --memory 64M --cache 1G -v";
     let said = String::from_utf8(tool.run(limited).stderr).unwrap();
     assert!(
-        said.contains("at most 64 MiB of memory and 1 GiB of disk"),
+        said.contains("at most 64.0 MiB of memory and 1024 MiB of disk"),
         "{said}"
     );
 }
