@@ -74,6 +74,8 @@ pub struct Pipeline {
     /// Known anomalies that autoencoders learn to fail on.
     outliers: Vec<usize>,
     pub(super) test: TestDivision,
+    /// Number of labelled test clips.
+    labelled_tests: usize,
     /// Length of the clip in the middle, once somebody asked for it.
     clip_s: OnceLock<f64>,
 }
@@ -178,6 +180,8 @@ impl Pipeline {
             .known_anomalies()
             .filter(|idx| !train.validation.contains(idx))
             .collect();
+        let is_labelled_test = |clip: &&Clip| clip.split == Split::Test && clip.label.is_some();
+        let labelled_tests = dataset.clips.iter().filter(is_labelled_test).count();
         Ok(Pipeline {
             dataset,
             data_hash,
@@ -188,6 +192,7 @@ impl Pipeline {
             train,
             outliers,
             test,
+            labelled_tests,
             clip_s: OnceLock::new(),
         })
     }
@@ -382,15 +387,9 @@ impl Pipeline {
             None => 0,
         };
         let available = windows_of_clip * self.train.fit.len();
-        let labelled = self
-            .dataset
-            .clips
-            .iter()
-            .filter(|clip| clip.label.is_some());
-        let is_test = |clip: &&Clip| clip.split == Split::Test;
         Workload {
             trained_windows: members * options.epochs * options.windows_per_epoch.min(available),
-            scored_windows: windows_of_clip * labelled.filter(is_test).count(),
+            scored_windows: windows_of_clip * self.labelled_tests,
             member_macs: member.macs(),
             macs: candidate.graph.macs(),
             member_values: member.tensors.iter().map(|tensor| tensor.len()).sum(),
