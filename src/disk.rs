@@ -3,6 +3,7 @@
 //! This module knows no formats.
 
 use std::{
+    ffi::OsStr,
     fs::{self, File},
     io::{self, Write},
     path::{Path, PathBuf},
@@ -60,7 +61,7 @@ pub fn sweep(folder: &Path) -> io::Result<()> {
         let name = entry.file_name();
         match entry.file_type()? {
             kind if kind.is_dir() => sweep(&entry.path())?,
-            kind if kind.is_file() && name.to_string_lossy().starts_with(PREFIX) => {
+            kind if kind.is_file() && is_temporary(&name) => {
                 fs::remove_file(entry.path())?;
             }
             _ => {}
@@ -74,7 +75,7 @@ pub fn sweep_idle(folder: &Path, idle: Duration) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         let metadata = entry.metadata()?;
-        let is_left = metadata.is_file() && entry.file_name().to_string_lossy().starts_with(PREFIX);
+        let is_left = metadata.is_file() && is_temporary(&entry.file_name());
         // A clock that was set back makes files of the future, which are left alone.
         if is_left && metadata.modified()?.elapsed().is_ok_and(|age| age >= idle) {
             fs::remove_file(entry.path())?;
@@ -102,6 +103,11 @@ pub fn remove_all_but(folder: &Path, kept: &[PathBuf]) -> io::Result<()> {
 
 /// The beginning of a temporary file's name.
 const PREFIX: &str = ".tmp-nas-";
+
+/// Whether a file was left by a killed process, or is being written.
+pub fn is_temporary(name: &OsStr) -> bool {
+    name.to_string_lossy().starts_with(PREFIX)
+}
 
 /// Brings a folder's names to the disk, once after all its files. Windows has no such call, and needs none.
 pub fn sync_folder(folder: &Path) -> io::Result<()> {

@@ -168,10 +168,14 @@ const GOLDEN_INPUTS: usize = 4;
 ///
 /// Fails where the folder holds anything or cannot be written, or where the model cannot be run.
 pub fn write(folder: &Path, parts: &Parts<'_>) -> Result<Manifest, BundleError> {
+    // One that was killed before its mark had a name has left a file with a temporary one.
     let is_used = |folder: &Path| {
-        folder
-            .read_dir()
-            .is_ok_and(|mut entries| entries.next().is_some())
+        folder.read_dir().is_ok_and(|mut entries| {
+            entries.any(|entry| {
+                let name = entry.map(|entry| entry.file_name());
+                name.map_or(true, |name| !disk::is_temporary(&name))
+            })
+        })
     };
     let unfinished = folder.join(UNFINISHED);
     if is_used(folder) && !unfinished.exists() {

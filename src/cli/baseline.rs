@@ -7,7 +7,7 @@ use nas::{
     data::{self, Dataset, SplitBy},
     evaluate::{Model, test_scores},
     features::FeatureStore,
-    hardware::{self, Budget},
+    hardware,
     report::{
         self, draw,
         evaluation::{Examined, Part},
@@ -15,11 +15,12 @@ use nas::{
         json::{self, BaselineDocument, ExaminedView, ProtocolView},
         text,
     },
-    run::{self, DataFacts, NamedText, Objective, Settings, utc_now},
-    score::{ClipRule, ThresholdRule, against, dcase_sections, official},
+    run::{self, Settings, utc_now},
+    score::{ClipRule, against, dcase_sections, official},
     search::SamplerKind,
     space,
     store::{Run, Store},
+    train::Backend,
     units::Span,
 };
 
@@ -126,45 +127,19 @@ impl Common {
 
     /// The settings of a run of published networks: trained as published, in single precision, without a budget.
     fn settings(&self, names: &[&str], targets: &[String]) -> Result<Settings, Failure> {
-        let spaces = names.iter().map(|name| {
-            let space = space::load(name)?;
-            Ok(NamedText {
-                name: space.name.clone(),
-                text: space.text.clone(),
-            })
-        });
-        let targets = targets.iter().map(|name| {
-            let target = hardware::find(name)?;
-            Ok(NamedText {
-                name: target.name.clone(),
-                text: target.text.clone(),
-            })
-        });
+        let spaces: Result<Vec<_>, _> = names.iter().map(|name| space::load(name)).collect();
+        let targets: Result<Vec<_>, _> = targets.iter().map(|name| hardware::find(name)).collect();
         Ok(Settings {
-            settings_version: Settings::VERSION,
-            plan_version: run::PLAN_VERSION,
-            data: data::lasting_name(&self.data),
             split: self.split.to_string(),
             min_clip_s: self.min_clip.map(|span| span.0.as_secs_f64()),
-            steer_by: None,
             allow_skipped: self.allow_skipped,
-            steered: None,
-            constant: Default::default(),
-            notes: Vec::new(),
-            facts: DataFacts::FORMULA,
-            spaces: spaces.collect::<Result<_, Failure>>()?,
-            targets: targets.collect::<Result<_, Failure>>()?,
-            budget: Budget::default(),
-            objectives: Objective::DEFAULT
-                .map(|objective| objective.name().to_string())
-                .to_vec(),
             sampler: SamplerKind::Random.name().to_string(),
             seed: self.seed,
             epochs: self.epochs,
-            device: "cpu".to_string(),
-            threshold: ThresholdRule::default().name().to_string(),
+            device: Backend::Flex.name().to_string(),
             clip_score: Some(ClipRule::Mean.to_string()),
             trials: names.len(),
+            ..Settings::new(&data::lasting_name(&self.data), &spaces?, &targets?)
         })
     }
 

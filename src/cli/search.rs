@@ -18,14 +18,11 @@ use nas::{
         json::{self, FrontDocument},
         text,
     },
-    run::{
-        self, DataFacts, Finish, Objective, Pace, ScoreWith, Settings, Setup, WindowsOf, all_cores,
-    },
+    run::{self, Finish, Objective, Pace, ScoreWith, Settings, Setup, WindowsOf, all_cores},
     score::{ClipRule, ThresholdRule},
     search::SamplerKind,
     space,
     store::{Run, RunLock, Store, TrialOutcome},
-    train::Backend,
     units::Span,
 };
 
@@ -84,7 +81,7 @@ pub struct Args {
         long,
         value_delimiter = ',',
         default_value = "auc,latency,ram",
-        help = format!("What to minimise: {}", Objective::names())
+        help = format!("What to minimise: {}", Objective::names(Objective::all()).join(", "))
     )]
     objectives: Vec<Objective>,
     /// Epochs of every training [default: each space has its own number]
@@ -185,10 +182,6 @@ impl Args {
                 .collect::<Result<_, _>>()?,
         };
         let spaces = space::with_references(spaces);
-        let named = |name: &String, text: &String| run::NamedText {
-            name: name.clone(),
-            text: text.clone(),
-        };
         let mut names = self.targets.clone();
         if names.is_empty() {
             names.push("m7".to_string());
@@ -222,42 +215,22 @@ impl Args {
             .budget
             .or(&hardware::Budget::default())
             .map_err(Failure::usage)?;
+        let defaults = Settings::new(&data::lasting_name(&self.data), &spaces, &targets);
         Ok(Settings {
-            settings_version: Settings::VERSION,
-            plan_version: run::PLAN_VERSION,
-            data: data::lasting_name(&self.data),
             split: self.split.to_string(),
             min_clip_s: self.min_clip.map(|span| span.0.as_secs_f64()),
             steer_by: self.steer_by.map(|by| by.name().to_string()),
             allow_skipped: self.allow_skipped,
-            steered: None,
-            constant: Default::default(),
-            notes: Vec::new(),
-            facts: DataFacts::FORMULA,
-            spaces: spaces
-                .iter()
-                .map(|space| named(&space.name, &space.text))
-                .collect(),
-            targets: targets
-                .iter()
-                .map(|target| named(&target.name, &target.text))
-                .collect(),
             budget,
-            objectives: self
-                .objectives
-                .iter()
-                .map(|objective| objective.name().to_string())
-                .collect(),
+            objectives: Objective::names(self.objectives.iter().copied()),
             sampler: self.sampler.name().to_string(),
             seed: self.seed,
             epochs: self.epochs,
-            device: self
-                .device
-                .clone()
-                .unwrap_or_else(|| Backend::usual().name().to_string()),
+            device: self.device.clone().unwrap_or(defaults.device),
             threshold: self.threshold.name().to_string(),
             clip_score: self.clip_score.map(|rule| rule.to_string()),
-            trials: self.trials.unwrap_or(Settings::DEFAULT_TRIALS),
+            trials: self.trials.unwrap_or(defaults.trials),
+            ..defaults
         })
     }
 }

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     data::{Label, Learns},
     score::{
-        Classification, ClipRule, ClipScore, Confusion, Figure, Figures, Measure,
+        Classification, ClipIntervals, ClipRule, ClipScore, Confusion, Figure, Figures, Measure,
         auc_difference_error, classification, summarise,
     },
 };
@@ -68,8 +68,21 @@ impl Pipeline {
                     .with(Figure::steering(measure), steer)
                     .with(Figure::test(measure), shown)
             });
+        let intervals = match self.dataset.learns {
+            // Every clip counts for each class, and how much their errors have in common is not known.
+            Learns::Classes => ClipIntervals::new(),
+            _ => [
+                (Figure::AUC, steer.auc_interval),
+                (Figure::AUC_FLOAT, float.auc_interval),
+                (Figure::test(Measure::Auc), shown.auc_interval),
+            ]
+            .into_iter()
+            .filter_map(|(figure, interval)| Some((figure, interval?)))
+            .collect(),
+        };
         Ok(Scores {
             figures,
+            intervals,
             groups: steer.groups,
             epochs,
             clip_rule: ClipRule::Mean,

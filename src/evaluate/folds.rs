@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::atomic::AtomicBool};
 use super::{EvaluateError, Evaluation, Evaluator, Pipeline, Scores};
 use crate::{
     data::Domain,
-    score::{ClipRule, Figures, GroupScore},
+    score::{ClipIntervals, ClipRule, Figures, GroupScore, mean_of_parts},
     space::{Candidate, Training},
 };
 
@@ -89,12 +89,15 @@ impl Evaluator for Folds {
 /// Means of all figures; counts of clips are sums. `scores` is not empty.
 fn mean(scores: &[Scores]) -> Scores {
     let figures: Vec<Figures> = scores.iter().map(|one| one.figures).collect();
+    let parts = scores.iter().map(|one| (one.figures, &one.intervals));
+    let parts: Vec<(Figures, &ClipIntervals)> = parts.collect();
     let epochs: usize = scores.iter().map(|one| one.epochs).sum();
     let mut notes: Vec<String> = scores.iter().flat_map(|one| one.notes.clone()).collect();
     notes.sort();
     notes.dedup();
     Scores {
         figures: Figures::mean(&figures).unwrap_or_default(),
+        intervals: mean_of_parts(&parts),
         groups: mean_groups(scores.iter().flat_map(|one| &one.groups)),
         epochs: (epochs as f64 / scores.len() as f64).round() as usize,
         // These are of the model that is kept.

@@ -28,7 +28,7 @@ pub use scored::{Scored, Scoring, score_clips, test_scores};
 
 use crate::{
     features::ReadError,
-    score::{ClipRule, Figures, GroupScore},
+    score::{ClipIntervals, ClipRule, Figures, GroupScore},
     space::{Candidate, Training},
 };
 
@@ -37,6 +37,8 @@ use crate::{
 pub struct Scores {
     /// Its figures of merit; the AUCs and pAUCs of the clips that steer are always among them.
     pub figures: Figures,
+    /// How far its AUCs may be off because there are only so many clips.
+    pub intervals: ClipIntervals,
     /// Figures per machine, section and domain, on the clips that steer.
     pub groups: Vec<GroupScore>,
     /// Number of epochs until early stopping, or all.
@@ -54,6 +56,7 @@ impl Scores {
     pub fn headline(figures: Figures) -> Scores {
         Scores {
             figures,
+            intervals: ClipIntervals::new(),
             groups: Vec::new(),
             epochs: 0,
             clip_rule: ClipRule::Mean,

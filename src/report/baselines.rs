@@ -3,7 +3,7 @@
 use super::{Costs, ReportError, RunInfo, ScoredTrial, costs_of, seeds, stored};
 use crate::{
     hardware::{Budget, Metric, Target, estimate},
-    run::{Settings, figures_of},
+    run::{Details, Settings, figures_of},
     score::{Figure, Measure},
     space,
     store::{Run, Store, TrialOutcome},
@@ -49,6 +49,8 @@ pub(super) fn load(
                 .iter()
                 .map(|target| costs_of(estimate(&candidate, target), target, budget))
                 .collect();
+            let details = serde_json::from_str::<Details>(&evaluation.details_json);
+            let intervals = details.as_ref().map(Details::clip_intervals);
             let (figures, seeds) =
                 seeds::figures(figures_of(evaluation), trainings.get(&row.number));
             found.push(ScoredTrial {
@@ -57,6 +59,7 @@ pub(super) fn load(
                 task: candidate.task,
                 is_fitted: spaces.is_fitted(&genome),
                 figures,
+                intervals: intervals.unwrap_or_default(),
                 seeds,
                 macs: row.macs as u64,
                 params: row.params as u64,

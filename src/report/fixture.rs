@@ -4,7 +4,7 @@ use super::{Costs, RejectedTrial, RunInfo, ScoredTrial, TargetInfo, TrialCounts}
 use crate::{
     hardware::{Budget, Cost, CostSource, Metric},
     run::Objective,
-    score::{Figure, Figures, Measure},
+    score::{ClipIntervals, Figure, Figures, Measure},
     space::Task,
     store::{CyclesRow, MeasurementRow},
     units::Rng,
@@ -121,6 +121,7 @@ pub fn fake_run(fake: &Fake) -> RunInfo {
                     (!fake.hostile).then_some(auc - 0.02),
                 )
                 .with(Figure::steering(Measure::Accuracy), auc - 0.1),
+            intervals: ClipIntervals::new(),
             seeds: None,
             macs: macs as u64,
             params: (flash * 0.8) as u64,
@@ -229,6 +230,7 @@ pub fn small_run() -> RunInfo {
             .with(Figure::AUC, 0.875)
             .with(Figure::steering(Measure::Pauc), 0.625)
             .with(Figure::AUC_FLOAT, 0.9),
+        intervals: ClipIntervals::from([(Figure::AUC, [0.75, 1.0])]),
         seeds: None,
         macs: 1_500_000,
         params: 52_000,
@@ -246,6 +248,7 @@ pub fn small_run() -> RunInfo {
             .figures
             .with(Figure::AUC, 0.75)
             .with(Figure::test(Measure::Auc), f64::NAN),
+        intervals: ClipIntervals::new(),
         seeds: None,
         macs: 300_000,
         params: 290_000,

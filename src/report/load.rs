@@ -71,9 +71,10 @@ fn load_alone(store: &Store, run: &Run) -> Result<RunInfo, ReportError> {
         let Some(evaluation) = evaluation else {
             continue;
         };
-        let details = serde_json::from_str::<Details>(&evaluation.details_json);
+        let details = serde_json::from_str::<Details>(&evaluation.details_json).ok();
+        let intervals = details.as_ref().map(Details::clip_intervals);
         if evaluation.artefacts.is_some() {
-            with_models.extend(details.ok().map(|details| (number, details)));
+            with_models.extend(details.map(|details| (number, details)));
         }
         let own = figures_of(evaluation);
         let (figures, seeds) = seeds::figures(own, trainings.get(&row.number));
@@ -86,6 +87,7 @@ fn load_alone(store: &Store, run: &Run) -> Result<RunInfo, ReportError> {
             task: task_of(&row.task),
             is_fitted: is_fit(row),
             figures,
+            intervals: intervals.unwrap_or_default(),
             seeds,
             macs: row.macs as u64,
             params: row.params as u64,

@@ -38,7 +38,7 @@ use crate::{
         Budget, Cost, CostSource, Estimate, Limited, Metric, Target, energy::Power, fit_probability,
     },
     run::Objective,
-    score::{Figure, Figures, Measure},
+    score::{ClipIntervals, Figure, Figures, Measure},
     space::Task,
     store::MeasurementRow,
 };
@@ -164,6 +164,8 @@ pub struct ScoredTrial {
     pub is_fitted: bool,
     /// Figures of merit; means over the further seeds where there are some.
     pub figures: Figures,
+    /// How far its AUCs may be off because there are only so many clips.
+    pub intervals: ClipIntervals,
     /// The further trainings; `None` where the trial was trained once.
     pub seeds: Option<Seeds>,
     /// Multiply-accumulates of one inference.
@@ -216,9 +218,34 @@ impl TargetInfo {
 }
 
 impl ScoredTrial {
-    /// Half the width of the 95 % interval of a figure's mean over seeds; `None` where there is no such interval.
+    /// The 95 % interval of a figure, `[low, high]`: over its clips, and over seeds where there are some. `None` where
+    /// neither is known.
+    pub fn interval(&self, figure: Figure) -> Option<[f64; 2]> {
+        let value = self.figures.get(figure)?;
+        let of_seeds = self.seeds.as_ref();
+        let of_seeds = of_seeds.and_then(|seeds| seeds.interval(figure)?.half_width);
+        let of_clips = self.intervals.get(&figure);
+        if of_seeds.is_none() && of_clips.is_none() {
+            return None;
+        }
+        // The two have nothing to do with each other, so that their squares add up. That of the clips is the trial's own.
+        let own = self
+            .seeds
+            .as_ref()
+            .map_or(Some(value), |seeds| seeds.own.get(figure));
+        let reach = |side: usize| {
+            let of_clips = of_clips
+                .zip(own)
+                .map_or(0.0, |(bounds, own)| bounds[side] - own);
+            of_clips.hypot(of_seeds.unwrap_or(0.0))
+        };
+        Some([(value - reach(0)).max(0.0), (value + reach(1)).min(1.0)])
+    }
+
+    /// Half the width of [`ScoredTrial::interval`].
     pub fn half_width(&self, figure: Figure) -> Option<f64> {
-        self.seeds.as_ref()?.interval(figure)?.half_width
+        let [low, high] = self.interval(figure)?;
+        Some((high - low) / 2.0)
     }
 
     /// One cost on the run's target number `target_idx`. MACs are exact; their source says nothing.

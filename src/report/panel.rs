@@ -55,8 +55,10 @@ pub struct Point {
     pub high: f64,
     /// Probability that the cost keeps to the limit; `None` where its band does not cross it.
     pub fits: Option<f64>,
-    /// Half of the 95 % interval of the score over seeds; 0 where the trial was trained once.
-    pub half_width: f64,
+    /// The 95 % interval of the score; the score itself where there is none.
+    pub interval: [f64; 2],
+    /// The same score on the clips by which nothing is chosen; `None` where there are none.
+    pub untouched: Option<f64>,
     /// Whether it is a member of the front, or one of a few networks that are compared with each other.
     pub prominent: bool,
 }
@@ -100,10 +102,14 @@ impl Panel {
                 low: within(quantity.low, quantity.value).min(quantity.value),
                 high: within(quantity.high, quantity.value).max(quantity.value),
                 fits: limit.and_then(|limit| uncertain_fit(&quantity, limit)),
-                half_width: trial
-                    .half_width(Figure::steering(merit))
-                    .filter(|half_width| half_width.is_finite())
-                    .unwrap_or(0.0),
+                interval: trial
+                    .interval(Figure::steering(merit))
+                    .filter(|interval| interval.iter().all(|end| end.is_finite()))
+                    .unwrap_or([score; 2]),
+                untouched: trial
+                    .figures
+                    .get(Figure::test(merit))
+                    .filter(|score| score.is_finite()),
                 label: match info.published {
                     true => trial.space.clone(),
                     false => trial.trial.to_string(),
@@ -146,12 +152,13 @@ impl Panel {
             .collect();
         let x = cost_axis(&costs, limit, &over);
         let heights = points.iter().flat_map(|point| {
-            let reach = if point.prominent {
-                point.half_width
-            } else {
-                0.0
-            };
-            [point.score - reach, (point.score + reach).min(1.0)]
+            let of_front = [
+                Some(point.interval[0]),
+                Some(point.interval[1]),
+                point.untouched,
+            ];
+            let shown = of_front.into_iter().filter(|_| point.prominent).flatten();
+            shown.chain([point.score])
         });
         let y = Axis::fit_share(heights.chain(landmarks.iter().map(|landmark| landmark.score)));
         let (rejected, beyond): (Vec<f64>, Vec<f64>) =

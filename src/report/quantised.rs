@@ -109,6 +109,7 @@ mod tests {
         Details {
             epochs: 1,
             groups: Vec::new(),
+            intervals: Default::default(),
             notes: Vec::new(),
             model_hash: None,
             clip_score: None,
@@ -132,6 +133,7 @@ mod tests {
                         Details {
                             epochs,
                             groups,
+                            intervals: Default::default(),
                             notes,
                             model_hash: None,
                             clip_score: None,

@@ -66,6 +66,7 @@ impl Stored {
             task: candidate.task,
             is_fitted: false,
             figures: Figure::documented().filter_map(known).collect(),
+            intervals: Default::default(),
             seeds: None,
             macs: candidate.graph.macs(),
             params: candidate.graph.params(),

@@ -6,7 +6,7 @@ use super::{
     ReportError, costs_of,
     json::{
         CostsView, FiguresView, GroupView, OperatorView, RescoredView, SCHEMA_VERSION,
-        TrialDocument, measurements_of,
+        TrialDocument, bounds_of, measurements_of,
     },
     network::operator_name,
     quantised::is_older,
@@ -78,6 +78,7 @@ pub fn load_trial(
         .and_then(|details| details.clip_score.clone());
     let int8 = details.as_ref().and_then(|details| details.int8.clone());
     let is_older = files.is_some() && details.as_ref().is_some_and(is_older);
+    let intervals = details.as_ref().map(Details::clip_intervals);
     let groups = details.into_iter().flat_map(|details| details.groups);
     let file = |folder: String| {
         ["model.tflite", "model.nas", "model.json"].map(|name| format!("{folder}/{name}"))
@@ -102,6 +103,7 @@ pub fn load_trial(
         macs: row.macs as u64,
         params: row.params as u64,
         figures: evaluation.as_ref().map(|row| FiguresView(figures_of(row))),
+        intervals: bounds_of(intervals.unwrap_or_default()),
         rescored: further.as_ref().map(RescoredView::from),
         clip_score,
         int8,

@@ -8,14 +8,13 @@ use std::{
 };
 
 use super::{
-    DataFacts, Finish, NamedText, Objective, PLAN_VERSION, Progress, RunError, ScoreWith, Search,
-    Settings, Setup, SetupError, WindowsOf, search, setup::folds_of,
+    Finish, Objective, PLAN_VERSION, Progress, RunError, ScoreWith, Search, Settings, Setup,
+    SetupError, WindowsOf, search, setup::folds_of,
 };
 use crate::{
-    data::{Dataset, SplitBy},
+    data::Dataset,
     features::FeatureStore,
     hardware::{Budget, Target, TargetError},
-    score::ThresholdRule,
     search::SamplerKind,
     space::{self, SearchSpace},
     store::{Run, Store, StoreError},
@@ -223,48 +222,22 @@ impl Experiment {
     }
 
     fn settings(&self) -> Result<Settings, ExperimentError> {
-        let named = |name: &str, text: &str| NamedText {
-            name: name.to_string(),
-            text: text.to_string(),
-        };
         let default = match self.targets.is_empty() {
             true => vec![crate::hardware::find("m7")?],
             false => Vec::new(),
         };
-        let targets = self.targets.iter().chain(&default);
+        let targets: Vec<Target> = self.targets.iter().cloned().chain(default).collect();
         let spaces = space::with_references(self.spaces.clone());
         Ok(Settings {
-            settings_version: Settings::VERSION,
-            plan_version: PLAN_VERSION,
-            data: self.dataset.name.clone(),
-            split: SplitBy::Official.to_string(),
-            min_clip_s: None,
-            steer_by: None,
             allow_skipped: self.allow_skipped,
-            steered: None,
-            constant: Default::default(),
-            notes: Vec::new(),
-            facts: DataFacts::FORMULA,
-            spaces: spaces
-                .iter()
-                .map(|space| named(&space.name, &space.text))
-                .collect(),
-            targets: targets
-                .map(|target| named(&target.name, &target.text))
-                .collect(),
             budget: self.budget,
-            objectives: self
-                .objectives
-                .iter()
-                .map(|objective| objective.name().to_string())
-                .collect(),
+            objectives: Objective::names(self.objectives.iter().copied()),
             sampler: self.sampler.name().to_string(),
             seed: self.seed,
             epochs: self.epochs,
             device: self.backend.name().to_string(),
-            threshold: ThresholdRule::default().name().to_string(),
-            clip_score: None,
             trials: self.trials,
+            ..Settings::new(&self.dataset.name, &spaces, &targets)
         })
     }
 }

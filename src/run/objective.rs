@@ -20,7 +20,7 @@ pub enum Objective {
 
 /// A name that no objective has; it holds the name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not an objective; choose from {names}", names = Objective::names())]
+#[error("`{0}` is not an objective; choose from {names}", names = Objective::names(Objective::all()).join(", "))]
 pub struct UnknownObjective(String);
 
 impl Objective {
@@ -40,10 +40,10 @@ impl Objective {
         scores.chain(Metric::ALL.into_iter().map(Objective::Cost))
     }
 
-    /// The words of all, for messages: `auc, pauc, …`.
-    pub fn names() -> String {
-        let names: Vec<&str> = Objective::all().map(Objective::name).collect();
-        names.join(", ")
+    /// Words of some on the command line.
+    pub fn names(objectives: impl IntoIterator<Item = Objective>) -> Vec<String> {
+        let objectives = objectives.into_iter();
+        objectives.map(|one| one.name().to_string()).collect()
     }
 
     /// The word on the command line.

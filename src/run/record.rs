@@ -1,11 +1,11 @@
 //! Turns evaluations into rows of the store, and back.
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use super::{RunError, utc_now};
 use crate::{
     evaluate::{Evaluation, Int8, Model, ModelError},
-    score::{ClipRule, Figure, Figures, GroupScore, Measure},
+    score::{ClipIntervals, ClipRule, Figure, Figures, GroupScore, Measure},
     store::{EvaluationRow, ScoreRow, Store, run_path},
 };
 
@@ -16,6 +16,9 @@ pub struct Details {
     pub epochs: usize,
     /// Scores of the groups of clips.
     pub groups: Vec<DetailsGroup>,
+    /// 95 % intervals of AUCs over clips, `[low, high]`, by the key of the figure; empty in older evaluations.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub intervals: BTreeMap<String, [f64; 2]>,
     /// Sentences for the reader, for example about missing scores.
     pub notes: Vec<String>,
     /// How the scores of a clip's windows became its score; absent for the mean.
@@ -49,6 +52,14 @@ pub struct DetailsGroup {
     pub anomalies: usize,
 }
 
+impl Details {
+    /// The intervals, without those of figures that this program does not know.
+    pub fn clip_intervals(&self) -> ClipIntervals {
+        let known = |figure: Figure| Some((figure, *self.intervals.get(&figure.key())?));
+        Figure::ALL.into_iter().filter_map(known).collect()
+    }
+}
+
 pub(super) fn evaluation_row(
     key: String,
     evaluation: &Evaluation,
@@ -69,6 +80,11 @@ pub(super) fn evaluation_row(
     let details = Details {
         epochs: scores.epochs,
         groups: scores.groups.iter().map(group).collect(),
+        intervals: scores
+            .intervals
+            .iter()
+            .map(|(figure, bounds)| (figure.key(), *bounds))
+            .collect(),
         notes: scores.notes.clone(),
         clip_score: (scores.clip_rule != ClipRule::Mean).then(|| scores.clip_rule.to_string()),
         model_hash: model_hash.filter(|_| artefacts.is_some()),

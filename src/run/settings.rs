@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Objective, UnknownObjective};
+use super::{Objective, PLAN_VERSION, UnknownObjective};
 use crate::{
     audio::{Feature, FeatureSpec},
     data::{SplitBy, SteerBy, UnknownSplit, UnknownSteering},
@@ -196,10 +196,46 @@ fn official() -> String {
 }
 
 impl Settings {
-    /// The version of new runs.
-    pub const VERSION: u32 = VERSION;
     /// Networks to train unless the user chooses otherwise: some minutes on two cores.
     pub const DEFAULT_TRIALS: usize = 72;
+
+    /// A search with the defaults of `nas search`: no budget, its sampler, seed 0.
+    pub fn new(data: &str, spaces: &[SearchSpace], targets: &[Target]) -> Settings {
+        let named = |name: &str, text: &str| NamedText {
+            name: name.to_string(),
+            text: text.to_string(),
+        };
+        Settings {
+            settings_version: VERSION,
+            plan_version: PLAN_VERSION,
+            data: data.to_string(),
+            split: official(),
+            min_clip_s: None,
+            steer_by: None,
+            allow_skipped: false,
+            steered: None,
+            constant: BTreeMap::new(),
+            notes: Vec::new(),
+            facts: DataFacts::FORMULA,
+            spaces: spaces
+                .iter()
+                .map(|space| named(&space.name, &space.text))
+                .collect(),
+            targets: targets
+                .iter()
+                .map(|target| named(&target.name, &target.text))
+                .collect(),
+            budget: Budget::default(),
+            objectives: Objective::names(Objective::DEFAULT),
+            sampler: SamplerKind::Bayes.name().to_string(),
+            seed: 0,
+            epochs: None,
+            device: Backend::usual().name().to_string(),
+            threshold: ThresholdRule::default().name().to_string(),
+            clip_score: None,
+            trials: Settings::DEFAULT_TRIALS,
+        }
+    }
 
     /// Reads the settings of a stored run. Data that is merely called `synthetic` is the valve, which was the default machine then.
     ///

@@ -19,6 +19,7 @@ mod summary;
 #[cfg(test)]
 mod tests;
 mod threshold;
+mod uncertainty;
 mod window;
 
 pub use clip::{ClipRule, UnknownClipRule, clip_score, float_clip_score};
@@ -35,6 +36,7 @@ pub use paired::auc_difference_error;
 pub use statistics::{Interval, harmonic_mean, interval, quantile};
 pub use summary::{ClipScore, GroupScore, Summary, summarise};
 pub use threshold::{FalseAlarms, THRESHOLD_QUANTILE, ThresholdRule, Thresholds, UnknownRule};
+pub use uncertainty::{ClipIntervals, auc_interval, mean_of_parts};
 pub use window::{negative_log_odds, reconstruction_error};
 
 fn judged_normal(scores: &[f64]) -> impl Iterator<Item = f64> {

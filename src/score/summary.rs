@@ -5,7 +5,7 @@ use std::{
     fmt,
 };
 
-use super::{PAUC_MAX_FPR, auc, harmonic_mean, pauc};
+use super::{PAUC_MAX_FPR, auc, harmonic_mean, pauc, uncertainty::mean_interval};
 use crate::data::Domain;
 
 /// The score of one labelled clip.
@@ -49,6 +49,8 @@ pub struct Summary {
     pub groups: Vec<GroupScore>,
     /// Harmonic mean of the groups' AUCs: the plain AUC where there is one section with one domain.
     pub auc: Option<f64>,
+    /// The 95 % interval of `auc` over clips, `[low, high]`.
+    pub auc_interval: Option<[f64; 2]>,
     /// Harmonic mean of the groups' partial AUCs.
     pub pauc: Option<f64>,
     /// Harmonic mean of all AUCs and partial AUCs: DCASE's official score.
@@ -110,6 +112,7 @@ pub fn summarise(clips: &[ClipScore]) -> Summary {
     let paucs: Vec<f64> = groups.iter().filter_map(|group| group.pauc).collect();
     Summary {
         auc: harmonic_mean(&aucs),
+        auc_interval: mean_interval(&groups),
         pauc: harmonic_mean(&paucs),
         official: harmonic_mean(&[aucs, paucs].concat()),
         notes: notes(clips, &groups),

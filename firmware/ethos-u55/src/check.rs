@@ -71,6 +71,11 @@ pub enum Hazard {
         /// The bank at which it would have to end or start.
         needed: usize,
     },
+    /// Maps of so many pieces that races and dependencies of the kernel were not looked for.
+    Unchecked {
+        /// Pieces of its maps that do not follow each other in memory, at most.
+        pieces: usize,
+    },
     /// A table that was never loaded, or was overwritten since.
     Table {
         /// First slot of the table.
@@ -90,6 +95,7 @@ pub fn check(stream: &Stream, accelerator: &Accelerator, memory: &Memory) -> Vec
         copies: VecDeque::new(),
         before: None,
         slots: vec![Slot::Empty; accelerator.shared_bytes() / TABLE_SLOT_BYTES],
+        pieces: ALLOWED_PIECES,
     };
     for step in &stream.steps {
         match &step.action {
@@ -108,6 +114,8 @@ pub fn check(stream: &Stream, accelerator: &Accelerator, memory: &Memory) -> Vec
 const KERNELS: usize = 2;
 /// The same of copies.
 const COPIES: usize = 1;
+/// Pieces of maps that a check looks at; those of real networks are some thousands per kernel.
+const ALLOWED_PIECES: usize = 1 << 24;
 /// Most blocks that overlap.
 const OVERLAP: usize = 3;
 
@@ -153,6 +161,8 @@ struct Checker<'c, 'a> {
     before: Option<&'c Kernel>,
     /// 256 bytes of the shared memory each.
     slots: Vec<Slot>,
+    /// Pieces of maps that may still be looked at.
+    pieces: usize,
 }
 
 impl<'c> Checker<'c, '_> {
@@ -191,6 +201,18 @@ impl<'c> Checker<'c, '_> {
         self.kernel_alignment(step, kernel);
         self.shared_memory(step, kernel);
         self.table(step, kernel);
+        let maps = [Some(&kernel.ifm), kernel.second(), Some(&kernel.ofm)];
+        let looked_at = maps.into_iter().flatten();
+        // Others are refused without a look.
+        let looked_at = looked_at.filter(|map| map.check_size(self.memory).is_ok());
+        let pieces = looked_at.map(FeatureMap::pieces);
+        let pieces = pieces.fold(0, usize::saturating_add);
+        let Some(left) = self.pieces.checked_sub(pieces) else {
+            self.find(step, Hazard::Unchecked { pieces });
+            self.before = None;
+            return;
+        };
+        self.pieces = left;
         let footprint = self.footprint(step, kernel);
         self.races(step, &footprint, false);
         if let Some(before) = self.before {
@@ -623,6 +645,10 @@ impl fmt::Display for Hazard {
                 found,
                 needed,
             } => write!(f, "{what} at bank {found}, its block needs {needed}"),
+            Hazard::Unchecked { pieces } => write!(
+                f,
+                "its feature maps lie in up to {pieces} pieces, too many to look for races"
+            ),
             Hazard::Table {
                 slot,
                 overwritten_by: Some(operation),

@@ -128,6 +128,17 @@ impl FeatureMap {
         Ok(())
     }
 
+    /// Pieces in memory that may not follow each other: those of one pixel.
+    pub(crate) fn pieces(&self) -> usize {
+        let run = if self.is_brick {
+            BRICK
+        } else {
+            self.shape.depth.max(1)
+        };
+        let bricks = self.shape.depth.div_ceil(run);
+        self.shape.area().saturating_mul(bricks)
+    }
+
     /// Addresses of first bytes and behind last ones of a part of the map: rows, columns, channels from and to.
     pub(crate) fn spans(&self, from: [usize; 3], to: [usize; 3]) -> Vec<[i64; 2]> {
         let mut spans: Vec<[i64; 2]> = Vec::new();

@@ -107,7 +107,7 @@ impl Tensor<'_> {
 }
 
 /// Larger arenas are a damaged file.
-const MOST_ARENA_BYTES: usize = 1 << 30;
+const MOST_ARENA_BYTES: usize = 1 << 28;
 
 /// Number of TFLite's operator for custom ones.
 const CUSTOM: i32 = 32;
@@ -285,7 +285,7 @@ impl<'a> Reader<'a> {
             false => Some(length(*fast)?),
         };
         if arena_bytes.max(fast_bytes.unwrap_or(0)) > MOST_ARENA_BYTES {
-            return Err(VelaError::Unsupported("an arena of more than 1 GiB"));
+            return Err(VelaError::Unsupported("an arena of more than 256 MiB"));
         }
         Ok(Job {
             commands: &bytes[payload.commands.clone()],

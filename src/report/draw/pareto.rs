@@ -10,10 +10,11 @@ use super::{
 };
 use crate::{
     report::{
-        Metric, ReportError, RunInfo, TargetInfo, approach,
+        Metric, ReportError, RunInfo, ScoredTrial, TargetInfo, approach,
         panel::{Panel, Point, tick_label},
         words::{capitalised, shortened, wrapped},
     },
+    score::{Figure, Measure},
     space::Task,
 };
 
@@ -154,9 +155,13 @@ fn draw_panel<DB: DrawingBackend>(
         };
         return canvas.text(none, middle, Lettering::plain(TEXT, SOFT_INK).middle());
     }
+    draw_chance(canvas, panel, &plot)?;
     draw_staircase(canvas, panel, &plot)?;
     let bands = draw_bands(canvas, panel, &plot)?;
     for point in &panel.points {
+        if let Some(untouched) = point.untouched.filter(|_| point.prominent) {
+            draw_untouched(canvas, point.task, plot.at([point.cost, untouched]))?;
+        }
         let at = plot.at([point.cost, point.score]);
         draw_marker(canvas, point.task, point.prominent, at)?;
     }
@@ -234,10 +239,10 @@ fn draw_bands<DB: DrawingBackend>(
     let mut bands = Vec::new();
     for point in panel.points.iter().filter(|point| point.prominent) {
         let color = task_color(point.task);
-        if point.half_width > 0.0 {
-            let top = (point.score + point.half_width).min(1.0);
-            let [x, top] = plot.at([point.cost, top]);
-            let [_, bottom] = plot.at([point.cost, point.score - point.half_width]);
+        let [low, high] = point.interval;
+        if low < high {
+            let [x, top] = plot.at([point.cost, high]);
+            let [_, bottom] = plot.at([point.cost, low]);
             canvas.line(&[[x, top], [x, bottom]], color, 1.8)?;
             for y in [top, bottom] {
                 canvas.line(&[[x - 4.0, y], [x + 4.0, y]], color, 1.8)?;
@@ -282,6 +287,32 @@ pub(super) fn draw_marker<DB: DrawingBackend>(
     } else {
         shape(4.5, Paint::faint(color, 0.30))
     }
+}
+
+/// Draws a ring: the score of a member of the front on the clips by which nothing was chosen.
+fn draw_untouched<DB: DrawingBackend>(
+    canvas: &Canvas<'_, DB>,
+    task: Task,
+    at: [f64; 2],
+) -> Result<(), ReportError> {
+    canvas.circle(at, 5.0, Paint::solid(task_color(task)))?;
+    canvas.circle(at, 3.2, Paint::solid(WHITE))
+}
+
+/// Draws a line at what a guess gets, where the axis reaches that far.
+fn draw_chance<DB: DrawingBackend>(
+    canvas: &Canvas<'_, DB>,
+    panel: &Panel,
+    plot: &Plot,
+) -> Result<(), ReportError> {
+    if !panel.merit.is_usual() || !panel.y.contains(Measure::CHANCE) {
+        return Ok(());
+    }
+    let [_, y] = plot.at([panel.x.low, Measure::CHANCE]);
+    let area = plot.area;
+    canvas.dashed([area.left, y], [area.right, y], SOFT_INK)?;
+    let at = [area.left + 6.0, y + 11.0];
+    canvas.text("a guess", at, Lettering::plain(LABEL, SOFT_INK))
 }
 
 /// Draws published networks as diamonds with their names.
@@ -432,6 +463,18 @@ fn draw_legend<DB: DrawingBackend>(
         canvas.text("other trained candidates", [text, y], lettering)?;
         y += 28.0;
     }
+    let members = info.front(target_idx);
+    let untouched = Figure::test(info.merit());
+    let has_untouched = |member: &&ScoredTrial| member.figures.get(untouched).is_some();
+    if let Some(member) = members.iter().copied().find(has_untouched) {
+        draw_untouched(canvas, member.task, [sign, y])?;
+        canvas.text(
+            "the same on clips by which nothing was chosen",
+            [text, y],
+            lettering,
+        )?;
+        y += 28.0;
+    }
     if !info.baselines.is_empty() {
         canvas.diamond([sign, y], MARKER_RADIUS + 1.0, Paint::solid(GREEN))?;
         canvas.text(
@@ -489,12 +532,20 @@ fn draw_legend<DB: DrawingBackend>(
             "{merit} is computed on the clips that steer the search."
         )),
     ];
-    if info
-        .front(target_idx)
-        .iter()
-        .any(|member| member.seeds.is_some())
-    {
-        lines.push("Vertical lines: 95 % interval of the mean over seeds.".to_string());
+    let sources = [
+        (
+            "clips",
+            members.iter().any(|member| !member.intervals.is_empty()),
+        ),
+        ("seeds", members.iter().any(|member| member.seeds.is_some())),
+    ];
+    let sources = sources.into_iter().filter(|(_, is_there)| *is_there);
+    let sources: Vec<&str> = sources.map(|(name, _)| name).collect();
+    if !sources.is_empty() {
+        lines.push(format!(
+            "Vertical lines: 95 % interval over {}.",
+            sources.join(" and ")
+        ));
     }
     if let Some(target) = target.filter(|target| !target.reference.is_empty()) {
         lines.push("Hypervolume is counted from the point".to_string());

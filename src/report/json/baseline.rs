@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{CostsView, FiguresView, IntervalView, RescoredView, SCHEMA_VERSION, task_name};
+use super::{
+    BoundsView, CostsView, FiguresView, IntervalView, RescoredView, SCHEMA_VERSION, intervals_of,
+    task_name,
+};
 use crate::{
     report::{
         RunInfo, ScoredTrial,
@@ -32,6 +35,8 @@ pub struct BaselineDocument {
     pub figures: FiguresView,
     /// Partial AUC of the network before quantisation, 0 to 1.
     pub pauc_float: Option<f64>,
+    /// 95 % intervals of figures over clips, and over seeds where there are some, by the key of the figure.
+    pub intervals: BTreeMap<String, BoundsView>,
     /// The trainings with `--seeds`; null where there was one.
     pub rescored: Option<RescoredView>,
     /// Number of weights and biases.
@@ -211,6 +216,7 @@ impl BaselineDocument {
             task: task_name(trial.task),
             figures: FiguresView(trial.figures),
             pauc_float: trial.figures.get(Figure::float(Measure::Pauc)),
+            intervals: intervals_of(trial),
             rescored: trial.seeds.as_ref().map(RescoredView::from),
             params: trial.params,
             macs: trial.macs,

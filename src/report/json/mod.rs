@@ -35,9 +35,10 @@ pub use self::{
     scores::{ClipView, OperatingPointView, ScoresDocument},
     trial::{FiguresView, FrontEndView, GroupView, OperatorView, TrialDocument},
 };
-use super::{Costs, RunInfo, TargetInfo, TrialCounts};
+use super::{Costs, RunInfo, ScoredTrial, TargetInfo, TrialCounts};
 use crate::{
     hardware::{Budget, Cost, CostSource, Metric},
+    score::{ClipIntervals, Figure},
     space::Task,
 };
 
@@ -131,6 +132,8 @@ pub struct FrontMember {
     /// Figures of merit.
     #[serde(flatten)]
     pub figures: FiguresView,
+    /// 95 % intervals of figures over clips, and over seeds where there are some, by the key of the figure.
+    pub intervals: BTreeMap<String, BoundsView>,
     /// The further trainings; null without them, otherwise the figures above are their means.
     pub rescored: Option<RescoredView>,
     /// Multiply-accumulates of one inference.
@@ -145,6 +148,31 @@ pub struct FrontMember {
     pub fit_probability: BTreeMap<String, f64>,
     /// What the model took when it ran as firmware, one entry per place.
     pub measurements: Vec<MeasurementView>,
+}
+
+/// An interval.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
+pub struct BoundsView {
+    /// Its lower end.
+    pub low: f64,
+    /// Its upper end.
+    pub high: f64,
+}
+
+/// Intervals by the keys of their figures.
+pub fn bounds_of(intervals: ClipIntervals) -> BTreeMap<String, BoundsView> {
+    let view = |(figure, [low, high]): (Figure, [f64; 2])| (figure.key(), BoundsView { low, high });
+    intervals.into_iter().map(view).collect()
+}
+
+/// The intervals of a trial's figures, over clips and seeds.
+fn intervals_of(trial: &ScoredTrial) -> BTreeMap<String, BoundsView> {
+    let known = Figure::documented();
+    bounds_of(
+        known
+            .filter_map(|figure| Some((figure, trial.interval(figure)?)))
+            .collect(),
+    )
 }
 
 /// Costs on one target; null where they are unknown.
@@ -206,6 +234,7 @@ impl FrontDocument {
                 space: trial.space.clone(),
                 task: task_name(trial.task),
                 figures: FiguresView(trial.figures),
+                intervals: intervals_of(trial),
                 rescored: trial.seeds.as_ref().map(RescoredView::from),
                 macs: trial.macs,
                 params: trial.params,

@@ -5,7 +5,7 @@ use std::{borrow::Cow, collections::BTreeMap};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Serialize, Serializer};
 
-use super::{CostsView, MeasurementView, RescoredView};
+use super::{BoundsView, CostsView, MeasurementView, RescoredView};
 use crate::{
     audio::{FULL_RANKING, Feature, FrontEnd, Recipe},
     evaluate::Int8,
@@ -46,6 +46,8 @@ pub struct TrialDocument {
     pub params: u64,
     /// Figures of the trial's own model; null where it was not scored.
     pub figures: Option<FiguresView>,
+    /// 95 % intervals of figures over clips, by the key of the figure.
+    pub intervals: BTreeMap<String, BoundsView>,
     /// The further trainings; null where the trial was trained once.
     pub rescored: Option<RescoredView>,
     /// How windows' scores become a clip's: `max`, `q90`, `top10`, `rank90`; null for the mean.

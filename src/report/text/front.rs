@@ -252,7 +252,11 @@ impl Column {
 /// A figure with the half width of its interval.
 fn sure(figure: String, half_width: Option<f64>) -> String {
     match half_width {
-        Some(half_width) if half_width.is_finite() => format!("{figure} ±{half_width:.3}"),
+        // Without the zero before the point, which would cost a column.
+        Some(half_width) if half_width.is_finite() => {
+            let half_width = format!("{half_width:.3}");
+            format!("{figure} ±{}", half_width.trim_start_matches('0'))
+        }
         _ => figure,
     }
 }
@@ -380,7 +384,14 @@ pub(in crate::report) fn caption(
         });
         lines.extend(steered_by_stand_ins(info.steered.as_deref()).map(str::to_string));
     }
-    lines.extend(rescored(members));
+    let has_intervals = members.iter().any(|member| !member.intervals.is_empty());
+    if has_intervals {
+        lines.push(
+            "± is half of the 95 % interval over the clips of a column, and over seeds where there are several."
+                .to_string(),
+        );
+    }
+    lines.extend(rescored(members, has_intervals));
     let words: Vec<String> = sources
         .iter()
         .map(|source| match mark(*source) {
@@ -409,7 +420,7 @@ pub fn steered_by_stand_ins(steered: Option<&str>) -> Option<&'static str> {
 }
 
 /// A sentence about the members that were trained again: their figures are means.
-fn rescored(members: &[&ScoredTrial]) -> Option<String> {
+fn rescored(members: &[&ScoredTrial], is_explained: bool) -> Option<String> {
     let counts: BTreeSet<usize> = members
         .iter()
         .filter_map(|member| Some(member.seeds.as_ref()?.count()))
@@ -427,8 +438,12 @@ fn rescored(members: &[&ScoredTrial]) -> Option<String> {
         0 => String::new(),
         _ => format!("; {once} of {} were trained once", members.len()),
     };
+    let interval = match is_explained {
+        true => "",
+        false => ", ± half of their 95 % interval",
+    };
     Some(format!(
-        "Figures are means over {count} seeds, ± half of their 95 % interval{who}."
+        "Figures are means over {count} seeds{interval}{who}."
     ))
 }
 
@@ -457,12 +472,13 @@ mod tests {
     fn a_table_says_what_its_numbers_are() {
         let expected = "\
 Front of brave-fan on m7: 1 trial, hypervolume 0.5000
-trial  approach    space     AUC    AUC   pAUC       RAM     flash   latency    MACs  params
-                            int8  float   int8
-────────────────────────────────────────────────────────────────────────────────────────────
-    4  classifier  ds-cnn  0.875  0.900  0.625  64.0 KiB  87.9 KiB  40.0 ms*  1.50 M  52.0 k
+trial  approach    space           AUC    AUC   pAUC       RAM     flash   latency    MACs  params
+                                  int8  float   int8
+──────────────────────────────────────────────────────────────────────────────────────────────────
+    4  classifier  ds-cnn  0.875 ±.125  0.900  0.625  64.0 KiB  87.9 KiB  40.0 ms*  1.50 M  52.0 k
 Synthetic data: the scores say nothing about real machines.
 AUC int8 steered the search; test columns are from clips it never saw.
+± is half of the 95 % interval over the clips of a column, and over seeds where there are several.
 Costs: estimated, * measured.
 too few clips
 ";
