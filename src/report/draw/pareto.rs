@@ -478,7 +478,7 @@ fn draw_legend<DB: DrawingBackend>(
     if !info.baselines.is_empty() {
         canvas.diamond([sign, y], MARKER_RADIUS + 1.0, Paint::solid(GREEN))?;
         canvas.text(
-            "published network or reference detector, same data",
+            "published or reference detector, same data",
             [text, y],
             lettering,
         )?;
