@@ -376,16 +376,7 @@ mod tests {
     /// A search of one space on clips of this many seconds.
     fn settings(shortest_clip_s: f64, text: &str) -> Settings {
         Settings {
-            settings_version: VERSION,
             plan_version: 1,
-            data: "somewhere".to_string(),
-            split: official(),
-            min_clip_s: None,
-            steer_by: None,
-            allow_skipped: false,
-            steered: None,
-            constant: BTreeMap::new(),
-            notes: Vec::new(),
             facts: DataFacts {
                 classes: 2,
                 shortest_clip_s,
@@ -396,16 +387,10 @@ mod tests {
                 name: "ds-cnn".to_string(),
                 text: text.to_string(),
             }],
-            targets: Vec::new(),
-            budget: Budget::default(),
-            objectives: Vec::new(),
-            sampler: "bayes".to_string(),
-            seed: 0,
-            epochs: None,
-            device: "cpu".to_string(),
             threshold: gamma(),
             clip_score: mean(),
             trials: 8,
+            ..Settings::new("somewhere", &[], &[])
         }
     }
 

@@ -201,10 +201,10 @@ impl<'c> Checker<'c, '_> {
         self.kernel_alignment(step, kernel);
         self.shared_memory(step, kernel);
         self.table(step, kernel);
-        let maps = [Some(&kernel.ifm), kernel.second(), Some(&kernel.ofm)];
-        let looked_at = maps.into_iter().flatten();
-        // Others are refused without a look.
-        let looked_at = looked_at.filter(|map| map.check_size(self.memory).is_ok());
+        // Maps that are larger than their region are refused without a look.
+        let looked_at = kernel
+            .maps()
+            .filter(|map| map.check_size(self.memory).is_ok());
         let pieces = looked_at.map(FeatureMap::pieces);
         let pieces = pieces.fold(0, usize::saturating_add);
         let Some(left) = self.pieces.checked_sub(pieces) else {
@@ -340,8 +340,7 @@ impl<'c> Checker<'c, '_> {
     }
 
     fn kernel_alignment(&mut self, step: &Step, kernel: &Kernel) {
-        let maps = [Some(&kernel.ifm), kernel.second(), Some(&kernel.ofm)];
-        for map in maps.into_iter().flatten() {
+        for map in kernel.maps() {
             let of = if map.is_brick { 16 } else { map.bytes as i64 };
             for base in map.base {
                 self.aligned(step, map.what, base, of);

@@ -65,6 +65,14 @@ impl FeatureMap {
         base + y as i64 * self.stride[0] + x as i64 * step
     }
 
+    /// Channels of a pixel that follow each other.
+    fn run(&self) -> usize {
+        match self.is_brick {
+            true => BRICK,
+            false => self.shape.depth.max(1),
+        }
+    }
+
     /// The address behind its last byte.
     ///
     /// In each tile that is at one of the corners, whatever the signs of the strides.
@@ -83,7 +91,7 @@ impl FeatureMap {
             height - 1,
         ];
         let columns = [0, self.width0 - 1, self.width0, width - 1];
-        let run = if self.is_brick { BRICK } else { depth };
+        let run = self.run();
         let bricks = [0, (depth - 1) / run];
         let mut end = 0;
         for y in rows.map(|y| y.min(height - 1)) {
@@ -108,7 +116,7 @@ impl FeatureMap {
             width,
             depth,
         } = self.shape;
-        let run = if self.is_brick { BRICK } else { depth };
+        let run = self.run();
         let is_row =
             !self.is_brick && width <= self.width0 && self.stride[1] == (depth * self.bytes) as i64;
         for y in 0..height {
@@ -130,11 +138,7 @@ impl FeatureMap {
 
     /// Pieces in memory that may not follow each other: those of one pixel.
     pub(crate) fn pieces(&self) -> usize {
-        let run = if self.is_brick {
-            BRICK
-        } else {
-            self.shape.depth.max(1)
-        };
+        let run = self.run();
         let bricks = self.shape.depth.div_ceil(run);
         self.shape.area().saturating_mul(bricks)
     }
@@ -149,11 +153,7 @@ impl FeatureMap {
                 _ => spans.push([start, end]),
             }
         };
-        let run = if self.is_brick {
-            BRICK
-        } else {
-            self.shape.depth.max(1)
-        };
+        let run = self.run();
         for brick in from[2] / run..to[2].div_ceil(run) {
             let channels = from[2].max(brick * run)..to[2].min((brick + 1) * run);
             let first = channels.start - brick * run;

@@ -916,6 +916,12 @@ impl Kernel {
         }
     }
 
+    /// All its feature maps: the inputs, then the output.
+    pub fn maps(&self) -> impl Iterator<Item = &FeatureMap> {
+        let maps = [Some(&self.ifm), self.second(), Some(&self.ofm)];
+        maps.into_iter().flatten()
+    }
+
     /// The second feature map, where there is one.
     pub fn second(&self) -> Option<&FeatureMap> {
         match &self.kind {

@@ -44,8 +44,7 @@ impl Stream {
                     }
                 }
                 Action::Kernel(kernel) => {
-                    let maps = [Some(&kernel.ifm), kernel.second(), Some(&kernel.ofm)];
-                    for map in maps.into_iter().flatten() {
+                    for map in kernel.maps() {
                         reach(map.region, map.end());
                     }
                     if let Some(constants) = kernel.constants() {
