@@ -32,9 +32,37 @@ pub(super) struct Row {
     pub split: Option<Split>,
 }
 
+/// A data set's folder, whose links may lead anywhere within it: the folder may come from anyone.
+pub(super) struct Home(Option<PathBuf>);
+
+impl Home {
+    /// The folder, which may be a link itself; an empty path is the working directory.
+    pub fn new(root: &Path) -> Home {
+        let is_here = root.as_os_str().is_empty();
+        let root = if is_here { Path::new(".") } else { root };
+        Home(root.canonicalize().ok())
+    }
+
+    /// Why a file or folder is not opened, as it follows "because", where it is a link that leads out.
+    pub fn refuses(&self, path: &Path) -> Option<String> {
+        let leads_to = path.canonicalize().ok()?;
+        let leads_out = !self
+            .0
+            .as_ref()
+            .is_some_and(|home| leads_to.starts_with(home));
+        leads_out.then(|| {
+            format!(
+                "it is a link out of the data set's folder, to {}; name that folder as data instead, or copy it",
+                leads_to.display()
+            )
+        })
+    }
+}
+
 /// All files below `root`, sorted by name, and what is none that can be read. Hidden files are not mentioned.
 pub(super) fn files_below(root: &Path) -> Result<(Vec<File>, Vec<LeftOut>), DataError> {
     let (mut files, mut left_out) = (Vec::new(), Vec::new());
+    let home = Home::new(root);
     let mut n_entries = 0;
     let mut folders = vec![(root.to_path_buf(), String::new(), 0)];
     while let Some((folder, prefix, depth)) = folders.pop() {
@@ -65,7 +93,10 @@ pub(super) fn files_below(root: &Path) -> Result<(Vec<File>, Vec<LeftOut>), Data
                 left_out.push(LeftOut::clip(&name, "it is a link to nowhere"));
                 continue;
             };
-            if metadata.is_dir() {
+            let is_link = entry.file_type().is_ok_and(|kind| kind.is_symlink());
+            if let Some(reason) = is_link.then(|| home.refuses(&path)).flatten() {
+                left_out.push(LeftOut::clip(&name, reason));
+            } else if metadata.is_dir() {
                 match depth < MAX_DEPTH {
                     true => folders.push((path, format!("{name}/"), depth + 1)),
                     false => left_out.push(LeftOut::clip(

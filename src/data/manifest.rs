@@ -7,8 +7,8 @@ use std::{
 };
 
 use super::{
-    Clip, DataError, Dataset, Domain, Kind, Label, Layout, LeftOut, Source, Split, first_few, kind,
-    table,
+    Clip, DataError, Dataset, Domain, Kind, Label, Layout, LeftOut, Source, Split, files::Home,
+    first_few, kind, table,
 };
 
 /// The columns of a manifest, as messages show them.
@@ -126,15 +126,18 @@ pub(super) fn open(path: &Path, name: String) -> Result<Dataset, DataError> {
         problem,
     })?;
     let folder = path.parent().unwrap_or(Path::new(""));
+    let home = Home::new(folder);
     let mut clips = Vec::with_capacity(rows.len());
     let mut left_out = Vec::new();
     for row in rows {
-        match locate(&folder.join(&row.file)) {
+        let path = folder.join(&row.file);
+        let located = locate(&path).map_err(|reason| format!("it {reason}"));
+        match located.and_then(|source| home.refuses(&path).map_or(Ok(source), Err)) {
             Ok(source) => clips.push(row.clip(source)),
-            Err(reason) => left_out.push(LeftOut::clip(
-                &format!("{} (line {})", row.file, row.line),
-                format!("it {reason}"),
-            )),
+            Err(reason) => {
+                let name = format!("{} (line {})", row.file, row.line);
+                left_out.push(LeftOut::clip(&name, reason));
+            }
         }
     }
     if clips.is_empty() {

@@ -76,7 +76,7 @@ impl Limits {
         let memory = disk::memory_bytes().unwrap_or(UNKNOWN);
         Limits {
             memory_bytes: (memory / 16).clamp(128 << 20, 1 << 30),
-            cache_bytes: ((free + cached_bytes(cache_dir)) / 4).min(8 << 30),
+            cache_bytes: ((free + cached_bytes(cache_dir)) / 4).min(1 << 30),
         }
     }
 }

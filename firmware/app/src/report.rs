@@ -2,7 +2,7 @@
 
 use core::fmt::{self, Write};
 
-use cortex_m_semihosting::{hio, syscall};
+use cortex_m_semihosting::{nr, syscall};
 
 use crate::{Failure, board, clock::Clock, input::InputError};
 use nas_kernels::{
@@ -168,13 +168,32 @@ pub fn finish(code: ExitCode, line: fmt::Arguments<'_>) -> ! {
     };
     // A line that is too long is cut.
     let _ = write!(buffer, "{line}");
-    if let Ok(mut stdout) = hio::hstdout() {
-        let _ = stdout.write_all(buffer.text());
-        let _ = stdout.write_all(b"\n");
-    }
+    print(buffer.text());
+    print(b"\n");
     loop {
         // SAFETY: the parameters are those of the call: a reason and a code.
         unsafe { syscall(SYS_EXIT_EXTENDED, &[APPLICATION_EXIT, code as usize]) };
+    }
+}
+
+/// Writes to the host's standard output, as far as somebody reads it.
+fn print(mut text: &[u8]) {
+    const STDOUT: &core::ffi::CStr = c":tt";
+    let name_len = STDOUT.count_bytes();
+    // SAFETY: the parameters are those of the call: a name, how it is opened, and the bytes of the name.
+    let file = unsafe { syscall!(OPEN, STDOUT.as_ptr(), nr::open::W_TRUNC, name_len) };
+    while !text.is_empty() {
+        // SAFETY: the parameters are those of the call: a file, where bytes begin, and their number.
+        let unwritten = unsafe { syscall!(WRITE, file, text.as_ptr(), text.len()) };
+        let Some(written) = text
+            .len()
+            .checked_sub(unwritten)
+            .filter(|written| *written > 0)
+        else {
+            // A host that was killed: to try again would never end.
+            return;
+        };
+        text = &text[written..];
     }
 }
 

@@ -366,3 +366,48 @@ fn what_cannot_be_used_is_refused() {
         ",
     );
 }
+
+/// Links may lead anywhere within the folder, which may be a link itself, and nowhere else.
+#[cfg(unix)]
+#[test]
+fn links_stay_inside() {
+    use std::os::unix::fs::symlink;
+    let secret = tree(&["s.wav", "t/u.wav"]);
+    let root = tree(&["fan/train/normal/a.wav", "fan/test/normal/b.wav", "c.wav"]);
+    let place = |name: &str| root.path().join(name);
+    symlink(place("c.wav"), place("fan/test/normal/c.wav")).unwrap();
+    symlink(secret.path().join("s.wav"), place("fan/test/normal/s.wav")).unwrap();
+    symlink(secret.path().join("t"), place("fan/test/anomaly")).unwrap();
+    let names = |path: &Path| {
+        let (files, odd) = files::files_below(path).unwrap();
+        let files: Vec<String> = files.into_iter().map(|file| file.name).collect();
+        let odd: Vec<String> = LeftOut::sentences(&odd);
+        let odd = odd.join("\n");
+        let odd = odd.replace(
+            &*secret.path().canonicalize().unwrap().to_string_lossy(),
+            "SECRET",
+        );
+        (files.join(" "), odd)
+    };
+    let inside = "c.wav fan/test/normal/b.wav fan/test/normal/c.wav fan/train/normal/a.wav";
+    let advice = "name that folder as data instead, or copy it";
+    let refused = format!(
+        "fan/test/anomaly is a link out of the data set's folder, to SECRET/t; {advice}\n\
+         fan/test/normal/s.wav is a link out of the data set's folder, to SECRET/s.wav; {advice}"
+    );
+    let expected = (inside.to_string(), refused);
+    assert_eq!(names(root.path()), expected);
+    let elsewhere = tempfile::tempdir().unwrap();
+    symlink(root.path(), elsewhere.path().join("data")).unwrap();
+    assert_eq!(names(&elsewhere.path().join("data")), expected);
+
+    let table = "file,label\nc.wav,normal\nfan/test/normal/s.wav,anomaly\n";
+    fs::write(place("list.csv"), table).unwrap();
+    let dataset = open(&place("list.csv")).unwrap();
+    assert_eq!(dataset.clips.len(), 1);
+    assert!(
+        dataset.left_out[0].reason.contains("link out"),
+        "{:?}",
+        dataset.left_out
+    );
+}
