@@ -401,7 +401,7 @@ fn links_stay_inside() {
     symlink(root.path(), elsewhere.path().join("data")).unwrap();
     assert_eq!(names(&elsewhere.path().join("data")), expected);
 
-    let table = "file,label\nc.wav,normal\nfan/test/normal/s.wav,anomaly\n";
+    let table = "file,split,label\nc.wav,train,normal\nfan/test/normal/s.wav,test,anomaly\n";
     fs::write(place("list.csv"), table).unwrap();
     let dataset = open(&place("list.csv")).unwrap();
     assert_eq!(dataset.clips.len(), 1);
