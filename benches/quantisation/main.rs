@@ -284,6 +284,7 @@ fn measure(dataset: &Dataset, space: &str, seed: u64, request: &Request) -> Vec<
         evaluator: &paired,
         seed,
         trials: request.trials,
+        further: run::Further::default(),
         deadline: None,
         jobs: std::thread::available_parallelism().map_or(1, |cores| cores.get()),
         stop: &stop,

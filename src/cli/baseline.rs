@@ -139,6 +139,7 @@ impl Common {
             device: Backend::Flex.name().to_string(),
             clip_score: Some(ClipRule::Mean.to_string()),
             trials: names.len(),
+            repeats: 0,
             ..Settings::new(&data::lasting_name(&self.data), &spaces?, &targets?)
         })
     }

@@ -56,7 +56,7 @@ impl Display {
     }
 
     pub fn show(&mut self, progress: &Progress) {
-        let done = (progress.scored + progress.failed) as u64;
+        let done = (progress.scored + progress.failed + progress.repeated) as u64;
         let news = progress.news.as_deref().filter(|_| self.verbose);
         let mut lines: Vec<String> = news.map(str::to_string).into_iter().collect();
         // Fits are done when the first network trains; then there is something to look at.
@@ -68,7 +68,7 @@ impl Display {
         match &self.kind {
             Kind::Silent => (),
             Kind::Bar(bar) => {
-                bar.set_length(progress.wanted as u64);
+                bar.set_length((progress.wanted + progress.further) as u64);
                 bar.set_position(done);
                 lines.iter().for_each(|line| bar.println(line));
                 bar.set_message(self.sentence(progress));
@@ -118,12 +118,17 @@ impl Display {
             failed,
             fitted,
             wanted,
+            repeated,
+            further,
             ..
         } = *progress;
         let mut parts = vec![format!(
             "{}/{wanted} trained, {rejected} over budget",
             scored + failed
         )];
+        if repeated > 0 {
+            parts.push(format!("{repeated} of up to {further} again"));
+        }
         if fitted > 0 {
             parts.insert(0, format!("{fitted} fitted"));
         }

@@ -9,7 +9,7 @@ use nas::{
         json::{self, FrontDocument},
         text,
     },
-    run::{Finish, Rescore, Settings, Setup, all_cores, rescore},
+    run::{Finish, Pace, Rescore, Settings, Setup, all_cores, rescore},
     store::{Run, RunLock, Store},
 };
 
@@ -111,8 +111,13 @@ pub(super) fn train_again(
         evaluator: setup.evaluator(),
         seeds: options.seeds,
         near: options.near,
-        jobs: options.jobs.unwrap_or_else(all_cores),
-        stop,
+        limit: None,
+        pace: Pace {
+            jobs: options.jobs.unwrap_or_else(all_cores),
+            deadline: None,
+            stop,
+            last: &AtomicBool::new(false),
+        },
     };
     let finish = rescore(store, run, &rescoring, &mut |progress| {
         global.note(&match progress.done {

@@ -61,10 +61,13 @@ pub struct Args {
     targets: Vec<String>,
     #[command(flatten)]
     budget: super::budget::Args,
-    /// Number of networks to train; those over budget do not count, nor do detectors that are fitted in closed form.
-    /// Resuming continues up to it [default: 72]
+    /// Number of trainings; networks over budget do not count, nor do detectors that are fitted in closed form. Of 24 or
+    /// more, up to a third goes to --repeats. Resuming continues up to it [default: 72]
     #[arg(long, value_name = "N")]
     trials: Option<usize>,
+    /// Further trainings of each network on the front or near it, so that none owes its place to luck; 0 for none
+    #[arg(long, value_name = "N", default_value_t = Settings::DEFAULT_REPEATS, value_parser = clap::value_parser!(u64).range(..=1000))]
+    repeats: u64,
     /// Begin no training after this time, for example 10m
     #[arg(long, value_name = "SPAN")]
     time: Option<Span>,
@@ -230,6 +233,7 @@ impl Args {
             threshold: self.threshold.name().to_string(),
             clip_score: self.clip_score.map(|rule| rule.to_string()),
             trials: self.trials.unwrap_or(defaults.trials),
+            repeats: self.repeats,
             ..defaults
         })
     }
@@ -275,7 +279,13 @@ fn carry_out(
 ) -> Result<Finish, Failure> {
     let doing = match setup.spaces.trained().is_empty() {
         true => "fitting detectors".to_string(),
-        false => format!("training {} networks", settings.trials),
+        false => match settings.further_trainings().most {
+            0 => format!("training {} networks", settings.trials),
+            further => format!(
+                "training {} networks, then the best again, up to {further} times",
+                settings.trials - further
+            ),
+        },
     };
     global.note(&format!(
         "run {}: {doing}, {} at a time",

@@ -376,6 +376,8 @@ impl<'a> Coordinator<'a> {
             failed: self.failed,
             fitted: self.fitted,
             wanted: self.search.trials,
+            repeated: 0,
+            further: self.search.further.most,
             in_flight: self.in_flight,
             best: self
                 .best
@@ -409,7 +411,8 @@ impl<'a> Coordinator<'a> {
         latest.sort_by(f64::total_cmp);
         // What comes is chosen by gain per second, so it is as quick as the quicker ones of what is planned.
         let usual = latest.get(latest.len() / 4).copied().unwrap_or(0.0);
-        let further = count.saturating_sub(waiting.len()) as f64 * usual;
+        let further = count.saturating_sub(waiting.len()) + self.further();
+        let further = further as f64 * usual;
         let left = (planned + further) * measured / expected / self.search.jobs.max(1) as f64;
         let until_deadline = self.search.deadline.map(|deadline| {
             deadline
@@ -417,6 +420,24 @@ impl<'a> Coordinator<'a> {
                 .as_secs_f64()
         });
         Some(until_deadline.map_or(left, |limit| left.min(limit)))
+    }
+
+    /// How many trainings follow the search, if the front stays as it is.
+    fn further(&self) -> usize {
+        let Search { further, .. } = self.search;
+        let trained = |(number, _): &&(usize, Vec<f64>)| !self.is_fitted(*number);
+        let on_front = |points: &Vec<(usize, Vec<f64>)>| -> Vec<i64> {
+            let front = front(points, self.search.objectives);
+            let networks = points
+                .iter()
+                .filter(trained)
+                .map(|(number, _)| *number as i64);
+            networks.filter(|number| front.contains(number)).collect()
+        };
+        let mut networks: Vec<i64> = self.points.iter().flat_map(on_front).collect();
+        networks.sort_unstable();
+        networks.dedup();
+        further.most.min(networks.len() * further.each as usize)
     }
 
     fn front_members(&self) -> Vec<FrontMember> {
@@ -467,7 +488,7 @@ mod tests {
         time::Duration,
     };
 
-    use super::super::{Finish, Objective, RunError, Search, search};
+    use super::super::{Finish, Further, Objective, RunError, Search, search};
     use crate::{
         evaluate::{EvaluateError, Evaluation, Evaluator, Formula},
         hardware::{self, Budget},
@@ -540,6 +561,7 @@ mod tests {
                 evaluator: &evaluator,
                 seed: 0,
                 trials: 8,
+                further: Further::default(),
                 deadline: None,
                 jobs: 1,
                 stop: &stop,

@@ -8,8 +8,8 @@ use std::{
 };
 
 use super::{
-    Finish, Objective, PLAN_VERSION, Progress, RunError, ScoreWith, Search, Settings, Setup,
-    SetupError, WindowsOf, search, setup::folds_of,
+    Finish, Objective, PLAN_VERSION, Progress, Rescore, RunError, ScoreWith, Search, Settings,
+    Setup, SetupError, WindowsOf, rescore, search, setup::folds_of, state_after,
 };
 use crate::{
     data::Dataset,
@@ -17,7 +17,7 @@ use crate::{
     hardware::{Budget, Target, TargetError},
     search::SamplerKind,
     space::{self, SearchSpace},
-    store::{Run, Store, StoreError},
+    store::{Run, RunState, Store, StoreError},
     train::Backend,
 };
 
@@ -36,6 +36,7 @@ pub struct Experiment {
     sampler: SamplerKind,
     seed: u64,
     trials: usize,
+    repeats: u64,
     epochs: Option<usize>,
     jobs: Option<usize>,
     backend: Backend,
@@ -77,6 +78,7 @@ impl Experiment {
             sampler: SamplerKind::Bayes,
             seed: 0,
             trials: Settings::DEFAULT_TRIALS,
+            repeats: Settings::DEFAULT_REPEATS,
             epochs: None,
             jobs: None,
             backend: Backend::usual(),
@@ -125,9 +127,14 @@ impl Experiment {
         Experiment { seed, ..self }
     }
 
-    /// Number of networks to train; those over budget do not count.
+    /// Number of trainings, further ones of the best included; networks over budget do not count.
     pub fn trials(self, trials: usize) -> Experiment {
         Experiment { trials, ..self }
+    }
+
+    /// Further trainings of each network on the front or near it, out of the same number; the default is 3.
+    pub fn repeats(self, repeats: u64) -> Experiment {
+        Experiment { repeats, ..self }
     }
 
     /// Epochs of every training; the default is each space's own number.
@@ -237,6 +244,7 @@ impl Experiment {
             epochs: self.epochs,
             device: self.backend.name().to_string(),
             trials: self.trials,
+            repeats: self.repeats,
             ..Settings::new(&self.dataset.name, &spaces, &targets)
         })
     }
@@ -274,6 +282,7 @@ pub fn carry_out(
         });
     }
     let sampler = settings.sampler()?.sampler();
+    let further = settings.further_trainings();
     let described = Search {
         spaces: &setup.spaces,
         targets: &setup.targets,
@@ -283,13 +292,58 @@ pub fn carry_out(
         sampler: sampler.as_ref(),
         evaluator: setup.evaluator(),
         seed: settings.seed,
-        trials: settings.trials,
-        deadline: pace.deadline,
+        trials: settings.trials - further.most,
+        further,
+        deadline: pace.deadline.map(|end| earlier(end, further.most)),
         jobs: pace.jobs,
         stop: pace.stop,
         last: pace.last,
     };
-    search(store, run, &described, observer)
+    let mut last = None;
+    let finish = search(store, run, &described, &mut |progress| {
+        last = Some(progress.clone());
+        observer(progress);
+    })?;
+    let goes_on = matches!(finish, Finish::Done | Finish::Exhausted | Finish::TimeUp);
+    let (true, true, Some(mut progress)) = (further.most > 0, goes_on, last) else {
+        return Ok(finish);
+    };
+    store.set_state(run.id, RunState::Running)?;
+    let described = Rescore {
+        spaces: &setup.spaces,
+        evaluator: setup.evaluator(),
+        seeds: 1..further.each + 1,
+        near: NEAR,
+        limit: Some(further.most),
+        pace,
+    };
+    let repeated = rescore(store, run, &described, &mut |state| {
+        progress.repeated = state.all_done;
+        progress.in_flight = 0;
+        progress.hypervolumes.clone_from(&state.hypervolumes);
+        progress.seconds_left = state.seconds_left;
+        progress.news = Some(state.news.clone()).filter(|news| !news.is_empty());
+        observer(&progress);
+    })?;
+    let finish = match repeated {
+        Finish::Done => finish,
+        ended => ended,
+    };
+    store.set_state(run.id, state_after(&finish))?;
+    Ok(finish)
+}
+
+/// A trial off the front whose AUC is lower by no more is trained once more: what a further training of a dense autoencoder
+/// changes (docs/search.md).
+const NEAR: f64 = 0.01;
+
+/// The end of the first two thirds of the time until `end`, where further trainings follow.
+fn earlier(end: Instant, further: usize) -> Instant {
+    let left = end.saturating_duration_since(Instant::now());
+    match further {
+        0 => end,
+        _ => end.checked_sub(left / 3).unwrap_or(end),
+    }
 }
 
 /// The number of cores of this machine.

@@ -78,6 +78,8 @@ pub struct Search<'a> {
     pub seed: u64,
     /// Number of candidates to train; rejected ones do not count, nor does what is fitted in closed form.
     pub trials: usize,
+    /// What its caller trains afterwards; the run is finished after that.
+    pub further: Further,
     /// No training begins after this time.
     pub deadline: Option<Instant>,
     /// Number of candidates that train at the same time, one thread each.
@@ -86,6 +88,15 @@ pub struct Search<'a> {
     pub stop: &'a AtomicBool,
     /// The caller sets it to end the search after the trainings that run.
     pub last: &'a AtomicBool,
+}
+
+/// Further trainings of the best trials, which follow a search.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Further {
+    /// The most in all.
+    pub most: usize,
+    /// The most of one trial.
+    pub each: u64,
 }
 
 /// How a search ended.
@@ -184,6 +195,10 @@ pub struct Progress {
     pub fitted: usize,
     /// Number of trials to train.
     pub wanted: usize,
+    /// Further trainings of the best that are recorded.
+    pub repeated: usize,
+    /// The most of these.
+    pub further: usize,
     /// Trials in training.
     pub in_flight: usize,
     /// The best value so far of the leading score.
@@ -211,7 +226,7 @@ pub struct FrontMember {
 
 /// Runs a search until its trials are in the store, and says why it ended.
 ///
-/// Calls `observer` after every recorded trial, and a few times a second in between.
+/// Calls `observer` after every recorded trial, a few times a second in between, and at the end.
 ///
 /// # Errors
 /// [`RunError`] where the store fails, or the stored run is not this search.
@@ -229,12 +244,18 @@ pub fn search(
         search.jobs,
         |tasks, results| coordinate(&mut coordinator, tasks, results, observer),
     )?;
-    let state = match finish {
+    if search.further.most == 0 || state_after(&finish) == RunState::Interrupted {
+        coordinator.store.set_state(run.id, state_after(&finish))?;
+    }
+    Ok(finish)
+}
+
+/// The state of a run whose work has ended so.
+fn state_after(finish: &Finish) -> RunState {
+    match finish {
         Finish::Interrupted | Finish::TimeUp => RunState::Interrupted,
         Finish::Done | Finish::Exhausted | Finish::NothingFits(_) => RunState::Finished,
-    };
-    coordinator.store.set_state(run.id, state)?;
-    Ok(finish)
+    }
 }
 
 fn coordinate(
@@ -287,6 +308,9 @@ fn coordinate(
         }
         observer(&coordinator.progress());
     }
+    // A search whose trials were all recorded has shown nothing yet.
+    coordinator.news = None;
+    observer(&coordinator.progress());
     let trained = coordinator.scored + coordinator.failed;
     Ok(match ending() {
         _ if trained >= search.trials => Finish::Done,

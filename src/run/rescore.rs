@@ -2,19 +2,18 @@
 //!
 //! A trial that was chosen out of many for its score owes part of the score to luck. Once it is trained again, it
 //! counts with the mean over its further trainings, without the one that it was chosen by. Where that takes a trial
-//! off a front, others come onto it. They are trained again too, until every member of every front was.
+//! off a front, others come onto it. They are trained again too, until every member of every front was, or until the
+//! trainings of a search are spent. What is fitted in closed form owes nothing to a seed and stays as it is.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
-    sync::{
-        atomic::{AtomicBool, Ordering},
-        mpsc,
-    },
-    time::Duration,
+    ops::Range,
+    sync::{atomic::Ordering, mpsc},
+    time::{Duration, Instant},
 };
 
 use super::{
-    Finish, RunError, Yardstick,
+    Finish, Pace, RunError, Yardstick,
     front::front,
     record::{evaluation_row, scored_figures, write_model},
     workers::{Done, Seed, Task, with_workers},
@@ -22,6 +21,7 @@ use super::{
 use crate::{
     evaluate::{EvaluateError, Evaluator},
     score::{Figure, Figures},
+    search::hypervolume,
     space::Spaces,
     store::{Front, RepeatRow, Run, Store, TrialOutcome, TrialRow},
 };
@@ -33,17 +33,18 @@ pub struct Rescore<'a> {
     /// Gives a candidate its scores.
     pub evaluator: &'a dyn Evaluator,
     /// Offsets from the run's seed; 0 is the training that the trial was chosen by.
-    pub seeds: std::ops::Range<u64>,
+    pub seeds: Range<u64>,
     /// A trial off the front is also trained again if an AUC higher by this would put it on the front.
     pub near: f64,
-    /// Number of trainings at the same time, one thread each.
-    pub jobs: usize,
-    /// The caller sets it to end the work; recorded trainings stay.
-    pub stop: &'a AtomicBool,
+    /// The most trainings; `None` trains every member of every front with every seed. With a limit all members get one seed
+    /// before any gets the next.
+    pub limit: Option<usize>,
+    /// How fast; recorded trainings stay where it ends early.
+    pub pace: Pace<'a>,
 }
 
 /// The state of rescoring.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct RescoreProgress {
     /// The round, from 1; its trials follow from the rounds before.
     pub round: usize,
@@ -53,14 +54,21 @@ pub struct RescoreProgress {
     pub done: usize,
     /// Trainings of this round.
     pub wanted: usize,
+    /// Trainings of all rounds so far that are recorded.
+    pub all_done: usize,
+    /// The hypervolume on each target, as a share of the box between the ideal and the reference point.
+    pub hypervolumes: Vec<f64>,
+    /// Expected time until the limit is spent or every member has its seeds, in seconds; `None` before the first
+    /// training has ended.
+    pub seconds_left: Option<f64>,
     /// A sentence about the last recorded training.
     pub news: String,
 }
 
 /// Trains the members of a run's fronts, and trials near them, with further seeds, and records fronts of the means.
 ///
-/// Ends with [`Finish::Done`] or [`Finish::Interrupted`]. Called again, it goes on where it ended, with the same
-/// result as without the interruption.
+/// Ends with [`Finish::Done`], [`Finish::TimeUp`] or [`Finish::Interrupted`]. Called again, it goes on where it ended,
+/// with the same result as without the interruption.
 ///
 /// # Errors
 /// [`RunError`] where the store or the run's settings cannot be used.
@@ -71,54 +79,83 @@ pub fn rescore(
     observer: &mut dyn FnMut(&RescoreProgress),
 ) -> Result<Finish, RunError> {
     let mut rounds = Rounds::open(store, run, rescore)?;
-    with_workers(
-        rescore.evaluator,
-        rescore.stop,
-        rescore.jobs,
-        |tasks, results| coordinate(&mut rounds, tasks, results, observer),
-    )
+    let Pace { stop, jobs, .. } = rescore.pace;
+    with_workers(rescore.evaluator, stop, jobs, |tasks, results| {
+        let Range { start, end } = rescore.seeds.clone();
+        let stages = match rescore.limit {
+            None => vec![(start..end, rescore.near)],
+            // Whether a neighbour of the front belongs on it, one more training tells.
+            Some(_) => (start..end)
+                .map(|last| {
+                    (
+                        start..last + 1,
+                        if last == start { rescore.near } else { 0.0 },
+                    )
+                })
+                .collect(),
+        };
+        for (seeds, near) in stages {
+            match coordinate(&mut rounds, &seeds, near, tasks, results, observer)? {
+                Finish::Done => (),
+                ended => return Ok(ended),
+            }
+        }
+        Ok(Finish::Done)
+    })
 }
 
+/// Trains contenders with these seeds until all of them have them.
 fn coordinate(
     rounds: &mut Rounds<'_>,
+    seeds: &Range<u64>,
+    near: f64,
     tasks: &mpsc::Sender<Task>,
     results: &mpsc::Receiver<Done>,
     observer: &mut dyn FnMut(&RescoreProgress),
 ) -> Result<Finish, RunError> {
+    let pace = rounds.rescore.pace;
     // Rounds are played again from the first one with the recorded trainings, so an interruption in the middle of a
     // round changes nothing.
-    let mut counted = BTreeSet::new();
-    let mut round = 0;
+    let mut settled = BTreeSet::new();
     loop {
-        round += 1;
-        let wanted = rounds.contenders(&counted);
-        if wanted.is_subset(&counted) {
+        let wanted = rounds.contenders(near);
+        if wanted.is_subset(&settled) {
+            // Trials that were rescored earlier by other rules are on the recorded fronts with their means too.
             let all = rounds.rescored();
-            if all.is_subset(&counted) {
+            if rounds.rescore.limit.is_some() || all.is_subset(&settled) {
                 return Ok(Finish::Done);
             }
-            // Trials that were rescored earlier by other rules are on the recorded fronts with their means too.
-            counted.extend(all);
+            rounds.count_all(&all);
+            settled.extend(all);
             continue;
         }
-        let mut queue = rounds.missing(&wanted)?;
+        rounds.round += 1;
+        let mut queue = rounds.missing(&wanted, seeds)?;
         let mut progress = RescoreProgress {
-            round,
-            trials: wanted.difference(&counted).count(),
+            round: rounds.round,
+            trials: wanted.difference(&settled).count(),
             done: 0,
             wanted: queue.len(),
+            all_done: rounds.counted.len() - queue.len(),
+            hypervolumes: rounds.hypervolumes(),
+            seconds_left: rounds.seconds_left(queue.len()),
             news: String::new(),
         };
         observer(&progress);
         let mut in_flight = 0;
-        let stopped = || rounds.rescore.stop.load(Ordering::Relaxed);
-        while in_flight > 0 || (!queue.is_empty() && !stopped()) {
-            let has_room = in_flight < rounds.rescore.jobs.max(1) && !stopped();
+        let ending = || {
+            let is_ended = pace.stop.load(Ordering::Relaxed) || pace.last.load(Ordering::Relaxed);
+            let is_late = pace
+                .deadline
+                .is_some_and(|deadline| Instant::now() >= deadline);
+            (is_ended, is_late)
+        };
+        while in_flight > 0 || (!queue.is_empty() && ending() == (false, false)) {
+            let has_room = in_flight < pace.jobs.max(1) && ending() == (false, false);
             if has_room && let Some(task) = queue.pop_front() {
                 match rounds.reuse(&task)? {
                     Some(news) => {
-                        progress.done += 1;
-                        progress.news = news;
+                        rounds.tell(&mut progress, queue.len() + in_flight, news);
                         observer(&progress);
                     }
                     None => {
@@ -131,16 +168,18 @@ fn coordinate(
             if let Ok(done) = results.recv_timeout(Duration::from_millis(200)) {
                 in_flight -= 1;
                 if let Some(news) = rounds.record(done)? {
-                    progress.done += 1;
-                    progress.news = news;
+                    rounds.tell(&mut progress, queue.len() + in_flight, news);
                     observer(&progress);
                 }
             }
         }
         if progress.done < progress.wanted {
-            return Ok(Finish::Interrupted);
+            return Ok(match ending() {
+                (false, true) => Finish::TimeUp,
+                _ => Finish::Interrupted,
+            });
         }
-        counted.extend(wanted);
+        settled.extend(wanted);
     }
 }
 
@@ -154,6 +193,11 @@ struct Rounds<'a> {
     trials: BTreeMap<i64, (TrialRow, Figures)>,
     /// The figures of further trainings, by number and offset of the seed; a failed training counts as chance.
     repeats: BTreeMap<(i64, u64), Figures>,
+    /// The further trainings that say who contends. A recorded one that a later round asks for does not yet.
+    counted: BTreeSet<(i64, u64)>,
+    round: usize,
+    /// Seconds and number of the trainings of this session.
+    seconds: (f64, usize),
 }
 
 impl<'a> Rounds<'a> {
@@ -186,6 +230,9 @@ impl<'a> Rounds<'a> {
             rescore,
             trials,
             repeats,
+            counted: BTreeSet::new(),
+            round: 0,
+            seconds: (0.0, 0),
         })
     }
 
@@ -194,21 +241,26 @@ impl<'a> Rounds<'a> {
         self.repeats.keys().map(|(number, _)| *number).collect()
     }
 
-    /// The mean over a trial's further trainings where they count and exist; else the trial's own training.
-    fn figures(&self, number: i64, own: Figures, counted: &BTreeSet<i64>) -> Figures {
-        if !counted.contains(&number) {
-            return own;
-        }
+    /// From here on all recorded trainings of these trials count.
+    fn count_all(&mut self, numbers: &BTreeSet<i64>) {
+        let recorded = self.repeats.keys().copied();
+        let of_these = recorded.filter(|(number, _)| numbers.contains(number));
+        self.counted.extend(of_these);
+    }
+
+    /// The mean over those of a trial's further trainings that count; where there are none, the trial's own training.
+    fn figures(&self, number: i64, own: Figures, counts: impl Fn(&(i64, u64)) -> bool) -> Figures {
         let repeats = self.repeats.range((number, 0)..=(number, u64::MAX));
+        let repeats = repeats.filter(|(place, _)| counts(place));
         let figures: Vec<Figures> = repeats.map(|(_, figures)| *figures).collect();
         Figures::mean(&figures).unwrap_or(own)
     }
 
     /// Number and objectives of every scored trial that fits, per target.
-    fn points(&self, counted: &BTreeSet<i64>) -> Vec<Vec<(usize, Vec<f64>)>> {
+    fn points(&self, counts: impl Fn(&(i64, u64)) -> bool) -> Vec<Vec<(usize, Vec<f64>)>> {
         let mut points = vec![Vec::new(); self.yardstick.targets.len()];
         for (number, (row, own)) in &self.trials {
-            let figures = self.figures(*number, *own, counted);
+            let figures = self.figures(*number, *own, &counts);
             let on_targets = self.yardstick.points(row, &figures);
             for (points, point) in points.iter_mut().zip(on_targets) {
                 points.extend(point.map(|point| (*number as usize, point)));
@@ -218,17 +270,17 @@ impl<'a> Rounds<'a> {
     }
 
     /// The members of all fronts, and the trials near one.
-    fn contenders(&self, counted: &BTreeSet<i64>) -> BTreeSet<i64> {
+    fn contenders(&self, near: f64) -> BTreeSet<i64> {
         let objectives = &self.yardstick.objectives;
         let mut contenders = BTreeSet::new();
-        let all = self.points(counted);
+        let all = self.points(|place| self.counted.contains(place));
         for (mut points, references) in all.into_iter().zip(&self.yardstick.references) {
             contenders.extend(front(&points, objectives));
             for idx in 0..points.len() {
                 let (number, point) = points[idx].clone();
                 for (axis, objective) in objectives.iter().enumerate() {
                     if !objective.is_cost() {
-                        points[idx].1[axis] -= self.rescore.near / references[axis];
+                        points[idx].1[axis] -= near / references[axis];
                     }
                 }
                 if front(&points, objectives).contains(&(number as i64)) {
@@ -240,8 +292,12 @@ impl<'a> Rounds<'a> {
         contenders
     }
 
-    /// The trainings that these trials lack, by trial and seed.
-    fn missing(&self, wanted: &BTreeSet<i64>) -> Result<VecDeque<Task>, RunError> {
+    /// The trainings that these trials lack, by trial and seed, as far as the limit goes. From here on they count.
+    fn missing(
+        &mut self,
+        wanted: &BTreeSet<i64>,
+        seeds: &Range<u64>,
+    ) -> Result<VecDeque<Task>, RunError> {
         let mut tasks = VecDeque::new();
         for number in wanted {
             let row = &self.trials[number].0;
@@ -250,10 +306,18 @@ impl<'a> Rounds<'a> {
             let genome = spaces
                 .decode_bytes(&row.genome)
                 .ok_or(RunError::Genome { number })?;
+            if spaces.is_fitted(&genome) {
+                continue;
+            }
             let candidate = spaces.decode(&genome);
             let network_key = candidate.network_key();
-            for offset in self.rescore.seeds.clone() {
-                if !self.repeats.contains_key(&(row.number, offset)) {
+            for offset in seeds.clone() {
+                let place = (row.number, offset);
+                let is_within = self
+                    .rescore
+                    .limit
+                    .is_none_or(|limit| self.counted.len() < limit);
+                if is_within && self.counted.insert(place) && !self.repeats.contains_key(&place) {
                     tasks.push_back(Task {
                         number,
                         candidate: candidate.clone(),
@@ -263,7 +327,37 @@ impl<'a> Rounds<'a> {
                 }
             }
         }
+        if self.rescore.limit.is_none() {
+            self.count_all(wanted);
+        }
         Ok(tasks)
+    }
+
+    /// The hypervolume of the recorded front on each target.
+    fn hypervolumes(&self) -> Vec<f64> {
+        let volume = |points: &Vec<(usize, Vec<f64>)>| {
+            let points: Vec<&[f64]> = points.iter().map(|(_, point)| point.as_slice()).collect();
+            hypervolume(&points, &vec![1.0; self.yardstick.objectives.len()])
+        };
+        self.points(|_| true).iter().map(volume).collect()
+    }
+
+    /// Adds a recorded training to what is shown; `waiting` are not recorded yet.
+    fn tell(&self, progress: &mut RescoreProgress, waiting: usize, news: String) {
+        progress.done += 1;
+        progress.all_done += 1;
+        progress.hypervolumes = self.hypervolumes();
+        progress.seconds_left = self.seconds_left(waiting);
+        progress.news = news;
+    }
+
+    /// Expected seconds of the trainings that wait, and of those that the limit leaves, as long as those of this session.
+    fn seconds_left(&self, waiting: usize) -> Option<f64> {
+        let (seconds, trained) = self.seconds;
+        let limit = self.rescore.limit.unwrap_or(0);
+        let further = waiting + limit.saturating_sub(self.counted.len());
+        let each = (trained > 0).then(|| seconds / trained as f64)?;
+        Some(each * further as f64 / self.rescore.pace.jobs.max(1) as f64)
     }
 
     fn key(&self, task: &Task) -> String {
@@ -291,6 +385,9 @@ impl<'a> Rounds<'a> {
             result,
             seconds,
         } = done;
+        if result.is_ok() {
+            self.seconds = (self.seconds.0 + seconds, self.seconds.1 + 1);
+        }
         match result {
             Err(EvaluateError::Interrupted) => Ok(None),
             Err(EvaluateError::Lost(message)) => {
@@ -339,7 +436,7 @@ impl<'a> Rounds<'a> {
 
     /// The front of each target, with means where there are some.
     fn fronts(&self) -> Vec<Front> {
-        let points = self.points(&self.rescored());
+        let points = self.points(|_| true);
         let fronts = self.yardstick.targets.iter().zip(&points);
         fronts
             .map(|(target, points)| {

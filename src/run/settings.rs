@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Objective, PLAN_VERSION, UnknownObjective};
+use super::{Further, Objective, PLAN_VERSION, UnknownObjective};
 use crate::{
     audio::{Feature, FeatureSpec},
     data::{SplitBy, SteerBy, UnknownSplit, UnknownSteering},
@@ -72,8 +72,11 @@ pub struct Settings {
     /// How the scores of a clip's windows become its score, as [`ClipRule`] reads it; absent where spaces say.
     #[serde(default = "mean", rename = "pool")]
     pub clip_score: Option<String>,
-    /// Trials to train in all; resuming may raise it.
+    /// Trainings in all, further ones of the best included; resuming may raise it.
     pub trials: usize,
+    /// Further trainings, with other seeds, of each network on the front or near it; none in runs that do not say.
+    #[serde(default)]
+    pub repeats: u64,
 }
 
 /// Runs that say nothing of it were begun before there was another.
@@ -196,8 +199,12 @@ fn official() -> String {
 }
 
 impl Settings {
-    /// Networks to train unless the user chooses otherwise: some minutes on two cores.
+    /// Trainings unless the user chooses otherwise: some minutes on two cores.
     pub const DEFAULT_TRIALS: usize = 72;
+    /// Further trainings of each network on the front unless the user chooses otherwise.
+    pub const DEFAULT_REPEATS: u64 = 3;
+    /// A search with fewer trainings has no front worth to be trained again.
+    const LEAST_TO_REPEAT: usize = 24;
 
     /// A search with the defaults of `nas search`: no budget, its sampler, seed 0.
     pub fn new(data: &str, spaces: &[SearchSpace], targets: &[Target]) -> Settings {
@@ -234,7 +241,19 @@ impl Settings {
             threshold: ThresholdRule::default().name().to_string(),
             clip_score: None,
             trials: Settings::DEFAULT_TRIALS,
+            repeats: Settings::DEFAULT_REPEATS,
         }
+    }
+
+    /// The trainings, at most, that go to the best networks for a second time and more: a third of all.
+    ///
+    /// Of 72 networks the last third widened the front by little, and a front of single trainings is off by more
+    /// (docs/search.md).
+    pub fn further_trainings(&self) -> Further {
+        let is_repeated = self.repeats > 0 && self.trials >= Settings::LEAST_TO_REPEAT;
+        let most = if is_repeated { self.trials / 3 } else { 0 };
+        let each = self.repeats;
+        Further { most, each }
     }
 
     /// Reads the settings of a stored run. Data that is merely called `synthetic` is the valve, which was the default machine then.

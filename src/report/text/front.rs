@@ -11,6 +11,7 @@ use crate::{
         ReportError, RunInfo, ScoredTrial, TargetInfo, approach,
         baselines::gains,
         ranks::Ranks,
+        seeds::Seeds,
         words::{capitalised, plain_cell, wrapped},
     },
     score::{Figure, Measure, Part},
@@ -94,9 +95,17 @@ fn baseline_table(info: &RunInfo, target_idx: usize, width: usize) -> String {
 /// The front of every target as CSV: plain numbers, units in the column names, empty where unknown.
 pub fn front_csv(info: &RunInfo) -> Result<String, ReportError> {
     let mut writer = csv::Writer::from_writer(Vec::new());
-    let mut header: Vec<String> = ["run", "synthetic", "target", "trial", "approach", "space"]
-        .map(String::from)
-        .to_vec();
+    let mut header: Vec<String> = [
+        "run",
+        "synthetic",
+        "target",
+        "trial",
+        "approach",
+        "space",
+        "further_trainings",
+    ]
+    .map(String::from)
+    .to_vec();
     header.extend(Figure::documented().map(Figure::key));
     header.extend(["macs", "params"].map(String::from));
     for cost in TARGET_METRICS {
@@ -117,6 +126,7 @@ pub fn front_csv(info: &RunInfo) -> Result<String, ReportError> {
                 trial.trial.to_string(),
                 approach(trial.task).to_string(),
                 plain_cell(&trial.space).into_owned(),
+                trial.seeds.as_ref().map_or(0, Seeds::count).to_string(),
             ];
             record.extend(Figure::documented().map(|figure| number(trial.figures.get(figure))));
             record.extend([trial.macs.to_string(), trial.params.to_string()]);
@@ -151,6 +161,8 @@ pub(in crate::report) enum Column {
     Trial,
     Approach,
     Space,
+    /// How many trainings are behind the figures.
+    Trained,
     Figure(Figure),
     Metric(Metric),
     /// Days that the battery lasts.
@@ -163,6 +175,10 @@ impl Column {
     pub(in crate::report) fn of(info: &RunInfo) -> Vec<Column> {
         let figures = Figure::columns(&info.steered_by());
         let mut columns = vec![Column::Trial, Column::Approach, Column::Space];
+        // Where nothing was trained again, every row would say the same.
+        if info.scored.iter().any(|trial| trial.seeds.is_some()) {
+            columns.push(Column::Trained);
+        }
         columns.extend(figures.into_iter().map(Column::Figure));
         columns.extend(TARGET_METRICS.map(Column::Metric));
         columns.extend([
@@ -175,7 +191,8 @@ impl Column {
 
     /// The columns that a narrow terminal may lose, the most useful first. Test columns of unusual figures come before
     /// them.
-    const OPTIONAL: [Column; 6] = [
+    const OPTIONAL: [Column; 7] = [
+        Column::Trained,
         Column::Space,
         Column::Metric(Metric::Macs),
         Column::Figure(Figure::steering(Measure::Pauc)),
@@ -200,6 +217,7 @@ impl Column {
             Column::Trial => "trial",
             Column::Approach => "approach",
             Column::Space => "space",
+            Column::Trained => "trained",
             Column::Metric(Metric::Ram) => "RAM",
             Column::Metric(Metric::Flash) => "flash",
             Column::Metric(Metric::Latency) => "latency",
@@ -217,7 +235,7 @@ impl Column {
     }
 
     pub(in crate::report) fn is_text(self) -> bool {
-        matches!(self, Column::Approach | Column::Space)
+        matches!(self, Column::Approach | Column::Space | Column::Trained)
     }
 
     pub(in crate::report) fn cell(self, trial: &ScoredTrial, target_idx: usize) -> String {
@@ -234,6 +252,11 @@ impl Column {
             Column::Trial => trial.trial.to_string(),
             Column::Approach => approach(trial.task).to_string(),
             Column::Space => short(&trial.space),
+            Column::Trained => match (&trial.seeds, trial.is_fitted) {
+                (Some(seeds), _) => format!("{} more", seeds.count()),
+                (None, true) => "fitted".to_string(),
+                (None, false) => "once".to_string(),
+            },
             Column::Figure(figure) => sure(share(trial.figures.get(figure)), half_width(figure)),
             Column::Metric(Metric::Macs) => Metric::Macs.show(trial.macs as f64),
             Column::Metric(cost) => match trial.cost(target_idx, cost) {
@@ -432,7 +455,7 @@ fn rescored(members: &[&ScoredTrial], is_explained: bool) -> Option<String> {
     };
     let once = members
         .iter()
-        .filter(|member| member.seeds.is_none())
+        .filter(|member| member.seeds.is_none() && !member.is_fitted)
         .count();
     let who = match once {
         0 => String::new(),
