@@ -11,6 +11,7 @@ tests! {
     lucky_trials_fall_off_the_front,
     a_killed_rescore_ends_as_one_that_was_not,
     a_search_trains_its_best_again,
+    few_networks_serve_a_line_of_products,
 }
 
 const SEARCH: &str =
@@ -191,4 +192,47 @@ fn a_search_trains_its_best_again() {
     let none = Tool::new();
     none.json(&format!("{search} --repeats 0"));
     assert_eq!(repeats(&none), 0);
+}
+
+/// Every device has a member that fits, and loses no more than it may.
+fn few_networks_serve_a_line_of_products() {
+    let tool = Tool::new();
+    tool.json(&SEARCH.replace("--target m7", ""));
+    let check = |arguments: &str, devices: usize| {
+        let found = tool.json(&format!("lineup {arguments} --json"));
+        let all = found["devices"].as_array().unwrap();
+        assert_eq!(all.len(), devices);
+        for device in all.iter().filter(|device| !device["best"].is_null()) {
+            let [member, best] = ["member", "best"].map(|who| &device[who]);
+            assert!(member["ram_bytes"].as_f64() <= device["most_ram_bytes"].as_f64());
+            assert!(
+                found["members"]
+                    .as_array()
+                    .unwrap()
+                    .contains(&member["trial"])
+            );
+            let score = |on: &Value| on["score"].as_f64().unwrap();
+            let loss = score(best) - score(member);
+            assert!(
+                (0.0..=found["within"].as_f64().unwrap()).contains(&loss),
+                "{device}"
+            );
+        }
+        found["members"].as_array().unwrap().len()
+    };
+    // m7 is costed anew, since the search did not have it.
+    let devices = "--for 12k,24k,256k --targets u55,m55,m7";
+    let [strict, usual, none] =
+        ["0", "0.01", "1"].map(|within| check(&format!("{devices} --within {within}"), 9));
+    assert!(
+        strict >= usual && usual >= none && none >= 1,
+        "{strict} {usual} {none}"
+    );
+    // A network of the smallest device fits all others.
+    assert_eq!(check("--for 24k,256k --within 1", 2), 1);
+    let nothing = tool.text("lineup --for 1k");
+    assert!(
+        nothing.contains("Nothing of the run fits u55 with 1.00 KiB"),
+        "{nothing}"
+    );
 }

@@ -1,12 +1,12 @@
 //! `nas export`: writes a found model with its firmware into a folder that does not need this program.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{Failure, Global, open, out};
 use nas::{
     audio::{self, Channel},
     bundle::{
-        self, Clip, Parts,
+        self, Clip, Manifest, Parts,
         vela::{self, PROGRAM},
     },
     data::{self, Label, Source, Split},
@@ -38,77 +38,91 @@ pub struct Args {
 
 impl Args {
     pub fn run(&self, global: &Global) -> Result<(), Failure> {
-        let (selector, number) = open::run_and_trial(&self.trial)?;
-        let number = number
-            .ok_or_else(|| Failure::usage(format!("give a trial, for example {selector}/17")))?;
-        let (store, run, info) = open::run(global, selector)?;
-        let model = Model::read(&open::model_folder(global, &store, &run, number)?)?;
-        model
-            .deploys_its_rule()
-            .map_err(|fault| Failure::plain(format!("trial {}/{number}: {fault}", run.name)))?;
-        let first = info.targets.first().map(|target| target.name.as_str());
-        let target = hardware::find(self.target.as_deref().or(first).unwrap_or("m7"))?;
-        let costs = info
-            .targets
-            .iter()
-            .position(|known| known.name == target.name)
-            .and_then(|idx| {
-                let trial = info.scored.iter().find(|trial| trial.trial == number)?;
-                trial.costs.get(idx).map(CostsView::from)
-            });
-        let settings = Settings::from_json(&run.settings_json).map_err(Failure::plain)?;
-        let clips = match data::named(&settings.data) {
-            Ok(dataset) => example_clips(&dataset.clips, &model),
-            Err(failure) => {
-                let why = failure;
-                global.note(&format!("exported without example sounds: {why}"));
-                Vec::new()
-            }
-        };
-        let program = self.vela.clone().or_else(|| find_program(PROGRAM));
-        let mut vela = match (&target.npu, program) {
-            (Some(npu), Some(program)) => {
-                global.detail(&format!("starting {}", program.display()));
-                let macs_per_cycle = npu.macs_per_cycle.value as u32;
-                Some(vela::compile(&program, &model.tflite, macs_per_cycle)?)
-            }
-            (Some(_), None) => {
-                global.note(
-                    "no part for the NPU, since no `vela` is on PATH: `pip install ethos-u-vela`, or name it by --vela",
-                );
-                None
-            }
-            (None, _) => None,
-        };
-        if let Some(compiled) = &mut vela {
-            if let Err(problem) = &compiled.blob {
-                global.note(&format!("no firmware for the NPU: {problem}"));
-            }
-            let images = global.images();
-            if let Err(error) = compiled.link(&images, &|text| global.note(text)) {
-                global.note(&format!("the firmware for the NPU was not linked: {error}"));
-            }
-        }
-        let parts = Parts {
-            name: format!("{}/{number}", run.name),
-            data: run.data_name.clone(),
-            model: &model,
-            target: target.name.clone(),
-            core: target.cpu.core,
-            costs,
-            measurements: measurements_of(&info.measurements, number, &info.budgets()),
-            steered_by: info.steered.clone(),
-            report: html::report(&info)?,
-            vela,
-            clips,
-        };
-        let manifest = bundle::write(&self.to, &parts)?;
+        let (target, vela) = (self.target.as_deref(), self.vela.as_deref());
+        let manifest = write(global, &self.trial, &self.to, target, vela)?;
         match global.json {
             true => out::print(report::json::render(&manifest))?,
             false => out::print(format!("{}\n", self.to.display()))?,
         }
         Ok(())
     }
+}
+
+/// Writes a trial's folder for a target, by default the run's first, and with Vela, by default that of PATH.
+pub(super) fn write(
+    global: &Global,
+    trial: &str,
+    to: &Path,
+    target: Option<&str>,
+    vela: Option<&Path>,
+) -> Result<Manifest, Failure> {
+    let (selector, number) = open::run_and_trial(trial)?;
+    let number =
+        number.ok_or_else(|| Failure::usage(format!("give a trial, for example {selector}/17")))?;
+    let (store, run, info) = open::run(global, selector)?;
+    let model = Model::read(&open::model_folder(global, &store, &run, number)?)?;
+    model
+        .deploys_its_rule()
+        .map_err(|fault| Failure::plain(format!("trial {}/{number}: {fault}", run.name)))?;
+    let first = info.targets.first().map(|target| target.name.as_str());
+    let target = hardware::find(target.or(first).unwrap_or("m7"))?;
+    let costs = info
+        .targets
+        .iter()
+        .position(|known| known.name == target.name)
+        .and_then(|idx| {
+            let trial = info.scored.iter().find(|trial| trial.trial == number)?;
+            trial.costs.get(idx).map(CostsView::from)
+        });
+    let settings = Settings::from_json(&run.settings_json).map_err(Failure::plain)?;
+    let clips = match data::named(&settings.data) {
+        Ok(dataset) => example_clips(&dataset.clips, &model),
+        Err(failure) => {
+            let why = failure;
+            global.note(&format!("exported without example sounds: {why}"));
+            Vec::new()
+        }
+    };
+    let program = vela
+        .map(Path::to_path_buf)
+        .or_else(|| find_program(PROGRAM));
+    let mut vela = match (&target.npu, program) {
+        (Some(npu), Some(program)) => {
+            global.detail(&format!("starting {}", program.display()));
+            let macs_per_cycle = npu.macs_per_cycle.value as u32;
+            Some(vela::compile(&program, &model.tflite, macs_per_cycle)?)
+        }
+        (Some(_), None) => {
+            global.note(
+                    "no part for the NPU, since no `vela` is on PATH: `pip install ethos-u-vela`, or name it by --vela",
+                );
+            None
+        }
+        (None, _) => None,
+    };
+    if let Some(compiled) = &mut vela {
+        if let Err(problem) = &compiled.blob {
+            global.note(&format!("no firmware for the NPU: {problem}"));
+        }
+        let images = global.images();
+        if let Err(error) = compiled.link(&images, &|text| global.note(text)) {
+            global.note(&format!("the firmware for the NPU was not linked: {error}"));
+        }
+    }
+    let parts = Parts {
+        name: format!("{}/{number}", run.name),
+        data: run.data_name.clone(),
+        model: &model,
+        target: target.name.clone(),
+        core: target.cpu.core,
+        costs,
+        measurements: measurements_of(&info.measurements, number, &info.budgets()),
+        steered_by: info.steered.clone(),
+        report: html::report(&info)?,
+        vela,
+        clips,
+    };
+    Ok(bundle::write(to, &parts)?)
 }
 
 /// Test clips to try, per label.

@@ -18,6 +18,7 @@ mod front;
 mod introduce;
 mod judge;
 mod limits;
+mod lineup;
 mod measure;
 mod npu;
 mod open;
@@ -156,6 +157,8 @@ enum Command {
     Baseline(baseline::Args),
     /// Compare reconstruction and classification on all targets, with the published networks
     CompareApproaches(compare::Args),
+    /// Find the fewest networks of a run that serve devices of several sizes
+    Lineup(lineup::Args),
     /// Score sound clips with a found model
     Score(score::Args),
     /// Estimate what an int8 network costs on the targets
@@ -195,6 +198,7 @@ pub fn main() -> ExitCode {
         Command::Verify(args) => args.run(global),
         Command::Baseline(args) => args.run(global),
         Command::CompareApproaches(args) => args.run(global),
+        Command::Lineup(args) => args.run(global),
         Command::Score(args) => args.run(global),
         Command::Estimate(args) => args.run(global),
         Command::Npu(args) => args.run(global),

@@ -13,6 +13,7 @@ pub mod files;
 mod fixture;
 pub mod html;
 pub mod json;
+pub mod lineup;
 mod load;
 pub mod memory;
 pub mod network;

@@ -7,6 +7,7 @@
 
 mod bayes;
 mod changes;
+mod cover;
 mod evolution;
 mod gaussian;
 mod improvement;
@@ -19,6 +20,7 @@ use std::{collections::HashSet, fmt, str::FromStr};
 
 pub use self::{
     bayes::Bayes,
+    cover::{Applicant, MOST_PLACES, smallest_family},
     evolution::Evolution,
     nsga2::Nsga2,
     pareto::{hypervolume, pareto_front},

@@ -6,6 +6,7 @@
 
 mod baseline;
 pub mod calibration;
+pub mod lineup;
 pub mod lists;
 mod measured;
 pub mod network;
@@ -298,6 +299,7 @@ documents! {
     "explain": network::ExplanationDocument,
     "front": FrontDocument,
     "judge": JudgedDocument,
+    "lineup": lineup::LineupDocument,
     "measure": MeasuredDocument,
     "npu": npu::NpuDocument,
     "runs": RunsDocument,
