@@ -71,13 +71,24 @@ pub fn dry_run(found: &DryRun) -> Result<(), Failure> {
             anyhow::anyhow!("none of the drawn candidates fits the budget"),
         ));
     };
-    out::print(format!(
-        "seconds per candidate: {} (mean of {} trained now)\n\
-         estimated end: {} after the start, for {} candidates, {} at a time\n",
-        three_digits(time.seconds_per_candidate),
-        time.trained,
+    let [fitted, trained] = time.seconds_each.map(three_digits);
+    let mut lines = Vec::new();
+    if time.timed[0] > 0 {
+        lines.push(format!(
+            "detectors in closed form: {}, {fitted} s each (mean of {} fitted now)",
+            time.planned[0], time.timed[0]
+        ));
+    }
+    if time.timed[1] > 0 {
+        lines.push(format!(
+            "trainings: {}, {trained} s each (mean of {} trained now; the search prefers quick ones)",
+            time.planned[1], time.timed[1]
+        ));
+    }
+    lines.push(format!(
+        "estimated end: {} after the start, {} at a time\n",
         Span(time.end),
-        time.candidates,
         time.jobs
-    ))
+    ));
+    out::print(lines.join("\n"))
 }

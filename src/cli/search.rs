@@ -151,7 +151,7 @@ impl Args {
             }
             introduce(global, &setup);
             if self.dry_run {
-                let found = run::dry_run(&setup, &settings, pace.jobs, stop)?;
+                let found = run::dry_run(&setup, &settings, pace, &mut |doing| global.note(doing))?;
                 dry_run(&found)?;
                 return Ok(None);
             }

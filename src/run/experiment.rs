@@ -15,7 +15,7 @@ use crate::{
     data::Dataset,
     features::FeatureStore,
     hardware::{Budget, Target, TargetError},
-    search::SamplerKind,
+    search::{Sampler, SamplerKind},
     space::{self, SearchSpace},
     store::{Run, RunState, Store, StoreError},
     train::Backend,
@@ -282,23 +282,8 @@ pub fn carry_out(
         });
     }
     let sampler = settings.sampler()?.sampler();
-    let further = settings.further_trainings();
-    let described = Search {
-        spaces: &setup.spaces,
-        targets: &setup.targets,
-        budget: &settings.budget,
-        objectives: &setup.objectives,
-        references: &setup.references,
-        sampler: sampler.as_ref(),
-        evaluator: setup.evaluator(),
-        seed: settings.seed,
-        trials: settings.trials - further.most,
-        further,
-        deadline: pace.deadline.map(|end| earlier(end, further.most)),
-        jobs: pace.jobs,
-        stop: pace.stop,
-        last: pace.last,
-    };
+    let described = described(settings, setup, sampler.as_ref(), pace);
+    let further = described.further;
     let mut last = None;
     let finish = search(store, run, &described, &mut |progress| {
         last = Some(progress.clone());
@@ -331,6 +316,32 @@ pub fn carry_out(
     };
     store.set_state(run.id, state_after(&finish))?;
     Ok(finish)
+}
+
+/// The search that settings describe.
+pub(super) fn described<'a>(
+    settings: &'a Settings,
+    setup: &'a Setup,
+    sampler: &'a dyn Sampler,
+    pace: Pace<'a>,
+) -> Search<'a> {
+    let further = settings.further_trainings();
+    Search {
+        spaces: &setup.spaces,
+        targets: &setup.targets,
+        budget: &settings.budget,
+        objectives: &setup.objectives,
+        references: &setup.references,
+        sampler,
+        evaluator: setup.evaluator(),
+        seed: settings.seed,
+        trials: settings.trials - further.most,
+        further,
+        deadline: pace.deadline.map(|end| earlier(end, further.most)),
+        jobs: pace.jobs,
+        stop: pace.stop,
+        last: pace.last,
+    }
 }
 
 /// A trial off the front whose AUC is lower by no more is trained once more: what a further training of a dense autoencoder

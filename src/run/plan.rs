@@ -36,6 +36,14 @@ const FITS: [usize; FIT_ROUNDS] = [128, 48, 48];
 /// Genomes that a round of fits draws at most, for each fit.
 const DRAWS_PER_FIT: usize = 8;
 
+/// The most fits of all rounds, where the first has so many.
+pub(super) fn fits_planned(first: usize) -> usize {
+    match first {
+        0 => 0,
+        _ => first + FITS[1..].iter().sum::<usize>(),
+    }
+}
+
 /// One trial of the plan.
 #[derive(Debug, Clone)]
 pub struct Trial {
