@@ -31,6 +31,7 @@ tests! {
     a_network_no_better_than_a_constant_is_on_no_front,
     classes_of_folders_are_told_apart,
     labels_of_folders_are_learnt,
+    a_found_detector_is_used_elsewhere,
     features_are_rebuilt_from_the_card_alone,
 }
 
@@ -757,4 +758,47 @@ fn features_are_rebuilt_from_the_card_alone() {
     assert!(steps.clone().max().unwrap() <= 1);
     // Most are the same; rounding falls either way where a value lies between two steps.
     assert!(steps.filter(|step| *step == 0).count() * 100 > 99 * device.len());
+}
+
+/// Its files score as the trial does, and it can be trained again on other clips, as it was.
+fn a_found_detector_is_used_elsewhere() {
+    let tool = Tool::new();
+    let data = machine(tool.folder.path(), 16, 8);
+    let data = data.display();
+    let search = "--space pooled-gaussian --target m7 --name there -q --json";
+    tool.json(&format!("search --data {data} {search}"));
+    let front = tool.json("front there --json");
+    let trial = front["front"][0]["trial"].as_u64().unwrap();
+    let expected = tool.json(&format!("score there/{trial} --data {data} --json"));
+
+    let models = tool.folder.path().join(format!("there/{trial}"));
+    let [model, card] = ["model.tflite", "model.json"].map(|file| models.join(file));
+    let (model, card) = (model.display(), card.display());
+    let found = tool.json(&format!(
+        "score {model} --front-end {card} --data {data} --json"
+    ));
+    assert_eq!(found["clips"], expected["clips"]);
+    assert!(found["trained_on"].is_null());
+    has(
+        &notes(&found),
+        "nothing says which of these clips trained the model",
+    );
+    let output = tool.run(&format!("score {model} --data {data}"));
+    assert_eq!(output.status.code(), Some(2));
+    has(&String::from_utf8_lossy(&output.stderr), "--front-end");
+
+    // The same clips give the same detector, other clips another one.
+    let again = tool.json(&format!(
+        "retrain there/{trial} --data {data} --name again -q --json"
+    ));
+    assert_eq!(again["auc_int8"], front["front"][0]["auc_int8"]);
+    assert_eq!(again["params"], front["front"][0]["params"]);
+    let same = tool.json(&format!("score again/0 --data {data} --json"));
+    assert_eq!(same["clips"], expected["clips"]);
+    let other = machine(&tool.folder.path().join("other"), 24, 6);
+    let retrain = format!(
+        "retrain there/{trial} --data {} --name other -q --json",
+        other.display()
+    );
+    assert!(tool.json(&retrain)["auc_int8"].as_f64().is_some());
 }

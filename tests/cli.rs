@@ -139,8 +139,18 @@ fn failures_have_their_exit_codes() {
         assert_eq!(found, Some(code), "nas {arguments}: {errors}");
         assert!(errors.contains(said), "nas {arguments}: {errors}");
         assert!(!errors.contains("panicked"), "nas {arguments}: {errors}");
+        let causes: Vec<&str> = errors.trim().split(": ").collect();
+        let is_told_twice = causes.windows(2).any(|two| two[0] == two[1]);
+        assert!(!is_told_twice, "nas {arguments}: {errors}");
     };
     check("front", 1, "no runs yet");
+    check("search --space nowhere.toml", 2, "No such file");
+    check(
+        "score a.tflite --front-end b.json --data synthetic",
+        1,
+        "No such file",
+    );
+    check("score a.tflite --data synthetic", 2, "--front-end");
     check("search --budget-ram 256x", 2, "write for example `256k`");
     check("search --target u56", 2, "did you mean `u55`");
     check("search --space dense", 2, "dense-ae");

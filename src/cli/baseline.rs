@@ -18,7 +18,7 @@ use nas::{
     run::{self, Settings, utc_now},
     score::{ClipRule, against, dcase_sections, official},
     search::SamplerKind,
-    space,
+    space::{self, SearchSpace},
     store::{Run, Store},
     train::Backend,
     units::Span,
@@ -39,7 +39,7 @@ pub struct Args {
     report: bool,
 }
 
-/// Options of every training of published networks.
+/// Options of every training of networks that are chosen beforehand.
 #[derive(Debug, clap::Args)]
 pub(super) struct Common {
     /// A folder or manifest of sounds, or `synthetic[:MACHINE]` for built-in machine sounds
@@ -59,7 +59,7 @@ pub(super) struct Common {
     /// Begin even where a tenth of the labelled clips, or more, cannot be used
     #[arg(long)]
     allow_skipped: bool,
-    /// A hardware target by name or TOML file; repeatable [default: m7, m55, u55]
+    /// A hardware target by name or TOML file; repeatable [default: m7, m55 and u55, or those of the run whose network it is]
     #[arg(long = "target", value_name = "NAME|FILE")]
     targets: Vec<String>,
     /// Seed of the training
@@ -74,6 +74,9 @@ pub(super) struct Common {
     /// Epochs of the training [default: the published number]
     #[arg(long, value_name = "N")]
     epochs: Option<usize>,
+    /// Name of the run [default: from what is trained and the time]
+    #[arg(long = "name", value_name = "NAME")]
+    run_name: Option<String>,
     #[command(flatten)]
     limits: super::limits::Args,
 }
@@ -86,23 +89,39 @@ pub(super) struct Trained {
 }
 
 impl Common {
-    /// Trains the networks in a run named after `what` and the time, and loads the results.
-    pub(super) fn train(
+    /// Trains published networks in a run named after `what` and the time, and loads the results.
+    pub(super) fn train_named(
         &self,
         global: &Global,
         names: &[&str],
         what: &str,
     ) -> Result<Trained, Failure> {
-        self.refuse_other_features(names)?;
+        let spaces = names.iter().map(|name| space::load(name));
+        self.train(global, &spaces.collect::<Result<Vec<_>, _>>()?, what, None)
+    }
+
+    /// Trains the networks of spaces of one network each, as published, or as in a run with settings `like` these.
+    pub(super) fn train(
+        &self,
+        global: &Global,
+        spaces: &[SearchSpace],
+        what: &str,
+        like: Option<&Settings>,
+    ) -> Result<Trained, Failure> {
+        self.refuse_other_features(spaces)?;
         let stamp: String = utc_now().chars().filter(char::is_ascii_digit).collect();
-        let targets = match self.targets.is_empty() {
-            true => TARGETS.map(String::from).to_vec(),
-            false => self.targets.clone(),
+        let name = match &self.run_name {
+            Some(name) => name.clone(),
+            None => format!("{what}-{stamp}"),
         };
-        let name = format!("{what}-{stamp}");
-        let settings = self.settings(names, &targets)?;
-        let (mut store, run) =
-            search::train_published(global, settings, self.jobs, self.limits, &name)?;
+        let settings = self.settings(spaces, like)?;
+        let (mut store, run) = search::train_published(
+            global,
+            settings,
+            self.jobs,
+            self.limits,
+            (&name, self.run_name.is_some()),
+        )?;
         if self.seeds > 1 {
             let options = rescore::Options {
                 // The first training chose nothing, so it counts too.
@@ -116,7 +135,7 @@ impl Common {
             rescore::train_again(global, &mut store, &run, options, interruption())?;
         }
         let info = report::load(&store, &run)?;
-        match info.scored.len() == names.len() {
+        match info.scored.len() == spaces.len() {
             true => Ok(Trained { store, run, info }),
             false => Err(Failure::plain(format!(
                 "a network could not be trained; `nas show {}/0` shows why",
@@ -125,22 +144,49 @@ impl Common {
         }
     }
 
-    /// The settings of a run of published networks: trained as published, in single precision, without a budget.
-    fn settings(&self, names: &[&str], targets: &[String]) -> Result<Settings, Failure> {
-        let spaces: Result<Vec<_>, _> = names.iter().map(|name| space::load(name)).collect();
-        let targets: Result<Vec<_>, _> = targets.iter().map(|name| hardware::find(name)).collect();
+    /// The settings of a run of these networks, without a budget: trained as published, in single precision, or as in
+    /// the run that they are `like`.
+    fn settings(
+        &self,
+        spaces: &[SearchSpace],
+        like: Option<&Settings>,
+    ) -> Result<Settings, Failure> {
+        let usual = like.filter(|_| self.targets.is_empty());
+        let targets = match usual {
+            Some(like) => like.targets().map_err(Failure::plain)?,
+            None if self.targets.is_empty() => TARGETS
+                .iter()
+                .map(|name| hardware::find(name))
+                .collect::<Result<_, _>>()?,
+            None => self
+                .targets
+                .iter()
+                .map(|name| hardware::find(name))
+                .collect::<Result<_, _>>()?,
+        };
+        let new = Settings::new(&data::lasting_name(&self.data), spaces, &targets);
+        let published = Settings {
+            device: Backend::Flex.name().to_string(),
+            clip_score: Some(ClipRule::Mean.to_string()),
+            ..new.clone()
+        };
+        let like = like.map(|like| Settings {
+            objectives: like.objectives.clone(),
+            device: like.device.clone(),
+            threshold: like.threshold.clone(),
+            clip_score: like.clip_score.clone(),
+            ..new
+        });
         Ok(Settings {
             split: self.split.to_string(),
             min_clip_s: self.min_clip.map(|span| span.0.as_secs_f64()),
             allow_skipped: self.allow_skipped,
             sampler: SamplerKind::Random.name().to_string(),
             seed: self.seed,
-            epochs: self.epochs,
-            device: Backend::Flex.name().to_string(),
-            clip_score: Some(ClipRule::Mean.to_string()),
-            trials: names.len(),
+            epochs: self.epochs.or(like.as_ref().and_then(|like| like.epochs)),
+            trials: spaces.len(),
             repeats: 0,
-            ..Settings::new(&data::lasting_name(&self.data), &spaces?, &targets?)
+            ..like.unwrap_or(published)
         })
     }
 
@@ -150,14 +196,14 @@ impl Common {
     }
 
     /// Ready features fix the front end; with another front end a network is not the published one.
-    fn refuse_other_features(&self, names: &[&str]) -> Result<(), Failure> {
+    fn refuse_other_features(&self, spaces: &[SearchSpace]) -> Result<(), Failure> {
         let Some(given) = self.dataset()?.fixed_features else {
             return Ok(());
         };
-        for name in names {
-            let published = space::load(name)?;
+        for space in spaces {
+            let name = &space.name;
             let value = |axis: &str| {
-                let axis = published.axes.iter().find(|known| known.name == axis);
+                let axis = space.axes.iter().find(|known| known.name == axis);
                 axis.and_then(|axis| axis.values.first()).copied()
             };
             for (axis, words, given) in [
@@ -168,7 +214,7 @@ impl Common {
                 if let Some(wanted) = value(axis).filter(|wanted| *wanted != given as f64) {
                     return Err(Failure::usage(format!(
                         "{name} has {wanted} {words}, but the ready features at {} have {given}: that would be another \
-                         network than the published one; give sounds, or search with --space {name}",
+                         network; give sounds, or search with --space {name}",
                         self.data
                     )));
                 }
@@ -189,7 +235,7 @@ impl Args {
                 names.join(", ")
             )));
         }
-        let trained = self.common.train(global, &[&self.name], &self.name)?;
+        let trained = self.common.train_named(global, &[&self.name], &self.name)?;
         let dataset = self.common.dataset()?;
         let examined = match self.report {
             true => self.examine(global, &trained, &dataset)?,

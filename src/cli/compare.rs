@@ -18,7 +18,10 @@ pub struct Args {
 
 impl Args {
     pub fn run(&self, global: &Global) -> Result<(), Failure> {
-        let info = self.common.train(global, &APPROACHES, "approaches")?.info;
+        let info = self
+            .common
+            .train_named(global, &APPROACHES, "approaches")?
+            .info;
         match global.json {
             true => out::print(json::render(&BaselinesDocument::new(&info)))?,
             false => out::print(text::front::trained_tables(&info, super::width()))?,

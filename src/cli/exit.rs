@@ -47,6 +47,18 @@ pub struct Failure {
 }
 
 impl Failure {
+    /// What went wrong and why, each cause once: some messages hold their cause already.
+    pub fn sentence(&self) -> String {
+        let mut sentence = self.error.to_string();
+        for cause in self.error.chain().skip(1) {
+            let cause = cause.to_string();
+            if !sentence.contains(&cause) {
+                sentence += &format!(": {cause}");
+            }
+        }
+        sentence
+    }
+
     /// A failure with this code.
     pub fn new(exit: Exit, error: impl Into<anyhow::Error>) -> Failure {
         Failure {

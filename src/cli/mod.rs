@@ -27,6 +27,7 @@ mod progress;
 mod report;
 mod requantise;
 mod rescore;
+mod retrain;
 mod runs;
 mod score;
 mod search;
@@ -155,6 +156,8 @@ enum Command {
     Verify(verify::Args),
     /// Train a published network as a yardstick
     Baseline(baseline::Args),
+    /// Train a found network on other clips
+    Retrain(retrain::Args),
     /// Compare reconstruction and classification on all targets, with the published networks
     CompareApproaches(compare::Args),
     /// Find the fewest networks of a run that serve devices of several sizes
@@ -197,6 +200,7 @@ pub fn main() -> ExitCode {
         Command::Export(args) => args.run(global),
         Command::Verify(args) => args.run(global),
         Command::Baseline(args) => args.run(global),
+        Command::Retrain(args) => args.run(global),
         Command::CompareApproaches(args) => args.run(global),
         Command::Lineup(args) => args.run(global),
         Command::Score(args) => args.run(global),
@@ -213,7 +217,7 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             if failure.exit != Exit::ReaderGone {
-                out::note(format!("error: {:#}", failure.error));
+                out::note(format!("error: {}", failure.sentence()));
             }
             if failure.is_full_disk() {
                 out::note("no space is left: make some, then run this again or resume");

@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeSet, HashMap},
     fs,
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use super::{Failure, Global, open, out};
@@ -20,9 +20,12 @@ use nas::{
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The model: a trial of a run, for example latest/17
-    #[arg(value_name = "RUN/TRIAL")]
-    trial: String,
+    /// The model: a trial of a run, for example latest/17, or a .tflite file with --front-end
+    #[arg(value_name = "RUN/TRIAL|MODEL.tflite")]
+    model: String,
+    /// How sound becomes the input of a .tflite file: a model.json, as exports have it (docs/data.md)
+    #[arg(long, value_name = "model.json")]
+    front_end: Option<PathBuf>,
     /// Clips to score: a folder, a manifest, or `synthetic[:MACHINE]`
     #[arg(long, value_name = "PATH")]
     data: String,
@@ -60,12 +63,7 @@ pub struct Args {
 
 impl Args {
     pub fn run(&self, global: &Global) -> Result<(), Failure> {
-        let (selector, number) = open::run_and_trial(&self.trial)?;
-        let number = number
-            .ok_or_else(|| Failure::usage(format!("give a trial, for example {selector}/17")))?;
-        let store = open::store(global)?;
-        let run = store.find_run(selector)?;
-        let model = Model::read(&open::model_folder(global, &store, &run, number)?)?;
+        let (model, run) = self.model(global)?;
         let dataset = data::named_split(&self.data, self.split)?;
         let features = self.limits.features(global);
         let features = features.get_device(&dataset, &model.card.front_end().spec)?;
@@ -75,7 +73,7 @@ impl Args {
             min_recall: self.min_recall,
         };
         let scored = score_clips(&model, &dataset, &features, scoring)?;
-        let heard = Heard::of(&run, &model, &dataset, &features, &scored);
+        let heard = Heard::of(run.as_ref(), &model, &dataset, &features, &scored);
         for note in &heard.notes {
             global.note(&format!("note: {note}"));
         }
@@ -87,6 +85,32 @@ impl Args {
             false => self.print(global, &dataset, &scored, &heard)?,
         }
         Ok(())
+    }
+
+    /// The model, and the run that it is of.
+    fn model(&self, global: &Global) -> Result<(Model, Option<Run>), Failure> {
+        let is_file = self.model.ends_with(".tflite");
+        if let Some(card) = &self.front_end {
+            if !is_file {
+                return Err(Failure::usage(
+                    "--front-end belongs to a .tflite file; a trial has its own",
+                ));
+            }
+            return Ok((Model::of_files(Path::new(&self.model), card)?, None));
+        }
+        if is_file {
+            return Err(Failure::usage(format!(
+                "{} says nothing about how sound becomes its input: name a model.json by --front-end",
+                self.model
+            )));
+        }
+        let (selector, number) = open::run_and_trial(&self.model)?;
+        let number = number
+            .ok_or_else(|| Failure::usage(format!("give a trial, for example {selector}/17")))?;
+        let store = open::store(global)?;
+        let run = store.find_run(selector)?;
+        let model = Model::read(&open::model_folder(global, &store, &run, number)?)?;
+        Ok((model, Some(run)))
     }
 
     fn rule(&self, model: &Model) -> ScoreBy {
@@ -163,7 +187,7 @@ impl Args {
             .collect();
         json::ScoresDocument {
             schema_version: json::SCHEMA_VERSION,
-            model: self.trial.clone(),
+            model: self.model.clone(),
             synthetic: dataset.synthetic,
             threshold: scored.threshold,
             auc_int8: scored.summary.auc,
@@ -294,7 +318,7 @@ struct Heard {
 
 impl Heard {
     fn of(
-        run: &Run,
+        run: Option<&Run>,
         model: &Model,
         dataset: &Dataset,
         features: &Features,
@@ -318,7 +342,7 @@ impl Heard {
                 ));
             }
         }
-        let trained_on = trained_on(run, dataset, scored);
+        let trained_on = run.and_then(|run| trained_on(run, dataset, scored));
         notes.extend(match trained_on {
             Some(0) => None,
             Some(count) => Some(format!(
@@ -326,6 +350,9 @@ impl Heard {
                  where the data says which clips test",
                 scored.clips.len()
             )),
+            None if run.is_none() => {
+                Some("nothing says which of these clips trained the model".to_string())
+            }
             None => Some(
                 "the data that trained the model cannot be opened any more, so nothing says which of these clips did"
                     .to_string(),

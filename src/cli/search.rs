@@ -309,7 +309,7 @@ pub(super) fn train_published(
     mut settings: Settings,
     jobs: Option<usize>,
     limits: super::limits::Args,
-    name: &str,
+    (name, is_chosen): (&str, bool),
 ) -> Result<(Store, Run), Failure> {
     let pace = Pace {
         jobs: jobs.unwrap_or_else(all_cores),
@@ -321,7 +321,7 @@ pub(super) fn train_published(
     let windows = WindowsOf::Published;
     let setup = Setup::begin(&mut settings, ScoreWith::Training, windows, features)?;
     introduce(global, &setup);
-    let (store, run, finish) = begin(global, &settings, &setup, (Some(name), false), pace)?;
+    let (store, run, finish) = begin(global, &settings, &setup, (Some(name), is_chosen), pace)?;
     match finish {
         Finish::Done | Finish::Exhausted => Ok((store, run)),
         Finish::Interrupted | Finish::TimeUp => Err(interrupted(&run)),

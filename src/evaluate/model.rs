@@ -16,7 +16,9 @@ use crate::{
     features::Matrix,
     fit::Point,
     graph::{Weights, WeightsError},
-    quant::{BlobError, Hearing, Interpreter, QuantParams, append_front_end},
+    quant::{
+        BlobError, Hearing, Interpreter, QuantParams, QuantizedModel, ReadError, append_front_end,
+    },
     score::{ClipRule, FalseAlarms, ThresholdRule, UnknownClipRule, UnknownRule, clip_score},
     space::Task,
 };
@@ -328,6 +330,9 @@ pub enum ModelFault {
     /// The network, or the points of a distance, cannot be read or run.
     #[error(transparent)]
     Network(#[from] BlobError),
+    /// The network's file is not full-integer int8 TFLite with known operators.
+    #[error(transparent)]
+    Tflite(#[from] ReadError),
     /// The float network that lies beside it is damaged.
     #[error(transparent)]
     Weights(#[from] WeightsError),
@@ -368,7 +373,28 @@ fn hash_of(parts: [&[u8]; 3]) -> String {
     hasher.finalize().to_hex().to_string()
 }
 
+fn read(path: &Path) -> Result<Vec<u8>, ModelError> {
+    fs::read(path).map_err(|source| ModelError::Read {
+        path: path.display().to_string(),
+        source,
+    })
+}
+
 impl ModelCard {
+    /// Reads a `model.json`.
+    fn read(path: &Path) -> Result<ModelCard, ModelError> {
+        let bytes = read(path)?;
+        let path = path.display().to_string();
+        let card: ModelCard = match serde_json::from_slice(&bytes) {
+            Ok(card) => card,
+            Err(source) => return Err(ModelError::Card { path, source }),
+        };
+        match card.format_version {
+            FORMAT_VERSION => Ok(card),
+            found => Err(ModelError::Version { path, found }),
+        }
+    }
+
     /// How sound becomes the windows that the network sees.
     pub fn front_end(&self) -> FrontEnd {
         let feature = match self.n_mfcc {
@@ -606,27 +632,26 @@ impl Model {
         }
     }
 
+    /// Makes a detector of any full-integer int8 `.tflite` file and a card that says how sound becomes its input.
+    ///
+    /// # Errors
+    /// [`ModelError`] where a file cannot be read, or where the two do not fit together.
+    pub fn of_files(tflite: &Path, card: &Path) -> Result<Model, ModelError> {
+        let network = |fault: ModelFault| ModelError::Network {
+            path: tflite.display().to_string(),
+            fault,
+        };
+        let bytes = read(tflite)?;
+        let quantized =
+            QuantizedModel::from_tflite(&bytes).map_err(|fault| network(fault.into()))?;
+        Model::new(ModelCard::read(card)?, bytes, quantized.to_blob()).map_err(network)
+    }
+
     /// Reads what [`Model::write`] wrote.
     pub fn read(folder: &Path) -> Result<Model, ModelError> {
-        let read = |name: &str| {
-            let path = folder.join(name);
-            fs::read(&path).map_err(|source| ModelError::Read {
-                path: path.display().to_string(),
-                source,
-            })
-        };
-        let path = folder.join("model.json").display().to_string();
-        let card: ModelCard =
-            serde_json::from_slice(&read("model.json")?).map_err(|source| ModelError::Card {
-                path: path.clone(),
-                source,
-            })?;
-        if card.format_version != FORMAT_VERSION {
-            return Err(ModelError::Version {
-                path,
-                found: card.format_version,
-            });
-        }
+        let path = folder.join("model.json");
+        let card = ModelCard::read(&path)?;
+        let path = path.display().to_string();
         let weights = match fs::read(folder.join(WEIGHTS_FILE)) {
             Ok(bytes) => {
                 Some(
@@ -641,8 +666,8 @@ impl Model {
         };
         let model = Model {
             card,
-            tflite: read("model.tflite")?,
-            blob: read("model.nas")?,
+            tflite: read(&folder.join("model.tflite"))?,
+            blob: read(&folder.join("model.nas"))?,
             weights,
         };
         model

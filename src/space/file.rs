@@ -5,7 +5,9 @@ use std::{collections::BTreeMap, fs, path::Path};
 use nas_kernels::decision::ClipRule;
 use serde::Deserialize;
 
-use super::{Axis, AxisRule, COMPANDING, Family, SearchSpace, Training, WEIGHTS_IN, WeightMemory};
+use super::{
+    Axis, AxisRule, COMPANDING, Family, Genome, SearchSpace, Training, WEIGHTS_IN, WeightMemory,
+};
 
 /// The table entry that says how windows' scores become a clip's.
 const CLIP_SCORE: &str = "clip_score";
@@ -355,9 +357,54 @@ pub fn parse(path: &str, text: &str) -> Result<SearchSpace, SpaceError> {
     })
 }
 
+/// The space of one genome alone, with the same training: its file has one value per axis.
+///
+/// # Errors
+/// [`SpaceError`] where the space's text is not that of the space.
+pub fn only(space: &SearchSpace, genome: &Genome) -> Result<SearchSpace, SpaceError> {
+    let path = &space.name;
+    let syntax = |source| SpaceError::Syntax {
+        path: path.clone(),
+        source: Box::new(source),
+    };
+    let mut file: toml::Table = toml::from_str(&space.text).map_err(syntax)?;
+    for (axis, gene) in space.axes.iter().zip(&genome.genes) {
+        let value = axis.values[usize::from(*gene)];
+        let one = match axis.name {
+            WEIGHTS_IN => toml::Value::from(WeightMemory::ALL[value as usize].name()),
+            _ => toml::Value::from(value),
+        };
+        for table in ["front_end", "axes", "deployment"] {
+            let table = file.get_mut(table).and_then(toml::Value::as_table_mut);
+            if let Some(values) = table.and_then(|table| table.get_mut(axis.name)) {
+                *values = toml::Value::from(vec![one.clone()]);
+            }
+        }
+    }
+    parse(path, &file.to_string())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Whatever a genome decodes to, the space of it alone decodes to.
+    #[test]
+    fn a_space_of_one_genome_has_its_network() {
+        for space in builtin().into_iter().chain(references()) {
+            let mut rng = crate::units::Rng::new(1, 0);
+            let spaces = crate::space::Spaces::new(vec![space.clone()], 3);
+            for _ in 0..20 {
+                let genome = spaces.random(&mut rng);
+                let alone = only(&space, &genome).unwrap();
+                assert_eq!(alone.size(), 1, "{}", alone.text);
+                assert_eq!(alone.training, space.training);
+                let alone = crate::space::Spaces::new(vec![alone], 3);
+                let there = alone.decode(&alone.random(&mut rng));
+                assert_eq!(there, spaces.decode(&genome));
+            }
+        }
+    }
 
     #[test]
     fn shipped_spaces_load() {

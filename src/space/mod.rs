@@ -11,7 +11,7 @@ mod training;
 
 use families::AxisRule;
 pub use families::Family;
-pub use file::{SpaceError, baselines, builtin, load, parse, references, with_references};
+pub use file::{SpaceError, baselines, builtin, load, only, parse, references, with_references};
 pub use training::{Recipe, Training};
 
 use nas_kernels::decision::ClipRule;
