@@ -56,6 +56,7 @@
 //! | [`graph`] | the one intermediate representation, and its memory plan |
 //! | [`audio`] | reading (what is refused, too), resampling, log-mel and MFCC |
 //! | [`data`] | clip tables of every layout, the synthetic machines |
+//! | [`disturb`] | disturbances of sound, of graded strength |
 //! | `disk` | files that appear whole or not at all |
 //! | [`identity`] | the texts that keys and hashes are made of |
 //! | [`stats`] | rank correlation, the normal distribution |
@@ -70,6 +71,7 @@ pub mod audio;
 pub mod bundle;
 pub mod data;
 mod disk;
+pub mod disturb;
 pub mod evaluate;
 pub mod features;
 pub mod fit;

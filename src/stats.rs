@@ -28,6 +28,17 @@ pub fn kendall_tau(a: &[f64], b: &[f64]) -> Option<f64> {
     (pairs > 0.0).then(|| agreement as f64 / pairs)
 }
 
+/// The 95 % interval of Kendall's tau over so many things, `[low, high]`; `None` with fewer than five.
+///
+/// Source: Fieller, Hartley and Pearson 1957, Biometrika 44, 470-481: the inverse hyperbolic tangent of tau has a variance
+/// of 0.437 / (n - 4).
+pub fn kendall_interval(tau: f64, things: usize) -> Option<[f64; 2]> {
+    let free = things.checked_sub(4).filter(|free| *free > 0)? as f64;
+    let reach = 1.959_964 * (0.437 / free).sqrt();
+    let at = |sign: f64| (tau.clamp(-1.0, 1.0).atanh() + sign * reach).tanh();
+    Some([at(-1.0), at(1.0)])
+}
+
 /// The share of a normal distribution below `x` standard deviations, to 1.5e-7 (Abramowitz and Stegun 7.1.26).
 pub fn normal_cdf(x: f64) -> f64 {
     0.5 * erfc(-x / std::f64::consts::SQRT_2)
@@ -87,6 +98,17 @@ mod tests {
             let found = beta_quantile(p, a, b);
             assert!((found - expected).abs() < 1e-9, "{p} {a} {b}: {found}");
         }
+    }
+
+    #[test]
+    fn tau_of_few_things_says_little() {
+        assert_eq!(kendall_interval(0.5, 4), None);
+        let rounded = |tau, things| {
+            kendall_interval(tau, things).map(|ends| ends.map(|end| (100.0 * end).round() / 100.0))
+        };
+        // atanh(0.5) = 0.549, and 1.96 sqrt(0.437 / 36) = 0.216.
+        assert_eq!(rounded(0.5, 40), Some([0.32, 0.64]));
+        assert_eq!(rounded(1.0, 40), Some([1.0, 1.0]));
     }
 
     #[test]

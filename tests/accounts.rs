@@ -27,7 +27,7 @@ tests! {
     a_score_says_which_clips_trained_it,
     models_belong_to_their_store,
     a_search_says_what_it_leaves_out,
-    stand_ins_are_said_wherever_a_score_is,
+    disturbed_sound_is_said_wherever_a_score_is,
     a_network_no_better_than_a_constant_is_on_no_front,
     classes_of_folders_are_told_apart,
     labels_of_folders_are_learnt,
@@ -474,8 +474,9 @@ fn a_search_says_what_it_leaves_out() {
     );
 }
 
-/// Where only normal clips are known, everything that shows a score says that stand-ins steered.
-fn stand_ins_are_said_wherever_a_score_is() {
+/// Where only normal clips are known, everything that shows a score says that disturbed sound steered, and
+/// what would be heard; nothing shows an AUC.
+fn disturbed_sound_is_said_wherever_a_score_is() {
     let tool = Tool::new();
     for idx in 0..30 {
         let name = format!("d/train/section_00_source_train_normal_{idx:04}_x.wav");
@@ -487,12 +488,19 @@ fn stand_ins_are_said_wherever_a_score_is() {
     let data = tool.folder.path().join("d");
     let (succeeded, errors) = said(&tool, &format!("{SEARCH} --data {}", data.display()));
     assert!(succeeded, "{errors}");
-    let sentence = "Stand-ins for anomalies";
-    has(&tool.text("front r"), sentence);
-    has(&tool.text("show r/0"), sentence);
+    let sentence = "Disturbed normal sound steered";
+    let (front, shown) = (tool.text("front r"), tool.text("show r/0"));
+    for text in [&front, &shown] {
+        has(text, sentence);
+        has(text, "nine of ten disturbed clips are found");
+        assert!(!text.contains("AUC"), "{text}");
+    }
+    has(&front, "a missing band");
+    let hears = &tool.json("show r/0 --json")["hears"];
+    assert_eq!(hears["kinds"].as_array().unwrap().len(), 7, "{hears}");
     has(&tool.text("judge r/0"), sentence);
-    assert_eq!(tool.json("front r --json")["steered_by"], "stand-ins");
-    assert_eq!(tool.json("show r/0 --json")["steered_by"], "stand-ins");
+    assert_eq!(tool.json("front r --json")["steered_by"], "disturbed");
+    assert_eq!(tool.json("show r/0 --json")["steered_by"], "disturbed");
     tool.text("report r");
     let page = fs::read_to_string(tool.folder.path().join("r/report.html")).unwrap();
     has(&page, sentence);
@@ -500,7 +508,7 @@ fn stand_ins_are_said_wherever_a_score_is() {
     tool.text(&format!("export r/0 --to {}", to.display()));
     has(&fs::read_to_string(to.join("README.md")).unwrap(), sentence);
     let manifest = fs::read_to_string(to.join("manifest.json")).unwrap();
-    has(&manifest, "\"steered_by\": \"stand-ins\"");
+    has(&manifest, "\"steered_by\": \"disturbed\"");
 }
 
 /// 190 normal test clips and 10 anomalous ones that nothing tells apart: always saying "normal" is right for 95 %.

@@ -125,6 +125,7 @@ fn detector(kind: Kind, score_windows: u32) -> Model {
         scored_on: "samples".to_string(),
         clip_score: None,
         int8: None,
+        hears: None,
         mean: (0..bands)
             .map(|band| column(band).sum::<f32>() / column(band).count() as f32)
             .collect(),

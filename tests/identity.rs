@@ -5,6 +5,7 @@ use std::path::Path;
 use nas::{
     audio::{Channel, Feature, FeatureSpec},
     data::{self, Dataset, SteerBy, synthetic},
+    disturb::Kind,
     features::FeatureStore,
     space::{self, SearchSpace, Spaces},
     units::Rng,
@@ -50,7 +51,7 @@ fn networks() -> Vec<String> {
     lines
 }
 
-/// Synthetic sets, the stand-ins of one, ready features, and files.
+/// Synthetic sets, the disturbed clips of one, ready features, and files.
 fn data_sets() -> Vec<String> {
     let store = FeatureStore::new(None);
     let hash = |dataset: &Dataset| store.dataset_hash(dataset);
@@ -59,7 +60,8 @@ fn data_sets() -> Vec<String> {
         let dataset = synthetic::dataset(machine);
         lines.push(format!("data {} {}", dataset.name, hash(&dataset)));
     }
-    let proxy = synthetic::dataset(synthetic::Machine::Fan).steered_by(Some(SteerBy::Proxy));
+    let proxy =
+        synthetic::dataset(synthetic::Machine::Fan).steered_by(Some(SteerBy::Proxy), &Kind::ALL);
     lines.push(format!("data proxy {}", hash(&proxy)));
     let mut ready = synthetic::dataset(synthetic::Machine::Fan);
     ready.fixed_features = Some(FeatureSpec::DCASE);
@@ -67,7 +69,7 @@ fn data_sets() -> Vec<String> {
     let folder = tempfile::tempdir().unwrap();
     let files = files(folder.path());
     lines.push(format!("data files {}", hash(&files)));
-    let proxy = files.steered_by(Some(SteerBy::Proxy));
+    let proxy = files.steered_by(Some(SteerBy::Proxy), &Kind::ALL);
     lines.push(format!("data files-proxy {}", hash(&proxy)));
     lines
 }

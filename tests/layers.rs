@@ -27,6 +27,7 @@ const LAYERS: &[&[&str]] = &[
     &["train", "fit", "quant", "score"],
     &["features", "space", "hardware"],
     &["graph", "audio", "data"],
+    &["disturb"],
     &["disk", "identity", "stats", "units"],
 ];
 

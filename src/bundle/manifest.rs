@@ -29,7 +29,7 @@ pub struct Manifest {
     pub data: String,
     /// Whether the sound was made by the built-in generator.
     pub synthetic: bool,
-    /// What steered the search: `labels` or `stand-ins` for anomalies; null where that was not recorded.
+    /// What steered the search: `labels` or `disturbed` sound (`stand-ins` in older runs); null where that was not recorded.
     pub steered_by: Option<String>,
     /// `reconstruct` or `classify`.
     pub task: String,

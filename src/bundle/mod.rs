@@ -58,7 +58,7 @@ pub struct Parts<'a> {
     pub costs: Option<CostsView>,
     /// What was seen when the model ran, one entry per place.
     pub measurements: Vec<MeasurementView>,
-    /// What steered the search: `labels` or `stand-ins`; `None` where that was not recorded.
+    /// What steered the search: `labels` or `disturbed` sound (`stand-ins` in older runs); `None` where that was not recorded.
     pub steered_by: Option<String>,
     /// The report page in HTML.
     pub report: String,

@@ -15,7 +15,14 @@ pub(super) fn bundle(parts: &Parts<'_>) -> String {
             "\nStand-ins for anomalies, made of normal sound, steered its search: no figure says how well it finds real \
              faults.\n"
         }
+        Some("disturbed") => {
+            "\nDisturbed normal sound steered its search: no figure says how well it finds real faults.\n"
+        }
         _ => "",
+    };
+    let hears = match &card.hears {
+        Some(hears) => format!("\nIt {}.\nThere {}.\n", hears.sentence(), hears.basis()),
+        None => String::new(),
     };
     let vela = match &parts.vela {
         Some(_) => {
@@ -38,7 +45,7 @@ pub(super) fn bundle(parts: &Parts<'_>) -> String {
         "# {name}
 
 An int8 network for sound ({task}), with its audio front end, for {target} ({core}).
-{synthetic}{stand_ins}{int8}{companding}
+{synthetic}{stand_ins}{hears}{int8}{companding}
 The front end, for whoever feeds `model.tflite` from another program (`model.json` has every number): the first channel at
 {rate} Hz, 16-bit samples over 32768; frames of {n_fft} samples every {hop}, centred, with zeros around the clip; a periodic
 Hann window; power spectrum; {mels} mel bands of Slaney's scale and norm from 0 Hz to half of the rate; 10 log10(max(power,

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::{Failure, Global, out};
 use nas::{
     data::{self, SplitBy, synthetic},
+    disturb::Kind,
     report::{
         json::{
             self,
@@ -36,9 +37,9 @@ enum Command {
             hide_default_value = true
         )]
         split: SplitBy,
-        /// Also show the stand-ins for anomalies that would steer a search
+        /// Also show the disturbed clips that steer a search where no label does
         #[arg(long)]
-        stand_ins: bool,
+        disturbed: bool,
     },
     /// Download a public data set, check it and unpack it
     Fetch(super::fetch::Args),
@@ -68,11 +69,11 @@ impl Args {
             Command::Info {
                 path,
                 split,
-                stand_ins,
+                disturbed,
             } => {
                 let mut dataset = data::named_split(path, *split)?;
-                if *stand_ins {
-                    dataset = dataset.with_stand_ins();
+                if *disturbed {
+                    dataset = dataset.with_disturbed(&Kind::ALL);
                 }
                 let info = data::describe(&dataset);
                 match global.json {

@@ -164,8 +164,8 @@ fn samples(source: &Source, sample_rate_hz: u32) -> Option<Vec<i16>> {
     let sound = match source {
         Source::Audio(path) => audio::read(path, Channel::default()).ok()?,
         Source::Synthetic(spec) => data::synthetic::render(spec),
-        // A stand-in steers a search; it is no sound to show.
-        Source::LogMelBin(_) | Source::StandIn(_) => return None,
+        // Disturbed sound steers a search; it is no sound to show.
+        Source::LogMelBin(_) | Source::Disturbed(_) => return None,
     };
     Some(sound.resampled(sample_rate_hz).ok()?.to_i16())
 }

@@ -70,7 +70,7 @@ impl Args {
                     out::print(format!("{name}: {bytes} bytes as model.tflite\n"))?;
                 }
                 let steered = settings.steered.as_deref();
-                if let Some(warning) = text::front::steered_by_stand_ins(steered) {
+                if let Some(warning) = text::front::steered_without_labels(steered) {
                     out::print(format!("{warning}\n"))?;
                 }
                 out::print(text::evaluation::tables(&judged))?;

@@ -11,6 +11,7 @@ use super::{
 };
 use nas::{
     data::{self, SplitBy, SteerBy},
+    disturb,
     evaluate::Model,
     hardware::{self, Target},
     report::{
@@ -49,10 +50,14 @@ pub struct Args {
     /// Begin even where a tenth of the labelled clips, or more, cannot be used
     #[arg(long)]
     allow_skipped: bool,
-    /// Clips that steer the search: labels, or proxy, which turns normal sounds into stand-ins for anomalies
+    /// Clips that steer the search: labels, or proxy, which disturbs normal sounds and counts how well that stands out
     /// [default: labels where there are any]
     #[arg(long, value_name = "labels|proxy")]
     steer_by: Option<SteerBy>,
+    /// What to listen for where no label steers: kinds of disturbances, such as knocks,hiss, or faults, such as bearing
+    /// (docs/unlabelled.md) [default: all kinds alike]
+    #[arg(long, value_name = "KIND|FAULT", value_delimiter = ',')]
+    listen_for: Vec<String>,
     /// A search space by name or TOML file; repeatable [default: all that suit the data]
     #[arg(long = "space", value_name = "NAME|FILE")]
     spaces: Vec<String>,
@@ -201,6 +206,8 @@ impl Args {
                 )));
             }
         }
+        disturb::listened_for(self.listen_for.iter().map(String::as_str))
+            .map_err(Failure::usage)?;
         if self
             .objectives
             .iter()
@@ -223,6 +230,7 @@ impl Args {
             split: self.split.to_string(),
             min_clip_s: self.min_clip.map(|span| span.0.as_secs_f64()),
             steer_by: self.steer_by.map(|by| by.name().to_string()),
+            listen_for: self.listen_for.clone(),
             allow_skipped: self.allow_skipped,
             budget,
             objectives: Objective::names(self.objectives.iter().copied()),

@@ -74,49 +74,43 @@ impl Classes {
 
 /// Divides the labelled test clips into a half that steers the search and a half that it never sees.
 ///
-/// Every machine, section, domain and label is halved on its own; of an odd number the larger part steers. Where there
-/// are stand-ins for anomalies, they steer, and real anomalies only judge. A section is too small to divide where it
-/// lacks normals or anomalies, or where one such group has a single clip. All its clips are then in both parts, and the
-/// note names it.
+/// Every machine, section, domain and label is halved on its own; of an odd number the larger part steers. Where clips
+/// are disturbed, they say themselves whether they steer, and real anomalies only judge. A section is too small to divide
+/// where it lacks normals or anomalies, or where one such group has a single clip. All its clips are then in both parts,
+/// and the note names it.
 pub fn divide_test(dataset: &Dataset) -> TestDivision {
     type Groups = BTreeMap<(Domain, Label), Vec<usize>>;
     let mut sections: BTreeMap<(&str, &str), Groups> = BTreeMap::new();
+    let mut steer = Vec::new();
+    let mut shown = Vec::new();
+    let are_disturbed = dataset.has_disturbed();
     for (idx, clip) in dataset.clips.iter().enumerate() {
-        if let (Split::Test, Some(label)) = (clip.split, clip.label) {
-            let groups = sections.entry((&clip.machine, &clip.section)).or_default();
-            groups.entry((clip.domain, label)).or_default().push(idx);
+        match (clip.split, clip.label, clip.disturbed()) {
+            (Split::Test, Some(_), Some(made)) if made.steers => steer.push(idx),
+            (Split::Test, Some(_), Some(_)) => shown.push(idx),
+            // Disturbed clips choose; real anomalies judge the choice.
+            (Split::Test, Some(Label::Anomaly), None) if are_disturbed => shown.push(idx),
+            (Split::Test, Some(label), None) => {
+                let groups = sections.entry((&clip.machine, &clip.section)).or_default();
+                groups.entry((clip.domain, label)).or_default().push(idx);
+            }
+            _ => (),
         }
     }
 
-    let mut steer = Vec::new();
-    let mut shown = Vec::new();
     let mut too_small = Vec::new();
     for ((machine, section), groups) in sections {
         let has = |wanted| groups.keys().any(|&(_, label)| label == wanted);
         let is_divisible = (dataset.learns == Learns::Classes
-            || has(Label::Normal) && has(Label::Anomaly))
+            || has(Label::Normal) && (has(Label::Anomaly) || are_disturbed))
             && groups.values().all(|clips| clips.len() >= 2);
-        let steered_by_stand_ins = groups
-            .values()
-            .flatten()
-            .any(|&idx| dataset.clips[idx].is_stand_in());
-        for ((_, label), clips) in groups {
-            let (stand_ins, real): (Vec<usize>, Vec<usize>) = clips
-                .iter()
-                .partition(|&&idx| dataset.clips[idx].is_stand_in());
-            if label == Label::Anomaly && steered_by_stand_ins && !real.is_empty() {
-                // Stand-ins have chosen; real anomalies judge the choice.
-                steer.extend(stand_ins);
-                shown.extend(real);
-            } else if is_divisible {
-                let half = clips.len().div_ceil(2);
-                let (first, second) = divided(dataset, clips, half);
-                steer.extend(first);
-                shown.extend(second);
-            } else {
-                steer.extend_from_slice(&clips);
-                shown.extend_from_slice(&clips);
-            }
+        for clips in groups.into_values() {
+            let [first, second] = match is_divisible {
+                true => halves(dataset, clips),
+                false => [clips.clone(), clips],
+            };
+            steer.extend(first);
+            shown.extend(second);
         }
         if !is_divisible {
             too_small.push(section_name(machine, section));
@@ -172,6 +166,15 @@ pub fn divide_train(dataset: &Dataset, share: f64) -> TrainDivision {
     fit.sort_unstable();
     validation.sort_unstable();
     TrainDivision { fit, validation }
+}
+
+/// The half of some clips that steers, and the other; both are all of them where there is only one.
+pub(super) fn halves(dataset: &Dataset, clips: Vec<usize>) -> [Vec<usize>; 2] {
+    if clips.len() < 2 {
+        return [clips.clone(), clips];
+    }
+    let half = clips.len().div_ceil(2);
+    divided(dataset, clips, half).into()
 }
 
 /// The first `count` clips in hash order, and the rest. Clips of one recording stay together on the first side, unless

@@ -497,7 +497,7 @@ impl Found {
             for row in &mut self.rows {
                 let is_near = match &row.clip.source {
                     Source::Audio(path) | Source::LogMelBin(path) => path.starts_with(folder),
-                    Source::Synthetic(_) | Source::StandIn(_) => false,
+                    Source::Synthetic(_) | Source::Disturbed(_) => false,
                 };
                 if let Some(known) = attributes.get(row.clip.file_name())
                     && is_near

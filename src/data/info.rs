@@ -253,7 +253,7 @@ fn alike(
             .par_iter()
             .map(|&idx| match &clips[idx].source {
                 Source::Audio(path) | Source::LogMelBin(path) => key(path).ok(),
-                Source::Synthetic(_) | Source::StandIn(_) => None,
+                Source::Synthetic(_) | Source::Disturbed(_) => None,
             })
             .collect();
         for (&idx, key) in group.iter().zip(keys) {

@@ -76,7 +76,7 @@ pub fn look(dataset: &Dataset) -> Look {
     let every = 1 + (total / LOOKED_AT_BYTES) as usize;
     let clips = dataset.clips.par_iter().enumerate();
     let clips = clips.map(|(idx, clip)| {
-        let is_sound = matches!(clip.source, Source::Audio(_)) && !clip.is_stand_in();
+        let is_sound = matches!(clip.source, Source::Audio(_)) && clip.disturbed().is_none();
         (is_sound && idx % every == 0).then(|| facts(&clip.source))
     });
     Look {
@@ -130,7 +130,7 @@ fn facts(source: &Source) -> Result<Facts, String> {
             seconds: f64::from(spec.duration_ms) / 1000.0,
             sound: None,
         }),
-        Source::StandIn(made) => facts(&made.of),
+        Source::Disturbed(made) => facts(&made.of),
     }
 }
 
@@ -216,7 +216,7 @@ impl Look {
     pub fn notes(&self, dataset: &Dataset) -> Vec<String> {
         let clips = dataset.clips.iter().zip(&self.clips);
         let seen: Vec<(&Clip, &Facts)> = clips
-            .filter(|(clip, _)| !clip.is_stand_in())
+            .filter(|(clip, _)| clip.disturbed().is_none())
             .filter_map(|(clip, found)| Some((clip, found.as_ref()?.as_ref().ok()?)))
             .collect();
         let mut notes = Vec::new();

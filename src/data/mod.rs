@@ -3,6 +3,7 @@
 //! This module computes no features, and it knows no models, scores or hardware.
 
 mod dcase_names;
+mod disturbed;
 mod divide;
 pub mod fetch;
 mod files;
@@ -20,7 +21,6 @@ mod named;
 mod notes;
 mod one_machine;
 mod slices;
-mod stand_in;
 pub mod synthetic;
 #[cfg(test)]
 mod tests;
@@ -38,6 +38,7 @@ use crate::{
     identity::{self, Canonical},
 };
 
+pub use disturbed::{Disturbed, Made, SteerBy, UnknownSteering};
 pub use divide::{Classes, TestDivision, TrainDivision, divide_test, divide_train};
 pub use fetch::{KNOWN_DATASETS, KnownDataset};
 pub use folds::{SplitBy, UnknownSplit};
@@ -47,7 +48,6 @@ pub use left_out::LeftOut;
 pub use look::{Look, look};
 pub use manifest::ManifestError;
 pub use named::{lasting_name, named, named_clips, named_split};
-pub use stand_in::{Change, StandIn, SteerBy, UnknownSteering};
 
 /// A table of clips.
 #[derive(Debug, Clone, PartialEq)]
@@ -132,8 +132,8 @@ pub enum Source {
     LogMelBin(PathBuf),
     /// Made by the generator when it is needed.
     Synthetic(synthetic::ClipSpec),
-    /// Normal sound that is changed when it is needed.
-    StandIn(Box<StandIn>),
+    /// Normal sound that is disturbed when it is needed.
+    Disturbed(Box<Disturbed>),
 }
 
 /// Whether a clip trains or tests.
@@ -220,7 +220,7 @@ impl Canonical for Source {
             Source::Audio(path) => identity::tuple(text, "Audio", &[path]),
             Source::LogMelBin(path) => identity::tuple(text, "LogMelBin", &[path]),
             Source::Synthetic(spec) => identity::tuple(text, "Synthetic", &[spec]),
-            Source::StandIn(made) => identity::tuple(text, "StandIn", &[made.as_ref()]),
+            Source::Disturbed(made) => identity::tuple(text, "Disturbed", &[made.as_ref()]),
         }
     }
 }

@@ -6,10 +6,11 @@ use super::{
     Answer, Classed, ClassedClip, EvaluateError, Examination, ExaminedClip, Pipeline, Scores,
 };
 use crate::{
-    data::{Label, Learns},
+    data::{Label, Learns, TestDivision},
     score::{
-        Classification, ClipIntervals, ClipRule, ClipScore, Confusion, Figure, Figures, Measure,
-        auc_difference_error, classification, summarise,
+        Classification, ClipIntervals, ClipRule, ClipScore, Confusion, DisturbedScore, Figure,
+        Figures, Measure, NormalScore, auc_difference_error, classification, profile, sensitivity,
+        summarise,
     },
 };
 
@@ -28,6 +29,9 @@ impl Pipeline {
         threshold: Option<f64>,
         epochs: usize,
     ) -> Result<Scores, EvaluateError> {
+        if self.dataset.has_disturbed() {
+            return self.heard(scores, threshold, epochs);
+        }
         let steer = self.labelled(&self.test.steer, &scores.int8);
         let shown = self.labelled(&self.test.shown, &scores.int8);
         let decided = |indices: &[usize], clips: &[ClipScore], measure: Measure| {
@@ -87,14 +91,99 @@ impl Pipeline {
             epochs,
             clip_rule: ClipRule::Mean,
             int8: None,
+            hears: None,
             notes: steer.notes,
         })
     }
 
-    /// AUC of the float network less the AUC of the int8 network, on the clips that steer.
-    pub(super) fn auc_lost(&self, scores: &Scores) -> f64 {
-        let auc = |figure| scores.figures.get(figure).unwrap_or(f64::NAN);
-        auc(Figure::AUC_FLOAT) - auc(Figure::AUC)
+    /// How well disturbed clips are heard; of labelled faults, which then only judge, AUC and decisions.
+    fn heard(
+        &self,
+        scores: &ClipScores,
+        threshold: Option<f64>,
+        epochs: usize,
+    ) -> Result<Scores, EvaluateError> {
+        let TestDivision { steer, shown, .. } = &self.test;
+        let of = |indices: &[usize], scores: &[Option<f64>]| {
+            let (normal, disturbed) = self.undisturbed(indices, scores);
+            sensitivity(&normal, &disturbed)
+        };
+        let missing = || {
+            let message = "too few test clips are long enough for one window";
+            EvaluateError::Failed(message.to_string())
+        };
+        let int8 = of(steer, &scores.int8).ok_or_else(missing)?;
+        let float = of(steer, &scores.float).ok_or_else(missing)?;
+        let untouched = of(shown, &scores.int8);
+        let is_real = |idx: &usize| self.dataset.clips[*idx].disturbed().is_none();
+        let real: Vec<usize> = shown.iter().copied().filter(is_real).collect();
+        let real = self.labelled(&real, &scores.int8);
+        let judged = summarise(&real);
+        let decided = threshold.filter(|_| real.iter().any(|clip| clip.anomaly));
+        let decided = decided.map(|threshold| Confusion::of_clips(&real, threshold));
+        let own = Measure::Sensitivity;
+        let test = |measure| Figure::test(measure);
+        let figures = Measure::DECISIONS.into_iter().fold(
+            Figures::default()
+                .with(Figure::steering(own), int8.mean)
+                .with(Figure::float(own), float.mean)
+                .with(test(own), untouched.as_ref().map(|heard| heard.mean))
+                .with(test(Measure::Auc), judged.auc)
+                .with(test(Measure::Pauc), judged.pauc),
+            |figures, measure| {
+                let decided = decided.as_ref().and_then(|decided| decided.figure(measure));
+                figures.with(test(measure), decided)
+            },
+        );
+        let intervals = [
+            (Figure::steering(own), Some(int8.interval)),
+            (Figure::float(own), Some(float.interval)),
+            (test(own), untouched.map(|heard| heard.interval)),
+            (test(Measure::Auc), judged.auc_interval),
+        ];
+        let known = |(figure, interval): (Figure, Option<[f64; 2]>)| Some((figure, interval?));
+        let (steering, _) = self.undisturbed(steer, &scores.int8);
+        let (normal, disturbed) = self.undisturbed(shown, &scores.int8);
+        Ok(Scores {
+            intervals: intervals.into_iter().filter_map(known).collect(),
+            epochs,
+            hears: profile(&steering, &normal, &disturbed),
+            ..Scores::headline(figures)
+        })
+    }
+
+    /// Scores of normal clips as they were recorded, and of disturbed ones.
+    fn undisturbed(
+        &self,
+        indices: &[usize],
+        scores: &[Option<f64>],
+    ) -> (Vec<NormalScore>, Vec<DisturbedScore>) {
+        let (mut normal, mut disturbed) = (Vec::new(), Vec::new());
+        for &idx in indices {
+            let clip = &self.dataset.clips[idx];
+            let group = || (clip.machine.clone(), clip.section.clone(), clip.domain);
+            match (scores[idx], clip.disturbed(), clip.label) {
+                (Some(score), Some(made), _) => disturbed.push(DisturbedScore {
+                    group: group(),
+                    kind: made.kind,
+                    strength: made.strength,
+                    of: made.of.to_string(),
+                    score,
+                }),
+                (Some(score), None, Some(Label::Normal)) => normal.push(NormalScore {
+                    group: group(),
+                    score,
+                }),
+                _ => (),
+            }
+        }
+        (normal, disturbed)
+    }
+
+    /// The measure by which int8 is compared with float: that which steers, where that is no decision.
+    pub(super) fn lost(&self, scores: &Scores, measure: Measure) -> Option<f64> {
+        let figures = &scores.figures;
+        Some(figures.get(Figure::float(measure))? - figures.steering(measure)?)
     }
 
     /// The standard error of that difference.
@@ -110,7 +199,8 @@ impl Pipeline {
         threshold: Option<f64>,
         history: Vec<[f32; 2]>,
     ) -> Examination {
-        let tested = both(&self.test.steer, &self.test.shown);
+        let mut tested = both(&self.test.steer, &self.test.shown);
+        tested.retain(|idx| self.dataset.clips[*idx].disturbed().is_none());
         let examined = |&idx: &usize| {
             Some(ExaminedClip {
                 anomaly: self.dataset.clips[idx].label? == Label::Anomaly,

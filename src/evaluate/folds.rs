@@ -103,6 +103,7 @@ fn mean(scores: &[Scores]) -> Scores {
         // These are of the model that is kept.
         clip_rule: scores.last().map_or(ClipRule::Mean, |one| one.clip_rule),
         int8: scores.last().and_then(|one| one.int8.clone()),
+        hears: scores.last().and_then(|one| one.hears.clone()),
         notes,
     }
 }

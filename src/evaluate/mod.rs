@@ -28,14 +28,14 @@ pub use scored::{Scored, Scoring, score_clips, test_scores};
 
 use crate::{
     features::ReadError,
-    score::{ClipIntervals, ClipRule, Figures, GroupScore},
+    score::{ClipIntervals, ClipRule, Figures, GroupScore, Profile},
     space::{Candidate, Training},
 };
 
 /// The scores of one candidate.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Scores {
-    /// Its figures of merit; the AUCs and pAUCs of the clips that steer are always among them.
+    /// Its figures of merit; AUCs and pAUCs of the clips that steer, or sensitivities, are always among them.
     pub figures: Figures,
     /// How far its AUCs may be off because there are only so many clips.
     pub intervals: ClipIntervals,
@@ -47,6 +47,8 @@ pub struct Scores {
     pub clip_rule: ClipRule,
     /// How the int8 network differs from the float network; `None` where there is none, or by an older pipeline.
     pub int8: Option<Int8>,
+    /// What the int8 network hears of disturbed sound; `None` where labels steer.
+    pub hears: Option<Profile>,
     /// What a reader must know, a sentence each: for example, a group has no anomalous clips.
     pub notes: Vec<String>,
 }
@@ -61,6 +63,7 @@ impl Scores {
             epochs: 0,
             clip_rule: ClipRule::Mean,
             int8: None,
+            hears: None,
             notes: Vec::new(),
         }
     }

@@ -19,7 +19,9 @@ use crate::{
     quant::{
         BlobError, Hearing, Interpreter, QuantParams, QuantizedModel, ReadError, append_front_end,
     },
-    score::{ClipRule, FalseAlarms, ThresholdRule, UnknownClipRule, UnknownRule, clip_score},
+    score::{
+        ClipRule, FalseAlarms, Profile, ThresholdRule, UnknownClipRule, UnknownRule, clip_score,
+    },
     space::Task,
 };
 
@@ -92,6 +94,9 @@ pub struct ModelCard {
     /// How the int8 network differs from the float network; absent in cards of older pipelines.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub int8: Option<Int8>,
+    /// What it hears of disturbed sound; absent where labels steered, and in cards of older programs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hears: Option<Profile>,
     /// Whether it was trained on sound of the built-in generator.
     pub synthetic: bool,
     /// The points from which the score is a distance; absent for other scores.
@@ -184,10 +189,14 @@ pub struct Int8 {
     /// Share of what float scores tell apart that int8 scores tell apart, 0 to 1, on sound outside of training and
     /// test. Absent where nothing could judge; the headroom is then the usual one.
     pub kept: Option<f64>,
-    /// AUC of the float network less the AUC of the int8 network, on the clips that steer.
-    pub auc_lost: f64,
+    /// AUC of the float network less the AUC of the int8 network, on the clips that steer; absent where no label steers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auc_lost: Option<f64>,
     /// Standard error of that difference; absent where a section lacks clips of one kind.
     pub auc_lost_error: Option<f64>,
+    /// The same difference of sensitivities; absent where labels steer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sensitivity_lost: Option<f64>,
     /// Share of input values that the ends of int8 cut off, over all normal test clips, 0 to 1.
     pub clipped_normal: Option<f64>,
     /// The same share over all anomalous test clips.
@@ -200,12 +209,26 @@ impl Int8 {
     /// Where int8 scores keep less than this share, eight bits are few.
     const LEAST_KEPT: f64 = 0.9;
 
+    /// What int8 costs of AUC, or of sensitivity where no label steers.
+    pub fn lost(&self) -> f64 {
+        let lost = self.auc_lost.or(self.sensitivity_lost);
+        lost.unwrap_or(f64::NAN)
+    }
+
+    /// What [`Int8::lost`] is about.
+    pub fn lost_of(&self) -> &'static str {
+        match self.sensitivity_lost {
+            Some(_) => "sensitivity",
+            None => "AUC",
+        }
+    }
+
     /// Whether int8 costs more AUC than chance explains: more than two standard errors.
     pub fn is_costly(&self) -> bool {
         let noise = self
             .auc_lost_error
             .map_or(f64::INFINITY, |error| 2.0 * error);
-        self.auc_lost > noise.max(Self::LEAST_LOSS)
+        self.lost() > noise.max(Self::LEAST_LOSS)
     }
 
     /// Whether int8 scores follow float scores badly on disturbed sound.

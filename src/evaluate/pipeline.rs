@@ -34,7 +34,7 @@ use crate::{
     identity::Canonical,
     quant::{QuantParams, QuantizedModel, Ranges, run_float},
     score::{
-        ClipRule, FalseAlarms, THRESHOLD_QUANTILE, ThresholdRule, Thresholds, clip_score,
+        ClipRule, FalseAlarms, Measure, THRESHOLD_QUANTILE, ThresholdRule, Thresholds, clip_score,
         negative_log_odds, reconstruction_error,
     },
     space::{Candidate, Fit, Task, Training},
@@ -127,7 +127,7 @@ pub enum PrepareError {
     /// The clips that steer lack normal or anomalous ones; holds the name of the data set.
     #[error(
         "{0} has no labelled test clips of both kinds: there is nothing to steer the search by; \
-         label some normal and some anomalous clips as `test`, or let --steer-by proxy make stand-ins"
+         label some normal and some anomalous clips as `test`, or let --steer-by proxy disturb normal ones"
     )]
     NoLabels(String),
     /// The clips that steer are not of two classes that also train; holds the name of the data set.
@@ -464,6 +464,7 @@ impl Pipeline {
             false_alarms: None,
             clip_score: None,
             int8: None,
+            hears: None,
             score_windows: self.usual_windows(front_end, &features.0.rows),
             synthetic: self.dataset.synthetic,
             distance: None,
@@ -732,12 +733,14 @@ impl Pipeline {
             other_headroom: choice.ranges.others,
             tail: choice.ranges.tail,
             kept: choice.kept,
-            auc_lost: self.auc_lost(&figures),
+            auc_lost: self.lost(&figures, Measure::Auc),
             auc_lost_error: self.auc_lost_error(&scores),
+            sensitivity_lost: self.lost(&figures, Measure::Sensitivity),
             clipped_normal: self.clipped(&scorer, features, Label::Normal)?,
             clipped_anomaly: self.clipped(&scorer, features, Label::Anomaly)?,
         });
         card.int8 = figures.int8.clone();
+        card.hears = figures.hears.clone();
         let model = Model::new(card, quantized.to_tflite(), blob.clone());
         let model = model?.with_weights(made.weights);
         let threshold = model.card.threshold;

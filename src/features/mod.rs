@@ -3,11 +3,11 @@
 //! This module knows no networks, training or scores.
 
 mod cache;
+mod disturbed;
 mod heard;
 mod lru;
 mod packed;
 mod rows;
-mod stand_in;
 mod store;
 
 use std::borrow::Cow;

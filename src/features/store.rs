@@ -14,16 +14,16 @@ use std::{
 use super::{
     Arithmetic, Features, Matrix, Prepared, ReadError, Rows, Standardiser,
     cache::{self, ContentHashes, Stamp},
+    disturbed::disturb_log_mel,
     heard,
     lru::{Lru, lock},
     packed::Layout,
     rows::Place,
-    stand_in::{change_audio, change_log_mel},
 };
 use crate::{
     audio::{self, Audio, AudioError, Channel, DeviceExtractor, Extractor, FeatureSpec},
     data::{
-        Change, Clip, Dataset, Source, StandIn,
+        Clip, Dataset, Disturbed, Source,
         synthetic::{self, ClipSpec},
     },
     disk,
@@ -640,9 +640,12 @@ impl FeatureStore {
         match &clip.source {
             Source::LogMelBin(path) => Ok((audio::read_log_mel(path, spec.bands())?, None)),
             Source::Synthetic(clip) => extractors.extract(&self.sound(place, clip)),
-            // A data set with ready features has stand-ins that are made of these.
-            Source::StandIn(made) if matches!(made.of, Source::LogMelBin(_)) => {
-                Ok((self.changed_log_mel(made, spec)?, None))
+            Source::Disturbed(made) if matches!(made.of, Source::LogMelBin(_)) => {
+                let Source::LogMelBin(path) = &made.of else {
+                    return Err(AudioError::UnknownFormat);
+                };
+                let of = audio::read_log_mel(path, spec.bands())?;
+                Ok((disturb_log_mel(of, &made.by, spec), None))
             }
             source => extractors.extract(&self.audio(source)?),
         }
@@ -654,35 +657,12 @@ impl FeatureStore {
             Source::Audio(path) => audio::read(path, self.channel),
             Source::Synthetic(spec) => Ok(synthetic::render(spec)),
             Source::LogMelBin(_) => Err(AudioError::UnknownFormat),
-            Source::StandIn(made) => {
-                let with = match &made.change {
-                    Change::Mix { with, .. } => Some(self.audio(with)?),
-                    _ => None,
-                };
-                let audio = self.audio(&made.of)?;
-                Ok(change_audio(audio, with.as_ref(), &made.change))
+            Source::Disturbed(made) => {
+                let mut audio = self.audio(&made.of)?;
+                audio.samples = made.by.of(&audio.samples, audio.sample_rate_hz);
+                Ok(audio)
             }
         }
-    }
-
-    /// The features of a stand-in that is made from ready features.
-    fn changed_log_mel(&self, made: &StandIn, spec: &FeatureSpec) -> Result<Matrix, AudioError> {
-        let read = |source: &Source| match source {
-            Source::LogMelBin(path) => audio::read_log_mel(path, spec.bands()),
-            _ => Err(AudioError::UnknownFormat),
-        };
-        let with = match &made.change {
-            Change::Mix { with, .. } => Some(read(with)?),
-            _ => None,
-        };
-        let frames_per_s = f64::from(spec.sample_rate_hz) / spec.hop_length as f64;
-        let of = read(&made.of)?;
-        Ok(change_log_mel(
-            of,
-            with.as_ref(),
-            &made.change,
-            frames_per_s,
-        ))
     }
 
     /// A synthetic clip, which is made when it is first used.
@@ -710,7 +690,7 @@ impl FeatureStore {
         let hashes = parallel_map(&dataset.clips, self.threads, |_, clip| match &clip.source {
             Source::Audio(path) | Source::LogMelBin(path) => hash_file(path, &known),
             Source::Synthetic(spec) => Hashed::of_text(&spec.canonical()),
-            Source::StandIn(made) => hash_stand_in(made, &known),
+            Source::Disturbed(made) => hash_disturbed(made, &known),
         });
         let mut hasher = blake3::Hasher::new();
         hasher.update(dataset.fixed_features.canonical().as_bytes());
@@ -777,31 +757,20 @@ impl Hashed {
     }
 }
 
-/// The hash of what is done and of the content it is done to.
-fn hash_stand_in(made: &StandIn, known: &ContentHashes) -> Hashed {
-    let content = |source: &Source| match source {
+/// The hash of what is done and of the content it is done to. Paths are no content: the same data elsewhere has the same
+/// hash.
+fn hash_disturbed(made: &Disturbed, known: &ContentHashes) -> Hashed {
+    let of = match &made.of {
         Source::Audio(path) | Source::LogMelBin(path) => hash_file(path, known),
         other => Hashed::of_text(&other.canonical()),
     };
     let mut hasher = blake3::Hasher::new();
-    let of = content(&made.of);
     hasher.update(of.hash.as_bytes());
-    let mut is_read = of.is_read;
-    // Paths are no content: the same data elsewhere has the same hash.
-    let change = match &made.change {
-        Change::Mix { with, level_db } => {
-            let with = content(with);
-            hasher.update(with.hash.as_bytes());
-            is_read &= with.is_read;
-            format!("mix {level_db}")
-        }
-        change => change.canonical(),
-    };
-    hasher.update(change.as_bytes());
+    hasher.update(made.by.canonical().as_bytes());
     Hashed {
         hash: hasher.finalize(),
         fresh: None,
-        is_read,
+        is_read: of.is_read,
     }
 }
 

@@ -4,7 +4,7 @@ use super::{Costs, ReportError, RunInfo, ScoredTrial, costs_of, seeds, stored};
 use crate::{
     hardware::{Budget, Metric, Target, estimate},
     run::{Details, Settings, figures_of},
-    score::{Figure, Measure},
+    score::Figure,
     space,
     store::{Run, Store, TrialOutcome},
 };
@@ -51,6 +51,7 @@ pub(super) fn load(
                 .collect();
             let details = serde_json::from_str::<Details>(&evaluation.details_json);
             let intervals = details.as_ref().map(Details::clip_intervals);
+            let hears = details.as_ref().ok().and_then(|one| one.hears.clone());
             let (figures, seeds) =
                 seeds::figures(figures_of(evaluation), trainings.get(&row.number));
             found.push(ScoredTrial {
@@ -60,6 +61,7 @@ pub(super) fn load(
                 is_fitted: spaces.is_fitted(&genome),
                 figures,
                 intervals: intervals.unwrap_or_default(),
+                hears,
                 seeds,
                 macs: row.macs as u64,
                 params: row.params as u64,
@@ -93,15 +95,16 @@ pub(super) fn references(info: &RunInfo) -> Vec<ScoredTrial> {
 
 /// A line per reference detector of a run, to show beside one trial; empty where the run has none.
 pub fn reference_lines(info: &RunInfo) -> String {
-    let show = |auc: Option<f64>| auc.map_or("–".to_string(), |auc| format!("{auc:.3}"));
+    let show = |score: Option<f64>| score.map_or("–".to_string(), |score| format!("{score:.3}"));
     let line = |trial: ScoredTrial| {
         let figures = &trial.figures;
         format!(
-            "reference {} (trial {}): AUC int8 {}, untouched {}\n",
+            "reference {} (trial {}): {} int8 {}, untouched {}\n",
             trial.space,
             trial.trial,
-            show(figures.steering(Measure::Auc)),
-            show(figures.get(Figure::test(Measure::Auc)))
+            figures.headline().title(),
+            show(figures.steering(figures.headline())),
+            show(figures.get(Figure::test(figures.headline())))
         )
     };
     references(info).into_iter().map(line).collect()

@@ -122,6 +122,7 @@ pub fn fake_run(fake: &Fake) -> RunInfo {
                 )
                 .with(Figure::steering(Measure::Accuracy), auc - 0.1),
             intervals: ClipIntervals::new(),
+            hears: None,
             seeds: None,
             macs: macs as u64,
             params: (flash * 0.8) as u64,
@@ -231,6 +232,7 @@ pub fn small_run() -> RunInfo {
             .with(Figure::steering(Measure::Pauc), 0.625)
             .with(Figure::AUC_FLOAT, 0.9),
         intervals: ClipIntervals::from([(Figure::AUC, [0.75, 1.0])]),
+        hears: None,
         seeds: None,
         macs: 1_500_000,
         params: 52_000,
@@ -249,6 +251,7 @@ pub fn small_run() -> RunInfo {
             .with(Figure::AUC, 0.75)
             .with(Figure::test(Measure::Auc), f64::NAN),
         intervals: ClipIntervals::new(),
+        hears: None,
         seeds: None,
         macs: 300_000,
         params: 290_000,

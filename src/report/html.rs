@@ -6,6 +6,7 @@ use super::{
     draw::{hypervolume_svg, pareto_svg, ranks_svg},
     text::{
         front::{Column, caption},
+        heard::HeardTable,
         measured::MeasuredTable,
     },
 };
@@ -73,6 +74,43 @@ fn table(info: &RunInfo, target_idx: usize) -> String {
     let caption = caption(info, &members, target_idx, &[]);
     for line in caption.lines().chain(gains.iter().map(String::as_str)) {
         text += &format!("<p class=\"note\">{}</p>\n", escaped(line));
+    }
+    if let Some(heard) = HeardTable::new(&members) {
+        text += &heard_table(&heard);
+    }
+    text
+}
+
+/// What each detector hears; a strength from which it hears less than the others is paler.
+fn heard_table(heard: &HeardTable) -> String {
+    let row = |cells: &[String]| {
+        let cells = cells
+            .iter()
+            .map(|cell| format!("<th>{}</th>", escaped(cell)));
+        format!("<tr>{}</tr>\n", cells.collect::<String>())
+    };
+    let mut text = "<h3>What it would hear</h3>\n<table>\n".to_string() + &row(&heard.header);
+    for (cells, shares) in heard.rows.iter().zip(&heard.shares) {
+        text += "<tr>";
+        for (idx, cell) in cells.iter().enumerate() {
+            let share = idx
+                .checked_sub(1)
+                .and_then(|kind| shares.get(kind))
+                .copied();
+            // The more of the strengths are heard, the darker.
+            let shade = share.map_or(String::new(), |share| {
+                format!(
+                    " style=\"background: rgba(0, 114, 178, {:.2})\"",
+                    0.6 * share
+                )
+            });
+            text += &format!("<td{shade}>{}</td>", escaped(cell));
+        }
+        text += "</tr>\n";
+    }
+    text += "</table>\n";
+    for note in &heard.notes {
+        text += &format!("<p class=\"note\">{}</p>\n", escaped(note));
     }
     text
 }

@@ -73,6 +73,7 @@ fn load_alone(store: &Store, run: &Run) -> Result<RunInfo, ReportError> {
         };
         let details = serde_json::from_str::<Details>(&evaluation.details_json).ok();
         let intervals = details.as_ref().map(Details::clip_intervals);
+        let hears = details.as_ref().and_then(|one| one.hears.clone());
         if evaluation.artefacts.is_some() {
             with_models.extend(details.map(|details| (number, details)));
         }
@@ -88,6 +89,7 @@ fn load_alone(store: &Store, run: &Run) -> Result<RunInfo, ReportError> {
             is_fitted: is_fit(row),
             figures,
             intervals: intervals.unwrap_or_default(),
+            hears,
             seeds,
             macs: row.macs as u64,
             params: row.params as u64,

@@ -39,7 +39,7 @@ use crate::{
         Budget, Cost, CostSource, Estimate, Limited, Metric, Target, energy::Power, fit_probability,
     },
     run::Objective,
-    score::{ClipIntervals, Figure, Figures, Measure},
+    score::{ClipIntervals, Figure, Figures, Measure, Profile},
     space::Task,
     store::MeasurementRow,
 };
@@ -116,7 +116,7 @@ pub struct RunInfo {
     pub data: String,
     /// Whether the built-in generator made the data; every figure says so.
     pub synthetic: bool,
-    /// What steered the search: `labels` or `stand-ins`; `None` where that was not recorded.
+    /// What steered the search: `labels` or `disturbed` sound (`stand-ins` in older runs); `None` where that was not recorded.
     pub steered: Option<String>,
     /// Whether all its networks are published ones, which have names.
     pub published: bool,
@@ -167,6 +167,8 @@ pub struct ScoredTrial {
     pub figures: Figures,
     /// How far its AUCs may be off because there are only so many clips.
     pub intervals: ClipIntervals,
+    /// What its own model hears of disturbed sound; `None` where labels steered, and in older runs.
+    pub hears: Option<Profile>,
     /// The further trainings; `None` where the trial was trained once.
     pub seeds: Option<Seeds>,
     /// Multiply-accumulates of one inference.

@@ -20,12 +20,13 @@ pub fn notes(details: &[(u64, Details)]) -> Vec<String> {
     let costly: Vec<(u64, &Int8)> = int8().filter(|(_, int8)| int8.is_costly()).collect();
     let worst = costly
         .iter()
-        .max_by(|a, b| a.1.auc_lost.total_cmp(&b.1.auc_lost));
+        .max_by(|a, b| a.1.lost().total_cmp(&b.1.lost()));
     if let Some((trial, worst)) = worst {
         notes.push(format!(
-            "int8 costs more AUC than chance explains in {} of {count} networks, most in trial {trial}: {:.3} (docs/quantisation.md)",
+            "int8 costs more {} than chance explains in {} of {count} networks, most in trial {trial}: {:.3} (docs/quantisation.md)",
+            worst.lost_of(),
             costly.len(),
-            worst.auc_lost
+            worst.lost()
         ));
     }
     let coarse = int8().filter(|(_, int8)| int8.is_coarse()).count();
@@ -80,9 +81,10 @@ pub fn line(int8: &Int8) -> String {
         ""
     };
     format!(
-        "int8 costs {:.4}{noise} of AUC{costly}; the input reaches {} times as far as normal sound{kept}{few}; cut off of the \
+        "int8 costs {:.4}{noise} of {}{costly}; the input reaches {} times as far as normal sound{kept}{few}; cut off of the \
          input: {} in normal, {} in anomalous test clips",
-        int8.auc_lost,
+        int8.lost(),
+        int8.lost_of(),
         // Two places are enough, and 2 is said as 2.
         (100.0 * int8.input_headroom).round() / 100.0,
         clipped(int8.clipped_normal),
@@ -101,8 +103,9 @@ mod tests {
             other_headroom: 1.5,
             tail: 0.0,
             kept: Some(kept),
-            auc_lost,
+            auc_lost: Some(auc_lost),
             auc_lost_error: Some(0.004),
+            sensitivity_lost: None,
             clipped_normal: Some(0.0),
             clipped_anomaly: Some(0.0123),
         };
@@ -114,6 +117,7 @@ mod tests {
             model_hash: None,
             clip_score: None,
             int8: pipeline.map(int8),
+            hears: None,
         }
     }
 
@@ -138,6 +142,7 @@ mod tests {
                             model_hash: None,
                             clip_score: None,
                             int8,
+                            hears: None,
                         },
                     )
                 })

@@ -67,6 +67,7 @@ impl Stored {
             is_fitted: false,
             figures: Figure::documented().filter_map(known).collect(),
             intervals: Default::default(),
+            hears: None,
             seeds: None,
             macs: candidate.graph.macs(),
             params: candidate.graph.params(),

@@ -77,6 +77,7 @@ pub fn load_trial(
         .as_ref()
         .and_then(|details| details.clip_score.clone());
     let int8 = details.as_ref().and_then(|details| details.int8.clone());
+    let hears = details.as_ref().and_then(|details| details.hears.clone());
     let is_older = files.is_some() && details.as_ref().is_some_and(is_older);
     let intervals = details.as_ref().map(Details::clip_intervals);
     let groups = details.into_iter().flat_map(|details| details.groups);
@@ -107,6 +108,7 @@ pub fn load_trial(
         rescored: further.as_ref().map(RescoredView::from),
         clip_score,
         int8,
+        hears,
         older_pipeline: is_older,
         groups: groups
             .map(|group| GroupView {

@@ -65,7 +65,7 @@ impl Account {
         let measured = dataset.clips.iter().zip(0..features.clips());
         let short: Vec<String> = measured
             .filter(|(clip, idx)| {
-                !clip.is_stand_in() && (1..frames).contains(&features.frames(*idx))
+                clip.disturbed().is_none() && (1..frames).contains(&features.frames(*idx))
             })
             .map(|(clip, _)| clip.name.clone())
             .collect();
@@ -121,7 +121,10 @@ pub(super) fn probe(pipeline: &Pipeline) -> FeatureSpec {
 /// The kind of clips of which too many are lost; files that are no clips count among all of them.
 fn losses(dataset: &Dataset, lost: &BTreeMap<&str, &str>) -> Option<Losses> {
     let labelled = || {
-        let real = dataset.clips.iter().filter(|clip| !clip.is_stand_in());
+        let real = dataset
+            .clips
+            .iter()
+            .filter(|clip| clip.disturbed().is_none());
         real.filter(|clip| clip.label.is_some())
     };
     let no_clips: Vec<&str> = dataset

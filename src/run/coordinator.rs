@@ -17,7 +17,7 @@ use super::{
 use crate::{
     evaluate::EvaluateError,
     hardware::Metric,
-    score::{Figure, Figures, Measure},
+    score::{Figures, Measure},
     search::{Observed, hypervolume},
     store::{CostRow, Front, Run, Store, TrialOutcome, TrialRow},
 };
@@ -198,8 +198,8 @@ impl<'a> Coordinator<'a> {
         );
         self.store.record(self.run.id, &row, None, &self.fronts())?;
         self.news = Some(format!(
-            "trial {number}: AUC {:.3}, known from another run",
-            figures.get(Figure::AUC).unwrap_or_default()
+            "trial {number}: {}, known from another run",
+            figures.told()
         ));
         Ok(true)
     }
@@ -260,8 +260,8 @@ impl<'a> Coordinator<'a> {
                     .space_of(&self.plan.trials[number].genome)
                     .name;
                 self.news = Some(format!(
-                    "trial {number}: {space}, AUC {:.3}",
-                    scores.figures.get(Figure::AUC).unwrap_or_default()
+                    "trial {number}: {space}, {}",
+                    scores.figures.told()
                 ));
                 let row = self.row(
                     number,

@@ -34,6 +34,23 @@ impl Objective {
         Objective::Cost(Metric::Ram),
     ];
 
+    /// The objectives where labels steer, or where disturbed sound does: that has a sensitivity and no other score.
+    pub fn steered(objectives: &[Objective], by_disturbed: bool) -> Vec<Objective> {
+        let sensitivity = Objective::Score(Measure::Sensitivity);
+        let mut steering = Vec::new();
+        for objective in objectives {
+            let own = match objective {
+                Objective::Score(_) if by_disturbed => sensitivity,
+                Objective::Score(Measure::Sensitivity) => Objective::AUC,
+                other => *other,
+            };
+            if !steering.contains(&own) {
+                steering.push(own);
+            }
+        }
+        steering
+    }
+
     /// Every score, then every cost.
     pub fn all() -> impl Iterator<Item = Objective> {
         let scores = Measure::ALL.into_iter().map(Objective::Score);

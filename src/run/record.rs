@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::Path};
 use super::{RunError, utc_now};
 use crate::{
     evaluate::{Evaluation, Int8, Model, ModelError},
-    score::{ClipIntervals, ClipRule, Figure, Figures, GroupScore, Measure},
+    score::{ClipIntervals, ClipRule, Figure, Figures, GroupScore, Measure, Profile},
     store::{EvaluationRow, ScoreRow, Store, run_path},
 };
 
@@ -31,6 +31,9 @@ pub struct Details {
     /// How the int8 network came out of the float network; absent in evaluations of pipelines up to version 3.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub int8: Option<Int8>,
+    /// What the int8 network hears of disturbed sound; absent where labels steer, and in evaluations of older programs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hears: Option<Profile>,
 }
 
 /// AUC of one machine, section and domain, on the clips that steer the search.
@@ -89,6 +92,7 @@ pub(super) fn evaluation_row(
         clip_score: (scores.clip_rule != ClipRule::Mean).then(|| scores.clip_rule.to_string()),
         model_hash: model_hash.filter(|_| artefacts.is_some()),
         int8: scores.int8.clone(),
+        hears: scores.hears.clone(),
     };
     EvaluationRow {
         key,
@@ -120,9 +124,10 @@ pub fn figures_of(row: &EvaluationRow) -> Figures {
 /// Like [`figures_of`]; `None` without the figures that every trained network has.
 pub(super) fn scored_figures(row: &EvaluationRow) -> Option<Figures> {
     let figures = figures_of(row);
-    let needed = [Measure::Auc, Measure::Pauc];
     let is_known = |measure: &Measure| figures.steering(*measure).is_some();
-    needed.iter().all(is_known).then_some(figures)
+    let is_whole =
+        [Measure::Auc, Measure::Pauc].iter().all(is_known) || is_known(&Measure::Sensitivity);
+    is_whole.then_some(figures)
 }
 
 /// The model of a stored evaluation, as it was when it was stored.

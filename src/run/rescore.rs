@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     evaluate::{EvaluateError, Evaluator},
-    score::{Figure, Figures},
+    score::Figures,
     search::hypervolume,
     space::Spaces,
     store::{Front, RepeatRow, Run, Store, TrialOutcome, TrialRow},
@@ -449,6 +449,5 @@ impl<'a> Rounds<'a> {
 
 fn words(task: &Task, figures: &Figures) -> String {
     let (number, offset) = (task.number, task.seed.offset);
-    let auc = figures.get(Figure::AUC).unwrap_or_default();
-    format!("trial {number}, seed +{offset}: AUC {auc:.3}")
+    format!("trial {number}, seed +{offset}: {}", figures.told())
 }

@@ -8,6 +8,7 @@ use super::{Further, Objective, PLAN_VERSION, UnknownObjective};
 use crate::{
     audio::{Feature, FeatureSpec},
     data::{SplitBy, SteerBy, UnknownSplit, UnknownSteering},
+    disturb::{self, Kind, UnknownSound},
     hardware::{Budget, Target, TargetError},
     score::{ClipRule, ThresholdRule, UnknownClipRule, UnknownRule},
     search::{SamplerKind, UnknownSampler},
@@ -36,10 +37,13 @@ pub struct Settings {
     /// `labels` or `proxy`; absent where the data decides.
     #[serde(default)]
     pub steer_by: Option<String>,
+    /// Kinds of disturbances or faults that the user listens for, where no label steers; empty for all kinds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub listen_for: Vec<String>,
     /// Whether the run may begin although a tenth of the labelled clips cannot be used.
     #[serde(default)]
     pub allow_skipped: bool,
-    /// What steered: `labels`, or `stand-ins` for anomalies; absent where a formula did, and in older runs.
+    /// What steered: `labels`, or `disturbed` sound (`stand-ins` in older runs); absent where a formula did, and in older runs.
     #[serde(default)]
     pub steered: Option<String>,
     /// What the best constant answer gets on the clips that steer, by the name of each measure of decisions.
@@ -166,6 +170,9 @@ pub enum SettingsError {
     /// A stored target is not valid.
     #[error(transparent)]
     Target(#[from] TargetError),
+    /// A word names neither a kind of disturbance nor a fault.
+    #[error(transparent)]
+    Sound(#[from] UnknownSound),
     /// An objective has an unknown name.
     #[error(transparent)]
     Objective(#[from] UnknownObjective),
@@ -219,6 +226,7 @@ impl Settings {
             split: official(),
             min_clip_s: None,
             steer_by: None,
+            listen_for: Vec::new(),
             allow_skipped: false,
             steered: None,
             constant: BTreeMap::new(),
@@ -343,6 +351,19 @@ impl Settings {
     pub fn targets(&self) -> Result<Vec<Target>, SettingsError> {
         let parse = |file: &NamedText| Target::parse(&file.text, &file.name);
         Ok(self.targets.iter().map(parse).collect::<Result<_, _>>()?)
+    }
+
+    /// The kinds of disturbances that steer where no label does.
+    ///
+    /// # Errors
+    /// [`SettingsError`] where a word names neither a kind nor a fault.
+    pub fn kinds(&self) -> Result<Vec<Kind>, SettingsError> {
+        if self.listen_for.is_empty() {
+            return Ok(Kind::ALL.to_vec());
+        }
+        Ok(disturb::listened_for(
+            self.listen_for.iter().map(String::as_str),
+        )?)
     }
 
     /// The objectives, in the order of the settings.

@@ -8,7 +8,7 @@ use super::{
     references, utc_now,
 };
 use crate::{
-    data::{self, Clip, DataError, Dataset, Learns, SplitBy},
+    data::{self, DataError, Dataset, Learns, SplitBy},
     evaluate::{Evaluator, Folds, Formula, Options, Pipeline, PrepareError},
     features::{FeatureError, FeatureStore},
     hardware::{Target, energy::EnergyError},
@@ -147,15 +147,17 @@ impl Setup {
     ) -> Result<Setup, SetupError> {
         settings.facts = facts(folds.last(), windows)?;
         settings.constant = folds.last().constant_answer();
+        let objectives = settings.objectives()?;
+        let is_heard = folds.last().dataset().has_disturbed();
+        settings.objectives = Objective::names(Objective::steered(&objectives, is_heard));
         let mut setup = Setup::new(Some(folds), settings)?;
         if let Some(folds) = &setup.folds {
             let account = Account::of(folds.last(), &setup.spaces)?;
             if !settings.allow_skipped {
                 account.refuse_losses()?;
             }
-            let mut clips = folds.last().dataset().clips.iter();
-            settings.steered = Some(match clips.any(Clip::is_stand_in) {
-                true => "stand-ins".to_string(),
+            settings.steered = Some(match folds.last().dataset().has_disturbed() {
+                true => "disturbed".to_string(),
                 false => "labels".to_string(),
             });
             settings.notes = account.notes;
@@ -315,7 +317,7 @@ pub fn folds_of(
 fn clips(settings: &Settings, split: SplitBy) -> Result<Dataset, SetupError> {
     let steering = settings.steering()?;
     let dataset = data::named_clips(&settings.data, split, settings.min_clip_s)?;
-    Ok(dataset.steered_by(steering))
+    Ok(dataset.steered_by(steering, &settings.kinds()?))
 }
 
 /// What a constant answer gets, where decisions steer.

@@ -102,7 +102,7 @@ impl Confusion {
             Measure::Accuracy => Some(self.accuracy()),
             Measure::MacroF1 => Some(self.macro_f1()),
             Measure::BalancedAccuracy => Some(self.balanced_accuracy()),
-            Measure::Auc | Measure::Pauc => None,
+            Measure::Auc | Measure::Pauc | Measure::Sensitivity => None,
         }
     }
 }
@@ -128,7 +128,7 @@ impl Classification {
             Measure::Accuracy => Some(self.accuracy),
             Measure::MacroF1 => Some(self.macro_f1),
             Measure::BalancedAccuracy => Some(self.balanced_accuracy),
-            Measure::Auc | Measure::Pauc => None,
+            Measure::Auc | Measure::Pauc | Measure::Sensitivity => None,
         }
     }
 

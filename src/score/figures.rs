@@ -13,6 +13,9 @@ pub enum Measure {
     Auc,
     /// Partial area under the ROC curve, see [`super::pauc`].
     Pauc,
+    /// How well disturbed clips stand out, where no label steers: the chance that one scores above a normal clip, mean over
+    /// kinds and strengths.
+    Sensitivity,
     /// Share of clips that the threshold decides rightly.
     Accuracy,
     /// Mean of the F1 of normal and of anomalous clips at the threshold, or of all classes.
@@ -52,9 +55,10 @@ pub struct Figure {
 
 impl Measure {
     /// Every measure.
-    pub const ALL: [Measure; 5] = [
+    pub const ALL: [Measure; 6] = [
         Measure::Auc,
         Measure::Pauc,
+        Measure::Sensitivity,
         Measure::Accuracy,
         Measure::MacroF1,
         Measure::BalancedAccuracy,
@@ -75,6 +79,7 @@ impl Measure {
         match self {
             Measure::Auc => "auc",
             Measure::Pauc => "pauc",
+            Measure::Sensitivity => "sensitivity",
             Measure::Accuracy => "accuracy",
             Measure::MacroF1 => "macro-f1",
             Measure::BalancedAccuracy => "balanced-accuracy",
@@ -86,6 +91,7 @@ impl Measure {
         match self {
             Measure::Auc => "AUC",
             Measure::Pauc => "pAUC",
+            Measure::Sensitivity => "sensitivity",
             Measure::Accuracy => "accuracy",
             Measure::MacroF1 => "macro-F1",
             Measure::BalancedAccuracy => "balanced accuracy",
@@ -97,6 +103,7 @@ impl Measure {
         match self {
             Measure::Auc => "an AUC",
             Measure::Pauc => "a pAUC",
+            Measure::Sensitivity => "a sensitivity",
             Measure::Accuracy => "an accuracy",
             Measure::MacroF1 => "a macro-F1",
             Measure::BalancedAccuracy => "a balanced accuracy",
@@ -142,13 +149,16 @@ impl Figure {
     pub const AUC_FLOAT: Figure = Figure::float(Measure::Auc);
 
     /// All figures that are computed, in the order of tables of numbers.
-    pub const ALL: [Figure; 12] = [
+    pub const ALL: [Figure; 15] = [
         Figure::AUC,
         Figure::test(Measure::Auc),
         Figure::AUC_FLOAT,
         Figure::steering(Measure::Pauc),
         Figure::test(Measure::Pauc),
         Figure::float(Measure::Pauc),
+        Figure::steering(Measure::Sensitivity),
+        Figure::test(Measure::Sensitivity),
+        Figure::float(Measure::Sensitivity),
         Figure::steering(Measure::Accuracy),
         Figure::test(Measure::Accuracy),
         Figure::steering(Measure::MacroF1),
@@ -158,7 +168,10 @@ impl Figure {
     ];
 
     /// The figures in the description of one trial, in its order.
-    pub const TOLD: [Figure; 8] = [
+    pub const TOLD: [Figure; 11] = [
+        Figure::steering(Measure::Sensitivity),
+        Figure::float(Measure::Sensitivity),
+        Figure::test(Measure::Sensitivity),
         Figure::AUC,
         Figure::steering(Measure::Pauc),
         Figure::steering(Measure::Accuracy),
@@ -204,6 +217,15 @@ impl Figure {
 
     /// The columns of tables for readers, in their order, for a search that is steered by these measures.
     pub fn columns(steered_by: &[Measure]) -> Vec<Figure> {
+        if steered_by.contains(&Measure::Sensitivity) {
+            let own = Measure::Sensitivity;
+            return vec![
+                Figure::steering(own),
+                Figure::test(own),
+                Figure::float(own),
+                Figure::test(Measure::Auc),
+            ];
+        }
         let asked = steered_by.iter().filter(|measure| !measure.is_usual());
         let both = |measure: Measure| [Figure::steering(measure), Figure::test(measure)];
         let mut columns = both(Measure::Auc).to_vec();
@@ -295,6 +317,21 @@ impl Figures {
         self.get(Figure::steering(measure))
     }
 
+    /// The measure that stands for a candidate: AUC, or sensitivity where no label steers.
+    pub const fn headline(&self) -> Measure {
+        match self.steering(Measure::Sensitivity) {
+            Some(_) => Measure::Sensitivity,
+            None => Measure::Auc,
+        }
+    }
+
+    /// That measure and its value for readers: `AUC 0.973`.
+    pub fn told(&self) -> String {
+        let measure = self.headline();
+        let value = self.steering(measure).unwrap_or_default();
+        format!("{} {value:.3}", measure.title())
+    }
+
     /// All known figures, in the order of [`Figure::ALL`].
     pub fn known(&self) -> impl Iterator<Item = (Figure, f64)> {
         let known = |figure: Figure| Some((figure, self.get(figure)?));
@@ -339,6 +376,7 @@ mod tests {
     fn figures_have_names_of_their_own() {
         let keys = Figure::ALL.map(Figure::key).join(" ");
         let expected = "auc_int8 test_auc_int8 auc_float pauc_int8 test_pauc_int8 pauc_float \
+                        sensitivity_int8 test_sensitivity_int8 sensitivity_float \
                         accuracy_int8 test_accuracy_int8 macro_f1_int8 test_macro_f1_int8 \
                         balanced_accuracy_int8 test_balanced_accuracy_int8";
         assert_eq!(keys, expected);

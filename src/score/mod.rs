@@ -11,6 +11,7 @@ mod dcase;
 mod decision;
 mod figures;
 mod gamma;
+mod hearing;
 mod mahalanobis;
 mod operating;
 mod paired;
@@ -30,6 +31,10 @@ pub use dcase::{
 pub use decision::{Classification, Confusion, classification};
 pub use figures::{Arithmetic, Figure, Figures, Measure, Part};
 pub use gamma::Gamma;
+pub use hearing::{
+    DisturbedScore, FALSE_ALARM_RATE, Hears, NormalScore, Profile, Sensitivity, profile,
+    sensitivity,
+};
 pub use mahalanobis::{Mahalanobis, ResidualSums};
 pub use operating::{OperatingPoint, at_recall, operating_point};
 pub use paired::auc_difference_error;

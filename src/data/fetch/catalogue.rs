@@ -104,7 +104,7 @@ pub const KNOWN_DATASETS: &[KnownDataset] = &[
     KnownDataset {
         name: "ESC-50",
         holds: "2,000 clips of 5 s of fifty environmental sounds in five folds, 44.1 kHz; no anomalies, so \
-                stand-ins steer",
+                disturbed sound steers",
         address: "GitHub karolpiczak/ESC-50",
         licence: "CC BY-NC 3.0, the ESC-10 subset CC BY",
         size: "600 MB packed",

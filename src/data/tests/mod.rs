@@ -1,4 +1,5 @@
 mod damage;
+mod disturbed;
 mod divide;
 mod folds;
 mod info;
@@ -6,7 +7,6 @@ mod layouts;
 mod manifests;
 mod names;
 mod one_machine;
-mod stand_ins;
 
 use std::{fs, path::Path, path::PathBuf};
 

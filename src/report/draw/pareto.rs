@@ -305,7 +305,8 @@ fn draw_chance<DB: DrawingBackend>(
     panel: &Panel,
     plot: &Plot,
 ) -> Result<(), ReportError> {
-    if !panel.merit.is_usual() || !panel.y.contains(Measure::CHANCE) {
+    let has_chance = panel.merit.is_usual() || panel.merit == Measure::Sensitivity;
+    if !has_chance || !panel.y.contains(Measure::CHANCE) {
         return Ok(());
     }
     let [_, y] = plot.at([panel.x.low, Measure::CHANCE]);

@@ -58,7 +58,7 @@ pub struct JudgedDocument {
     pub schema_version: u32,
     /// The trial as `RUN/NUMBER`.
     pub trial: String,
-    /// What steered its search: `labels` or `stand-ins` for anomalies; null where that was not recorded.
+    /// What steered its search: `labels` or `disturbed` sound (`stand-ins` in older runs); null where that was not recorded.
     pub steered_by: Option<String>,
     /// Size of its `model.tflite` in bytes; null where that file is gone.
     pub model_bytes: Option<u64>,

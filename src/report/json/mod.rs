@@ -39,7 +39,7 @@ pub use self::{
 use super::{Costs, RunInfo, ScoredTrial, TargetInfo, TrialCounts};
 use crate::{
     hardware::{Budget, Cost, CostSource, Metric},
-    score::{ClipIntervals, Figure},
+    score::{ClipIntervals, Figure, Profile},
     space::Task,
 };
 
@@ -57,7 +57,7 @@ pub struct FrontDocument {
     pub data: String,
     /// Whether the data comes from the built-in generator.
     pub synthetic: bool,
-    /// What steered the search: `labels` or `stand-ins` for anomalies; null where that was not recorded.
+    /// What steered the search: `labels` or `disturbed` sound (`stand-ins` in older runs); null where that was not recorded.
     pub steered_by: Option<String>,
     /// Names of the targets; the first one steers the search.
     pub targets: Vec<String>,
@@ -135,6 +135,8 @@ pub struct FrontMember {
     pub figures: FiguresView,
     /// 95 % intervals of figures over clips, and over seeds where there are some, by the key of the figure.
     pub intervals: BTreeMap<String, BoundsView>,
+    /// What its model hears of disturbed sound, kind by kind; null where labels steered, and in older runs.
+    pub hears: Option<Profile>,
     /// The further trainings; null without them, otherwise the figures above are their means.
     pub rescored: Option<RescoredView>,
     /// Multiply-accumulates of one inference.
@@ -236,6 +238,7 @@ impl FrontDocument {
                 task: task_name(trial.task),
                 figures: FiguresView(trial.figures),
                 intervals: intervals_of(trial),
+                hears: trial.hears.clone(),
                 rescored: trial.seeds.as_ref().map(RescoredView::from),
                 macs: trial.macs,
                 params: trial.params,

@@ -9,7 +9,7 @@ use super::{BoundsView, CostsView, MeasurementView, RescoredView};
 use crate::{
     audio::{FULL_RANKING, Feature, FrontEnd, Recipe},
     evaluate::Int8,
-    score::{Figure, Figures},
+    score::{Figure, Figures, Profile},
     space::show_statistics,
 };
 
@@ -24,7 +24,7 @@ pub struct TrialDocument {
     pub data: String,
     /// Whether the data comes from the built-in generator.
     pub synthetic: bool,
-    /// What steered the search: `labels` or `stand-ins` for anomalies; null where that was not recorded.
+    /// What steered the search: `labels` or `disturbed` sound (`stand-ins` in older runs); null where that was not recorded.
     pub steered_by: Option<String>,
     /// Number of the trial.
     pub trial: u64,
@@ -54,6 +54,8 @@ pub struct TrialDocument {
     pub clip_score: Option<String>,
     /// How the int8 network came out of the float network; null without one, and of pipelines up to version 3.
     pub int8: Option<Int8>,
+    /// What the int8 network hears of disturbed sound, kind by kind; null where labels steered, and in older runs.
+    pub hears: Option<Profile>,
     /// Whether the network was quantised by an older pipeline than this program's, and would score otherwise now.
     pub older_pipeline: bool,
     /// Figures per machine, section and domain, on the clips that steer.

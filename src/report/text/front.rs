@@ -4,7 +4,11 @@ use std::collections::BTreeSet;
 
 use comfy_table::{CellAlignment, ContentArrangement, Table};
 
-use super::{STYLE, UNKNOWN, measured::MeasuredTable};
+use super::{
+    STYLE, UNKNOWN,
+    heard::{self, HeardTable},
+    measured::MeasuredTable,
+};
 use crate::{
     hardware::{Cost, CostSource, Metric},
     report::{
@@ -55,6 +59,7 @@ pub fn front_table(info: &RunInfo, target_idx: usize, width: usize) -> String {
     text += &table;
     text += "\n";
     text += &caption(info, &members, target_idx, &left_out);
+    text.extend(HeardTable::new(&members).map(|heard| heard.show()));
     text + &baseline_table(info, target_idx, width)
 }
 
@@ -179,7 +184,16 @@ impl Column {
         if info.scored.iter().any(|trial| trial.seeds.is_some()) {
             columns.push(Column::Trained);
         }
-        columns.extend(figures.into_iter().map(Column::Figure));
+        // Where no label steers, real faults may judge, or there are none.
+        let is_known = |figure: &Figure| {
+            figure.measure == Measure::Sensitivity
+                || !info.steered_by().contains(&Measure::Sensitivity)
+                || info
+                    .scored
+                    .iter()
+                    .any(|trial| trial.figures.get(*figure).is_some())
+        };
+        columns.extend(figures.into_iter().filter(is_known).map(Column::Figure));
         columns.extend(TARGET_METRICS.map(Column::Metric));
         columns.extend([
             Column::Battery,
@@ -405,7 +419,8 @@ pub(in crate::report) fn caption(
                 merits.join(" and ")
             )),
         });
-        lines.extend(steered_by_stand_ins(info.steered.as_deref()).map(str::to_string));
+        lines.extend(steered_without_labels(info.steered.as_deref()).map(str::to_string));
+        lines.extend(heard::agreement(&info.scored));
     }
     let has_intervals = members.iter().any(|member| !member.intervals.is_empty());
     if has_intervals {
@@ -434,12 +449,19 @@ pub(in crate::report) fn caption(
     lines.iter().map(|line| format!("{line}\n")).collect()
 }
 
-/// A warning where stand-ins for anomalies steered.
-pub fn steered_by_stand_ins(steered: Option<&str>) -> Option<&'static str> {
-    (steered == Some("stand-ins")).then_some(
-        "Stand-ins for anomalies, made of normal sound, steered the search: its scores say how well those are \
-         noticed, and nothing about real faults.",
-    )
+/// A warning where no label steered.
+pub fn steered_without_labels(steered: Option<&str>) -> Option<&'static str> {
+    match steered {
+        Some("disturbed") => Some(
+            "Disturbed normal sound steered the search: sensitivity says how well that stands out, and nothing about real \
+             faults (docs/unlabelled.md).",
+        ),
+        Some("stand-ins") => Some(
+            "Stand-ins for anomalies, made of normal sound, steered the search: its scores say how well those are \
+             noticed, and nothing about real faults.",
+        ),
+        _ => None,
+    }
 }
 
 /// A sentence about the members that were trained again: their figures are means.

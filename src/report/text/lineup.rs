@@ -1,6 +1,6 @@
 //! The family of networks for a line of products, as a table.
 
-use super::{UNKNOWN, front::steered_by_stand_ins, grid};
+use super::{UNKNOWN, front::steered_without_labels, grid};
 use crate::{
     hardware::Metric,
     report::lineup::{Lineup, OnDevice, Served},
@@ -69,7 +69,7 @@ pub fn table(lineup: &Lineup) -> String {
     if lineup.synthetic {
         text += "Synthetic data: the scores say nothing about real machines.\n";
     }
-    let stand_ins = steered_by_stand_ins(lineup.steered.as_deref());
+    let stand_ins = steered_without_labels(lineup.steered.as_deref());
     text += &stand_ins.map_or(String::new(), |line| format!("{line}\n"));
     text + "Costs: estimated.\n"
 }

@@ -5,6 +5,7 @@
 pub mod calibration;
 pub mod evaluation;
 pub mod front;
+pub mod heard;
 pub mod lineup;
 pub mod lists;
 pub mod measured;

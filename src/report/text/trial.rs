@@ -55,7 +55,7 @@ pub fn trial(trial: &TrialDocument, folder: &Path) -> String {
         let told = told(|figure| Some(format!("{:.4}", figures.0.get(figure)?)));
         text += &format!("{told}{synthetic}\n");
     }
-    if let Some(warning) = front::steered_by_stand_ins(trial.steered_by.as_deref()) {
+    if let Some(warning) = front::steered_without_labels(trial.steered_by.as_deref()) {
         text += &format!("{warning}\n");
     }
     if let Some(rule) = &trial.clip_score {
@@ -63,6 +63,10 @@ pub fn trial(trial: &TrialDocument, folder: &Path) -> String {
     }
     if let Some(int8) = &trial.int8 {
         text += &format!("{}\n", quantised::line(int8));
+    }
+    if let Some(hears) = &trial.hears {
+        let (sentence, intervals) = (hears.sentence(), hears.intervals());
+        text += &format!("{sentence}\n  ({intervals};\n  {})\n", hears.basis());
     }
     if trial.older_pipeline {
         text += "quantised by an older pipeline: it would score otherwise now (`nas requantise`)\n";
@@ -196,7 +200,7 @@ fn further_seeds(rescored: &RescoredView) -> String {
     let each = rescored.trainings.iter().map(|training| {
         let auc = training
             .figures
-            .and_then(|figures| figures.0.get(Figure::AUC));
+            .and_then(|figures| figures.0.steering(figures.0.headline()));
         auc.map_or("failed".to_string(), |auc| format!("{auc:.4}"))
     });
     let means = told(|figure| {
