@@ -5,7 +5,7 @@ use nas_kernels::{
     ops::{Clamp, SoftmaxScale},
 };
 
-use super::QuantParams;
+use super::{QuantParams, curve};
 use crate::graph::{Activation, Function};
 
 /// A fixed-point number: `multiplier * 2^(shift - 31)`.
@@ -84,16 +84,19 @@ pub fn mean(input: QuantParams, output: QuantParams, pixels: usize) -> Multiplie
 pub fn table(function: Function, input: QuantParams, output: QuantParams) -> [i8; 256] {
     let Multiplier { multiplier, shift } =
         quantize_multiplier(f64::from(input.scale) / f64::from(output.scale));
-    let clamp = clamp(
-        match function {
-            Function::Identity => Activation::None,
-            Function::Relu => Activation::Relu,
-            Function::Relu6 => Activation::Relu6,
-        },
-        output,
-    );
+    let steps = |idx: usize| idx as i32 - 128 - input.zero_point;
+    let activation = match function {
+        Function::Identity => Activation::None,
+        Function::Relu => Activation::Relu,
+        Function::Relu6 => Activation::Relu6,
+        Function::Logistic => {
+            return std::array::from_fn(|idx| curve::logistic(steps(idx), input.scale));
+        }
+        Function::Tanh => return std::array::from_fn(|idx| curve::tanh(steps(idx), input.scale)),
+    };
+    let clamp = clamp(activation, output);
     std::array::from_fn(|idx| {
-        let value = idx as i32 - 128 - input.zero_point;
+        let value = steps(idx);
         let scaled = multiply_by_quantized_multiplier(value, multiplier, shift.min(MAX_LEFT_SHIFT));
         (scaled + output.zero_point).clamp(i32::from(clamp.min), i32::from(clamp.max)) as i8
     })

@@ -2,7 +2,8 @@
 
 usage: vela_costs.py TABLE FILE...
 
-Writes TABLE. Every file is compiled for the four sizes of Ethos-U55 in three configurations.
+Writes TABLE. Every file is compiled for the four sizes of Ethos-U55 in three configurations; with VELA_FEW set, for
+two sizes in two.
 """
 
 import csv
@@ -19,6 +20,9 @@ CONFIGURATIONS = [
     ("Ethos_U55_Deep_Embedded", "Shared_Sram"),
     ("Ethos_U55_High_End_Embedded", "Sram_Only"),
 ]
+
+if "VELA_FEW" in os.environ:
+    MACS, CONFIGURATIONS = [32, 128], CONFIGURATIONS[::2]
 
 
 def costs(path, macs, system, memory, folder):

@@ -18,7 +18,7 @@ mod system;
 pub use encoding::Coding;
 
 use super::profile::Npu;
-use crate::graph::{Graph, Op, OpKind, Padding, Shape, Window};
+use crate::graph::{Function, Graph, Op, OpKind, Padding, Shape, Window};
 use encoding::Encoded;
 use lower::{Passes, Step};
 use system::System;
@@ -47,6 +47,8 @@ pub struct NpuPlan {
     pub constant_bytes: usize,
     /// Register commands and the file around them, in bytes.
     pub command_bytes: usize,
+    /// Whether all of its weights were at hand; else the size of some is a guess.
+    pub are_weights_known: bool,
 }
 
 /// Constants that Vela adds for one SOFTMAX: a table of exponentials and the coefficients of a division.
@@ -56,6 +58,15 @@ const SOFTMAX_BYTES: usize = 1184;
 const SOFTMAX_FLASH_SHARE: f64 = 0.25;
 
 const SOFTMAX_PASSES: usize = 31;
+
+/// A table of a function of one int8 element.
+const TABLE_BYTES: usize = 256;
+
+/// The coding of the ones by which MEAN is a depthwise convolution: a palette of one value, a bit each.
+const ONES: Coding = Coding {
+    bits: 1.0,
+    header_bits: 48.0,
+};
 
 /// Bytes of a compiled model besides constants: per pass, per slice of a pass, and of the file around them.
 ///
@@ -100,10 +111,15 @@ pub fn plan(graph: &Graph, npu: &Npu, codings: Option<&[Option<Coding>]>) -> Npu
         sram_bytes: 0,
         constant_bytes: 0,
         command_bytes: STREAM_COMMANDS,
+        are_weights_known: true,
     };
     let mut slack = None;
     for scheduled in &mut passes.list {
-        let Step { op_idx, pass } = scheduled.step;
+        let Step {
+            op_idx,
+            pass,
+            repeats,
+        } = scheduled.step;
         let Some(pass) = pass else {
             if graph.ops[op_idx].kind == OpKind::Softmax {
                 plan.ops[op_idx] = Some(softmax(graph.op_output(&graph.ops[op_idx]), &system));
@@ -120,22 +136,38 @@ pub fn plan(graph: &Graph, npu: &Npu, codings: Option<&[Option<Coding>]>) -> Npu
         };
         let coding = match codings.and_then(|codings| *codings.get(op_idx)?) {
             Some(coding) => coding,
-            None => Coding {
-                bits: mapped.untrained.bits * npu.weight_encoding.value,
-                ..mapped.untrained
-            },
+            None if graph.ops[op_idx].kind == OpKind::Mean => ONES,
+            None => {
+                plan.are_weights_known &= !pass.layer.has_weights();
+                Coding {
+                    bits: mapped.untrained.bits * npu.weight_encoding.value,
+                    ..mapped.untrained
+                }
+            }
         };
         let encoded = Encoded::new(mapped.stored_per_channel, system.accelerator, coding);
-        let cost = staging::cost(&pass, &mapped, &encoded, slack, &system);
-        scheduled.buffer = cost.buffer;
-        slack = Some(cost.slack);
-        plan.constant_bytes += cost.encoded;
-        plan.command_bytes += PASS_COMMANDS + SLICE_COMMANDS * cost.slices;
-        if let Some(sum) = &mut plan.ops[op_idx] {
-            sum.compute += cost.compute as f64;
-            sum.sram += cost.sram as f64;
-            sum.flash += cost.storage as f64;
-            sum.total += cost.compute.max(cost.sram).max(cost.storage) as f64;
+        if let OpKind::Lookup(Function::Logistic | Function::Tanh) = graph.ops[op_idx].kind {
+            plan.constant_bytes += TABLE_BYTES;
+        }
+        // The first run may wait for its weights; all others are alike.
+        for times in [1, repeats - 1] {
+            if times == 0 {
+                break;
+            }
+            let cost = staging::cost(&pass, &mapped, &encoded, slack, &system);
+            if times == 1 {
+                scheduled.buffer = cost.buffer;
+                plan.constant_bytes += cost.encoded;
+            }
+            slack = Some(cost.slack);
+            plan.command_bytes += times * (PASS_COMMANDS + SLICE_COMMANDS * cost.slices);
+            if let Some(sum) = &mut plan.ops[op_idx] {
+                let times = times as f64;
+                sum.compute += times * cost.compute as f64;
+                sum.sram += times * cost.sram as f64;
+                sum.flash += times * cost.storage as f64;
+                sum.total += times * cost.compute.max(cost.sram).max(cost.storage) as f64;
+            }
         }
     }
     plan.sram_bytes = passes.peak_bytes();
@@ -149,7 +181,7 @@ pub fn codings(graph: &Graph, weights: &[Option<&[i8]>], npu: &Npu) -> Vec<Optio
     let accelerator = System::of(npu).accelerator;
     let mut codings = vec![None; graph.ops.len()];
     for scheduled in Passes::of(graph).list {
-        let Step { op_idx, pass } = scheduled.step;
+        let Step { op_idx, pass, .. } = scheduled.step;
         let weights = weights.get(op_idx).copied().flatten();
         if let (Some(pass), Some(weights)) = (pass.filter(|pass| pass.layer.has_weights()), weights)
         {
