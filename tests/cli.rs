@@ -385,7 +385,9 @@ fn a_network_is_costed_and_explained() {
     // Nothing was trained; and a budget that does not hold ends with a code of its own.
     assert_eq!(sleepy["weights"], "guessed");
     assert_eq!(sleepy["targets"][0]["fits"], true);
-    let over = tool.run(&format!("estimate {name} --target m7 --budget-ram 1k --json"));
+    let over = tool.run(&format!(
+        "estimate {name} --target m7 --budget-ram 1k --json"
+    ));
     let document: Value = serde_json::from_slice(&over.stdout).unwrap();
     assert_eq!(document["targets"][0]["fits"], false);
     let (code, errors) = failure(&over);

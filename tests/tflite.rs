@@ -188,7 +188,8 @@ fn what_is_not_supported_is_named() {
 fn other_kinds_of_networks_are_named_as_what_they_are() {
     let folder = shared("cases/networks/17-estimate-messages");
     for (name, expected) in [
-        ("ds_drq", "dynamic range"),
+        // Its layers are so small that the converter kept all of its weights as float.
+        ("ds_drq", "a float network"),
         ("ds_16x8", "16x8"),
         ("ds_fp16", "float16"),
         ("ds_batch4", "batch"),
@@ -198,7 +199,7 @@ fn other_kinds_of_networks_are_named_as_what_they_are() {
         assert!(matches!(error, ReadError::Kind(_)), "{name}: {error}");
         let text = error.to_string();
         assert!(
-            text.contains(expected) && text.contains("convert it again"),
+            text.contains(expected) && text.contains("convert it"),
             "{name}: {error}"
         );
     }

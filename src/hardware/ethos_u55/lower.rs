@@ -1,6 +1,7 @@
 //! Turns the operators of a graph into passes of the NPU, and plans the SRAM of their feature maps.
 
 use super::{
+    LONGEST_STRIDE,
     cycles::stored,
     layer::{Format, Kind, Layer, Pass},
     staging::Buffer,
@@ -160,7 +161,7 @@ impl Passes {
         let op = &graph.ops[op_idx];
         let input = fusions.unpadded(graph, op.inputs[0]);
         let from = map_of(op.inputs[0]);
-        if !supports(op) || op.kind == OpKind::Softmax {
+        if !supports(graph, op) || op.kind == OpKind::Softmax {
             let to = self.map(output, Format::Linear);
             for &tensor in &op.inputs {
                 self.maps[map_of(tensor)].format = Format::Linear;
@@ -200,7 +201,8 @@ impl Passes {
                 layer(Kind::Depthwise, input, window)
             }
             OpKind::Add => layer(Kind::Addition, input, unit),
-            OpKind::Upsample([factor, _]) => return self.upsample(op_idx, from, input, factor),
+            OpKind::Upsample(_) if input.area() == 1 => layer(Kind::Addition, output, unit),
+            OpKind::Upsample(factor) => return self.upsample(op_idx, from, input, factor),
             // A copy without arithmetic. SOFTMAX was handled above.
             OpKind::Pad { .. } | OpKind::Lookup(_) | OpKind::Softmax | OpKind::Reshape => {
                 layer(Kind::Pooling, output, unit)
@@ -217,10 +219,11 @@ impl Passes {
     }
 
     /// Adds one pass per doubling: a pooling of single pixels that reads each pixel twice.
-    fn upsample(&mut self, op_idx: usize, from: usize, input: Shape, factor: usize) -> usize {
+    fn upsample(&mut self, op_idx: usize, from: usize, input: Shape, factor: [usize; 2]) -> usize {
         let (mut from, mut input) = (from, input);
-        for _ in 0..factor.ilog2() {
-            let output = Shape::new(2 * input.height, 2 * input.width, input.channels);
+        let [down, across] = factor.map(|factor| if factor > 1 { 2 } else { 1 });
+        for _ in 0..factor[0].max(factor[1]).ilog2() {
+            let output = Shape::new(down * input.height, across * input.width, input.channels);
             let to = self.map(output, Format::Brick);
             let layer = Layer {
                 kind: Kind::Pooling,
@@ -307,9 +310,6 @@ impl Passes {
     }
 }
 
-/// The longest step of a window.
-const LONGEST_STRIDE: usize = 3;
-
 /// A window that steps further than the NPU can is computed pixel by pixel: the layer of one pixel, and their number.
 fn by_pixel(layer: Layer) -> (Layer, usize) {
     let is_far = layer.stride.iter().any(|&stride| stride > LONGEST_STRIDE);
@@ -359,12 +359,14 @@ impl Fusions {
     fn is_fused(&self, graph: &Graph, op: &Op) -> bool {
         match op.kind {
             OpKind::Pad { before, after } => self.is_window_pad(graph, op.output, before, after),
-            OpKind::Lookup(Function::Relu | Function::Relu6) => self.is_activation(graph, op),
+            OpKind::Lookup(Function::Identity) => false,
+            OpKind::Lookup(_) => self.is_activation(graph, op),
             _ => false,
         }
     }
 
-    /// A lone activation is part of the pass before it, where nothing else reads that.
+    /// A lone activation is part of the pass before it, where nothing else reads that. (Vela gives a RELU that changes
+    /// the scale a pass of its own; a graph has no scales.)
     fn is_activation(&self, graph: &Graph, op: &Op) -> bool {
         let input = op.inputs[0];
         let Some(writer) = self.writer[input].map(|idx| &graph.ops[idx]) else {
@@ -380,7 +382,7 @@ impl Fusions {
                 | OpKind::MaxPool2d(_)
         );
         let is_free = writer.activation == Activation::None && self.readers[input] == 1;
-        computes && is_free && supports(writer)
+        computes && is_free && supports(graph, writer)
     }
 
     /// Padding of pixels is part of the window that reads it, where nothing else does.
@@ -402,7 +404,7 @@ impl Fusions {
         self.readers[output] == 1
             && window.padding == Padding::Valid
             && (within(0) && within(1) && before[2] == 0 && after[2] == 0)
-            && (is_near && supports(reader))
+            && (is_near && supports(graph, reader))
     }
 
     /// The shape of a tensor, without a padding that is fused into what reads it.
