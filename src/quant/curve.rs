@@ -1,16 +1,45 @@
-//! LOGISTIC and TANH of one element in whole numbers, as TFLM's kernels compute them.
+//! Functions of one element as tables, with LOGISTIC and TANH in whole numbers as TFLM's kernels compute them.
 //!
 //! Sources: `logistic.h` and `tanh.h` in TFLM's `reference/integer_ops`, and `fixedpoint.h` of gemmlowp (both
 //! Apache-2.0). A number in `Qn` has `n` bits before the point, the sign, and `31 - n` behind it.
 
-use super::multiplier::{Multiplier, quantize_multiplier};
 use nas_kernels::multiply_by_quantized_multiplier;
+
+use super::{
+    QuantParams,
+    multiplier::{MAX_LEFT_SHIFT, Multiplier, clamp, quantize_multiplier},
+};
+use crate::graph::{Activation, Function};
 
 /// Bits before the point of inputs.
 const INPUT_BITS: u32 = 4;
 
+/// The values of a function of one element, for inputs from -128 to 127.
+///
+/// Source: `Requantize` in TFLM's `requantize.h`, `ReluQuantized` and `Relu6Quantized` in its `activations.cc`.
+pub fn table(function: Function, input: QuantParams, output: QuantParams) -> [i8; 256] {
+    let Multiplier { multiplier, shift } =
+        quantize_multiplier(f64::from(input.scale) / f64::from(output.scale));
+    let steps = |idx: usize| idx as i32 - 128 - input.zero_point;
+    let activation = match function {
+        Function::Identity => Activation::None,
+        Function::Relu => Activation::Relu,
+        Function::Relu6 => Activation::Relu6,
+        Function::Logistic => {
+            return std::array::from_fn(|idx| logistic(steps(idx), input.scale));
+        }
+        Function::Tanh => return std::array::from_fn(|idx| tanh(steps(idx), input.scale)),
+    };
+    let clamp = clamp(activation, output);
+    std::array::from_fn(|idx| {
+        let value = steps(idx);
+        let scaled = multiply_by_quantized_multiplier(value, multiplier, shift.min(MAX_LEFT_SHIFT));
+        (scaled + output.zero_point).clamp(i32::from(clamp.min), i32::from(clamp.max)) as i8
+    })
+}
+
 /// `1 / (1 + exp(-x))` of `x` steps of `scale` above zero, as int8 of scale 1/256 with zero point -128.
-pub fn logistic(steps: i32, scale: f32) -> i8 {
+fn logistic(steps: i32, scale: f32) -> i8 {
     match Input::of(steps, scale) {
         Input::Low => -128,
         Input::High => 127,
@@ -19,7 +48,7 @@ pub fn logistic(steps: i32, scale: f32) -> i8 {
 }
 
 /// The hyperbolic tangent of `x` steps of `scale` above zero, as int8 of scale 1/128 with zero point 0.
-pub fn tanh(steps: i32, scale: f32) -> i8 {
+fn tanh(steps: i32, scale: f32) -> i8 {
     match Input::of(steps, scale) {
         Input::Low => -128,
         Input::High => 127,
