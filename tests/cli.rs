@@ -393,6 +393,17 @@ fn a_network_is_costed_and_explained() {
         assert!(!change["axes"].as_array().unwrap().is_empty());
     }
     assert!(tool.text(&format!("explain {name}")).contains("fits u55"));
+    // Nothing was trained; and a budget that does not hold ends with a code of its own.
+    assert_eq!(sleepy["weights"], "guessed");
+    assert_eq!(sleepy["targets"][0]["fits"], true);
+    let over = tool.run(&format!(
+        "estimate {name} --target m7 --budget-ram 1k --json"
+    ));
+    let document: Value = serde_json::from_slice(&over.stdout).unwrap();
+    assert_eq!(document["targets"][0]["fits"], false);
+    let (code, errors) = failure(&over);
+    assert_eq!(code, Some(3));
+    assert!(errors.contains("does not fit m7: RAM"), "{errors}");
     let (code, errors) = failure(&tool.run("estimate Cargo.toml"));
     assert_eq!(code, Some(1));
     assert!(errors.contains("not a .tflite file"), "{errors}");

@@ -122,13 +122,19 @@ pub fn random_file_graph(seed: u64) -> Graph {
     let mut x = builder.conv(0, 1 + rng.below(40), Window::same(3, 1), Style::LINEAR);
     for _ in 0..1 + rng.below(5) {
         let shape = builder.shape(x);
-        let functions = [Function::Identity, Function::Relu, Function::Relu6];
+        let functions = [
+            Function::Identity,
+            Function::Relu,
+            Function::Relu6,
+            Function::Logistic,
+            Function::Tanh,
+        ];
         x = match rng.below(7) {
             0 | 1 => {
                 let window = random_window(shape, &mut rng);
                 builder.max_pool(x, window, random_style(&mut rng).activation)
             }
-            2 | 3 => builder.lookup(x, functions[rng.below(3)]),
+            2 | 3 => builder.lookup(x, functions[rng.below(5)]),
             4 => {
                 let mut some = || [0, 1, 2, 3].map(|_| rng.below(3))[..3].try_into().unwrap();
                 let (before, after) = (some(), some());

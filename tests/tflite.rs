@@ -4,7 +4,7 @@ use std::{fs, path::PathBuf};
 
 use nas::{
     graph::Graph,
-    quant::{Interpreter, QuantizedModel, quantize, read_float, run_float},
+    quant::{Interpreter, QuantizedModel, ReadError, quantize, read_float, run_float},
     space::{Spaces, builtin},
     units::Rng,
 };
@@ -25,6 +25,7 @@ tests! {
     damaged_float_files_never_panic,
     any_bytes_never_panic,
     what_is_not_supported_is_named,
+    other_kinds_of_networks_are_named_as_what_they_are: [Shared("cases/networks/17-estimate-messages")],
 }
 
 /// A float network and, behind one another, LiteRT's inputs and outputs: by `golden/make_float.py`.
@@ -181,7 +182,27 @@ fn what_is_not_supported_is_named() {
     check(b"", "not a .tflite file");
     check(b"RIFF....WAVEfmt ", "not a .tflite file");
     check(&[0, 0, 0, 0, b'T', b'F', b'L', b'3'], "damaged");
-    check(FLOAT, "float32, and only int8 is supported");
+    check(FLOAT, "a float network");
+}
+
+fn other_kinds_of_networks_are_named_as_what_they_are() {
+    let folder = shared("cases/networks/17-estimate-messages");
+    for (name, expected) in [
+        // Its layers are so small that the converter kept all of its weights as float.
+        ("ds_drq", "a float network"),
+        ("ds_16x8", "16x8"),
+        ("ds_fp16", "float16"),
+        ("ds_batch4", "batch"),
+    ] {
+        let file = fs::read(folder.join(format!("{name}.tflite"))).expect("a file");
+        let error = QuantizedModel::from_tflite(&file).expect_err("the file is refused");
+        assert!(matches!(error, ReadError::Kind(_)), "{name}: {error}");
+        let text = error.to_string();
+        assert!(
+            text.contains(expected) && text.contains("convert it"),
+            "{name}: {error}"
+        );
+    }
 }
 
 /// The int8 files of the shared data.

@@ -44,6 +44,16 @@ pub struct Incomplete {
 }
 
 impl Args {
+    /// Whether some limit is given.
+    pub fn has_limit(&self) -> bool {
+        self.budget_ram.is_some()
+            || self.budget_flash.is_some()
+            || self.budget_latency.is_some()
+            || self.budget_energy.is_some()
+            || self.budget_macs.is_some()
+            || self.budget_life.is_some()
+    }
+
     /// The budget; limits that are not given come from `other`.
     pub fn or(&self, other: &Budget) -> Result<Budget, Incomplete> {
         Ok(Budget {

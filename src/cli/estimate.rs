@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Failure, Global, budget, open, out};
+use super::{Exit, Failure, Global, budget, open, out};
 use nas::{
     hardware::{self, Budget, Target},
     quant::QuantizedModel,
@@ -13,6 +13,8 @@ use nas::{
         network::{self, Network, TargetCosts},
         text,
     },
+    run,
+    store::{Run, TrialOutcome},
 };
 
 #[derive(Debug, clap::Args)]
@@ -57,9 +59,9 @@ impl Args {
             }
         }
         if global.json {
-            let document = EstimateDocument::new(network.name(), &costs);
+            let document = EstimateDocument::new(&network, &costs);
             out::print(json::render(&document))?;
-            return Ok(());
+            return self.verdict(&costs);
         }
         out::print(text::network::table(&network, &costs))?;
         if self.per_layer {
@@ -67,7 +69,25 @@ impl Args {
                 out::print(format!("\n{}", text::network::layer_table(costs)))?;
             }
         }
-        Ok(())
+        self.verdict(&costs)
+    }
+
+    /// A failure where a budget was given and a target does not keep to it.
+    fn verdict(&self, costs: &[TargetCosts]) -> Result<(), Failure> {
+        if !self.budget.has_limit() {
+            return Ok(());
+        }
+        let over: Vec<String> = costs
+            .iter()
+            .filter_map(|costs| Some(format!("{}: {}", costs.target, costs.excess.as_ref()?)))
+            .collect();
+        match over.is_empty() {
+            true => Ok(()),
+            false => Err(Failure::new(
+                Exit::NothingFits,
+                anyhow::anyhow!("{} does not fit {}", self.what, over.join("; ")),
+            )),
+        }
     }
 
     /// The network, with the targets and the budget of its run.
@@ -80,15 +100,35 @@ impl Args {
             let name = Path::new(&self.what).file_name().unwrap_or_default();
             let network = Network::File {
                 name: name.to_string_lossy().into_owned(),
-                graph: model.graph,
+                model,
             };
             return Ok((network, None, Budget::default()));
         }
-        let (_, number, proposal) = open::proposal(global, &self.what)?;
+        let (run, number, proposal) = open::proposal(global, &self.what)?;
         let network = Network::Trial {
             name: format!("{}/{number}", proposal.run),
+            model: trained(global, &run, number)?,
             candidate: proposal.candidate,
         };
         Ok((network, Some(proposal.targets), proposal.budget))
     }
+}
+
+/// What training made of a trial; `None` where nothing was trained or kept.
+fn trained(global: &Global, run: &Run, number: u64) -> Result<Option<QuantizedModel>, Failure> {
+    let store = open::store(global)?;
+    let trials = store.trials(run.id)?;
+    let trial = trials
+        .into_iter()
+        .find(|trial| trial.number == number as i64);
+    let Some(TrialOutcome::Scored { evaluation_key }) = trial.map(|trial| trial.outcome) else {
+        return Ok(None);
+    };
+    let evaluation = store.evaluation(&evaluation_key)?;
+    let model = evaluation.and_then(|evaluation| run::stored_model(&global.folder(), &evaluation));
+    let Some(model) = model.transpose()? else {
+        return Ok(None);
+    };
+    let model = QuantizedModel::from_tflite(&model.tflite);
+    Ok(Some(model.map_err(Failure::plain)?))
 }

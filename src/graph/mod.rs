@@ -171,6 +171,10 @@ pub enum Function {
     Relu,
     /// `min(max(x, 0), 6)`.
     Relu6,
+    /// `1 / (1 + exp(-x))`.
+    Logistic,
+    /// The hyperbolic tangent.
+    Tanh,
 }
 
 impl OpKind {
@@ -361,6 +365,8 @@ impl Canonical for Function {
             Function::Identity => "Identity",
             Function::Relu => "Relu",
             Function::Relu6 => "Relu6",
+            Function::Logistic => "Logistic",
+            Function::Tanh => "Tanh",
         });
     }
 }

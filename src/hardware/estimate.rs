@@ -158,12 +158,43 @@ pub fn estimate_graph(graph: &Graph, target: &Target) -> Estimate {
     estimate_parts(None, &[], Points::default(), graph, plan, target)
 }
 
-/// Costs of a network with known int8 weights, in TFLite's layout, one entry per operator.
+/// Everything that one network costs on one target.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Costs {
+    /// The whole, per inference.
+    pub estimate: Estimate,
+    /// Every operator, without the front end.
+    pub ops: Vec<OpCost>,
+    /// RAM by use.
+    pub ram: RamParts,
+}
+
+/// Costs of a network, with its front end where it is a candidate's.
 ///
-/// An NPU reads compressed weights, so their values matter; before training their size is a guess.
-pub fn estimate_weighted(graph: &Graph, weights: &[Option<&[i8]>], target: &Target) -> Estimate {
-    let plan = npu_plan(graph, Some(weights), target);
-    estimate_parts(None, &[], Points::default(), graph, plan, target)
+/// An NPU reads compressed weights, so their values matter. `weights` are int8 in TFLite's layout, one entry per
+/// operator; without them their size is that of weights nobody knows yet, with a wider band.
+pub fn costs(
+    graph: &Graph,
+    candidate: Option<&Candidate>,
+    weights: Option<&[Option<&[i8]>]>,
+    target: &Target,
+) -> Costs {
+    let target = &*target.with_weights_in(candidate.and_then(|candidate| candidate.weights_in));
+    let plan = npu_plan(graph, weights, target);
+    let front_end = candidate.map(|candidate| &candidate.front_end);
+    let clip_rules = candidate.map_or(&[][..], |candidate| &candidate.clip_rules);
+    Costs {
+        ops: op_costs_of(graph, &plan, target),
+        ram: ram_parts_of(front_end, clip_rules, graph, &plan, target),
+        estimate: estimate_parts(
+            front_end,
+            clip_rules,
+            candidate.map_or(Points::default(), Points::of),
+            graph,
+            plan,
+            target,
+        ),
+    }
 }
 
 /// How a target's NPU runs a network; `None` on targets without one.
@@ -179,11 +210,17 @@ pub fn npu_plan(
 
 /// Costs of every operator, without the front end.
 pub fn op_costs(graph: &Graph, target: &Target) -> Vec<OpCost> {
-    let npu_plan = npu_plan(graph, None, target);
-    let empty = Time::new(graph, target);
+    op_costs_of(graph, &npu_plan(graph, None, target), target)
+}
+
+fn op_costs_of(graph: &Graph, plan: &Option<NpuPlan>, target: &Target) -> Vec<OpCost> {
+    let empty = Time {
+        encoding_error: encoding_error(plan, target),
+        ..Time::new(graph, target)
+    };
     let op_cost = |(op_idx, op)| {
         let mut time = empty;
-        let (unit, bottleneck) = match time.add_op(graph, op, on_npu(&npu_plan, op_idx), target) {
+        let (unit, bottleneck) = match time.add_op(graph, op, on_npu(plan, op_idx), target) {
             Some(bottleneck) => (Unit::Npu, bottleneck),
             None => (Unit::Cpu, time.bottleneck(op, target)),
         };
@@ -234,6 +271,14 @@ pub fn ram_parts(
 pub fn flash_parts(front_end: Option<&FrontEnd>, graph: &Graph, target: &Target) -> FlashParts {
     let plan = npu_plan(graph, None, target);
     flash_parts_of(front_end, Points::default(), graph, &plan, target)
+}
+
+/// Relative error of the size of weights as the NPU reads them: none where they were at hand.
+fn encoding_error(plan: &Option<NpuPlan>, target: &Target) -> f64 {
+    match (plan, &target.npu) {
+        (Some(plan), Some(npu)) if !plan.are_weights_known => npu.weight_encoding.error,
+        _ => 0.0,
+    }
 }
 
 /// Cycles of an operator on the NPU; `None` where it runs on the CPU.
@@ -338,7 +383,11 @@ fn estimate_parts(
     target: &Target,
 ) -> Estimate {
     let ram = ram_parts_of(front_end, clip_rules, graph, &npu_plan, target);
-    let mut time = Time::of_arena(ram.arena, target);
+    let encoding_error = encoding_error(&npu_plan, target);
+    let mut time = Time {
+        encoding_error,
+        ..Time::of_arena(ram.arena, target)
+    };
     if let Some(front_end) = front_end {
         time.add_front_end(front_end);
     }
@@ -352,8 +401,13 @@ fn estimate_parts(
     }
     let flash = flash_parts_of(front_end, points, graph, &npu_plan, target);
     Estimate {
-        ram_bytes: ram_cost(&ram, arena_error_bytes(graph, target), target),
-        flash_bytes: flash_cost(&flash, target),
+        ram_bytes: ram_cost(
+            &ram,
+            arena_error_bytes(graph, target),
+            encoding_error,
+            target,
+        ),
+        flash_bytes: flash_cost(&flash, encoding_error, target),
         latency_us: time.latency_us(target),
         energy_uj: time.energy_uj(target),
     }
@@ -367,17 +421,21 @@ fn arena_error_bytes(graph: &Graph, target: &Target) -> f64 {
     }
 }
 
-fn ram_cost(parts: &RamParts, arena_error_bytes: f64, target: &Target) -> Cost {
+fn ram_cost(
+    parts: &RamParts,
+    arena_error_bytes: f64,
+    encoding_error: f64,
+    target: &Target,
+) -> Cost {
     let runtime = &target.runtime;
-    let npu = target.npu.as_ref();
-    let arena_error_bytes = match npu {
+    let arena_error_bytes = match &target.npu {
         Some(_) => parts.arena * NPU_ARENA_ERROR,
         None => arena_error_bytes,
     };
     let error_bytes = (parts.stack * runtime.stack_bytes.error)
         .hypot(parts.state * runtime.state_bytes.error)
         .hypot(arena_error_bytes)
-        .hypot(parts.weights * npu.map_or(0.0, |npu| npu.weight_encoding.error));
+        .hypot(parts.weights * encoding_error);
     let value = parts.arena + parts.weights + parts.front_end + parts.stack + parts.state;
     // The exact parts are a lower bound.
     let low = (value - error_bytes).max(parts.arena - arena_error_bytes + parts.front_end);
@@ -389,11 +447,7 @@ fn ram_cost(parts: &RamParts, arena_error_bytes: f64, target: &Target) -> Cost {
     }
 }
 
-fn flash_cost(parts: &FlashParts, target: &Target) -> Cost {
-    let encoding_error = target
-        .npu
-        .as_ref()
-        .map_or(0.0, |npu| npu.weight_encoding.error);
+fn flash_cost(parts: &FlashParts, encoding_error: f64, target: &Target) -> Cost {
     let structure_error = match &target.npu {
         Some(npu) => npu.command_stream.error,
         None => BLOB_ERROR,
@@ -421,6 +475,8 @@ struct Time {
     start_us: f64,
     /// Whether activations do not fit the target's largest memory.
     spills: bool,
+    /// Relative error of the size of weights as the NPU reads them.
+    encoding_error: f64,
 }
 
 impl Default for Time {
@@ -430,6 +486,7 @@ impl Default for Time {
             npu_us: [0.0; 3],
             start_us: 0.0,
             spills: false,
+            encoding_error: 0.0,
         }
     }
 }
@@ -552,7 +609,7 @@ impl Time {
             return (0.0, 0.0);
         };
         let sram_error = npu.sram.bandwidth.error;
-        let flash_error = npu.flash.bandwidth.error.hypot(npu.weight_encoding.error);
+        let flash_error = npu.flash.bandwidth.error.hypot(self.encoding_error);
         let [compute, sram, flash] = self.npu_us;
         let square = [
             compute * npu.cycles.error,

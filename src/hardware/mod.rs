@@ -22,8 +22,8 @@ use std::sync::OnceLock;
 
 pub use budget::{Budget, Excess, Limited, Metric, Over};
 pub use estimate::{
-    Bottleneck, Estimate, FlashParts, OpCost, RamParts, Unit, cpu_work, estimate, estimate_graph,
-    estimate_weighted, flash_parts, front_end_latency_us, npu_plan, op_costs, ram_parts,
+    Bottleneck, Costs, Estimate, FlashParts, OpCost, RamParts, Unit, costs, cpu_work, estimate,
+    estimate_graph, flash_parts, front_end_latency_us, npu_plan, op_costs, ram_parts,
 };
 pub use ethos_u55::{NpuCycles, NpuPlan};
 pub use fit::fit_probability;

@@ -10,7 +10,7 @@ use nas_kernels::{
 };
 
 use super::{
-    QuantParams, QuantizedModel, QuantizedOp,
+    QuantParams, QuantizedModel, QuantizedOp, curve,
     multiplier::{self, Multiplier, quantize_multiplier},
 };
 use crate::graph::{
@@ -178,7 +178,7 @@ fn kind(
         OpKind::Upsample(factor) => Kind::Upsample(factor.map(|factor| factor as u16)),
         OpKind::Pad { before, .. } => Kind::Pad(before.map(|length| length as u16)),
         OpKind::Lookup(function) => {
-            let table = multiplier::table(*function, input, output);
+            let table = curve::table(*function, input, output);
             Kind::Lookup {
                 table_offset: place(start, bytes, 1, table.map(|value| value as u8)),
             }

@@ -114,6 +114,10 @@ fn run_op(
                 Function::Identity => {}
                 Function::Relu => activate(Activation::Relu, output),
                 Function::Relu6 => activate(Activation::Relu6, output),
+                Function::Logistic => output
+                    .iter_mut()
+                    .for_each(|value| *value = 1.0 / (1.0 + (-*value).exp())),
+                Function::Tanh => output.iter_mut().for_each(|value| *value = value.tanh()),
             }
         }
         OpKind::Softmax => {

@@ -9,6 +9,7 @@
 
 mod blob;
 mod calibration;
+mod curve;
 mod float;
 mod interpreter;
 mod multiplier;
@@ -193,6 +194,11 @@ const SOFTMAX_OUTPUT: QuantParams = QuantParams {
     scale: 1.0 / 256.0,
     zero_point: -128,
 };
+/// The output scale of TANH in every runtime.
+const TANH_OUTPUT: QuantParams = QuantParams {
+    scale: 1.0 / 128.0,
+    zero_point: 0,
+};
 /// The smallest scale of weights: products of scales stay normal numbers.
 const SMALLEST_SCALE: f64 = 1e-9;
 /// A channel's scale is at least this share of the largest channel's; weights of a dead channel round to zero.
@@ -269,10 +275,13 @@ fn with_ranges(graph: &Graph, weights: &Weights, ranges: &[[f32; 2]]) -> Quantiz
         if keeps_scale(op.kind) {
             tensors[op.output] = input;
         }
-        if op.kind == OpKind::Softmax {
-            tensors[op.output] = SOFTMAX_OUTPUT;
+        if let Some(fixed) = fixed_output(op.kind) {
+            tensors[op.output] = fixed;
         }
-        if matches!(op.kind, OpKind::Mean | OpKind::Lookup(_)) && !keeps_scale(op.kind) {
+        if matches!(op.kind, OpKind::Mean | OpKind::Lookup(_))
+            && !keeps_scale(op.kind)
+            && fixed_output(op.kind).is_none()
+        {
             let output = &mut tensors[op.output];
             output.scale = output.scale.max(input.scale * SMALLEST_SUM);
         }
@@ -297,6 +306,15 @@ fn with_ranges(graph: &Graph, weights: &Weights, ranges: &[[f32; 2]]) -> Quantiz
     }
 }
 
+/// The scale and the zero point that an operator's output always has, where TFLite fixes them.
+fn fixed_output(kind: OpKind) -> Option<QuantParams> {
+    match kind {
+        OpKind::Softmax | OpKind::Lookup(Function::Logistic) => Some(SOFTMAX_OUTPUT),
+        OpKind::Lookup(Function::Tanh) => Some(TANH_OUTPUT),
+        _ => None,
+    }
+}
+
 /// Whether input and output share scale and zero point; TFLite, Vela and CMSIS-NN demand it.
 fn keeps_scale(kind: OpKind) -> bool {
     match kind {
@@ -310,7 +328,7 @@ fn keeps_scale(kind: OpKind) -> bool {
         | OpKind::DepthwiseConv2d(_)
         | OpKind::FullyConnected
         | OpKind::Mean
-        | OpKind::Lookup(Function::Identity | Function::Relu)
+        | OpKind::Lookup(_)
         | OpKind::Softmax
         | OpKind::Add => false,
     }

@@ -1,12 +1,9 @@
 //! Real multipliers as fixed-point numbers, and activations as int8 ranges, computed as in TFLite.
 
-use nas_kernels::{
-    multiply_by_quantized_multiplier,
-    ops::{Clamp, SoftmaxScale},
-};
+use nas_kernels::ops::{Clamp, SoftmaxScale};
 
 use super::QuantParams;
-use crate::graph::{Activation, Function};
+use crate::graph::Activation;
 
 /// A fixed-point number: `multiplier * 2^(shift - 31)`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,27 +73,6 @@ pub fn mean(input: QuantParams, output: QuantParams, pixels: usize) -> Multiplie
         multiplier: ((i64::from(multiplier) << extra) / pixels.max(1) as i64) as i32,
         shift: shift - extra,
     }
-}
-
-/// The values of a function of one element, for inputs from -128 to 127.
-///
-/// Source: `Requantize` in TFLM's `requantize.h`, `ReluQuantized` and `Relu6Quantized` in its `activations.cc`.
-pub fn table(function: Function, input: QuantParams, output: QuantParams) -> [i8; 256] {
-    let Multiplier { multiplier, shift } =
-        quantize_multiplier(f64::from(input.scale) / f64::from(output.scale));
-    let clamp = clamp(
-        match function {
-            Function::Identity => Activation::None,
-            Function::Relu => Activation::Relu,
-            Function::Relu6 => Activation::Relu6,
-        },
-        output,
-    );
-    std::array::from_fn(|idx| {
-        let value = idx as i32 - 128 - input.zero_point;
-        let scaled = multiply_by_quantized_multiplier(value, multiplier, shift.min(MAX_LEFT_SHIFT));
-        (scaled + output.zero_point).clamp(i32::from(clamp.min), i32::from(clamp.max)) as i8
-    })
 }
 
 /// The largest left shift with which a difference of two int8 values fits 32 bits.

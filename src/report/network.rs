@@ -6,6 +6,7 @@ use crate::{
         self, ArenaRule, Bottleneck, Budget, Cost, Estimate, Limited, RamParts, Target, Unit,
         energy::{EnergyError, Power},
     },
+    quant::QuantizedModel,
     search::Change,
     space::Candidate,
 };
@@ -18,8 +19,8 @@ pub enum Network {
     File {
         /// Path of the file.
         name: String,
-        /// The network.
-        graph: Graph,
+        /// The network with its weights.
+        model: QuantizedModel,
     },
     /// A trial of a run.
     Trial {
@@ -27,6 +28,8 @@ pub enum Network {
         name: String,
         /// The network with its front end.
         candidate: Candidate,
+        /// What training made of it; `None` where nothing was trained or kept.
+        model: Option<QuantizedModel>,
     },
 }
 
@@ -43,6 +46,10 @@ pub struct TargetCosts {
     pub layers: Vec<Layer>,
     /// The probability that all budgets and memories hold, and the cost that is least likely to.
     pub fit: (f64, Option<Limited>),
+    /// The exceeded limits; `None` where it fits.
+    pub excess: Option<hardware::Excess>,
+    /// Whether an NPU runs some of it.
+    pub has_npu: bool,
     /// RAM in bytes, by use.
     pub ram: RamParts,
     /// How the size of the arena was found.
@@ -85,9 +92,28 @@ impl Network {
     /// The operators and tensors.
     pub fn graph(&self) -> &Graph {
         match self {
-            Network::File { graph, .. } => graph,
+            Network::File { model, .. } => &model.graph,
             Network::Trial { candidate, .. } => &candidate.graph,
         }
+    }
+
+    /// int8 weights of every operator in TFLite's layout; `None` where they are not known.
+    pub fn weights(&self) -> Option<Vec<Option<&[i8]>>> {
+        let model = match self {
+            Network::File { model, .. } => model,
+            Network::Trial { model, .. } => model.as_ref()?,
+        };
+        // A file may lack operators that only rename dimensions, so weights are matched in their order.
+        let mut given = model.ops.iter().flatten().map(|op| op.weight.as_slice());
+        let graph = self.graph();
+        let weights = graph.ops.iter().map(|op| match graph.op_weight_len(op) {
+            0 => Some(None),
+            length => given
+                .next()
+                .filter(|weight| weight.len() == length)
+                .map(Some),
+        });
+        weights.collect()
     }
 }
 
@@ -99,12 +125,10 @@ pub fn target_costs(network: &Network, target: &Target, budget: &Budget) -> Targ
     };
     let placed = target.with_weights_in(candidate.and_then(|candidate| candidate.weights_in));
     let target = &*placed;
-    let front_end = candidate.map(|candidate| &candidate.front_end);
-    let estimate = match candidate {
-        Some(candidate) => hardware::estimate(candidate, target),
-        None => hardware::estimate_graph(network.graph(), target),
-    };
     let graph = network.graph();
+    let weights = network.weights();
+    let hardware::Costs { estimate, ops, ram } =
+        hardware::costs(graph, candidate, weights.as_deref(), target);
     let live = memory::timeline(graph);
     let layer = |cost: hardware::OpCost| {
         let op = &graph.ops[cost.op_idx];
@@ -128,17 +152,11 @@ pub fn target_costs(network: &Network, target: &Target, budget: &Budget) -> Targ
     TargetCosts {
         target: target.name.clone(),
         cycles: scaled(estimate.latency_us, clock_mhz),
-        layers: hardware::op_costs(graph, target)
-            .into_iter()
-            .map(layer)
-            .collect(),
+        layers: ops.into_iter().map(layer).collect(),
         fit: budget.fit(target, &estimate),
-        ram: hardware::ram_parts(
-            front_end,
-            candidate.map_or(&[], |candidate| &candidate.clip_rules),
-            graph,
-            target,
-        ),
+        excess: budget.excess(target, &estimate, graph.macs()),
+        has_npu: target.npu.is_some(),
+        ram,
         arena: target.runtime.arena,
         power: budget.duty.map(|duty| duty.power(&estimate, target)),
         estimate,
@@ -195,9 +213,19 @@ pub fn operator_name(kind: &OpKind) -> String {
             Function::Identity => "QUANTIZE".to_string(),
             Function::Relu => "RELU".to_string(),
             Function::Relu6 => "RELU6".to_string(),
+            Function::Logistic => "LOGISTIC".to_string(),
+            Function::Tanh => "TANH".to_string(),
         },
         OpKind::Softmax => "SOFTMAX".to_string(),
         OpKind::Reshape => "RESHAPE".to_string(),
+    }
+}
+
+/// `known` where the values of the weights are at hand, else `guessed`.
+pub fn weights_word(network: &Network) -> &'static str {
+    match network.weights() {
+        Some(_) => "known",
+        None => "guessed",
     }
 }
 

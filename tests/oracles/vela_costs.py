@@ -2,7 +2,8 @@
 
 usage: vela_costs.py TABLE FILE...
 
-Writes TABLE. Every file is compiled for the four sizes of Ethos-U55 in three configurations.
+Writes TABLE. Every file is compiled for the four sizes of Ethos-U55 in three configurations; with VELA_FEW set, for
+two sizes in two. What Vela does not compile has no rows, and a line on stderr.
 """
 
 import csv
@@ -19,6 +20,9 @@ CONFIGURATIONS = [
     ("Ethos_U55_Deep_Embedded", "Shared_Sram"),
     ("Ethos_U55_High_End_Embedded", "Sram_Only"),
 ]
+
+if "VELA_FEW" in os.environ:
+    MACS, CONFIGURATIONS = [32, 128], CONFIGURATIONS[::2]
 
 
 def costs(path, macs, system, memory, folder):
@@ -41,7 +45,11 @@ def main():
         for path in map(pathlib.Path, sys.argv[2:]):
             for macs in MACS:
                 for system, memory in CONFIGURATIONS:
-                    row = costs(path, macs, system, memory, folder)
+                    try:
+                        row = costs(path, macs, system, memory, folder)
+                    except RuntimeError as refusal:
+                        print(f"{path.stem}: Vela refuses it: {refusal}", file=sys.stderr)
+                        continue
                     writer.writerow([path.stem, macs, system, memory, *row])
 
 

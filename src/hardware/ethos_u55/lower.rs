@@ -1,12 +1,13 @@
 //! Turns the operators of a graph into passes of the NPU, and plans the SRAM of their feature maps.
 
 use super::{
+    LONGEST_STRIDE,
     cycles::stored,
     layer::{Format, Kind, Layer, Pass},
     staging::Buffer,
     supports,
 };
-use crate::graph::{Graph, OpKind, Shape, TensorId, Window};
+use crate::graph::{Activation, Function, Graph, Op, OpKind, Padding, Shape, TensorId, Window};
 
 /// The passes of a network in execution order, and the feature maps between them.
 pub struct Passes {
@@ -33,6 +34,8 @@ pub struct Step {
     pub op_idx: usize,
     /// The pass; `None` for an operator without one.
     pub pass: Option<Pass>,
+    /// How often it runs: once, or once per pixel of the output.
+    pub repeats: usize,
 }
 
 /// One feature map in memory. Tensors with only a RESHAPE between them share one map.
@@ -62,6 +65,7 @@ impl Passes {
         };
         // The map of every tensor; it is made when the tensor is written, or first read.
         let mut map_of = vec![NO_MAP; graph.tensors.len()];
+        let fusions = Fusions::of(graph);
         for (op_idx, op) in graph.ops.iter().enumerate() {
             for &tensor in &op.inputs {
                 if map_of[tensor] == NO_MAP {
@@ -70,7 +74,7 @@ impl Passes {
             }
             let input = map_of[op.inputs[0]];
             let is_copy = op.inputs[0] == graph.input && op.output == graph.output;
-            if op.kind == OpKind::Reshape && !is_copy {
+            if op.kind == OpKind::Reshape && !is_copy || fusions.is_fused(graph, op) {
                 map_of[op.output] = input;
                 if op.output == graph.output {
                     passes.maps[input].format = Format::Linear;
@@ -78,7 +82,8 @@ impl Passes {
                 continue;
             }
             let output = graph.op_output(op);
-            map_of[op.output] = passes.lower(graph, op_idx, |tensor| map_of[tensor], output);
+            map_of[op.output] =
+                passes.lower(graph, op_idx, &fusions, |tensor| map_of[tensor], output);
             if op.output == graph.output {
                 passes.maps[map_of[op.output]].format = Format::Linear;
             }
@@ -149,19 +154,20 @@ impl Passes {
         &mut self,
         graph: &Graph,
         op_idx: usize,
+        fusions: &Fusions,
         map_of: impl Fn(TensorId) -> usize,
         output: Shape,
     ) -> usize {
         let op = &graph.ops[op_idx];
-        let input = graph.op_input(op);
+        let input = fusions.unpadded(graph, op.inputs[0]);
         let from = map_of(op.inputs[0]);
-        if !supports(op) || op.kind == OpKind::Softmax {
+        if !supports(graph, op) || op.kind == OpKind::Softmax {
             let to = self.map(output, Format::Linear);
             for &tensor in &op.inputs {
                 self.maps[map_of(tensor)].format = Format::Linear;
             }
             let second = op.inputs.get(1).map(|&tensor| map_of(tensor));
-            self.push(op_idx, None, [Some(from), second], to);
+            self.push(op_idx, None, 1, [Some(from), second], to);
             return to;
         }
         let layer = |kind, input, window: Window| Layer {
@@ -186,15 +192,17 @@ impl Passes {
                 };
                 layer(Kind::Pooling, input, Window { stride, ..window })
             }
+            // A depthwise convolution with ones.
             OpKind::Mean => {
                 let window = Window {
                     kernel: [input.height, input.width],
                     ..unit
                 };
-                layer(Kind::Pooling, input, window)
+                layer(Kind::Depthwise, input, window)
             }
             OpKind::Add => layer(Kind::Addition, input, unit),
-            OpKind::Upsample([factor, _]) => return self.upsample(op_idx, from, input, factor),
+            OpKind::Upsample(_) if input.area() == 1 => layer(Kind::Addition, output, unit),
+            OpKind::Upsample(factor) => return self.upsample(op_idx, from, input, factor),
             // A copy without arithmetic. SOFTMAX was handled above.
             OpKind::Pad { .. } | OpKind::Lookup(_) | OpKind::Softmax | OpKind::Reshape => {
                 layer(Kind::Pooling, output, unit)
@@ -205,15 +213,17 @@ impl Passes {
             OpKind::Add => Some(map_of(op.inputs[1])),
             _ => None,
         };
-        self.push(op_idx, Some(layer), [Some(from), second], to);
+        let (layer, repeats) = by_pixel(layer);
+        self.push(op_idx, Some(layer), repeats, [Some(from), second], to);
         to
     }
 
     /// Adds one pass per doubling: a pooling of single pixels that reads each pixel twice.
-    fn upsample(&mut self, op_idx: usize, from: usize, input: Shape, factor: usize) -> usize {
+    fn upsample(&mut self, op_idx: usize, from: usize, input: Shape, factor: [usize; 2]) -> usize {
         let (mut from, mut input) = (from, input);
-        for _ in 0..factor.ilog2() {
-            let output = Shape::new(2 * input.height, 2 * input.width, input.channels);
+        let [down, across] = factor.map(|factor| if factor > 1 { 2 } else { 1 });
+        for _ in 0..factor[0].max(factor[1]).ilog2() {
+            let output = Shape::new(down * input.height, across * input.width, input.channels);
             let to = self.map(output, Format::Brick);
             let layer = Layer {
                 kind: Kind::Pooling,
@@ -223,7 +233,7 @@ impl Passes {
                 stride: [1, 1],
                 upscale: 2,
             };
-            self.push(op_idx, Some(layer), [Some(from), None], to);
+            self.push(op_idx, Some(layer), 1, [Some(from), None], to);
             (from, input) = (to, output);
         }
         from
@@ -233,6 +243,7 @@ impl Passes {
         &mut self,
         op_idx: usize,
         layer: Option<Layer>,
+        repeats: usize,
         inputs: [Option<usize>; 2],
         output: usize,
     ) {
@@ -247,7 +258,11 @@ impl Passes {
             output_format: Format::Linear,
         });
         self.list.push(Scheduled {
-            step: Step { op_idx, pass },
+            step: Step {
+                op_idx,
+                pass,
+                repeats,
+            },
             buffer: Buffer::default(),
             inputs,
             output,
@@ -291,6 +306,115 @@ impl Passes {
             if let Some(&input) = reused {
                 self.maps[step.output].place = self.maps[input].place;
             }
+        }
+    }
+}
+
+/// A window that steps further than the NPU can is computed pixel by pixel: the layer of one pixel, and their number.
+fn by_pixel(layer: Layer) -> (Layer, usize) {
+    let is_far = layer.stride.iter().any(|&stride| stride > LONGEST_STRIDE);
+    if !is_far || layer.output.area() == 1 {
+        return (layer, 1);
+    }
+    let [height, width] = layer.kernel;
+    let pixel = Layer {
+        input: Shape::new(height, width, layer.input.channels),
+        output: Shape::new(1, 1, layer.output.channels),
+        stride: [1, 1],
+        ..layer
+    };
+    (pixel, layer.output.area())
+}
+
+/// Operators that become part of another one's pass.
+struct Fusions {
+    /// How often each tensor is read.
+    readers: Vec<usize>,
+    /// The operator that writes each tensor.
+    writer: Vec<Option<usize>>,
+    /// The only operator that reads each tensor.
+    reader: Vec<Option<usize>>,
+}
+
+impl Fusions {
+    fn of(graph: &Graph) -> Fusions {
+        let count = graph.tensors.len();
+        let mut fusions = Fusions {
+            readers: vec![0; count],
+            writer: vec![None; count],
+            reader: vec![None; count],
+        };
+        fusions.readers[graph.output] = 1;
+        for (idx, op) in graph.ops.iter().enumerate() {
+            fusions.writer[op.output] = Some(idx);
+            for &tensor in &op.inputs {
+                fusions.readers[tensor] += 1;
+                fusions.reader[tensor] = Some(idx);
+            }
+        }
+        fusions
+    }
+
+    /// Whether an operator has no pass of its own.
+    fn is_fused(&self, graph: &Graph, op: &Op) -> bool {
+        match op.kind {
+            OpKind::Pad { before, after } => self.is_window_pad(graph, op.output, before, after),
+            OpKind::Lookup(Function::Identity) => false,
+            OpKind::Lookup(_) => self.is_activation(graph, op),
+            _ => false,
+        }
+    }
+
+    /// A lone activation is part of the pass before it, where nothing else reads that. (Vela gives a RELU that changes
+    /// the scale a pass of its own; a graph has no scales.)
+    fn is_activation(&self, graph: &Graph, op: &Op) -> bool {
+        let input = op.inputs[0];
+        let Some(writer) = self.writer[input].map(|idx| &graph.ops[idx]) else {
+            return false;
+        };
+        let computes = matches!(
+            writer.kind,
+            OpKind::Conv2d(_)
+                | OpKind::DepthwiseConv2d(_)
+                | OpKind::FullyConnected
+                | OpKind::Add
+                | OpKind::AveragePool2d(_)
+                | OpKind::MaxPool2d(_)
+        );
+        let is_free = writer.activation == Activation::None && self.readers[input] == 1;
+        computes && is_free && supports(graph, writer)
+    }
+
+    /// Padding of pixels is part of the window that reads it, where nothing else does.
+    fn is_window_pad(
+        &self,
+        graph: &Graph,
+        output: TensorId,
+        before: [usize; 3],
+        after: [usize; 3],
+    ) -> bool {
+        let Some(reader) = self.reader[output].map(|idx| &graph.ops[idx]) else {
+            return false;
+        };
+        let (OpKind::Conv2d(window) | OpKind::DepthwiseConv2d(window)) = reader.kind else {
+            return false;
+        };
+        let within = |axis: usize| before[axis].max(after[axis]) < window.kernel[axis];
+        let is_near = window.stride.iter().all(|&stride| stride <= LONGEST_STRIDE);
+        self.readers[output] == 1
+            && window.padding == Padding::Valid
+            && (within(0) && within(1) && before[2] == 0 && after[2] == 0)
+            && (is_near && supports(graph, reader))
+    }
+
+    /// The shape of a tensor, without a padding that is fused into what reads it.
+    fn unpadded(&self, graph: &Graph, tensor: TensorId) -> Shape {
+        let writer = self.writer[tensor].map(|idx| &graph.ops[idx]);
+        match writer {
+            Some(op) if matches!(op.kind, OpKind::Pad { .. }) && self.is_fused(graph, op) => {
+                graph.op_input(op)
+            }
+            _ => graph.tensors[tensor],
         }
     }
 }

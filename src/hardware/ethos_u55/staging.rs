@@ -46,12 +46,14 @@ const SPLIT_DEPTH: usize = 16;
 /// Vela ignores waits below this many cycles when it compares.
 const SHORT_WAIT: i64 = 1000;
 
-/// The cost of a pass after one that left `slack` cycles; `None` for the first pass.
+/// The cost of a pass after one that left `slack` cycles; `None` for the first pass. `is_repeated` where it is one of
+/// several runs, a pixel each.
 pub fn cost(
     pass: &Pass,
     mapped: &Mapped,
     encoded: &Encoded,
     slack: Option<i64>,
+    is_repeated: bool,
     system: &System,
 ) -> PassCost {
     let compute = mapped.compute;
@@ -71,6 +73,11 @@ pub fn cost(
     let depth = pass.layer.output.channels;
     let fetches = mapped.weight_fetches;
     let slices = match system.staging {
+        // Runs of one pixel each copy all weights anew.
+        true if is_repeated => Some(Slices {
+            ends: vec![depth],
+            last_cycles: compute,
+        }),
         true => slices(pass, mapped, encoded, slack, system),
         false => None,
     };

@@ -1,8 +1,6 @@
-//! Counts the bits of real weights in the NPU's stream; nothing is encoded.
-//!
-//! Weights are Golomb-Rice codes of indices into a palette. Runs of zeros have their own code where they are common.
-//! The parameters of the codes may change along the stream. After `mlw_encode.cpp` and `EthosUWeightOrdering` of
-//! Vela's Regor core (Apache-2.0); Vela places changes of parameters greedily, this code optimally.
+//! Encodes real weights as the NPU's stream has them, and keeps how long that is.
+
+use ::ethos_u55::weights::encode;
 
 use super::{
     block::Block,
@@ -15,194 +13,19 @@ use super::{
 /// channels]`, fully connected `[out, in]`. Zero points are zero.
 pub fn coding(layer: &Layer, block: &Block, weights: &[i8], accelerator: &Accelerator) -> Coding {
     let stream = ordered(layer, block, weights, accelerator);
-    let symbols: Vec<usize> = stream.iter().map(|&weight| symbol(weight)).collect();
-    let mut counts = [0; SYMBOLS];
-    symbols.iter().for_each(|&symbol| counts[symbol] += 1);
-    let has_runs = runs_pay(&symbols, &counts);
-    if has_runs {
-        counts[0] = 0;
-    }
-    let palette = Palette::of(&counts);
-    let coded = symbols
-        .iter()
-        .filter(|&&symbol| !has_runs || symbol != 0)
-        .map(|&symbol| palette.index[symbol]);
-    let mut bits = cheapest(coded, &WEIGHT_CODES, palette.plain_bits);
-    if has_runs {
-        // One run before each weight, and one after the last.
-        let mut runs = vec![0];
-        for &symbol in &symbols {
-            match (symbol, runs.last_mut()) {
-                (0, Some(run)) => *run += 1,
-                _ => runs.push(0),
-            }
-        }
-        bits += cheapest(runs.into_iter(), &RUN_CODES, None);
-    }
-    let slices = 1 + stream.len() / SLICE_WEIGHTS;
+    let weights: Vec<i16> = stream.iter().copied().map(i16::from).collect();
+    let bits = 8 * encode(&weights).len();
+    let header_bits = HEADER_BITS.min(bits / 2);
     Coding {
-        bits: bits as f64 / stream.len().max(1) as f64,
-        header_bits: (palette.bits + slices * SLICE_HEADER_BITS + END_BITS) as f64,
+        // A little less than the stream has: it is rounded up to whole units again.
+        bits: (bits - header_bits - ROUNDING_BITS) as f64 / stream.len().max(1) as f64,
+        header_bits: header_bits as f64,
     }
 }
 
-const SLICE_HEADER_BITS: usize = 23;
-const SLICE_WEIGHTS: usize = 32767;
-const PALETTE_HEADER_BITS: usize = 13;
-const PALETTE_SIZE: usize = 32;
-const END_BITS: usize = 3;
-
-/// Number of symbols: twice the magnitude, plus one where negative.
-const SYMBOLS: usize = 258;
-
-fn symbol(weight: i8) -> usize {
-    2 * usize::from(weight.unsigned_abs()) + usize::from(weight < 0)
-}
-
-/// Whether runs of zeros have their own code: most zeros lie in runs, and no other value is nearly as common.
-fn runs_pay(symbols: &[usize], counts: &[usize; SYMBOLS]) -> bool {
-    let in_runs: usize = symbols
-        .chunk_by(|a, b| (*a == 0) == (*b == 0))
-        .filter(|chunk| chunk[0] == 0 && chunk.len() >= 2)
-        .map(<[usize]>::len)
-        .sum();
-    let most = counts[1..].iter().max().copied().unwrap_or(0);
-    in_runs >= counts[0] / 2 && counts[0] > 5 * most
-}
-
-/// Short indices for common values.
-struct Palette {
-    index: [usize; SYMBOLS],
-    bits: usize,
-    /// Bits of a plain index, where all values fit into that.
-    plain_bits: Option<usize>,
-}
-
-impl Palette {
-    fn of(counts: &[usize; SYMBOLS]) -> Palette {
-        let mut common: Vec<usize> = (0..SYMBOLS).filter(|&symbol| counts[symbol] > 0).collect();
-        let largest = common.last().copied().unwrap_or(0);
-        let unused = common.first().map_or(0, |&first| first.min(31));
-        common.sort_by_key(|&symbol| std::cmp::Reverse((counts[symbol], symbol)));
-        let total: usize = counts.iter().sum();
-        let all_fit = common.len() <= PALETTE_SIZE;
-        common.truncate(PALETTE_SIZE);
-        let inside: usize = common.iter().map(|&symbol| counts[symbol]).sum();
-        if inside < total / 2 {
-            common.clear();
-        }
-        // The format has no palette of one entry.
-        let size = if common.len() == 1 { 2 } else { common.len() };
-        let widest = common.iter().max().copied().unwrap_or(largest);
-        let width = (2..9).find(|&bits| widest < 1 << bits).unwrap_or(9);
-        let mut index = [0; SYMBOLS];
-        for (symbol, index) in index.iter_mut().enumerate() {
-            *index = size + symbol.max(1).saturating_sub(unused);
-        }
-        for (idx, &symbol) in common.iter().enumerate() {
-            index[symbol] = idx;
-        }
-        let plain_bits = match size {
-            0 => Some(width),
-            _ if all_fit => (0..9).find(|&bits| size <= 1 << bits),
-            _ => None,
-        };
-        Palette {
-            index,
-            bits: PALETTE_HEADER_BITS + size * width,
-            plain_bits,
-        }
-    }
-}
-
-/// A Golomb-Rice code: quotient in unary and remainder in `rest` bits; or a quotient of at most two in two bits.
-#[derive(Clone, Copy)]
-struct Code {
-    rest: usize,
-    is_cut: bool,
-    largest_quotient: usize,
-}
-
-const fn whole(rest: usize) -> Code {
-    Code {
-        rest,
-        is_cut: false,
-        largest_quotient: 31,
-    }
-}
-
-const fn cut(rest: usize) -> Code {
-    Code {
-        rest,
-        is_cut: true,
-        largest_quotient: 2,
-    }
-}
-
-const fn run(rest: usize) -> Code {
-    Code {
-        rest,
-        is_cut: false,
-        largest_quotient: usize::MAX,
-    }
-}
-
-const WEIGHT_CODES: [Code; 12] = [
-    whole(0),
-    whole(1),
-    whole(2),
-    whole(3),
-    whole(4),
-    whole(5),
-    cut(0),
-    cut(1),
-    cut(2),
-    cut(3),
-    cut(4),
-    cut(5),
-];
-const RUN_CODES: [Code; 4] = [run(0), run(1), run(2), run(3)];
-
-/// The encoder's estimate of the bits that a change of code costs.
-const CHANGE_BITS: usize = 40;
-
-/// Too many bits to be chosen, but few enough to add to.
-const NEVER: usize = usize::MAX / 4;
-
-/// Bits of a stream of values with the cheapest sequence of codes.
-fn cheapest(values: impl Iterator<Item = usize>, codes: &[Code], plain: Option<usize>) -> usize {
-    // The lowest cost so far if the last value was coded by each code, or by none.
-    let mut costs = vec![0; codes.len() + 1];
-    let mut best = 0;
-    for value in values {
-        let mut next = NEVER;
-        for (idx, cost) in costs.iter_mut().enumerate() {
-            let bits = match codes.get(idx) {
-                Some(code) => code.bits(value),
-                None => plain.unwrap_or(NEVER),
-            };
-            *cost = ((*cost).min(best + CHANGE_BITS) + bits).min(NEVER);
-            next = next.min(*cost);
-        }
-        best = next;
-    }
-    best
-}
-
-impl Code {
-    fn bits(self, value: usize) -> usize {
-        let quotient = value >> self.rest;
-        if quotient > self.largest_quotient {
-            return NEVER;
-        }
-        let unary = if self.is_cut {
-            (quotient + 1).min(2)
-        } else {
-            quotient + 1
-        };
-        unary + self.rest
-    }
-}
+/// A header, a palette of 32 entries of 8 bits, and the end marker; a slice has them again.
+const HEADER_BITS: usize = 295;
+const ROUNDING_BITS: usize = 4;
 
 /// The weights in the order of computation.
 fn ordered(layer: &Layer, block: &Block, weights: &[i8], accelerator: &Accelerator) -> Vec<i8> {

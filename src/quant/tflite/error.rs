@@ -51,6 +51,9 @@ pub enum ReadError {
         /// What is wrong, to follow the name.
         problem: String,
     },
+    /// The network is of another kind than int8 in full.
+    #[error("{0}")]
+    Kind(&'static str),
     /// The kernels refuse the network.
     #[error("the network does not run: {0}")]
     Blob(#[from] BlobError),

@@ -1,7 +1,7 @@
 //! The contents of a file before they are understood: tables, tensors, options, all bounded.
 
 use super::{
-    IDENTIFIER, INT8, INT32, SCHEMA_VERSION,
+    FLOAT16, FLOAT32, IDENTIFIER, INT4, INT8, INT16, INT32, SCHEMA_VERSION, UINT8,
     error::{Problem, ReadError},
     names::operator_name,
     slots::{self, Damaged, Elements, Table},
@@ -82,7 +82,7 @@ impl<'a> File<'a> {
             return Err(ReadError::Count {
                 what: "subgraphs",
                 found: subgraphs.len(),
-                expected: "one",
+                expected: "one without variables and control flow",
             });
         };
         let buffers = model.tables(4).map_err(damaged("buffers"))?;
@@ -154,6 +154,63 @@ impl<'a> File<'a> {
 }
 
 impl File<'_> {
+    /// What a network is that is not int8 in full, and what to do about it; `None` where nothing says so.
+    pub(super) fn foreign_kind(&self) -> Option<&'static str> {
+        let is_border = |index: usize| {
+            let borders = self.inputs.iter().chain(&self.outputs);
+            borders
+                .copied()
+                .any(|border| usize::try_from(border) == Ok(index))
+        };
+        let any = |is_constant: bool, kind: i8| {
+            let mut tensors = self.tensors.iter().enumerate();
+            tensors.any(|(index, tensor)| {
+                tensor.kind == kind
+                    && is_constant != tensor.data.is_empty()
+                    && (is_constant || !is_border(index))
+            })
+        };
+        let (constant, computed) = (|kind| any(true, kind), |kind| any(false, kind));
+        let inputs = self.inputs.iter();
+        let mut inputs = inputs.filter_map(|index| self.tensors.get(usize::try_from(*index).ok()?));
+        let is_batch = inputs.any(|input| input.dims.len() == 4 && input.dims[0] != 1);
+        if constant(FLOAT16) {
+            Some(
+                "its weights are float16 and it computes in float: convert it again with int8 weights and activations \
+                 and a representative dataset",
+            )
+        } else if constant(INT4) {
+            Some("its weights are int4, which is not supported: convert it again with int8 weights")
+        } else if computed(INT16) {
+            Some(
+                "its weights are int8 and its activations int16 (16x8), and only int8 activations are supported: \
+                 convert it again with TFLITE_BUILTINS_INT8",
+            )
+        } else if computed(UINT8) {
+            Some(
+                "it is quantised to uint8, the older scheme, and only int8 is supported: convert it again from float \
+                 with TFLITE_BUILTINS_INT8",
+            )
+        } else if computed(FLOAT32) && !computed(INT8) {
+            match constant(INT8) {
+                true => Some(
+                    "only its weights are int8 and its activations are float (dynamic range): convert it again with a \
+                     representative dataset, which gives int8 activations",
+                ),
+                false => Some(
+                    "it is a float network: convert it with int8 weights and activations and a representative dataset",
+                ),
+            }
+        } else if is_batch {
+            Some(
+                "it is made for a batch of inputs, and a device gets one at a time: convert it again with a fixed \
+                 batch of one",
+            )
+        } else {
+            None
+        }
+    }
+
     /// Why a tensor cannot be the input or the output.
     pub(super) fn border_error(&self, index: i32, Problem(problem): Problem) -> ReadError {
         let index = usize::try_from(index).unwrap_or(usize::MAX);

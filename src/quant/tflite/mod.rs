@@ -32,11 +32,13 @@ const CONV_2D: Builtin = builtin(3, 3, 1);
 const DEPTHWISE_CONV_2D: Builtin = builtin(4, 3, 2);
 const DEQUANTIZE: Builtin = builtin(6, 2, 38);
 const FULLY_CONNECTED: Builtin = builtin(9, 4, 8);
+const LOGISTIC: Builtin = builtin(14, 2, 0);
 const MAX_POOL_2D: Builtin = builtin(17, 2, 5);
 const RELU: Builtin = builtin(19, 2, 0);
 const RELU6: Builtin = builtin(21, 2, 0);
 const RESHAPE: Builtin = builtin(22, 1, 17);
 const SOFTMAX: Builtin = builtin(25, 2, 9);
+const TANH: Builtin = builtin(28, 2, 0);
 const PAD: Builtin = builtin(34, 2, 22);
 const MEAN: Builtin = builtin(40, 2, 27);
 const SQUEEZE: Builtin = builtin(43, 1, 30);
@@ -52,6 +54,9 @@ const fn builtin(code: i32, version: i32, options: u8) -> Builtin {
     }
 }
 
+const FLOAT16: i8 = 1;
+const INT4: i8 = 17;
+const INT16: i8 = 7;
 const UINT8: i8 = 3;
 const INT32: i8 = 2;
 const INT8: i8 = 9;

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     graph::{Function, OpKind, Shape, Window},
-    quant::{QuantizedOp, multiplier},
+    quant::{QuantizedOp, SOFTMAX_OUTPUT, TANH_OUTPUT, multiplier},
 };
 
 impl Reader<'_, '_> {
@@ -266,6 +266,18 @@ impl Reader<'_, '_> {
             return Err(
                 "has different scales at its input and its output, which TFLM ignores".into(),
             );
+        }
+        let fixed = match function {
+            Function::Logistic => Some(SOFTMAX_OUTPUT),
+            Function::Tanh => Some(TANH_OUTPUT),
+            Function::Identity | Function::Relu | Function::Relu6 => None,
+        };
+        if let Some(fixed) = fixed.filter(|fixed| *fixed != to) {
+            return Err(format!(
+                "does not have the output scale {} with zero point {}",
+                fixed.scale, fixed.zero_point
+            )
+            .into());
         }
         if self.shape(op.inputs[0]) != self.shape(op.output) {
             return Err("has an output and an input of different shapes".into());

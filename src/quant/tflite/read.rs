@@ -7,8 +7,8 @@ use nas_kernels::{Model, blob::BlobError};
 
 use super::{
     ADD, AVERAGE_POOL_2D, Builtin, CONV_2D, DEPTHWISE_CONV_2D, DEQUANTIZE, EXPAND_DIMS,
-    FULLY_CONNECTED, INT8, MAX_POOL_2D, MEAN, PAD, QUANTIZE, RELU, RELU6, RESHAPE,
-    RESIZE_NEAREST_NEIGHBOR, SOFTMAX, SQUEEZE, UINT8,
+    FULLY_CONNECTED, INT8, LOGISTIC, MAX_POOL_2D, MEAN, PAD, QUANTIZE, RELU, RELU6, RESHAPE,
+    RESIZE_NEAREST_NEIGHBOR, SOFTMAX, SQUEEZE, TANH, UINT8,
     error::{Problem, ReadError},
     file::{Code, File, FileTensor, MAX_ELEMENTS, Options, type_name},
 };
@@ -22,7 +22,15 @@ use crate::{
 /// Any bytes are safe to read: constants and the length of the file bound the work.
 pub fn read(file: &[u8]) -> Result<QuantizedModel, ReadError> {
     let file = File::open(file)?;
-    let mut reader = Reader::new(&file)?;
+    // What a network is as a whole says more than the first operator that does not fit.
+    read_int8(&file).map_err(|error| match file.foreign_kind() {
+        Some(kind) => ReadError::Kind(kind),
+        None => error,
+    })
+}
+
+fn read_int8(file: &File) -> Result<QuantizedModel, ReadError> {
+    let mut reader = Reader::new(file)?;
     for index in 0..file.operators.len() {
         let code = file.code(index)?;
         reader.operator(index, &code).map_err(|problem| {
@@ -185,9 +193,11 @@ impl<'f, 'a> Reader<'f, 'a> {
                 }
                 op
             }
-            RELU | RELU6 => {
+            RELU | RELU6 | LOGISTIC | TANH => {
                 let function = match *builtin {
                     RELU => Function::Relu,
+                    LOGISTIC => Function::Logistic,
+                    TANH => Function::Tanh,
                     _ => Function::Relu6,
                 };
                 let op = self.plain(OpKind::Lookup(function), &inputs, output)?;
@@ -299,8 +309,7 @@ impl<'f, 'a> Reader<'f, 'a> {
             }
             Ok(tensor) if tensor.kind != INT8 => {
                 let kind = type_name(tensor.kind);
-                format!("reads {kind}, and only int8 is supported: quantise the network first")
-                    .into()
+                format!("reads {kind}, and only int8 is supported").into()
             }
             Ok(_) => format!("reads tensor {index} before it is written").into(),
         }
@@ -357,7 +366,7 @@ pub(super) struct ReadOp {
     pub(super) weights: Option<QuantizedOp>,
 }
 
-const SUPPORTED: [Builtin; 17] = [
+const SUPPORTED: [Builtin; 19] = [
     ADD,
     AVERAGE_POOL_2D,
     CONV_2D,
@@ -365,6 +374,7 @@ const SUPPORTED: [Builtin; 17] = [
     DEQUANTIZE,
     EXPAND_DIMS,
     FULLY_CONNECTED,
+    LOGISTIC,
     MAX_POOL_2D,
     MEAN,
     PAD,
@@ -375,4 +385,5 @@ const SUPPORTED: [Builtin; 17] = [
     RESIZE_NEAREST_NEIGHBOR,
     SOFTMAX,
     SQUEEZE,
+    TANH,
 ];

@@ -7,8 +7,8 @@ use flatbuffers::{
 
 use super::{
     ADD, AVERAGE_POOL_2D, Builtin, CONV_2D, DEPTHWISE_CONV_2D, FULLY_CONNECTED, IDENTIFIER, INT8,
-    INT32, MAX_POOL_2D, MEAN, PAD, QUANTIZE, RELU, RELU6, RESHAPE, RESIZE_NEAREST_NEIGHBOR,
-    SCHEMA_VERSION, SOFTMAX,
+    INT32, LOGISTIC, MAX_POOL_2D, MEAN, PAD, QUANTIZE, RELU, RELU6, RESHAPE,
+    RESIZE_NEAREST_NEIGHBOR, SCHEMA_VERSION, SOFTMAX, TANH,
 };
 use crate::{
     graph::{Activation, Function, Op, OpKind, Padding, Shape, TensorId, Window},
@@ -150,6 +150,8 @@ fn op_name(op: &Op, idx: usize) -> String {
         OpKind::Lookup(Function::Identity) => "quantize",
         OpKind::Lookup(Function::Relu) => "relu",
         OpKind::Lookup(Function::Relu6) => "relu6",
+        OpKind::Lookup(Function::Logistic) => "logistic",
+        OpKind::Lookup(Function::Tanh) => "tanh",
         OpKind::Softmax => "softmax",
         OpKind::Add => "add",
         OpKind::Upsample(_) => "upsample",
@@ -338,6 +340,8 @@ impl Writer {
                     Function::Identity => QUANTIZE,
                     Function::Relu => RELU,
                     Function::Relu6 => RELU6,
+                    Function::Logistic => LOGISTIC,
+                    Function::Tanh => TANH,
                 };
                 self.push(builtin, &inputs, output, |_| {});
             }

@@ -9,7 +9,9 @@ use serde_json::{Value, json};
 use super::SCHEMA_VERSION;
 use crate::{
     hardware::{Budget, Cost, Estimate, Metric},
-    report::network::{Explanation, Layer, TargetCosts, bottleneck_name, unit_name},
+    report::network::{
+        Explanation, Layer, Network, TargetCosts, bottleneck_name, unit_name, weights_word,
+    },
     space::Axis,
 };
 
@@ -20,6 +22,8 @@ pub struct EstimateDocument {
     pub schema_version: u32,
     /// The file, or the trial as `RUN/NUMBER`.
     pub network: String,
+    /// `known` where the values of the weights were at hand, else `guessed`; what an NPU costs depends on them.
+    pub weights: &'static str,
     /// One entry per target.
     pub targets: Vec<TargetCostsView>,
 }
@@ -45,6 +49,12 @@ pub struct TargetCostsView {
     /// Battery life in days; only with `--period`, null without a battery or where the period is not kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub battery_days: Option<Option<CostDocument>>,
+    /// Whether all costs keep to the budget and the chip's memories.
+    pub fits: bool,
+    /// Probability that all limits hold, given the bands of the costs.
+    pub fit_probability: f64,
+    /// The exceeded limits and by how much, in words; null where the network fits.
+    pub excess: Option<String>,
     /// The operators in execution order.
     pub layers: Vec<LayerView>,
 }
@@ -99,11 +109,12 @@ impl From<&Cost> for CostDocument {
 }
 
 impl EstimateDocument {
-    /// `network` is the name of the file or trial, `costs` has one entry per target.
-    pub fn new(network: &str, costs: &[TargetCosts]) -> EstimateDocument {
+    /// `costs` has one entry per target.
+    pub fn new(network: &Network, costs: &[TargetCosts]) -> EstimateDocument {
         EstimateDocument {
             schema_version: SCHEMA_VERSION,
-            network: network.to_string(),
+            network: network.name().to_string(),
+            weights: weights_word(network),
             targets: costs.iter().map(TargetCostsView::from).collect(),
         }
     }
@@ -122,6 +133,9 @@ impl From<&TargetCosts> for TargetCostsView {
             flash_bytes: (&estimate.flash_bytes).into(),
             mean_power_mw: power.map(|power| Some((&power?.mean_mw).into())),
             battery_days: power.map(|power| Some((&power?.days?).into())),
+            fits: costs.excess.is_none(),
+            fit_probability: costs.fit.0,
+            excess: costs.excess.as_ref().map(ToString::to_string),
             layers: costs.layers.iter().enumerate().map(layer).collect(),
         }
     }

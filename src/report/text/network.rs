@@ -4,7 +4,9 @@ use super::{UNKNOWN, grid};
 use crate::{
     graph::Shape,
     hardware::{ArenaRule, Budget, Cost, Limited, Metric, RamParts},
-    report::network::{Explanation, Layer, Network, TargetCosts, bottleneck_name, unit_name},
+    report::network::{
+        Explanation, Layer, Network, TargetCosts, bottleneck_name, unit_name, weights_word,
+    },
     space::Axis,
     units::{Bytes, Count, Micros, three_digits},
 };
@@ -47,10 +49,21 @@ pub fn table(network: &Network, costs: &[TargetCosts]) -> String {
         .collect();
     sources.sort_unstable();
     sources.dedup();
+    let weights = match costs.iter().any(|costs| costs.has_npu) {
+        true => format!(
+            "Sizes of weights on an NPU: {}.\n",
+            match weights_word(network) {
+                "known" => "known, from their values",
+                _ => "guessed, since nothing is trained yet",
+            }
+        ),
+        false => String::new(),
+    };
     text + &format!(
         "\n\nCosts: {}; `nas targets NAME` says how. The true cost probably lies in the band in brackets.\n",
         sources.join(", ")
-    ) + &power_lines(costs)
+    ) + &weights
+        + &power_lines(costs)
 }
 
 /// Mean power and battery life per target, where a duty cycle was asked for.
@@ -130,9 +143,11 @@ pub fn layer_table(costs: &TargetCosts) -> String {
         "live RAM",
     ];
     let rows = costs.layers.iter().enumerate().map(row).collect();
-    let arena = match costs.arena {
-        ArenaRule::Plan => "our memory plan",
-        ArenaRule::Tflm => "the rule of TFLite Micro's arena",
+    // What is live in the table is of the graph as it stands; each runtime lays it out in its own way.
+    let arena = match (costs.has_npu, costs.arena) {
+        (true, _) => "the model of Vela's allocation, with staged weights and fused operators",
+        (false, ArenaRule::Plan) => "our memory plan",
+        (false, ArenaRule::Tflm) => "the rule of TFLite Micro's arena, with its scratch buffers",
     };
     let bytes = |value: f64| Bytes(value.round() as u64);
     let RamParts {
