@@ -301,7 +301,10 @@ impl Passes {
             let output = self.maps[step.output];
             let reused = step.inputs.iter().flatten().find(|&&input| {
                 let map = self.maps[input];
-                map.readers == 1 && map.format == output.format && input != self.output
+                map.readers == 1
+                    && map.format == output.format
+                    && map.shape.len() == output.shape.len()
+                    && input != self.output
             });
             if let Some(&input) = reused {
                 self.maps[step.output].place = self.maps[input].place;
