@@ -21,6 +21,9 @@ use crate::{
 const COLUMNS: usize = 3;
 const HEADER_HEIGHT: f64 = 108.0;
 const PANEL_HEIGHT: f64 = 410.0;
+/// From one sign of the legend to the next, and from one line of its sentences.
+const SIGN_ROW: f64 = 25.0;
+const LINE: f64 = 21.0;
 
 const MARKER_RADIUS: f64 = 7.0;
 
@@ -442,7 +445,7 @@ fn draw_legend<DB: DrawingBackend>(
     let sign = left + 22.0;
     let text = left + 56.0;
     let lettering = Lettering::plain(TEXT, INK);
-    let mut y = cell.top + 26.0;
+    let mut y = cell.top + 16.0;
     let mut tasks = vec![Task::Reconstruct, Task::Classify { classes: 2 }];
     let mut fitted = info.scored.iter().map(|trial| trial.task);
     tasks.extend(fitted.find(|task| matches!(task, Task::Distance(_))));
@@ -454,7 +457,7 @@ fn draw_legend<DB: DrawingBackend>(
             false => format!("{name} on the front (number: trial)"),
         };
         canvas.text(&words, [text, y], lettering)?;
-        y += 28.0;
+        y += SIGN_ROW;
     }
     if !info.published {
         for (idx, task) in tasks.into_iter().enumerate() {
@@ -462,7 +465,7 @@ fn draw_legend<DB: DrawingBackend>(
             draw_marker(canvas, task, false, [x, y])?;
         }
         canvas.text("other trained candidates", [text, y], lettering)?;
-        y += 28.0;
+        y += SIGN_ROW;
     }
     let members = info.front(target_idx);
     let untouched = Figure::test(info.merit());
@@ -474,7 +477,7 @@ fn draw_legend<DB: DrawingBackend>(
             [text, y],
             lettering,
         )?;
-        y += 28.0;
+        y += SIGN_ROW;
     }
     if !info.baselines.is_empty() {
         canvas.diamond([sign, y], MARKER_RADIUS + 1.0, Paint::solid(GREEN))?;
@@ -483,7 +486,7 @@ fn draw_legend<DB: DrawingBackend>(
             [text, y],
             lettering,
         )?;
-        y += 28.0;
+        y += SIGN_ROW;
     }
     let stairs = [
         [sign - 16.0, y + 6.0],
@@ -494,7 +497,7 @@ fn draw_legend<DB: DrawingBackend>(
     canvas.line(&stairs, STAIRS, 1.6)?;
     let merit = info.merit().title();
     canvas.text(&format!("best {merit} within a cost"), [text, y], lettering)?;
-    y += 28.0;
+    y += SIGN_ROW;
     let ends = [sign - 14.0, sign + 14.0];
     canvas.line(&[[ends[0], y], [ends[1], y]], BLUE, 1.8)?;
     for x in ends {
@@ -505,7 +508,7 @@ fn draw_legend<DB: DrawingBackend>(
         [text, y],
         lettering,
     )?;
-    y += 28.0;
+    y += SIGN_ROW;
     let target = info.targets.get(target_idx);
     if target.is_some_and(|target| {
         Metric::ALL
@@ -516,7 +519,7 @@ fn draw_legend<DB: DrawingBackend>(
         let edge = sign - 16.0;
         canvas.dashed([edge, y - 9.0], [edge, y + 9.0], SOFT_INK)?;
         canvas.text("over budget", [text, y], lettering)?;
-        y += 28.0;
+        y += SIGN_ROW;
     }
     if !info.rejected.is_empty() {
         for x in [-12.0, -7.0, -1.0, 3.0, 11.0] {
@@ -524,7 +527,7 @@ fn draw_legend<DB: DrawingBackend>(
             canvas.line(&stroke, RUG, 1.0)?;
         }
         canvas.text("cost of a rejected candidate", [text, y], lettering)?;
-        y += 28.0;
+        y += SIGN_ROW;
     }
     y += 10.0;
     let mut lines = vec![
@@ -554,12 +557,16 @@ fn draw_legend<DB: DrawingBackend>(
     }
     lines.extend(info.notes.iter().cloned());
     let soft = Lettering::plain(TEXT, SOFT_INK);
-    for line in lines.iter().flat_map(|line| wrapped(line, 52)) {
-        if y > cell.bottom - 12.0 {
+    for sentence in &lines {
+        let rows = wrapped(sentence, 52);
+        // What has no room is in the tables; half a sentence would say something else.
+        if y + (rows.len() as f64 - 1.0) * LINE > cell.bottom - 12.0 {
             break;
         }
-        canvas.text(&line, [left, y], soft)?;
-        y += 23.0;
+        for row in rows {
+            canvas.text(&row, [left, y], soft)?;
+            y += LINE;
+        }
     }
     Ok(())
 }
