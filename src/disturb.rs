@@ -208,20 +208,15 @@ impl Disturbance {
             }
             Kind::Knocks => {
                 let step = TAU * between(800.0, highest_hz, self.place) / rate_hz;
-                // Steps of the golden ratio: the rate does not follow the frequency.
-                let period = rate_hz / (2.0 + 6.0 * (89.0 * self.place).fract());
                 let fall = (0.006 * rate_hz).max(1.0);
                 let mut knocks = vec![0.0; samples.len()];
-                let mut start = period * rng.uniform();
-                while (start as usize) < samples.len() {
-                    let strength = 0.7 + 0.6 * rng.uniform();
+                for (start, strength) in self.knocks(rate_hz, samples.len(), &mut rng) {
                     let length = (6.0 * fall) as usize;
-                    let rest = knocks[start as usize..].iter_mut().take(length);
+                    let rest = knocks[start..].iter_mut().take(length);
                     for (idx, value) in rest.enumerate() {
                         let idx = idx as f64;
                         *value += strength * (-idx / fall).exp() * (idx * step).sin();
                     }
-                    start += period * (0.9 + 0.2 * rng.uniform());
                 }
                 self.added(samples, &knocks)
             }
@@ -242,8 +237,7 @@ impl Disturbance {
                 samples.iter().map(weakened).collect()
             }
             Kind::Modulation => {
-                // Side bands have half of the squared depth of the power; the loudness never turns round.
-                let depth = (std::f64::consts::SQRT_2 * amplitude(self.strength)).min(1.0);
+                let depth = self.depth();
                 let step = TAU * between(2.0, 12.0, self.place) / rate_hz;
                 let swung = |(idx, sample): (usize, &f32)| {
                     let swing = 1.0 + depth * (idx as f64 * step).sin();
@@ -251,12 +245,34 @@ impl Disturbance {
                 };
                 samples.iter().enumerate().map(swung).collect()
             }
-            Kind::Speed => {
-                let factor = 1.0 + self.strength / 100.0;
-                let is_faster = (97.0 * self.place).fract() < 0.5;
-                at_speed(samples, if is_faster { factor } else { 1.0 / factor })
-            }
+            Kind::Speed => at_speed(samples, self.speed()),
         }
+    }
+
+    /// Where knocks begin and how strong they are, among `count` samples or frames of so many per second.
+    pub(crate) fn knocks(&self, per_s: f64, count: usize, rng: &mut Rng) -> Vec<(usize, f64)> {
+        // Steps of the golden ratio: the rate does not follow the frequency.
+        let period = per_s / (2.0 + 6.0 * (89.0 * self.place).fract());
+        let mut knocks = Vec::new();
+        let mut start = period * rng.uniform();
+        while (start as usize) < count {
+            knocks.push((start as usize, 0.7 + 0.6 * rng.uniform()));
+            start += period * (0.9 + 0.2 * rng.uniform());
+        }
+        knocks
+    }
+
+    /// How far the loudness swings, as a share of it: side bands have half of the squared depth of the power, and the
+    /// loudness never turns round.
+    pub(crate) fn depth(&self) -> f64 {
+        (std::f64::consts::SQRT_2 * amplitude(self.strength)).min(1.0)
+    }
+
+    /// The factor of the machine's speed.
+    pub(crate) fn speed(&self) -> f64 {
+        let factor = 1.0 + self.strength / 100.0;
+        let is_faster = (97.0 * self.place).fract() < 0.5;
+        if is_faster { factor } else { 1.0 / factor }
     }
 
     /// The sound with another one on top, whose mean power is this strength relative to the sound's own.

@@ -28,13 +28,16 @@ pub fn kendall_tau(a: &[f64], b: &[f64]) -> Option<f64> {
     (pairs > 0.0).then(|| agreement as f64 / pairs)
 }
 
+/// Two-sided 95 % of a normal distribution, in standard deviations.
+pub const Z_95: f64 = 1.959_964;
+
 /// The 95 % interval of Kendall's tau over so many things, `[low, high]`; `None` with fewer than five.
 ///
 /// Source: Fieller, Hartley and Pearson 1957, Biometrika 44, 470-481: the inverse hyperbolic tangent of tau has a variance
 /// of 0.437 / (n - 4).
 pub fn kendall_interval(tau: f64, things: usize) -> Option<[f64; 2]> {
     let free = things.checked_sub(4).filter(|free| *free > 0)? as f64;
-    let reach = 1.959_964 * (0.437 / free).sqrt();
+    let reach = Z_95 * (0.437 / free).sqrt();
     let at = |sign: f64| (tau.clamp(-1.0, 1.0).atanh() + sign * reach).tanh();
     Some([at(-1.0), at(1.0)])
 }

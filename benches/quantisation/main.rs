@@ -285,10 +285,7 @@ fn measure(dataset: &Dataset, space: &str, seed: u64, request: &Request) -> Vec<
         seed,
         trials: request.trials,
         further: run::Further::default(),
-        deadline: None,
-        jobs: std::thread::available_parallelism().map_or(1, |cores| cores.get()),
-        stop: &stop,
-        last: &stop,
+        pace: run::Pace::new(None, &stop),
     };
     run::search(&mut store, &run, &search, &mut |_| ()).expect("a search");
     let mut rows = paired.rows.into_inner().expect("no thread panicked");

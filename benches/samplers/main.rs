@@ -20,7 +20,7 @@ use nas::{
     evaluate::{EvaluateError, Evaluation, Evaluator, Options, Pipeline, Scores},
     features::FeatureStore,
     hardware::{self, Budget, Target, estimate},
-    run::{Further, Objective, Search, references, search},
+    run::{Further, Objective, Pace, Search, references, search},
     score::{Figure, Figures, ThresholdRule},
     search::{SamplerKind, hypervolume},
     space::{self, Candidate, Genome, Spaces, Training},
@@ -280,6 +280,7 @@ impl<'a> Bench<'a> {
             networks: &self.networks,
             order: Mutex::default(),
         };
+        let stop = AtomicBool::new(false);
         let setup = Search {
             spaces: self.spaces,
             targets: std::slice::from_ref(self.target),
@@ -291,10 +292,7 @@ impl<'a> Bench<'a> {
             seed,
             trials: EVALUATIONS,
             further: Further::default(),
-            deadline: None,
-            jobs: 1,
-            stop: &AtomicBool::new(false),
-            last: &AtomicBool::new(false),
+            pace: Pace::new(Some(1), &stop),
         };
         search(&mut store, &run, &setup, &mut |_| {}).expect("a search in memory");
         looked_up.order.into_inner().expect("no thread panicked")

@@ -7,7 +7,6 @@ use nas::{
     data::{self, Dataset, SplitBy},
     evaluate::{Model, test_scores},
     features::FeatureStore,
-    hardware,
     report::{
         self, draw,
         evaluation::{Examined, Part},
@@ -151,18 +150,10 @@ impl Common {
         spaces: &[SearchSpace],
         like: Option<&Settings>,
     ) -> Result<Settings, Failure> {
-        let usual = like.filter(|_| self.targets.is_empty());
-        let targets = match usual {
-            Some(like) => like.targets().map_err(Failure::plain)?,
-            None if self.targets.is_empty() => TARGETS
-                .iter()
-                .map(|name| hardware::find(name))
-                .collect::<Result<_, _>>()?,
-            None => self
-                .targets
-                .iter()
-                .map(|name| hardware::find(name))
-                .collect::<Result<_, _>>()?,
+        let targets = match (self.targets.is_empty(), like) {
+            (false, _) => open::targets(&self.targets)?,
+            (true, Some(like)) => like.targets().map_err(Failure::plain)?,
+            (true, None) => open::targets(&TARGETS)?,
         };
         let new = Settings::new(&data::lasting_name(&self.data), spaces, &targets);
         let published = Settings {

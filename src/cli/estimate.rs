@@ -41,11 +41,7 @@ impl Args {
         let targets = match (self.targets.is_empty(), run_targets) {
             (true, Some(targets)) => targets,
             (true, None) => hardware::builtin().to_vec(),
-            (false, _) => self
-                .targets
-                .iter()
-                .map(|name| hardware::find(name))
-                .collect::<Result<_, _>>()?,
+            (false, _) => open::targets(&self.targets)?,
         };
         let budget = self.budget.or(&run_budget).map_err(Failure::usage)?;
         let costs: Vec<TargetCosts> = targets

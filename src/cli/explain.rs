@@ -31,11 +31,7 @@ impl Args {
         let (_, number, proposal) = open::proposal(global, &self.trial)?;
         let targets = match self.targets.is_empty() {
             true => proposal.targets.clone(),
-            false => self
-                .targets
-                .iter()
-                .map(|name| hardware::find(name))
-                .collect::<Result<_, _>>()?,
+            false => open::targets(&self.targets)?,
         };
         let budget = self.budget.or(&proposal.budget).map_err(Failure::usage)?;
         let explain = |target: Target| {

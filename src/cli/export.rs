@@ -56,9 +56,7 @@ pub(super) fn write(
     target: Option<&str>,
     vela: Option<&Path>,
 ) -> Result<Manifest, Failure> {
-    let (selector, number) = open::run_and_trial(trial)?;
-    let number =
-        number.ok_or_else(|| Failure::usage(format!("give a trial, for example {selector}/17")))?;
+    let (selector, number) = open::trial(trial)?;
     let (store, run, info) = open::run(global, selector)?;
     let model = Model::read(&open::model_folder(global, &store, &run, number)?)?;
     model

@@ -7,7 +7,6 @@ use std::{
 
 use super::{Failure, Global, export, open, out};
 use nas::{
-    hardware,
     report::{
         json::{self, lineup::LineupDocument},
         lineup::{Device, Lineup, lineup},
@@ -54,11 +53,7 @@ impl Args {
         let settings = Settings::from_json(&run.settings_json).map_err(Failure::plain)?;
         let targets = match self.targets.is_empty() {
             true => settings.targets().map_err(Failure::plain)?,
-            false => self
-                .targets
-                .iter()
-                .map(|name| hardware::find(name))
-                .collect::<Result<_, _>>()?,
+            false => open::targets(&self.targets)?,
         };
         let devices: Vec<Device> = targets
             .iter()
@@ -93,19 +88,18 @@ impl Args {
         found: &Lineup,
         folder: &Path,
     ) -> Result<(), Failure> {
-        let served = found.devices.iter().filter_map(|device| {
-            let member = device.member.as_ref()?;
-            Some((member.trial, device.target.clone()))
-        });
-        for (trial, target) in served.collect::<BTreeSet<_>>() {
+        let served = found
+            .devices
+            .iter()
+            .enumerate()
+            .filter_map(|(idx, device)| {
+                // A target of the user's own is found by its file.
+                let named = self.targets.get(idx / self.rooms.len());
+                let named = named.unwrap_or(&device.target);
+                Some((device.member.as_ref()?.trial, &device.target, named))
+            });
+        for (trial, target, named) in served.collect::<BTreeSet<_>>() {
             let to = folder.join(format!("{trial}-{target}"));
-            // A target of the user's own is found by its file.
-            let device = found
-                .devices
-                .iter()
-                .position(|device| device.target == target);
-            let named = device.and_then(|device| self.targets.get(device / self.rooms.len()));
-            let named = named.unwrap_or(&target);
             export::write(global, &format!("{run}/{trial}"), &to, Some(named), None)?;
             global.note(&format!("wrote {}", to.display()));
         }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::{Exit, Failure, Global};
 use nas::{
+    hardware::{self, Target},
     report::{self, RunInfo},
     run::{self, Proposal},
     store::{Run, Store, StoreError},
@@ -58,11 +59,23 @@ pub fn run_and_trial(text: &str) -> Result<(&str, Option<u64>), Failure> {
     }
 }
 
-/// The proposal of a trial like `latest/17`, with its run and number.
-pub fn proposal(global: &Global, text: &str) -> Result<(Run, u64, Proposal), Failure> {
+/// Splits `RUN/NUMBER`, which names a trial.
+pub fn trial(text: &str) -> Result<(&str, u64), Failure> {
     let (selector, number) = run_and_trial(text)?;
     let number =
         number.ok_or_else(|| Failure::usage(format!("give a trial, for example {selector}/17")))?;
+    Ok((selector, number))
+}
+
+/// Targets by names or files.
+pub fn targets<N: AsRef<str>>(names: &[N]) -> Result<Vec<Target>, Failure> {
+    let found = names.iter().map(|name| hardware::find(name.as_ref()));
+    Ok(found.collect::<Result<_, _>>()?)
+}
+
+/// The proposal of a trial like `latest/17`, with its run and number.
+pub fn proposal(global: &Global, text: &str) -> Result<(Run, u64, Proposal), Failure> {
+    let (selector, number) = trial(text)?;
     let store = store(global)?;
     let run = store.find_run(selector)?;
     let proposal = run::load_proposal(&store, &run, number)?;

@@ -9,7 +9,7 @@ use nas::{
         json::{self, FrontDocument},
         text,
     },
-    run::{Finish, Pace, Rescore, Settings, Setup, all_cores, rescore},
+    run::{Finish, Pace, Rescore, Settings, Setup, rescore},
     store::{Run, RunLock, Store},
 };
 
@@ -112,12 +112,7 @@ pub(super) fn train_again(
         seeds: options.seeds,
         near: options.near,
         limit: None,
-        pace: Pace {
-            jobs: options.jobs.unwrap_or_else(all_cores),
-            deadline: None,
-            stop,
-            last: &AtomicBool::new(false),
-        },
+        pace: Pace::new(options.jobs, stop),
     };
     let finish = rescore(store, run, &rescoring, &mut |progress| {
         global.note(&match progress.done {

@@ -104,9 +104,7 @@ impl Args {
                 self.model
             )));
         }
-        let (selector, number) = open::run_and_trial(&self.model)?;
-        let number = number
-            .ok_or_else(|| Failure::usage(format!("give a trial, for example {selector}/17")))?;
+        let (selector, number) = open::trial(&self.model)?;
         let store = open::store(global)?;
         let run = store.find_run(selector)?;
         let model = Model::read(&open::model_folder(global, &store, &run, number)?)?;

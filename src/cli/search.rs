@@ -1,6 +1,6 @@
 //! `nas search`: begins or resumes a run.
 
-use std::{path::Path, sync::atomic::AtomicBool, time::Instant};
+use std::{path::Path, time::Instant};
 
 use super::{
     Exit, Failure, Global,
@@ -13,7 +13,7 @@ use nas::{
     data::{self, SplitBy, SteerBy},
     disturb,
     evaluate::Model,
-    hardware::{self, Target},
+    hardware,
     report::{
         self, files,
         json::{self, FrontDocument},
@@ -194,10 +194,7 @@ impl Args {
         if names.is_empty() {
             names.push("m7".to_string());
         }
-        let targets: Vec<Target> = names
-            .iter()
-            .map(|name| hardware::find(name))
-            .collect::<Result<_, _>>()?;
+        let targets = open::targets(&names)?;
         for (idx, target) in targets.iter().enumerate() {
             if targets[..idx].iter().any(|other| other.name == target.name) {
                 return Err(Failure::usage(format!(
@@ -319,12 +316,7 @@ pub(super) fn train_published(
     limits: super::limits::Args,
     (name, is_chosen): (&str, bool),
 ) -> Result<(Store, Run), Failure> {
-    let pace = Pace {
-        jobs: jobs.unwrap_or_else(all_cores),
-        deadline: None,
-        stop: interruption(),
-        last: &AtomicBool::new(false),
-    };
+    let pace = Pace::new(jobs, interruption());
     let features = limits.features(global);
     let windows = WindowsOf::Published;
     let setup = Setup::begin(&mut settings, ScoreWith::Training, windows, features)?;

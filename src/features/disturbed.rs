@@ -36,12 +36,9 @@ pub(super) fn disturb_log_mel(mut matrix: Matrix, by: &Disturbance, spec: &Featu
     let mut at_times = vec![1.0; frames];
     match by.kind {
         Kind::Knocks => {
-            let period = frames_per_s / (2.0 + 6.0 * (89.0 * by.place).fract());
             at_times.fill(0.0);
-            let mut start = period * rng.uniform();
-            while (start as usize) < frames {
-                at_times[start as usize] += 0.7 + 0.6 * rng.uniform();
-                start += period * (0.9 + 0.2 * rng.uniform());
+            for (start, strength) in by.knocks(frames_per_s, frames, &mut rng) {
+                at_times[start] += strength;
             }
         }
         Kind::Burst => {
@@ -54,12 +51,10 @@ pub(super) fn disturb_log_mel(mut matrix: Matrix, by: &Disturbance, spec: &Featu
     }
     let all: f64 = at_times.iter().sum();
     let scale = if all > 0.0 { frames as f64 / all } else { 0.0 };
-    let depth = (std::f64::consts::SQRT_2 * power(by.strength).sqrt()).min(1.0);
+    let depth = by.depth();
     let step = TAU * (2.0 + 10.0 * by.place) / frames_per_s;
     let weakened = -20.0 * (1.0 - power(by.strength).sqrt()).max(1e-3).log10();
-    let factor = 1.0 + by.strength / 100.0;
-    let is_faster = (97.0 * by.place).fract() < 0.5;
-    let shift = bands_per_fold * if is_faster { factor.ln() } else { -factor.ln() };
+    let shift = bands_per_fold * by.speed().ln();
     // Frames move as their mean does: interpolation would smooth the noise of each, and that is heard.
     let mut usual = vec![0.0; bands];
     for frame in rows() {

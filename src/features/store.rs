@@ -640,13 +640,13 @@ impl FeatureStore {
         match &clip.source {
             Source::LogMelBin(path) => Ok((audio::read_log_mel(path, spec.bands())?, None)),
             Source::Synthetic(clip) => extractors.extract(&self.sound(place, clip)),
-            Source::Disturbed(made) if matches!(made.of, Source::LogMelBin(_)) => {
-                let Source::LogMelBin(path) = &made.of else {
-                    return Err(AudioError::UnknownFormat);
-                };
-                let of = audio::read_log_mel(path, spec.bands())?;
-                Ok((disturb_log_mel(of, &made.by, spec), None))
-            }
+            source @ Source::Disturbed(made) => match &made.of {
+                Source::LogMelBin(path) => {
+                    let of = audio::read_log_mel(path, spec.bands())?;
+                    Ok((disturb_log_mel(of, &made.by, spec), None))
+                }
+                _ => extractors.extract(&self.audio(source)?),
+            },
             source => extractors.extract(&self.audio(source)?),
         }
     }

@@ -3,7 +3,12 @@
 //! Sources: `logistic.h` and `tanh.h` in TFLM's `reference/integer_ops`, and `fixedpoint.h` of gemmlowp (both
 //! Apache-2.0). A number in `Qn` has `n` bits before the point, the sign, and `31 - n` behind it.
 
-use nas_kernels::multiply_by_quantized_multiplier;
+use nas_kernels::{
+    fixed_point::{
+        exp_on_negative_values, one_over_one_plus, saturating_shift_left, two_over_one_plus,
+    },
+    multiply_by_quantized_multiplier, rounding_shift_right,
+};
 
 use super::{
     QuantParams,
@@ -79,85 +84,15 @@ impl Input {
 }
 
 /// Rounds off `bits` and adds the zero point.
-fn narrow(value: i32, bits: u32, zero_point: i32) -> i8 {
-    (rounded_shift(value, bits) + zero_point).clamp(-128, 127) as i8
-}
-
-/// Division by a power of two, halves away from zero.
-fn rounded_shift(value: i32, bits: u32) -> i32 {
-    let mask = (1i32 << bits) - 1;
-    let threshold = (mask >> 1) + i32::from(value < 0);
-    (value >> bits) + i32::from(value & mask > threshold)
-}
-
-/// Multiplication by a power of two that ends at the ends of 32 bits.
-fn saturated_shift(value: i32, bits: u32) -> i32 {
-    let wide = i64::from(value) << bits;
-    wide.clamp(i32::MIN.into(), i32::MAX.into()) as i32
-}
-
-/// The product of two numbers with their points behind the sign.
-fn product(a: i32, b: i32) -> i32 {
-    if a == i32::MIN && b == i32::MIN {
-        return i32::MAX;
-    }
-    let wide = i64::from(a) * i64::from(b);
-    let nudge = if wide >= 0 { 1 << 30 } else { 1 - (1 << 30) };
-    ((wide + nudge) / (1i64 << 31)) as i32
-}
-
-/// `exp(x)` of `x` up to 0 with `bits` bits before the point, in `Q0`.
-fn exp_of_negative(x: i32, bits: u32) -> i32 {
-    const FACTORS: [i32; 7] = [
-        1672461947, 1302514674, 790015084, 290630308, 39332535, 720401, 242,
-    ];
-    if x == 0 {
-        return i32::MAX;
-    }
-    let fraction = 31 - bits;
-    let quarter = 1i32 << (fraction - 2);
-    let rest = (x & (quarter - 1)) - quarter;
-    let mut result = exp_of_last_quarter(saturated_shift(rest, bits));
-    let left = rest.wrapping_sub(x);
-    // Factors are exp(-1/4), exp(-1/2), exp(-1) and so on.
-    for (idx, factor) in FACTORS.iter().enumerate() {
-        let bit = fraction as usize + idx - 2;
-        if bit < 31 && left & (1 << bit) != 0 {
-            result = product(result, *factor);
-        }
-    }
-    result
-}
-
-/// `exp(x)` of `x` from -1/4 to 0, in `Q0`: four terms of the series around -1/8.
-fn exp_of_last_quarter(x: i32) -> i32 {
-    const EXP_OF_EIGHTH: i32 = 1895147668;
-    const THIRD: i32 = 715827883;
-    let x = x + (1 << 28);
-    let x2 = product(x, x);
-    let x3 = product(x2, x);
-    let x4 = product(x2, x2);
-    let sum = product(rounded_shift(x4, 2) + x3, THIRD) + x2;
-    EXP_OF_EIGHTH + product(EXP_OF_EIGHTH, x + rounded_shift(sum, 1))
-}
-
-/// `2 / (1 + x)` of `x` from 0 to 1 in `Q0`, in `Q2`: three of Newton's steps.
-fn reciprocal(x: i32) -> i32 {
-    const ONE_Q2: i32 = 1 << 29;
-    let half = ((i64::from(x) + i64::from(i32::MAX) + 1) / 2) as i32;
-    let mut y = 1515870810 + product(half, -1010580540);
-    for _ in 0..3 {
-        let error = ONE_Q2 - product(half, y);
-        y += saturated_shift(product(y, error), 2);
-    }
-    y
+fn narrow(value: i32, bits: i32, zero_point: i32) -> i8 {
+    (rounding_shift_right(value, bits) + zero_point).clamp(-128, 127) as i8
 }
 
 fn logistic_q0(x: i32) -> i32 {
     if x == 0 {
         return 1 << 30;
     }
-    let of_positive = saturated_shift(reciprocal(exp_of_negative(-x.abs(), INPUT_BITS)), 1);
+    let of_positive = one_over_one_plus(exp_on_negative_values::<INPUT_BITS>(-x.abs()));
     match x > 0 {
         true => of_positive,
         false => i32::MAX - of_positive,
@@ -169,8 +104,8 @@ fn tanh_q0(x: i32) -> i32 {
         return 0;
     }
     // Twice the input is the same number with the point one place further.
-    let y = reciprocal(exp_of_negative(-x.abs(), INPUT_BITS + 1));
-    let of_positive = saturated_shift(y - (1 << 29), 2);
+    let y = two_over_one_plus(exp_on_negative_values::<{ INPUT_BITS + 1 }>(-x.abs()));
+    let of_positive = saturating_shift_left(y - (1 << 29), 2);
     if x > 0 { of_positive } else { -of_positive }
 }
 

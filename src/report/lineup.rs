@@ -1,15 +1,15 @@
 //! A line of products: the fewest trials of a run that serve devices of several sizes, and what sharing costs.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::{ReportError, ScoredTrial, load};
+use super::{ReportError, RunInfo, ScoredTrial, load};
 use crate::{
     audio::FrontEnd,
     hardware::{self, Budget, Estimate, Target},
     run::{Objective, Settings, stored_estimate},
     score::{Figure, Measure},
     search::{Applicant, smallest_family},
-    store::{Run, Store},
+    store::{Run, Store, TrialRow},
 };
 
 /// A device of the line.
@@ -94,14 +94,15 @@ pub fn lineup(
     devices: &[Device],
     within: f64,
 ) -> Result<Lineup, ReportError> {
-    let info = load::load(store, run)?;
+    let info = load::load_alone(store, run)?;
     let settings = Settings::from_json(&run.settings_json)?;
     let spaces = settings.spaces()?;
     let measure = Objective::leading(&settings.objectives()?);
-    let rows = store.trials(run.id)?;
+    let rows = store.trials(run.id)?.into_iter();
+    let rows: BTreeMap<u64, TrialRow> = rows.map(|row| (row.number as u64, row)).collect();
     let mut candidates: Vec<Candidate<'_>> = Vec::new();
     for trial in &info.scored {
-        let row = rows.iter().find(|row| row.number as u64 == trial.trial);
+        let row = rows.get(&trial.trial);
         let Some((row, score)) = row.zip(trial.figures.get(Figure::steering(measure))) else {
             continue;
         };
@@ -127,12 +128,7 @@ pub fn lineup(
             on_devices: devices.iter().map(on_device).collect(),
         });
     }
-    Ok(Lineup {
-        run: info.run.clone(),
-        synthetic: info.synthetic,
-        steered: info.steered.clone(),
-        ..family(&candidates, devices, measure, within)
-    })
+    Ok(family(&info, &candidates, devices, measure, within))
 }
 
 /// A trial that may be a member.
@@ -156,6 +152,7 @@ impl Candidate<'_> {
 }
 
 fn family(
+    info: &RunInfo,
     candidates: &[Candidate<'_>],
     devices: &[Device],
     measure: Measure,
@@ -209,10 +206,10 @@ fn family(
         best: best[idx].clone(),
     };
     Lineup {
-        run: String::new(),
+        run: info.run.clone(),
         measure,
-        synthetic: false,
-        steered: None,
+        synthetic: info.synthetic,
+        steered: info.steered.clone(),
         within,
         members: members.iter().map(|member| member.trial.trial).collect(),
         trained_once: members.iter().filter(once).count(),

@@ -27,7 +27,7 @@ pub fn load(store: &Store, run: &Run) -> Result<RunInfo, ReportError> {
 }
 
 /// As [`load`], without the baselines: those would need every run of the store.
-fn load_alone(store: &Store, run: &Run) -> Result<RunInfo, ReportError> {
+pub(super) fn load_alone(store: &Store, run: &Run) -> Result<RunInfo, ReportError> {
     let yardstick = Yardstick::of(run)?;
     let Yardstick {
         targets,

@@ -1,13 +1,13 @@
 //! The coordinator of a search: the plan, and the part of it that is in the store.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::atomic::Ordering,
 };
 
 use super::{
-    FrontMember, Objective, Plan, Progress, RunError, Search, Trial,
-    front::{front, shares},
+    FrontMember, Objective, Pace, Plan, Progress, RunError, Search, Trial,
+    front::{front, shares, volume},
     mean_figures,
     plan::BLOCK,
     record::{evaluation_row, is_whole, scored_figures, write_model},
@@ -18,7 +18,7 @@ use crate::{
     evaluate::EvaluateError,
     hardware::Metric,
     score::{Figures, Measure},
-    search::{Observed, hypervolume},
+    search::Observed,
     store::{CostRow, Front, Run, Store, TrialOutcome, TrialRow},
 };
 
@@ -98,8 +98,7 @@ impl<'a> Coordinator<'a> {
         }
         let Search {
             evaluator,
-            stop,
-            jobs,
+            pace: Pace { stop, jobs, .. },
             ..
         } = *self.search;
         // A few at a time, so that what is done is recorded soon.
@@ -366,10 +365,8 @@ impl<'a> Coordinator<'a> {
     }
 
     pub fn progress(&self) -> Progress {
-        let volume = |points: &Vec<(usize, Vec<f64>)>| {
-            let points: Vec<&[f64]> = points.iter().map(|(_, point)| point.as_slice()).collect();
-            hypervolume(&points, &vec![1.0; self.search.objectives.len()])
-        };
+        let fronts = self.fronts();
+        let objectives = self.search.objectives.len();
         Progress {
             scored: self.scored,
             rejected: self.rejected,
@@ -382,16 +379,20 @@ impl<'a> Coordinator<'a> {
             best: self
                 .best
                 .map(|best| (Objective::leading(self.search.objectives), best)),
-            hypervolumes: self.points.iter().map(volume).collect(),
-            seconds_left: self.seconds_left(),
-            front: self.front_members(),
+            hypervolumes: self
+                .points
+                .iter()
+                .map(|points| volume(points, objectives))
+                .collect(),
+            seconds_left: self.seconds_left(&fronts),
+            front: self.front_members(&fronts),
             news: self.news.clone(),
         }
     }
 
     /// Expected time until the last training ends: what is planned by the shapes of its networks, the rest as the quicker ones of
     /// the latest, at the pace that trainings of this session have had.
-    fn seconds_left(&self) -> Option<f64> {
+    fn seconds_left(&self, fronts: &[Front]) -> Option<f64> {
         let [measured, expected] = self.seconds;
         if expected <= 0.0 {
             return None;
@@ -411,10 +412,10 @@ impl<'a> Coordinator<'a> {
         latest.sort_by(f64::total_cmp);
         // What comes is chosen by gain per second, so it is as quick as the quicker ones of what is planned.
         let usual = latest.get(latest.len() / 4).copied().unwrap_or(0.0);
-        let further = count.saturating_sub(waiting.len()) + self.further();
+        let further = count.saturating_sub(waiting.len()) + self.further(fronts);
         let further = further as f64 * usual;
-        let left = (planned + further) * measured / expected / self.search.jobs.max(1) as f64;
-        let until_deadline = self.search.deadline.map(|deadline| {
+        let left = (planned + further) * measured / expected / self.search.pace.jobs.max(1) as f64;
+        let until_deadline = self.search.pace.deadline.map(|deadline| {
             deadline
                 .saturating_duration_since(std::time::Instant::now())
                 .as_secs_f64()
@@ -423,30 +424,22 @@ impl<'a> Coordinator<'a> {
     }
 
     /// How many trainings follow the search, if the front stays as it is.
-    fn further(&self) -> usize {
+    fn further(&self, fronts: &[Front]) -> usize {
         let Search { further, .. } = self.search;
-        let trained = |(number, _): &&(usize, Vec<f64>)| !self.is_fitted(*number);
-        let on_front = |points: &Vec<(usize, Vec<f64>)>| -> Vec<i64> {
-            let front = front(points, self.search.objectives);
-            let networks = points
-                .iter()
-                .filter(trained)
-                .map(|(number, _)| *number as i64);
-            networks.filter(|number| front.contains(number)).collect()
-        };
-        let mut networks: Vec<i64> = self.points.iter().flat_map(on_front).collect();
-        networks.sort_unstable();
-        networks.dedup();
+        let members = fronts.iter().flat_map(|(_, front)| front);
+        let networks: BTreeSet<i64> = members
+            .copied()
+            .filter(|number| !self.is_fitted(*number as usize))
+            .collect();
         further.most.min(networks.len() * further.each as usize)
     }
 
-    fn front_members(&self) -> Vec<FrontMember> {
+    fn front_members(&self, fronts: &[Front]) -> Vec<FrontMember> {
         let search = self.search;
-        let (Some(points), Some(references)) = (self.points.first(), search.references.first())
-        else {
+        let first = self.points.first().zip(search.references.first());
+        let Some(((points, references), (_, on_front))) = first.zip(fronts.first()) else {
             return Vec::new();
         };
-        let on_front = front(points, search.objectives);
         let mut members: Vec<FrontMember> = points
             .iter()
             .filter(|(number, _)| on_front.contains(&(*number as i64)))
@@ -488,7 +481,7 @@ mod tests {
         time::Duration,
     };
 
-    use super::super::{Finish, Further, Objective, RunError, Search, search};
+    use super::super::{Finish, Further, Objective, Pace, RunError, Search, search};
     use crate::{
         evaluate::{EvaluateError, Evaluation, Evaluator, Formula},
         hardware::{self, Budget},
@@ -562,10 +555,7 @@ mod tests {
                 seed: 0,
                 trials: 8,
                 further: Further::default(),
-                deadline: None,
-                jobs: 1,
-                stop: &stop,
-                last: &stop,
+                pace: Pace::new(Some(1), &stop),
             };
             search(store, &run, &setup, &mut |_| ())
         };

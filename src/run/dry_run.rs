@@ -110,7 +110,7 @@ fn time(
         let begin = Instant::now();
         search
             .evaluator
-            .evaluate(&trial.candidate, &training, search.seed, search.stop)?;
+            .evaluate(&trial.candidate, &training, search.seed, search.pace.stop)?;
         Ok(begin.elapsed().as_secs_f64())
     };
     let mut fitting = 0.0;
@@ -159,7 +159,7 @@ fn time(
             search.trials + search.further.most
         },
     ];
-    let jobs = search.jobs.max(1);
+    let jobs = search.pace.jobs.max(1);
     let end = (planned[0] as f64 * seconds_each[0] + all * pace) / jobs as f64;
     Ok(Some(Time {
         timed: [some.len(), places.len()],

@@ -3,7 +3,10 @@
 #![expect(clippy::result_large_err, reason = "an experiment fails once")]
 
 use std::{
-    sync::{Arc, atomic::AtomicBool},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Instant,
 };
 
@@ -215,12 +218,7 @@ impl Experiment {
         };
         let new = setup.new_run(&settings, self.name.as_deref());
         let (run, _lock) = store.begin_run(&new, self.name.is_some())?;
-        let pace = Pace {
-            jobs: self.jobs.unwrap_or_else(all_cores),
-            deadline: None,
-            stop,
-            last: &AtomicBool::new(false),
-        };
+        let pace = Pace::new(self.jobs, stop);
         let finish = carry_out(store, &run, &settings, &setup, pace, observer)?;
         match finish {
             Finish::NothingFits(nearest) => Err(ExperimentError::NothingFits(nearest)),
@@ -261,6 +259,28 @@ pub struct Pace<'a> {
     pub stop: &'a AtomicBool,
     /// The caller sets it to end the search after the trainings that run.
     pub last: &'a AtomicBool,
+}
+
+impl<'a> Pace<'a> {
+    /// As many jobs, or as many as there are cores, without a deadline.
+    pub fn new(jobs: Option<usize>, stop: &'a AtomicBool) -> Pace<'a> {
+        static NEVER: AtomicBool = AtomicBool::new(false);
+        Pace {
+            jobs: jobs.unwrap_or_else(all_cores),
+            deadline: None,
+            stop,
+            last: &NEVER,
+        }
+    }
+
+    /// Whether the caller ends the work, and whether the time is up.
+    pub(super) fn ending(&self) -> (bool, bool) {
+        let is_ended = self.stop.load(Ordering::Relaxed) || self.last.load(Ordering::Relaxed);
+        let is_late = self
+            .deadline
+            .is_some_and(|deadline| Instant::now() >= deadline);
+        (is_ended, is_late)
+    }
 }
 
 /// Searches by the settings until the run's trials are recorded.
@@ -337,10 +357,10 @@ pub(super) fn described<'a>(
         seed: settings.seed,
         trials: settings.trials - further.most,
         further,
-        deadline: pace.deadline.map(|end| earlier(end, further.most)),
-        jobs: pace.jobs,
-        stop: pace.stop,
-        last: pace.last,
+        pace: Pace {
+            deadline: pace.deadline.map(|end| earlier(end, further.most)),
+            ..pace
+        },
     }
 }
 

@@ -6,7 +6,7 @@ use super::{Objective, Settings, SettingsError, record::scored_figures};
 use crate::{
     hardware::{Budget, Cost, CostSource, Estimate, Metric, Target},
     score::{Figures, Measure},
-    search::pareto_front,
+    search::{hypervolume, pareto_front},
     store::{CostRow, EvaluationRow, RepeatRow, Run, TrialRow},
 };
 
@@ -150,6 +150,12 @@ pub(super) fn front(points: &[(usize, Vec<f64>)], objectives: &[Objective]) -> V
         .into_iter()
         .map(|idx| points[idx].0 as i64)
         .collect()
+}
+
+/// The hypervolume of points, as a share of the box between the ideal and the reference point.
+pub(super) fn volume(points: &[(usize, Vec<f64>)], objectives: usize) -> f64 {
+    let points: Vec<&[f64]> = points.iter().map(|(_, point)| point.as_slice()).collect();
+    hypervolume(&points, &vec![1.0; objectives])
 }
 
 #[cfg(test)]

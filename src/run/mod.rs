@@ -22,11 +22,8 @@ mod setup;
 mod workers;
 
 use std::{
-    sync::{
-        atomic::{AtomicBool, Ordering},
-        mpsc,
-    },
-    time::{Duration, Instant, SystemTime},
+    sync::mpsc,
+    time::{Duration, SystemTime},
 };
 
 pub use account::Losses;
@@ -80,14 +77,8 @@ pub struct Search<'a> {
     pub trials: usize,
     /// What its caller trains afterwards; the run is finished after that.
     pub further: Further,
-    /// No training begins after this time.
-    pub deadline: Option<Instant>,
-    /// Number of candidates that train at the same time, one thread each.
-    pub jobs: usize,
-    /// The caller sets it to end the search at once; recorded trials stay.
-    pub stop: &'a AtomicBool,
-    /// The caller sets it to end the search after the trainings that run.
-    pub last: &'a AtomicBool,
+    /// How fast; recorded trials stay where it ends early.
+    pub pace: Pace<'a>,
 }
 
 /// Further trainings of the best trials, which follow a search.
@@ -106,7 +97,7 @@ pub enum Finish {
     Done,
     /// The time was up before all trials were trained.
     TimeUp,
-    /// The caller set [`Search::stop`] or [`Search::last`].
+    /// The caller set [`Pace::stop`] or [`Pace::last`].
     Interrupted,
     /// The spaces have no further network that fits.
     Exhausted,
@@ -240,8 +231,8 @@ pub fn search(
     let mut coordinator = Coordinator::open(store, run, search)?;
     let finish = with_workers(
         search.evaluator,
-        search.stop,
-        search.jobs,
+        search.pace.stop,
+        search.pace.jobs,
         |tasks, results| coordinate(&mut coordinator, tasks, results, observer),
     )?;
     if search.further.most == 0 || state_after(&finish) == RunState::Interrupted {
@@ -265,13 +256,7 @@ fn coordinate(
     observer: &mut dyn FnMut(&Progress),
 ) -> Result<Finish, RunError> {
     let search = coordinator.search;
-    let ending = || {
-        let late = search
-            .deadline
-            .is_some_and(|deadline| Instant::now() >= deadline);
-        let is_ended = search.stop.load(Ordering::Relaxed) || search.last.load(Ordering::Relaxed);
-        (is_ended, late)
-    };
+    let ending = || search.pace.ending();
     for round in 0..FIT_ROUNDS {
         if ending() == (false, false) {
             coordinator.fit_round(round, observer)?;
@@ -281,7 +266,7 @@ fn coordinate(
         while ending() == (false, false) && coordinator.may_plan() {
             coordinator.plan_block()?;
         }
-        while ending() == (false, false) && coordinator.in_flight < search.jobs.max(1) {
+        while ending() == (false, false) && coordinator.in_flight < search.pace.jobs.max(1) {
             let Some(number) = coordinator.queue.pop_front() else {
                 break;
             };

@@ -8,20 +8,19 @@
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     ops::Range,
-    sync::{atomic::Ordering, mpsc},
-    time::{Duration, Instant},
+    sync::mpsc,
+    time::Duration,
 };
 
 use super::{
     Finish, Pace, RunError, Yardstick,
-    front::front,
+    front::{front, volume},
     record::{evaluation_row, scored_figures, write_model},
     workers::{Done, Seed, Task, with_workers},
 };
 use crate::{
     evaluate::{EvaluateError, Evaluator},
     score::Figures,
-    search::hypervolume,
     space::Spaces,
     store::{Front, RepeatRow, Run, Store, TrialOutcome, TrialRow},
 };
@@ -143,13 +142,7 @@ fn coordinate(
         };
         observer(&progress);
         let mut in_flight = 0;
-        let ending = || {
-            let is_ended = pace.stop.load(Ordering::Relaxed) || pace.last.load(Ordering::Relaxed);
-            let is_late = pace
-                .deadline
-                .is_some_and(|deadline| Instant::now() >= deadline);
-            (is_ended, is_late)
-        };
+        let ending = || pace.ending();
         while in_flight > 0 || (!queue.is_empty() && ending() == (false, false)) {
             let has_room = in_flight < pace.jobs.max(1) && ending() == (false, false);
             if has_room && let Some(task) = queue.pop_front() {
@@ -335,11 +328,9 @@ impl<'a> Rounds<'a> {
 
     /// The hypervolume of the recorded front on each target.
     fn hypervolumes(&self) -> Vec<f64> {
-        let volume = |points: &Vec<(usize, Vec<f64>)>| {
-            let points: Vec<&[f64]> = points.iter().map(|(_, point)| point.as_slice()).collect();
-            hypervolume(&points, &vec![1.0; self.yardstick.objectives.len()])
-        };
-        self.points(|_| true).iter().map(volume).collect()
+        let points = self.points(|_| true);
+        let volume = |points: &Vec<_>| volume(points, self.yardstick.objectives.len());
+        points.iter().map(volume).collect()
     }
 
     /// Adds a recorded training to what is shown; `waiting` are not recorded yet.

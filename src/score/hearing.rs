@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{judged_anomalous, judged_normal, quantile};
-use crate::{data::Domain, disturb::Kind, units::Rng};
+use crate::{data::Domain, disturb::Kind, stats::Z_95, units::Rng};
 
 /// Share of undisturbed normal clips that may sound an alarm in a profile: at its threshold, one of ten.
 pub const FALSE_ALARM_RATE: f64 = 0.1;
@@ -14,9 +14,6 @@ pub const FALSE_ALARM_RATE: f64 = 0.1;
 const HEARD: f64 = 0.9;
 /// Resamplings of the clips that were disturbed, for intervals.
 const RESAMPLINGS: usize = 200;
-/// Two-sided 95 % of a normal distribution, in standard deviations.
-const Z: f64 = 1.959_964;
-
 /// The score of a disturbed clip.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DisturbedScore {
@@ -103,7 +100,7 @@ pub fn sensitivity(normal: &[NormalScore], disturbed: &[DisturbedScore]) -> Opti
     };
     let error = variance(of.into_values().map(mean).collect())
         + variance(normals.into_values().map(mean).collect());
-    let reach = Z * error.sqrt();
+    let reach = Z_95 * error.sqrt();
     Some(Sensitivity {
         mean: overall,
         interval: [(overall - reach).max(0.0), (overall + reach).min(1.0)],

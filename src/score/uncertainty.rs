@@ -3,12 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::{Figure, Figures, GroupScore, harmonic_mean};
+use crate::stats::Z_95;
 
 /// 95 % intervals of figures, `[low, high]`, over the clips that they are computed on. A figure without one is missing.
 pub type ClipIntervals = BTreeMap<Figure, [f64; 2]>;
-
-/// Two-sided 95 % of a normal distribution, in standard deviations.
-const Z: f64 = 1.959_964;
 
 /// The 95 % interval of an AUC of so many normal and anomalous clips: the AUCs from which this one is not further than
 /// chance takes it. It leaves room for error even at 0 and 1.
@@ -27,7 +25,7 @@ pub fn auc_interval(auc: f64, normals: usize, anomalies: usize) -> [f64; 2] {
         let (mut inside, mut outside) = (auc, end);
         for _ in 0..40 {
             let middle = (inside + outside) / 2.0;
-            match (middle - auc).abs() <= Z * deviation(middle) {
+            match (middle - auc).abs() <= Z_95 * deviation(middle) {
                 true => inside = middle,
                 false => outside = middle,
             }

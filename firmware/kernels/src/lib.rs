@@ -14,6 +14,7 @@
 pub mod blob;
 mod bytes;
 pub mod decision;
+pub mod fixed_point;
 pub mod front_end;
 mod gate;
 mod model;

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     graph::{Function, OpKind, Shape, Window},
-    quant::{QuantizedOp, SOFTMAX_OUTPUT, TANH_OUTPUT, multiplier},
+    quant::{QuantizedOp, fixed_output, multiplier},
 };
 
 impl Reader<'_, '_> {
@@ -267,11 +267,7 @@ impl Reader<'_, '_> {
                 "has different scales at its input and its output, which TFLM ignores".into(),
             );
         }
-        let fixed = match function {
-            Function::Logistic => Some(SOFTMAX_OUTPUT),
-            Function::Tanh => Some(TANH_OUTPUT),
-            Function::Identity | Function::Relu | Function::Relu6 => None,
-        };
+        let fixed = fixed_output(OpKind::Lookup(function));
         if let Some(fixed) = fixed.filter(|fixed| *fixed != to) {
             return Err(format!(
                 "does not have the output scale {} with zero point {}",
