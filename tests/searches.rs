@@ -13,6 +13,7 @@ tests! {
     a_search_may_score_clips_otherwise,
     disturbed_sound_steers_and_scores_are_written_for_dcase,
     every_fold_tests_in_turn,
+    a_search_starts_from_what_others_found,
 }
 
 fn autoencoders_and_classifiers_of_machine_ids_compete() {
@@ -193,4 +194,74 @@ fn every_fold_tests_in_turn() {
     };
     let untouched = front["front"][0]["test_auc_int8"].as_f64().unwrap();
     assert!((auc(0) - untouched).abs() < 1e-9, "{judged} {front}");
+}
+
+/// From a run and from its table alike; resumed, it proposes the same, also when the other run is gone.
+fn a_search_starts_from_what_others_found() {
+    let tool = Tool::new();
+    let search = "search --debug-formula --space ds-cnn --trials 24 --repeats 0 -q --json";
+    tool.json(&format!("{search} --target m7 --name first"));
+    let listed = tool.json("trials first --json");
+    let csv = tool.text("trials first --csv");
+    let table = tool.folder.path().join("first.csv");
+    fs::write(&table, &csv).unwrap();
+    let mut reader = csv::Reader::from_reader(csv.as_bytes());
+    let header = reader.headers().unwrap().clone();
+    let rows: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
+    let trials = listed["trials"].as_array().unwrap();
+    assert_eq!(rows.len(), trials.len());
+    let shown = tool.text("trials first");
+    for (row, trial) in rows.iter().zip(trials) {
+        let cell = |name: &str| &row[header.iter().position(|one| one == name).unwrap()];
+        assert_eq!(cell("state"), trial["state"]);
+        for (axis, value) in trial["axes"].as_object().unwrap() {
+            assert_eq!(cell(axis), value);
+        }
+        let auc = trial["figures"]["auc_int8"].as_f64();
+        assert_eq!(cell("auc_int8").parse().ok(), auc);
+        let line = format!("{} {}", cell("trial"), cell("space"));
+        let words = shown.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(auc.is_none() || words.contains(&line), "{line}: {shown}");
+    }
+
+    let genomes = |name: &str| {
+        let listed = tool.json(&format!("trials {name} --json"));
+        let trials = listed["trials"].as_array().unwrap().clone();
+        let scored = trials
+            .into_iter()
+            .filter(|trial| trial["state"] == "scored");
+        let axes = scored.map(|trial| (trial["space"].clone(), trial["axes"].clone()));
+        axes.collect::<Vec<_>>()
+    };
+    let other = format!("{search} --target u55 --seed 1");
+    tool.json(&format!("{other} --name cold"));
+    tool.json(&format!("{other} --name run --warm-start first"));
+    let from_table = format!("--warm-start {}", table.display());
+    let begun = other.replace("--trials 24", "--trials 16");
+    tool.json(&format!("{begun} --name table {from_table}"));
+    fs::remove_file(&table).unwrap();
+    tool.text("runs remove first");
+    tool.json("search --debug-formula --resume table --trials 24 -q --json");
+    assert_eq!(genomes("run"), genomes("table"));
+    assert_ne!(genomes("run"), genomes("cold"));
+
+    let check = |arguments: &str, code: i32, message: &str| {
+        let output = tool.run(&format!("{search} {arguments}"));
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{errors}");
+        assert!(errors.contains(message), "{errors}");
+    };
+    check(
+        "--warm-start run --sampler random",
+        2,
+        "starts from nothing",
+    );
+    check(&from_table, 2, "No such file");
+    let bad = |text: &str| fs::write(&table, text).unwrap();
+    bad("space,width\na,1\n");
+    check(&from_table, 2, "no column `auc_int8`");
+    bad("space,auc_int8\nds-cnn,0.5\nds-cnn,95\n");
+    check(&from_table, 2, "line 3: auc_int8 is `95`");
+    bad("space,auc_int8\nds-cnn,0.5\n");
+    check(&from_table, 1, "none of the 1 results");
 }

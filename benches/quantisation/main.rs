@@ -281,6 +281,7 @@ fn measure(dataset: &Dataset, space: &str, seed: u64, request: &Request) -> Vec<
         objectives: &objectives,
         references: &references,
         sampler: sampler.as_ref(),
+        earlier: &[],
         evaluator: &paired,
         seed,
         trials: request.trials,

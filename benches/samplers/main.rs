@@ -288,6 +288,7 @@ impl<'a> Bench<'a> {
             objectives: &Objective::DEFAULT,
             references: std::slice::from_ref(&self.references),
             sampler: sampler.as_ref(),
+            earlier: &[],
             evaluator: &looked_up,
             seed,
             trials: EVALUATIONS,

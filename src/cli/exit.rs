@@ -15,7 +15,7 @@ use nas::{
     },
     measure::MeasureError,
     report::ReportError,
-    run::{RunError, SettingsError, SetupError},
+    run::{EarlierError, RunError, SettingsError, SetupError},
     space::SpaceError,
     store::StoreError,
 };
@@ -174,6 +174,7 @@ failures! {
     TargetError => Usage,
     CalibrateError => Usage,
     TableError => Usage,
+    EarlierError => Usage,
     AudioError => Failure,
     BundleError => Failure,
     WriteError => Failure,

@@ -36,6 +36,9 @@ pub fn introduce(global: &Global, setup: &Setup) {
         .map(|space| format!("{} ({})", space.name, Count::from(space.size())))
         .collect();
     global.note(&format!("spaces: {}", names.join(", ")));
+    for sentence in &setup.starts_from {
+        global.note(sentence);
+    }
     if let Some(left_out) = &setup.left_out {
         global.note(&format!("note: {left_out}"));
     }

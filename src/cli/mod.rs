@@ -34,6 +34,7 @@ mod search;
 mod show;
 mod spaces;
 mod targets;
+mod trials;
 mod verify;
 
 use std::{path::PathBuf, process::ExitCode};
@@ -140,6 +141,8 @@ enum Command {
     Show(show::Args),
     /// Print the Pareto front of a run
     Front(front::Args),
+    /// List all trials of a run with their axes, also as CSV
+    Trials(trials::Args),
     /// Draw the Pareto front and the hypervolume of a run as SVG and PNG
     Report(report::Args),
     /// Train the front of a run again with further seeds, so that lucky trials fall off it
@@ -192,6 +195,7 @@ pub fn main() -> ExitCode {
         Command::Cache(args) => args.run(global),
         Command::Show(args) => args.run(global),
         Command::Front(args) => args.run(global),
+        Command::Trials(args) => args.run(global),
         Command::Report(args) => args.run(global),
         Command::Rescore(args) => args.run(global),
         Command::Requantise(args) => args.run(global),

@@ -19,7 +19,10 @@ use nas::{
         json::{self, FrontDocument},
         text,
     },
-    run::{self, Finish, Objective, Pace, ScoreWith, Settings, Setup, WindowsOf, all_cores},
+    run::{
+        self, EarlierResults, Finish, Objective, Pace, ScoreWith, Settings, Setup, WindowsOf,
+        all_cores, earlier_of_run, earlier_of_table,
+    },
     score::{ClipRule, ThresholdRule},
     search::SamplerKind,
     space,
@@ -85,6 +88,10 @@ pub struct Args {
     /// How to propose new candidates: bayes, evolution, nsga2 or random
     #[arg(long, default_value = "bayes")]
     sampler: SamplerKind,
+    /// Start from what other searches of the same spaces have found, on other data or for another target: a run of the store,
+    /// or a table as `nas trials RUN --csv` prints it; repeatable, for the sampler bayes
+    #[arg(long, value_name = "RUN|FILE.csv")]
+    warm_start: Vec<String>,
     #[arg(
         long,
         value_delimiter = ',',
@@ -143,7 +150,7 @@ impl Args {
             last,
         };
         let Some(selector) = &self.resume else {
-            let mut settings = self.settings()?;
+            let mut settings = self.settings(global)?;
             let features = self.limits.features(global);
             let mut setup = Setup::begin(&mut settings, scores, WindowsOf::Searched, features)?;
             if !self.spaces.is_empty() {
@@ -180,7 +187,7 @@ impl Args {
         Ok(Some((store, run, finish)))
     }
 
-    fn settings(&self) -> Result<Settings, Failure> {
+    fn settings(&self, global: &Global) -> Result<Settings, Failure> {
         let spaces = match self.spaces.is_empty() {
             true => space::builtin(),
             false => self
@@ -232,6 +239,7 @@ impl Args {
             budget,
             objectives: Objective::names(self.objectives.iter().copied()),
             sampler: self.sampler.name().to_string(),
+            warm_start: self.earlier(global)?,
             seed: self.seed,
             epochs: self.epochs,
             device: self.device.clone().unwrap_or(defaults.device),
@@ -241,6 +249,24 @@ impl Args {
             repeats: self.repeats,
             ..defaults
         })
+    }
+
+    /// What other searches found, by run or table.
+    fn earlier(&self, global: &Global) -> Result<Vec<EarlierResults>, Failure> {
+        if !self.warm_start.is_empty() && self.sampler != SamplerKind::Bayes {
+            return Err(Failure::usage(format!(
+                "--warm-start is for the sampler bayes; {} starts from nothing",
+                self.sampler
+            )));
+        }
+        let read = |from: &String| {
+            if from.ends_with(".csv") {
+                return Ok(earlier_of_table(Path::new(from))?);
+            }
+            let store = open::store(global)?;
+            Ok(earlier_of_run(&store, &store.find_run(from)?)?)
+        };
+        self.warm_start.iter().map(read).collect()
     }
 }
 

@@ -25,6 +25,7 @@ mod seeds;
 mod stored;
 pub mod text;
 mod trial;
+pub mod trials;
 mod words;
 
 use std::{fmt, path::PathBuf};

@@ -551,6 +551,7 @@ mod tests {
                 objectives: &[Objective::AUC],
                 references: &[vec![0.5]],
                 sampler: &Random,
+                earlier: &[],
                 evaluator: &evaluator,
                 seed: 0,
                 trials: 8,

@@ -11,8 +11,8 @@ use std::{
 };
 
 use super::{
-    Finish, Objective, PLAN_VERSION, Progress, Rescore, RunError, ScoreWith, Search, Settings,
-    Setup, SetupError, WindowsOf, rescore, search, setup::folds_of, state_after,
+    EarlierResults, Finish, Objective, PLAN_VERSION, Progress, Rescore, RunError, ScoreWith,
+    Search, Settings, Setup, SetupError, WindowsOf, rescore, search, setup::folds_of, state_after,
 };
 use crate::{
     data::Dataset,
@@ -37,6 +37,7 @@ pub struct Experiment {
     budget: Budget,
     objectives: Vec<Objective>,
     sampler: SamplerKind,
+    warm_start: Vec<EarlierResults>,
     seed: u64,
     trials: usize,
     repeats: u64,
@@ -79,6 +80,7 @@ impl Experiment {
             budget: Budget::default(),
             objectives: Objective::DEFAULT.to_vec(),
             sampler: SamplerKind::Bayes,
+            warm_start: Vec::new(),
             seed: 0,
             trials: Settings::DEFAULT_TRIALS,
             repeats: Settings::DEFAULT_REPEATS,
@@ -123,6 +125,14 @@ impl Experiment {
     /// The sampler that proposes candidates.
     pub fn sampler(self, sampler: SamplerKind) -> Experiment {
         Experiment { sampler, ..self }
+    }
+
+    /// Results of other searches of the same spaces, from which the sampler `bayes` starts.
+    pub fn warm_start(self, from: impl IntoIterator<Item = EarlierResults>) -> Experiment {
+        Experiment {
+            warm_start: from.into_iter().collect(),
+            ..self
+        }
     }
 
     /// The seed; it decides every proposal and every training.
@@ -238,6 +248,7 @@ impl Experiment {
             budget: self.budget,
             objectives: Objective::names(self.objectives.iter().copied()),
             sampler: self.sampler.name().to_string(),
+            warm_start: self.warm_start.clone(),
             seed: self.seed,
             epochs: self.epochs,
             device: self.backend.name().to_string(),
@@ -353,6 +364,7 @@ pub(super) fn described<'a>(
         objectives: &setup.objectives,
         references: &setup.references,
         sampler,
+        earlier: &setup.earlier,
         evaluator: setup.evaluator(),
         seed: settings.seed,
         trials: settings.trials - further.most,

@@ -8,6 +8,7 @@
 mod account;
 mod coordinator;
 mod dry_run;
+mod earlier;
 mod experiment;
 mod front;
 mod judge;
@@ -28,6 +29,7 @@ use std::{
 
 pub use account::Losses;
 pub use dry_run::{DryRun, Time, dry_run};
+pub use earlier::{EarlierError, EarlierResult, EarlierResults, earlier_of_run, earlier_of_table};
 pub use experiment::{Experiment, ExperimentError, Pace, all_cores, carry_out};
 pub use front::{Yardstick, mean_figures, stored_estimate};
 pub use judge::{Training, judge, tested_part};
@@ -49,7 +51,7 @@ use crate::{
     evaluate::Evaluator,
     hardware::{Budget, Target},
     score::Measure,
-    search::Sampler,
+    search::{Earlier, Sampler},
     space::Spaces,
     store::{Run, RunState, Store, StoreError},
 };
@@ -69,6 +71,8 @@ pub struct Search<'a> {
     pub references: &'a [Vec<f64>],
     /// Proposes candidates.
     pub sampler: &'a dyn Sampler,
+    /// What other searches found, in terms of this one.
+    pub earlier: &'a [Earlier],
     /// Gives a candidate its scores.
     pub evaluator: &'a dyn Evaluator,
     /// Decides every proposal and every training.

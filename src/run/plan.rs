@@ -201,6 +201,13 @@ impl Plan {
         let fitting = match block {
             _ if networks.is_empty() => 0,
             0 => self.survey(search, &networks, &mut rng),
+            // Another search has seen more than a survey would.
+            1 if !search.earlier.is_empty() => {
+                for trial in std::mem::take(&mut self.surveyed) {
+                    self.seen.remove(&trial.key);
+                }
+                self.follow(search, &networks, &mut rng)
+            }
             // Nothing is known yet that could be followed.
             1 if !self.surveyed.is_empty() => {
                 let rest = std::mem::take(&mut self.surveyed);
@@ -339,6 +346,7 @@ impl Plan {
         let past = Past {
             history: &history,
             others: &others,
+            earlier: search.earlier,
         };
         let mut fitting = 0;
         for _ in 0..PROPOSALS_PER_BLOCK / BLOCK {

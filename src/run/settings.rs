@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Further, Objective, PLAN_VERSION, UnknownObjective};
+use super::{EarlierResults, Further, Objective, PLAN_VERSION, UnknownObjective};
 use crate::{
     audio::{Feature, FeatureSpec},
     data::{SplitBy, SteerBy, UnknownSplit, UnknownSteering},
@@ -64,6 +64,9 @@ pub struct Settings {
     pub objectives: Vec<String>,
     /// Name of the sampler.
     pub sampler: String,
+    /// What other searches found, from which this one starts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warm_start: Vec<EarlierResults>,
     /// Decides every proposal and every training.
     pub seed: u64,
     /// Epochs of every training; absent where each space decides.
@@ -243,6 +246,7 @@ impl Settings {
             budget: Budget::default(),
             objectives: Objective::names(Objective::DEFAULT),
             sampler: SamplerKind::Bayes.name().to_string(),
+            warm_start: Vec::new(),
             seed: 0,
             epochs: None,
             device: Backend::usual().name().to_string(),

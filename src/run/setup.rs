@@ -13,6 +13,7 @@ use crate::{
     features::{FeatureError, FeatureStore},
     hardware::{Target, energy::EnergyError},
     score::Measure,
+    search::Earlier,
     space::{self, Spaces},
     store::{NewRun, Run},
 };
@@ -28,6 +29,10 @@ pub struct Setup {
     pub objectives: Vec<Objective>,
     /// The reference value of each objective, per target.
     pub references: Vec<Vec<f64>>,
+    /// What other searches found of these spaces.
+    pub earlier: Vec<Earlier>,
+    /// A sentence about each of those searches.
+    pub starts_from: Vec<String>,
     /// A sentence about the parts of spaces that do not suit the data.
     pub left_out: Option<String>,
     /// What a user should know about the data, a sentence each.
@@ -56,6 +61,17 @@ pub enum SetupError {
     /// So many labelled clips cannot be used that figures would be of another data set.
     #[error(transparent)]
     Losses(#[from] Losses),
+    /// Another search has nothing that this one could start from.
+    #[error(
+        "none of the {results} results of {from} is of a network that this search may train: they need its spaces, every axis \
+         of them, and the score that steers it"
+    )]
+    NothingEarlier {
+        /// The run, or the file.
+        from: String,
+        /// How many results it has.
+        results: usize,
+    },
     /// The run was begun on other clips.
     #[error("the data of run {run} has changed since it was begun; begin a new run")]
     OtherData {
@@ -86,12 +102,27 @@ impl Setup {
             &objectives,
             &settings.constant,
         );
+        let (mut earlier, mut starts_from) = (Vec::new(), Vec::new());
+        for results in &settings.warm_start {
+            let usable = results.in_terms_of(&spaces, &objectives, &references[0]);
+            if usable.is_empty() {
+                return Err(SetupError::NothingEarlier {
+                    from: results.from.clone(),
+                    results: results.results.len(),
+                });
+            }
+            let (used, of, from) = (usable.len(), results.results.len(), &results.from);
+            starts_from.push(format!("starts from {used} of {of} results of {from}"));
+            earlier.extend(usable);
+        }
         Ok(Setup {
             folds,
             spaces,
             targets,
             objectives,
             references,
+            earlier,
+            starts_from,
             left_out: settings.left_out()?,
             notes: settings.notes.clone(),
         })

@@ -3,10 +3,11 @@
 use std::collections::{HashMap, HashSet};
 
 use super::{
-    Evolution, Observation, Observed, Past, Preview, Prospect, Sampler,
-    gaussian::GaussianProcess,
+    Evolution, Observed, Past, Preview, Prospect, Sampler,
     improvement::{Belief, expected_improvement},
-    objectives, pareto_front, propose_unknown,
+    objectives, pareto_front,
+    predictor::{Known, Predictor},
+    propose_unknown,
 };
 use crate::{
     space::{Axis, Genome, SearchSpace, Spaces},
@@ -21,6 +22,9 @@ use crate::{
 /// hypervolume improvement per second is taken, then the next as if the first had turned out as expected (Emmerich, 2006;
 /// the "kriging believer" of Ginsbourger, Le Riche, Carraro, 2010). Networks in training are treated the same way. Before
 /// there are results, proposals are random. Where nothing fits, [`Evolution`] leads towards the budget.
+///
+/// Results of another search are a mean that the process starts from, as far as they make its own results likelier; before
+/// there are own ones, they are all that it knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bayes {
     /// With fewer results than this, proposals are random.
@@ -65,13 +69,15 @@ impl Sampler for Bayes {
             .filter_map(|seen| objectives(seen).map(|values| (&seen.genome, values)))
             .filter(|(_, values)| values.iter().all(|value| value.is_finite()))
             .collect();
-        if !history.is_empty() && scored.is_empty() {
-            return Evolution::DEFAULT.propose(spaces, past, preview, rng, count);
+        if past.earlier.is_empty() {
+            if !history.is_empty() && scored.is_empty() {
+                return Evolution::DEFAULT.propose(spaces, past, preview, rng, count);
+            }
+            if scored.len() < self.initial {
+                return propose_unknown(spaces, history, rng, count, |_, rng| spaces.random(rng));
+            }
         }
-        if scored.len() < self.initial {
-            return propose_unknown(spaces, history, rng, count, |_, rng| spaces.random(rng));
-        }
-        let pool = self.pool(spaces, history, &scored, preview, rng);
+        let pool = self.pool(spaces, past, &scored, preview, rng);
         let mut chosen = match Model::new(self, spaces, past, &scored, &pool) {
             Some(model) => model.choose(pool, count),
             None => Vec::new(),
@@ -92,18 +98,27 @@ struct Entrant {
 }
 
 impl Bayes {
-    /// New genomes that fit: neighbours of the front, random ones, and mutants of the front up to three steps away.
+    /// New genomes that fit: neighbours of the front, random ones, and mutants of the front up to three steps away; and what
+    /// another search has tried, which is the front as long as there is none.
     fn pool(
         &self,
         spaces: &Spaces,
-        history: &[Observation],
+        past: Past<'_>,
         scored: &[(&Genome, &[f64])],
         preview: &dyn Fn(&Genome) -> Preview,
         rng: &mut Rng,
     ) -> Vec<Entrant> {
         let values: Vec<&[f64]> = scored.iter().map(|(_, values)| *values).collect();
-        let front = pareto_front(&values);
-        let mut seen: HashSet<Genome> = history.iter().map(|seen| seen.genome.clone()).collect();
+        let earlier = || past.earlier.iter().map(|earlier| &earlier.genome);
+        let parents: Vec<&Genome> = match scored.is_empty() {
+            true => earlier().collect(),
+            false => pareto_front(&values)
+                .into_iter()
+                .map(|idx| scored[idx].0)
+                .collect(),
+        };
+        let history = past.history.iter();
+        let mut seen: HashSet<Genome> = history.map(|seen| seen.genome.clone()).collect();
         let mut pool = Vec::new();
         let mut enter = |genome: Genome| {
             if seen.insert(genome.clone())
@@ -112,9 +127,12 @@ impl Bayes {
                 pool.push(Entrant { genome, prospect });
             }
         };
-        let mut neighbours: Vec<Genome> = front
+        for genome in earlier().take(self.neighbours) {
+            enter(genome.clone());
+        }
+        let mut neighbours: Vec<Genome> = parents
             .iter()
-            .flat_map(|&idx| spaces.neighbours(scored[idx].0))
+            .flat_map(|parent| spaces.neighbours(parent))
             .collect();
         for taken in 0..self.neighbours.min(neighbours.len()) {
             let other = taken + rng.below(neighbours.len() - taken);
@@ -125,7 +143,7 @@ impl Bayes {
             enter(match draw % 2 {
                 0 => spaces.random(rng),
                 _ => {
-                    let parent = scored[front[rng.below(front.len())]].0.clone();
+                    let parent = parents[rng.below(parents.len())].clone();
                     (0..1 + rng.below(3)).fold(parent, |genome, _| spaces.mutate(&genome, rng))
                 }
             });
@@ -138,7 +156,7 @@ impl Bayes {
 struct Model<'a> {
     features: Features<'a>,
     /// A model of each objective's logarithm; `None` where the objective is known.
-    processes: Vec<Option<GaussianProcess>>,
+    processes: Vec<Option<Predictor>>,
     /// Objectives of the genomes that are, or are expected to be, on the front.
     front: Vec<Vec<f64>>,
 }
@@ -154,7 +172,8 @@ impl<'a> Model<'a> {
     ) -> Option<Model<'a>> {
         let first = pool.first()?;
         // The number of objectives comes from the preview; results of another length are no help.
-        let n_objectives = first.prospect.objectives.len().max(scored.last()?.1.len());
+        let of_results = scored.last().map_or(0, |(_, values)| values.len());
+        let n_objectives = first.prospect.objectives.len().max(of_results);
         let known_of_first = &first.prospect.objectives;
         let is_known = |idx: usize| known_of_first.get(idx).is_some_and(Option::is_some);
         let known: Vec<usize> = (0..n_objectives).filter(|idx| is_known(*idx)).collect();
@@ -163,7 +182,7 @@ impl<'a> Model<'a> {
             .iter()
             .filter(|(_, values)| values.len() == n_objectives)
             .collect();
-        if fitting.is_empty() {
+        if fitting.is_empty() && past.earlier.is_empty() {
             return None;
         }
         let values: Vec<&[f64]> = fitting.iter().map(|(_, values)| *values).collect();
@@ -182,14 +201,26 @@ impl<'a> Model<'a> {
                 features.of(genome, |idx| values.get(idx).copied())
             })
             .collect();
+        let logarithm = |value: f64| value.clamp(LEAST, MOST).ln();
         let process = |objective: usize| {
-            let logarithms: Vec<f64> = told
-                .iter()
-                .map(|&idx| values[idx][objective].clamp(LEAST, MOST).ln())
-                .collect();
-            let is_category = features.is_category();
-            (!is_known(objective))
-                .then(|| GaussianProcess::fit(points.clone(), &logarithms, is_category))
+            let own = Known {
+                points: points.clone(),
+                values: told
+                    .iter()
+                    .map(|&idx| logarithm(values[idx][objective]))
+                    .collect(),
+            };
+            let mut earlier = Known::default();
+            for one in past.earlier.iter().take(settings.fitted) {
+                if let Some(value) = one.objectives.get(objective).copied().flatten() {
+                    earlier.points.push(features.of_genome(&one.genome));
+                    earlier.values.push(logarithm(value));
+                }
+            }
+            match is_known(objective) {
+                true => None,
+                false => Predictor::fit(&own, &earlier, &features.is_category()),
+            }
         };
         let mut model = Model {
             processes: (0..n_objectives).map(process).collect(),
@@ -339,14 +370,20 @@ impl<'a> Features<'a> {
     }
 
     fn of(&self, genome: &Genome, known: impl Fn(usize) -> Option<f64>) -> Vec<f64> {
+        let mut features = self.of_genome(genome);
+        let cost = |idx: &usize| known(*idx).unwrap_or(1.0).max(LEAST).ln();
+        features.extend(self.known.iter().map(cost));
+        features
+    }
+
+    /// The features that no target and no data changes; they come first.
+    fn of_genome(&self, genome: &Genome) -> Vec<f64> {
         let space = usize::from(self.spaces.encode(genome)[0]);
         let mut features = vec![0.0; self.categories.len() + self.dims.len()];
         for (dim, place) in self.dims[space].iter().zip(self.spaces.places(genome)) {
             features[*dim] = place;
         }
         features[self.categories.len() + space] = 1.0;
-        let cost = |idx: &usize| known(*idx).unwrap_or(1.0).max(LEAST).ln();
-        features.extend(self.known.iter().map(cost));
         features
     }
 }

@@ -14,6 +14,7 @@ pub(super) struct GaussianProcess {
     whitened: Vec<f64>,
     mean: f64,
     deviation: f64,
+    log_evidence: f64,
 }
 
 /// Rounds of the search for length scales; each round stretches and shrinks all of them together, and every one
@@ -71,6 +72,7 @@ impl GaussianProcess {
             }
         }
         let (scales, noise) = (best.scales.clone(), best.noise);
+        let log_evidence = best.log_posterior - count as f64 * deviation.ln();
         if count < points.len() {
             best = Fit::new(
                 &points,
@@ -89,7 +91,13 @@ impl GaussianProcess {
             whitened: best.whitened,
             mean,
             deviation,
+            log_evidence,
         }
+    }
+
+    /// How likely the values are, as a logarithm up to a constant; comparable for values at the same points.
+    pub fn log_evidence(&self) -> f64 {
+        self.log_evidence
     }
 
     /// Mean and standard deviation of the value at `point`, without the noise of a measurement.

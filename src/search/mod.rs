@@ -13,6 +13,7 @@ mod gaussian;
 mod improvement;
 mod nsga2;
 mod pareto;
+mod predictor;
 #[cfg(test)]
 mod tests;
 
@@ -82,12 +83,28 @@ pub struct Past<'a> {
     pub history: &'a [Observation],
     /// Objectives, as in [`Observed::Scored`], of detectors that are not of these spaces; a proposal has to add to them, too.
     pub others: &'a [Vec<f64>],
+    /// What genomes of these spaces were worth in other searches: on other data, or for another target.
+    pub earlier: &'a [Earlier],
+}
+
+/// What a genome was worth in another search.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Earlier {
+    /// The genome.
+    pub genome: Genome,
+    /// The objectives, as in [`Observed::Scored`]; `None` where this search knows its own.
+    pub objectives: Vec<Option<f64>>,
 }
 
 impl<'a> From<&'a [Observation]> for Past<'a> {
     fn from(history: &'a [Observation]) -> Past<'a> {
         let others = &[];
-        Past { history, others }
+        let earlier = &[];
+        Past {
+            history,
+            others,
+            earlier,
+        }
     }
 }
 

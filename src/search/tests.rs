@@ -266,8 +266,8 @@ fn bayes_weighs_gain_by_time_and_adds_to_what_others_have() {
             })
             .collect();
         let past = Past {
-            history: &history,
             others,
+            ..history[..].into()
         };
         let proposed = Bayes::DEFAULT.propose(&spaces, past, &preview, &mut Rng::new(1, 0), 2);
         proposed.iter().map(side).collect::<Vec<_>>()

@@ -9,6 +9,8 @@ mod families;
 mod file;
 mod training;
 
+use std::collections::BTreeMap;
+
 use families::AxisRule;
 pub use families::Family;
 pub use file::{SpaceError, baselines, builtin, load, only, parse, references, with_references};
@@ -862,6 +864,28 @@ impl Spaces {
             (axis.name, Axis::show(axis.name, value))
         };
         axes.iter().zip(&genome.genes).map(value).collect()
+    }
+
+    /// The genome of the space of this name whose axes have these values, as [`Spaces::explain`] shows them.
+    ///
+    /// An axis with one value needs no mention, and names that the space does not have do not matter. `None` where there is no
+    /// such space, or an axis lacks its value.
+    pub fn find(&self, space: &str, values: &BTreeMap<String, String>) -> Option<Genome> {
+        let place = self.spaces.iter().position(|one| one.name == space)?;
+        let gene = |axis: &Axis| match values.get(axis.name) {
+            Some(value) => axis
+                .values
+                .iter()
+                .position(|one| Axis::show(axis.name, *one) == *value)
+                .map(|idx| idx as u8),
+            None => (axis.values.len() == 1).then_some(0),
+        };
+        let genes: Option<Vec<u8>> = self.spaces[place].axes.iter().map(gene).collect();
+        let genome = Genome {
+            space: place as u8,
+            genes: genes?,
+        };
+        self.decode_bytes(&self.encode(&genome))
     }
 }
 

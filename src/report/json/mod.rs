@@ -17,6 +17,7 @@ mod scores;
 #[cfg(test)]
 mod tests;
 mod trial;
+pub mod trials;
 
 use std::collections::BTreeMap;
 
@@ -310,6 +311,7 @@ documents! {
     "spaces": lists::SpacesDocument,
     "targets": lists::TargetsDocument,
     "trial": TrialDocument,
+    "trials": trials::TrialsDocument,
 }
 
 /// A document as text, indented, with a line break at its end. Numbers that JSON cannot say are null.

@@ -18,7 +18,7 @@ use crate::{
         seeds::Seeds,
         words::{capitalised, plain_cell, wrapped},
     },
-    score::{Figure, Measure, Part},
+    score::{Figure, Figures, Measure, Part},
     units::three_digits,
 };
 
@@ -99,7 +99,6 @@ fn baseline_table(info: &RunInfo, target_idx: usize, width: usize) -> String {
 
 /// The front of every target as CSV: plain numbers, units in the column names, empty where unknown.
 pub fn front_csv(info: &RunInfo) -> Result<String, ReportError> {
-    let mut writer = csv::Writer::from_writer(Vec::new());
     let mut header: Vec<String> = [
         "run",
         "synthetic",
@@ -111,19 +110,10 @@ pub fn front_csv(info: &RunInfo) -> Result<String, ReportError> {
     ]
     .map(String::from)
     .to_vec();
-    header.extend(Figure::documented().map(Figure::key));
-    header.extend(["macs", "params"].map(String::from));
-    for cost in TARGET_METRICS {
-        header.push(cost.key().to_string());
-        header.extend(["low", "high", "source"].map(|part| format!("{}_{part}", cost.key())));
-    }
-    writer.write_record(&header)?;
+    header.extend(value_headers());
+    let mut records = Vec::new();
     for (target_idx, target) in info.targets.iter().enumerate() {
         for trial in info.front(target_idx) {
-            let number = |value: Option<f64>| match value {
-                Some(value) if value.is_finite() => value.to_string(),
-                _ => String::new(),
-            };
             let mut record = vec![
                 info.run.clone(),
                 info.synthetic.to_string(),
@@ -133,17 +123,57 @@ pub fn front_csv(info: &RunInfo) -> Result<String, ReportError> {
                 plain_cell(&trial.space).into_owned(),
                 trial.seeds.as_ref().map_or(0, Seeds::count).to_string(),
             ];
-            record.extend(Figure::documented().map(|figure| number(trial.figures.get(figure))));
-            record.extend([trial.macs.to_string(), trial.params.to_string()]);
-            for cost in TARGET_METRICS {
-                let quantity = trial.cost(target_idx, cost);
-                record.push(number(quantity.map(|q| q.value)));
-                record.push(number(quantity.map(|q| q.low)));
-                record.push(number(quantity.map(|q| q.high)));
-                record.push(quantity.map_or("", |q| q.source.name()).to_string());
-            }
-            writer.write_record(&record)?;
+            record.extend(values(&trial.figures, trial.macs, trial.params, |cost| {
+                trial.cost(target_idx, cost)
+            }));
+            records.push(record);
         }
+    }
+    csv_text(&header, &records)
+}
+
+/// The headers of figures, sizes and costs in a csv file.
+pub(super) fn value_headers() -> Vec<String> {
+    let figures = Figure::documented().map(Figure::key);
+    let sizes = ["macs", "params"].map(String::from);
+    let costs = TARGET_METRICS.into_iter().flat_map(|cost| {
+        let part = |part: &str| format!("{}{part}", cost.key());
+        ["", "_low", "_high", "_source"].map(part)
+    });
+    figures.chain(sizes).chain(costs).collect()
+}
+
+/// The cells below [`value_headers`].
+pub(super) fn values(
+    figures: &Figures,
+    macs: u64,
+    params: u64,
+    cost: impl Fn(Metric) -> Option<Cost>,
+) -> Vec<String> {
+    let number = |value: Option<f64>| match value {
+        Some(value) if value.is_finite() => value.to_string(),
+        _ => String::new(),
+    };
+    let figures = Figure::documented().map(|figure| number(figures.get(figure)));
+    let sizes = [macs.to_string(), params.to_string()];
+    let costs = TARGET_METRICS.into_iter().flat_map(|metric| {
+        let cost = cost(metric);
+        [
+            number(cost.map(|cost| cost.value)),
+            number(cost.map(|cost| cost.low)),
+            number(cost.map(|cost| cost.high)),
+            cost.map_or("", |cost| cost.source.name()).to_string(),
+        ]
+    });
+    figures.chain(sizes).chain(costs).collect()
+}
+
+/// A csv file of these records.
+pub(super) fn csv_text(header: &[String], records: &[Vec<String>]) -> Result<String, ReportError> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    writer.write_record(header)?;
+    for record in records {
+        writer.write_record(record)?;
     }
     let bytes = writer
         .into_inner()

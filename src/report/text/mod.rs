@@ -12,6 +12,7 @@ pub mod measured;
 pub mod network;
 pub mod npu;
 pub mod trial;
+pub mod trials;
 
 use comfy_table::{
     ColumnConstraint, ContentArrangement, ContentLineStyle, LineStyle, Table, TableStyle,
