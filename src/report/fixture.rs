@@ -151,6 +151,7 @@ pub fn fake_run(fake: &Fake) -> RunInfo {
             budget,
             hypervolumes: hypervolumes.collect(),
             front,
+            ties: Vec::new(),
             reference: vec![
                 (Objective::AUC, 0.5),
                 (Objective::Cost(Metric::Latency), 20e3),
@@ -267,6 +268,7 @@ pub fn small_run() -> RunInfo {
             ..Budget::default()
         },
         front,
+        ties: Vec::new(),
         hypervolumes: vec![(4, 0.25), (9, 0.5)],
         reference: vec![
             (Objective::AUC, 0.5),

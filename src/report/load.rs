@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     hardware::Target,
-    run::{Details, Settings, Yardstick, figures_of, stored_estimate},
+    run::{Details, Noise, Settings, Yardstick, figures_of, repeat_figures, stored_estimate},
     score::Figure,
     search::hypervolume,
     space::{self, Covariance, Fit, Task},
@@ -37,7 +37,13 @@ pub(super) fn load_alone(store: &Store, run: &Run) -> Result<RunInfo, ReportErro
     } = &yardstick;
     let rows = store.trials(run.id)?;
     let evaluations = store.evaluations(run.id)?;
-    let trainings = seeds::trainings(store.repeats(run.id)?, &evaluations);
+    let repeats = store.repeats(run.id)?;
+    let noise = Noise::of(
+        &rows,
+        &Settings::from_json(&run.settings_json)?.spaces()?,
+        repeat_figures(&repeats, &evaluations),
+    );
+    let trainings = seeds::trainings(repeats, &evaluations);
     let fronts: BTreeMap<String, Vec<i64>> = store.fronts(run.id)?.into_iter().collect();
     let counts = store.counts(run.id)?;
 
@@ -48,7 +54,7 @@ pub(super) fn load_alone(store: &Store, run: &Run) -> Result<RunInfo, ReportErro
     let mut scored = Vec::new();
     let mut with_models = Vec::new();
     let mut rejected = Vec::new();
-    let mut points: Vec<Vec<(u64, Vec<f64>)>> = vec![Vec::new(); targets.len()];
+    let mut points: Vec<Vec<(usize, Vec<f64>)>> = vec![Vec::new(); targets.len()];
     for row in &rows {
         let number = row.number as u64;
         let on_target = |target: &Target| {
@@ -80,7 +86,7 @@ pub(super) fn load_alone(store: &Store, run: &Run) -> Result<RunInfo, ReportErro
         let own = figures_of(evaluation);
         let (figures, seeds) = seeds::figures(own, trainings.get(&row.number));
         for (points, point) in points.iter_mut().zip(yardstick.points(row, &figures)) {
-            points.extend(point.map(|point| (number, point)));
+            points.extend(point.map(|point| (number as usize, point)));
         }
         scored.push(ScoredTrial {
             trial: number,
@@ -109,6 +115,17 @@ pub(super) fn load_alone(store: &Store, run: &Run) -> Result<RunInfo, ReportErro
             .into_iter()
             .flatten()
             .map(|&number| number as u64)
+            .collect(),
+        ties: yardstick
+            .front(idx, &points[idx], &noise)
+            .1
+            .into_iter()
+            .filter(|number| {
+                !fronts
+                    .get(&target.name)
+                    .is_some_and(|front| front.contains(number))
+            })
+            .map(|number| number as u64)
             .collect(),
         hypervolumes: hypervolumes(&points[idx], objectives.len()),
         reference: objectives
@@ -200,7 +217,7 @@ pub fn load_runs(store: &Store) -> Result<Vec<RunView>, ReportError> {
 }
 
 /// Hypervolume after each scored trial, counted from 1, in the order of their numbers.
-fn hypervolumes(points: &[(u64, Vec<f64>)], objectives: usize) -> Vec<(u64, f64)> {
+fn hypervolumes(points: &[(usize, Vec<f64>)], objectives: usize) -> Vec<(u64, f64)> {
     let reference = vec![1.0; objectives];
     let values: Vec<&[f64]> = points.iter().map(|(_, point)| point.as_slice()).collect();
     let until = |n: usize| (n as u64 + 1, hypervolume(&values[..=n], &reference));

@@ -146,6 +146,8 @@ pub struct TargetInfo {
     pub budget: Budget,
     /// Numbers of the trials on this target's front.
     pub front: Vec<u64>,
+    /// Numbers of those that would be on it, were not a cheaper network as good within the noise of trainings.
+    pub ties: Vec<u64>,
     /// Number of scored trials and the hypervolume after them, 0 to 1. At least every change is there; the last entry
     /// is the final hypervolume.
     pub hypervolumes: Vec<(u64, f64)>,

@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     FrontMember, Objective, Pace, Plan, Progress, RunError, Search, Trial,
-    front::{front, shares, volume},
+    front::{Noise, front, repeat_figures, shares, volume, without_ties},
     mean_figures,
     plan::BLOCK,
     record::{evaluation_row, is_whole, scored_figures, write_model},
@@ -30,6 +30,8 @@ pub(super) struct Coordinator<'a> {
     plan: Plan,
     /// Mean figures of trials that were trained again; fronts use these.
     rescored: BTreeMap<i64, Figures>,
+    /// How much of a score is luck, by those.
+    noise: Noise,
     /// Rows from an earlier session that this session has not reached yet.
     recorded: BTreeMap<i64, TrialRow>,
     /// Trials that wait for training.
@@ -56,9 +58,11 @@ impl<'a> Coordinator<'a> {
         search: &'a Search<'a>,
     ) -> Result<Coordinator<'a>, RunError> {
         let rows = store.trials(run.id)?;
-        let rescored = mean_figures(&store.repeats(run.id)?, &store.evaluations(run.id)?);
+        let (repeats, evaluations) = (store.repeats(run.id)?, store.evaluations(run.id)?);
+        let trainings = repeat_figures(&repeats, &evaluations);
         Ok(Coordinator {
-            rescored,
+            rescored: mean_figures(&repeats, &evaluations),
+            noise: Noise::of(&rows, search.spaces, trainings),
             store,
             run,
             search,
@@ -321,10 +325,17 @@ impl<'a> Coordinator<'a> {
 
     /// The front of each target.
     fn fronts(&self) -> Vec<Front> {
-        let fronts = self.search.targets.iter().zip(&self.points);
+        let Search {
+            targets,
+            objectives,
+            references,
+            ..
+        } = self.search;
+        let fronts = targets.iter().zip(*references).zip(&self.points);
         fronts
-            .map(|(target, points)| {
-                let front = front(points, self.search.objectives);
+            .map(|((target, references), points)| {
+                let all = front(points, objectives);
+                let (front, _) = without_ties(all, points, objectives, references, &self.noise);
                 (target.name.clone(), front)
             })
             .collect()

@@ -1,12 +1,13 @@
 //! The value of trials compared with each other: objectives as shares of reference values, and their fronts.
 
-use std::collections::BTreeMap;
+use std::{cmp::Ordering, collections::BTreeMap};
 
 use super::{Objective, Settings, SettingsError, record::scored_figures};
 use crate::{
     hardware::{Budget, Cost, CostSource, Estimate, Metric, Target},
     score::{Figures, Measure},
     search::{hypervolume, pareto_front},
+    space::Spaces,
     store::{CostRow, EvaluationRow, RepeatRow, Run, TrialRow},
 };
 
@@ -18,15 +19,110 @@ pub fn mean_figures(
     evaluations: &BTreeMap<String, EvaluationRow>,
 ) -> BTreeMap<i64, Figures> {
     let mut figures: BTreeMap<i64, Vec<Figures>> = BTreeMap::new();
-    for repeat in repeats {
-        let training = match &repeat.outcome {
-            Ok(key) => evaluations.get(key).and_then(scored_figures),
-            Err(_) => Some(Figures::CHANCE),
-        };
-        figures.entry(repeat.number).or_default().extend(training);
+    for (number, training) in repeat_figures(repeats, evaluations) {
+        figures.entry(number).or_default().push(training);
     }
     let mean = |(number, figures): (i64, Vec<Figures>)| Some((number, Figures::mean(&figures)?));
     figures.into_iter().filter_map(mean).collect()
+}
+
+/// Number and figures of every further training; of one that failed, chance.
+pub fn repeat_figures(
+    repeats: &[RepeatRow],
+    evaluations: &BTreeMap<String, EvaluationRow>,
+) -> Vec<(i64, Figures)> {
+    let figures = |repeat: &RepeatRow| match &repeat.outcome {
+        Ok(key) => evaluations.get(key).and_then(scored_figures),
+        Err(_) => Some(Figures::CHANCE),
+    };
+    repeats
+        .iter()
+        .filter_map(|repeat| Some((repeat.number, figures(repeat)?)))
+        .collect()
+}
+
+/// How much of a score is the luck of a training, learnt from networks that were trained again.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Noise {
+    /// The space of each trial that was trained; what is fitted depends on no seed.
+    spaces: BTreeMap<i64, String>,
+    /// The number of further trainings of each trial.
+    trainings: BTreeMap<i64, usize>,
+    /// Sum of squared deviations from the means of the trials, and degrees of freedom, by space and measure.
+    squares: BTreeMap<(String, &'static str), (f64, usize)>,
+}
+
+/// With fewer degrees of freedom than this, a space's noise is that of all spaces.
+const LEAST_FREEDOM: usize = 4;
+
+impl Noise {
+    /// From the trials of a run and their further trainings. Failed ones say nothing about noise.
+    pub fn of<'a>(
+        rows: impl IntoIterator<Item = &'a TrialRow>,
+        spaces: &Spaces,
+        trainings: impl IntoIterator<Item = (i64, Figures)>,
+    ) -> Noise {
+        let fitted = spaces.spaces()[spaces.fitted()].iter();
+        let fitted: Vec<&str> = fitted.map(|space| space.name.as_str()).collect();
+        let trained = rows
+            .into_iter()
+            .filter(|row| !fitted.contains(&row.space.as_str()));
+        let spaces = trained.map(|row| (row.number, row.space.clone()));
+        Noise::of_spaces(spaces.collect(), trainings)
+    }
+
+    /// From the space of every trial that was trained.
+    fn of_spaces(
+        spaces: BTreeMap<i64, String>,
+        trainings: impl IntoIterator<Item = (i64, Figures)>,
+    ) -> Noise {
+        let mut by_trial: BTreeMap<i64, Vec<Figures>> = BTreeMap::new();
+        for (number, figures) in trainings {
+            if figures != Figures::CHANCE {
+                by_trial.entry(number).or_default().push(figures);
+            }
+        }
+        let mut noise = Noise {
+            spaces,
+            ..Noise::default()
+        };
+        for (number, figures) in by_trial {
+            noise.trainings.insert(number, figures.len());
+            let Some(space) = noise.spaces.get(&number) else {
+                continue;
+            };
+            for measure in Measure::ALL {
+                let values: Option<Vec<f64>> =
+                    figures.iter().map(|one| one.steering(measure)).collect();
+                let Some(values) = values else { continue };
+                let mean = values.iter().sum::<f64>() / values.len() as f64;
+                let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
+                let place = (space.clone(), measure.name());
+                let sum = noise.squares.entry(place).or_default();
+                sum.0 += squares;
+                sum.1 += values.len() - 1;
+            }
+        }
+        noise
+    }
+
+    /// The variance of a trial's score: of one training, divided by their number. Zero where too little is known.
+    fn variance(&self, number: i64, measure: Measure) -> f64 {
+        let Some(space) = self.spaces.get(&number) else {
+            return 0.0;
+        };
+        let own = self.squares.get(&(space.clone(), measure.name())).copied();
+        let of_measure = self
+            .squares
+            .iter()
+            .filter(|((_, name), _)| *name == measure.name());
+        let all = of_measure.fold((0.0, 0), |sum, (_, one)| (sum.0 + one.0, sum.1 + one.1));
+        let of_one = [own.unwrap_or_default(), all]
+            .into_iter()
+            .find(|(_, freedom)| *freedom >= LEAST_FREEDOM)
+            .map_or(0.0, |(squares, freedom)| squares / freedom as f64);
+        of_one / self.trainings.get(&number).copied().unwrap_or(1) as f64
+    }
 }
 
 /// The settings by which a run compares its trials.
@@ -55,6 +151,21 @@ impl Yardstick {
             objectives: settings.objectives()?,
             references: serde_json::from_str(&run.reference_json)?,
         })
+    }
+
+    /// Numbers of the trials on the front of target number `target_idx`, ascending, and of those that are left out of it for a
+    /// cheaper one that is as good within the noise of trainings.
+    ///
+    /// `points` are objectives as shares of their references, by the trial's number.
+    pub fn front(
+        &self,
+        target_idx: usize,
+        points: &[(usize, Vec<f64>)],
+        noise: &Noise,
+    ) -> (Vec<i64>, Vec<i64>) {
+        let all = front(points, &self.objectives);
+        let references = &self.references[target_idx];
+        without_ties(all, points, &self.objectives, references, noise)
     }
 
     /// The objectives of a stored trial as shares of their references, per target; `None` on a target that it does
@@ -152,6 +263,58 @@ pub(super) fn front(points: &[(usize, Vec<f64>)], objectives: &[Objective]) -> V
         .collect()
 }
 
+/// The members of a front that are better than a cheaper one by more than luck explains, ascending, and the others.
+///
+/// A member is left out where another that stays costs no more in anything, and is worse in no score by more than the
+/// standard deviation of the difference. `references` are what points are shares of.
+pub(super) fn without_ties(
+    front: Vec<i64>,
+    points: &[(usize, Vec<f64>)],
+    objectives: &[Objective],
+    references: &[f64],
+    noise: &Noise,
+) -> (Vec<i64>, Vec<i64>) {
+    let mut members: Vec<&(usize, Vec<f64>)> = points
+        .iter()
+        .filter(|(number, _)| front.contains(&(*number as i64)))
+        .collect();
+    let costs = |point: &[f64]| -> Vec<f64> {
+        let pairs = objectives.iter().zip(point);
+        let costs = pairs.filter(|(objective, _)| objective.is_cost());
+        costs.map(|(_, share)| *share).collect()
+    };
+    // Whatever costs no more than another comes before it.
+    members.sort_by(|a, b| {
+        let order = costs(&a.1).partial_cmp(&costs(&b.1));
+        order.unwrap_or(Ordering::Equal).then(a.0.cmp(&b.0))
+    });
+    let is_as_good = |a: &(usize, Vec<f64>), b: &(usize, Vec<f64>)| {
+        let mut axes = objectives.iter().zip(references).zip(a.1.iter().zip(&b.1));
+        axes.all(
+            |((objective, reference), (a_share, b_share))| match objective {
+                Objective::Cost(_) => a_share <= b_share,
+                Objective::Score(measure) => {
+                    let variance = |number: usize| noise.variance(number as i64, *measure);
+                    let deviation = (variance(a.0) + variance(b.0)).sqrt() / reference;
+                    a_share - b_share <= deviation
+                }
+            },
+        )
+    };
+    let mut kept: Vec<&(usize, Vec<f64>)> = Vec::new();
+    let mut ties = Vec::new();
+    for member in members {
+        match kept.iter().any(|other| is_as_good(other, member)) {
+            true => ties.push(member.0 as i64),
+            false => kept.push(member),
+        }
+    }
+    let mut kept: Vec<i64> = kept.into_iter().map(|member| member.0 as i64).collect();
+    kept.sort_unstable();
+    ties.sort_unstable();
+    (kept, ties)
+}
+
 /// The hypervolume of points, as a share of the box between the ideal and the reference point.
 pub(super) fn volume(points: &[(usize, Vec<f64>)], objectives: usize) -> f64 {
     let points: Vec<&[f64]> = points.iter().map(|(_, point)| point.as_slice()).collect();
@@ -162,7 +325,7 @@ pub(super) fn volume(points: &[(usize, Vec<f64>)], objectives: usize) -> f64 {
 mod tests {
     use std::collections::BTreeMap;
 
-    use super::{Objective, front, mean_figures};
+    use super::{Noise, Objective, front, mean_figures, without_ties};
     use crate::{
         hardware::Metric,
         score::{Figure, Figures, Measure},
@@ -203,6 +366,43 @@ mod tests {
         let accuracy = Figure::steering(Measure::Accuracy);
         assert_eq!(means[&2].get(accuracy), None);
         assert_eq!(means[&3], Figures::CHANCE);
+    }
+
+    #[test]
+    fn ties_within_noise_go_to_the_cheaper() {
+        let objectives = [Objective::AUC, Objective::Cost(Metric::Latency)];
+        let noise = |aucs: &[[f64; 3]]| {
+            let spaces = (0..9).map(|number| (number, "a".to_string())).collect();
+            let figures = |auc: f64| Figures::from_iter([(Figure::AUC, auc)]);
+            let trainings = aucs
+                .iter()
+                .zip(0..)
+                .flat_map(|(aucs, number)| aucs.iter().map(move |auc| (number, figures(*auc))));
+            Noise::of_spaces(spaces, trainings)
+        };
+        // Of one training a variance of 1e-4, so of the difference of two means of three 0.0082; shares are 2 (1 - AUC).
+        let known = noise(&[[0.79, 0.80, 0.81], [0.89, 0.90, 0.91], [0.69, 0.70, 0.71]]);
+        let check = |noise: &Noise, points: &[[f64; 2]], expected: (&[i64], &[i64])| {
+            let points: Vec<_> = points.iter().map(|p| p.to_vec()).enumerate().collect();
+            let all = (0..points.len() as i64).collect();
+            let (front, ties) = without_ties(all, &points, &objectives, &[0.5, 1.0], noise);
+            assert_eq!((&front[..], &ties[..]), expected, "{points:?}");
+        };
+        check(&known, &[[0.20, 0.9], [0.21, 0.1]], (&[1], &[0]));
+        check(&known, &[[0.20, 0.9], [0.22, 0.1]], (&[0, 1], &[]));
+        // Against what stays alone: small steps do not add up.
+        let steps = [[0.20, 0.9], [0.21, 0.5], [0.22, 0.1]];
+        check(&known, &steps, (&[0, 2], &[1]));
+        // Trained once, and compared with one that was trained three times: 0.0115.
+        check(
+            &known,
+            &[[0.22, 0.9], [9.0, 2.0], [9.0, 3.0], [0.24, 0.1]],
+            (&[3], &[0, 1, 2]),
+        );
+        // Nothing is a tie where the noise is not known.
+        let (close, two) = ([[0.20, 0.9], [0.21, 0.1]], noise(&[[0.79, 0.80, 0.81]]));
+        check(&two, &close, (&[0, 1], &[]));
+        check(&Noise::default(), &close, (&[0, 1], &[]));
     }
 
     #[test]

@@ -31,7 +31,7 @@ pub use account::Losses;
 pub use dry_run::{DryRun, Time, dry_run};
 pub use earlier::{EarlierError, EarlierResult, EarlierResults, earlier_of_run, earlier_of_table};
 pub use experiment::{Experiment, ExperimentError, Pace, all_cores, carry_out};
-pub use front::{Yardstick, mean_figures, stored_estimate};
+pub use front::{Noise, Yardstick, mean_figures, repeat_figures, stored_estimate};
 pub use judge::{Training, judge, tested_part};
 pub use objective::{Objective, UnknownObjective, references};
 pub use plan::{BLOCK, PLAN_VERSION, Plan, Trial};

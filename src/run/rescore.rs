@@ -14,7 +14,7 @@ use std::{
 
 use super::{
     Finish, Pace, RunError, Yardstick,
-    front::{front, volume},
+    front::{Noise, front, volume},
     record::{evaluation_row, scored_figures, write_model},
     workers::{Done, Seed, Task, with_workers},
 };
@@ -425,13 +425,17 @@ impl<'a> Rounds<'a> {
         }
     }
 
-    /// The front of each target, with means where there are some.
+    /// The front of each target, with means where there are some, and without those that a cheaper one equals.
     fn fronts(&self) -> Vec<Front> {
         let points = self.points(|_| true);
-        let fronts = self.yardstick.targets.iter().zip(&points);
+        let trainings = self.repeats.iter();
+        let trainings = trainings.map(|((number, _), figures)| (*number, *figures));
+        let rows = self.trials.values().map(|(row, _)| row);
+        let noise = Noise::of(rows, self.rescore.spaces, trainings);
+        let fronts = self.yardstick.targets.iter().zip(&points).enumerate();
         fronts
-            .map(|(target, points)| {
-                let front = front(points, &self.yardstick.objectives);
+            .map(|(idx, (target, points))| {
+                let (front, _) = self.yardstick.front(idx, points, &noise);
                 (target.name.clone(), front)
             })
             .collect()

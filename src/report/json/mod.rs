@@ -68,6 +68,8 @@ pub struct FrontDocument {
     pub hypervolume: Option<f64>,
     /// Hypervolumes by name of the target.
     pub hypervolumes: BTreeMap<String, HypervolumeView>,
+    /// By name of the target, the trials that are off its front because a cheaper one is as good within the noise of trainings.
+    pub ties: BTreeMap<String, Vec<u64>>,
     /// Limits by name of the target.
     pub budgets: BTreeMap<String, LimitsView>,
     /// Trials on the front of at least one target: first the first target's front, from the best AUC down.
@@ -260,6 +262,9 @@ impl FrontDocument {
             hypervolume: info.targets.first().and_then(TargetInfo::hypervolume),
             hypervolumes: by_target()
                 .zip(info.targets.iter().map(HypervolumeView::from))
+                .collect(),
+            ties: by_target()
+                .zip(info.targets.iter().map(|target| target.ties.clone()))
                 .collect(),
             budgets: by_target()
                 .zip(info.targets.iter().map(|t| LimitsView::from(&t.budget)))

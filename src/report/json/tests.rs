@@ -70,6 +70,7 @@ fn the_front_is_the_documented_document() {
         "steered_by": null,
         "notes": ["too few clips"],
     });
+    expected["ties"] = json!({"u55": [], "m7": []});
     // As deep as the macro goes.
     expected["front"][0]["intervals"] = json!({"auc_int8": {"low": 0.75, "high": 1.0}});
     expected["front"][1]["intervals"] = json!({});

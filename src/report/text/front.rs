@@ -460,6 +460,8 @@ pub(in crate::report) fn caption(
         );
     }
     lines.extend(rescored(members, has_intervals));
+    let ties = info.targets.get(target_idx).map(|target| &target.ties[..]);
+    lines.extend(tied(ties.unwrap_or_default()));
     let words: Vec<String> = sources
         .iter()
         .map(|source| match mark(*source) {
@@ -492,6 +494,20 @@ pub fn steered_without_labels(steered: Option<&str>) -> Option<&'static str> {
         ),
         _ => None,
     }
+}
+
+/// A sentence about the trials that are off the front for a cheaper one.
+fn tied(ties: &[u64]) -> Option<String> {
+    let numbers: Vec<String> = ties.iter().map(u64::to_string).collect();
+    let [trials, are] = match ties {
+        [] => return None,
+        [_] => ["Trial", "is"],
+        _ => ["Trials", "are"],
+    };
+    Some(format!(
+        "{trials} {} {are} left out: a cheaper network is as good within the noise of trainings.",
+        numbers.join(", ")
+    ))
 }
 
 /// A sentence about the members that were trained again: their figures are means.
