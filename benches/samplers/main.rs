@@ -1,4 +1,4 @@
-//! How good the samplers are: `samplers [--seeds N] [--train TABLE DATA]`.
+//! How good the samplers are: `samplers [--seeds N] [--table NAME] [--sampler NAME] [--train TABLE DATA]`.
 //!
 //! Every network of a table's space was trained once; a csv holds the scores, and `--train TABLE DATA` makes it anew. A
 //! search then takes a moment, and is repeated with many seeds, by the samplers of this project and, where `NAS_PYTHON` names
@@ -64,12 +64,17 @@ const TABLES: [Table; 2] = [
 fn main() {
     let mut arguments = env::args().skip(1).filter(|argument| argument != "--bench");
     let mut seeds = 50;
+    let (mut only_table, mut samplers) = (None, SamplerKind::ALL.to_vec());
     while let Some(argument) = arguments.next() {
         let mut value = || arguments.next().expect("a value");
         match argument.as_str() {
             "--seeds" => seeds = value().parse().expect("a number of seeds"),
+            "--table" => only_table = Some(table(&value()).name),
+            "--sampler" => samplers = vec![value().parse().expect("the name of a sampler")],
             "--train" => return train(table(&value()), &value()),
-            _ => panic!("usage: samplers [--seeds N] [--train TABLE DATA]"),
+            _ => panic!(
+                "usage: samplers [--seeds N] [--table NAME] [--sampler NAME] [--train TABLE DATA]"
+            ),
         }
     }
     let target = hardware::find("m7").expect("a built-in target");
@@ -79,13 +84,20 @@ fn main() {
     );
     println!("|---|---|{}", "--:|".repeat(MARKS.len()));
     for table in &TABLES {
-        for macs in table.mac_budgets {
-            compare(table, *macs, &target, seeds);
+        let is_asked = only_table.is_none_or(|only| only == table.name);
+        for macs in table.mac_budgets.iter().filter(|_| is_asked) {
+            compare(table, *macs, &target, &samplers, seeds);
         }
     }
 }
 
-fn compare(table: &Table, macs: Option<u64>, target: &Target, seeds: u64) {
+fn compare(
+    table: &Table,
+    macs: Option<u64>,
+    target: &Target,
+    samplers: &[SamplerKind],
+    seeds: u64,
+) {
     let spaces = table.spaces();
     let bench = Bench::new(table, &spaces, target, macs);
     let name = macs.map_or(table.name.to_string(), |macs| {
@@ -93,7 +105,7 @@ fn compare(table: &Table, macs: Option<u64>, target: &Target, seeds: u64) {
         let (table, thousands, percent) = (table.name, macs / 1000, 100.0 * fits);
         format!("{table}, {thousands} k MACs ({percent:.0} % fit)")
     });
-    for kind in SamplerKind::ALL {
+    for &kind in samplers {
         let curves: Vec<_> = (0..seeds)
             .into_par_iter()
             .map(|seed| bench.curve(&bench.search(kind, seed)))

@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// Version of the rules here and of the samplers: raised whenever the same search would propose other networks.
-pub const PLAN_VERSION: u32 = 2;
+pub const PLAN_VERSION: u32 = 3;
 /// Trials of a block that are trained.
 pub const BLOCK: usize = 8;
 /// Random candidates that the first block costs.

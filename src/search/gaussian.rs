@@ -20,6 +20,10 @@ pub(super) struct GaussianProcess {
 /// Rounds of the search for length scales; each round stretches and shrinks all of them together, and every one
 /// alone.
 const ROUNDS: usize = 3;
+/// How much shorter than the prior's centre length scales begin, as logarithms; and how much more those of categories, whose
+/// values lie at a distance of 1 where those of ordered axes lie between.
+const START: f64 = 1.5;
+const CATEGORY_START: f64 = 1.0;
 const STRETCH: f64 = std::f64::consts::LN_2;
 const NOISES: [f64; 5] = [0.01, 0.03, 0.1, 0.3, 1.0];
 /// Length scales are chosen by this many points, spread evenly over all; more would cost more time than they gain.
@@ -28,8 +32,8 @@ const CHOOSING: usize = 128;
 impl GaussianProcess {
     /// Fits length scales and noise by their posterior; at least one point, all of the same dimension, all finite.
     ///
-    /// The prior of the length scales (Hvarfner, Hellsten, Nardi, 2024) is log-normal about `sqrt(2) + ln(d) / 2`, so
-    /// that points stay related in many dimensions.
+    /// The prior of the length scales (Hvarfner, Hellsten, Nardi, 2024) is log-normal about `sqrt(2) + ln(d) / 2` for `d`
+    /// dimensions in which points differ, so that points stay related in many dimensions.
     /// Values of a dimension in `categories` are equal or not; how much that matters is learnt like a length scale.
     pub fn fit(points: Vec<Vec<f64>>, values: &[f64], categories: Vec<bool>) -> GaussianProcess {
         let n = values.len() as f64;
@@ -41,7 +45,10 @@ impl GaussianProcess {
         };
         let standardised: Vec<f64> = values.iter().map(|v| (v - mean) / deviation).collect();
         let n_dims = points.first().map_or(0, Vec::len);
-        let centre = std::f64::consts::SQRT_2 + (n_dims.max(1) as f64).ln() / 2.0;
+        // A dimension in which all points agree keeps none of them apart.
+        let varies = |dim: &usize| points.iter().any(|point| point[*dim] != points[0][*dim]);
+        let n_varying = (0..n_dims).filter(varies).count();
+        let centre = std::f64::consts::SQRT_2 + (n_varying.max(1) as f64).ln() / 2.0;
         let count = points.len().min(CHOOSING);
         let some = (0..count).map(|idx| idx * points.len() / count);
         let (chosen, chosen_values): (Vec<Vec<f64>>, Vec<f64>) = some
@@ -51,14 +58,18 @@ impl GaussianProcess {
             Fit::new(&chosen, &chosen_values, scales, &categories, noise, centre)
         };
         // Starts from shorter scales than the prior's centre; a few points cannot move away from the centre.
-        let mut best = attempt(vec![centre - 1.5; n_dims], 0.1);
+        let first = |is_category: &bool| match is_category {
+            true => centre - START - CATEGORY_START,
+            false => centre - START,
+        };
+        let mut best = attempt(categories.iter().map(first).collect(), 0.1);
         for _ in 0..ROUNDS {
             for noise in NOISES {
                 let scales = best.scales.clone();
                 best.take_better(attempt(scales, noise));
             }
             // A few points fit many choices of one dimension equally well, and give no reason to believe any of them.
-            let alone = (0..n_dims).filter(|_| chosen.len() > 2 * n_dims);
+            let alone = (0..n_dims).filter(|_| chosen.len() > 2 * n_varying);
             let together = std::iter::once(0..n_dims);
             for dims in together.chain(alone.map(|dim| dim..dim + 1)) {
                 for step in [-STRETCH, STRETCH] {
