@@ -341,7 +341,7 @@ impl Band {
 ///
 /// Between samples a windowed sinc of 16 of them interpolates: a plain line would dull high frequencies, and a detector
 /// would hear that.
-fn at_speed(samples: &[f32], factor: f64) -> Vec<f32> {
+pub(crate) fn at_speed(samples: &[f32], factor: f64) -> Vec<f32> {
     const HALF: usize = 8;
     const PHASES: usize = 256;
     let weight = |offset: f64| {

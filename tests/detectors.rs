@@ -34,7 +34,7 @@ const FRAME_STRIDE: usize = 2;
 const CLASS: usize = 1;
 
 /// A detector without training; its standardisation suits the noise of [`noise`], so that features differ.
-fn detector(kind: Kind, score_windows: u32) -> Model {
+pub fn detector(kind: Kind, score_windows: u32) -> Model {
     let (feature, classes, companding) = match kind {
         Kind::Frames(feature, classes) => (feature, classes, None),
         Kind::Companded(feature) => (feature, 0, Companding::beyond(1)),
@@ -143,6 +143,7 @@ fn detector(kind: Kind, score_windows: u32) -> Model {
         threshold_quantile: Some(1.0),
         false_alarms: None,
         score_windows,
+        alarm: None,
         synthetic: true,
         distance,
     };
@@ -169,7 +170,7 @@ fn features(spec: &FeatureSpec, samples: &[i16]) -> nas::audio::Matrix {
 
 /// What a detector sees, and how many classes it knows.
 #[derive(Debug, Clone, Copy)]
-enum Kind {
+pub enum Kind {
     /// Frames, before an autoencoder or a classifier.
     Frames(Feature, usize),
     /// Companded frames, before an autoencoder.
@@ -178,7 +179,7 @@ enum Kind {
     Statistics(usize),
 }
 
-const KINDS: [Kind; 7] = [
+pub const KINDS: [Kind; 7] = [
     Kind::Frames(Feature::LogMel, 0),
     Kind::Frames(Feature::LogMel, 3),
     Kind::Frames(Feature::Mfcc { coefficients: 13 }, 0),

@@ -15,6 +15,7 @@ use nas::{
     units::Rng,
 };
 use nas_kernels::{
+    alarm::AlarmRule,
     blob::{
         self, CHECKED_FROM, Decision, FrontEndRecord, HEADER_BYTES, TENSOR_BYTES, Task, Threshold,
     },
@@ -221,6 +222,7 @@ fn with_ears(mut blob: Vec<u8>, candidate: &Candidate) -> Vec<u8> {
             .max()
             .unwrap_or(ClipRule::Mean),
         threshold: Threshold::None,
+        alarm: AlarmRule::IMMEDIATE,
     };
     let centres = match candidate.task {
         space::Task::Distance(how) => Some(centres(&how, candidate)),
@@ -369,6 +371,7 @@ fn detector(spec: &FeatureSpec, rule: ClipRule, companding: Option<Companding>) 
         windows: WINDOWS,
         rule,
         threshold: Threshold::Quantile(1.0),
+        alarm: AlarmRule::IMMEDIATE,
     };
     let hearing = Hearing {
         front_end: record,

@@ -11,6 +11,7 @@ mod cuts;
 mod data;
 mod detectors;
 mod documents;
+mod field;
 mod firmware;
 mod fits;
 mod fuzz;
@@ -42,6 +43,7 @@ fn main() -> std::process::ExitCode {
         data::TESTS,
         detectors::TESTS,
         documents::TESTS,
+        field::TESTS,
         firmware::TESTS,
         fits::TESTS,
         fuzz::TESTS,

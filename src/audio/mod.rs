@@ -10,10 +10,12 @@ mod companding;
 mod device;
 mod extract;
 mod mel;
+mod microphone;
 mod read;
 mod recipe;
 mod resample;
 mod statistics;
+mod stream;
 mod wav;
 
 use std::{borrow::Cow, fmt, path::PathBuf};
@@ -24,9 +26,11 @@ pub use channel::Channel;
 pub use companding::Companding;
 pub use device::{DeviceExtractor, DeviceTables};
 pub use extract::{Decibels, Extractor, Padding};
+pub use microphone::Strain;
 pub use read::{Encoding, Form, Recording, decode, is_sound, read, read_log_mel, read_recording};
 pub use recipe::Recipe;
 pub use statistics::{FULL_RANKING, MAX_POOLED_FRAMES, StatisticKind, Statistics};
+pub use stream::SoundStream;
 pub use wav::encode;
 
 /// Mono samples in `[-1, 1]`.
@@ -270,6 +274,11 @@ impl FrontEnd {
     pub fn features(&self) -> usize {
         let statistics = self.statistics.map(|statistics| statistics.features());
         statistics.unwrap_or(self.spec.bands())
+    }
+
+    /// Microseconds from one window to the next.
+    pub fn window_us(&self) -> f64 {
+        self.frame_stride as f64 * self.spec.hop_us()
     }
 
     /// Rows of [`FrontEnd::rows`] in one window, and from one window to the next.

@@ -117,7 +117,7 @@ fn decode_recording(bytes: &[u8], channel: Channel) -> Result<Recording, AudioEr
     Ok(recording)
 }
 
-fn naming(path: &Path, error: AudioError) -> AudioError {
+pub(super) fn naming(path: &Path, error: AudioError) -> AudioError {
     AudioError::File {
         path: path.to_path_buf(),
         error: Box::new(error),

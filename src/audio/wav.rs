@@ -108,7 +108,92 @@ impl Container {
     }
 }
 
+/// Where the sound of a file lies, and how it is stored: of a coding that can be read from any moment on.
+#[derive(Debug)]
+pub(super) struct Head {
+    /// The first byte of the sound in the file.
+    pub sound_at: u64,
+    /// Bytes of sound, whole moments.
+    pub sound_bytes: u64,
+    format: Format<'static>,
+}
+
+impl Head {
+    /// Samples per second.
+    pub fn sample_rate_hz(&self) -> u32 {
+        self.format.layout.sample_rate_hz
+    }
+
+    /// Bytes of one moment of all channels.
+    pub fn moment_bytes(&self) -> usize {
+        self.format.block_bytes
+    }
+
+    /// The sound of whole moments.
+    pub fn decoded(&self, moments: &[u8]) -> Result<Recording, AudioError> {
+        decoded(moments, &self.format, None)
+    }
+}
+
+/// Finds the sound of a file of so many bytes by its first ones; `None` where it does not begin in those, or where it is of a
+/// coding of blocks.
+pub(super) fn head(
+    start: &[u8],
+    container: Container,
+    channel: Channel,
+    file_bytes: u64,
+) -> Result<Option<Head>, AudioError> {
+    let (mut format, mut long) = (None, None);
+    let mut rest = start.get(container.head()..).unwrap_or(&[]);
+    while let Some((name, claimed, body)) = container.chunk(rest) {
+        let length = usize::try_from(claimed).unwrap_or(usize::MAX);
+        match &name {
+            b"fmt " => {
+                let content = body.get(..length).unwrap_or(body);
+                format = Some(parse_format(content, channel)?);
+            }
+            b"ds64" => long = u64_at(body, 8),
+            b"data" => {
+                let format =
+                    format.ok_or(AudioError::Malformed("the data come before the format"))?;
+                if matches!(format.encoding, Encoding::ImaAdpcm | Encoding::MsAdpcm) {
+                    return Ok(None);
+                }
+                let sound_at = (start.len() - body.len()) as u64;
+                let found = file_bytes.saturating_sub(sound_at);
+                let moment = format.block_bytes.max(1) as u64;
+                let sound_bytes = match long.filter(|_| claimed == OPEN_ENDED).unwrap_or(claimed) {
+                    // A program that could not go back to write the length leaves one of these.
+                    0 => return Ok(None),
+                    claimed if claimed <= found => claimed,
+                    claimed if claimed >= OPEN_ENDED && long.is_none() => found - found % moment,
+                    claimed => {
+                        let unit = "bytes";
+                        return Err(AudioError::Truncated {
+                            claimed,
+                            found,
+                            unit,
+                        });
+                    }
+                };
+                return Ok(Some(Head {
+                    sound_at,
+                    sound_bytes,
+                    format: Format {
+                        extra: &[],
+                        ..format
+                    },
+                }));
+            }
+            _ => {}
+        }
+        rest = body.get(container.after(length)..).unwrap_or(&[]);
+    }
+    Ok(None)
+}
+
 /// What the format chunk says.
+#[derive(Debug)]
 struct Format<'a> {
     layout: Layout,
     encoding: Encoding,

@@ -8,9 +8,11 @@ use serde::{Deserialize, Serialize};
 
 use super::{BundleError, Parts, boards, golden, judge, vela::VelaView};
 use crate::{
+    evaluate::{AlarmCard, DecisionCard},
     hardware::Core,
     quant::{Interpreter, QuantParams},
     report::json::{CostsView, Document, FrontEndView, MeasurementView},
+    score::FalseAlarms,
 };
 
 /// The version of the manifest's format.
@@ -49,6 +51,14 @@ pub struct Manifest {
     pub front_end: InputFeatures,
     /// A score above this is anomalous; null where no threshold was set.
     pub threshold: Option<f64>,
+    /// How often normal clips that the detector was not made from score above the threshold; null without such clips.
+    pub false_alarms: Option<FalseAlarms>,
+    /// When the score of a continuing sound is an alarm.
+    pub alarm: AlarmCard,
+    /// How that rule was chosen by `nas decide`, and what to expect of it; null for the rule of the search.
+    pub decision: Option<DecisionCard>,
+    /// Seconds from a start, or from the first sample that is not zero, to the first verdict.
+    pub first_verdict_s: f64,
     /// Bytes of the arena for the network's tensors.
     pub arena_bytes: usize,
     /// Bytes of `model.nas`: weights, tables, structure.
@@ -180,6 +190,10 @@ pub(super) fn describe(
             std: card.std.clone(),
         },
         threshold: card.threshold,
+        false_alarms: card.false_alarms,
+        alarm: card.alarm_rule().into(),
+        decision: parts.decision.clone(),
+        first_verdict_s: card.verdict_samples() as f64 / f64::from(card.sample_rate_hz),
         arena_bytes: blob.arena_bytes(),
         model_bytes: model.blob.len(),
         operators,

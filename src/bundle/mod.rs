@@ -25,7 +25,7 @@ pub use verify::{Check, EmulatedView, Verdict, VerdictDocument, verify};
 
 use crate::{
     audio, disk,
-    evaluate::Model,
+    evaluate::{DecisionCard, Model},
     hardware::Core,
     measure::{self, BOARDS, BoardKind, Inputs, MeasureError},
     quant::Interpreter,
@@ -66,6 +66,8 @@ pub struct Parts<'a> {
     pub vela: Option<vela::Compiled>,
     /// Clips that show what the model decides.
     pub clips: Vec<Clip>,
+    /// The decision that the model was given in place of its own; `None` for its own.
+    pub decision: Option<DecisionCard>,
 }
 
 /// Sound for the exported program to judge.
@@ -291,6 +293,7 @@ fn header(blob: &[u8], parts: &Parts<'_>) -> Result<String, BundleError> {
         ("NAS_HOP_SAMPLES", card.hop_length),
         ("NAS_FRAME_VALUES", card.front_end().spec.bands()),
         ("NAS_CLASSES", card.classes.len()),
+        ("NAS_VERDICT_SAMPLES", card.verdict_samples()),
     ];
     // The package carries the firmware's files under another name.
     let header = measure::files()

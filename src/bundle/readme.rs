@@ -1,7 +1,13 @@
 //! The two READMEs of a bundle.
 
 use super::{Parts, boards, manifest::core_name};
-use crate::{hardware::Core, measure::BoardKind, report::quantised};
+use crate::{
+    evaluate::{DecisionCard, Expected, ModelCard},
+    hardware::Core,
+    measure::BoardKind,
+    report::quantised,
+    score::FalseAlarms,
+};
 
 /// The overview of the bundle.
 pub(super) fn bundle(parts: &Parts<'_>) -> String {
@@ -53,6 +59,12 @@ Hann window; power spectrum; {mels} mel bands of Slaney's scale and norm from 0 
 with `pad_mode` constant, and `torchaudio.transforms.MelSpectrogram` with `norm` and `mel_scale` slaney and `pad_mode`
 constant.
 
+## When it raises an alarm
+
+{alarm}
+
+## Files
+
 | file | content |
 |---|---|
 | `model.tflite` | the network, full-integer int8, for TensorFlow Lite Micro, LiteRT and Vela |
@@ -72,10 +84,76 @@ constant.
             Some(count) => format!("; the first {count} coefficients of the orthonormal DCT-II"),
             None => String::new(),
         },
+        alarm = alarm(card, parts.decision.as_ref()),
         name = parts.name,
         task = card.task,
         target = parts.target,
         core = core_name(parts.core),
+    )
+}
+
+/// When the device raises an alarm, and how often it will for nothing.
+fn alarm(card: &ModelCard, decision: Option<&DecisionCard>) -> String {
+    let Some(threshold) = card.threshold else {
+        return "It has no threshold, so that the device raises no alarm before `nas_set_rule` gives it one.".to_string();
+    };
+    let alarm = card.alarm_rule();
+    let seconds = |samples: usize| samples as f64 / f64::from(card.sample_rate_hz);
+    let window_s = seconds(card.hop_length * card.frame_stride);
+    let mut text = format!(
+        "The score over time is the {rule} of the latest {windows} windows, which are {span:.1} s. Above {threshold:.4} it \
+         votes for an alarm, and {needed} of the latest {of} votes make one. There is no verdict in the first {first:.1} s \
+         after a start.",
+        rule = card.clip_rule(),
+        windows = card.score_windows,
+        span = f64::from(card.score_windows) * window_s,
+        needed = alarm.needed,
+        of = alarm.of,
+        first = seconds(card.verdict_samples()),
+    );
+    if alarm.release > 0.0 {
+        text += &format!(
+            " Votes go on until the score falls to {:.4}.",
+            threshold - f64::from(alarm.release)
+        );
+    }
+    if alarm.hold > 0 {
+        text += &format!(
+            " An alarm lasts {:.1} s longer than its reason.",
+            f64::from(alarm.hold) * window_s
+        );
+    }
+    text += &match (decision, card.false_alarms) {
+        (Some(decision), _) => promised(decision),
+        (None, Some(FalseAlarms { clips, above })) => format!(
+            " **It will alarm for nothing**: the threshold is above most normal scores, not all; {above} of {clips} normal \
+             clips that the model was not made from are above it."
+        ),
+        (None, None) => {
+            " How often it alarms for nothing was not counted: no normal clips were left for it."
+                .to_string()
+        }
+    };
+    text + " `nas_get_rule` and `nas_set_rule` read and change all of it on the device."
+}
+
+/// What to expect of a decision.
+fn promised(decision: &DecisionCard) -> String {
+    let told = |expected: Option<Expected>| match expected {
+        Some(Expected { value, low, high }) => format!("{value:.2} ({low:.2} to {high:.2})"),
+        None => "unknown".to_string(),
+    };
+    let expected = &decision.expected;
+    format!(
+        " `nas decide` chose this for {goal}, on {data}. To expect, with 95 % intervals, on clips that chose nothing: false \
+         alarms a day {alarms}, counted on {normal:.0} s of normal sound; share of faults found {recall}; seconds until an \
+         alarm {delay}.",
+        goal = decision.goal,
+        data = decision.data,
+        alarms = told(expected.false_alarms_per_day),
+        normal = expected.normal_s,
+        recall = told(expected.recall),
+        delay = told(expected.delay_s),
     )
 }
 

@@ -30,6 +30,9 @@ pub struct Args {
     /// Time between inferences, for example 1s; the device idles in between
     #[arg(long, value_name = "TIME")]
     pub period: Option<Micros>,
+    /// Accept networks that take longer for a window than the time to the next one: recordings are judged later
+    #[arg(long)]
+    pub offline: bool,
     /// Energy of the battery, for example 1000mWh
     #[arg(long, value_name = "ENERGY")]
     pub battery: Option<MilliwattHours>,
@@ -72,6 +75,7 @@ impl Args {
                 .or(other.energy_uj),
             macs: self.budget_macs.map(|count| count.0).or(other.macs),
             duty: self.duty(other.duty)?,
+            offline: self.offline || other.offline,
         })
     }
 

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Failure, Global, open, out};
+use super::{Failure, Global, open, out, taped};
 use nas::{
     audio::{self, Channel},
     bundle::{
@@ -31,6 +31,9 @@ pub struct Args {
     /// The target whose core the firmware is built for [default: the run's first]
     #[arg(long, value_name = "NAME")]
     target: Option<String>,
+    /// Ship this decision of `nas decide`, a number or `latest` [default: the rule of the search]
+    #[arg(long, value_name = "VERSION", value_parser = taped::wanted)]
+    decision: Option<taped::Wanted>,
     /// Arm's Vela, which compiles for the NPU of a target that has one [default: `vela` of PATH]
     #[arg(long, value_name = "PROGRAM")]
     vela: Option<PathBuf>,
@@ -39,7 +42,7 @@ pub struct Args {
 impl Args {
     pub fn run(&self, global: &Global) -> Result<(), Failure> {
         let (target, vela) = (self.target.as_deref(), self.vela.as_deref());
-        let manifest = write(global, &self.trial, &self.to, target, vela)?;
+        let manifest = write(global, &self.trial, &self.to, target, vela, self.decision)?;
         match global.json {
             true => out::print(report::json::render(&manifest))?,
             false => out::print(format!("{}\n", self.to.display()))?,
@@ -55,13 +58,22 @@ pub(super) fn write(
     to: &Path,
     target: Option<&str>,
     vela: Option<&Path>,
+    decision: Option<taped::Wanted>,
 ) -> Result<Manifest, Failure> {
     let (selector, number) = open::trial(trial)?;
     let (store, run, info) = open::run(global, selector)?;
-    let model = Model::read(&open::model_folder(global, &store, &run, number)?)?;
+    let folder = open::model_folder(global, &store, &run, number)?;
+    let model = Model::read(&folder)?;
     model
         .deploys_its_rule()
         .map_err(|fault| Failure::plain(format!("trial {}/{number}: {fault}", run.name)))?;
+    let (model, decision) = match decision {
+        Some(wanted) => {
+            let (model, decision) = taped::decided(&model, &folder, trial, wanted)?;
+            (model, Some(decision))
+        }
+        None => (model, None),
+    };
     let first = info.targets.first().map(|target| target.name.as_str());
     let target = hardware::find(target.or(first).unwrap_or("m7"))?;
     let costs = info
@@ -119,6 +131,7 @@ pub(super) fn write(
         report: html::report(&info)?,
         vela,
         clips,
+        decision,
     };
     Ok(bundle::write(to, &parts)?)
 }

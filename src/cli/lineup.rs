@@ -100,7 +100,14 @@ impl Args {
             });
         for (trial, target, named) in served.collect::<BTreeSet<_>>() {
             let to = folder.join(format!("{trial}-{target}"));
-            export::write(global, &format!("{run}/{trial}"), &to, Some(named), None)?;
+            export::write(
+                global,
+                &format!("{run}/{trial}"),
+                &to,
+                Some(named),
+                None,
+                None,
+            )?;
             global.note(&format!("wrote {}", to.display()));
         }
         Ok(())

@@ -9,7 +9,9 @@ mod calibrate;
 mod compare;
 mod completions;
 mod data;
+mod decide;
 mod estimate;
+mod events;
 mod exit;
 mod explain;
 mod export;
@@ -33,6 +35,8 @@ mod score;
 mod search;
 mod show;
 mod spaces;
+mod stress;
+mod taped;
 mod targets;
 mod trials;
 mod verify;
@@ -167,6 +171,10 @@ enum Command {
     Lineup(lineup::Args),
     /// Score sound clips with a found model
     Score(score::Args),
+    /// Choose when a found model raises alarms, and say how many to expect
+    Decide(decide::Args),
+    /// Hear clips as other microphones would, and show what is left of a found model
+    Stress(stress::Args),
     /// Estimate what an int8 network costs on the targets
     Estimate(estimate::Args),
     /// Show what a network that Vela compiled does on the NPU, operation by operation
@@ -208,6 +216,8 @@ pub fn main() -> ExitCode {
         Command::CompareApproaches(args) => args.run(global),
         Command::Lineup(args) => args.run(global),
         Command::Score(args) => args.run(global),
+        Command::Decide(args) => args.run(global),
+        Command::Stress(args) => args.run(global),
         Command::Estimate(args) => args.run(global),
         Command::Npu(args) => args.run(global),
         Command::Explain(args) => args.run(global),

@@ -6,9 +6,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Failure, Global, open, out};
+use super::{Failure, Global, events, open, out, taped};
 use nas::{
-    data::{self, Clip, Dataset, Label, Learns, Split, SplitBy},
+    data::{self, Clip, Dataset, Label, Learns, Source, Split, SplitBy},
     evaluate::{Model, ScoreBy, Scored, Scorer, Scoring, score_clips},
     features::{Features, Matrix},
     report::{dcase_csv, json},
@@ -57,6 +57,19 @@ pub struct Args {
     /// With --min-recall: time between a device's decisions, for example 10s, to count false alarms per day
     #[arg(long, value_name = "SPAN", requires = "min_recall")]
     every: Option<Span>,
+    /// Hear every clip as a device does, from its first sample to its last, and list the alarms; for recordings of any
+    /// length, and --data may be one sound file
+    #[arg(long, conflicts_with_all = ["dcase", "min_recall", "clip_score", "by"])]
+    events: bool,
+    /// With --events: raise alarms by this decision beside the model, a number or `latest` [default: the model's own rule]
+    #[arg(long, value_name = "VERSION", value_parser = taped::wanted, requires = "events")]
+    decision: Option<taped::Wanted>,
+    /// With --events: write a label track for Audacity per recording into a new or empty folder
+    #[arg(long, value_name = "DIR", requires = "events")]
+    labels: Option<PathBuf>,
+    /// With --events: write the score after every window to a new csv file
+    #[arg(long, value_name = "FILE", requires = "events")]
+    windows: Option<PathBuf>,
     #[command(flatten)]
     limits: super::limits::Args,
 }
@@ -64,6 +77,24 @@ pub struct Args {
 impl Args {
     pub fn run(&self, global: &Global) -> Result<(), Failure> {
         let (model, run) = self.model(global)?;
+        if self.events {
+            let model = match self.decision {
+                Some(wanted) => {
+                    let found = taped::model(global, &self.model)?;
+                    taped::decided(&found.model, &found.folder, &self.model, wanted)?.0
+                }
+                None => model,
+            };
+            let request = events::Request {
+                model: &self.model,
+                data: &self.data,
+                split: self.split,
+                test_only: self.test,
+                labels: self.labels.as_deref(),
+                windows: self.windows.as_deref(),
+            };
+            return events::run(global, &model, &request);
+        }
         let dataset = data::named_split(&self.data, self.split)?;
         let features = self.limits.features(global);
         let features = features.get_device(&dataset, &model.card.front_end().spec)?;
@@ -340,6 +371,7 @@ impl Heard {
                 ));
             }
         }
+        notes.extend(hidden(model, dataset, features));
         let trained_on = run.and_then(|run| trained_on(run, dataset, scored));
         notes.extend(match trained_on {
             Some(0) => None,
@@ -377,6 +409,24 @@ impl Heard {
             answers,
         }
     }
+}
+
+/// What one score of a long clip hides; `None` where all clips are about as long as the score of a device.
+fn hidden(model: &Model, dataset: &Dataset, features: &Features) -> Option<String> {
+    /// Such a multiple of a usual clip is a recording.
+    const LONG: usize = 4;
+    let card = &model.card;
+    let horizon = card.frames + card.score_windows as usize * card.frame_stride;
+    let frames = features.clips.iter().map(Matrix::frames);
+    let long = frames.filter(|frames| *frames > LONG * horizon).count();
+    let has_sound = !matches!(dataset.clips.first()?.source, Source::LogMelBin(_));
+    let covered_s = horizon as f64 * card.front_end().spec.hop_us() / 1e6;
+    (long > 0 && has_sound).then(|| {
+        format!(
+            "{long} of the clips are longer than {LONG} times the {covered_s:.1} s that the score of a device covers: one \
+             score hides what is short in them; --events decides as the device does, and says when"
+        )
+    })
 }
 
 /// Class and margin of every scored clip; none of models that tell no classes apart.
@@ -427,7 +477,7 @@ fn trained_on(run: &Run, dataset: &Dataset, scored: &Scored<'_>) -> Option<usize
     )
 }
 
-fn share(text: &str) -> Result<f64, String> {
+pub(super) fn share(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(share) if (0.0..=1.0).contains(&share) => Ok(share),
         _ => Err("give a share from 0 to 1, for example 0.95".to_string()),

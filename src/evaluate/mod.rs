@@ -2,22 +2,30 @@
 //!
 //! This module may not know samplers, stores of runs or how results are shown.
 
+mod alarm;
 mod closed_form;
+mod decide;
 mod examination;
 mod folds;
 mod formula;
 pub mod headroom;
+mod listen;
 mod model;
 mod pipeline;
 mod rules;
 mod scored;
+mod stress;
+mod tape;
 mod window_scores;
 mod workload;
 
 use std::sync::atomic::AtomicBool;
 
+pub use alarm::AlarmCard;
+pub use decide::{DecideError, DecisionCard, Goal, Promise, decide, promise};
 pub use folds::Folds;
 pub use formula::Formula;
+pub use listen::{Event, ListenError, Listened, Moment, Rule, listen, sound_of};
 pub use model::{
     Aim, Answer, Class, Distance, DistancePoint, FORMAT_VERSION, Int8, Model, ModelCard,
     ModelError, ModelFault, Scorer, StatisticsCard, Steps,
@@ -25,6 +33,8 @@ pub use model::{
 pub use pipeline::{Options, PIPELINE_VERSION, Pipeline, PrepareError};
 pub use rules::{RescoreError, Rescorer, ScoreBy, UnknownScore};
 pub use scored::{Scored, Scoring, score_clips, test_scores};
+pub use stress::{Strained, StressClip, strained};
+pub use tape::{Expected, Outcome, Tape, TapedClip, tape_clip};
 
 use crate::{
     features::ReadError,

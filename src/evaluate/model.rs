@@ -3,12 +3,14 @@
 use std::{fs, path::Path};
 
 use nas_kernels::{
+    alarm::AlarmRule,
     blob::{self, Decision, FrontEndRecord, Threshold},
     front_end::{self, Quantizer},
     score::{CENTRE_STEPS, Centres, window_score},
 };
 use serde::{Deserialize, Serialize};
 
+use super::{AlarmCard, DecisionCard};
 use crate::{
     audio::{AudioError, Companding, Feature, FeatureSpec, FrontEnd, Recipe, Statistics},
     data::Clip,
@@ -91,6 +93,9 @@ pub struct ModelCard {
     /// How the scores of a clip's windows become its score, as [`ClipRule`] reads it; absent for the mean.
     #[serde(default, alias = "pooling", skip_serializing_if = "Option::is_none")]
     pub clip_score: Option<String>,
+    /// When a device raises an alarm; absent in cards of older programs, for which every score above the threshold is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alarm: Option<AlarmCard>,
     /// How the int8 network differs from the float network; absent in cards of older pipelines.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub int8: Option<Int8>,
@@ -365,6 +370,9 @@ pub enum ModelFault {
     /// No program version knows this name of a threshold's rule.
     #[error(transparent)]
     ThresholdRule(#[from] UnknownRule),
+    /// The rule for alarms cannot be followed; holds the problem.
+    #[error("the rule for alarms is wrong: {0}")]
+    Alarm(&'static str),
     /// The card standardises another number of features than its front end makes.
     #[error("the card's mean and std must have {features} values")]
     Standardisation {
@@ -523,7 +531,26 @@ impl ModelCard {
                 Some(threshold) => Threshold::Quantile(threshold),
                 None => Threshold::None,
             },
+            alarm: self.alarm_rule(),
         }
+    }
+
+    /// Samples from a start to the first verdict of a device, at the model's rate.
+    pub fn verdict_samples(&self) -> usize {
+        let front_end = self.front_end();
+        let spec = front_end.spec.on_device();
+        let settling = front_end.statistics.map_or(0, |_| spec.settling_frames());
+        let rule = self.alarm_rule();
+        let further = (rule.ready.max(1) - 1) as usize * front_end.frame_stride;
+        let frames = settling + rule.settle as usize + front_end.frames + further;
+        // Frames are centred: the first is complete after half of one.
+        spec.n_fft / 2 + frames.saturating_sub(1) * spec.hop_length
+    }
+
+    /// When a device raises an alarm.
+    pub fn alarm_rule(&self) -> AlarmRule {
+        self.alarm
+            .map_or(AlarmRule::IMMEDIATE, |alarm| alarm.rule())
     }
 
     /// The class that a clip claims; the last one where it claims none, as in the DCASE baseline. A classifier of
@@ -599,6 +626,27 @@ impl Model {
             true => Ok(()),
             false => Err(ModelFault::OlderRule(rule)),
         }
+    }
+
+    /// The same network with another threshold and rule for alarms.
+    ///
+    /// # Errors
+    /// Where the rule cannot be followed.
+    pub fn with_decision(&self, decision: &DecisionCard) -> Result<Model, ModelFault> {
+        let card = ModelCard {
+            threshold: Some(decision.threshold),
+            // The number as it stands, whatever gave the one before.
+            threshold_rule: None,
+            false_alarms: None,
+            alarm: Some(decision.alarm),
+            ..self.card.clone()
+        };
+        let network = QuantizedModel::from_tflite(&self.tflite)?;
+        let model = Model::new(card, self.tflite.clone(), network.to_blob())?;
+        Ok(Model {
+            weights: self.weights.clone(),
+            ..model
+        })
     }
 
     /// The same model with the float network from which it was made.
@@ -706,6 +754,9 @@ impl Model {
         }
         if let Some(name) = &self.card.threshold_rule {
             name.parse::<ThresholdRule>()?;
+        }
+        if let Some(fault) = self.card.alarm_rule().fault() {
+            return Err(ModelFault::Alarm(fault));
         }
         let front_end = self.card.front_end();
         let features = front_end.features();

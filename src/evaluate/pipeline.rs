@@ -10,8 +10,8 @@ use std::{
 };
 
 use super::{
-    Class, Distance, EvaluateError, Evaluation, Evaluator, Examination, Int8, Model, ModelCard,
-    Scorer, StatisticsCard,
+    AlarmCard, Class, Distance, EvaluateError, Evaluation, Evaluator, Examination, Int8, Model,
+    ModelCard, Scorer, StatisticsCard,
     closed_form::{ClosedForm, HeadLayer, closed_form, head_layer},
     examination::both,
     headroom::{Choice, Sound, quantize_for_detection, quantize_with},
@@ -430,6 +430,7 @@ impl Pipeline {
                 self.classes.names.iter().map(class).collect()
             }
         };
+        let score_windows = self.usual_windows(front_end, &features.0.rows);
         ModelCard {
             format_version: FORMAT_VERSION,
             task: candidate.task.name().to_string(),
@@ -465,7 +466,8 @@ impl Pipeline {
             clip_score: None,
             int8: None,
             hears: None,
-            score_windows: self.usual_windows(front_end, &features.0.rows),
+            alarm: Some(AlarmCard::usual(&front_end, score_windows)),
+            score_windows,
             synthetic: self.dataset.synthetic,
             distance: None,
         }

@@ -26,7 +26,18 @@ pub struct Budget {
     /// Limits of a duty cycle: an inference ends within the period, and the battery lasts long enough.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duty: Option<Duty>,
+    /// Whether a window may take longer than the time to the next one, as where recordings are judged later. Runs of older
+    /// programs did not ask.
+    #[serde(default = "did_not_ask")]
+    pub offline: bool,
 }
+
+fn did_not_ask() -> bool {
+    true
+}
+
+/// Name of the time between windows in stores, where costs have theirs.
+pub const WINDOW_KEY: &str = "window_us";
 
 /// One kind of cost of an inference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -50,6 +61,8 @@ pub enum Limited {
     Cost(Metric),
     /// Mean power of the duty cycle, in milliwatts; it decides how long a battery lasts.
     MeanPower,
+    /// Time for a window as a share of the time to the next one: above 1 a device falls behind the sound.
+    RealTime,
 }
 
 /// One budget that a candidate exceeds.
@@ -88,11 +101,20 @@ impl Budget {
             over(Metric::Energy, energy, self.energy_uj, None),
             over(Metric::Macs, macs as f64, macs_limit, None),
             duty_limit.and_then(|(what, cost, limit)| over(what, cost.value, Some(limit), None)),
+            self.real_time(estimate)
+                .and_then(|factor| over(Limited::RealTime, factor.value, Some(1.0), None)),
         ]
         .into_iter()
         .flatten()
         .collect();
         (!overs.is_empty()).then_some(Excess(overs))
+    }
+
+    /// The real-time factor that has to stay within 1; `None` where nothing is heard as it comes: offline, with a period
+    /// of the user's own between inferences, and without a front end.
+    pub(super) fn real_time(&self, estimate: &Estimate) -> Option<Cost> {
+        let as_it_comes = !self.offline && self.duty.is_none();
+        estimate.real_time().filter(|_| as_it_comes)
     }
 
     /// Like [`Budget::excess`], for the memory that a linked image takes.
@@ -203,6 +225,7 @@ impl fmt::Display for Limited {
         match self {
             Limited::Cost(metric) => metric.fmt(f),
             Limited::MeanPower => f.write_str("mean power"),
+            Limited::RealTime => f.write_str("real-time factor"),
         }
     }
 }

@@ -33,6 +33,8 @@ pub struct Estimate {
     pub latency_us: Cost,
     /// Energy in microjoules: active power times latency.
     pub energy_uj: Cost,
+    /// Time from one window to the next in microseconds, which does not depend on the target; `None` without a front end.
+    pub window_us: Option<f64>,
 }
 
 /// What one operator costs.
@@ -410,6 +412,7 @@ fn estimate_parts(
         flash_bytes: flash_cost(&flash, encoding_error, target),
         latency_us: time.latency_us(target),
         energy_uj: time.energy_uj(target),
+        window_us: front_end.map(FrontEnd::window_us),
     }
 }
 

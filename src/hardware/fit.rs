@@ -51,7 +51,10 @@ impl Budget {
             .and_then(|duty| duty_cost(&duty, target, estimate));
         let mut all = 1.0;
         let mut worst: Option<(f64, Limited)> = None;
-        for (what, cost, limit) in of_inference.chain(of_duty) {
+        let of_sound = self
+            .real_time(estimate)
+            .map(|factor| (Limited::RealTime, factor, 1.0));
+        for (what, cost, limit) in of_inference.chain(of_duty).chain(of_sound) {
             let fits = fit_probability(&cost, limit);
             all *= fits;
             if fits < worst.map_or(1.0, |(least, _)| least) {

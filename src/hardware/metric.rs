@@ -70,6 +70,7 @@ impl Limited {
         match self {
             Limited::Cost(metric) => metric.key(),
             Limited::MeanPower => "mean_power_mw",
+            Limited::RealTime => "real_time_factor",
         }
     }
 
@@ -78,6 +79,7 @@ impl Limited {
         match self {
             Limited::Cost(metric) => metric.show(value),
             Limited::MeanPower => format!("{} mW", three_digits(value)),
+            Limited::RealTime => three_digits(value),
         }
     }
 }
@@ -89,6 +91,19 @@ impl From<Metric> for Limited {
 }
 
 impl Estimate {
+    /// The real-time factor: the time for a window, front end and network, as a share of the time to the next window.
+    /// `None` without a front end.
+    pub fn real_time(&self) -> Option<Cost> {
+        let window_us = self.window_us.filter(|window_us| *window_us > 0.0)?;
+        let share = |us: f64| us / window_us;
+        Some(Cost {
+            value: share(self.latency_us.value),
+            low: share(self.latency_us.low),
+            high: share(self.latency_us.high),
+            source: self.latency_us.source,
+        })
+    }
+
     /// One cost; `None` for MACs, which depend on the network and not on the target.
     pub const fn get(&self, metric: Metric) -> Option<Cost> {
         match metric {

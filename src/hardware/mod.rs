@@ -20,7 +20,7 @@ mod work;
 
 use std::sync::OnceLock;
 
-pub use budget::{Budget, Excess, Limited, Metric, Over};
+pub use budget::{Budget, Excess, Limited, Metric, Over, WINDOW_KEY};
 pub use estimate::{
     Bottleneck, Costs, Estimate, FlashParts, OpCost, RamParts, Unit, costs, cpu_work, estimate,
     estimate_graph, flash_parts, front_end_latency_us, npu_plan, op_costs, ram_parts,

@@ -147,6 +147,7 @@ fn costs_add_up_and_lie_in_their_bands() {
                 flash_bytes,
                 latency_us,
                 energy_uj,
+                window_us: _,
             } = estimate;
             for cost in [ram_bytes, flash_bytes, latency_us, energy_uj] {
                 assert!(0.0 < cost.low && cost.low <= cost.value && cost.value <= cost.high);
@@ -203,6 +204,7 @@ fn excess_says_what_is_over_and_by_how_much() {
         flash_bytes: cost(3e6),
         latency_us: cost(20_000.0),
         energy_uj: cost(100.0),
+        window_us: None,
     };
     let none = Budget {
         flash_bytes: Some(1e9),
@@ -234,6 +236,21 @@ fn excess_says_what_is_over_and_by_how_much() {
         ..estimate
     };
     assert_eq!(none.excess(&m7, &small, 1000), None);
+    let late = Estimate {
+        window_us: Some(16_000.0),
+        ..small
+    };
+    let excess = none.excess(&m7, &late, 1000).expect("over budget");
+    let expected = "real-time factor 1.25 is 25 % over 1.00";
+    assert_eq!(excess.to_string(), expected);
+    let offline = Budget {
+        offline: true,
+        ..none
+    };
+    assert_eq!(offline.excess(&m7, &late, 1000), None);
+    // Runs of older programs did not ask.
+    let older: Budget = serde_json::from_str("{}").unwrap();
+    assert!(older.offline && !Budget::default().offline);
 }
 
 /// A network as public tables list it: its operators with shapes, not its wiring.

@@ -85,6 +85,7 @@ pub fn fake_run(fake: &Fake) -> RunInfo {
                     flash_bytes: (!fake.hostile).then(|| Cost::exact(flash, source)),
                     latency_us: Some(band(if broken { f64::NAN } else { latency * slow }, 0.2)),
                     energy_uj: Some(band(latency * 0.9, 0.35)),
+                    real_time: None,
                     power: None,
                 }
             })
@@ -221,6 +222,7 @@ pub fn small_run() -> RunInfo {
             source,
         }),
         energy_uj: None,
+        real_time: None,
         power: None,
     };
     let first = ScoredTrial {

@@ -91,6 +91,8 @@ pub struct Costs {
     pub latency_us: Option<Cost>,
     /// Energy of one inference in microjoules.
     pub energy_uj: Option<Cost>,
+    /// Time for a window as a share of the time to the next one; `None` where the latter was not recorded.
+    pub real_time: Option<Cost>,
     /// Mean power and battery life; `None` without a duty cycle, or where the network cannot keep it.
     pub power: Option<Power>,
 }
@@ -374,5 +376,6 @@ fn costs_of(estimate: Estimate, target: &Target, budget: &Budget) -> Costs {
         flash_bytes: Some(estimate.flash_bytes),
         latency_us: Some(estimate.latency_us),
         energy_uj: Some(estimate.energy_uj),
+        real_time: estimate.real_time(),
     }
 }

@@ -358,6 +358,11 @@ impl<'a> Coordinator<'a> {
                     source: cost.source.name().to_string(),
                 });
             }
+            costs.extend(
+                estimate
+                    .window_us
+                    .map(|us| CostRow::window(&target.name, us)),
+            );
         }
         TrialRow {
             number: number as i64,

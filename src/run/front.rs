@@ -206,6 +206,7 @@ pub fn stored_estimate(row: &TrialRow, target: &str) -> Option<Estimate> {
         flash_bytes: cost(Metric::Flash)?,
         latency_us: cost(Metric::Latency)?,
         energy_uj: cost(Metric::Energy)?,
+        window_us: row.window_us(target),
     })
 }
 

@@ -15,6 +15,7 @@ mod hearing;
 mod mahalanobis;
 mod operating;
 mod paired;
+mod poisson;
 mod statistics;
 mod summary;
 #[cfg(test)]
@@ -38,6 +39,7 @@ pub use hearing::{
 pub use mahalanobis::{Mahalanobis, ResidualSums};
 pub use operating::{OperatingPoint, at_recall, operating_point};
 pub use paired::auc_difference_error;
+pub use poisson::poisson_interval;
 pub use statistics::{Interval, harmonic_mean, interval, quantile};
 pub use summary::{ClipScore, GroupScore, Summary, summarise};
 pub use threshold::{FalseAlarms, THRESHOLD_QUANTILE, ThresholdRule, Thresholds, UnknownRule};

@@ -1,5 +1,6 @@
 //! Rows as plain structs.
 
+use crate::hardware::{CostSource, WINDOW_KEY};
 use rusqlite::{
     Row,
     types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, Type, ValueRef},
@@ -384,7 +385,27 @@ impl RepeatRow {
     }
 }
 
+impl TrialRow {
+    /// Time between windows in microseconds; `None` where it was not recorded.
+    pub fn window_us(&self, target: &str) -> Option<f64> {
+        let is_it = |cost: &&CostRow| cost.target == target && cost.metric == WINDOW_KEY;
+        self.costs.iter().find(is_it).map(|cost| cost.value)
+    }
+}
+
 impl CostRow {
+    /// The time between windows in microseconds, which is exact.
+    pub fn window(target: &str, us: f64) -> CostRow {
+        CostRow {
+            target: target.to_string(),
+            metric: WINDOW_KEY.to_string(),
+            value: us,
+            low: us,
+            high: us,
+            source: CostSource::Estimated.name().to_string(),
+        }
+    }
+
     pub(super) const COLUMNS: &str = "target, metric, value, low, high, source";
 
     pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<CostRow> {

@@ -32,6 +32,22 @@ static uint32_t read_file(int file, void *to, uint32_t bytes)
     return bytes - (uint32_t)semihosting(SYS_READ, parameters);
 }
 
+static uint32_t number(const uint8_t *bytes, int count)
+{
+    uint32_t value = 0;
+    while (count-- > 0)
+        value = value << 8 | bytes[count];
+    return value;
+}
+
+/* Whether the header is the plain one of 44 bytes, of sound that the model was made for. */
+static int is_heard(const uint8_t *header)
+{
+    return number(header, 4) == 0x46464952 /* RIFF */ && number(header + 20, 2) == 1 /* PCM */
+        && number(header + 22, 2) == 1 && number(header + 24, 4) == NAS_SAMPLE_RATE_HZ && number(header + 34, 2) == 16
+        && number(header + 36, 4) == 0x61746164 /* data */;
+}
+
 static int open_file(void)
 {
     static char name[512];
@@ -86,9 +102,16 @@ int main(void)
         print("the model cannot be run\n");
         return 2;
     }
+    uint8_t header[WAV_HEADER_BYTES];
     int file = open_file();
-    if (file < 0 || read_file(file, samples, WAV_HEADER_BYTES) != WAV_HEADER_BYTES) {
+    if (file < 0 || read_file(file, header, sizeof header) != sizeof header) {
         print("the sound file cannot be read\n");
+        return 2;
+    }
+    if (!is_heard(header)) {
+        print("the sound is not a plain WAV file of one channel, 16 bits and ");
+        print_count(NAS_SAMPLE_RATE_HZ);
+        print(" Hz, for which the model was made\n");
         return 2;
     }
     uint32_t bytes;

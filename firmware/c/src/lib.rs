@@ -3,7 +3,7 @@
 
 use core::{cell::UnsafeCell, ffi::c_void, panic::PanicInfo, slice};
 
-use nas_kernels::{Gate, Hop, Model, Stream};
+use nas_kernels::{Gate, Hop, Model, Stream, alarm::AlarmRule};
 
 /// The codes of `nas_model.h`.
 const NORMAL: i32 = 0;
@@ -14,6 +14,18 @@ const ERROR_MODEL: i32 = -1;
 const ERROR_MEMORY: i32 = -2;
 const ERROR_NOT_READY: i32 = -3;
 const ERROR_BUSY: i32 = -4;
+const ERROR_RULE: i32 = -5;
+
+/// `nas_rule` of `nas_model.h`.
+#[repr(C)]
+pub struct Rule {
+    threshold: f32,
+    release: f32,
+    ready: u32,
+    needed: u32,
+    of: u32,
+    hold: u32,
+}
 
 const ALIGNMENT: usize = 16;
 
@@ -132,6 +144,68 @@ pub unsafe extern "C" fn nas_score(score: *mut f32) -> i32 {
         Some(false) => NORMAL,
         None => NO_THRESHOLD,
     }
+}
+
+/// # Safety
+/// `rule` is null or points to a rule.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nas_get_rule(rule: *mut Rule) -> i32 {
+    let Some(_pass) = GATE.enter() else {
+        return ERROR_BUSY;
+    };
+    // SAFETY: the pass is held until the end.
+    let Some(Detector { stream, .. }) = (unsafe { detector() }) else {
+        return ERROR_NOT_READY;
+    };
+    let (threshold, alarm) = stream.rule();
+    if !rule.is_null() {
+        let found = Rule {
+            threshold: threshold.unwrap_or(0.0),
+            release: alarm.release,
+            ready: alarm.ready,
+            needed: alarm.needed,
+            of: alarm.of,
+            hold: alarm.hold,
+        };
+        // SAFETY: by contract.
+        unsafe { rule.write(found) };
+    }
+    match threshold {
+        Some(_) => 0,
+        None => NO_THRESHOLD,
+    }
+}
+
+/// # Safety
+/// `rule` is null or points to a rule.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nas_set_rule(rule: *const Rule) -> i32 {
+    let Some(_pass) = GATE.enter() else {
+        return ERROR_BUSY;
+    };
+    // SAFETY: the pass is held until the end.
+    let Some(Detector { stream, last }) = (unsafe { detector() }) else {
+        return ERROR_NOT_READY;
+    };
+    // SAFETY: by contract.
+    let Some(rule) = (unsafe { rule.as_ref() }) else {
+        return ERROR_RULE;
+    };
+    let alarm = AlarmRule {
+        settle: stream.rule().1.settle,
+        ready: rule.ready,
+        release: rule.release,
+        needed: rule.needed,
+        of: rule.of,
+        hold: rule.hold,
+    };
+    if stream.follow(Some(rule.threshold), alarm).is_err() {
+        return ERROR_RULE;
+    }
+    if let Some(last) = last {
+        (last.score, last.anomaly) = stream.now();
+    }
+    0
 }
 
 #[unsafe(no_mangle)]

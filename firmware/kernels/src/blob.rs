@@ -18,7 +18,7 @@
 //! | `FRNT` | front end ([`FrontEndRecord`], 32 bytes); its tables (f32, at a multiple of 16): those of [`TableLengths`], gains and offsets of the bands; ends (u16) |
 //! | `STAT` | pooled statistics ([`Statistics`], 16 bytes), where the network sees those instead of frames; gains and offsets of the front end are then of them |
 //! | `COMP` | companding ([`Companding`], 16 bytes), where values of the input far from its mean count less |
-//! | `DECI` | decision ([`Decision`], 24 bytes; 16 where windows' scores are averaged) |
+//! | `DECI` | decision ([`Decision`], 48 bytes; 24 where every score above the threshold is an alarm, 16 where windows' scores are averaged, too) |
 //! | `DIST` | points that sound is normal near ([`Centres`](crate::score::Centres)), where the score is a distance |
 //!
 //! A build skips a section with an unknown tag, unless it is marked as required. Version 2, which is still read, had no
@@ -35,6 +35,7 @@ pub(crate) use sections::Sections;
 pub use sections::{COMPANDING, DECISION, DISTANCE, FRONT_END, SECTION_BYTES, STATISTICS, Section};
 
 use crate::{
+    alarm::AlarmRule,
     decision::ClipRule,
     front_end::{Companding, Spec, Statistics},
     ops::{AddScales, Clamp, SoftmaxScale},
@@ -59,7 +60,9 @@ pub const OP_BYTES: usize = 64;
 /// Bytes of a [`FrontEndRecord`].
 pub const FRONT_END_BYTES: usize = 32;
 /// Bytes of a [`Decision`].
-pub const DECISION_BYTES: usize = 24;
+pub const DECISION_BYTES: usize = 48;
+/// Bytes of a decision without a rule for alarms, which means [`AlarmRule::IMMEDIATE`].
+pub const PLAIN_DECISION_BYTES: usize = 24;
 /// Bytes of a decision that names no rule for windows' scores, which means their mean.
 pub const LEAST_DECISION_BYTES: usize = 16;
 /// Bytes of [`Statistics`].
@@ -251,6 +254,8 @@ pub struct Decision {
     pub rule: ClipRule,
     /// A sound with a higher score is an anomaly.
     pub threshold: Threshold,
+    /// When the score of a continuing sound is an alarm.
+    pub alarm: AlarmRule,
 }
 
 /// What the network was trained to do.
@@ -835,6 +840,12 @@ impl Decision {
             threshold,
             of_windows,
             percent.into(),
+            self.alarm.settle,
+            self.alarm.ready,
+            self.alarm.release.to_bits(),
+            self.alarm.needed,
+            self.alarm.of,
+            self.alarm.hold,
         ])
     }
 
@@ -848,10 +859,17 @@ impl Decision {
         let record = section.first_chunk::<LEAST_DECISION_BYTES>();
         let record = record.ok_or(BlobError::Decision("it is too short"))?;
         let [task, windows, rule, threshold] = from_bytes(record);
-        let [of_windows, percent] = match section.get(LEAST_DECISION_BYTES..DECISION_BYTES) {
+        let [of_windows, percent] = match section.get(LEAST_DECISION_BYTES..PLAIN_DECISION_BYTES) {
             Some(further) => from_bytes(further),
             None => [0; 2],
         };
+        let alarm = match section.get(PLAIN_DECISION_BYTES..DECISION_BYTES) {
+            Some(further) => alarm_of(from_bytes(further)),
+            None => AlarmRule::IMMEDIATE,
+        };
+        if let Some(fault) = alarm.fault() {
+            return Err(BlobError::Decision(fault));
+        }
         let threshold = f32::from_bits(threshold);
         if windows == 0 {
             return Err(BlobError::Decision("its score is of no windows"));
@@ -860,6 +878,7 @@ impl Decision {
             return Err(BlobError::Decision("its threshold is not a number"));
         }
         Ok(Decision {
+            alarm,
             task: match task {
                 1 => Task::Reconstruct,
                 2 => Task::Classify,
@@ -878,6 +897,17 @@ impl Decision {
                 _ => return Err(BlobError::Decision("its threshold is of an unknown kind")),
             },
         })
+    }
+}
+
+fn alarm_of([settle, ready, release, needed, of, hold]: [u32; 6]) -> AlarmRule {
+    AlarmRule {
+        settle,
+        ready,
+        release: f32::from_bits(release),
+        needed,
+        of,
+        hold,
     }
 }
 

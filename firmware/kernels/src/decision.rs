@@ -369,12 +369,12 @@ impl MeanScore {
 }
 
 impl Decision {
-    /// Whether a score is above the threshold; `None` where there is none.
-    pub fn is_anomaly(&self, score: f32) -> Option<bool> {
+    /// A score above it is a vote for an alarm; `None` where there is no threshold.
+    pub fn limit(&self) -> Option<f32> {
         match self.threshold {
             Threshold::None => None,
-            Threshold::Gamma(threshold) | Threshold::Quantile(threshold) => Some(score > threshold),
-            Threshold::EvenOdds => Some(score > 0.0),
+            Threshold::Gamma(threshold) | Threshold::Quantile(threshold) => Some(threshold),
+            Threshold::EvenOdds => Some(0.0),
         }
     }
 }

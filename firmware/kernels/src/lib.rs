@@ -2,8 +2,8 @@
 //!
 //! A model is data: a [`Model`] reads a blob once and checks everything in it. A [`Session`] puts it into an arena
 //! and runs it; after that nothing can fail. A [`Stream`] does the same from samples: [`front_end`] makes features of
-//! them, [`score`] judges the network's outputs, and [`decision`] makes one score of many windows' scores. [`ops`] holds
-//! the operators as free functions on slices; their arithmetic is that of TensorFlow Lite for Microcontrollers, bit for
+//! them, [`score`] judges the network's outputs, [`decision`] makes one score of many windows' scores, and [`alarm`] says
+//! when that is an alarm. [`ops`] holds the operators as free functions on slices; their arithmetic is that of TensorFlow Lite for Microcontrollers, bit for
 //! bit. [`blob`] is the format. [`npu`] drives an Ethos-U55, for networks that Vela compiled.
 //!
 //! The crate has no dependencies and needs no allocator. It may not know std (apart from the feature `std`), alloc or
@@ -11,6 +11,7 @@
 #![cfg_attr(not(feature = "std"), no_std)]
 #![deny(unsafe_code)]
 
+pub mod alarm;
 pub mod blob;
 mod bytes;
 pub mod decision;

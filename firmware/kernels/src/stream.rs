@@ -2,6 +2,7 @@
 
 use crate::{
     Model,
+    alarm::{Alarm, AlarmRule, is_threshold},
     blob::{BlobError, Decision},
     bytes::{as_f32, memory_parts},
     decision::RunningScore,
@@ -14,6 +15,9 @@ use crate::{
 /// Every hop of samples makes one frame of features. The first window is complete after `frames` frames, and a new one
 /// after every further `frame_stride` frames. The network sees the latest `frames`, or their statistics, and scores them.
 /// Statistics begin after the frames that reach beyond the first sample ([`Spec::settling_frames`]).
+///
+/// A microphone may give zeros at first. Where those last for a hop or longer, frames with any of them are in no window. Nor
+/// are the first frames after them, as many as the model's [`AlarmRule`] says.
 #[derive(Debug)]
 pub struct Stream<'m, 'a> {
     model: &'m Model<'a>,
@@ -36,7 +40,40 @@ pub struct Stream<'m, 'a> {
     missing: usize,
     window_score: Option<f32>,
     latest: RunningScore<'m>,
+    alarm: Alarm,
+    start: Start,
     clipped: u32,
+}
+
+/// The zeros before the first sound.
+#[derive(Debug, Default)]
+struct Start {
+    /// Their number so far.
+    zeros: usize,
+    has_heard: bool,
+    /// Frames until one held no such zero.
+    frames: usize,
+}
+
+impl Start {
+    /// Takes the samples of the next frame that were not in the last one.
+    fn hear(&mut self, samples: &[i16]) {
+        if !self.has_heard {
+            let sound = samples.iter().position(|sample| *sample != 0);
+            self.zeros = self.zeros.saturating_add(sound.unwrap_or(samples.len()));
+            self.has_heard = sound.is_some();
+        }
+    }
+
+    /// Whether one more frame holds zeros from before the first sound.
+    fn is_before(&mut self, spec: &Spec) -> bool {
+        let begins = self.frames.saturating_mul(spec.hop_length);
+        // The first frame reaches half a frame back.
+        let is_before =
+            self.zeros >= spec.hop_length && begins < self.zeros.saturating_add(spec.n_fft / 2);
+        self.frames = self.frames.saturating_add(usize::from(is_before));
+        is_before
+    }
 }
 
 /// The result of one more frame.
@@ -44,9 +81,9 @@ pub struct Stream<'m, 'a> {
 pub struct Hop {
     /// The score of the window that this frame completed; `None` between windows.
     pub window_score: Option<f32>,
-    /// The score of the latest windows; `None` before the first.
+    /// The score of the latest windows; `None` before there are enough of them.
     pub score: Option<f32>,
-    /// Whether the score is above the threshold; `None` before the first window, and for a model without a threshold.
+    /// Whether there is an alarm; `None` before there are enough windows, and without a threshold.
     pub anomaly: Option<bool>,
 }
 
@@ -155,6 +192,8 @@ impl<'m, 'a> Stream<'m, 'a> {
             window_score: None,
             latest: RunningScore::new(decision.rule, decision.windows, for_decision)
                 .ok_or(too_small)?,
+            alarm: Alarm::new(decision.alarm, decision.limit()),
+            start: Start::default(),
             clipped: 0,
         };
         stream.reset();
@@ -165,12 +204,14 @@ impl<'m, 'a> Stream<'m, 'a> {
     pub fn reset(&mut self) {
         self.framer.reset();
         self.latest.reset();
+        self.alarm.reset();
+        self.start = Start::default();
         self.clipped = 0;
         if let Some(pool) = &mut self.pool {
             pool.reset();
         }
         self.row = 0;
-        self.missing = self.settling + self.frames;
+        self.missing = self.settling + self.alarm.rule().settle as usize + self.frames;
         self.window_score = None;
     }
 
@@ -182,7 +223,10 @@ impl<'m, 'a> Stream<'m, 'a> {
     /// while let Some(hop) = stream.next(&mut heard) { /* use it */ }
     /// ```
     pub fn next(&mut self, heard: &mut &[i16]) -> Option<Hop> {
-        let features = self.framer.next(heard)?;
+        let (spec, before) = (*self.framer.spec(), *heard);
+        let features = self.framer.next(heard);
+        self.start.hear(&before[..before.len() - heard.len()]);
+        let features = features?;
         match &mut self.pool {
             Some(pool) => pool.push(features),
             None => {
@@ -193,13 +237,13 @@ impl<'m, 'a> Stream<'m, 'a> {
                 self.row = (self.row + 1) % self.frames;
             }
         }
-        self.missing -= 1;
+        self.missing -= usize::from(!self.start.is_before(&spec));
         let window_score = (self.missing == 0).then(|| self.score_window());
-        let score = self.latest.score();
+        let (score, anomaly) = self.now();
         Some(Hop {
             window_score,
             score,
-            anomaly: score.and_then(|score| self.decision.is_anomaly(score)),
+            anomaly,
         })
     }
 
@@ -229,9 +273,33 @@ impl<'m, 'a> Stream<'m, 'a> {
         self.window_score
     }
 
-    /// The score of the latest windows; `None` before the first.
+    /// The score of the latest windows; `None` before there are enough of them.
     pub fn score(&self) -> Option<f32> {
-        self.latest.score()
+        self.latest.score().filter(|_| self.alarm.is_ready())
+    }
+
+    /// The score and whether there is an alarm, as [`Hop`] has them.
+    pub fn now(&self) -> (Option<f32>, Option<bool>) {
+        (self.score(), self.alarm.verdict())
+    }
+
+    /// The threshold and the rule by which the score becomes an alarm.
+    pub fn rule(&self) -> (Option<f32>, AlarmRule) {
+        (self.alarm.threshold(), *self.alarm.rule())
+    }
+
+    /// Follows another threshold and rule from here on, in place of the model's. A running alarm ends; what was heard
+    /// stays. `settle` counts from the next [`Stream::reset`] on. Fails, and changes nothing, where a number is out of
+    /// range; holds the problem.
+    pub fn follow(&mut self, threshold: Option<f32>, rule: AlarmRule) -> Result<(), &'static str> {
+        if threshold.is_some_and(|threshold| !is_threshold(threshold)) {
+            return Err("its threshold is not within -1024 to 1024");
+        }
+        if let Some(fault) = rule.fault() {
+            return Err(fault);
+        }
+        self.alarm.follow(rule, threshold);
+        Ok(())
     }
 
     /// Number of windows that the score covers.
@@ -277,6 +345,9 @@ impl<'m, 'a> Stream<'m, 'a> {
         );
         self.window_score = Some(score);
         self.latest.push(score);
+        if let Some(score) = self.latest.score() {
+            self.alarm.push(score);
+        }
         self.missing = self.frame_stride;
         score
     }

@@ -4,6 +4,7 @@
 //!
 //! This module may not know how a fact is drawn or printed.
 
+mod alarms;
 mod baseline;
 pub mod calibration;
 pub mod lineup;
@@ -25,6 +26,7 @@ use schemars::{JsonSchema, Schema, schema_for};
 use serde::Serialize;
 
 pub use self::{
+    alarms::{DecideDocument, StrainView, StressDocument},
     baseline::{
         BaselineDocument, BaselinesDocument, DecisionsView, ExaminedView, JudgedDocument,
         ProtocolView, SectionView,
@@ -34,7 +36,10 @@ pub use self::{
     },
     rescored::{IntervalView, MeansView, RescoredView, TrainingView},
     runs::{RunView, RunsDocument},
-    scores::{ClipView, OperatingPointView, ScoresDocument},
+    scores::{
+        AlarmView, ClipView, EventView, EventsDocument, OperatingPointView, RecordingView,
+        ScoresDocument,
+    },
     trial::{FiguresView, FrontEndView, GroupView, OperatorView, TrialDocument},
 };
 use super::{Costs, RunInfo, ScoredTrial, TargetInfo, TrialCounts};
@@ -113,6 +118,8 @@ pub struct LimitsView {
     pub energy_uj: Option<f64>,
     /// Most multiply-accumulates of one inference.
     pub macs: Option<u64>,
+    /// Whether a window may take longer than the time to the next one.
+    pub offline: bool,
     /// Time between inferences in microseconds; only with `--period`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub period_us: Option<f64>,
@@ -192,6 +199,9 @@ pub struct CostsView {
     pub latency_us: Option<CostView<f64>>,
     /// Energy of one inference in microjoules.
     pub energy_uj: Option<CostView<f64>>,
+    /// Time of one inference as a share of the time between windows: above 1 the device falls behind the sound. Null
+    /// in older runs.
+    pub real_time_factor: Option<CostView<f64>>,
     /// Mean power in milliwatts; only where the run has a duty cycle.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mean_power_mw: Option<CostView<f64>>,
@@ -304,6 +314,8 @@ documents! {
     "cache": lists::CacheDocument,
     "data-info": lists::DatasetDocument,
     "data-list": lists::KnownDatasetsDocument,
+    "decide": DecideDocument,
+    "events": EventsDocument,
     "estimate": network::EstimateDocument,
     "explain": network::ExplanationDocument,
     "front": FrontDocument,
@@ -314,6 +326,7 @@ documents! {
     "runs": RunsDocument,
     "scores": ScoresDocument,
     "spaces": lists::SpacesDocument,
+    "stress": StressDocument,
     "targets": lists::TargetsDocument,
     "trial": TrialDocument,
     "trials": trials::TrialsDocument,
@@ -367,6 +380,7 @@ impl From<&Budget> for LimitsView {
             latency_us: limits.latency_us,
             energy_uj: limits.energy_uj,
             macs: whole(Metric::Macs),
+            offline: limits.offline,
             period_us: limits.duty.map(|duty| duty.period_us),
             battery_mwh: limits.duty.and_then(|duty| duty.battery_mwh),
             battery_days: limits.duty.and_then(|duty| duty.least_days),
@@ -385,6 +399,7 @@ impl From<&Costs> for CostsView {
                 .map(|q| view(q, |value| value.round() as u64)),
             latency_us: costs.latency_us.map(|q| view(q, |value| value)),
             energy_uj: costs.energy_uj.map(|q| view(q, |value| value)),
+            real_time_factor: costs.real_time.map(|q| view(q, |value| value)),
             mean_power_mw: costs.power.map(|power| view(power.mean_mw, |value| value)),
             battery_days: costs
                 .power

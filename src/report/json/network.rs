@@ -39,6 +39,8 @@ pub struct TargetCostsView {
     pub latency_us: CostDocument,
     /// Energy of one inference in microjoules.
     pub energy_uj: CostDocument,
+    /// Time of one inference as a share of the time between windows, with its front end; null for a file without one.
+    pub real_time_factor: Option<CostDocument>,
     /// RAM in bytes.
     pub ram_bytes: CostDocument,
     /// Flash in bytes.
@@ -128,6 +130,7 @@ impl From<&TargetCosts> for TargetCostsView {
             target: costs.target.clone(),
             cycles: (&costs.cycles).into(),
             latency_us: (&estimate.latency_us).into(),
+            real_time_factor: estimate.real_time().as_ref().map(CostDocument::from),
             energy_uj: (&estimate.energy_uj).into(),
             ram_bytes: (&estimate.ram_bytes).into(),
             flash_bytes: (&estimate.flash_bytes).into(),

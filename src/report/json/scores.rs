@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::evaluate::{AlarmCard, Event, Listened};
+
 /// What `nas score --json` prints.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct ScoresDocument {
@@ -66,4 +68,106 @@ pub struct ClipView {
     /// How much better it fits than the next class: the difference of their log-odds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub margin: Option<f64>,
+}
+
+/// What `nas score --events --json` prints.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct EventsDocument {
+    /// Version of the schema that the document follows.
+    pub schema_version: u32,
+    /// The trial whose model heard, as `RUN/NUMBER`.
+    pub model: String,
+    /// Whether the recordings come from the built-in generator.
+    pub synthetic: bool,
+    /// How scores become alarms.
+    pub rule: AlarmView,
+    /// What was heard, one entry per recording.
+    pub recordings: Vec<RecordingView>,
+    /// Recordings that were not heard: name and reason.
+    pub skipped: Vec<(String, String)>,
+    /// What a reader must know, a sentence each.
+    pub notes: Vec<String>,
+}
+
+/// How a score over time becomes an alarm.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
+pub struct AlarmView {
+    /// A score above it is a vote for an alarm; null without one.
+    pub threshold: Option<f64>,
+    /// Windows that the score over time covers.
+    pub windows: u32,
+    /// What votes become.
+    #[serde(flatten)]
+    pub alarm: AlarmCard,
+}
+
+/// What a device decided about a recording.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct RecordingView {
+    /// Name of the recording.
+    pub file: String,
+    /// `normal`, `anomaly`, or null without a label.
+    pub label: Option<String>,
+    /// Its length in seconds.
+    pub seconds: f64,
+    /// When the first verdict came; null for a recording that is too short for one.
+    pub first_verdict_s: Option<f64>,
+    /// Seconds in alarm.
+    pub alarm_s: f64,
+    /// The highest score over time; null without a verdict.
+    pub peak: Option<f32>,
+    /// The alarms, in their order.
+    pub events: Vec<EventView>,
+}
+
+/// An alarm, in seconds of the recording.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
+pub struct EventView {
+    /// When the device raised it; what caused it began before.
+    pub begin_s: f64,
+    /// When the device ended it, or the recording ended.
+    pub end_s: f64,
+    /// The highest score over time while it lasted.
+    pub peak: f32,
+    /// When the score was that high.
+    pub peak_s: f64,
+}
+
+impl RecordingView {
+    /// A recording with its name and label.
+    pub fn new(file: &str, label: Option<&str>, heard: &Listened) -> RecordingView {
+        let Listened {
+            seconds,
+            first_verdict_s,
+            alarm_s,
+            peak,
+            events,
+        } = heard;
+        RecordingView {
+            file: file.to_string(),
+            label: label.map(str::to_string),
+            seconds: *seconds,
+            first_verdict_s: *first_verdict_s,
+            alarm_s: *alarm_s,
+            peak: *peak,
+            events: events.iter().map(EventView::from).collect(),
+        }
+    }
+}
+
+impl From<&Event> for EventView {
+    fn from(event: &Event) -> EventView {
+        let Event {
+            begin_s,
+            end_s,
+            peak,
+            peak_s,
+        } = *event;
+        EventView {
+            begin_s,
+            end_s,
+            peak,
+            peak_s,
+        }
+    }
 }

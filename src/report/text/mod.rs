@@ -2,6 +2,7 @@
 //!
 //! This module may not know the terminal: it makes text of facts, at most so many columns wide.
 
+pub mod alarms;
 pub mod calibration;
 pub mod evaluation;
 pub mod front;

@@ -34,11 +34,22 @@ pub fn table(network: &Network, costs: &[TargetCosts]) -> String {
             band(Metric::Ram, &estimate.ram_bytes),
             band(Metric::Flash, &estimate.flash_bytes),
             count_band(&costs.cycles),
+            match estimate.real_time() {
+                Some(factor) => format!("{:.3}", factor.value),
+                None => String::new(),
+            },
             fit_cell(costs.fit),
         ]
     };
     let header = [
-        "target", "latency", "energy", "RAM", "flash", "cycles", "P(fits)",
+        "target",
+        "latency",
+        "energy",
+        "RAM",
+        "flash",
+        "cycles",
+        "of real time",
+        "P(fits)",
     ];
     text += &grid(&header, costs.iter().map(row).collect());
     let mut sources: Vec<&str> = costs

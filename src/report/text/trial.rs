@@ -102,10 +102,18 @@ pub fn trial(trial: &TrialDocument, folder: &Path) -> String {
             bytes(costs.flash_bytes),
             band(costs.latency_us, |value| Micros(value).to_string()),
             band(costs.energy_uj, |value| Microjoules(value).to_string()),
+            band(costs.real_time_factor, |value| format!("{value:.3}")),
         ]
     });
     text += &grid(
-        &["target", "RAM", "flash", "latency", "energy"],
+        &[
+            "target",
+            "RAM",
+            "flash",
+            "latency",
+            "energy",
+            "of real time",
+        ],
         rows.collect(),
     );
     text += "\n\n";
