@@ -54,6 +54,10 @@ typedef struct nas_rule {
     uint32_t hold;   /* windows that an alarm lasts after its last reason, at most 2^20 */
 } nas_rule;
 
+/* The linker knows it by the model's checksum, so that two exports with the same names do not link: `nas export --prefix`
+ * gives each its own. */
+#define nas_init nas_init_0
+
 /* Makes the detector ready, in memory that is its own from then on; 0, or an error.
  * `expected` is the class that the sound should be of: an index of `classes` in manifest.json; 0 for an autoencoder. */
 int32_t nas_init(void *memory, size_t bytes, uint32_t expected);

@@ -6,6 +6,7 @@
 //!
 //! This module knows no runs or stores, and not how a model was found: it gets plain parts.
 
+mod interface;
 mod manifest;
 mod readme;
 pub mod vela;
@@ -20,6 +21,7 @@ use std::{
 use schemars::{Schema, schema_for};
 use sha2::{Digest, Sha256};
 
+pub use interface::{Prefix, UnknownPrefix};
 pub use manifest::{Golden, GoldenClip, Manifest};
 pub use verify::{Check, EmulatedView, Verdict, VerdictDocument, verify};
 
@@ -66,6 +68,8 @@ pub struct Parts<'a> {
     pub vela: Option<vela::Compiled>,
     /// Clips that show what the model decides.
     pub clips: Vec<Clip>,
+    /// What the names of the C interface begin with.
+    pub prefix: Prefix,
     /// The decision that the model was given in place of its own; `None` for its own.
     pub decision: Option<DecisionCard>,
 }
@@ -217,8 +221,7 @@ fn files(parts: &Parts<'_>) -> Result<BTreeMap<String, Vec<u8>>, BundleError> {
     for (name, content) in measure::files().iter().filter(is_for_boards) {
         files.insert(format!("firmware/{name}"), content.to_vec());
     }
-    let header = header(&model.blob, parts)?;
-    files.insert("firmware/c/nas_model.h".to_string(), header.into_bytes());
+    files.extend(interface::files(&model.blob, parts)?);
     let golden = golden(&model.blob)?;
     let card = serde_json::to_vec_pretty(&model.card).expect("a card has only plain fields");
     files.insert("model.tflite".to_string(), model.tflite.clone());
@@ -277,37 +280,6 @@ fn golden(blob: &[u8]) -> Result<GoldenVectors, BundleError> {
         hash: nas_kernels::blob::checksum(&outputs),
         outputs,
     })
-}
-
-/// `nas_model.h` with this model's numbers.
-fn header(blob: &[u8], parts: &Parts<'_>) -> Result<String, BundleError> {
-    let model =
-        nas_kernels::Model::parse(blob).map_err(|error| BundleError::Model(error.to_string()))?;
-    let card = &parts.model.card;
-    let numbers = [
-        (
-            "NAS_MEMORY_BYTES",
-            model.arena_bytes() + model.stream_bytes(),
-        ),
-        ("NAS_SAMPLE_RATE_HZ", card.sample_rate_hz as usize),
-        ("NAS_HOP_SAMPLES", card.hop_length),
-        ("NAS_FRAME_VALUES", card.front_end().spec.bands()),
-        ("NAS_CLASSES", card.classes.len()),
-        ("NAS_VERDICT_SAMPLES", card.verdict_samples()),
-    ];
-    // The package carries the firmware's files under another name.
-    let header = measure::files()
-        .iter()
-        .find(|(name, _)| *name == "c/nas_model.h");
-    let (_, header) = header.expect("the C interface is part of the firmware");
-    let mut text = String::from_utf8_lossy(header).into_owned();
-    for (name, value) in numbers {
-        text = text.replace(
-            &format!("#define {name} 0\n"),
-            &format!("#define {name} {value}\n"),
-        );
-    }
-    Ok(text)
 }
 
 /// What the detector decides about a clip; the class is the first one.

@@ -213,13 +213,15 @@ feature in `app/Cargo.toml`.
 
 ## C
 
-The static library holds the model. An example that judges a sound file in QEMU:
+The static library holds the model. Its functions are called `{prefix}_…`, in `c/{prefix}_model.h`; `nas export --prefix` gives
+another name, so that several models go into one image. Two exports with the same names do not link. An example that judges a sound file in QEMU:
 
     cargo build --release --target {target} -p nas-model --features {core_feature}
     sh c/example/build.sh {core_feature}
     sh c/example/run.sh {core_feature} ../golden/anomaly.wav
 {npu}",
         names = names.join(", "),
+        prefix = parts.prefix,
         npu = npu(parts, target),
     )
 }

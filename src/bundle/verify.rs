@@ -300,7 +300,10 @@ fn is_foreign(name: &str, content: &[u8]) -> bool {
     let Some(source) = name.strip_prefix("firmware/") else {
         return false;
     };
-    if matches!(source, "README.md" | "c/nas_model.h") || source.starts_with("model/") {
+    if matches!(source, "README.md")
+        || (source.starts_with("c/") && source.ends_with("_model.h"))
+        || source.starts_with("model/")
+    {
         return false;
     }
     let own = measure::files().iter().find(|(own, _)| *own == source);

@@ -6,7 +6,7 @@ use super::{Failure, Global, open, out, taped};
 use nas::{
     audio::{self, Channel},
     bundle::{
-        self, Clip, Manifest, Parts,
+        self, Clip, Manifest, Parts, Prefix,
         vela::{self, PROGRAM},
     },
     data::{self, Label, Source, Split},
@@ -34,6 +34,9 @@ pub struct Args {
     /// Ship this decision of `nas decide`, a number or `latest` [default: the rule of the search]
     #[arg(long, value_name = "VERSION", value_parser = taped::wanted)]
     decision: Option<taped::Wanted>,
+    /// What the names of the C interface begin with, so that several models can be linked into one image
+    #[arg(long, value_name = "WORD", default_value_t)]
+    prefix: Prefix,
     /// Arm's Vela, which compiles for the NPU of a target that has one [default: `vela` of PATH]
     #[arg(long, value_name = "PROGRAM")]
     vela: Option<PathBuf>,
@@ -42,7 +45,15 @@ pub struct Args {
 impl Args {
     pub fn run(&self, global: &Global) -> Result<(), Failure> {
         let (target, vela) = (self.target.as_deref(), self.vela.as_deref());
-        let manifest = write(global, &self.trial, &self.to, target, vela, self.decision)?;
+        let manifest = write(
+            global,
+            &self.trial,
+            &self.to,
+            target,
+            vela,
+            self.decision,
+            &self.prefix,
+        )?;
         match global.json {
             true => out::print(report::json::render(&manifest))?,
             false => out::print(format!("{}\n", self.to.display()))?,
@@ -59,6 +70,7 @@ pub(super) fn write(
     target: Option<&str>,
     vela: Option<&Path>,
     decision: Option<taped::Wanted>,
+    prefix: &Prefix,
 ) -> Result<Manifest, Failure> {
     let (selector, number) = open::trial(trial)?;
     let (store, run, info) = open::run(global, selector)?;
@@ -131,6 +143,7 @@ pub(super) fn write(
         report: html::report(&info)?,
         vela,
         clips,
+        prefix: prefix.clone(),
         decision,
     };
     Ok(bundle::write(to, &parts)?)

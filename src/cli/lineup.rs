@@ -7,6 +7,7 @@ use std::{
 
 use super::{Failure, Global, export, open, out};
 use nas::{
+    bundle::Prefix,
     report::{
         json::{self, lineup::LineupDocument},
         lineup::{Device, Lineup, lineup},
@@ -107,6 +108,7 @@ impl Args {
                 Some(named),
                 None,
                 None,
+                &Prefix::default(),
             )?;
             global.note(&format!("wrote {}", to.display()));
         }

@@ -27,7 +27,7 @@ impl Clock {
 
     /// Ticks since `start`, less what reading takes.
     pub fn since(&self, start: u64) -> u64 {
-        (self.now() - start).saturating_sub(self.overhead)
+        counter::between(start, self.now()).saturating_sub(self.overhead)
     }
 }
 
@@ -69,6 +69,10 @@ mod counter {
         }
     }
 
+    pub fn between(start: u64, end: u64) -> u64 {
+        end - start
+    }
+
     #[exception]
     fn SysTick() {
         let wraps = WRAPS.load(Ordering::Relaxed) + 1;
@@ -103,5 +107,10 @@ mod counter {
 
     pub fn read() -> u64 {
         u64::from(DWT::cycle_count())
+    }
+
+    /// The counter may have wrapped once.
+    pub fn between(start: u64, end: u64) -> u64 {
+        u64::from((end as u32).wrapping_sub(start as u32))
     }
 }

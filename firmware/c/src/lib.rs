@@ -1,4 +1,7 @@
 //! The C interface of `nas_model.h`: one detector, samples in, a score and a decision out.
+//!
+//! The names of all functions begin with the export's prefix, and that of the first ends with the model's checksum: two exports
+//! with the same prefix do not link.
 #![no_std]
 
 use core::{cell::UnsafeCell, ffi::c_void, panic::PanicInfo, slice};
@@ -62,7 +65,7 @@ unsafe fn detector() -> &'static mut Option<Detector> {
 
 /// # Safety
 /// `memory` is as the header says.
-#[unsafe(no_mangle)]
+#[unsafe(export_name = concat!(env!("NAS_PREFIX"), "_init_", env!("NAS_ID")))]
 pub unsafe extern "C" fn nas_init(memory: *mut c_void, bytes: usize, class: u32) -> i32 {
     let Some(_pass) = GATE.enter() else {
         return ERROR_BUSY;
@@ -99,7 +102,7 @@ pub unsafe extern "C" fn nas_init(memory: *mut c_void, bytes: usize, class: u32)
 
 /// # Safety
 /// `samples` points to `count` samples.
-#[unsafe(no_mangle)]
+#[unsafe(export_name = concat!(env!("NAS_PREFIX"), "_push_samples"))]
 pub unsafe extern "C" fn nas_push_samples(samples: *const i16, count: usize) -> i32 {
     let Some(_pass) = GATE.enter() else {
         return ERROR_BUSY;
@@ -123,7 +126,7 @@ pub unsafe extern "C" fn nas_push_samples(samples: *const i16, count: usize) -> 
 
 /// # Safety
 /// `score` is null or points to a float.
-#[unsafe(no_mangle)]
+#[unsafe(export_name = concat!(env!("NAS_PREFIX"), "_score"))]
 pub unsafe extern "C" fn nas_score(score: *mut f32) -> i32 {
     let Some(_pass) = GATE.enter() else {
         return ERROR_BUSY;
@@ -148,7 +151,7 @@ pub unsafe extern "C" fn nas_score(score: *mut f32) -> i32 {
 
 /// # Safety
 /// `rule` is null or points to a rule.
-#[unsafe(no_mangle)]
+#[unsafe(export_name = concat!(env!("NAS_PREFIX"), "_get_rule"))]
 pub unsafe extern "C" fn nas_get_rule(rule: *mut Rule) -> i32 {
     let Some(_pass) = GATE.enter() else {
         return ERROR_BUSY;
@@ -178,7 +181,7 @@ pub unsafe extern "C" fn nas_get_rule(rule: *mut Rule) -> i32 {
 
 /// # Safety
 /// `rule` is null or points to a rule.
-#[unsafe(no_mangle)]
+#[unsafe(export_name = concat!(env!("NAS_PREFIX"), "_set_rule"))]
 pub unsafe extern "C" fn nas_set_rule(rule: *const Rule) -> i32 {
     let Some(_pass) = GATE.enter() else {
         return ERROR_BUSY;
@@ -208,7 +211,7 @@ pub unsafe extern "C" fn nas_set_rule(rule: *const Rule) -> i32 {
     0
 }
 
-#[unsafe(no_mangle)]
+#[unsafe(export_name = concat!(env!("NAS_PREFIX"), "_clipped"))]
 pub extern "C" fn nas_clipped() -> u32 {
     let Some(_pass) = GATE.enter() else {
         return 0;
@@ -220,7 +223,7 @@ pub extern "C" fn nas_clipped() -> u32 {
         .map_or(0, |detector| detector.stream.clipped())
 }
 
-#[unsafe(no_mangle)]
+#[unsafe(export_name = concat!(env!("NAS_PREFIX"), "_reset"))]
 pub extern "C" fn nas_reset() -> i32 {
     let Some(_pass) = GATE.enter() else {
         return ERROR_BUSY;
