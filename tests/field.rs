@@ -517,7 +517,14 @@ fn a_decision_is_shipped(tool: &Tool, data: &Path, day: &Path) {
     assert_eq!(row("100 ms of zeros at the start")["alarmed_starts"], 0);
     assert_eq!(row("clock +0.1 %")["alarmed_starts"], 0);
     assert_eq!(row("gain +12 dB")["alarmed_starts"], 8);
-    let text = tool.text(&format!("stress r/0 --data {} --clips 2", new.display()));
+    let figure = tool.folder.path().join("figure");
+    let text = tool.text(&format!(
+        "stress r/0 --data {} --clips 2 --figure {}",
+        new.display(),
+        figure.display()
+    ));
+    let drawn = fs::read_to_string(figure.join("stress.svg")).unwrap();
+    assert!(drawn.contains("another microphone") && figure.join("stress.png").exists());
     assert_eq!(
         text.lines().filter(|line| line.contains("gain")).count(),
         6,

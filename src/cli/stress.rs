@@ -1,11 +1,13 @@
 //! `nas stress`: what is left of a found model behind another microphone.
 
+use std::path::PathBuf;
+
 use super::{Failure, Global, out, taped};
 use nas::{
     audio::{self, Channel, Strain},
     data::{self, Source, SplitBy},
     evaluate::{Model, StressClip, strained},
-    report::{json, text},
+    report::{files, json, text},
 };
 
 #[derive(Debug, clap::Args)]
@@ -27,6 +29,9 @@ pub struct Args {
     /// Most clips of each label that are heard; 0 for all
     #[arg(long, value_name = "COUNT", default_value_t = 50)]
     clips: usize,
+    /// Draw it, too: stress.svg and stress.png, into this folder
+    #[arg(long, value_name = "DIR")]
+    figure: Option<PathBuf>,
     /// Raise alarms by this decision beside the model, a number or `latest` [default: the model's own rule]
     #[arg(long, value_name = "VERSION", value_parser = taped::wanted)]
     decision: Option<taped::Wanted>,
@@ -53,6 +58,12 @@ impl Args {
         }
         for note in &notes {
             global.note(&format!("note: {note}"));
+        }
+        if let Some(folder) = &self.figure {
+            let name = (self.trial.as_str(), dataset.synthetic);
+            for path in files::write_stress(name, &model.card, &rows, folder)? {
+                global.note(&format!("wrote {}", path.display()));
+            }
         }
         match global.json {
             true => out::print(json::render(&json::StressDocument {

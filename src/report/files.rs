@@ -13,7 +13,11 @@ use super::{
     html,
     memory::MemoryMap,
 };
-use crate::{disk, score::Arithmetic};
+use crate::{
+    disk,
+    evaluate::{ModelCard, Strained},
+    score::Arithmetic,
+};
 
 /// Writes every figure as `.svg` and `.png`, and `report.html`, into a folder; returns their paths.
 pub fn write_figures(info: &RunInfo, folder: &Path) -> Result<Vec<PathBuf>, ReportError> {
@@ -37,6 +41,18 @@ pub fn write_memory(map: &MemoryMap, folder: &Path) -> Result<Vec<PathBuf>, Repo
         ("memory.png", draw::memory_png(map)?),
     ];
     written(files, folder)
+}
+
+/// Writes `stress.svg` and `stress.png` into a folder; returns their paths. A missing folder is made.
+pub fn write_stress(
+    model: (&str, bool),
+    card: &ModelCard,
+    rows: &[Strained],
+    folder: &Path,
+) -> Result<Vec<PathBuf>, ReportError> {
+    let svg = draw::stress_svg(model, card, rows)?.into_bytes();
+    let png = draw::stress_png(model, card, rows)?;
+    written(vec![("stress.svg", svg), ("stress.png", png)], folder)
 }
 
 /// Writes `evaluation-<split>.svg` and `.png` for every split into a folder; returns their paths.

@@ -13,11 +13,13 @@ mod memory;
 mod pareto;
 mod plot;
 mod ranks;
+mod stress;
 
 use canvas::{png, svg};
 pub use evaluation::Heading;
 
 use super::{ReportError, RunInfo, evaluation::Examined, memory::MemoryMap, ranks::Ranks};
+use crate::evaluate::{ModelCard, Strained};
 
 /// Width of every figure in pixels.
 const WIDTH: f64 = 1600.0;
@@ -89,6 +91,28 @@ pub fn evaluation_svg(heading: Heading<'_>, split: &Examined) -> Result<String, 
 pub fn evaluation_png(heading: Heading<'_>, split: &Examined) -> Result<Vec<u8>, ReportError> {
     png(evaluation::SIZE, |canvas| {
         evaluation::draw(canvas, heading, split)
+    })
+}
+
+/// A detector behind other microphones as SVG; the model's name comes with whether its data is synthetic.
+pub fn stress_svg(
+    model: (&str, bool),
+    card: &ModelCard,
+    rows: &[Strained],
+) -> Result<String, ReportError> {
+    svg(stress::size(rows), |canvas| {
+        stress::draw(canvas, model, card, rows)
+    })
+}
+
+/// [`stress_svg`] as PNG.
+pub fn stress_png(
+    model: (&str, bool),
+    card: &ModelCard,
+    rows: &[Strained],
+) -> Result<Vec<u8>, ReportError> {
+    png(stress::size(rows), |canvas| {
+        stress::draw(canvas, model, card, rows)
     })
 }
 
