@@ -25,6 +25,7 @@ use crate::{
 tests! {
     a_folder_that_was_changed_is_named_and_nothing_is_built,
     a_manifest_leads_nowhere_else,
+    several_models_go_into_one_image: [RustForM7, ArmGcc, Qemu],
     a_reconstruction_model_runs_alone_on_a_cortex_m7: [RustForM7, ArmGcc, Qemu],
     a_classification_model_runs_alone_on_a_cortex_m55: [RustForM55, ArmGcc, Qemu, Vela],
 }
@@ -229,6 +230,198 @@ fn a_folder_that_was_changed_is_named_and_nothing_is_built() {
     assert_eq!(found["good"], false);
     let why = found["emulated"][0]["error"].as_str().unwrap();
     assert!(why.contains("--build-foreign"), "{why}");
+}
+
+/// A program that hears the same sound with two detectors, and prints the bits of their scores.
+const TWO: &str = r#"
+#include "fan_model.h"
+#include "pump_model.h"
+
+static void print(const char *text)
+{
+    register int r0 __asm__("r0") = 4;
+    register const void *r1 __asm__("r1") = text;
+    __asm__ volatile("bkpt #0xab" : "+r"(r0) : "r"(r1) : "memory");
+}
+
+void leave(int code)
+{
+    const uint32_t parameters[2] = {0x20026, (uint32_t)code};
+    register int r0 __asm__("r0") = 0x20;
+    register const void *r1 __asm__("r1") = parameters;
+    for (;;)
+        __asm__ volatile("bkpt #0xab" : "+r"(r0) : "r"(r1) : "memory");
+}
+
+static void print_bits(float score)
+{
+    union { float score; uint32_t bits; } value = {score};
+    char text[10] = "";
+    for (int digit = 0; digit < 8; digit++)
+        text[digit] = "0123456789abcdef"[value.bits >> (28 - 4 * digit) & 15];
+    text[8] = ' ';
+    print(text);
+}
+
+int main(void)
+{
+    static _Alignas(16) uint8_t for_fan[FAN_MEMORY_BYTES], for_pump[PUMP_MEMORY_BYTES];
+    static int16_t sound[256];
+    fan_rule rule;
+    if (fan_init(for_fan, sizeof for_fan, 0) != 0 || pump_init(for_pump, sizeof for_pump, 0) != 0)
+        return 2;
+    if (fan_get_rule(&rule) != 0)
+        return 3;
+    rule.ready = 1;
+    rule.threshold = 1024.5f;
+    if (fan_set_rule(&rule) != FAN_ERROR_RULE)
+        return 4;
+    rule.threshold = -1024;
+    if (fan_set_rule(&rule) != 0)
+        return 5;
+    uint32_t state = 1;
+    for (int block = 0; block < 1000; block++) {
+        for (int idx = 0; idx < 256; idx++) {
+            state = state * 1664525u + 1013904223u;
+            sound[idx] = (int16_t)((int32_t)(state >> 20) - 2048);
+        }
+        fan_push_samples(sound, 256);
+        pump_push_samples(sound, 256);
+    }
+    float fan = 0, pump = 0;
+    if (fan_score(&fan) != FAN_ANOMALY || pump_score(&pump) == PUMP_NO_SCORE)
+        return 6;
+    print_bits(fan);
+    print_bits(pump);
+    return 0;
+}
+"#;
+
+fn several_models_go_into_one_image() {
+    let tool = &*SEARCHED;
+    let space = project("search_spaces/references/level-peak.toml");
+    tool.text(&format!(
+        "search --data synthetic:valve --space {} --target m7 --trials 1 --name peak -q",
+        space.display()
+    ));
+    let export = |trial: &str, prefix: &str, folder: &str| {
+        let bundle = tool.folder.path().join(folder);
+        tool.text(&format!(
+            "export {trial} --to {} --prefix {prefix} -q",
+            bundle.display()
+        ));
+        tool.text(&format!("verify {} --host", bundle.display()));
+        let commands = commands(&bundle.join("firmware/README.md"));
+        shell(&bundle, &commands.setup, &commands.c[0]);
+        let built = shared_folder("bundle").join("thumbv7em-none-eabihf/release/libnas_model.a");
+        fs::copy(built, bundle.join("libmodel.a")).unwrap();
+        bundle
+    };
+    let fan = export("run/0", "fan", "fan");
+    let pump = export("peak/0", "pump", "pump");
+    let main = tool.folder.path().join("two.c");
+    fs::write(&main, TWO).unwrap();
+    let image = tool.folder.path().join("two.elf");
+    let link = |source: &Path, bundles: [&Path; 2]| {
+        let example = bundles[0].join("firmware/c/example");
+        let mut gcc = Command::new("arm-none-eabi-gcc");
+        gcc.args("-mcpu=cortex-m7 -mfpu=fpv5-d16 -mthumb -mfloat-abi=hard -std=c11 -O2 -Wall -Wextra -Werror".split(' '))
+            .args("-nostdlib -ffunction-sections -T m7.ld -Wl,--gc-sections,-z,noexecstack".split(' '))
+            .arg("-L")
+            .arg(&example)
+            .arg(source)
+            .arg(example.join("startup.c"));
+        for bundle in bundles {
+            gcc.arg("-I").arg(bundle.join("firmware/c"));
+        }
+        for bundle in bundles {
+            gcc.arg(bundle.join("libmodel.a"));
+        }
+        gcc.args(["-lgcc", "-o"]).arg(&image).output().unwrap()
+    };
+    let linked = link(&main, [&fan, &pump]);
+    let errors = String::from_utf8_lossy(&linked.stderr);
+    assert!(linked.status.success(), "{errors}");
+    let ran = Command::new("qemu-system-arm")
+        .args("-M mps2-an500 -nographic -monitor none -serial none".split(' '))
+        .args(["-semihosting-config", "enable=on,target=native", "-kernel"])
+        .arg(&image)
+        .output()
+        .unwrap();
+    let said = [ran.stdout, ran.stderr].concat();
+    let said = String::from_utf8_lossy(&said).into_owned();
+    assert_eq!(ran.status.code(), Some(0), "{said}");
+    // Each is what its model alone scores on the host.
+    let mut state = 1u32;
+    let samples: Vec<i16> = (0..256_000)
+        .map(|_| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            ((state >> 20) as i32 - 2048) as i16
+        })
+        .collect();
+    let alone = [&fan, &pump].map(|bundle| {
+        let blob = fs::read(bundle.join("firmware/model/model.nas")).unwrap();
+        let hops = nas::measure::hops(&blob, 0, &samples).unwrap();
+        format!("{:08x}", hops.last().unwrap().score.unwrap().to_bits())
+    });
+    let found: Vec<&str> = said.split_whitespace().collect();
+    assert_eq!(found, alone);
+    assert_ne!(alone[0], alone[1]);
+
+    // Two with the same names do not link.
+    let clash = export("run/0", "pump", "clash");
+    let (one, other) = (
+        tool.folder.path().join("one.c"),
+        tool.folder.path().join("other.c"),
+    );
+    let uses = |bundle: &Path, name: &str| {
+        let header = bundle.join("firmware/c/pump_model.h");
+        format!(
+            "#include \"{}\"\nint {name}(void *m) {{ return pump_init(m, 0, 0) + pump_score(0); }}\n",
+            header.display()
+        )
+    };
+    let body = "int one(void *); int other(void *); void leave(int c) { (void)c; for (;;) {} }\n\
+                int main(void) { return one(0) + other(0); }\n";
+    fs::write(&one, uses(&pump, "one") + body).unwrap();
+    fs::write(&other, uses(&clash, "other")).unwrap();
+    let objects = [&one, &other].map(|source| {
+        let object = source.with_extension("o");
+        let compiled = Command::new("arm-none-eabi-gcc")
+            .args(
+                "-mcpu=cortex-m7 -mfpu=fpv5-d16 -mthumb -mfloat-abi=hard -std=c11 -O2 -c"
+                    .split(' '),
+            )
+            .arg(source)
+            .arg("-o")
+            .arg(&object)
+            .output()
+            .unwrap();
+        assert!(compiled.status.success());
+        object
+    });
+    let linked = Command::new("arm-none-eabi-gcc")
+        .args(
+            "-mcpu=cortex-m7 -mfpu=fpv5-d16 -mthumb -mfloat-abi=hard -nostdlib -T m7.ld".split(' '),
+        )
+        .arg("-L")
+        .arg(fan.join("firmware/c/example"))
+        .args(objects)
+        .arg(fan.join("firmware/c/example/startup.c"))
+        .arg(pump.join("libmodel.a"))
+        .arg(clash.join("libmodel.a"))
+        .args(["-lgcc", "-o"])
+        .arg(&image)
+        .output()
+        .unwrap();
+    let errors = String::from_utf8_lossy(&linked.stderr);
+    assert!(
+        !linked.status.success() && errors.contains("multiple definition"),
+        "{errors}"
+    );
+
+    let refused = tool.run("export run/0 --to nowhere --prefix 2fan");
+    assert_eq!(refused.status.code(), Some(2));
 }
 
 fn a_manifest_leads_nowhere_else() {

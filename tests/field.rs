@@ -296,7 +296,7 @@ fn trained() -> (Tool, TempDir) {
 
 fn model_of(tool: &Tool) -> Model {
     let to = tool.folder.path().join("bundle");
-    tool.text(&format!("export r/0 --to {} -q", to.display()));
+    tool.text(&format!("export r/3 --to {} -q", to.display()));
     let blob = fs::read(to.join("firmware/model/model.nas")).unwrap();
     let model = Model::of_files(&to.join("model.tflite"), &to.join("model.json")).unwrap();
     // What is exported decides as the card says.
@@ -386,7 +386,7 @@ fn a_fault_in_a_long_recording_is_an_event(tool: &Tool, data: &Path) -> PathBuf 
     let path = data.join("field/normal/day.wav");
     save(&path, &day);
     let (field, out) = (data.join("field"), data.join("out"));
-    let said = tool.run(&format!("score r/0 --data {}", field.display()));
+    let said = tool.run(&format!("score r/3 --data {}", field.display()));
     let said = String::from_utf8_lossy(&said.stderr).into_owned();
     assert!(
         said.contains("--events decides as the device does"),
@@ -394,7 +394,7 @@ fn a_fault_in_a_long_recording_is_an_event(tool: &Tool, data: &Path) -> PathBuf 
     );
     let windows = data.join("windows.csv");
     let heard = tool.json(&format!(
-        "score r/0 --data {} --events --json --labels {} --windows {}",
+        "score r/3 --data {} --events --json --labels {} --windows {}",
         path.display(),
         out.display(),
         windows.display()
@@ -410,7 +410,8 @@ fn a_fault_in_a_long_recording_is_an_event(tool: &Tool, data: &Path) -> PathBuf 
         .max_by(|a, b| (a[1] - a[0]).total_cmp(&(b[1] - b[0])))
         .unwrap();
     say!("{events:?}");
-    assert!((100.0..102.0).contains(&begin) && (120.0..124.5).contains(&end));
+    // By the usual threshold it may have been in alarm before.
+    assert!(begin < 102.0 && (120.0..126.0).contains(&end));
     // The device's code in another block size decides the same, to the hop.
     let model = bundled(tool);
     let mut moments = decisions(&model, &day, &[511, 3]);
@@ -447,7 +448,7 @@ fn a_decision_is_shipped(tool: &Tool, data: &Path, day: &Path) {
     }
     let new = data.join("new");
     let decided = tool.json(&format!(
-        "decide r/0 --data {} --max-alarms 1/day --json",
+        "decide r/3 --data {} --max-alarms 1/day --json",
         new.display()
     ));
     let decision = &decided["decision"];
@@ -469,13 +470,13 @@ fn a_decision_is_shipped(tool: &Tool, data: &Path, day: &Path) {
     );
     // A second one is a version of its own; the first stays.
     let recall = tool.text(&format!(
-        "decide r/0 --data {} --min-recall 0.9",
+        "decide r/3 --data {} --min-recall 0.9",
         new.display()
     ));
-    assert!(recall.contains("decision 2 of r/0"), "{recall}");
+    assert!(recall.contains("decision 2 of r/3"), "{recall}");
 
     let to = tool.folder.path().join("decided");
-    tool.text(&format!("export r/0 --to {} --decision 1 -q", to.display()));
+    tool.text(&format!("export r/3 --to {} --decision 1 -q", to.display()));
     let manifest = fs::read(to.join("manifest.json")).unwrap();
     let manifest: Value = serde_json::from_slice(&manifest).unwrap();
     assert_eq!(manifest["threshold"], decision["threshold"]);
@@ -486,7 +487,7 @@ fn a_decision_is_shipped(tool: &Tool, data: &Path, day: &Path) {
     tool.text(&format!("verify {} --host", to.display()));
 
     let heard = tool.json(&format!(
-        "score r/0 --data {} --events --decision 1 --json",
+        "score r/3 --data {} --events --decision 1 --json",
         day.display()
     ));
     let events = heard["recordings"][0]["events"].as_array().unwrap();
@@ -499,7 +500,7 @@ fn a_decision_is_shipped(tool: &Tool, data: &Path, day: &Path) {
     assert!((100.0..104.0).contains(&begin) && (120.0..130.0).contains(&end));
 
     let stressed = tool.json(&format!(
-        "stress r/0 --data {} --clips 8 --decision 1 --json",
+        "stress r/3 --data {} --clips 8 --decision 1 --json",
         new.display()
     ));
     let microphones = stressed["microphones"].as_array().unwrap();
@@ -517,9 +518,10 @@ fn a_decision_is_shipped(tool: &Tool, data: &Path, day: &Path) {
     assert_eq!(row("100 ms of zeros at the start")["alarmed_starts"], 0);
     assert_eq!(row("clock +0.1 %")["alarmed_starts"], 0);
     assert_eq!(row("gain +12 dB")["alarmed_starts"], 8);
+    assert!(row("gain +12 dB")["share_in_alarm"].as_f64().unwrap() > 0.9);
     let figure = tool.folder.path().join("figure");
     let text = tool.text(&format!(
-        "stress r/0 --data {} --clips 2 --figure {}",
+        "stress r/3 --data {} --clips 2 --figure {}",
         new.display(),
         figure.display()
     ));

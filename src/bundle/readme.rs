@@ -2,7 +2,7 @@
 
 use super::{Parts, boards, manifest::core_name};
 use crate::{
-    evaluate::{DecisionCard, Expected, ModelCard},
+    evaluate::{DecisionCard, Expected},
     hardware::Core,
     measure::BoardKind,
     report::quantised,
@@ -84,7 +84,7 @@ constant.
             Some(count) => format!("; the first {count} coefficients of the orthonormal DCT-II"),
             None => String::new(),
         },
-        alarm = alarm(card, parts.decision.as_ref()),
+        alarm = alarm(parts),
         name = parts.name,
         task = card.task,
         target = parts.target,
@@ -93,9 +93,13 @@ constant.
 }
 
 /// When the device raises an alarm, and how often it will for nothing.
-fn alarm(card: &ModelCard, decision: Option<&DecisionCard>) -> String {
+fn alarm(parts: &Parts<'_>) -> String {
+    let (card, decision) = (&parts.model.card, parts.decision.as_ref());
+    let prefix = &parts.prefix;
     let Some(threshold) = card.threshold else {
-        return "It has no threshold, so that the device raises no alarm before `nas_set_rule` gives it one.".to_string();
+        return format!(
+            "It has no threshold, so that the device raises no alarm before `{prefix}_set_rule` gives it one."
+        );
     };
     let alarm = card.alarm_rule();
     let seconds = |samples: usize| samples as f64 / f64::from(card.sample_rate_hz);
@@ -134,7 +138,9 @@ fn alarm(card: &ModelCard, decision: Option<&DecisionCard>) -> String {
                 .to_string()
         }
     };
-    text + " `nas_get_rule` and `nas_set_rule` read and change all of it on the device."
+    text + &format!(
+        " `{prefix}_get_rule` and `{prefix}_set_rule` read and change all of it on the device."
+    )
 }
 
 /// What to expect of a decision.

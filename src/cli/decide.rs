@@ -115,8 +115,8 @@ impl Args {
 
     fn goal_words(&self) -> String {
         match self.goal() {
-            Goal::MaxAlarms(per_day) => format!("at most {per_day} false alarms a day"),
-            Goal::MinRecall(recall) => format!("at least {recall} of the faults"),
+            Goal::MaxAlarms(per_day) => format!("false alarms a day of at most {per_day}"),
+            Goal::MinRecall(recall) => format!("a recall of at least {recall}"),
             Goal::Costs { miss, alarm } => {
                 format!("the least cost, {miss} for a miss and {alarm} for a false alarm")
             }

@@ -423,8 +423,8 @@ fn hidden(model: &Model, dataset: &Dataset, features: &Features) -> Option<Strin
     let covered_s = horizon as f64 * card.front_end().spec.hop_us() / 1e6;
     (long > 0 && has_sound).then(|| {
         format!(
-            "{long} of the clips are longer than {LONG} times the {covered_s:.1} s that the score of a device covers: one \
-             score hides what is short in them; --events decides as the device does, and says when"
+            "clips longer than {LONG} times the {covered_s:.1} s that the score of a device covers: {long}; one score hides \
+             what is short in them, and --events decides as the device does, and says when"
         )
     })
 }

@@ -73,8 +73,8 @@ pub struct Promise {
 pub enum DecideError {
     /// There is too little normal sound.
     #[error(
-        "{0} stretches of normal sound, each as long as a score covers, are not enough to choose a threshold on; at least \
-         {LEAST_STRETCHES} are, in the half of the clips that chooses"
+        "{0} stretches of normal sound, each as long as a score covers, are not enough to choose and to judge on; at \
+         least {LEAST_STRETCHES} are, in each half of the clips"
     )]
     Normal(usize),
     /// Faults are needed.
@@ -122,6 +122,11 @@ pub fn decide(
     goal: Goal,
 ) -> Result<(f64, AlarmRule, Promise), DecideError> {
     let [choosing, judging] = halves(clips).map(|half| Tape::new(card, &half));
+    let stretches = [&choosing, &judging].map(|tape| tape.normal_peaks(1, 1).len());
+    let least = stretches[0].min(stretches[1]);
+    if least < LEAST_STRETCHES {
+        return Err(DecideError::Normal(least));
+    }
     let (threshold, rule) = choose(card, &choosing, goal)?;
     let outcome = judging.outcome(threshold as f32, rule);
     Ok((threshold, rule, promise(&outcome)))
@@ -140,10 +145,6 @@ pub fn promise(outcome: &Outcome) -> Promise {
 }
 
 fn choose(card: &ModelCard, tape: &Tape, goal: Goal) -> Result<(f64, AlarmRule), DecideError> {
-    let stretches = tape.normal_peaks(1, 1).len();
-    if stretches < LEAST_STRETCHES {
-        return Err(DecideError::Normal(stretches));
-    }
     let faults = tape.fault_peaks(1, 1).len();
     if faults < 2 && !matches!(goal, Goal::MaxAlarms(_)) {
         return Err(DecideError::Faults);

@@ -109,6 +109,12 @@ impl Strained {
         self.outcome.false_alarms_per_day()
     }
 
+    /// Share of normal sound in alarm; `None` where the model has no threshold, or nothing normal was heard.
+    pub fn share_in_alarm(&self, card: &ModelCard) -> Option<f64> {
+        card.threshold?;
+        self.outcome.share_in_alarm()
+    }
+
     /// Share of the faults with an alarm; `None` where the model has no threshold, or there are no faults.
     pub fn recall(&self, card: &ModelCard) -> Option<Expected> {
         card.threshold?;

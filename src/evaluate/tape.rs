@@ -51,6 +51,8 @@ pub struct Outcome {
     pub normal_s: f64,
     /// Alarms that it raised there.
     pub false_alarms: usize,
+    /// Seconds of it in alarm.
+    pub alarm_s: f64,
     /// Faults on the tape.
     pub faults: usize,
     /// Seconds from the beginning of a fault to its alarm, of those that were found, ascending.
@@ -159,6 +161,7 @@ impl Tape {
         let mut outcome = Outcome {
             normal_s: 0.0,
             false_alarms: 0,
+            alarm_s: 0.0,
             faults: self.faults.len(),
             delays_s: Vec::new(),
         };
@@ -169,6 +172,7 @@ impl Tape {
                 alarm.push(*score);
                 let is_on = alarm.verdict() == Some(true);
                 outcome.false_alarms += usize::from(is_on && !was_on);
+                outcome.alarm_s += f64::from(u8::from(is_on)) * self.window_s;
                 outcome.normal_s += f64::from(u8::from(alarm.is_ready())) * self.window_s;
                 was_on = is_on;
             }
@@ -252,6 +256,11 @@ impl Outcome {
             low: per_day(low),
             high: per_day(high),
         })
+    }
+
+    /// The share of normal sound in alarm; `None` without normal sound.
+    pub fn share_in_alarm(&self) -> Option<f64> {
+        (self.normal_s > 0.0).then(|| self.alarm_s / self.normal_s)
     }
 
     /// The share of faults that were found, with its exact interval (Clopper and Pearson); `None` without faults.

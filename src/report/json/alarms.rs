@@ -50,6 +50,8 @@ pub struct StrainView {
     pub auc_int8: Option<f64>,
     /// False alarms in a day of normal sound, clips one after the other; null without a threshold.
     pub false_alarms_per_day: Option<Expected>,
+    /// Share of the normal sound in alarm, 0 to 1: an alarm that never ends is one alarm. Null without a threshold.
+    pub share_in_alarm: Option<f64>,
     /// Share of the faults that raise an alarm; null without faults or a threshold.
     pub recall: Option<Expected>,
     /// Normal clips that were heard from a start.
@@ -65,6 +67,7 @@ impl StrainView {
             microphone: row.strain.to_string(),
             auc_int8: row.auc,
             false_alarms_per_day: row.false_alarms_per_day(card),
+            share_in_alarm: row.share_in_alarm(card),
             recall: row.recall(card),
             starts: row.starts,
             alarmed_starts: row.alarmed_starts,

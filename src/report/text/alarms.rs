@@ -16,6 +16,8 @@ pub fn microphones(rows: &[Strained], card: &ModelCard) -> String {
             row.strain.to_string(),
             row.auc.map_or("-".to_string(), |auc| format!("{auc:.3}")),
             short(row.false_alarms_per_day(card), 0),
+            row.share_in_alarm(card)
+                .map_or("-".to_string(), |share| format!("{:.0} %", 100.0 * share)),
             short(row.recall(card), 2),
             format!("{} of {}", row.alarmed_starts, row.starts),
         ]
@@ -24,6 +26,7 @@ pub fn microphones(rows: &[Strained], card: &ModelCard) -> String {
         "microphone",
         "AUC",
         "false alarms a day",
+        "in alarm",
         "recall",
         "starts in alarm",
     ];
