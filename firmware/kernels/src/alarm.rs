@@ -205,7 +205,7 @@ mod tests {
             hold: 1,
             ..plain
         };
-        check(all, "-..AAAA.AAAA");
+        check(all, "-..AAAA.AAA.");
     }
 
     #[test]
