@@ -140,6 +140,7 @@ fn grid() -> Vec<(String, Graph)> {
         kernel,
         stride,
         padding,
+        dilation: [1, 1],
     };
     use Padding::{Same, Valid};
     let paddings = |padding| if padding == Same { "same" } else { "valid" };
@@ -471,6 +472,7 @@ fn arenas_of_measured_layers_are_exact_to_the_byte() {
                 "same" => Padding::Same,
                 _ => Padding::Valid,
             },
+            dilation: [1, 1],
         };
         let output = builder.conv(0, number("out_c"), window, Style::LINEAR);
         assert_eq!(builder.shape(output).height, number("out_h"));

@@ -12,13 +12,13 @@ use nas_kernels::{
 
 use super::{
     ArenaRule, Contents, Cost, CostSource, Target, Term, Work,
-    ethos_u55::{self, NpuCycles, NpuPlan},
+    ethos_u55::{self, LONGEST_DILATION, NpuCycles, NpuPlan},
     profile::Coefficient,
     tflm, work,
 };
 use crate::{
     audio::{Feature, FrontEnd, StatisticKind},
-    graph::{Graph, Op, OpKind, memory},
+    graph::{Effort, Foreign, Graph, Op, OpKind, memory},
     space::{Candidate, Task, WeightMemory},
 };
 
@@ -334,6 +334,7 @@ fn flash_parts_of(
         if on_npu(npu_plan, op_idx).is_some() {
             continue;
         }
+        let op = &*work::as_run(graph, op, target);
         let op_channels = graph.op_bias_len(op);
         weights += graph.op_weight_len(op) as f64;
         // Bias, multiplier and shift per channel; FULLY_CONNECTED has one multiplier.
@@ -480,6 +481,8 @@ struct Time {
     spills: bool,
     /// Relative error of the size of weights as the NPU reads them.
     encoding_error: f64,
+    /// Error of operators of which too little is known, in microseconds; they err together.
+    foreign_error_us: f64,
 }
 
 impl Default for Time {
@@ -490,6 +493,7 @@ impl Default for Time {
             start_us: 0.0,
             spills: false,
             encoding_error: 0.0,
+            foreign_error_us: 0.0,
         }
     }
 }
@@ -530,12 +534,22 @@ impl Time {
         } else {
             (2, Bottleneck::Weights)
         };
-        self.npu_us[bound] += cycles.total * npu.cycles.value / npu.clock.value;
+        let us = cycles.total * npu.cycles.value / npu.clock.value;
+        self.npu_us[bound] += us;
+        self.foreign_error_us += us * foreign_error(&op.kind, Unit::Npu);
         Some(bottleneck)
     }
 
     fn add_cpu_op(&mut self, graph: &Graph, op: &Op, target: &Target) {
+        let error = foreign_error(&op.kind, Unit::Cpu);
+        let before = match error > 0.0 {
+            true => self.cpu_us(target).0,
+            false => 0.0,
+        };
         work::add_op(graph, op, target, &mut self.work);
+        if error > 0.0 {
+            self.foreign_error_us += (self.cpu_us(target).0 - before) * error;
+        }
         if self.spills {
             self.work[Term::SpilledOutput as usize] += graph.op_output(op).len() as f64;
         }
@@ -632,7 +646,10 @@ impl Time {
         let value = cpu_us + npu_us;
         Cost::estimated(
             value,
-            (cpu_square + npu_square).sqrt() / value.max(f64::MIN_POSITIVE),
+            (cpu_square + npu_square)
+                .sqrt()
+                .hypot(self.foreign_error_us)
+                / value.max(f64::MIN_POSITIVE),
         )
     }
 
@@ -654,6 +671,28 @@ impl Time {
         let latency_error = latency.high / latency.value.max(f64::MIN_POSITIVE) - 1.0;
         let error = (power_error / value.max(f64::MIN_POSITIVE)).hypot(latency_error);
         Cost::estimated(value, error)
+    }
+}
+
+/// Relative error of an operator that is costed by its kind alone. Elsewhere the errors of the profile hold.
+fn foreign_error(kind: &OpKind, unit: Unit) -> f64 {
+    let dilation = match kind {
+        OpKind::Conv2d(window) | OpKind::DepthwiseConv2d(window) => window.dilation,
+        OpKind::Foreign(Foreign { effort, .. }) => {
+            return match (effort, unit) {
+                (Effort::None, _) => 0.0,
+                (Effort::Unknown, Unit::Cpu) => 9.0,
+                (Effort::Sums | Effort::Products | Effort::Table | Effort::Copies, Unit::Npu) => {
+                    0.5
+                }
+                _ => 2.0,
+            };
+        }
+        _ => return 0.0,
+    };
+    match unit {
+        Unit::Npu if dilation.iter().any(|&step| step > LONGEST_DILATION) => 1.0,
+        _ => 0.0,
     }
 }
 

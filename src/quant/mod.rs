@@ -21,7 +21,7 @@ pub use float::{run_float, visit_tensors};
 pub use interpreter::Interpreter;
 pub use multiplier::{Multiplier, quantize_multiplier};
 pub use nas_kernels::blob::BlobError;
-pub use tflite::{ReadError, npu_blob, read_float};
+pub use tflite::{Outline, ReadError, Unrun, npu_blob, read_float};
 
 use crate::graph::{Activation, Function, Graph, OpKind, OpWeights, TensorId, Weights};
 
@@ -154,6 +154,22 @@ impl QuantizedModel {
     /// The model as a full-integer `.tflite` file.
     pub fn to_tflite(&self) -> Vec<u8> {
         tflite::write(self)
+    }
+
+    /// The model with zeros between the taps of dilated windows; it computes the same.
+    fn filled(&self) -> QuantizedModel {
+        let filled = self.graph.ops.iter().zip(&self.ops).map(|(op, weights)| {
+            let weights = weights.as_ref()?;
+            Some(QuantizedOp {
+                weight: self.graph.fill(op, &weights.weight),
+                ..weights.clone()
+            })
+        });
+        QuantizedModel {
+            graph: self.graph.filled(),
+            tensors: self.tensors.clone(),
+            ops: filled.collect(),
+        }
     }
 
     /// The model as the blob that [`Interpreter`] and the firmware run.
@@ -330,7 +346,8 @@ fn keeps_scale(kind: OpKind) -> bool {
         | OpKind::Mean
         | OpKind::Lookup(_)
         | OpKind::Softmax
-        | OpKind::Add => false,
+        | OpKind::Add
+        | OpKind::Foreign(_) => false,
     }
 }
 

@@ -55,6 +55,7 @@ pub fn clamp(activation: Activation, output: QuantParams) -> Clamp {
         Activation::None => (-128, 127),
         Activation::Relu => (q(0.0), 127),
         Activation::Relu6 => (q(0.0), q(6.0)),
+        Activation::ReluN1To1 => (q(-1.0), q(1.0)),
     };
     Clamp {
         min: min.clamp(-128, 127) as i8,

@@ -6,7 +6,7 @@ use crate::{
         self, ArenaRule, Bottleneck, Budget, Cost, Estimate, Limited, RamParts, Target, Unit,
         energy::{EnergyError, Power},
     },
-    quant::QuantizedModel,
+    quant::{Outline, QuantizedModel, Unrun},
     search::Change,
     space::Candidate,
 };
@@ -20,7 +20,7 @@ pub enum Network {
         /// Path of the file.
         name: String,
         /// The network with its weights.
-        model: QuantizedModel,
+        outline: Outline,
     },
     /// A trial of a run.
     Trial {
@@ -92,15 +92,25 @@ impl Network {
     /// The operators and tensors.
     pub fn graph(&self) -> &Graph {
         match self {
-            Network::File { model, .. } => &model.graph,
+            Network::File { outline, .. } => &outline.graph,
             Network::Trial { candidate, .. } => &candidate.graph,
+        }
+    }
+
+    /// Operators that are costed by their kind alone, since nothing here runs them.
+    pub fn unrun(&self) -> &[Unrun] {
+        match self {
+            Network::File { outline, .. } => &outline.unrun,
+            Network::Trial { .. } => &[],
         }
     }
 
     /// int8 weights of every operator in TFLite's layout; `None` where they are not known.
     pub fn weights(&self) -> Option<Vec<Option<&[i8]>>> {
         let model = match self {
-            Network::File { model, .. } => model,
+            Network::File { outline, .. } => {
+                return Some(outline.weights.iter().map(Option::as_deref).collect());
+            }
             Network::Trial { model, .. } => model.as_ref()?,
         };
         // A file may lack operators that only rename dimensions, so weights are matched in their order.
@@ -215,9 +225,12 @@ pub fn operator_name(kind: &OpKind) -> String {
             Function::Relu6 => "RELU6".to_string(),
             Function::Logistic => "LOGISTIC".to_string(),
             Function::Tanh => "TANH".to_string(),
+            Function::HardSwish => "HARD_SWISH".to_string(),
+            Function::LeakyRelu(_) => "LEAKY_RELU".to_string(),
         },
         OpKind::Softmax => "SOFTMAX".to_string(),
         OpKind::Reshape => "RESHAPE".to_string(),
+        OpKind::Foreign(foreign) => foreign.name.to_string(),
     }
 }
 

@@ -36,7 +36,7 @@ impl Place {
 /// Cycles of the multipliers and the output stage alone.
 pub fn compute(pass: &Pass, block: &Block, place: Place, system: &System) -> i64 {
     match pass.layer.kind {
-        Kind::Addition => elementwise(pass, block, system),
+        Kind::Addition | Kind::Product => elementwise(pass, block, system),
         _ => pipeline(pass, block, place, system),
     }
 }
@@ -63,7 +63,7 @@ pub fn feature_map_bytes(pass: &Pass, block: &Block, system: &System) -> usize {
         layer.output,
         written,
     );
-    let inputs = if layer.kind == Kind::Addition { 2 } else { 1 };
+    let inputs = if layer.is_elementwise() { 2 } else { 1 };
     inputs * read + written
 }
 
@@ -75,7 +75,7 @@ pub fn weight_fetches(layer: &Layer, block: &Block) -> usize {
 
 /// Input elements fetched over the whole pass.
 pub fn fetched_input(layer: &Layer, block: &Block, format: Format) -> usize {
-    if layer.kind == Kind::Addition {
+    if layer.is_elementwise() {
         return stored(layer.output, format);
     }
     let area =
@@ -122,7 +122,12 @@ fn pipeline(pass: &Pass, block: &Block, place: Place, system: &System) -> i64 {
 }
 
 fn elementwise(pass: &Pass, block: &Block, system: &System) -> i64 {
-    let millicycles = system.accelerator.add_millicycles as f64;
+    let sums = system.accelerator.add_millicycles as f64;
+    // A product needs no scaling of its inputs.
+    let millicycles = match pass.layer.kind {
+        Kind::Product => sums / 2.0,
+        _ => sums,
+    };
     let elements = stored(pass.layer.output, pass.output_format) as f64;
     let write = (millicycles * elements / 1000.0).ceil();
     let (fill, drain) = block_transfer(pass, block, system);

@@ -10,8 +10,10 @@ pub enum Kind {
     /// Fully connected.
     Dense,
     Pooling,
-    /// Two inputs of the output's shape.
+    /// A sum of two inputs of the output's shape.
     Addition,
+    /// A product of two inputs of the output's shape, or the larger of them.
+    Product,
 }
 
 /// How a feature map lies in memory.
@@ -36,6 +38,8 @@ pub struct Layer {
     pub kernel: [usize; 2],
     /// Stride in height and width.
     pub stride: [usize; 2],
+    /// Steps between taps in height and width, 1 or 2.
+    pub dilation: [usize; 2],
     /// How often each input pixel is read in height and in width: 1 or 2.
     pub upscale: usize,
 }
@@ -58,6 +62,11 @@ impl Layer {
     /// Whether it has weights.
     pub fn has_weights(&self) -> bool {
         matches!(self.kind, Kind::Convolution | Kind::Depthwise | Kind::Dense)
+    }
+
+    /// Whether it computes every output from two inputs of the same place.
+    pub fn is_elementwise(&self) -> bool {
+        matches!(self.kind, Kind::Addition | Kind::Product)
     }
 
     /// Whether each output channel depends on one input channel alone.

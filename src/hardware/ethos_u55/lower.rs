@@ -7,14 +7,16 @@ use super::{
     staging::Buffer,
     supports,
 };
-use crate::graph::{Activation, Function, Graph, Op, OpKind, Padding, Shape, TensorId, Window};
+use crate::graph::{
+    Activation, Effort, Foreign, Function, Graph, Op, OpKind, Padding, Shape, TensorId, Window,
+};
 
 /// The passes of a network in execution order, and the feature maps between them.
 pub struct Passes {
     /// The passes, in execution order.
     pub list: Vec<Scheduled>,
     maps: Vec<Map>,
-    output: usize,
+    outputs: Vec<usize>,
 }
 
 /// A pass with its place in memory.
@@ -61,7 +63,7 @@ impl Passes {
         let mut passes = Passes {
             list: Vec::with_capacity(graph.ops.len() + 4),
             maps: Vec::with_capacity(graph.tensors.len() + 4),
-            output: NO_MAP,
+            outputs: Vec::new(),
         };
         // The map of every tensor; it is made when the tensor is written, or first read.
         let mut map_of = vec![NO_MAP; graph.tensors.len()];
@@ -76,7 +78,7 @@ impl Passes {
             let is_copy = op.inputs[0] == graph.input && op.output == graph.output;
             if op.kind == OpKind::Reshape && !is_copy || fusions.is_fused(graph, op) {
                 map_of[op.output] = input;
-                if op.output == graph.output {
+                if is_output(graph, op.output) {
                     passes.maps[input].format = Format::Linear;
                 }
                 continue;
@@ -84,11 +86,13 @@ impl Passes {
             let output = graph.op_output(op);
             map_of[op.output] =
                 passes.lower(graph, op_idx, &fusions, |tensor| map_of[tensor], output);
-            if op.output == graph.output {
+            if is_output(graph, op.output) {
                 passes.maps[map_of[op.output]].format = Format::Linear;
             }
         }
-        passes.output = map_of[graph.output];
+        let outputs = graph.more_outputs.iter().chain([&graph.output]);
+        passes.outputs = outputs.map(|&output| map_of[output]).collect();
+        passes.outputs.retain(|&map| map != NO_MAP);
         passes.set_formats();
         passes.share_places();
         passes
@@ -114,7 +118,7 @@ impl Passes {
             }
             mark(
                 step.output,
-                if step.output == self.output {
+                if self.outputs.contains(&step.output) {
                     end
                 } else {
                     time
@@ -161,7 +165,7 @@ impl Passes {
         let op = &graph.ops[op_idx];
         let input = fusions.unpadded(graph, op.inputs[0]);
         let from = map_of(op.inputs[0]);
-        if !supports(graph, op) || op.kind == OpKind::Softmax {
+        if !supports(graph, op) || !has_passes(op.kind) {
             let to = self.map(output, Format::Linear);
             for &tensor in &op.inputs {
                 self.maps[map_of(tensor)].format = Format::Linear;
@@ -176,12 +180,14 @@ impl Passes {
             output,
             kernel: window.kernel,
             stride: window.stride,
+            dilation: window.dilation,
             upscale: 1,
         };
         let unit = Window::same(1, 1);
         let layer = match op.kind {
             OpKind::Conv2d(window) => layer(Kind::Convolution, input, window),
             OpKind::DepthwiseConv2d(window) => layer(Kind::Depthwise, input, window),
+            OpKind::FullyConnected if output.area() > 1 => layer(Kind::Convolution, input, unit),
             OpKind::FullyConnected => layer(Kind::Dense, Shape::vector(input.len()), unit),
             OpKind::AveragePool2d(window) | OpKind::MaxPool2d(window) => {
                 // The stride of a single window has no meaning, and Vela drops it.
@@ -207,14 +213,53 @@ impl Passes {
             OpKind::Pad { .. } | OpKind::Lookup(_) | OpKind::Softmax | OpKind::Reshape => {
                 layer(Kind::Pooling, output, unit)
             }
+            OpKind::Foreign(foreign) => match foreign.effort {
+                Effort::Sums => layer(Kind::Addition, output, unit),
+                Effort::Products => layer(Kind::Product, output, unit),
+                _ if op.inputs.len() > 1 => return self.join(graph, op_idx, fusions, map_of),
+                _ => layer(Kind::Pooling, output, unit),
+            },
         };
         let to = self.map(output, Format::Brick);
         let second = match op.kind {
-            OpKind::Add => Some(map_of(op.inputs[1])),
+            OpKind::Add | OpKind::Foreign(_) => op.inputs.get(1).map(|&tensor| map_of(tensor)),
             _ => None,
         };
         let (layer, repeats) = by_pixel(layer);
+        let (layer, repeats) = by_tap(layer, repeats);
         self.push(op_idx, Some(layer), repeats, [Some(from), second], to);
+        to
+    }
+
+    /// Puts tensors side by side: a copy of each that does not come from a pass which can write there itself.
+    fn join(
+        &mut self,
+        graph: &Graph,
+        op_idx: usize,
+        fusions: &Fusions,
+        map_of: impl Fn(TensorId) -> usize,
+    ) -> usize {
+        let op = &graph.ops[op_idx];
+        let to = self.map(graph.op_output(op), Format::Brick);
+        for &tensor in &op.inputs {
+            let from = map_of(tensor);
+            if fusions.is_made_in_place(graph, tensor) {
+                self.maps[from].place = to;
+                continue;
+            }
+            let shape = graph.tensors[tensor];
+            let layer = Layer {
+                kind: Kind::Pooling,
+                input: shape,
+                output: shape,
+                kernel: [1, 1],
+                stride: [1, 1],
+                dilation: [1, 1],
+                upscale: 1,
+            };
+            self.push(op_idx, Some(layer), 1, [Some(from), None], to);
+        }
+        self.maps[to].is_written = true;
         to
     }
 
@@ -231,6 +276,7 @@ impl Passes {
                 output,
                 kernel: [1, 1],
                 stride: [1, 1],
+                dilation: [1, 1],
                 upscale: 2,
             };
             self.push(op_idx, Some(layer), 1, [Some(from), None], to);
@@ -294,7 +340,7 @@ impl Passes {
             let is_add = step
                 .step
                 .pass
-                .is_some_and(|pass| pass.layer.kind == Kind::Addition);
+                .is_some_and(|pass| pass.layer.is_elementwise());
             if !is_add {
                 continue;
             }
@@ -304,7 +350,7 @@ impl Passes {
                 map.readers == 1
                     && map.format == output.format
                     && map.shape.len() == output.shape.len()
-                    && input != self.output
+                    && !self.outputs.contains(&input)
             });
             if let Some(&input) = reused {
                 self.maps[step.output].place = self.maps[input].place;
@@ -329,6 +375,38 @@ fn by_pixel(layer: Layer) -> (Layer, usize) {
     (pixel, layer.output.area())
 }
 
+/// Taps that lie further apart than the NPU can reach are computed one by one: the layer of one, and their number.
+fn by_tap(layer: Layer, repeats: usize) -> (Layer, usize) {
+    if layer.dilation.iter().all(|&step| step <= LONGEST_DILATION) {
+        return (layer, repeats);
+    }
+    let tap = Layer {
+        kernel: [1, 1],
+        dilation: [1, 1],
+        ..layer
+    };
+    (tap, repeats * layer.kernel[0] * layer.kernel[1])
+}
+
+/// The longest step between taps that the NPU makes by itself.
+pub const LONGEST_DILATION: usize = 2;
+
+/// Whether an operator on the NPU is made of passes that are modelled one by one.
+pub fn has_passes(kind: OpKind) -> bool {
+    match kind {
+        OpKind::Softmax => false,
+        OpKind::Foreign(foreign) => matches!(
+            foreign.effort,
+            Effort::Sums | Effort::Products | Effort::Table | Effort::Copies
+        ),
+        _ => true,
+    }
+}
+
+fn is_output(graph: &Graph, tensor: TensorId) -> bool {
+    tensor == graph.output || graph.more_outputs.contains(&tensor)
+}
+
 /// Operators that become part of another one's pass.
 struct Fusions {
     /// How often each tensor is read.
@@ -347,7 +425,9 @@ impl Fusions {
             writer: vec![None; count],
             reader: vec![None; count],
         };
-        fusions.readers[graph.output] = 1;
+        for &output in graph.more_outputs.iter().chain([&graph.output]) {
+            fusions.readers[output] += 1;
+        }
         for (idx, op) in graph.ops.iter().enumerate() {
             fusions.writer[op.output] = Some(idx);
             for &tensor in &op.inputs {
@@ -364,6 +444,18 @@ impl Fusions {
             OpKind::Pad { before, after } => self.is_window_pad(graph, op.output, before, after),
             OpKind::Lookup(Function::Identity) => false,
             OpKind::Lookup(_) => self.is_activation(graph, op),
+            OpKind::Foreign(Foreign {
+                effort: Effort::Table,
+                ..
+            }) => self.is_activation(graph, op),
+            OpKind::Foreign(Foreign {
+                effort: Effort::Copies,
+                ..
+            }) => self.is_view(graph, op),
+            OpKind::Foreign(Foreign {
+                effort: Effort::None,
+                ..
+            }) => graph.op_input(op).len() == graph.op_output(op).len(),
             _ => false,
         }
     }
@@ -386,6 +478,32 @@ impl Fusions {
         );
         let is_free = writer.activation == Activation::None && self.readers[input] == 1;
         computes && is_free && supports(graph, writer)
+    }
+
+    /// A part of a tensor is read where it lies, where only passes read it and a pass has written the whole.
+    fn is_view(&self, graph: &Graph, op: &Op) -> bool {
+        let reads = |tensor: TensorId| {
+            let all = graph.ops.iter().filter(|op| op.inputs.contains(&tensor));
+            all.clone().count() > 0
+                && all
+                    .clone()
+                    .all(|op| supports(graph, op) && has_passes(op.kind))
+        };
+        let is_written = self.writer[op.inputs[0]]
+            .map(|idx| &graph.ops[idx])
+            .is_some_and(|writer| supports(graph, writer) && has_passes(writer.kind));
+        op.inputs.len() == 1
+            && graph.op_output(op).len() < graph.op_input(op).len()
+            && (is_written && !is_output(graph, op.output) && reads(op.output))
+    }
+
+    /// Whether a pass writes a tensor that only one operator reads, so that it may write it into that one's output.
+    fn is_made_in_place(&self, graph: &Graph, tensor: TensorId) -> bool {
+        let writer = self.writer[tensor].map(|idx| &graph.ops[idx]);
+        self.readers[tensor] == 1
+            && writer.is_some_and(|op| {
+                supports(graph, op) && has_passes(op.kind) && !self.is_fused(graph, op)
+            })
     }
 
     /// Padding of pixels is part of the window that reads it, where nothing else does.

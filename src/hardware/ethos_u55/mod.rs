@@ -18,10 +18,12 @@ mod system;
 pub use encoding::Coding;
 
 use super::profile::Npu;
-use crate::graph::{Function, Graph, Op, OpKind, Padding, Shape, Window};
+use crate::graph::{Effort, Foreign, Function, Graph, Op, OpKind, Padding, Shape, Window};
 use encoding::Encoded;
 use layer::SUB_KERNEL;
 use lower::{Passes, Step};
+
+pub use lower::LONGEST_DILATION;
 use system::System;
 
 /// Cycles that each resource needs for one operator; they work at the same time.
@@ -120,8 +122,26 @@ pub fn supports(graph: &Graph, op: &Op) -> bool {
         | OpKind::Lookup(_)
         | OpKind::Softmax
         | OpKind::Reshape => true,
+        OpKind::Foreign(Foreign { name, effort, .. }) => match effort {
+            Effort::Unknown => ON_NPU.contains(name),
+            _ => !ON_CPU.contains(name),
+        },
     }
 }
+
+/// Operators that Vela 5.2 leaves to the core though others of their kind are on the NPU, and the other way round.
+const ON_CPU: [&str; 9] = [
+    "ASSIGN_VARIABLE",
+    "BATCH_TO_SPACE_ND",
+    "CUSTOM",
+    "DEPTH_TO_SPACE",
+    "GATHER",
+    "READ_VARIABLE",
+    "SPACE_TO_BATCH_ND",
+    "SPACE_TO_DEPTH",
+    "SVDF",
+];
+const ON_NPU: [&str; 4] = ["ARG_MAX", "REDUCE_MAX", "RESIZE_BILINEAR", "SUM"];
 
 /// The longest step of a window that the NPU makes by itself.
 const LONGEST_STRIDE: usize = 3;
@@ -150,6 +170,13 @@ pub fn plan(graph: &Graph, npu: &Npu, codings: Option<&[Option<Coding>]>) -> Npu
             repeats,
         } = scheduled.step;
         let Some(pass) = pass else {
+            if let OpKind::Foreign(foreign) = &graph.ops[op_idx].kind
+                && let Some(sum) = &mut plan.ops[op_idx]
+            {
+                *sum = unmodelled(graph, &graph.ops[op_idx], foreign, npu, &system);
+                plan.constant_bytes += foreign.constant_bytes;
+                plan.command_bytes += PASS_COMMANDS;
+            }
             if graph.ops[op_idx].kind == OpKind::Softmax {
                 plan.ops[op_idx] = Some(softmax(graph.op_output(&graph.ops[op_idx]), &system));
                 plan.constant_bytes += SOFTMAX_BYTES;
@@ -200,9 +227,34 @@ pub fn plan(graph: &Graph, npu: &Npu, codings: Option<&[Option<Coding>]>) -> Npu
             }
         }
     }
-    for op in &graph.ops {
+    for (op, cycles) in graph.ops.iter().zip(&mut plan.ops) {
+        let Some(cycles) = cycles else { continue };
         plan.constant_bytes += match op.kind {
-            OpKind::Lookup(Function::Logistic | Function::Tanh) => TABLE_BYTES,
+            OpKind::Lookup(function) => match function {
+                Function::Identity | Function::Relu | Function::Relu6 => 0,
+                Function::Logistic
+                | Function::Tanh
+                | Function::HardSwish
+                | Function::LeakyRelu(_) => TABLE_BYTES,
+            },
+            OpKind::Foreign(Foreign {
+                effort: Effort::Table,
+                ..
+            }) => TABLE_BYTES,
+            OpKind::Foreign(Foreign {
+                effort: Effort::Sums | Effort::Products,
+                constant_bytes,
+                ..
+            }) => {
+                if system.staging && constant_bytes > 1 {
+                    // A constant is read anew for every element, a burst for each brick.
+                    let elements = graph.op_output(op).len();
+                    let burst = system.storage.burst as f64 / 16.0;
+                    cycles.flash = elements as f64 * burst / system.storage.bandwidth;
+                    cycles.total = cycles.total.max(cycles.flash);
+                }
+                constant_bytes.next_multiple_of(16)
+            }
             // One pixel is spread by the addition of constant zeros.
             OpKind::Upsample(_) if graph.op_input(op).area() == 1 => graph.op_output(op).len(),
             _ => 0,
@@ -211,6 +263,33 @@ pub fn plan(graph: &Graph, npu: &Npu, codings: Option<&[Option<Coding>]>) -> Npu
     plan.sram_bytes = passes.peak_bytes();
     plan
 }
+
+/// Cycles of an operator on the NPU whose passes are not modelled: by its multiply-accumulates or its elements alone.
+fn unmodelled(graph: &Graph, op: &Op, foreign: &Foreign, npu: &Npu, system: &System) -> NpuCycles {
+    let elements = graph.op_input(op).len().max(graph.op_output(op).len()) as f64;
+    let compute = match foreign.effort {
+        Effort::Macs(macs) => macs as f64 / (MACS_USED * npu.macs_per_cycle.value),
+        Effort::None => 0.0,
+        Effort::Shuffles => elements * CYCLES_PER_SHUFFLE,
+        _ => elements * CYCLES_PER_STEP,
+    };
+    let flash = match system.staging {
+        true => foreign.constant_bytes as f64 / system.storage.bandwidth,
+        false => 0.0,
+    };
+    NpuCycles {
+        compute,
+        sram: 0.0,
+        flash,
+        total: compute.max(flash),
+    }
+}
+
+/// The share of multipliers that work, and cycles of an element, where passes are not modelled: the middle of what Vela 5.2
+/// says of the networks in `tests/foreign.rs`, which spread by a factor of two.
+const MACS_USED: f64 = 0.5;
+const CYCLES_PER_SHUFFLE: f64 = 0.6;
+const CYCLES_PER_STEP: f64 = 1.5;
 
 /// How densely real weights are coded; one entry per operator, `None` where it has no weights on the NPU.
 ///

@@ -1,7 +1,7 @@
 //! Work of loops that both cores share: operators with only a portable build, or whose outer loops it keeps.
 
-use super::{Sliding, Term};
-use crate::graph::{Graph, Op, OpKind, Window};
+use super::{Sliding, Term, layers::UNKNOWN_ADDS};
+use crate::graph::{Effort, Graph, Op, OpKind, Window};
 
 /// Channels computed together.
 const BLOCK: usize = 16;
@@ -21,6 +21,7 @@ pub fn add_op(graph: &Graph, op: &Op, add: &mut impl FnMut(Term, usize)) {
                 kernel: whole,
                 stride: whole,
                 padding: crate::graph::Padding::Valid,
+                dilation: [1, 1],
             };
             add_pool(&Sliding::new(graph, op, window), add);
         }
@@ -50,6 +51,25 @@ pub fn add_op(graph: &Graph, op: &Op, add: &mut impl FnMut(Term, usize)) {
         }
         OpKind::Lookup(_) => add(Term::LookupOutput, output.len()),
         OpKind::Reshape => {}
+        // No kernel runs these; the loops would be like those of operators that have one.
+        OpKind::Foreign(foreign) => match foreign.effort {
+            Effort::None => {}
+            Effort::Sums | Effort::Products => add(Term::AddOutput, output.len()),
+            Effort::Table | Effort::Shuffles => add(Term::LookupOutput, output.len()),
+            Effort::Copies => {
+                add(Term::UpsampleCopy, output.area());
+                let row = output.channels.div_ceil(BLOCK);
+                add(Term::UpsampleStep, output.area() * row);
+            }
+            Effort::Macs(macs) => {
+                add(Term::PortableMac, macs);
+                add(Term::PortableOutput, output.len());
+            }
+            Effort::Unknown => {
+                let elements = input.len().max(output.len());
+                add(Term::AddOutput, UNKNOWN_ADDS * elements);
+            }
+        },
     }
 }
 

@@ -15,6 +15,8 @@ use crate::{
 pub(super) const MAX_OPERATORS: usize = 1024;
 /// More tensors than any network for a microcontroller has.
 pub(super) const MAX_TENSORS: usize = 1 << 14;
+/// More inputs or outputs than any network has, states among them.
+const MOST_BORDERS: usize = 256;
 /// Most elements of one tensor, and of all tensors together.
 pub(super) const MAX_ELEMENTS: usize = 1 << 24;
 /// Most weights of all operators together; several may share one buffer of the file.
@@ -24,14 +26,16 @@ pub(super) const MAX_WEIGHTS: usize = 1 << 26;
 pub(super) struct File<'a> {
     /// Operator codes.
     pub(super) codes: Vec<Table<'a>>,
-    /// Tensors of the only subgraph.
+    /// Tensors of the first subgraph.
     pub(super) tensors: Vec<FileTensor<'a>>,
-    /// Operators of the only subgraph, in execution order.
+    /// Operators of the first subgraph, in execution order.
     pub(super) operators: Vec<Table<'a>>,
-    /// Indices of the input tensors, one to four.
+    /// Indices of the input tensors, at least one.
     pub(super) inputs: Vec<i32>,
-    /// Index of the output tensor.
+    /// Indices of the output tensors, at least one.
     pub(super) outputs: Vec<i32>,
+    /// Number of subgraphs.
+    pub(super) subgraphs: usize,
 }
 
 /// One tensor of a file.
@@ -78,13 +82,11 @@ impl<'a> File<'a> {
             return Err(ReadError::Version { found });
         }
         let subgraphs = model.tables(2).map_err(damaged("subgraphs"))?;
-        let [subgraph] = subgraphs.as_slice() else {
-            return Err(ReadError::Count {
-                what: "subgraphs",
-                found: subgraphs.len(),
-                expected: "one without variables and control flow",
-            });
-        };
+        let subgraph = subgraphs.first().ok_or(ReadError::Count {
+            what: "subgraphs",
+            found: 0,
+            expected: "one",
+        })?;
         let buffers = model.tables(4).map_err(damaged("buffers"))?;
         let tensors = subgraph.tables(0).map_err(damaged("tensors"))?;
         let operators = subgraph.tables(3).map_err(damaged("operators"))?;
@@ -127,9 +129,34 @@ impl<'a> File<'a> {
             codes: model.tables(1).map_err(damaged("operator codes"))?,
             tensors,
             operators,
-            inputs: border(1, "inputs", 4, "one to four")?,
-            outputs: border(2, "outputs", 1, "one")?,
+            inputs: border(1, "inputs", MOST_BORDERS, "one to 256")?,
+            outputs: border(2, "outputs", MOST_BORDERS, "one to 256")?,
+            subgraphs: subgraphs.len(),
         })
+    }
+
+    /// Checks that there are as many subgraphs, inputs and outputs as can be run.
+    pub(super) fn is_one_network(&self) -> Result<(), ReadError> {
+        let counts = [
+            (
+                "subgraphs",
+                self.subgraphs,
+                1,
+                "one without variables and control flow",
+            ),
+            ("inputs", self.inputs.len(), 4, "one to four"),
+            ("outputs", self.outputs.len(), 1, "one"),
+        ];
+        for (what, found, most, expected) in counts {
+            if found > most {
+                return Err(ReadError::Count {
+                    what,
+                    found,
+                    expected,
+                });
+            }
+        }
+        Ok(())
     }
 
     /// The kind of an operator.
@@ -356,16 +383,18 @@ impl Options<'_> {
                 1 => Padding::Valid,
                 other => return Err(format!("has the padding {other}").into()),
             },
+            dilation: [1, 1],
         })
     }
 
-    /// Checks that the dilation is one.
-    pub(super) fn no_dilation(&self, fields: [usize; 2]) -> Result<(), Problem> {
-        let dilation = [self.i32(fields[1], 1)?, self.i32(fields[0], 1)?];
-        if dilation != [1, 1] {
-            return Err(format!("is dilated by {dilation:?}, which is not supported").into());
+    /// Steps between taps, from the fields of width and height.
+    pub(super) fn dilation(&self, [width, height]: [usize; 2]) -> Result<[usize; 2], Problem> {
+        let dilation = [self.i32(height, 1)?, self.i32(width, 1)?];
+        let lengths = dilation.map(|length| u16::try_from(length).map_or(0, usize::from));
+        match lengths.contains(&0) {
+            true => Err(format!("has the dilation {dilation:?}").into()),
+            false => Ok(lengths),
         }
-        Ok(())
     }
 
     /// The activation, from this field.
@@ -373,10 +402,12 @@ impl Options<'_> {
         match self.i8(field, 0)? {
             0 => Ok(Activation::None),
             1 => Ok(Activation::Relu),
+            2 => Ok(Activation::ReluN1To1),
             3 => Ok(Activation::Relu6),
-            other => {
-                Err(format!("has activation {other}: only RELU and RELU6 are supported").into())
-            }
+            other => Err(format!(
+                "has activation {other}: only RELU, RELU_N1_TO_1 and RELU6 are supported"
+            )
+            .into()),
         }
     }
 }

@@ -7,6 +7,7 @@ mod file;
 mod float;
 mod names;
 mod operators;
+mod outline;
 mod read;
 mod slots;
 mod vela;
@@ -14,6 +15,7 @@ mod write;
 
 pub use error::ReadError;
 pub use float::read_float;
+pub use outline::{Outline, Unrun};
 pub use read::read;
 pub use vela::npu_blob;
 pub use write::write;
@@ -44,7 +46,9 @@ const MEAN: Builtin = builtin(40, 2, 27);
 const SQUEEZE: Builtin = builtin(43, 1, 30);
 const EXPAND_DIMS: Builtin = builtin(70, 1, 52);
 const RESIZE_NEAREST_NEIGHBOR: Builtin = builtin(97, 2, 74);
+const LEAKY_RELU: Builtin = builtin(98, 2, 75);
 const QUANTIZE: Builtin = builtin(114, 2, 89);
+const HARD_SWISH: Builtin = builtin(117, 1, 0);
 
 const fn builtin(code: i32, version: i32, options: u8) -> Builtin {
     Builtin {

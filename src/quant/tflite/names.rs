@@ -6,6 +6,12 @@ pub fn operator_name(code: i32) -> String {
     name.map_or_else(|| format!("builtin {code}"), |name| name.to_string())
 }
 
+/// The name of a code of `BuiltinOperator`; `CUSTOM` for those without one.
+pub fn static_name(code: i32) -> &'static str {
+    let name = usize::try_from(code).ok().and_then(|code| NAMES.get(code));
+    name.copied().unwrap_or("CUSTOM")
+}
+
 /// The names, by code.
 const NAMES: [&str; 210] = [
     "ADD",

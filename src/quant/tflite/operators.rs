@@ -30,8 +30,11 @@ impl Reader<'_, '_> {
             )
             .into());
         }
-        let window = options.window([dims[1] as i32, dims[2] as i32])?;
-        options.no_dilation([4, 5])?;
+        let window = Window {
+            dilation: options.dilation([4, 5])?,
+            ..options.window([dims[1] as i32, dims[2] as i32])?
+        };
+        check_extent(&window, dims[0] * dims[3])?;
         let weights = self.weights(inputs, dims[0], 0)?;
         let op = self.plain(OpKind::Conv2d(window), &inputs[..1], output)?;
         self.check_window(&window, &op)?;
@@ -57,8 +60,11 @@ impl Reader<'_, '_> {
         if dims[0] != 1 || !fits {
             return Err(format!("has kernels of the shape {dims:?}").into());
         }
-        let window = options.window([dims[1] as i32, dims[2] as i32])?;
-        options.no_dilation([5, 6])?;
+        let window = Window {
+            dilation: options.dilation([5, 6])?,
+            ..options.window([dims[1] as i32, dims[2] as i32])?
+        };
+        check_extent(&window, channels)?;
         let mut weights = self.weights(inputs, channels, 3)?;
         let kind = match (from.channels, multiplier) {
             (_, 1) => OpKind::DepthwiseConv2d(window),
@@ -98,10 +104,12 @@ impl Reader<'_, '_> {
         let [1, 1, features, length] = dims else {
             return Err(format!("has weights of the shape {dims:?}").into());
         };
-        if length != from.len() {
+        let is_whole = length == from.len();
+        if !is_whole && length != from.channels {
             return Err(format!(
-                "has weights for {length} inputs, but its input has {} elements: batches are not supported",
-                from.len()
+                "has weights for {length} inputs, but its input has {} elements, {} in each row",
+                from.len(),
+                from.channels
             )
             .into());
         }
@@ -110,7 +118,11 @@ impl Reader<'_, '_> {
         }
         let weights = self.weights(inputs, features, 0)?;
         let op = self.plain(OpKind::FullyConnected, &inputs[..1], output)?;
-        if self.shape(op.output) != Shape::vector(features) {
+        let (height, width) = match is_whole {
+            true => (1, 1),
+            false => (from.height, from.width),
+        };
+        if self.shape(op.output) != Shape::new(height, width, features) {
             return Err("has an output and weights of different lengths".into());
         }
         Ok(ReadOp {
@@ -378,5 +390,17 @@ impl Reader<'_, '_> {
             weight_scales,
             bias,
         })
+    }
+}
+
+/// Checks that a window with zeros between its taps, as the kernels run it, is not too large; `depth` is the number of its
+/// weights for each tap.
+fn check_extent(window: &Window, depth: usize) -> Result<(), Problem> {
+    let [height, width] = window.extent();
+    let is_short = height.max(width) <= usize::from(u16::MAX);
+    let weights = depth.checked_mul(height * width);
+    match is_short && weights.is_some_and(|count| count <= MAX_WEIGHTS) {
+        true => Ok(()),
+        false => Err(format!("has a window of {height}x{width} with its dilation").into()),
     }
 }

@@ -74,8 +74,49 @@ pub fn table(network: &Network, costs: &[TargetCosts]) -> String {
         "\n\nCosts: {}; `nas targets NAME` says how. The true cost probably lies in the band in brackets.\n",
         sources.join(", ")
     ) + &weights
+        + &unrun_lines(network)
         + &power_lines(costs)
 }
+
+/// What is costed by its kind alone, one line per operator and reason.
+fn unrun_lines(network: &Network) -> String {
+    let mut lines: Vec<(String, Vec<usize>)> = Vec::new();
+    for unrun in network.unrun() {
+        let text = format!("{} {}", unrun.operator, unrun.problem);
+        match lines.iter_mut().find(|(known, _)| *known == text) {
+            Some((_, places)) => places.push(unrun.index),
+            None => lines.push((text, vec![unrun.index])),
+        }
+    }
+    if lines.is_empty() {
+        return String::new();
+    }
+    let line = |(text, places): &(String, Vec<usize>)| {
+        let shown: Vec<String> = places
+            .iter()
+            .take(MOST_PLACES)
+            .map(usize::to_string)
+            .collect();
+        let more = if places.len() > MOST_PLACES {
+            ", ..."
+        } else {
+            ""
+        };
+        let word = if places.len() > 1 {
+            "operators"
+        } else {
+            "operator"
+        };
+        format!("  {word} {}{more}: {text}\n", shown.join(", "))
+    };
+    let all: String = lines.iter().map(line).collect();
+    format!(
+        "\nNothing here runs these operators. They are costed by their kind, which widens the bands (`--strict` refuses):\n{all}"
+    )
+}
+
+/// Places of equal operators that are named.
+const MOST_PLACES: usize = 6;
 
 /// Mean power and battery life per target, where a duty cycle was asked for.
 fn power_lines(costs: &[TargetCosts]) -> String {
