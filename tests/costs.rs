@@ -24,13 +24,13 @@ tests! {
 
 /// A line of `oracles/vela_costs.py`.
 #[derive(serde::Deserialize)]
-struct VelaRow {
-    model: String,
-    macs: usize,
+pub struct VelaRow {
+    pub model: String,
+    pub macs: usize,
     system: String,
-    memory: String,
-    cycles: f64,
-    sram_bytes: f64,
+    pub memory: String,
+    pub cycles: f64,
+    pub sram_bytes: f64,
     constant_bytes: f64,
 }
 

@@ -130,9 +130,9 @@ pub fn random_file_graph(seed: u64) -> Graph {
             Function::Logistic,
             Function::Tanh,
             Function::HardSwish,
-            Function::LeakyRelu(Slope::new([0.1, 0.3, -0.2, 1.5][rng.below(4)])),
+            Function::LeakyRelu(Slope::new([0.1, 0.3, 0.0, 1.5][rng.below(4)])),
         ];
-        x = match rng.below(9) {
+        x = match rng.below(10) {
             0 | 1 => {
                 let window = random_window(shape, &mut rng);
                 builder.max_pool(x, window, random_style(&mut rng).activation)
@@ -144,6 +144,13 @@ pub fn random_file_graph(seed: u64) -> Graph {
                 builder.pad(x, before, after)
             }
             5 => builder.mean(x),
+            8 => {
+                let other = match rng.below(2) {
+                    0 => builder.mean(x),
+                    _ => builder.conv(x, shape.channels, Window::same(1, 1), Style::LINEAR),
+                };
+                builder.multiply(x, other)
+            }
             6 => {
                 let window = Window {
                     kernel: [1 + rng.below(3), 1 + rng.below(3)],

@@ -162,6 +162,8 @@ pub enum OpKind {
     Mean,
     /// Sum of two tensors of one shape, element by element.
     Add,
+    /// Product of two tensors (`MUL`), element by element; the second may be one pixel, for all pixels of the first.
+    Multiply,
     /// `RESIZE_NEAREST_NEIGHBOR` by whole factors `[height, width]`.
     Upsample([usize; 2]),
     /// Adds zeros around the data.
@@ -199,17 +201,25 @@ pub enum Effort {
     None,
     /// A sum or a difference for every element of the output.
     Sums,
-    /// A product or a comparison for every element of the output.
+    /// A product for every element of the output.
     Products,
+    /// A comparison for every element of the output.
+    Comparisons,
     /// A value of a table for every element.
     Table,
     /// A copy of every element of the output, in the order of the input.
     Copies,
     /// A copy of every element in another order.
     Shuffles,
-    /// So many multiply-accumulates with constant weights.
+    /// A convolution whose channels fall into so many groups, each with its own weights.
+    Grouped(Window, usize),
+    /// A convolution of an input between whose pixels lie zeros, as far apart as the stride.
+    Transposed(Window),
+    /// The mean over each window.
+    Means(Window),
+    /// So many multiply-accumulates.
     Macs(usize),
-    /// Anything: so many steps for every element of the output, of inputs as long.
+    /// Some steps for every element of the input or of the output.
     Unknown,
 }
 
@@ -261,6 +271,7 @@ impl OpKind {
             | OpKind::MaxPool2d(_)
             | OpKind::Mean
             | OpKind::Add
+            | OpKind::Multiply
             | OpKind::Upsample(_)
             | OpKind::Pad { .. }
             | OpKind::Lookup(_)
@@ -290,7 +301,7 @@ impl OpKind {
 pub struct Op {
     /// What it computes.
     pub kind: OpKind,
-    /// Tensors that it reads: two for [`OpKind::Add`], one or more for [`OpKind::Foreign`], one for all others.
+    /// Tensors that it reads: two for [`OpKind::Add`] and [`OpKind::Multiply`], one or more for [`OpKind::Foreign`], one for all others.
     pub inputs: Vec<TensorId>,
     /// The tensor that it writes.
     pub output: TensorId,
@@ -424,10 +435,14 @@ impl Graph {
             OpKind::Conv2d(window) => output.len() * window.taps() * input.channels,
             OpKind::DepthwiseConv2d(window) => output.len() * window.taps(),
             OpKind::FullyConnected => input.len() * output.channels,
-            OpKind::Foreign(Foreign {
-                effort: Effort::Macs(macs),
-                ..
-            }) => macs,
+            OpKind::Foreign(foreign) => match foreign.effort {
+                Effort::Grouped(window, groups) => {
+                    output.len() * window.taps() * (input.channels / groups)
+                }
+                Effort::Transposed(window) => input.len() * window.taps() * output.channels,
+                Effort::Macs(macs) => macs,
+                _ => 0,
+            },
             _ => 0,
         };
         macs as u64
@@ -550,6 +565,7 @@ impl Canonical for OpKind {
             OpKind::MaxPool2d(window) => identity::tuple(text, "MaxPool2d", &[window]),
             OpKind::Mean => text.push_str("Mean"),
             OpKind::Add => text.push_str("Add"),
+            OpKind::Multiply => text.push_str("Multiply"),
             OpKind::Upsample(factors) => identity::tuple(text, "Upsample", &[factors]),
             OpKind::Pad { before, after } => {
                 identity::record(text, "Pad", &[("before", before), ("after", after)]);
@@ -784,6 +800,11 @@ impl GraphBuilder {
     pub fn add(&mut self, a: TensorId, b: TensorId) -> TensorId {
         assert_eq!(self.shape(a), self.shape(b), "ADD needs equal shapes");
         self.push(OpKind::Add, vec![a, b], self.shape(a), Style::LINEAR)
+    }
+
+    /// Product of two tensors; the second may be one pixel.
+    pub fn multiply(&mut self, a: TensorId, b: TensorId) -> TensorId {
+        self.push(OpKind::Multiply, vec![a, b], self.shape(a), Style::LINEAR)
     }
 
     /// Repeats rows and columns by the factors `[height, width]`.

@@ -199,6 +199,65 @@ pub fn costs(
     }
 }
 
+/// Costs of a network with activations of 16 bits and weights of 8 (16x8), from those of one with 8.
+///
+/// Nothing here runs such a network: cycles grow by what Vela 5.2 says of single layers, and on a core by a factor that CMSIS-NN's
+/// kernels suggest, in a wide band.
+pub fn widened(
+    graph: &Graph,
+    mut estimate: Estimate,
+    mut ops: Vec<OpCost>,
+    mut ram: RamParts,
+    target: &Target,
+) -> (Estimate, Vec<OpCost>, RamParts) {
+    let sum = |ops: &[OpCost]| ops.iter().map(|op| op.latency_us.value).sum::<f64>();
+    let before = sum(&ops);
+    for op in &mut ops {
+        let (factor, error) = match (op.unit, &graph.ops[op.op_idx].kind) {
+            (Unit::Cpu, _) => (2.0, 1.0),
+            (Unit::Npu, OpKind::Conv2d(window)) if window.taps() == 1 => (1.45, 0.5),
+            (Unit::Npu, OpKind::FullyConnected) => (1.48, 0.5),
+            (Unit::Npu, _) => (1.96, 0.5),
+        };
+        op.cycles *= factor;
+        op.latency_us = widened_cost(op.latency_us, factor, error);
+    }
+    let error = match ops.iter().any(|op| op.unit == Unit::Cpu) {
+        true => 1.0,
+        false => 0.5,
+    };
+    let factor = match before > 0.0 {
+        true => sum(&ops) / before,
+        false => 1.0,
+    };
+    estimate.latency_us = widened_cost(estimate.latency_us, factor, error);
+    estimate.energy_uj = widened_cost(estimate.energy_uj, factor, error);
+    let more = [
+        ram.arena,
+        graph
+            .ops
+            .iter()
+            .map(|op| 4 * graph.op_bias_len(op))
+            .sum::<usize>() as f64,
+    ];
+    ram.arena *= 2.0;
+    // Biases have 64 bits, where no NPU packs them.
+    let biases = if target.npu.is_some() { 0.0 } else { more[1] };
+    let costs = [&mut estimate.ram_bytes, &mut estimate.flash_bytes];
+    for (cost, more) in costs.into_iter().zip([more[0], biases]) {
+        cost.value += more;
+        cost.low += more;
+        cost.high += more;
+    }
+    (estimate, ops, ram)
+}
+
+/// A cost that grows by a factor, which may be wrong by `1 + error`.
+fn widened_cost(cost: Cost, factor: f64, error: f64) -> Cost {
+    let relative = cost.high / cost.value.max(f64::MIN_POSITIVE) - 1.0;
+    Cost::estimated(cost.value * factor, relative.hypot(error))
+}
+
 /// How a target's NPU runs a network; `None` on targets without one.
 pub fn npu_plan(
     graph: &Graph,
@@ -678,20 +737,24 @@ impl Time {
 fn foreign_error(kind: &OpKind, unit: Unit) -> f64 {
     let dilation = match kind {
         OpKind::Conv2d(window) | OpKind::DepthwiseConv2d(window) => window.dilation,
-        OpKind::Foreign(Foreign { effort, .. }) => {
+        OpKind::Foreign(Foreign { name, effort, .. }) => {
             return match (effort, unit) {
                 (Effort::None, _) => 0.0,
+                // Several passes for Vela, of which one is modelled.
+                (_, Unit::Npu) if *name == "PRELU" => 2.0,
+                (
+                    Effort::Shuffles | Effort::Macs(_) | Effort::Unknown | Effort::Grouped(..),
+                    Unit::Npu,
+                ) => 2.0,
+                (_, Unit::Npu) => 0.5,
                 (Effort::Unknown, Unit::Cpu) => 9.0,
-                (Effort::Sums | Effort::Products | Effort::Table | Effort::Copies, Unit::Npu) => {
-                    0.5
-                }
-                _ => 2.0,
+                (_, Unit::Cpu) => 2.0,
             };
         }
         _ => return 0.0,
     };
     match unit {
-        Unit::Npu if dilation.iter().any(|&step| step > LONGEST_DILATION) => 1.0,
+        Unit::Npu if dilation.iter().any(|&step| step > LONGEST_DILATION) => 2.0,
         _ => 0.0,
     }
 }

@@ -182,6 +182,15 @@ fn kind(
             input: op.inputs[1] as u32,
             scales: add_multipliers([input, model.tensors[op.inputs[1]]], output),
         },
+        OpKind::Multiply => {
+            let Multiplier { multiplier, shift } =
+                multiplier::product(input, model.tensors[op.inputs[1]], output);
+            Kind::Multiply {
+                input: op.inputs[1] as u32,
+                multiplier,
+                shift,
+            }
+        }
         OpKind::Upsample(factor) => Kind::Upsample(factor.map(|factor| factor as u16)),
         OpKind::Pad { before, .. } => Kind::Pad(before.map(|length| length as u16)),
         OpKind::Lookup(function) => {

@@ -99,6 +99,19 @@ fn run_op(
                 *output = left + right;
             }
         }
+        OpKind::Multiply => {
+            // One pixel of each image stands for all of its pixels.
+            let (right, one) = (&tensors[op.inputs[1]], graph.tensors[op.inputs[1]].len());
+            let images = output
+                .chunks_exact_mut(to.len())
+                .zip(input.chunks_exact(from.len()));
+            for ((output, left), right) in images.zip(right.chunks_exact(one)) {
+                let pairs = left.iter().zip(right.iter().cycle());
+                for (output, (left, right)) in output.iter_mut().zip(pairs) {
+                    *output = left * right;
+                }
+            }
+        }
         OpKind::MaxPool2d(window) => largest(input, window, from, to, output),
         OpKind::Mean => {
             let images = input.chunks_exact(from.len());

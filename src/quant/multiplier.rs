@@ -63,6 +63,12 @@ pub fn clamp(activation: Activation, output: QuantParams) -> Clamp {
     }
 }
 
+/// The multiplier of MUL. Source: `CalculateOpDataMul` in TFLM's `mul_common.cc`.
+pub fn product(left: QuantParams, right: QuantParams, output: QuantParams) -> Multiplier {
+    let scale = f64::from(left.scale) * f64::from(right.scale);
+    quantize_multiplier(scale / f64::from(output.scale))
+}
+
 /// The multiplier of MEAN over `pixels` pixels.
 ///
 /// Source: `QuantizedMeanOrSum` in TFLM's `reduce.h`.

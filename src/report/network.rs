@@ -97,6 +97,11 @@ impl Network {
         }
     }
 
+    /// Whether its activations have 16 bits.
+    pub fn is_wide(&self) -> bool {
+        matches!(self, Network::File { outline, .. } if outline.is_wide)
+    }
+
     /// Operators that are costed by their kind alone, since nothing here runs them.
     pub fn unrun(&self) -> &[Unrun] {
         match self {
@@ -139,6 +144,11 @@ pub fn target_costs(network: &Network, target: &Target, budget: &Budget) -> Targ
     let weights = network.weights();
     let hardware::Costs { estimate, ops, ram } =
         hardware::costs(graph, candidate, weights.as_deref(), target);
+    let is_wide = network.is_wide();
+    let (estimate, ops, ram) = match is_wide {
+        true => hardware::widened(graph, estimate, ops, ram, target),
+        false => (estimate, ops, ram),
+    };
     let live = memory::timeline(graph);
     let layer = |cost: hardware::OpCost| {
         let op = &graph.ops[cost.op_idx];
@@ -148,7 +158,7 @@ pub fn target_costs(network: &Network, target: &Target, budget: &Budget) -> Targ
             output: graph.op_output(op),
             macs: graph.op_macs(op),
             weight_bytes: (graph.op_weight_len(op) + 4 * graph.op_bias_len(op)) as u64,
-            live_bytes: live[cost.op_idx] as u64,
+            live_bytes: (live[cost.op_idx] * if is_wide { 2 } else { 1 }) as u64,
             unit: cost.unit,
             bottleneck: cost.bottleneck,
             cycles: scaled(cost.latency_us, cycles_per_us),
@@ -217,6 +227,7 @@ pub fn operator_name(kind: &OpKind) -> String {
         OpKind::MaxPool2d(w) => format!("MAX_POOL_2D {}x{}", w.kernel[0], w.kernel[1]),
         OpKind::Mean => "MEAN".to_string(),
         OpKind::Add => "ADD".to_string(),
+        OpKind::Multiply => "MUL".to_string(),
         OpKind::Upsample(factor) => format!("RESIZE_NEAREST_NEIGHBOR {}x{}", factor[0], factor[1]),
         OpKind::Pad { .. } => "PAD".to_string(),
         OpKind::Lookup(function) => match function {

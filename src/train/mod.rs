@@ -436,6 +436,7 @@ fn check(graph: &Graph, task: Task, lessons: &Lessons<'_>) -> Result<(), TrainEr
         | OpKind::Pad { .. }
         | OpKind::Lookup(_)
         | OpKind::Softmax
+        | OpKind::Multiply
         | OpKind::Foreign(_) => true,
         OpKind::Conv2d(window) | OpKind::DepthwiseConv2d(window) => window.is_dilated(),
         OpKind::FullyConnected

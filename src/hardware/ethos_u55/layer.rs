@@ -12,8 +12,10 @@ pub enum Kind {
     Pooling,
     /// A sum of two inputs of the output's shape.
     Addition,
-    /// A product of two inputs of the output's shape, or the larger of them.
+    /// A product of two inputs of the output's shape.
     Product,
+    /// The larger of two inputs of the output's shape.
+    Comparison,
 }
 
 /// How a feature map lies in memory.
@@ -42,6 +44,8 @@ pub struct Layer {
     pub dilation: [usize; 2],
     /// How often each input pixel is read in height and in width: 1 or 2.
     pub upscale: usize,
+    /// Whether its outputs go through a table.
+    pub has_table: bool,
 }
 
 /// A pass with the formats of its feature maps.
@@ -66,7 +70,13 @@ impl Layer {
 
     /// Whether it computes every output from two inputs of the same place.
     pub fn is_elementwise(&self) -> bool {
-        matches!(self.kind, Kind::Addition | Kind::Product)
+        matches!(self.kind, Kind::Addition | Kind::Product | Kind::Comparison)
+    }
+
+    /// Whether an output may lie where an input of it lay.
+    pub fn is_in_place(&self) -> bool {
+        let is_copy = self.kind == Kind::Pooling && self.kernel == [1, 1] && self.stride == [1, 1];
+        self.is_elementwise() || is_copy && self.input == self.output
     }
 
     /// Whether each output channel depends on one input channel alone.

@@ -38,6 +38,8 @@ pub struct Step {
     pub pass: Option<Pass>,
     /// How often it runs: once, or once per pixel of the output.
     pub repeats: usize,
+    /// With how many different weights.
+    pub sets: usize,
 }
 
 /// One feature map in memory. Tensors with only a RESHAPE between them share one map.
@@ -78,6 +80,9 @@ impl Passes {
             let is_copy = op.inputs[0] == graph.input && op.output == graph.output;
             if op.kind == OpKind::Reshape && !is_copy || fusions.is_fused(graph, op) {
                 map_of[op.output] = input;
+                if is_table(op.kind) {
+                    passes.look_up(fusions.writer[op.inputs[0]]);
+                }
                 if is_output(graph, op.output) {
                     passes.maps[input].format = Format::Linear;
                 }
@@ -182,6 +187,7 @@ impl Passes {
             stride: window.stride,
             dilation: window.dilation,
             upscale: 1,
+            has_table: is_table(op.kind),
         };
         let unit = Window::same(1, 1);
         let layer = match op.kind {
@@ -207,6 +213,7 @@ impl Passes {
                 layer(Kind::Depthwise, input, window)
             }
             OpKind::Add => layer(Kind::Addition, input, unit),
+            OpKind::Multiply => layer(Kind::Product, output, unit),
             OpKind::Upsample(_) if input.area() == 1 => layer(Kind::Addition, output, unit),
             OpKind::Upsample(factor) => return self.upsample(op_idx, from, input, factor),
             // A copy without arithmetic. SOFTMAX was handled above.
@@ -214,21 +221,65 @@ impl Passes {
                 layer(Kind::Pooling, output, unit)
             }
             OpKind::Foreign(foreign) => match foreign.effort {
+                // Every channel is copied as often as it is read, which takes two copies, and each copy has a kernel.
+                Effort::Grouped(window, groups) if groups == input.channels => {
+                    let (wide, to) = (
+                        self.map(output, Format::Linear),
+                        self.map(output, Format::Brick),
+                    );
+                    let copy = layer(Kind::Pooling, output, unit);
+                    self.push(op_idx, Some(copy), 2, [Some(from), None], wide);
+                    let kernels = layer(Kind::Depthwise, output, window);
+                    self.push(op_idx, Some(kernels), 1, [Some(wide), None], to);
+                    return to;
+                }
+                Effort::Grouped(window, groups) => {
+                    let layer = of_group(layer(Kind::Convolution, input, window), groups);
+                    let to = self.map(output, Format::Brick);
+                    self.push(op_idx, Some(layer), groups, [Some(from), None], to);
+                    if let Some(last) = self.list.last_mut() {
+                        last.step.sets = groups;
+                    }
+                    return to;
+                }
+                Effort::Transposed(window) => Layer {
+                    stride: [1, 1],
+                    upscale: window.stride[0].max(window.stride[1]),
+                    ..layer(Kind::Convolution, input, window)
+                },
+                Effort::Means(window) => {
+                    let stride = [1, 1];
+                    layer(Kind::Depthwise, input, Window { stride, ..window })
+                }
                 Effort::Sums => layer(Kind::Addition, output, unit),
                 Effort::Products => layer(Kind::Product, output, unit),
+                Effort::Comparisons => layer(Kind::Comparison, output, unit),
                 _ if op.inputs.len() > 1 => return self.join(graph, op_idx, fusions, map_of),
                 _ => layer(Kind::Pooling, output, unit),
             },
         };
         let to = self.map(output, Format::Brick);
         let second = match op.kind {
-            OpKind::Add | OpKind::Foreign(_) => op.inputs.get(1).map(|&tensor| map_of(tensor)),
+            OpKind::Add | OpKind::Multiply | OpKind::Foreign(_) => {
+                op.inputs.get(1).map(|&tensor| map_of(tensor))
+            }
             _ => None,
         };
         let (layer, repeats) = by_pixel(layer);
-        let (layer, repeats) = by_tap(layer, repeats);
+        let (layer, repeats) = by_phase(layer, repeats);
         self.push(op_idx, Some(layer), repeats, [Some(from), second], to);
         to
+    }
+
+    /// The outputs of an operator's passes go through a table.
+    fn look_up(&mut self, writer: Option<usize>) {
+        for scheduled in &mut self.list {
+            if let Some(pass) = &mut scheduled.step.pass
+                && Some(scheduled.step.op_idx) == writer
+            {
+                pass.layer.has_table = true;
+            }
+        }
     }
 
     /// Puts tensors side by side: a copy of each that does not come from a pass which can write there itself.
@@ -256,6 +307,7 @@ impl Passes {
                 stride: [1, 1],
                 dilation: [1, 1],
                 upscale: 1,
+                has_table: false,
             };
             self.push(op_idx, Some(layer), 1, [Some(from), None], to);
         }
@@ -278,6 +330,7 @@ impl Passes {
                 stride: [1, 1],
                 dilation: [1, 1],
                 upscale: 2,
+                has_table: false,
             };
             self.push(op_idx, Some(layer), 1, [Some(from), None], to);
             (from, input) = (to, output);
@@ -308,6 +361,7 @@ impl Passes {
                 op_idx,
                 pass,
                 repeats,
+                sets: 1,
             },
             buffer: Buffer::default(),
             inputs,
@@ -334,14 +388,12 @@ impl Passes {
         }
     }
 
-    /// Lets an ADD write its output over an input that nothing else reads.
+    /// Lets a pass write its output over an input that it reads element by element and
+    /// that nothing else reads.
     fn share_places(&mut self) {
         for step in &self.list {
-            let is_add = step
-                .step
-                .pass
-                .is_some_and(|pass| pass.layer.is_elementwise());
-            if !is_add {
+            let is_in_place = step.step.pass.is_some_and(|pass| pass.layer.is_in_place());
+            if !is_in_place {
                 continue;
             }
             let output = self.maps[step.output];
@@ -375,17 +427,54 @@ fn by_pixel(layer: Layer) -> (Layer, usize) {
     (pixel, layer.output.area())
 }
 
-/// Taps that lie further apart than the NPU can reach are computed one by one: the layer of one, and their number.
-fn by_tap(layer: Layer, repeats: usize) -> (Layer, usize) {
-    if layer.dilation.iter().all(|&step| step <= LONGEST_DILATION) {
-        return (layer, repeats);
+/// Taps that lie further apart than the NPU can reach: rows or columns that meet each other become a layer of their own. The
+/// layer of one, and the number of all.
+fn by_phase(layer: Layer, repeats: usize) -> (Layer, usize) {
+    let (mut layer, mut repeats) = (layer, repeats);
+    for axis in [0, 1] {
+        let phases = layer.dilation[axis];
+        if phases <= LONGEST_DILATION {
+            continue;
+        }
+        let shorten = |shape: &mut Shape| {
+            let length = [&mut shape.height, &mut shape.width].into_iter().nth(axis);
+            if let Some(length) = length {
+                *length = length.div_ceil(phases);
+            }
+        };
+        shorten(&mut layer.input);
+        shorten(&mut layer.output);
+        layer.dilation[axis] = 1;
+        repeats *= phases;
     }
-    let tap = Layer {
-        kernel: [1, 1],
-        dilation: [1, 1],
-        ..layer
+    (layer, repeats)
+}
+
+/// One group of a convolution: its layer.
+fn of_group(layer: Layer, groups: usize) -> Layer {
+    let share = |shape: Shape| Shape {
+        channels: (shape.channels / groups).max(1),
+        ..shape
     };
-    (tap, repeats * layer.kernel[0] * layer.kernel[1])
+    Layer {
+        input: share(layer.input),
+        output: share(layer.output),
+        ..layer
+    }
+}
+
+/// Whether an operator looks its outputs up in a table.
+pub fn is_table(kind: OpKind) -> bool {
+    match kind {
+        OpKind::Lookup(function) => match function {
+            Function::Identity | Function::Relu | Function::Relu6 => false,
+            Function::Logistic | Function::Tanh | Function::HardSwish | Function::LeakyRelu(_) => {
+                true
+            }
+        },
+        OpKind::Foreign(foreign) => foreign.effort == Effort::Table,
+        _ => false,
+    }
 }
 
 /// The longest step between taps that the NPU makes by itself.
@@ -397,7 +486,14 @@ pub fn has_passes(kind: OpKind) -> bool {
         OpKind::Softmax => false,
         OpKind::Foreign(foreign) => matches!(
             foreign.effort,
-            Effort::Sums | Effort::Products | Effort::Table | Effort::Copies
+            Effort::Sums
+                | Effort::Products
+                | Effort::Comparisons
+                | Effort::Table
+                | Effort::Copies
+                | Effort::Grouped(..)
+                | Effort::Transposed(_)
+                | Effort::Means(_)
         ),
         _ => true,
     }
@@ -473,6 +569,7 @@ impl Fusions {
                 | OpKind::DepthwiseConv2d(_)
                 | OpKind::FullyConnected
                 | OpKind::Add
+                | OpKind::Multiply
                 | OpKind::AveragePool2d(_)
                 | OpKind::MaxPool2d(_)
         );

@@ -18,10 +18,10 @@ mod system;
 pub use encoding::Coding;
 
 use super::profile::Npu;
-use crate::graph::{Effort, Foreign, Function, Graph, Op, OpKind, Padding, Shape, Window};
+use crate::graph::{Effort, Foreign, Graph, Op, OpKind, Padding, Shape, Window};
 use encoding::Encoded;
 use layer::SUB_KERNEL;
-use lower::{Passes, Step};
+use lower::{Passes, Step, is_table};
 
 pub use lower::LONGEST_DILATION;
 use system::System;
@@ -118,15 +118,29 @@ pub fn supports(graph: &Graph, op: &Op) -> bool {
         OpKind::Conv2d(_)
         | OpKind::FullyConnected
         | OpKind::Add
+        | OpKind::Multiply
         | OpKind::Pad { .. }
         | OpKind::Lookup(_)
         | OpKind::Softmax
         | OpKind::Reshape => true,
         OpKind::Foreign(Foreign { name, effort, .. }) => match effort {
             Effort::Unknown => ON_NPU.contains(name),
+            Effort::Transposed(window) => window.stride.iter().all(|&stride| stride <= 2),
             _ => !ON_CPU.contains(name),
         },
     }
+}
+
+/// Whether it multiplies by ones.
+fn is_mean(kind: OpKind) -> bool {
+    matches!(
+        kind,
+        OpKind::Mean
+            | OpKind::Foreign(Foreign {
+                effort: Effort::Means(_),
+                ..
+            })
+    )
 }
 
 /// Operators that Vela 5.2 leaves to the core though others of their kind are on the NPU, and the other way round.
@@ -141,7 +155,15 @@ const ON_CPU: [&str; 9] = [
     "SPACE_TO_DEPTH",
     "SVDF",
 ];
-const ON_NPU: [&str; 4] = ["ARG_MAX", "REDUCE_MAX", "RESIZE_BILINEAR", "SUM"];
+const ON_NPU: [&str; 7] = [
+    "ARG_MAX",
+    "AVERAGE_POOL_2D",
+    "MAX_POOL_2D",
+    "REDUCE_MAX",
+    "RESIZE_BILINEAR",
+    "SOFTMAX",
+    "SUM",
+];
 
 /// The longest step of a window that the NPU makes by itself.
 const LONGEST_STRIDE: usize = 3;
@@ -168,6 +190,7 @@ pub fn plan(graph: &Graph, npu: &Npu, codings: Option<&[Option<Coding>]>) -> Npu
             op_idx,
             pass,
             repeats,
+            sets,
         } = scheduled.step;
         let Some(pass) = pass else {
             if let OpKind::Foreign(foreign) = &graph.ops[op_idx].kind
@@ -195,7 +218,7 @@ pub fn plan(graph: &Graph, npu: &Npu, codings: Option<&[Option<Coding>]>) -> Npu
         };
         let coding = match codings.and_then(|codings| *codings.get(op_idx)?) {
             Some(coding) => coding,
-            None if graph.ops[op_idx].kind == OpKind::Mean => ONES,
+            None if is_mean(graph.ops[op_idx].kind) => ONES,
             None => {
                 plan.are_weights_known &= !pass.layer.has_weights();
                 Coding {
@@ -210,11 +233,23 @@ pub fn plan(graph: &Graph, npu: &Npu, codings: Option<&[Option<Coding>]>) -> Npu
             if times == 0 {
                 break;
             }
-            let is_repeated = repeats > 1;
+            let is_repeated = repeats > sets;
             let cost = staging::cost(&pass, &mapped, &encoded, slack, is_repeated, &system);
+            let storage = match &graph.ops[op_idx].kind {
+                // A constant of more than one value is read anew for every element.
+                OpKind::Foreign(foreign)
+                    if foreign.constant_bytes > 1
+                        && pass.layer.is_elementwise()
+                        && system.staging =>
+                {
+                    let bytes = cycles::constant_bytes(&pass.layer, &mapped.block, &system);
+                    system::cycles(bytes, system.storage.bandwidth)
+                }
+                _ => cost.storage,
+            };
             if times == 1 {
                 scheduled.buffer = cost.buffer;
-                plan.constant_bytes += cost.encoded;
+                plan.constant_bytes += sets * cost.encoded;
             }
             slack = Some(cost.slack);
             plan.command_bytes += times * (PASS_COMMANDS + SLICE_COMMANDS * cost.slices);
@@ -222,39 +257,22 @@ pub fn plan(graph: &Graph, npu: &Npu, codings: Option<&[Option<Coding>]>) -> Npu
                 let times = times as f64;
                 sum.compute += times * cost.compute as f64;
                 sum.sram += times * cost.sram as f64;
-                sum.flash += times * cost.storage as f64;
-                sum.total += times * cost.compute.max(cost.sram).max(cost.storage) as f64;
+                sum.flash += times * storage as f64;
+                sum.total += times * cost.compute.max(cost.sram).max(storage) as f64;
             }
         }
     }
-    for (op, cycles) in graph.ops.iter().zip(&mut plan.ops) {
-        let Some(cycles) = cycles else { continue };
+    for (op, cycles) in graph.ops.iter().zip(&plan.ops) {
+        if cycles.is_none() {
+            continue;
+        }
         plan.constant_bytes += match op.kind {
-            OpKind::Lookup(function) => match function {
-                Function::Identity | Function::Relu | Function::Relu6 => 0,
-                Function::Logistic
-                | Function::Tanh
-                | Function::HardSwish
-                | Function::LeakyRelu(_) => TABLE_BYTES,
-            },
+            kind if is_table(kind) => TABLE_BYTES,
             OpKind::Foreign(Foreign {
-                effort: Effort::Table,
-                ..
-            }) => TABLE_BYTES,
-            OpKind::Foreign(Foreign {
-                effort: Effort::Sums | Effort::Products,
+                effort: Effort::Sums | Effort::Products | Effort::Comparisons,
                 constant_bytes,
                 ..
-            }) => {
-                if system.staging && constant_bytes > 1 {
-                    // A constant is read anew for every element, a burst for each brick.
-                    let elements = graph.op_output(op).len();
-                    let burst = system.storage.burst as f64 / 16.0;
-                    cycles.flash = elements as f64 * burst / system.storage.bandwidth;
-                    cycles.total = cycles.total.max(cycles.flash);
-                }
-                constant_bytes.next_multiple_of(16)
-            }
+            }) => constant_bytes.next_multiple_of(16),
             // One pixel is spread by the addition of constant zeros.
             OpKind::Upsample(_) if graph.op_input(op).area() == 1 => graph.op_output(op).len(),
             _ => 0,
@@ -268,6 +286,8 @@ pub fn plan(graph: &Graph, npu: &Npu, codings: Option<&[Option<Coding>]>) -> Npu
 fn unmodelled(graph: &Graph, op: &Op, foreign: &Foreign, npu: &Npu, system: &System) -> NpuCycles {
     let elements = graph.op_input(op).len().max(graph.op_output(op).len()) as f64;
     let compute = match foreign.effort {
+        // A product of two tensors is a product and a sum of elements.
+        Effort::Macs(macs) if foreign.constant_bytes == 0 => macs as f64 * CYCLES_PER_STEP,
         Effort::Macs(macs) => macs as f64 / (MACS_USED * npu.macs_per_cycle.value),
         Effort::None => 0.0,
         Effort::Shuffles => elements * CYCLES_PER_SHUFFLE,

@@ -37,21 +37,22 @@ pub fn add_op(graph: &Graph, op: &Op, add: &mut impl FnMut(Term, usize)) {
         }
         OpKind::Mean => add(Term::PoolInput, graph.op_input(op).len()),
         OpKind::Softmax => add(Term::AddOutput, SOFTMAX_ADDS * outputs),
-        OpKind::Add => add(Term::AddOutput, outputs),
+        OpKind::Add | OpKind::Multiply => add(Term::AddOutput, outputs),
         OpKind::Upsample(_) | OpKind::Pad { .. } | OpKind::Lookup(_) => {
             add(Term::UpsampleOutput, outputs);
         }
         OpKind::Reshape => {}
         OpKind::Foreign(foreign) => match foreign.effort {
             Effort::None => {}
-            Effort::Sums | Effort::Products => add(Term::AddOutput, outputs),
+            Effort::Sums | Effort::Products | Effort::Comparisons => add(Term::AddOutput, outputs),
             Effort::Table | Effort::Copies | Effort::Shuffles => {
                 add(Term::UpsampleOutput, outputs);
             }
-            Effort::Macs(macs) => {
+            Effort::Grouped(..) | Effort::Transposed(_) | Effort::Macs(_) => {
                 add(Term::ConvMac, macs);
                 add(Term::ConvOutput, outputs);
             }
+            Effort::Means(_) => add(Term::PoolInput, graph.op_input(op).len()),
             Effort::Unknown => {
                 let elements = graph.op_input(op).len().max(outputs);
                 add(Term::AddOutput, UNKNOWN_ADDS * elements);

@@ -30,7 +30,7 @@ pub fn add_op(graph: &Graph, op: &Op, add: &mut impl FnMut(Term, usize)) {
             add(Term::MaxPoolTap, taps * output.channels.div_ceil(BLOCK));
         }
         OpKind::Softmax => add(Term::SoftmaxOutput, output.len()),
-        OpKind::Add => add(Term::AddOutput, output.len()),
+        OpKind::Add | OpKind::Multiply => add(Term::AddOutput, output.len()),
         OpKind::Upsample([up, across]) => {
             let row_bytes = input.width * across * input.channels;
             let (in_row, rows) = (input.area() * across, input.height * (up - 1));
@@ -54,17 +54,20 @@ pub fn add_op(graph: &Graph, op: &Op, add: &mut impl FnMut(Term, usize)) {
         // No kernel runs these; the loops would be like those of operators that have one.
         OpKind::Foreign(foreign) => match foreign.effort {
             Effort::None => {}
-            Effort::Sums | Effort::Products => add(Term::AddOutput, output.len()),
+            Effort::Sums | Effort::Products | Effort::Comparisons => {
+                add(Term::AddOutput, output.len())
+            }
             Effort::Table | Effort::Shuffles => add(Term::LookupOutput, output.len()),
             Effort::Copies => {
                 add(Term::UpsampleCopy, output.area());
                 let row = output.channels.div_ceil(BLOCK);
                 add(Term::UpsampleStep, output.area() * row);
             }
-            Effort::Macs(macs) => {
-                add(Term::PortableMac, macs);
+            Effort::Grouped(..) | Effort::Transposed(_) | Effort::Macs(_) => {
+                add(Term::PortableMac, graph.op_macs(op) as usize);
                 add(Term::PortableOutput, output.len());
             }
+            Effort::Means(window) => add_pool(&Sliding::new(graph, op, window), add),
             Effort::Unknown => {
                 let elements = input.len().max(output.len());
                 add(Term::AddOutput, UNKNOWN_ADDS * elements);

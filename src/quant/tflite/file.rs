@@ -180,7 +180,20 @@ impl<'a> File<'a> {
     }
 }
 
+/// What a network of 16-bit activations is, and what to do about it.
+pub(super) const IS_16X8: &str = "its weights are int8 and its activations int16 (16x8), and only int8 activations are supported: \
+                 convert it again with TFLITE_BUILTINS_INT8";
+
 impl File<'_> {
+    /// Whether its activations are int16 and its weights int8.
+    pub(super) fn is_16x8(&self) -> bool {
+        let any = |is_constant: bool, kind: i8| {
+            let mut tensors = self.tensors.iter();
+            tensors.any(|tensor| tensor.kind == kind && is_constant != tensor.data.is_empty())
+        };
+        any(false, INT16) && any(true, INT8) && !any(false, INT8) && !any(true, FLOAT16)
+    }
+
     /// What a network is that is not int8 in full, and what to do about it; `None` where nothing says so.
     pub(super) fn foreign_kind(&self) -> Option<&'static str> {
         let is_border = |index: usize| {
@@ -209,10 +222,7 @@ impl File<'_> {
         } else if constant(INT4) {
             Some("its weights are int4, which is not supported: convert it again with int8 weights")
         } else if computed(INT16) {
-            Some(
-                "its weights are int8 and its activations int16 (16x8), and only int8 activations are supported: \
-                 convert it again with TFLITE_BUILTINS_INT8",
-            )
+            Some(IS_16X8)
         } else if computed(UINT8) {
             Some(
                 "it is quantised to uint8, the older scheme, and only int8 is supported: convert it again from float \
@@ -314,9 +324,9 @@ impl<'a> FileTensor<'a> {
         Ok(Shape::new(height, width, channels))
     }
 
-    /// The single scale and zero point of an int8 activation.
-    pub(super) fn params(&self) -> Result<QuantParams, Problem> {
-        if self.kind != INT8 {
+    /// The single scale and zero point of an activation, which must be of this type.
+    pub(super) fn params(&self, kind: i8) -> Result<QuantParams, Problem> {
+        if self.kind != kind {
             let kind = type_name(self.kind);
             return Err(format!("is {kind}, and only int8 is supported: quantise it").into());
         }

@@ -15,7 +15,7 @@ mod write;
 
 pub use error::ReadError;
 pub use float::read_float;
-pub use outline::{Outline, Unrun};
+pub use outline::{Operator, Outline, Unrun, operators};
 pub use read::read;
 pub use vela::npu_blob;
 pub use write::write;
@@ -36,6 +36,7 @@ const DEQUANTIZE: Builtin = builtin(6, 2, 38);
 const FULLY_CONNECTED: Builtin = builtin(9, 4, 8);
 const LOGISTIC: Builtin = builtin(14, 2, 0);
 const MAX_POOL_2D: Builtin = builtin(17, 2, 5);
+const MUL: Builtin = builtin(18, 2, 21);
 const RELU: Builtin = builtin(19, 2, 0);
 const RELU6: Builtin = builtin(21, 2, 0);
 const RESHAPE: Builtin = builtin(22, 1, 17);

@@ -1,9 +1,9 @@
 //! Reads operators with weights or constants, and checks them.
 
-use nas_kernels::blob::MAX_UPSAMPLE;
+use nas_kernels::{blob::MAX_UPSAMPLE, ops::MAX_PRODUCT_SHIFT};
 
 use super::{
-    FLOAT32, INT8, INT32, UINT8,
+    FLOAT32, INT8, INT16, INT32, UINT8,
     error::Problem,
     file::{MAX_ELEMENTS, MAX_WEIGHTS, Options, type_name},
     read::{ReadOp, Reader},
@@ -230,7 +230,7 @@ impl Reader<'_, '_> {
     /// Checks that a uint8 tensor is an int8 tensor plus 128.
     pub(super) fn reinterpret(&self, uint8: i32, int8: i32) -> Result<(), Problem> {
         let outer = self.tensor(uint8)?;
-        let inner = self.tensor(int8)?.params()?;
+        let inner = self.tensor(int8)?.params(INT8)?;
         let zero_points: Vec<i64> = outer.zero_points.i64s().take(2).collect();
         let scales: Vec<f32> = outer.scales.f32s().take(2).collect();
         if scales != [inner.scale] || zero_points != [i64::from(inner.zero_point) + 128] {
@@ -279,6 +279,15 @@ impl Reader<'_, '_> {
                 "has different scales at its input and its output, which TFLM ignores".into(),
             );
         }
+        if let Function::LeakyRelu(slope) = function
+            && !(0.0..=LARGEST_SLOPE).contains(&slope.value())
+        {
+            return Err(format!(
+                "has the slope {}, and only those from 0 to {LARGEST_SLOPE} are run",
+                slope.value()
+            )
+            .into());
+        }
         let fixed = fixed_output(OpKind::Lookup(function));
         if let Some(fixed) = fixed.filter(|fixed| *fixed != to) {
             return Err(format!(
@@ -293,6 +302,24 @@ impl Reader<'_, '_> {
         let ratio = f64::from(from.scale) / f64::from(to.scale);
         if ratio >= f64::from(1 << multiplier::MAX_LEFT_SHIFT) {
             return Err(format!("enlarges its input {ratio} times").into());
+        }
+        Ok(())
+    }
+
+    /// Checks that MUL multiplies by as many values, or by one pixel, and that a product does not overflow.
+    pub(super) fn check_product(&self, op: &ReadOp) -> Result<(), Problem> {
+        let [left, right] = op.inputs[..] else {
+            return Err("does not have two inputs".into());
+        };
+        let (from, by) = (self.shape(left), self.shape(right));
+        if self.shape(op.output) != from || (by != from && by != Shape::vector(from.channels)) {
+            return Err(
+                "multiplies shapes of which neither the one is the other nor its pixel".into(),
+            );
+        }
+        let [left, right, to] = [left, right, op.output].map(|id| self.params[id]);
+        if multiplier::product(left, right, to).shift > MAX_PRODUCT_SHIFT {
+            return Err("enlarges its product too much for 32 bits".into());
         }
         Ok(())
     }
@@ -378,6 +405,14 @@ impl Reader<'_, '_> {
             None | Some(-1) => vec![0; channels],
             Some(bias) => {
                 let bias = self.tensor(*bias)?;
+                // Biases of 64 bits go with activations of 16; nothing runs them.
+                if self.activations == INT16 {
+                    return Ok(QuantizedOp {
+                        weight: weights.data.iter().map(|byte| *byte as i8).collect(),
+                        weight_scales,
+                        bias: vec![0; channels],
+                    });
+                }
                 if bias.kind != INT32 || bias.data.len() != 4 * channels {
                     return Err(format!("does not have {channels} constant int32 biases").into());
                 }
@@ -392,6 +427,9 @@ impl Reader<'_, '_> {
         })
     }
 }
+
+/// The largest slope of LEAKY_RELU; TFLM multiplies by it and the scales.
+const LARGEST_SLOPE: f32 = 16.0;
 
 /// Checks that a window with zeros between its taps, as the kernels run it, is not too large; `depth` is the number of its
 /// weights for each tap.

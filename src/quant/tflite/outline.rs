@@ -3,14 +3,14 @@
 use std::collections::HashMap;
 
 use super::{
-    INT8,
+    INT8, INT16,
     error::{Problem, ReadError},
-    file::{Code, File, FileTensor, MAX_ELEMENTS, Options},
-    names::static_name,
-    read::Reader,
+    file::{Code, File, FileTensor, IS_16X8, MAX_ELEMENTS, Options},
+    names::{known_name, static_name},
+    read::{Reader, SUPPORTED},
 };
 use crate::{
-    graph::{Activation, Effort, Foreign, Graph, Op, OpKind, Shape, TensorId},
+    graph::{Activation, Effort, Foreign, Graph, Op, OpKind, Padding, Shape, TensorId, Window},
     quant::{QuantParams, QuantizedModel},
 };
 
@@ -23,6 +23,8 @@ pub struct Outline {
     pub weights: Vec<Option<Vec<i8>>>,
     /// Operators of the file that nothing here runs, in their order.
     pub unrun: Vec<Unrun>,
+    /// Whether activations have 16 bits (16x8), for which nothing here runs at all.
+    pub is_wide: bool,
 }
 
 /// An operator of a file that is costed and not run.
@@ -50,14 +52,19 @@ impl Outline {
         {
             return Ok(model.into());
         }
-        if let Some(kind) = file.foreign_kind() {
+        if let Some(kind) = file.foreign_kind()
+            && !file.is_16x8()
+        {
             return Err(ReadError::Kind(kind));
         }
         Sketch::new(&file).and_then(Sketch::read).map_err(kind)
     }
 
-    /// The error of the first operator that nothing here runs.
+    /// The error of the first thing that nothing here runs.
     pub fn first_unrun(&self) -> Option<ReadError> {
+        if self.is_wide {
+            return Some(ReadError::Kind(IS_16X8));
+        }
         let first = self.unrun.first()?;
         Some(ReadError::Operator {
             index: first.index,
@@ -74,6 +81,7 @@ impl From<QuantizedModel> for Outline {
             graph: model.graph,
             weights: weights.collect(),
             unrun: Vec::new(),
+            is_wide: false,
         }
     }
 }
@@ -99,9 +107,13 @@ impl<'f, 'a> Sketch<'f, 'a> {
             handles: HashMap::new(),
             states: HashMap::new(),
         };
+        if file.is_16x8() {
+            sketch.reader.activations = INT16;
+        }
+        let activations = sketch.reader.activations;
         for input in &file.inputs {
             let wrap = |problem: Problem| file.border_error(*input, problem);
-            let is_float = sketch.reader.tensor(*input).map_err(wrap)?.kind != INT8;
+            let is_float = sketch.reader.tensor(*input).map_err(wrap)?.kind != activations;
             // An input of another type becomes int8 by the QUANTIZE that reads it.
             if !is_float || file.inputs.len() > 1 {
                 sketch.write(*input).map_err(wrap)?;
@@ -145,6 +157,7 @@ impl<'f, 'a> Sketch<'f, 'a> {
             graph,
             weights,
             unrun: self.unrun,
+            is_wide: file.is_16x8(),
         })
     }
 
@@ -194,7 +207,7 @@ impl<'f, 'a> Sketch<'f, 'a> {
         match code.name.as_str() {
             "READ_VARIABLE" => self.read_variable(name, &inputs, &outputs),
             "ASSIGN_VARIABLE" => self.assign_variable(name, &inputs),
-            _ => self.foreign(name, &inputs, &outputs),
+            _ => self.foreign(name, &inputs, &outputs, &options),
         }
     }
 
@@ -204,6 +217,7 @@ impl<'f, 'a> Sketch<'f, 'a> {
         name: &'static str,
         inputs: &[i32],
         outputs: &[i32],
+        options: &Options,
     ) -> Result<(), Problem> {
         let mut computed = Vec::new();
         let mut constants = Vec::new();
@@ -228,7 +242,7 @@ impl<'f, 'a> Sketch<'f, 'a> {
                 continue;
             }
             let (from, to) = (self.reader.shape(computed[0]), self.reader.shape(id));
-            let effort = effort(name, from, to, &constants);
+            let effort = effort(name, from, to, &constants, options);
             // Constants are there once.
             let constant_bytes = if place == 0 { constant_bytes } else { 0 };
             let kind = OpKind::Foreign(Foreign {
@@ -236,7 +250,11 @@ impl<'f, 'a> Sketch<'f, 'a> {
                 effort,
                 constant_bytes,
             });
-            if let ([weights], Effort::Macs(_)) = (constants.as_slice(), effort) {
+            let has_weights = matches!(
+                effort,
+                Effort::Grouped(..) | Effort::Transposed(_) | Effort::Macs(_)
+            );
+            if let (Some(weights), true) = (constants.first(), has_weights) {
                 let weights = weights.data.iter().map(|byte| *byte as i8).collect();
                 self.foreign_weights
                     .insert(self.reader.graph.ops.len(), weights);
@@ -363,8 +381,57 @@ fn copies(name: &'static str) -> OpKind {
     })
 }
 
+/// An operator of TFLite, and what is known of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Operator {
+    /// TFLite's name.
+    pub name: &'static str,
+    /// Whether host and firmware run it, in the forms that `docs/operators.md` names.
+    pub is_run: bool,
+    /// How much it counts as where it is not run.
+    pub effort: Effort,
+}
+
+/// Every operator of TFLite that a quantised network may have.
+pub fn operators() -> Vec<Operator> {
+    let (any, options) = (Shape::vector(1), Options(None));
+    let codes = (0..).map_while(known_name).enumerate();
+    let quantised =
+        codes.filter(|(_, name)| !NO_OPERATORS.iter().any(|start| name.starts_with(start)));
+    let operator = |(code, name)| Operator {
+        name,
+        is_run: SUPPORTED.iter().any(|builtin| builtin.code == code as i32),
+        effort: effort(name, any, any, &[], &options),
+    };
+    quantised.map(operator).collect()
+}
+
+/// How the names begin of operators that are no part of an int8 network.
+const NO_OPERATORS: [&str; 14] = [
+    "STABLEHLO",
+    "PLACEHOLDER",
+    "CUSTOM",
+    "DELEGATE",
+    "HASHTABLE",
+    "LSH_",
+    "EMBEDDING",
+    "CONCAT_EMBEDDINGS",
+    "SKIP_GRAM",
+    "IF",
+    "WHILE",
+    "CALL",
+    "VAR_HANDLE",
+    "FAKE_QUANT",
+];
+
 /// How much an operator does, by its name.
-fn effort(name: &str, from: Shape, to: Shape, constants: &[&FileTensor]) -> Effort {
+fn effort(
+    name: &str,
+    from: Shape,
+    to: Shape,
+    constants: &[&FileTensor],
+    options: &Options,
+) -> Effort {
     let heaviest = constants.iter().max_by_key(|constant| constant.data.len());
     let dims = |constant: &FileTensor| -> Vec<usize> {
         let lengths = constant
@@ -385,14 +452,34 @@ fn effort(name: &str, from: Shape, to: Shape, constants: &[&FileTensor]) -> Effo
         let held: usize = constants.iter().map(|constant| constant.data.len()).sum();
         held.saturating_mul((from.len() / row.unwrap_or(1).max(1)).max(1))
     };
+    let window = |dilation: Option<[usize; 2]>| {
+        let kernel = [taps(&[1]), taps(&[2])];
+        let given = options.window(kernel.map(|length| length as i32)).ok()?;
+        let dilation = dilation?;
+        Some(Window { dilation, ..given })
+    };
+    // Weights must be as many as their shape says, and give the output's channels.
+    let gives = |place: usize| {
+        let weights = heaviest.map(|constant| (dims(constant), constant.data.len()));
+        weights.is_some_and(|(dims, length)| {
+            let count = dims
+                .iter()
+                .try_fold(1usize, |count, dim| count.checked_mul(*dim));
+            dims.len() == 4 && count == Some(length) && dims[place] == to.channels
+        })
+    };
     match name {
         "RESHAPE" | "SQUEEZE" | "EXPAND_DIMS" | "SHAPE" | "RANK" => Effort::None,
         "ADD" | "SUB" | "ADD_N" => Effort::Sums,
-        "MUL" | "MAXIMUM" | "MINIMUM" | "PRELU" | "ABS" | "NEG" => Effort::Products,
-        "RELU" | "RELU6" | "RELU_0_TO_1" | "RELU_N1_TO_1" | "LOGISTIC" | "TANH" | "HARD_SWISH"
-        | "LEAKY_RELU" | "ELU" | "EXP" | "GELU" | "LOG" | "RSQRT" | "SQRT" | "SQUARE" | "SIN"
-        | "COS" | "QUANTIZE" => Effort::Table,
-        "CONCATENATION"
+        "MUL" | "PRELU" => Effort::Products,
+        "MAXIMUM" | "MINIMUM" | "ABS" | "NEG" => Effort::Comparisons,
+        "RELU" | "RELU6" | "LOGISTIC" | "TANH" | "HARD_SWISH" | "LEAKY_RELU" | "ELU" | "EXP"
+        | "GELU" | "LOG" | "RSQRT" | "SQRT" | "SQUARE" | "SIN" | "COS" | "QUANTIZE" => {
+            Effort::Table
+        }
+        "RELU_0_TO_1"
+        | "RELU_N1_TO_1"
+        | "CONCATENATION"
         | "SPLIT"
         | "SPLIT_V"
         | "STRIDED_SLICE"
@@ -410,9 +497,37 @@ fn effort(name: &str, from: Shape, to: Shape, constants: &[&FileTensor]) -> Effo
         | "CAST" => Effort::Copies,
         "TRANSPOSE" | "SPACE_TO_DEPTH" | "DEPTH_TO_SPACE" | "SPACE_TO_BATCH_ND"
         | "BATCH_TO_SPACE_ND" | "REVERSE_V2" => Effort::Shuffles,
-        "CONV_2D" => Effort::Macs(to.len().saturating_mul(taps(&[1, 2, 3]))),
-        "DEPTHWISE_CONV_2D" => Effort::Macs(to.len().saturating_mul(taps(&[1, 2]))),
-        "TRANSPOSE_CONV" => Effort::Macs(from.len().saturating_mul(taps(&[0, 1, 2]))),
+        "CONV_2D" => {
+            let (depth, whole) = (taps(&[3]).max(1), taps(&[1, 2, 3]));
+            let groups = from.channels / depth;
+            let is_even = groups > 0
+                && from.channels.is_multiple_of(depth)
+                && to.channels.is_multiple_of(groups);
+            match window(options.dilation([4, 5]).ok()).filter(|_| is_even && gives(0)) {
+                Some(window) => Effort::Grouped(window, groups),
+                None => Effort::Macs(to.len().saturating_mul(whole)),
+            }
+        }
+        "DEPTHWISE_CONV_2D" => match window(options.dilation([5, 6]).ok())
+            .filter(|_| gives(3) && to.channels.is_multiple_of(from.channels))
+        {
+            Some(window) => Effort::Grouped(window, from.channels),
+            None => Effort::Macs(to.len().saturating_mul(taps(&[1, 2]))),
+        },
+        "TRANSPOSE_CONV" => match window(Some([1, 1])).filter(|_| gives(0)) {
+            Some(window) => Effort::Transposed(window),
+            None => Effort::Macs(from.len().saturating_mul(taps(&[0, 1, 2]))),
+        },
+        "MEAN" if from.channels == to.channels => {
+            let lengths = [from.height / to.height, from.width / to.width];
+            let kernel = lengths.map(|length| length.max(1));
+            Effort::Means(Window {
+                kernel,
+                stride: kernel,
+                padding: Padding::Valid,
+                dilation: [1, 1],
+            })
+        }
         "BATCH_MATMUL" => Effort::Macs(to.len().saturating_mul(from.channels)),
         "FULLY_CONNECTED"
         | "SVDF"

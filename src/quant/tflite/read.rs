@@ -7,7 +7,7 @@ use nas_kernels::{Model, blob::BlobError};
 
 use super::{
     ADD, AVERAGE_POOL_2D, Builtin, CONV_2D, DEPTHWISE_CONV_2D, DEQUANTIZE, EXPAND_DIMS,
-    FULLY_CONNECTED, HARD_SWISH, INT8, LEAKY_RELU, LOGISTIC, MAX_POOL_2D, MEAN, PAD, QUANTIZE,
+    FULLY_CONNECTED, HARD_SWISH, INT8, LEAKY_RELU, LOGISTIC, MAX_POOL_2D, MEAN, MUL, PAD, QUANTIZE,
     RELU, RELU6, RESHAPE, RESIZE_NEAREST_NEIGHBOR, SOFTMAX, SQUEEZE, TANH, UINT8,
     error::{Problem, ReadError},
     file::{Code, File, FileTensor, MAX_ELEMENTS, Options, type_name},
@@ -64,6 +64,8 @@ pub(super) struct Reader<'f, 'a> {
     pub(super) elements: usize,
     /// Weights of all operators in bytes.
     pub(super) weights: usize,
+    /// The type of activations: int8, but for networks that are costed only.
+    pub(super) activations: i8,
 }
 
 impl<'f, 'a> Reader<'f, 'a> {
@@ -84,6 +86,7 @@ impl<'f, 'a> Reader<'f, 'a> {
             sources: Vec::new(),
             elements: 0,
             weights: 0,
+            activations: INT8,
         }
     }
 
@@ -173,6 +176,18 @@ impl<'f, 'a> Reader<'f, 'a> {
                 {
                     return Err("adds tensors of different shapes".into());
                 }
+                ReadOp {
+                    activation: options.activation(0)?,
+                    ..op
+                }
+            }
+            MUL => {
+                // A product has no order: the tensor that is repeated comes second.
+                let lengths = |input: &i32| self.known(*input).map(|id| self.shape(id).len());
+                let mut inputs = inputs.clone();
+                inputs.sort_by_key(|input| std::cmp::Reverse(lengths(input)));
+                let op = self.plain(OpKind::Multiply, &inputs, output)?;
+                self.check_product(&op)?;
                 ReadOp {
                     activation: options.activation(0)?,
                     ..op
@@ -330,7 +345,7 @@ impl<'f, 'a> Reader<'f, 'a> {
         let described = |Problem(problem)| Problem(format!("has tensor {index}, which {problem}"));
         Ok((
             tensor.shape().map_err(described)?,
-            tensor.params().map_err(described)?,
+            tensor.params(self.activations).map_err(described)?,
         ))
     }
 
@@ -401,7 +416,7 @@ pub(super) struct ReadOp {
     pub(super) weights: Option<QuantizedOp>,
 }
 
-pub(super) const SUPPORTED: [Builtin; 21] = [
+pub(super) const SUPPORTED: [Builtin; 22] = [
     ADD,
     AVERAGE_POOL_2D,
     CONV_2D,
@@ -414,6 +429,7 @@ pub(super) const SUPPORTED: [Builtin; 21] = [
     LOGISTIC,
     MAX_POOL_2D,
     MEAN,
+    MUL,
     PAD,
     QUANTIZE,
     RELU,

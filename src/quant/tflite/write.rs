@@ -7,8 +7,8 @@ use flatbuffers::{
 
 use super::{
     ADD, AVERAGE_POOL_2D, Builtin, CONV_2D, DEPTHWISE_CONV_2D, FULLY_CONNECTED, HARD_SWISH,
-    IDENTIFIER, INT8, INT32, LEAKY_RELU, LOGISTIC, MAX_POOL_2D, MEAN, PAD, QUANTIZE, RELU, RELU6,
-    RESHAPE, RESIZE_NEAREST_NEIGHBOR, SCHEMA_VERSION, SOFTMAX, TANH,
+    IDENTIFIER, INT8, INT32, LEAKY_RELU, LOGISTIC, MAX_POOL_2D, MEAN, MUL, PAD, QUANTIZE, RELU,
+    RELU6, RESHAPE, RESIZE_NEAREST_NEIGHBOR, SCHEMA_VERSION, SOFTMAX, TANH,
 };
 use crate::{
     graph::{Activation, Function, Op, OpKind, Padding, Shape, TensorId, Window},
@@ -87,7 +87,9 @@ fn ranks(model: &QuantizedModel) -> Vec<Rank> {
             OpKind::FullyConnected => by_shape(op.output),
             OpKind::Reshape => by_shape(op.output),
             OpKind::Lookup(_) | OpKind::Softmax => ranks[op.inputs[0]],
-            OpKind::Add if op.inputs.iter().all(|input| ranks[*input] == Rank::Vector) => {
+            OpKind::Add | OpKind::Multiply
+                if op.inputs.iter().all(|input| ranks[*input] == Rank::Vector) =>
+            {
                 Rank::Vector
             }
             _ => Rank::Image,
@@ -104,7 +106,7 @@ fn input_rank(op: &Op, given: Rank, output: Rank) -> Rank {
             Rank::Image => Rank::Image,
         },
         OpKind::Reshape | OpKind::Lookup(_) | OpKind::Softmax => given,
-        OpKind::Add => output,
+        OpKind::Add | OpKind::Multiply => output,
         OpKind::Conv2d(_)
         | OpKind::DepthwiseConv2d(_)
         | OpKind::AveragePool2d(_)
@@ -161,6 +163,7 @@ fn op_name(op: &Op, idx: usize) -> String {
         OpKind::Lookup(Function::LeakyRelu(_)) => "leaky_relu",
         OpKind::Softmax => "softmax",
         OpKind::Add => "add",
+        OpKind::Multiply => "mul",
         OpKind::Upsample(_) => "upsample",
         OpKind::Reshape => "reshape",
         OpKind::Foreign(foreign) => unreachable!("nothing writes {}", foreign.name),
@@ -328,6 +331,9 @@ impl Writer {
                 });
             }
             OpKind::Add => self.push(ADD, &inputs, output, |builder| {
+                field(builder, 0, activation);
+            }),
+            OpKind::Multiply => self.push(MUL, &inputs, output, |builder| {
                 field(builder, 0, activation);
             }),
             OpKind::Upsample(_) => {

@@ -25,6 +25,8 @@ pub struct EstimateDocument {
     pub network: String,
     /// `known` where the values of the weights were at hand, else `guessed`; what an NPU costs depends on them.
     pub weights: &'static str,
+    /// `int8`, or `int16` where a file has activations of 16 bits, which nothing here runs.
+    pub activations: &'static str,
     /// Operators of the file that nothing here runs: costed by their kind alone, in a wide band.
     pub not_run: Vec<UnrunView>,
     /// One entry per target.
@@ -131,6 +133,10 @@ impl EstimateDocument {
             schema_version: SCHEMA_VERSION,
             network: network.name().to_string(),
             weights: weights_word(network),
+            activations: match network.is_wide() {
+                true => "int16",
+                false => "int8",
+            },
             not_run: network.unrun().iter().map(UnrunView::from).collect(),
             targets: costs.iter().map(TargetCostsView::from).collect(),
         }

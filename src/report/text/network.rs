@@ -74,6 +74,10 @@ pub fn table(network: &Network, costs: &[TargetCosts]) -> String {
         "\n\nCosts: {}; `nas targets NAME` says how. The true cost probably lies in the band in brackets.\n",
         sources.join(", ")
     ) + &weights
+        + match network.is_wide() {
+            true => WIDE,
+            false => "",
+        }
         + &unrun_lines(network)
         + &power_lines(costs)
 }
@@ -114,6 +118,9 @@ fn unrun_lines(network: &Network) -> String {
         "\nNothing here runs these operators. They are costed by their kind, which widens the bands (`--strict` refuses):\n{all}"
     )
 }
+
+/// Of networks with activations of 16 bits.
+const WIDE: &str = "Activations are int16 (16x8): costed from those of int8 by factors, in wide bands; nothing here runs such a network.\n";
 
 /// Places of equal operators that are named.
 const MOST_PLACES: usize = 6;

@@ -244,6 +244,7 @@ impl Network {
             | OpKind::Pad { .. }
             | OpKind::Lookup(_)
             | OpKind::Softmax
+            | OpKind::Multiply
             | OpKind::Foreign(_) => {
                 unreachable!("`train` takes no graph with operators that are only read from files")
             }

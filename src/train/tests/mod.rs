@@ -330,6 +330,7 @@ fn execute(graph: &Graph, weights: &Weights, x: &[f32]) -> Vec<f32> {
             | OpKind::Pad { .. }
             | OpKind::Lookup(_)
             | OpKind::Softmax
+            | OpKind::Multiply
             | OpKind::Foreign(_) => unreachable!("nothing trains it"),
             OpKind::Reshape => x[(y * output.width + x_at) * output.channels + c],
             OpKind::Add => {
