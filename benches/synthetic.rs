@@ -480,6 +480,7 @@ fn ds_cnn(classes: usize) -> Graph {
         kernel,
         stride,
         padding: Padding::Same,
+        dilation: [1, 1],
     };
     let mut net = GraphBuilder::new(Shape::new(32, SPEC.n_mels, 1));
     let mut x = net.conv(0, 24, window([5, 4], [2, 2]), Style::BATCH_NORM_RELU);

@@ -24,13 +24,13 @@ tests! {
 
 /// A line of `oracles/vela_costs.py`.
 #[derive(serde::Deserialize)]
-struct VelaRow {
-    model: String,
-    macs: usize,
+pub struct VelaRow {
+    pub model: String,
+    pub macs: usize,
     system: String,
-    memory: String,
-    cycles: f64,
-    sram_bytes: f64,
+    pub memory: String,
+    pub cycles: f64,
+    pub sram_bytes: f64,
     constant_bytes: f64,
 }
 
@@ -140,6 +140,7 @@ fn grid() -> Vec<(String, Graph)> {
         kernel,
         stride,
         padding,
+        dilation: [1, 1],
     };
     use Padding::{Same, Valid};
     let paddings = |padding| if padding == Same { "same" } else { "valid" };
@@ -471,6 +472,7 @@ fn arenas_of_measured_layers_are_exact_to_the_byte() {
                 "same" => Padding::Same,
                 _ => Padding::Valid,
             },
+            dilation: [1, 1],
         };
         let output = builder.conv(0, number("out_c"), window, Style::LINEAR);
         assert_eq!(builder.shape(output).height, number("out_h"));

@@ -14,6 +14,7 @@ mod documents;
 mod field;
 mod firmware;
 mod fits;
+mod foreign;
 mod fuzz;
 mod hygiene;
 mod identity;
@@ -46,6 +47,7 @@ fn main() -> std::process::ExitCode {
         field::TESTS,
         firmware::TESTS,
         fits::TESTS,
+        foreign::TESTS,
         fuzz::TESTS,
         hygiene::TESTS,
         identity::TESTS,

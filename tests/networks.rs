@@ -2,7 +2,7 @@
 
 use nas::{
     graph::{
-        Activation, Function, Graph, GraphBuilder, OpKind, OpWeights, Padding, Shape, Style,
+        Activation, Function, Graph, GraphBuilder, OpKind, OpWeights, Padding, Shape, Slope, Style,
         TensorId, Weights, Window,
     },
     units::Rng,
@@ -106,6 +106,7 @@ fn random_operator(
                 kernel,
                 stride,
                 padding,
+                dilation: [1, 1],
             };
             pools.push(builder.depthwise(x, window, Style::LINEAR));
             pools[pools.len() - 1]
@@ -128,19 +129,41 @@ pub fn random_file_graph(seed: u64) -> Graph {
             Function::Relu6,
             Function::Logistic,
             Function::Tanh,
+            Function::HardSwish,
+            Function::LeakyRelu(Slope::new([0.1, 0.3, 0.0, 1.5][rng.below(4)])),
         ];
-        x = match rng.below(7) {
+        x = match rng.below(10) {
             0 | 1 => {
                 let window = random_window(shape, &mut rng);
                 builder.max_pool(x, window, random_style(&mut rng).activation)
             }
-            2 | 3 => builder.lookup(x, functions[rng.below(5)]),
+            2 | 3 => builder.lookup(x, functions[rng.below(7)]),
             4 => {
                 let mut some = || [0, 1, 2, 3].map(|_| rng.below(3))[..3].try_into().unwrap();
                 let (before, after) = (some(), some());
                 builder.pad(x, before, after)
             }
             5 => builder.mean(x),
+            8 => {
+                let other = match rng.below(2) {
+                    0 => builder.mean(x),
+                    _ => builder.conv(x, shape.channels, Window::same(1, 1), Style::LINEAR),
+                };
+                builder.multiply(x, other)
+            }
+            6 => {
+                let window = Window {
+                    kernel: [1 + rng.below(3), 1 + rng.below(3)],
+                    dilation: [1 + rng.below(4), 1 + rng.below(3)],
+                    ..Window::same(3, 1)
+                };
+                let style = random_style(&mut rng);
+                match rng.below(2) {
+                    0 => builder.conv(x, 1 + rng.below(20), window, style),
+                    _ => builder.depthwise(x, window, style),
+                }
+            }
+            7 => builder.rows(x, 1 + rng.below(40), random_style(&mut rng)),
             _ => {
                 let style = random_style(&mut rng);
                 builder.depthwise(x, Window::same(3, 1), style)
@@ -173,11 +196,18 @@ fn random_window(input: Shape, rng: &mut Rng) -> Window {
             [stride; 2]
         },
         padding,
+        dilation: [1, 1],
     }
 }
 
 fn random_style(rng: &mut Rng) -> Style {
-    let activation = [Activation::None, Activation::Relu, Activation::Relu6][rng.below(3)];
+    let activations = [
+        Activation::None,
+        Activation::Relu,
+        Activation::Relu6,
+        Activation::ReluN1To1,
+    ];
+    let activation = activations[rng.below(4)];
     Style {
         activation,
         ..Style::LINEAR

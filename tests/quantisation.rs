@@ -351,6 +351,7 @@ fn reference_float(graph: &Graph, weights: &Weights, input: &[f32]) -> Vec<Vec<f
                 Activation::None => *value,
                 Activation::Relu => value.max(0.0),
                 Activation::Relu6 => value.clamp(0.0, 6.0),
+                Activation::ReluN1To1 => value.clamp(-1.0, 1.0),
             };
         }
         tensors[op.output] = output;
@@ -436,6 +437,7 @@ fn reference_int8(model: &QuantizedModel, input: &[i8]) -> Vec<i8> {
                 Activation::None => (-128, 127),
                 Activation::Relu => (at(0.0).max(-128), 127),
                 Activation::Relu6 => (at(0.0).max(-128), at(6.0).min(127)),
+                Activation::ReluN1To1 => (at(-1.0).max(-128), at(1.0).min(127)),
             };
             *value = (*value).max(min).min(max);
         }

@@ -4,7 +4,9 @@ use std::{fs, path::PathBuf};
 
 use nas::{
     graph::Graph,
-    quant::{Interpreter, QuantizedModel, ReadError, quantize, read_float, run_float},
+    hardware::{Budget, find},
+    quant::{Interpreter, Outline, QuantizedModel, ReadError, quantize, read_float, run_float},
+    report::network::{Network, target_costs},
     space::{Spaces, builtin},
     units::Rng,
 };
@@ -141,6 +143,17 @@ proptest! {
 }
 
 fn run_if_read(file: &[u8]) {
+    if let Ok(outline) = Outline::read(file) {
+        let network = Network::File {
+            name: String::new(),
+            outline,
+        };
+        for target in ["m7", "u55"] {
+            let target = find(target).expect("a target");
+            let costs = target_costs(&network, &target, &Budget::default());
+            assert!(costs.estimate.latency_us.value.is_finite());
+        }
+    }
     if let Ok(model) = QuantizedModel::from_tflite(file) {
         let blob = model.to_blob();
         let mut interpreter = Interpreter::new(&blob).expect("a read model runs");

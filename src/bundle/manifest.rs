@@ -238,6 +238,7 @@ fn operator_name(kind: &Kind) -> &'static str {
         Kind::Lookup { .. } => "ACTIVATION",
         Kind::Softmax(..) => "SOFTMAX",
         Kind::Add { .. } => "ADD",
+        Kind::Multiply { .. } => "MUL",
         Kind::Upsample(..) => "RESIZE_NEAREST_NEIGHBOR",
         Kind::Reshape => "RESHAPE",
     }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::{Exit, Failure, Global, budget, open, out};
 use nas::{
     hardware::{self, Budget, Target},
-    quant::QuantizedModel,
+    quant::{Outline, QuantizedModel},
     report::{
         files,
         json::{self, network::EstimateDocument},
@@ -28,6 +28,9 @@ pub struct Args {
     /// Show every operator with its bottleneck
     #[arg(long)]
     per_layer: bool,
+    /// Refuse a file with operators that nothing here runs, instead of costing them by their kind
+    #[arg(long)]
+    strict: bool,
     /// Write the memory timeline, memory.svg and memory.png, into this folder
     #[arg(long, value_name = "DIR")]
     memory: Option<PathBuf>,
@@ -91,12 +94,15 @@ impl Args {
         if self.what.ends_with(".tflite") || Path::new(&self.what).is_file() {
             let file = std::fs::read(&self.what)
                 .map_err(|error| Failure::plain(format!("cannot read `{}`: {error}", self.what)))?;
-            let model = QuantizedModel::from_tflite(&file)
-                .map_err(|error| Failure::plain(format!("{}: {error}", self.what)))?;
+            let named = |error| Failure::plain(format!("{}: {error}", self.what));
+            let outline = Outline::read(&file).map_err(named)?;
+            if let Some(error) = outline.first_unrun().filter(|_| self.strict) {
+                return Err(named(error));
+            }
             let name = Path::new(&self.what).file_name().unwrap_or_default();
             let network = Network::File {
                 name: name.to_string_lossy().into_owned(),
-                model,
+                outline,
             };
             return Ok((network, None, Budget::default()));
         }

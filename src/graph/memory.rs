@@ -106,7 +106,9 @@ pub fn lifetimes(graph: &Graph) -> Vec<Lifetime> {
             last: op_idx,
         };
     }
-    lifetimes[graph.output].last = graph.ops.len();
+    for &output in graph.more_outputs.iter().chain([&graph.output]) {
+        lifetimes[output].last = graph.ops.len();
+    }
     lifetimes
 }
 

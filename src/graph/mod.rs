@@ -74,6 +74,8 @@ pub enum Activation {
     Relu,
     /// `min(max(x, 0), 6)`.
     Relu6,
+    /// `min(max(x, -1), 1)`.
+    ReluN1To1,
 }
 
 /// Kernel, stride and padding of an operator whose window slides over its input.
@@ -85,6 +87,8 @@ pub struct Window {
     pub stride: [usize; 2],
     /// How the border is treated.
     pub padding: Padding,
+    /// Steps from one tap to the next, `[height, width]`; only convolutions may have others than one.
+    pub dilation: [usize; 2],
 }
 
 impl Window {
@@ -94,7 +98,18 @@ impl Window {
             kernel: [kernel; 2],
             stride: [stride; 2],
             padding: Padding::Same,
+            dilation: [1; 2],
         }
+    }
+
+    /// Rows and columns from the first to the last tap.
+    pub fn extent(&self) -> [usize; 2] {
+        [0, 1].map(|axis| (self.kernel[axis] - 1) * self.dilation[axis] + 1)
+    }
+
+    /// Whether its taps lie apart.
+    pub fn is_dilated(&self) -> bool {
+        self.extent() != self.kernel
     }
 
     /// Output height and width for an input; `None` where a VALID window is larger than the input.
@@ -103,9 +118,10 @@ impl Window {
             Padding::Same => Some(len.div_ceil(stride)),
             Padding::Valid => len.checked_sub(kernel).map(|rest| rest / stride + 1),
         };
+        let extent = self.extent();
         Some([
-            one(input.height, self.kernel[0], self.stride[0])?,
-            one(input.width, self.kernel[1], self.stride[1])?,
+            one(input.height, extent[0], self.stride[0])?,
+            one(input.width, extent[1], self.stride[1])?,
         ])
     }
 
@@ -115,9 +131,10 @@ impl Window {
             Padding::Same => ((len.div_ceil(stride) - 1) * stride + kernel).saturating_sub(len) / 2,
             Padding::Valid => 0,
         };
+        let extent = self.extent();
         [
-            one(input.height, self.kernel[0], self.stride[0]),
-            one(input.width, self.kernel[1], self.stride[1]),
+            one(input.height, extent[0], self.stride[0]),
+            one(input.width, extent[1], self.stride[1]),
         ]
     }
 
@@ -135,7 +152,7 @@ pub enum OpKind {
     Conv2d(Window),
     /// Convolution of each channel on its own, with depth multiplier 1.
     DepthwiseConv2d(Window),
-    /// Every output sums all inputs, each with a weight of its own.
+    /// Every output sums all inputs, each with a weight of its own; where the output has pixels, those of its pixel.
     FullyConnected,
     /// Mean of each channel in each window; only the pixels inside the image count.
     AveragePool2d(Window),
@@ -145,6 +162,8 @@ pub enum OpKind {
     Mean,
     /// Sum of two tensors of one shape, element by element.
     Add,
+    /// Product of two tensors (`MUL`), element by element; the second may be one pixel, for all pixels of the first.
+    Multiply,
     /// `RESIZE_NEAREST_NEIGHBOR` by whole factors `[height, width]`.
     Upsample([usize; 2]),
     /// Adds zeros around the data.
@@ -160,6 +179,48 @@ pub enum OpKind {
     Softmax,
     /// Another shape for the same data.
     Reshape,
+    /// An operator of a file that is costed and that nothing here runs.
+    Foreign(Foreign),
+}
+
+/// What the costs of an operator depend on that nothing here runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Foreign {
+    /// TFLite's name of it.
+    pub name: &'static str,
+    /// How it gets from its inputs to its output.
+    pub effort: Effort,
+    /// Bytes of its constants: weights, biases, the other side of a sum.
+    pub constant_bytes: usize,
+}
+
+/// How much an operator does that nothing here runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Effort {
+    /// Nothing that counts.
+    None,
+    /// A sum or a difference for every element of the output.
+    Sums,
+    /// A product for every element of the output.
+    Products,
+    /// A comparison for every element of the output.
+    Comparisons,
+    /// A value of a table for every element.
+    Table,
+    /// A copy of every element of the output, in the order of the input.
+    Copies,
+    /// A copy of every element in another order.
+    Shuffles,
+    /// A convolution whose channels fall into so many groups, each with its own weights.
+    Grouped(Window, usize),
+    /// A convolution of an input between whose pixels lie zeros, as far apart as the stride.
+    Transposed(Window),
+    /// The mean over each window.
+    Means(Window),
+    /// So many multiply-accumulates.
+    Macs(usize),
+    /// Some steps for every element of the input or of the output.
+    Unknown,
 }
 
 /// The function that [`OpKind::Lookup`] applies to each element.
@@ -175,6 +236,30 @@ pub enum Function {
     Logistic,
     /// The hyperbolic tangent.
     Tanh,
+    /// `x * min(max(x + 3, 0), 6) / 6`.
+    HardSwish,
+    /// `x`, or below zero `x` times a slope.
+    LeakyRelu(Slope),
+}
+
+/// A factor, kept by its bits so that equal ones are equal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Slope {
+    bits: u32,
+}
+
+impl Slope {
+    /// This factor.
+    pub const fn new(factor: f32) -> Slope {
+        Slope {
+            bits: factor.to_bits(),
+        }
+    }
+
+    /// The factor.
+    pub const fn value(self) -> f32 {
+        f32::from_bits(self.bits)
+    }
 }
 
 impl OpKind {
@@ -186,11 +271,27 @@ impl OpKind {
             | OpKind::MaxPool2d(_)
             | OpKind::Mean
             | OpKind::Add
+            | OpKind::Multiply
             | OpKind::Upsample(_)
             | OpKind::Pad { .. }
             | OpKind::Lookup(_)
             | OpKind::Softmax
-            | OpKind::Reshape => false,
+            | OpKind::Reshape
+            | OpKind::Foreign(_) => false,
+        }
+    }
+
+    /// The operator with zeros between the taps of a dilated window, which computes the same.
+    pub fn filled(self) -> OpKind {
+        let fill = |window: Window| Window {
+            kernel: window.extent(),
+            dilation: [1; 2],
+            ..window
+        };
+        match self {
+            OpKind::Conv2d(window) => OpKind::Conv2d(fill(window)),
+            OpKind::DepthwiseConv2d(window) => OpKind::DepthwiseConv2d(fill(window)),
+            other => other,
         }
     }
 }
@@ -200,7 +301,7 @@ impl OpKind {
 pub struct Op {
     /// What it computes.
     pub kind: OpKind,
-    /// Tensors that it reads: two for [`OpKind::Add`], one for all others.
+    /// Tensors that it reads: two for [`OpKind::Add`] and [`OpKind::Multiply`], one or more for [`OpKind::Foreign`], one for all others.
     pub inputs: Vec<TensorId>,
     /// The tensor that it writes.
     pub output: TensorId,
@@ -223,6 +324,8 @@ pub struct Graph {
     pub input: TensorId,
     /// The tensor that holds the output.
     pub output: TensorId,
+    /// Further outputs, which only networks of files have.
+    pub more_outputs: Vec<TensorId>,
 }
 
 /// Float weights of one operator, with batch norm folded in.
@@ -267,6 +370,54 @@ impl Graph {
         inputs
     }
 
+    /// Whether some window is dilated.
+    pub fn is_dilated(&self) -> bool {
+        self.ops.iter().any(|op| op.kind.filled() != op.kind)
+    }
+
+    /// The graph with zeros between the taps of dilated windows, as kernels run it that know none.
+    pub fn filled(&self) -> Graph {
+        let mut graph = self.clone();
+        for op in &mut graph.ops {
+            op.kind = op.kind.filled();
+        }
+        graph
+    }
+
+    /// Weights for [`Graph::filled`].
+    pub fn filled_weights(&self, weights: &Weights) -> Weights {
+        let filled = self.ops.iter().zip(&weights.0).map(|(op, weights)| {
+            let weights = weights.as_ref()?;
+            Some(OpWeights {
+                weight: self.fill(op, &weights.weight),
+                bias: weights.bias.clone(),
+            })
+        });
+        Weights(filled.collect())
+    }
+
+    /// The weights of an operator with zeros between the taps of its window.
+    pub fn fill<T: Copy + Default>(&self, op: &Op, weights: &[T]) -> Vec<T> {
+        let (window, depth) = match op.kind {
+            OpKind::Conv2d(window) => (window, self.op_input(op).channels),
+            OpKind::DepthwiseConv2d(window) => (window, self.op_output(op).channels),
+            _ => return weights.to_vec(),
+        };
+        let [height, width] = window.extent();
+        let mut filled = Vec::with_capacity(height * width * weights.len() / window.taps().max(1));
+        for kernel in weights.chunks_exact(window.taps() * depth) {
+            for y in 0..height {
+                for x in 0..width {
+                    let is_tap = y % window.dilation[0] == 0 && x % window.dilation[1] == 0;
+                    let tap = y / window.dilation[0] * window.kernel[1] + x / window.dilation[1];
+                    let values = kernel[tap * depth..].iter().take(depth).copied();
+                    filled.extend(values.map(|value| if is_tap { value } else { T::default() }));
+                }
+            }
+        }
+        filled
+    }
+
     /// Shape of an operator's first input.
     pub fn op_input(&self, op: &Op) -> Shape {
         self.tensors[op.inputs[0]]
@@ -283,7 +434,15 @@ impl Graph {
         let macs = match op.kind {
             OpKind::Conv2d(window) => output.len() * window.taps() * input.channels,
             OpKind::DepthwiseConv2d(window) => output.len() * window.taps(),
-            OpKind::FullyConnected => input.len() * output.len(),
+            OpKind::FullyConnected => input.len() * output.channels,
+            OpKind::Foreign(foreign) => match foreign.effort {
+                Effort::Grouped(window, groups) => {
+                    output.len() * window.taps() * (input.channels / groups)
+                }
+                Effort::Transposed(window) => input.len() * window.taps() * output.channels,
+                Effort::Macs(macs) => macs,
+                _ => 0,
+            },
             _ => 0,
         };
         macs as u64
@@ -295,7 +454,8 @@ impl Graph {
         match op.kind {
             OpKind::Conv2d(window) => window.taps() * input.channels * output.channels,
             OpKind::DepthwiseConv2d(window) => window.taps() * output.channels,
-            OpKind::FullyConnected => input.len() * output.len(),
+            OpKind::FullyConnected => input.len() / output.area() * output.channels,
+            OpKind::Foreign(foreign) => foreign.constant_bytes,
             _ => 0,
         }
     }
@@ -355,6 +515,7 @@ impl Canonical for Activation {
             Activation::None => "None",
             Activation::Relu => "Relu",
             Activation::Relu6 => "Relu6",
+            Activation::ReluN1To1 => "ReluN1To1",
         });
     }
 }
@@ -367,6 +528,12 @@ impl Canonical for Function {
             Function::Relu6 => "Relu6",
             Function::Logistic => "Logistic",
             Function::Tanh => "Tanh",
+            Function::HardSwish => "HardSwish",
+            Function::LeakyRelu(slope) => {
+                let slope = format!("LeakyRelu({:08x})", slope.bits);
+                text.push_str(&slope);
+                return;
+            }
         });
     }
 }
@@ -377,9 +544,13 @@ impl Canonical for Window {
             kernel,
             stride,
             padding,
+            dilation,
         } = self;
-        let fields: [(&str, &dyn Canonical); 3] =
-            [("kernel", kernel), ("stride", stride), ("padding", padding)];
+        let mut fields: Vec<(&str, &dyn Canonical)> =
+            vec![("kernel", kernel), ("stride", stride), ("padding", padding)];
+        if *dilation != [1, 1] {
+            fields.push(("dilation", dilation));
+        }
         identity::record(text, "Window", &fields);
     }
 }
@@ -394,6 +565,7 @@ impl Canonical for OpKind {
             OpKind::MaxPool2d(window) => identity::tuple(text, "MaxPool2d", &[window]),
             OpKind::Mean => text.push_str("Mean"),
             OpKind::Add => text.push_str("Add"),
+            OpKind::Multiply => text.push_str("Multiply"),
             OpKind::Upsample(factors) => identity::tuple(text, "Upsample", &[factors]),
             OpKind::Pad { before, after } => {
                 identity::record(text, "Pad", &[("before", before), ("after", after)]);
@@ -401,6 +573,7 @@ impl Canonical for OpKind {
             OpKind::Lookup(function) => identity::tuple(text, "Lookup", &[function]),
             OpKind::Softmax => text.push_str("Softmax"),
             OpKind::Reshape => text.push_str("Reshape"),
+            OpKind::Foreign(foreign) => text.push_str(&format!("{foreign:?}")),
         }
     }
 }
@@ -435,13 +608,17 @@ impl Canonical for Graph {
             ops,
             input,
             output,
+            more_outputs,
         } = self;
-        let fields: [(&str, &dyn Canonical); 4] = [
+        let mut fields: Vec<(&str, &dyn Canonical)> = vec![
             ("tensors", tensors),
             ("ops", ops),
             ("input", input),
             ("output", output),
         ];
+        if !more_outputs.is_empty() {
+            fields.push(("more_outputs", more_outputs));
+        }
         identity::record(text, "Graph", &fields);
     }
 }
@@ -492,6 +669,7 @@ impl GraphBuilder {
             ops: Vec::new(),
             input: 0,
             output: 0,
+            more_outputs: Vec::new(),
         };
         GraphBuilder { graph }
     }
@@ -539,6 +717,13 @@ impl GraphBuilder {
         )
     }
 
+    /// Fully connected over the channels of every pixel, with the same weights.
+    pub fn rows(&mut self, x: TensorId, features: usize, style: Style) -> TensorId {
+        let Shape { height, width, .. } = self.shape(x);
+        let shape = Shape::new(height, width, features);
+        self.push(OpKind::FullyConnected, vec![x], shape, style)
+    }
+
     /// Average over all pixels, to a vector.
     pub fn global_average_pool(&mut self, x: TensorId) -> TensorId {
         let input = self.shape(x);
@@ -546,6 +731,7 @@ impl GraphBuilder {
             kernel: [input.height, input.width],
             stride: [input.height, input.width],
             padding: Padding::Valid,
+            dilation: [1, 1],
         };
         let shape = Shape::vector(input.channels);
         self.push(OpKind::AveragePool2d(window), vec![x], shape, Style::LINEAR)
@@ -614,6 +800,11 @@ impl GraphBuilder {
     pub fn add(&mut self, a: TensorId, b: TensorId) -> TensorId {
         assert_eq!(self.shape(a), self.shape(b), "ADD needs equal shapes");
         self.push(OpKind::Add, vec![a, b], self.shape(a), Style::LINEAR)
+    }
+
+    /// Product of two tensors; the second may be one pixel.
+    pub fn multiply(&mut self, a: TensorId, b: TensorId) -> TensorId {
+        self.push(OpKind::Multiply, vec![a, b], self.shape(a), Style::LINEAR)
     }
 
     /// Repeats rows and columns by the factors `[height, width]`.

@@ -190,6 +190,7 @@ impl Words<'_> {
             kernel,
             stride,
             padding,
+            dilation: [1, 1],
         })
     }
 
@@ -253,6 +254,7 @@ mod tests {
             kernel,
             stride,
             padding,
+            dilation: [1, 1],
         };
         let a = net.conv(0, 5, window([3, 1], [2, 1], Padding::Valid), relu);
         let b = net.depthwise(a, Window::same(3, 1), Style::LINEAR);

@@ -12,13 +12,13 @@ use nas_kernels::{
 
 use super::{
     ArenaRule, Contents, Cost, CostSource, Target, Term, Work,
-    ethos_u55::{self, NpuCycles, NpuPlan},
+    ethos_u55::{self, LONGEST_DILATION, NpuCycles, NpuPlan},
     profile::Coefficient,
     tflm, work,
 };
 use crate::{
     audio::{Feature, FrontEnd, StatisticKind},
-    graph::{Graph, Op, OpKind, memory},
+    graph::{Effort, Foreign, Graph, Op, OpKind, memory},
     space::{Candidate, Task, WeightMemory},
 };
 
@@ -199,6 +199,65 @@ pub fn costs(
     }
 }
 
+/// Costs of a network with activations of 16 bits and weights of 8 (16x8), from those of one with 8.
+///
+/// Nothing here runs such a network: cycles grow by what Vela 5.2 says of single layers, and on a core by a factor that CMSIS-NN's
+/// kernels suggest, in a wide band.
+pub fn widened(
+    graph: &Graph,
+    mut estimate: Estimate,
+    mut ops: Vec<OpCost>,
+    mut ram: RamParts,
+    target: &Target,
+) -> (Estimate, Vec<OpCost>, RamParts) {
+    let sum = |ops: &[OpCost]| ops.iter().map(|op| op.latency_us.value).sum::<f64>();
+    let before = sum(&ops);
+    for op in &mut ops {
+        let (factor, error) = match (op.unit, &graph.ops[op.op_idx].kind) {
+            (Unit::Cpu, _) => (2.0, 1.0),
+            (Unit::Npu, OpKind::Conv2d(window)) if window.taps() == 1 => (1.45, 0.5),
+            (Unit::Npu, OpKind::FullyConnected) => (1.48, 0.5),
+            (Unit::Npu, _) => (1.96, 0.5),
+        };
+        op.cycles *= factor;
+        op.latency_us = widened_cost(op.latency_us, factor, error);
+    }
+    let error = match ops.iter().any(|op| op.unit == Unit::Cpu) {
+        true => 1.0,
+        false => 0.5,
+    };
+    let factor = match before > 0.0 {
+        true => sum(&ops) / before,
+        false => 1.0,
+    };
+    estimate.latency_us = widened_cost(estimate.latency_us, factor, error);
+    estimate.energy_uj = widened_cost(estimate.energy_uj, factor, error);
+    let more = [
+        ram.arena,
+        graph
+            .ops
+            .iter()
+            .map(|op| 4 * graph.op_bias_len(op))
+            .sum::<usize>() as f64,
+    ];
+    ram.arena *= 2.0;
+    // Biases have 64 bits, where no NPU packs them.
+    let biases = if target.npu.is_some() { 0.0 } else { more[1] };
+    let costs = [&mut estimate.ram_bytes, &mut estimate.flash_bytes];
+    for (cost, more) in costs.into_iter().zip([more[0], biases]) {
+        cost.value += more;
+        cost.low += more;
+        cost.high += more;
+    }
+    (estimate, ops, ram)
+}
+
+/// A cost that grows by a factor, which may be wrong by `1 + error`.
+fn widened_cost(cost: Cost, factor: f64, error: f64) -> Cost {
+    let relative = cost.high / cost.value.max(f64::MIN_POSITIVE) - 1.0;
+    Cost::estimated(cost.value * factor, relative.hypot(error))
+}
+
 /// How a target's NPU runs a network; `None` on targets without one.
 pub fn npu_plan(
     graph: &Graph,
@@ -334,6 +393,7 @@ fn flash_parts_of(
         if on_npu(npu_plan, op_idx).is_some() {
             continue;
         }
+        let op = &*work::as_run(graph, op, target);
         let op_channels = graph.op_bias_len(op);
         weights += graph.op_weight_len(op) as f64;
         // Bias, multiplier and shift per channel; FULLY_CONNECTED has one multiplier.
@@ -480,6 +540,8 @@ struct Time {
     spills: bool,
     /// Relative error of the size of weights as the NPU reads them.
     encoding_error: f64,
+    /// Error of operators of which too little is known, in microseconds; they err together.
+    foreign_error_us: f64,
 }
 
 impl Default for Time {
@@ -490,6 +552,7 @@ impl Default for Time {
             start_us: 0.0,
             spills: false,
             encoding_error: 0.0,
+            foreign_error_us: 0.0,
         }
     }
 }
@@ -530,12 +593,22 @@ impl Time {
         } else {
             (2, Bottleneck::Weights)
         };
-        self.npu_us[bound] += cycles.total * npu.cycles.value / npu.clock.value;
+        let us = cycles.total * npu.cycles.value / npu.clock.value;
+        self.npu_us[bound] += us;
+        self.foreign_error_us += us * foreign_error(&op.kind, Unit::Npu);
         Some(bottleneck)
     }
 
     fn add_cpu_op(&mut self, graph: &Graph, op: &Op, target: &Target) {
+        let error = foreign_error(&op.kind, Unit::Cpu);
+        let before = match error > 0.0 {
+            true => self.cpu_us(target).0,
+            false => 0.0,
+        };
         work::add_op(graph, op, target, &mut self.work);
+        if error > 0.0 {
+            self.foreign_error_us += (self.cpu_us(target).0 - before) * error;
+        }
         if self.spills {
             self.work[Term::SpilledOutput as usize] += graph.op_output(op).len() as f64;
         }
@@ -632,7 +705,10 @@ impl Time {
         let value = cpu_us + npu_us;
         Cost::estimated(
             value,
-            (cpu_square + npu_square).sqrt() / value.max(f64::MIN_POSITIVE),
+            (cpu_square + npu_square)
+                .sqrt()
+                .hypot(self.foreign_error_us)
+                / value.max(f64::MIN_POSITIVE),
         )
     }
 
@@ -654,6 +730,32 @@ impl Time {
         let latency_error = latency.high / latency.value.max(f64::MIN_POSITIVE) - 1.0;
         let error = (power_error / value.max(f64::MIN_POSITIVE)).hypot(latency_error);
         Cost::estimated(value, error)
+    }
+}
+
+/// Relative error of an operator that is costed by its kind alone. Elsewhere the errors of the profile hold.
+fn foreign_error(kind: &OpKind, unit: Unit) -> f64 {
+    let dilation = match kind {
+        OpKind::Conv2d(window) | OpKind::DepthwiseConv2d(window) => window.dilation,
+        OpKind::Foreign(Foreign { name, effort, .. }) => {
+            return match (effort, unit) {
+                (Effort::None, _) => 0.0,
+                // Several passes for Vela, of which one is modelled.
+                (_, Unit::Npu) if *name == "PRELU" => 2.0,
+                (
+                    Effort::Shuffles | Effort::Macs(_) | Effort::Unknown | Effort::Grouped(..),
+                    Unit::Npu,
+                ) => 2.0,
+                (_, Unit::Npu) => 0.5,
+                (Effort::Unknown, Unit::Cpu) => 9.0,
+                (_, Unit::Cpu) => 2.0,
+            };
+        }
+        _ => return 0.0,
+    };
+    match unit {
+        Unit::Npu if dilation.iter().any(|&step| step > LONGEST_DILATION) => 2.0,
+        _ => 0.0,
     }
 }
 

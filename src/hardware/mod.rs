@@ -23,7 +23,7 @@ use std::sync::OnceLock;
 pub use budget::{Budget, Excess, Limited, Metric, Over, WINDOW_KEY};
 pub use estimate::{
     Bottleneck, Costs, Estimate, FlashParts, OpCost, RamParts, Unit, costs, cpu_work, estimate,
-    estimate_graph, flash_parts, front_end_latency_us, npu_plan, op_costs, ram_parts,
+    estimate_graph, flash_parts, front_end_latency_us, npu_plan, op_costs, ram_parts, widened,
 };
 pub use ethos_u55::{NpuCycles, NpuPlan};
 pub use fit::fit_probability;

@@ -268,6 +268,7 @@ fn published_network(layers: &serde_json::Value) -> Graph {
         ops: Vec::new(),
         input: 0,
         output: 0,
+        more_outputs: Vec::new(),
     };
     for layer in layers.as_array().unwrap() {
         let (input, output) = (shape(&numbers(layer, "ish")), shape(&numbers(layer, "osh")));
@@ -277,6 +278,7 @@ fn published_network(layers: &serde_json::Value) -> Graph {
             kernel,
             stride: [stride[0], stride[1]],
             padding: Padding::Same,
+            dilation: [1, 1],
         };
         let kind = match layer["op"].as_str().unwrap() {
             "CONV_2D" => OpKind::Conv2d(window([weight[1], weight[2]])),
@@ -289,6 +291,7 @@ fn published_network(layers: &serde_json::Value) -> Graph {
                     kernel,
                     stride: kernel,
                     padding: Padding::Valid,
+                    dilation: [1, 1],
                 })
             }
             "ADD" => OpKind::Add,
@@ -323,6 +326,7 @@ fn arenas_of_tflite_micro_are_exact_to_the_byte() {
             kernel: [number("kh"), number("kw")],
             stride: [number("sh"), number("sw")],
             padding: Padding::Same,
+            dilation: [1, 1],
         };
         let x = b.conv(0, number("out_c"), window, Style::LINEAR);
         assert_eq!(b.shape(x).height, number("out_h"));

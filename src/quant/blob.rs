@@ -20,6 +20,9 @@ use crate::graph::{
 
 /// The blob; [`nas_kernels::Model::parse`] accepts it if every accumulator fits 32 bits.
 pub fn write(model: &QuantizedModel) -> Vec<u8> {
+    if model.graph.is_dilated() {
+        return write(&model.filled());
+    }
     let graph = &model.graph;
     let MemoryPlan {
         offsets,
@@ -163,6 +166,10 @@ fn kind(
     match &op.kind {
         OpKind::Conv2d(sliding) => Kind::Conv2d(window(sliding), constants()),
         OpKind::DepthwiseConv2d(sliding) => Kind::DepthwiseConv2d(window(sliding), constants()),
+        // Over several rows it is a convolution of pixels.
+        OpKind::FullyConnected if model.graph.op_output(op).area() > 1 => {
+            Kind::Conv2d(window(&graph::Window::same(1, 1)), constants())
+        }
         OpKind::FullyConnected => Kind::FullyConnected(constants()),
         OpKind::AveragePool2d(sliding) => Kind::AveragePool2d(window(sliding)),
         OpKind::MaxPool2d(sliding) => Kind::MaxPool2d(window(sliding)),
@@ -175,6 +182,15 @@ fn kind(
             input: op.inputs[1] as u32,
             scales: add_multipliers([input, model.tensors[op.inputs[1]]], output),
         },
+        OpKind::Multiply => {
+            let Multiplier { multiplier, shift } =
+                multiplier::product(input, model.tensors[op.inputs[1]], output);
+            Kind::Multiply {
+                input: op.inputs[1] as u32,
+                multiplier,
+                shift,
+            }
+        }
         OpKind::Upsample(factor) => Kind::Upsample(factor.map(|factor| factor as u16)),
         OpKind::Pad { before, .. } => Kind::Pad(before.map(|length| length as u16)),
         OpKind::Lookup(function) => {
@@ -185,6 +201,7 @@ fn kind(
         }
         OpKind::Softmax => Kind::Softmax(multiplier::softmax(input)),
         OpKind::Reshape => Kind::Reshape,
+        OpKind::Foreign(foreign) => unreachable!("nothing runs {}", foreign.name),
     }
 }
 

@@ -69,6 +69,7 @@ impl<'a> Calibration<'a> {
                 Activation::None => continue,
                 Activation::Relu => [0.0, f32::INFINITY],
                 Activation::Relu6 => [0.0, 6.0],
+                Activation::ReluN1To1 => [-1.0, 1.0],
             };
             bounds[op.output] = bounds[op.output].map(|end| end.clamp(ends[0], ends[1]));
         }

@@ -34,6 +34,13 @@ pub fn table(function: Function, input: QuantParams, output: QuantParams) -> [i8
             return std::array::from_fn(|idx| logistic(steps(idx), input.scale));
         }
         Function::Tanh => return std::array::from_fn(|idx| tanh(steps(idx), input.scale)),
+        Function::HardSwish => {
+            let swish = HardSwish::new(input, output);
+            return std::array::from_fn(|idx| swish.value(steps(idx)));
+        }
+        Function::LeakyRelu(slope) => {
+            return leaky_relu(slope.value(), input, output);
+        }
     };
     let clamp = clamp(activation, output);
     std::array::from_fn(|idx| {
@@ -41,6 +48,78 @@ pub fn table(function: Function, input: QuantParams, output: QuantParams) -> [i8
         let scaled = multiply_by_quantized_multiplier(value, multiplier, shift.min(MAX_LEFT_SHIFT));
         (scaled + output.zero_point).clamp(i32::from(clamp.min), i32::from(clamp.max)) as i8
     })
+}
+
+/// Source: `CalculateOpDataLeakyRelu` in TFLM's `leaky_relu_common.cc`, `QuantizeLeakyRelu` in its `leaky_relu.h`.
+fn leaky_relu(slope: f32, input: QuantParams, output: QuantParams) -> [i8; 256] {
+    // Scales are divided in 32 bits.
+    let [above, below] = [
+        input.scale / output.scale,
+        input.scale * slope / output.scale,
+    ]
+    .map(|factor| quantize_multiplier(f64::from(factor)));
+    std::array::from_fn(|idx| {
+        let value = idx as i32 - 128 - input.zero_point;
+        let Multiplier { multiplier, shift } = if value >= 0 { above } else { below };
+        let scaled = multiply_by_quantized_multiplier(value, multiplier, shift.min(MAX_LEFT_SHIFT));
+        (scaled + output.zero_point).clamp(-128, 127) as i8
+    })
+}
+
+/// HARD_SWISH in whole numbers of 16 bits. Source: `HardSwish` in TFLM's `hard_swish.h`, `HardSwishPrepare` in its
+/// `hard_swish_common.cc`.
+struct HardSwish {
+    output: (i32, i32),
+    reluish: (i32, i32),
+    zero_point: i32,
+}
+
+impl HardSwish {
+    fn new(input: QuantParams, output: QuantParams) -> HardSwish {
+        let fine = 1.0f32 / 128.0 * input.scale;
+        let narrow = |factor: f32| {
+            let Multiplier { multiplier, shift } = quantize_multiplier(f64::from(factor));
+            let most = i32::MAX - (1 << 15);
+            let short = match multiplier >= most {
+                true => i32::from(i16::MAX),
+                false => (multiplier + (1 << 15)) >> 16,
+            };
+            (short, shift)
+        };
+        HardSwish {
+            output: narrow(fine / output.scale),
+            reluish: narrow(fine / (3.0f32 / 32768.0)),
+            zero_point: output.zero_point,
+        }
+    }
+
+    /// The value of an input of `steps` above its zero point.
+    fn value(&self, steps: i32) -> i8 {
+        let short = |value: i32| value.clamp(i32::from(i16::MIN), i32::from(i16::MAX));
+        let rounded = |a: i32, b: i32| {
+            let product = a * b;
+            let nudge = if product >= 0 { 1 << 14 } else { 1 - (1 << 14) };
+            short((product + nudge) / (1 << 15))
+        };
+        let fine = i32::from((steps << 7) as i16);
+        let scaled = rounded(fine, self.output.0);
+        let (multiplier, exponent) = self.reluish;
+        let mut reluish = fine;
+        if exponent > 0 {
+            reluish = short(reluish << (exponent - 1).min(15));
+        }
+        reluish = rounded(reluish, multiplier);
+        if exponent > 0 {
+            reluish = short(reluish << 1);
+        }
+        if exponent < 0 {
+            reluish = rounding_shift_right(reluish, -exponent);
+        }
+        let share = (reluish + (1 << 15)) >> 1;
+        let product = short(share * scaled / (1 << 15));
+        let shifted = rounding_shift_right(product, -self.output.1);
+        (shifted + self.zero_point).clamp(-128, 127) as i8
+    }
 }
 
 /// `1 / (1 + exp(-x))` of `x` steps of `scale` above zero, as int8 of scale 1/256 with zero point -128.

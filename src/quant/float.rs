@@ -31,6 +31,10 @@ pub fn visit_tensors(
     inputs: &[&[f32]],
     mut visit: impl FnMut(TensorId, &[f32]),
 ) {
+    if graph.is_dilated() {
+        let filled = graph.filled_weights(weights);
+        return visit_tensors(&graph.filled(), &filled, inputs, visit);
+    }
     let largest = graph.tensors.iter().map(Shape::len).max().unwrap_or(1);
     let batch = (BATCH_FLOATS / largest).clamp(1, 256);
     let mut tensors: Vec<Vec<f32>> = vec![Vec::new(); graph.tensors.len()];
@@ -95,6 +99,19 @@ fn run_op(
                 *output = left + right;
             }
         }
+        OpKind::Multiply => {
+            // One pixel of each image stands for all of its pixels.
+            let (right, one) = (&tensors[op.inputs[1]], graph.tensors[op.inputs[1]].len());
+            let images = output
+                .chunks_exact_mut(to.len())
+                .zip(input.chunks_exact(from.len()));
+            for ((output, left), right) in images.zip(right.chunks_exact(one)) {
+                let pairs = left.iter().zip(right.iter().cycle());
+                for (output, (left, right)) in output.iter_mut().zip(pairs) {
+                    *output = left * right;
+                }
+            }
+        }
         OpKind::MaxPool2d(window) => largest(input, window, from, to, output),
         OpKind::Mean => {
             let images = input.chunks_exact(from.len());
@@ -118,6 +135,13 @@ fn run_op(
                     .iter_mut()
                     .for_each(|value| *value = 1.0 / (1.0 + (-*value).exp())),
                 Function::Tanh => output.iter_mut().for_each(|value| *value = value.tanh()),
+                Function::HardSwish => output
+                    .iter_mut()
+                    .for_each(|value| *value *= (*value + 3.0).clamp(0.0, 6.0) / 6.0),
+                Function::LeakyRelu(slope) => output
+                    .iter_mut()
+                    .filter(|value| **value < 0.0)
+                    .for_each(|value| *value *= slope.value()),
             }
         }
         OpKind::Softmax => {
@@ -132,6 +156,7 @@ fn run_op(
         }
         OpKind::Upsample(factor) => upsample(input, *factor, from, to, output),
         OpKind::Reshape => output.copy_from_slice(input),
+        OpKind::Foreign(foreign) => unreachable!("nothing runs {}", foreign.name),
     }
 }
 
@@ -142,6 +167,9 @@ fn activate(activation: Activation, values: &mut [f32]) {
         Activation::Relu6 => values
             .iter_mut()
             .for_each(|value| *value = value.clamp(0.0, 6.0)),
+        Activation::ReluN1To1 => values
+            .iter_mut()
+            .for_each(|value| *value = value.clamp(-1.0, 1.0)),
     }
 }
 

@@ -105,7 +105,7 @@ impl<'a> Interpreter<'a> {
 /// The model's input, then the tensors that are read and never written.
 fn inputs(model: &Model<'_>) -> Vec<Tensor> {
     let reads = |op: &Op| match op.kind {
-        Kind::Add { input, .. } => vec![op.input, input],
+        Kind::Add { input, .. } | Kind::Multiply { input, .. } => vec![op.input, input],
         _ => vec![op.input],
     };
     let written: BTreeSet<u32> = model.ops().map(|op| op.output).collect();

@@ -21,7 +21,7 @@ pub use float::{run_float, visit_tensors};
 pub use interpreter::Interpreter;
 pub use multiplier::{Multiplier, quantize_multiplier};
 pub use nas_kernels::blob::BlobError;
-pub use tflite::{ReadError, npu_blob, read_float};
+pub use tflite::{Operator, Outline, ReadError, Unrun, npu_blob, operators, read_float};
 
 use crate::graph::{Activation, Function, Graph, OpKind, OpWeights, TensorId, Weights};
 
@@ -156,6 +156,22 @@ impl QuantizedModel {
         tflite::write(self)
     }
 
+    /// The model with zeros between the taps of dilated windows; it computes the same.
+    fn filled(&self) -> QuantizedModel {
+        let filled = self.graph.ops.iter().zip(&self.ops).map(|(op, weights)| {
+            let weights = weights.as_ref()?;
+            Some(QuantizedOp {
+                weight: self.graph.fill(op, &weights.weight),
+                ..weights.clone()
+            })
+        });
+        QuantizedModel {
+            graph: self.graph.filled(),
+            tensors: self.tensors.clone(),
+            ops: filled.collect(),
+        }
+    }
+
     /// The model as the blob that [`Interpreter`] and the firmware run.
     pub fn to_blob(&self) -> Vec<u8> {
         blob::write(self)
@@ -205,6 +221,8 @@ const SMALLEST_SCALE: f64 = 1e-9;
 const SMALLEST_CHANNEL: f32 = 1.0 / 65536.0;
 /// The output scales of ADD, MEAN and QUANTIZE are at least this share of their inputs', so multipliers stay small.
 const SMALLEST_SUM: f32 = 1.0 / (1 << 18) as f32;
+/// The output scale of MUL is at least this share of the product of its inputs': 16 bits are shifted left by at most 12.
+const SMALLEST_PRODUCT: f32 = 1.0 / (1 << 12) as f32;
 /// The largest bias: the accumulator keeps room for the products.
 const LARGEST_BIAS: f64 = (1 << 29) as f64;
 
@@ -290,6 +308,11 @@ fn with_ranges(graph: &Graph, weights: &Weights, ranges: &[[f32; 2]]) -> Quantiz
             let output = &mut tensors[op.output];
             output.scale = output.scale.max(largest * SMALLEST_SUM);
         }
+        if op.kind == OpKind::Multiply {
+            let product = input.scale * tensors[op.inputs[1]].scale;
+            let output = &mut tensors[op.output];
+            output.scale = output.scale.max(product * SMALLEST_PRODUCT);
+        }
         let Some(weights) = weights else {
             ops.push(None);
             continue;
@@ -330,7 +353,9 @@ fn keeps_scale(kind: OpKind) -> bool {
         | OpKind::Mean
         | OpKind::Lookup(_)
         | OpKind::Softmax
-        | OpKind::Add => false,
+        | OpKind::Add
+        | OpKind::Multiply
+        | OpKind::Foreign(_) => false,
     }
 }
 

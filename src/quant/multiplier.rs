@@ -55,11 +55,18 @@ pub fn clamp(activation: Activation, output: QuantParams) -> Clamp {
         Activation::None => (-128, 127),
         Activation::Relu => (q(0.0), 127),
         Activation::Relu6 => (q(0.0), q(6.0)),
+        Activation::ReluN1To1 => (q(-1.0), q(1.0)),
     };
     Clamp {
         min: min.clamp(-128, 127) as i8,
         max: max.clamp(-128, 127) as i8,
     }
+}
+
+/// The multiplier of MUL. Source: `CalculateOpDataMul` in TFLM's `mul_common.cc`.
+pub fn product(left: QuantParams, right: QuantParams, output: QuantParams) -> Multiplier {
+    let scale = f64::from(left.scale) * f64::from(right.scale);
+    quantize_multiplier(scale / f64::from(output.scale))
 }
 
 /// The multiplier of MEAN over `pixels` pixels.

@@ -6,7 +6,7 @@ use crate::{
         self, ArenaRule, Bottleneck, Budget, Cost, Estimate, Limited, RamParts, Target, Unit,
         energy::{EnergyError, Power},
     },
-    quant::QuantizedModel,
+    quant::{Outline, QuantizedModel, Unrun},
     search::Change,
     space::Candidate,
 };
@@ -20,7 +20,7 @@ pub enum Network {
         /// Path of the file.
         name: String,
         /// The network with its weights.
-        model: QuantizedModel,
+        outline: Outline,
     },
     /// A trial of a run.
     Trial {
@@ -92,15 +92,30 @@ impl Network {
     /// The operators and tensors.
     pub fn graph(&self) -> &Graph {
         match self {
-            Network::File { model, .. } => &model.graph,
+            Network::File { outline, .. } => &outline.graph,
             Network::Trial { candidate, .. } => &candidate.graph,
+        }
+    }
+
+    /// Whether its activations have 16 bits.
+    pub fn is_wide(&self) -> bool {
+        matches!(self, Network::File { outline, .. } if outline.is_wide)
+    }
+
+    /// Operators that are costed by their kind alone, since nothing here runs them.
+    pub fn unrun(&self) -> &[Unrun] {
+        match self {
+            Network::File { outline, .. } => &outline.unrun,
+            Network::Trial { .. } => &[],
         }
     }
 
     /// int8 weights of every operator in TFLite's layout; `None` where they are not known.
     pub fn weights(&self) -> Option<Vec<Option<&[i8]>>> {
         let model = match self {
-            Network::File { model, .. } => model,
+            Network::File { outline, .. } => {
+                return Some(outline.weights.iter().map(Option::as_deref).collect());
+            }
             Network::Trial { model, .. } => model.as_ref()?,
         };
         // A file may lack operators that only rename dimensions, so weights are matched in their order.
@@ -129,6 +144,11 @@ pub fn target_costs(network: &Network, target: &Target, budget: &Budget) -> Targ
     let weights = network.weights();
     let hardware::Costs { estimate, ops, ram } =
         hardware::costs(graph, candidate, weights.as_deref(), target);
+    let is_wide = network.is_wide();
+    let (estimate, ops, ram) = match is_wide {
+        true => hardware::widened(graph, estimate, ops, ram, target),
+        false => (estimate, ops, ram),
+    };
     let live = memory::timeline(graph);
     let layer = |cost: hardware::OpCost| {
         let op = &graph.ops[cost.op_idx];
@@ -138,7 +158,7 @@ pub fn target_costs(network: &Network, target: &Target, budget: &Budget) -> Targ
             output: graph.op_output(op),
             macs: graph.op_macs(op),
             weight_bytes: (graph.op_weight_len(op) + 4 * graph.op_bias_len(op)) as u64,
-            live_bytes: live[cost.op_idx] as u64,
+            live_bytes: (live[cost.op_idx] * if is_wide { 2 } else { 1 }) as u64,
             unit: cost.unit,
             bottleneck: cost.bottleneck,
             cycles: scaled(cost.latency_us, cycles_per_us),
@@ -207,6 +227,7 @@ pub fn operator_name(kind: &OpKind) -> String {
         OpKind::MaxPool2d(w) => format!("MAX_POOL_2D {}x{}", w.kernel[0], w.kernel[1]),
         OpKind::Mean => "MEAN".to_string(),
         OpKind::Add => "ADD".to_string(),
+        OpKind::Multiply => "MUL".to_string(),
         OpKind::Upsample(factor) => format!("RESIZE_NEAREST_NEIGHBOR {}x{}", factor[0], factor[1]),
         OpKind::Pad { .. } => "PAD".to_string(),
         OpKind::Lookup(function) => match function {
@@ -215,9 +236,12 @@ pub fn operator_name(kind: &OpKind) -> String {
             Function::Relu6 => "RELU6".to_string(),
             Function::Logistic => "LOGISTIC".to_string(),
             Function::Tanh => "TANH".to_string(),
+            Function::HardSwish => "HARD_SWISH".to_string(),
+            Function::LeakyRelu(_) => "LEAKY_RELU".to_string(),
         },
         OpKind::Softmax => "SOFTMAX".to_string(),
         OpKind::Reshape => "RESHAPE".to_string(),
+        OpKind::Foreign(foreign) => foreign.name.to_string(),
     }
 }
 

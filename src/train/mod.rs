@@ -435,10 +435,11 @@ fn check(graph: &Graph, task: Task, lessons: &Lessons<'_>) -> Result<(), TrainEr
         | OpKind::Mean
         | OpKind::Pad { .. }
         | OpKind::Lookup(_)
-        | OpKind::Softmax => true,
-        OpKind::Conv2d(_)
-        | OpKind::DepthwiseConv2d(_)
-        | OpKind::FullyConnected
+        | OpKind::Softmax
+        | OpKind::Multiply
+        | OpKind::Foreign(_) => true,
+        OpKind::Conv2d(window) | OpKind::DepthwiseConv2d(window) => window.is_dilated(),
+        OpKind::FullyConnected
         | OpKind::AveragePool2d(_)
         | OpKind::Add
         | OpKind::Upsample(_)

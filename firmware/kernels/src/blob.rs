@@ -168,6 +168,15 @@ pub enum Kind {
         /// Multipliers and shifts of inputs and sum.
         scales: AddMultipliers,
     },
+    /// `MUL`; a second input of one pixel is there for every pixel of the first.
+    Multiply {
+        /// Index of the second input.
+        input: u32,
+        /// Multiplier of the product.
+        multiplier: i32,
+        /// Shift after the multiplication, in `-31..=`[`crate::ops::MAX_PRODUCT_SHIFT`].
+        shift: i32,
+    },
     /// `RESIZE_NEAREST_NEIGHBOR` by whole factors of height and width, at most [`MAX_UPSAMPLE`].
     Upsample([u16; 2]),
     /// `PAD`: zeros before the data along height, width and channels. The zeros behind it follow from the shapes.
@@ -605,6 +614,7 @@ const MEAN: u32 = 9;
 const PAD: u32 = 10;
 const LOOKUP: u32 = 11;
 const SOFTMAX: u32 = 12;
+const MUL: u32 = 13;
 
 impl Op {
     /// The operator as it is in a blob.
@@ -655,6 +665,14 @@ impl Op {
                     scales.output_shift,
                 ];
                 words[6..12].copy_from_slice(&numbers.map(|number| number as u32));
+            }
+            Kind::Multiply {
+                input,
+                multiplier,
+                shift,
+            } => {
+                words[0] = MUL;
+                words[5..8].copy_from_slice(&[*input, *multiplier as u32, *shift as u32]);
             }
             Kind::Upsample(factor) => {
                 words[0] = UPSAMPLE;
@@ -714,6 +732,11 @@ impl Op {
                     output_multiplier: words[10] as i32,
                     output_shift: words[11] as i32,
                 },
+            },
+            MUL => Kind::Multiply {
+                input: words[5],
+                multiplier: words[6] as i32,
+                shift: words[7] as i32,
             },
             UPSAMPLE => Kind::Upsample(unpack(words[5])),
             RESHAPE => Kind::Reshape,

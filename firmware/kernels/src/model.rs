@@ -382,6 +382,24 @@ impl<'a> Model<'a> {
                 }
                 Ok(())
             }
+            Kind::Multiply {
+                input: second,
+                multiplier,
+                shift,
+            } => {
+                let second = tensor(*second)?.range();
+                let is_pixel = second.len() == input_channels as usize;
+                if from.len() != to.len() || (second.len() != from.len() && !is_pixel) {
+                    return Err("its tensors are not equally long, nor is the second a pixel");
+                }
+                if second.start < to.end && to.start < second.end {
+                    return Err("its output lies on its input");
+                }
+                if *multiplier < 0 || !(-31..=ops::MAX_PRODUCT_SHIFT).contains(shift) {
+                    return Err("its multiplier is out of range");
+                }
+                Ok(())
+            }
             Kind::Upsample(factor) => {
                 let [up, across] = factor.map(u32::from);
                 let fits = (1..=u32::from(MAX_UPSAMPLE)).contains(&up)
@@ -569,6 +587,23 @@ impl<'a> Model<'a> {
                     op.clamp,
                 );
                 ops::add_in_arena(arena, from, second.range().start, to.start, &scales);
+            }
+            Kind::Multiply {
+                input: second,
+                multiplier,
+                shift,
+            } => {
+                let Some(second) = self.tensor(*second) else {
+                    return;
+                };
+                let scale = ops::ProductScale {
+                    zero_points: [input.zero_point, second.zero_point],
+                    multiplier: *multiplier,
+                    shift: *shift,
+                    output_zero_point: output.zero_point,
+                    clamp: op.clamp,
+                };
+                ops::multiply_in_arena(arena, from, second.range(), to.start, &scale);
             }
             Kind::Upsample(factor) => {
                 let shape = input.shape.map(|length| length as usize);

@@ -103,7 +103,7 @@ fn fetches_per_output(layer: &Layer, block: &Block) -> f32 {
     let whole_area =
         whole(output.height, block.output.height) * whole(output.width, block.output.width);
     let elements = output.len() as f32;
-    let cost = if layer.kind == Kind::Addition {
+    let cost = if layer.is_elementwise() {
         elements / block.output.len() as f32
     } else {
         let taps = match layer.kind {
@@ -136,7 +136,7 @@ fn fetches_per_output(layer: &Layer, block: &Block) -> f32 {
 fn input_block(layer: &Layer, output: Shape, accelerator: &Accelerator) -> Shape {
     let micro = accelerator.micro_block;
     let needed = |outputs: usize, axis: usize, step: usize| {
-        let kernel = layer.kernel[axis].min(SUB_KERNEL);
+        let kernel = (layer.kernel[axis].min(SUB_KERNEL) - 1) * layer.dilation[axis] + 1;
         let last = (outputs - 1) * layer.stride[axis] + kernel + (layer.upscale - 1);
         last.div_ceil(layer.upscale).next_multiple_of(step)
     };
@@ -160,7 +160,7 @@ fn fits(layer: &Layer, input: Shape, output: Shape, accelerator: &Accelerator) -
     let input_bytes = input.area() * input.channels.next_multiple_of(8);
     let inputs = banks(input_bytes, accelerator.input_granule);
     let free = accelerator.banks - accelerator.reserved_banks - OUTPUT_BANKS;
-    if layer.kind == Kind::Addition {
+    if layer.is_elementwise() {
         return 2 * inputs <= free;
     }
     // A row needs accumulators for one row only, although its block has two.

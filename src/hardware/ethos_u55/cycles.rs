@@ -13,6 +13,9 @@ use crate::graph::Shape;
 /// Bytes of bias and scale per output channel.
 pub const CHANNEL_BYTES: usize = 10;
 
+/// Thousandths of a cycle for each output that is looked up in a table, on every size.
+const TABLE_MILLICYCLES: usize = 1000;
+
 /// Bytes fetched at once when biases are read.
 const BIAS_FETCH: f64 = 256.0;
 
@@ -36,7 +39,7 @@ impl Place {
 /// Cycles of the multipliers and the output stage alone.
 pub fn compute(pass: &Pass, block: &Block, place: Place, system: &System) -> i64 {
     match pass.layer.kind {
-        Kind::Addition => elementwise(pass, block, system),
+        Kind::Addition | Kind::Product | Kind::Comparison => elementwise(pass, block, system),
         _ => pipeline(pass, block, place, system),
     }
 }
@@ -63,7 +66,7 @@ pub fn feature_map_bytes(pass: &Pass, block: &Block, system: &System) -> usize {
         layer.output,
         written,
     );
-    let inputs = if layer.kind == Kind::Addition { 2 } else { 1 };
+    let inputs = if layer.is_elementwise() { 2 } else { 1 };
     inputs * read + written
 }
 
@@ -73,9 +76,22 @@ pub fn weight_fetches(layer: &Layer, block: &Block) -> usize {
     one(layer.output.height, block.output.height) * one(layer.output.width, block.output.width)
 }
 
+/// Bytes that a constant second input of an elementwise pass keeps its memory busy, all of them for every output.
+pub fn constant_bytes(layer: &Layer, block: &Block, system: &System) -> usize {
+    let (map, bytes) = (layer.output, layer.output.len());
+    burst_bytes(
+        &system.storage,
+        true,
+        Format::Linear,
+        clip(block.output, map),
+        map,
+        bytes,
+    )
+}
+
 /// Input elements fetched over the whole pass.
 pub fn fetched_input(layer: &Layer, block: &Block, format: Format) -> usize {
-    if layer.kind == Kind::Addition {
+    if layer.is_elementwise() {
         return stored(layer.output, format);
     }
     let area =
@@ -96,7 +112,11 @@ fn pipeline(pass: &Pass, block: &Block, place: Place, system: &System) -> i64 {
     let in_block = micro_blocks(output, micro);
     let blocks = micro_blocks(layer.output, micro).len() as f64 / in_block.len() as f64;
     let multiply = multiply_cycles(layer, block, accelerator) as f64;
-    let mut write = ((accelerator.output_millicycles * output.len()) as f64 / 1000.0).ceil();
+    let millicycles = match layer.has_table {
+        true => accelerator.output_millicycles.max(TABLE_MILLICYCLES),
+        false => accelerator.output_millicycles,
+    };
+    let mut write = ((millicycles * output.len()) as f64 / 1000.0).ceil();
     if layer.has_weights() {
         let bias =
             (CHANNEL_BYTES * output.channels) as f64 * system.storage.read_latency / BIAS_FETCH;
@@ -122,7 +142,17 @@ fn pipeline(pass: &Pass, block: &Block, place: Place, system: &System) -> i64 {
 }
 
 fn elementwise(pass: &Pass, block: &Block, system: &System) -> i64 {
-    let millicycles = system.accelerator.add_millicycles as f64;
+    let sums = system.accelerator.add_millicycles as f64;
+    // A product needs no scaling of its inputs.
+    let millicycles = match pass.layer.kind {
+        Kind::Product => sums / 2.0,
+        Kind::Comparison => system.accelerator.output_millicycles as f64,
+        _ => sums,
+    };
+    let millicycles = match pass.layer.has_table {
+        true => millicycles.max(TABLE_MILLICYCLES as f64),
+        false => millicycles,
+    };
     let elements = stored(pass.layer.output, pass.output_format) as f64;
     let write = (millicycles * elements / 1000.0).ceil();
     let (fill, drain) = block_transfer(pass, block, system);

@@ -10,8 +10,12 @@ pub enum Kind {
     /// Fully connected.
     Dense,
     Pooling,
-    /// Two inputs of the output's shape.
+    /// A sum of two inputs of the output's shape.
     Addition,
+    /// A product of two inputs of the output's shape.
+    Product,
+    /// The larger of two inputs of the output's shape.
+    Comparison,
 }
 
 /// How a feature map lies in memory.
@@ -36,8 +40,12 @@ pub struct Layer {
     pub kernel: [usize; 2],
     /// Stride in height and width.
     pub stride: [usize; 2],
+    /// Steps between taps in height and width, 1 or 2.
+    pub dilation: [usize; 2],
     /// How often each input pixel is read in height and in width: 1 or 2.
     pub upscale: usize,
+    /// Whether its outputs go through a table.
+    pub has_table: bool,
 }
 
 /// A pass with the formats of its feature maps.
@@ -58,6 +66,17 @@ impl Layer {
     /// Whether it has weights.
     pub fn has_weights(&self) -> bool {
         matches!(self.kind, Kind::Convolution | Kind::Depthwise | Kind::Dense)
+    }
+
+    /// Whether it computes every output from two inputs of the same place.
+    pub fn is_elementwise(&self) -> bool {
+        matches!(self.kind, Kind::Addition | Kind::Product | Kind::Comparison)
+    }
+
+    /// Whether an output may lie where an input of it lay.
+    pub fn is_in_place(&self) -> bool {
+        let is_copy = self.kind == Kind::Pooling && self.kernel == [1, 1] && self.stride == [1, 1];
+        self.is_elementwise() || is_copy && self.input == self.output
     }
 
     /// Whether each output channel depends on one input channel alone.

@@ -7,14 +7,16 @@ use super::{
     staging::Buffer,
     supports,
 };
-use crate::graph::{Activation, Function, Graph, Op, OpKind, Padding, Shape, TensorId, Window};
+use crate::graph::{
+    Activation, Effort, Foreign, Function, Graph, Op, OpKind, Padding, Shape, TensorId, Window,
+};
 
 /// The passes of a network in execution order, and the feature maps between them.
 pub struct Passes {
     /// The passes, in execution order.
     pub list: Vec<Scheduled>,
     maps: Vec<Map>,
-    output: usize,
+    outputs: Vec<usize>,
 }
 
 /// A pass with its place in memory.
@@ -36,6 +38,8 @@ pub struct Step {
     pub pass: Option<Pass>,
     /// How often it runs: once, or once per pixel of the output.
     pub repeats: usize,
+    /// With how many different weights.
+    pub sets: usize,
 }
 
 /// One feature map in memory. Tensors with only a RESHAPE between them share one map.
@@ -61,7 +65,7 @@ impl Passes {
         let mut passes = Passes {
             list: Vec::with_capacity(graph.ops.len() + 4),
             maps: Vec::with_capacity(graph.tensors.len() + 4),
-            output: NO_MAP,
+            outputs: Vec::new(),
         };
         // The map of every tensor; it is made when the tensor is written, or first read.
         let mut map_of = vec![NO_MAP; graph.tensors.len()];
@@ -76,7 +80,10 @@ impl Passes {
             let is_copy = op.inputs[0] == graph.input && op.output == graph.output;
             if op.kind == OpKind::Reshape && !is_copy || fusions.is_fused(graph, op) {
                 map_of[op.output] = input;
-                if op.output == graph.output {
+                if is_table(op.kind) {
+                    passes.look_up(fusions.writer[op.inputs[0]]);
+                }
+                if is_output(graph, op.output) {
                     passes.maps[input].format = Format::Linear;
                 }
                 continue;
@@ -84,11 +91,13 @@ impl Passes {
             let output = graph.op_output(op);
             map_of[op.output] =
                 passes.lower(graph, op_idx, &fusions, |tensor| map_of[tensor], output);
-            if op.output == graph.output {
+            if is_output(graph, op.output) {
                 passes.maps[map_of[op.output]].format = Format::Linear;
             }
         }
-        passes.output = map_of[graph.output];
+        let outputs = graph.more_outputs.iter().chain([&graph.output]);
+        passes.outputs = outputs.map(|&output| map_of[output]).collect();
+        passes.outputs.retain(|&map| map != NO_MAP);
         passes.set_formats();
         passes.share_places();
         passes
@@ -114,7 +123,7 @@ impl Passes {
             }
             mark(
                 step.output,
-                if step.output == self.output {
+                if self.outputs.contains(&step.output) {
                     end
                 } else {
                     time
@@ -161,7 +170,7 @@ impl Passes {
         let op = &graph.ops[op_idx];
         let input = fusions.unpadded(graph, op.inputs[0]);
         let from = map_of(op.inputs[0]);
-        if !supports(graph, op) || op.kind == OpKind::Softmax {
+        if !supports(graph, op) || !has_passes(op.kind) {
             let to = self.map(output, Format::Linear);
             for &tensor in &op.inputs {
                 self.maps[map_of(tensor)].format = Format::Linear;
@@ -176,12 +185,15 @@ impl Passes {
             output,
             kernel: window.kernel,
             stride: window.stride,
+            dilation: window.dilation,
             upscale: 1,
+            has_table: is_table(op.kind),
         };
         let unit = Window::same(1, 1);
         let layer = match op.kind {
             OpKind::Conv2d(window) => layer(Kind::Convolution, input, window),
             OpKind::DepthwiseConv2d(window) => layer(Kind::Depthwise, input, window),
+            OpKind::FullyConnected if output.area() > 1 => layer(Kind::Convolution, input, unit),
             OpKind::FullyConnected => layer(Kind::Dense, Shape::vector(input.len()), unit),
             OpKind::AveragePool2d(window) | OpKind::MaxPool2d(window) => {
                 // The stride of a single window has no meaning, and Vela drops it.
@@ -201,20 +213,105 @@ impl Passes {
                 layer(Kind::Depthwise, input, window)
             }
             OpKind::Add => layer(Kind::Addition, input, unit),
+            OpKind::Multiply => layer(Kind::Product, output, unit),
             OpKind::Upsample(_) if input.area() == 1 => layer(Kind::Addition, output, unit),
             OpKind::Upsample(factor) => return self.upsample(op_idx, from, input, factor),
             // A copy without arithmetic. SOFTMAX was handled above.
             OpKind::Pad { .. } | OpKind::Lookup(_) | OpKind::Softmax | OpKind::Reshape => {
                 layer(Kind::Pooling, output, unit)
             }
+            OpKind::Foreign(foreign) => match foreign.effort {
+                // Every channel is copied as often as it is read, which takes two copies, and each copy has a kernel.
+                Effort::Grouped(window, groups) if groups == input.channels => {
+                    let (wide, to) = (
+                        self.map(output, Format::Linear),
+                        self.map(output, Format::Brick),
+                    );
+                    let copy = layer(Kind::Pooling, output, unit);
+                    self.push(op_idx, Some(copy), 2, [Some(from), None], wide);
+                    let kernels = layer(Kind::Depthwise, output, window);
+                    self.push(op_idx, Some(kernels), 1, [Some(wide), None], to);
+                    return to;
+                }
+                Effort::Grouped(window, groups) => {
+                    let layer = of_group(layer(Kind::Convolution, input, window), groups);
+                    let to = self.map(output, Format::Brick);
+                    self.push(op_idx, Some(layer), groups, [Some(from), None], to);
+                    if let Some(last) = self.list.last_mut() {
+                        last.step.sets = groups;
+                    }
+                    return to;
+                }
+                Effort::Transposed(window) => Layer {
+                    stride: [1, 1],
+                    upscale: window.stride[0].max(window.stride[1]),
+                    ..layer(Kind::Convolution, input, window)
+                },
+                Effort::Means(window) => {
+                    let stride = [1, 1];
+                    layer(Kind::Depthwise, input, Window { stride, ..window })
+                }
+                Effort::Sums => layer(Kind::Addition, output, unit),
+                Effort::Products => layer(Kind::Product, output, unit),
+                Effort::Comparisons => layer(Kind::Comparison, output, unit),
+                _ if op.inputs.len() > 1 => return self.join(graph, op_idx, fusions, map_of),
+                _ => layer(Kind::Pooling, output, unit),
+            },
         };
         let to = self.map(output, Format::Brick);
         let second = match op.kind {
-            OpKind::Add => Some(map_of(op.inputs[1])),
+            OpKind::Add | OpKind::Multiply | OpKind::Foreign(_) => {
+                op.inputs.get(1).map(|&tensor| map_of(tensor))
+            }
             _ => None,
         };
         let (layer, repeats) = by_pixel(layer);
+        let (layer, repeats) = by_phase(layer, repeats);
         self.push(op_idx, Some(layer), repeats, [Some(from), second], to);
+        to
+    }
+
+    /// The outputs of an operator's passes go through a table.
+    fn look_up(&mut self, writer: Option<usize>) {
+        for scheduled in &mut self.list {
+            if let Some(pass) = &mut scheduled.step.pass
+                && Some(scheduled.step.op_idx) == writer
+            {
+                pass.layer.has_table = true;
+            }
+        }
+    }
+
+    /// Puts tensors side by side: a copy of each that does not come from a pass which can write there itself.
+    fn join(
+        &mut self,
+        graph: &Graph,
+        op_idx: usize,
+        fusions: &Fusions,
+        map_of: impl Fn(TensorId) -> usize,
+    ) -> usize {
+        let op = &graph.ops[op_idx];
+        let to = self.map(graph.op_output(op), Format::Brick);
+        for &tensor in &op.inputs {
+            let from = map_of(tensor);
+            if fusions.is_made_in_place(graph, tensor) {
+                self.maps[from].place = to;
+                continue;
+            }
+            let shape = graph.tensors[tensor];
+            let layer = Layer {
+                kind: Kind::Pooling,
+                input: shape,
+                output: shape,
+                kernel: [1, 1],
+                stride: [1, 1],
+                dilation: [1, 1],
+                upscale: 1,
+                has_table: false,
+            };
+            self.push(op_idx, Some(layer), 1, [Some(from), None], to);
+        }
+        self.maps[to].is_written = true;
         to
     }
 
@@ -231,7 +328,9 @@ impl Passes {
                 output,
                 kernel: [1, 1],
                 stride: [1, 1],
+                dilation: [1, 1],
                 upscale: 2,
+                has_table: false,
             };
             self.push(op_idx, Some(layer), 1, [Some(from), None], to);
             (from, input) = (to, output);
@@ -262,6 +361,7 @@ impl Passes {
                 op_idx,
                 pass,
                 repeats,
+                sets: 1,
             },
             buffer: Buffer::default(),
             inputs,
@@ -288,14 +388,12 @@ impl Passes {
         }
     }
 
-    /// Lets an ADD write its output over an input that nothing else reads.
+    /// Lets a pass write its output over an input that it reads element by element and
+    /// that nothing else reads.
     fn share_places(&mut self) {
         for step in &self.list {
-            let is_add = step
-                .step
-                .pass
-                .is_some_and(|pass| pass.layer.kind == Kind::Addition);
-            if !is_add {
+            let is_in_place = step.step.pass.is_some_and(|pass| pass.layer.is_in_place());
+            if !is_in_place {
                 continue;
             }
             let output = self.maps[step.output];
@@ -304,7 +402,7 @@ impl Passes {
                 map.readers == 1
                     && map.format == output.format
                     && map.shape.len() == output.shape.len()
-                    && input != self.output
+                    && !self.outputs.contains(&input)
             });
             if let Some(&input) = reused {
                 self.maps[step.output].place = self.maps[input].place;
@@ -329,6 +427,82 @@ fn by_pixel(layer: Layer) -> (Layer, usize) {
     (pixel, layer.output.area())
 }
 
+/// Taps that lie further apart than the NPU can reach: rows or columns that meet each other become a layer of their own. The
+/// layer of one, and the number of all.
+fn by_phase(layer: Layer, repeats: usize) -> (Layer, usize) {
+    let (mut layer, mut repeats) = (layer, repeats);
+    for axis in [0, 1] {
+        let phases = layer.dilation[axis];
+        if phases <= LONGEST_DILATION {
+            continue;
+        }
+        let shorten = |shape: &mut Shape| {
+            let length = [&mut shape.height, &mut shape.width].into_iter().nth(axis);
+            if let Some(length) = length {
+                *length = length.div_ceil(phases);
+            }
+        };
+        shorten(&mut layer.input);
+        shorten(&mut layer.output);
+        layer.dilation[axis] = 1;
+        repeats *= phases;
+    }
+    (layer, repeats)
+}
+
+/// One group of a convolution: its layer.
+fn of_group(layer: Layer, groups: usize) -> Layer {
+    let share = |shape: Shape| Shape {
+        channels: (shape.channels / groups).max(1),
+        ..shape
+    };
+    Layer {
+        input: share(layer.input),
+        output: share(layer.output),
+        ..layer
+    }
+}
+
+/// Whether an operator looks its outputs up in a table.
+pub fn is_table(kind: OpKind) -> bool {
+    match kind {
+        OpKind::Lookup(function) => match function {
+            Function::Identity | Function::Relu | Function::Relu6 => false,
+            Function::Logistic | Function::Tanh | Function::HardSwish | Function::LeakyRelu(_) => {
+                true
+            }
+        },
+        OpKind::Foreign(foreign) => foreign.effort == Effort::Table,
+        _ => false,
+    }
+}
+
+/// The longest step between taps that the NPU makes by itself.
+pub const LONGEST_DILATION: usize = 2;
+
+/// Whether an operator on the NPU is made of passes that are modelled one by one.
+pub fn has_passes(kind: OpKind) -> bool {
+    match kind {
+        OpKind::Softmax => false,
+        OpKind::Foreign(foreign) => matches!(
+            foreign.effort,
+            Effort::Sums
+                | Effort::Products
+                | Effort::Comparisons
+                | Effort::Table
+                | Effort::Copies
+                | Effort::Grouped(..)
+                | Effort::Transposed(_)
+                | Effort::Means(_)
+        ),
+        _ => true,
+    }
+}
+
+fn is_output(graph: &Graph, tensor: TensorId) -> bool {
+    tensor == graph.output || graph.more_outputs.contains(&tensor)
+}
+
 /// Operators that become part of another one's pass.
 struct Fusions {
     /// How often each tensor is read.
@@ -347,7 +521,9 @@ impl Fusions {
             writer: vec![None; count],
             reader: vec![None; count],
         };
-        fusions.readers[graph.output] = 1;
+        for &output in graph.more_outputs.iter().chain([&graph.output]) {
+            fusions.readers[output] += 1;
+        }
         for (idx, op) in graph.ops.iter().enumerate() {
             fusions.writer[op.output] = Some(idx);
             for &tensor in &op.inputs {
@@ -364,6 +540,18 @@ impl Fusions {
             OpKind::Pad { before, after } => self.is_window_pad(graph, op.output, before, after),
             OpKind::Lookup(Function::Identity) => false,
             OpKind::Lookup(_) => self.is_activation(graph, op),
+            OpKind::Foreign(Foreign {
+                effort: Effort::Table,
+                ..
+            }) => self.is_activation(graph, op),
+            OpKind::Foreign(Foreign {
+                effort: Effort::Copies,
+                ..
+            }) => self.is_view(graph, op),
+            OpKind::Foreign(Foreign {
+                effort: Effort::None,
+                ..
+            }) => graph.op_input(op).len() == graph.op_output(op).len(),
             _ => false,
         }
     }
@@ -381,11 +569,38 @@ impl Fusions {
                 | OpKind::DepthwiseConv2d(_)
                 | OpKind::FullyConnected
                 | OpKind::Add
+                | OpKind::Multiply
                 | OpKind::AveragePool2d(_)
                 | OpKind::MaxPool2d(_)
         );
         let is_free = writer.activation == Activation::None && self.readers[input] == 1;
         computes && is_free && supports(graph, writer)
+    }
+
+    /// A part of a tensor is read where it lies, where only passes read it and a pass has written the whole.
+    fn is_view(&self, graph: &Graph, op: &Op) -> bool {
+        let reads = |tensor: TensorId| {
+            let all = graph.ops.iter().filter(|op| op.inputs.contains(&tensor));
+            all.clone().count() > 0
+                && all
+                    .clone()
+                    .all(|op| supports(graph, op) && has_passes(op.kind))
+        };
+        let is_written = self.writer[op.inputs[0]]
+            .map(|idx| &graph.ops[idx])
+            .is_some_and(|writer| supports(graph, writer) && has_passes(writer.kind));
+        op.inputs.len() == 1
+            && graph.op_output(op).len() < graph.op_input(op).len()
+            && (is_written && !is_output(graph, op.output) && reads(op.output))
+    }
+
+    /// Whether a pass writes a tensor that only one operator reads, so that it may write it into that one's output.
+    fn is_made_in_place(&self, graph: &Graph, tensor: TensorId) -> bool {
+        let writer = self.writer[tensor].map(|idx| &graph.ops[idx]);
+        self.readers[tensor] == 1
+            && writer.is_some_and(|op| {
+                supports(graph, op) && has_passes(op.kind) && !self.is_fused(graph, op)
+            })
     }
 
     /// Padding of pixels is part of the window that reads it, where nothing else does.

@@ -18,10 +18,12 @@ mod system;
 pub use encoding::Coding;
 
 use super::profile::Npu;
-use crate::graph::{Function, Graph, Op, OpKind, Padding, Shape, Window};
+use crate::graph::{Effort, Foreign, Graph, Op, OpKind, Padding, Shape, Window};
 use encoding::Encoded;
 use layer::SUB_KERNEL;
-use lower::{Passes, Step};
+use lower::{Passes, Step, is_table};
+
+pub use lower::LONGEST_DILATION;
 use system::System;
 
 /// Cycles that each resource needs for one operator; they work at the same time.
@@ -116,12 +118,52 @@ pub fn supports(graph: &Graph, op: &Op) -> bool {
         OpKind::Conv2d(_)
         | OpKind::FullyConnected
         | OpKind::Add
+        | OpKind::Multiply
         | OpKind::Pad { .. }
         | OpKind::Lookup(_)
         | OpKind::Softmax
         | OpKind::Reshape => true,
+        OpKind::Foreign(Foreign { name, effort, .. }) => match effort {
+            Effort::Unknown => ON_NPU.contains(name),
+            Effort::Transposed(window) => window.stride.iter().all(|&stride| stride <= 2),
+            _ => !ON_CPU.contains(name),
+        },
     }
 }
+
+/// Whether it multiplies by ones.
+fn is_mean(kind: OpKind) -> bool {
+    matches!(
+        kind,
+        OpKind::Mean
+            | OpKind::Foreign(Foreign {
+                effort: Effort::Means(_),
+                ..
+            })
+    )
+}
+
+/// Operators that Vela 5.2 leaves to the core though others of their kind are on the NPU, and the other way round.
+const ON_CPU: [&str; 9] = [
+    "ASSIGN_VARIABLE",
+    "BATCH_TO_SPACE_ND",
+    "CUSTOM",
+    "DEPTH_TO_SPACE",
+    "GATHER",
+    "READ_VARIABLE",
+    "SPACE_TO_BATCH_ND",
+    "SPACE_TO_DEPTH",
+    "SVDF",
+];
+const ON_NPU: [&str; 7] = [
+    "ARG_MAX",
+    "AVERAGE_POOL_2D",
+    "MAX_POOL_2D",
+    "REDUCE_MAX",
+    "RESIZE_BILINEAR",
+    "SOFTMAX",
+    "SUM",
+];
 
 /// The longest step of a window that the NPU makes by itself.
 const LONGEST_STRIDE: usize = 3;
@@ -148,8 +190,16 @@ pub fn plan(graph: &Graph, npu: &Npu, codings: Option<&[Option<Coding>]>) -> Npu
             op_idx,
             pass,
             repeats,
+            sets,
         } = scheduled.step;
         let Some(pass) = pass else {
+            if let OpKind::Foreign(foreign) = &graph.ops[op_idx].kind
+                && let Some(sum) = &mut plan.ops[op_idx]
+            {
+                *sum = unmodelled(graph, &graph.ops[op_idx], foreign, npu, &system);
+                plan.constant_bytes += foreign.constant_bytes;
+                plan.command_bytes += PASS_COMMANDS;
+            }
             if graph.ops[op_idx].kind == OpKind::Softmax {
                 plan.ops[op_idx] = Some(softmax(graph.op_output(&graph.ops[op_idx]), &system));
                 plan.constant_bytes += SOFTMAX_BYTES;
@@ -168,7 +218,7 @@ pub fn plan(graph: &Graph, npu: &Npu, codings: Option<&[Option<Coding>]>) -> Npu
         };
         let coding = match codings.and_then(|codings| *codings.get(op_idx)?) {
             Some(coding) => coding,
-            None if graph.ops[op_idx].kind == OpKind::Mean => ONES,
+            None if is_mean(graph.ops[op_idx].kind) => ONES,
             None => {
                 plan.are_weights_known &= !pass.layer.has_weights();
                 Coding {
@@ -183,11 +233,23 @@ pub fn plan(graph: &Graph, npu: &Npu, codings: Option<&[Option<Coding>]>) -> Npu
             if times == 0 {
                 break;
             }
-            let is_repeated = repeats > 1;
+            let is_repeated = repeats > sets;
             let cost = staging::cost(&pass, &mapped, &encoded, slack, is_repeated, &system);
+            let storage = match &graph.ops[op_idx].kind {
+                // A constant of more than one value is read anew for every element.
+                OpKind::Foreign(foreign)
+                    if foreign.constant_bytes > 1
+                        && pass.layer.is_elementwise()
+                        && system.staging =>
+                {
+                    let bytes = cycles::constant_bytes(&pass.layer, &mapped.block, &system);
+                    system::cycles(bytes, system.storage.bandwidth)
+                }
+                _ => cost.storage,
+            };
             if times == 1 {
                 scheduled.buffer = cost.buffer;
-                plan.constant_bytes += cost.encoded;
+                plan.constant_bytes += sets * cost.encoded;
             }
             slack = Some(cost.slack);
             plan.command_bytes += times * (PASS_COMMANDS + SLICE_COMMANDS * cost.slices);
@@ -195,14 +257,22 @@ pub fn plan(graph: &Graph, npu: &Npu, codings: Option<&[Option<Coding>]>) -> Npu
                 let times = times as f64;
                 sum.compute += times * cost.compute as f64;
                 sum.sram += times * cost.sram as f64;
-                sum.flash += times * cost.storage as f64;
-                sum.total += times * cost.compute.max(cost.sram).max(cost.storage) as f64;
+                sum.flash += times * storage as f64;
+                sum.total += times * cost.compute.max(cost.sram).max(storage) as f64;
             }
         }
     }
-    for op in &graph.ops {
+    for (op, cycles) in graph.ops.iter().zip(&plan.ops) {
+        if cycles.is_none() {
+            continue;
+        }
         plan.constant_bytes += match op.kind {
-            OpKind::Lookup(Function::Logistic | Function::Tanh) => TABLE_BYTES,
+            kind if is_table(kind) => TABLE_BYTES,
+            OpKind::Foreign(Foreign {
+                effort: Effort::Sums | Effort::Products | Effort::Comparisons,
+                constant_bytes,
+                ..
+            }) => constant_bytes.next_multiple_of(16),
             // One pixel is spread by the addition of constant zeros.
             OpKind::Upsample(_) if graph.op_input(op).area() == 1 => graph.op_output(op).len(),
             _ => 0,
@@ -211,6 +281,35 @@ pub fn plan(graph: &Graph, npu: &Npu, codings: Option<&[Option<Coding>]>) -> Npu
     plan.sram_bytes = passes.peak_bytes();
     plan
 }
+
+/// Cycles of an operator on the NPU whose passes are not modelled: by its multiply-accumulates or its elements alone.
+fn unmodelled(graph: &Graph, op: &Op, foreign: &Foreign, npu: &Npu, system: &System) -> NpuCycles {
+    let elements = graph.op_input(op).len().max(graph.op_output(op).len()) as f64;
+    let compute = match foreign.effort {
+        // A product of two tensors is a product and a sum of elements.
+        Effort::Macs(macs) if foreign.constant_bytes == 0 => macs as f64 * CYCLES_PER_STEP,
+        Effort::Macs(macs) => macs as f64 / (MACS_USED * npu.macs_per_cycle.value),
+        Effort::None => 0.0,
+        Effort::Shuffles => elements * CYCLES_PER_SHUFFLE,
+        _ => elements * CYCLES_PER_STEP,
+    };
+    let flash = match system.staging {
+        true => foreign.constant_bytes as f64 / system.storage.bandwidth,
+        false => 0.0,
+    };
+    NpuCycles {
+        compute,
+        sram: 0.0,
+        flash,
+        total: compute.max(flash),
+    }
+}
+
+/// The share of multipliers that work, and cycles of an element, where passes are not modelled: the middle of what Vela 5.2
+/// says of the networks in `tests/foreign.rs`, which spread by a factor of two.
+const MACS_USED: f64 = 0.5;
+const CYCLES_PER_SHUFFLE: f64 = 0.6;
+const CYCLES_PER_STEP: f64 = 1.5;
 
 /// How densely real weights are coded; one entry per operator, `None` where it has no weights on the NPU.
 ///

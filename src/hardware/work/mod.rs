@@ -10,10 +10,10 @@ mod layers;
 mod mve;
 mod portable;
 
-use std::ops::Range;
+use std::{borrow::Cow, ops::Range};
 
 use super::{Core, KernelSet, Target, Term};
-use crate::graph::{Graph, Op, Shape, Window};
+use crate::graph::{Graph, Op, OpKind, Shape, Window};
 
 /// Amounts of CPU work, by [`Term`].
 pub type Work = [f64; Term::COUNT];
@@ -23,10 +23,26 @@ pub fn add_op(graph: &Graph, op: &Op, target: &Target, work: &mut Work) {
     work[Term::Op as usize] += 1.0;
     work[Term::WeightByte as usize] += graph.op_weight_len(op) as f64;
     let mut add = |term: Term, amount: usize| work[term as usize] += amount as f64;
+    let op = &*as_run(graph, op, target);
     match (target.runtime.kernels, target.cpu.core) {
         (KernelSet::Others, _) => layers::add_op(graph, op, &mut add),
         (KernelSet::Nas, Core::CortexM7) => dsp::add_op(graph, op, &mut add),
         (KernelSet::Nas, Core::CortexM55) => mve::add_op(graph, op, &mut add),
+    }
+}
+
+/// The operator as kernels run it: rows of a matrix are pixels, and kernels of this project know no dilation.
+pub fn as_run<'a>(graph: &Graph, op: &'a Op, target: &Target) -> Cow<'a, Op> {
+    let kind = match (op.kind, target.runtime.kernels) {
+        (OpKind::FullyConnected, _) if graph.op_output(op).area() > 1 => {
+            OpKind::Conv2d(Window::same(1, 1))
+        }
+        (kind, KernelSet::Nas) => kind.filled(),
+        (kind, KernelSet::Others) => kind,
+    };
+    match kind == op.kind {
+        true => Cow::Borrowed(op),
+        false => Cow::Owned(Op { kind, ..op.clone() }),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Work of loops that both cores share: operators with only a portable build, or whose outer loops it keeps.
 
-use super::{Sliding, Term};
-use crate::graph::{Graph, Op, OpKind, Window};
+use super::{Sliding, Term, layers::UNKNOWN_ADDS};
+use crate::graph::{Effort, Graph, Op, OpKind, Window};
 
 /// Channels computed together.
 const BLOCK: usize = 16;
@@ -21,6 +21,7 @@ pub fn add_op(graph: &Graph, op: &Op, add: &mut impl FnMut(Term, usize)) {
                 kernel: whole,
                 stride: whole,
                 padding: crate::graph::Padding::Valid,
+                dilation: [1, 1],
             };
             add_pool(&Sliding::new(graph, op, window), add);
         }
@@ -29,7 +30,7 @@ pub fn add_op(graph: &Graph, op: &Op, add: &mut impl FnMut(Term, usize)) {
             add(Term::MaxPoolTap, taps * output.channels.div_ceil(BLOCK));
         }
         OpKind::Softmax => add(Term::SoftmaxOutput, output.len()),
-        OpKind::Add => add(Term::AddOutput, output.len()),
+        OpKind::Add | OpKind::Multiply => add(Term::AddOutput, output.len()),
         OpKind::Upsample([up, across]) => {
             let row_bytes = input.width * across * input.channels;
             let (in_row, rows) = (input.area() * across, input.height * (up - 1));
@@ -50,6 +51,28 @@ pub fn add_op(graph: &Graph, op: &Op, add: &mut impl FnMut(Term, usize)) {
         }
         OpKind::Lookup(_) => add(Term::LookupOutput, output.len()),
         OpKind::Reshape => {}
+        // No kernel runs these; the loops would be like those of operators that have one.
+        OpKind::Foreign(foreign) => match foreign.effort {
+            Effort::None => {}
+            Effort::Sums | Effort::Products | Effort::Comparisons => {
+                add(Term::AddOutput, output.len())
+            }
+            Effort::Table | Effort::Shuffles => add(Term::LookupOutput, output.len()),
+            Effort::Copies => {
+                add(Term::UpsampleCopy, output.area());
+                let row = output.channels.div_ceil(BLOCK);
+                add(Term::UpsampleStep, output.area() * row);
+            }
+            Effort::Grouped(..) | Effort::Transposed(_) | Effort::Macs(_) => {
+                add(Term::PortableMac, graph.op_macs(op) as usize);
+                add(Term::PortableOutput, output.len());
+            }
+            Effort::Means(window) => add_pool(&Sliding::new(graph, op, window), add),
+            Effort::Unknown => {
+                let elements = input.len().max(output.len());
+                add(Term::AddOutput, UNKNOWN_ADDS * elements);
+            }
+        },
     }
 }
 

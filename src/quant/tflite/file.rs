@@ -15,6 +15,8 @@ use crate::{
 pub(super) const MAX_OPERATORS: usize = 1024;
 /// More tensors than any network for a microcontroller has.
 pub(super) const MAX_TENSORS: usize = 1 << 14;
+/// More inputs or outputs than any network has, states among them.
+const MOST_BORDERS: usize = 256;
 /// Most elements of one tensor, and of all tensors together.
 pub(super) const MAX_ELEMENTS: usize = 1 << 24;
 /// Most weights of all operators together; several may share one buffer of the file.
@@ -24,14 +26,16 @@ pub(super) const MAX_WEIGHTS: usize = 1 << 26;
 pub(super) struct File<'a> {
     /// Operator codes.
     pub(super) codes: Vec<Table<'a>>,
-    /// Tensors of the only subgraph.
+    /// Tensors of the first subgraph.
     pub(super) tensors: Vec<FileTensor<'a>>,
-    /// Operators of the only subgraph, in execution order.
+    /// Operators of the first subgraph, in execution order.
     pub(super) operators: Vec<Table<'a>>,
-    /// Indices of the input tensors, one to four.
+    /// Indices of the input tensors, at least one.
     pub(super) inputs: Vec<i32>,
-    /// Index of the output tensor.
+    /// Indices of the output tensors, at least one.
     pub(super) outputs: Vec<i32>,
+    /// Number of subgraphs.
+    pub(super) subgraphs: usize,
 }
 
 /// One tensor of a file.
@@ -78,13 +82,11 @@ impl<'a> File<'a> {
             return Err(ReadError::Version { found });
         }
         let subgraphs = model.tables(2).map_err(damaged("subgraphs"))?;
-        let [subgraph] = subgraphs.as_slice() else {
-            return Err(ReadError::Count {
-                what: "subgraphs",
-                found: subgraphs.len(),
-                expected: "one without variables and control flow",
-            });
-        };
+        let subgraph = subgraphs.first().ok_or(ReadError::Count {
+            what: "subgraphs",
+            found: 0,
+            expected: "one",
+        })?;
         let buffers = model.tables(4).map_err(damaged("buffers"))?;
         let tensors = subgraph.tables(0).map_err(damaged("tensors"))?;
         let operators = subgraph.tables(3).map_err(damaged("operators"))?;
@@ -127,9 +129,34 @@ impl<'a> File<'a> {
             codes: model.tables(1).map_err(damaged("operator codes"))?,
             tensors,
             operators,
-            inputs: border(1, "inputs", 4, "one to four")?,
-            outputs: border(2, "outputs", 1, "one")?,
+            inputs: border(1, "inputs", MOST_BORDERS, "one to 256")?,
+            outputs: border(2, "outputs", MOST_BORDERS, "one to 256")?,
+            subgraphs: subgraphs.len(),
         })
+    }
+
+    /// Checks that there are as many subgraphs, inputs and outputs as can be run.
+    pub(super) fn is_one_network(&self) -> Result<(), ReadError> {
+        let counts = [
+            (
+                "subgraphs",
+                self.subgraphs,
+                1,
+                "one without variables and control flow",
+            ),
+            ("inputs", self.inputs.len(), 4, "one to four"),
+            ("outputs", self.outputs.len(), 1, "one"),
+        ];
+        for (what, found, most, expected) in counts {
+            if found > most {
+                return Err(ReadError::Count {
+                    what,
+                    found,
+                    expected,
+                });
+            }
+        }
+        Ok(())
     }
 
     /// The kind of an operator.
@@ -153,7 +180,20 @@ impl<'a> File<'a> {
     }
 }
 
+/// What a network of 16-bit activations is, and what to do about it.
+pub(super) const IS_16X8: &str = "its weights are int8 and its activations int16 (16x8), and only int8 activations are supported: \
+                 convert it again with TFLITE_BUILTINS_INT8";
+
 impl File<'_> {
+    /// Whether its activations are int16 and its weights int8.
+    pub(super) fn is_16x8(&self) -> bool {
+        let any = |is_constant: bool, kind: i8| {
+            let mut tensors = self.tensors.iter();
+            tensors.any(|tensor| tensor.kind == kind && is_constant != tensor.data.is_empty())
+        };
+        any(false, INT16) && any(true, INT8) && !any(false, INT8) && !any(true, FLOAT16)
+    }
+
     /// What a network is that is not int8 in full, and what to do about it; `None` where nothing says so.
     pub(super) fn foreign_kind(&self) -> Option<&'static str> {
         let is_border = |index: usize| {
@@ -182,10 +222,7 @@ impl File<'_> {
         } else if constant(INT4) {
             Some("its weights are int4, which is not supported: convert it again with int8 weights")
         } else if computed(INT16) {
-            Some(
-                "its weights are int8 and its activations int16 (16x8), and only int8 activations are supported: \
-                 convert it again with TFLITE_BUILTINS_INT8",
-            )
+            Some(IS_16X8)
         } else if computed(UINT8) {
             Some(
                 "it is quantised to uint8, the older scheme, and only int8 is supported: convert it again from float \
@@ -287,9 +324,9 @@ impl<'a> FileTensor<'a> {
         Ok(Shape::new(height, width, channels))
     }
 
-    /// The single scale and zero point of an int8 activation.
-    pub(super) fn params(&self) -> Result<QuantParams, Problem> {
-        if self.kind != INT8 {
+    /// The single scale and zero point of an activation, which must be of this type.
+    pub(super) fn params(&self, kind: i8) -> Result<QuantParams, Problem> {
+        if self.kind != kind {
             let kind = type_name(self.kind);
             return Err(format!("is {kind}, and only int8 is supported: quantise it").into());
         }
@@ -356,16 +393,18 @@ impl Options<'_> {
                 1 => Padding::Valid,
                 other => return Err(format!("has the padding {other}").into()),
             },
+            dilation: [1, 1],
         })
     }
 
-    /// Checks that the dilation is one.
-    pub(super) fn no_dilation(&self, fields: [usize; 2]) -> Result<(), Problem> {
-        let dilation = [self.i32(fields[1], 1)?, self.i32(fields[0], 1)?];
-        if dilation != [1, 1] {
-            return Err(format!("is dilated by {dilation:?}, which is not supported").into());
+    /// Steps between taps, from the fields of width and height.
+    pub(super) fn dilation(&self, [width, height]: [usize; 2]) -> Result<[usize; 2], Problem> {
+        let dilation = [self.i32(height, 1)?, self.i32(width, 1)?];
+        let lengths = dilation.map(|length| u16::try_from(length).map_or(0, usize::from));
+        match lengths.contains(&0) {
+            true => Err(format!("has the dilation {dilation:?}").into()),
+            false => Ok(lengths),
         }
-        Ok(())
     }
 
     /// The activation, from this field.
@@ -373,10 +412,12 @@ impl Options<'_> {
         match self.i8(field, 0)? {
             0 => Ok(Activation::None),
             1 => Ok(Activation::Relu),
+            2 => Ok(Activation::ReluN1To1),
             3 => Ok(Activation::Relu6),
-            other => {
-                Err(format!("has activation {other}: only RELU and RELU6 are supported").into())
-            }
+            other => Err(format!(
+                "has activation {other}: only RELU, RELU_N1_TO_1 and RELU6 are supported"
+            )
+            .into()),
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::graph::{Graph, Op, OpKind, OpWeights, Shape, TensorId, Weights};
 /// Any bytes are safe to read: constants and the length of the file bound the work.
 pub fn read_float(file: &[u8]) -> Result<(Graph, Weights), ReadError> {
     let file = File::open(file)?;
+    file.is_one_network()?;
     let input = file.inputs[0];
     let shape = shape_of(&file, input).map_err(|problem| file.border_error(input, problem))?;
     let mut network = Network {
@@ -20,6 +21,7 @@ pub fn read_float(file: &[u8]) -> Result<(Graph, Weights), ReadError> {
             ops: Vec::new(),
             input: 0,
             output: 0,
+            more_outputs: Vec::new(),
         },
         weights: Vec::new(),
         last: (input, 0),

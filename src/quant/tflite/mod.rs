@@ -7,6 +7,7 @@ mod file;
 mod float;
 mod names;
 mod operators;
+mod outline;
 mod read;
 mod slots;
 mod vela;
@@ -14,6 +15,7 @@ mod write;
 
 pub use error::ReadError;
 pub use float::read_float;
+pub use outline::{Operator, Outline, Unrun, operators};
 pub use read::read;
 pub use vela::npu_blob;
 pub use write::write;
@@ -34,6 +36,7 @@ const DEQUANTIZE: Builtin = builtin(6, 2, 38);
 const FULLY_CONNECTED: Builtin = builtin(9, 4, 8);
 const LOGISTIC: Builtin = builtin(14, 2, 0);
 const MAX_POOL_2D: Builtin = builtin(17, 2, 5);
+const MUL: Builtin = builtin(18, 2, 21);
 const RELU: Builtin = builtin(19, 2, 0);
 const RELU6: Builtin = builtin(21, 2, 0);
 const RESHAPE: Builtin = builtin(22, 1, 17);
@@ -44,7 +47,9 @@ const MEAN: Builtin = builtin(40, 2, 27);
 const SQUEEZE: Builtin = builtin(43, 1, 30);
 const EXPAND_DIMS: Builtin = builtin(70, 1, 52);
 const RESIZE_NEAREST_NEIGHBOR: Builtin = builtin(97, 2, 74);
+const LEAKY_RELU: Builtin = builtin(98, 2, 75);
 const QUANTIZE: Builtin = builtin(114, 2, 89);
+const HARD_SWISH: Builtin = builtin(117, 1, 0);
 
 const fn builtin(code: i32, version: i32, options: u8) -> Builtin {
     Builtin {

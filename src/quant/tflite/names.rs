@@ -2,8 +2,17 @@
 
 /// The name of a code of `BuiltinOperator` in `schema.fbs`.
 pub fn operator_name(code: i32) -> String {
-    let name = usize::try_from(code).ok().and_then(|code| NAMES.get(code));
-    name.map_or_else(|| format!("builtin {code}"), |name| name.to_string())
+    known_name(code).map_or_else(|| format!("builtin {code}"), |name| name.to_string())
+}
+
+/// The name of a code of `BuiltinOperator`; `CUSTOM` for those without one.
+pub fn static_name(code: i32) -> &'static str {
+    known_name(code).unwrap_or("CUSTOM")
+}
+
+/// The name of a code of `BuiltinOperator`.
+pub fn known_name(code: i32) -> Option<&'static str> {
+    NAMES.get(usize::try_from(code).ok()?).copied()
 }
 
 /// The names, by code.

@@ -1,9 +1,9 @@
 //! Reads operators with weights or constants, and checks them.
 
-use nas_kernels::blob::MAX_UPSAMPLE;
+use nas_kernels::{blob::MAX_UPSAMPLE, ops::MAX_PRODUCT_SHIFT};
 
 use super::{
-    FLOAT32, INT8, INT32, UINT8,
+    FLOAT32, INT8, INT16, INT32, UINT8,
     error::Problem,
     file::{MAX_ELEMENTS, MAX_WEIGHTS, Options, type_name},
     read::{ReadOp, Reader},
@@ -30,8 +30,11 @@ impl Reader<'_, '_> {
             )
             .into());
         }
-        let window = options.window([dims[1] as i32, dims[2] as i32])?;
-        options.no_dilation([4, 5])?;
+        let window = Window {
+            dilation: options.dilation([4, 5])?,
+            ..options.window([dims[1] as i32, dims[2] as i32])?
+        };
+        check_extent(&window, dims[0] * dims[3])?;
         let weights = self.weights(inputs, dims[0], 0)?;
         let op = self.plain(OpKind::Conv2d(window), &inputs[..1], output)?;
         self.check_window(&window, &op)?;
@@ -57,8 +60,11 @@ impl Reader<'_, '_> {
         if dims[0] != 1 || !fits {
             return Err(format!("has kernels of the shape {dims:?}").into());
         }
-        let window = options.window([dims[1] as i32, dims[2] as i32])?;
-        options.no_dilation([5, 6])?;
+        let window = Window {
+            dilation: options.dilation([5, 6])?,
+            ..options.window([dims[1] as i32, dims[2] as i32])?
+        };
+        check_extent(&window, channels)?;
         let mut weights = self.weights(inputs, channels, 3)?;
         let kind = match (from.channels, multiplier) {
             (_, 1) => OpKind::DepthwiseConv2d(window),
@@ -98,10 +104,12 @@ impl Reader<'_, '_> {
         let [1, 1, features, length] = dims else {
             return Err(format!("has weights of the shape {dims:?}").into());
         };
-        if length != from.len() {
+        let is_whole = length == from.len();
+        if !is_whole && length != from.channels {
             return Err(format!(
-                "has weights for {length} inputs, but its input has {} elements: batches are not supported",
-                from.len()
+                "has weights for {length} inputs, but its input has {} elements, {} in each row",
+                from.len(),
+                from.channels
             )
             .into());
         }
@@ -110,7 +118,11 @@ impl Reader<'_, '_> {
         }
         let weights = self.weights(inputs, features, 0)?;
         let op = self.plain(OpKind::FullyConnected, &inputs[..1], output)?;
-        if self.shape(op.output) != Shape::vector(features) {
+        let (height, width) = match is_whole {
+            true => (1, 1),
+            false => (from.height, from.width),
+        };
+        if self.shape(op.output) != Shape::new(height, width, features) {
             return Err("has an output and weights of different lengths".into());
         }
         Ok(ReadOp {
@@ -218,7 +230,7 @@ impl Reader<'_, '_> {
     /// Checks that a uint8 tensor is an int8 tensor plus 128.
     pub(super) fn reinterpret(&self, uint8: i32, int8: i32) -> Result<(), Problem> {
         let outer = self.tensor(uint8)?;
-        let inner = self.tensor(int8)?.params()?;
+        let inner = self.tensor(int8)?.params(INT8)?;
         let zero_points: Vec<i64> = outer.zero_points.i64s().take(2).collect();
         let scales: Vec<f32> = outer.scales.f32s().take(2).collect();
         if scales != [inner.scale] || zero_points != [i64::from(inner.zero_point) + 128] {
@@ -267,6 +279,15 @@ impl Reader<'_, '_> {
                 "has different scales at its input and its output, which TFLM ignores".into(),
             );
         }
+        if let Function::LeakyRelu(slope) = function
+            && !(0.0..=LARGEST_SLOPE).contains(&slope.value())
+        {
+            return Err(format!(
+                "has the slope {}, and only those from 0 to {LARGEST_SLOPE} are run",
+                slope.value()
+            )
+            .into());
+        }
         let fixed = fixed_output(OpKind::Lookup(function));
         if let Some(fixed) = fixed.filter(|fixed| *fixed != to) {
             return Err(format!(
@@ -281,6 +302,24 @@ impl Reader<'_, '_> {
         let ratio = f64::from(from.scale) / f64::from(to.scale);
         if ratio >= f64::from(1 << multiplier::MAX_LEFT_SHIFT) {
             return Err(format!("enlarges its input {ratio} times").into());
+        }
+        Ok(())
+    }
+
+    /// Checks that MUL multiplies by as many values, or by one pixel, and that a product does not overflow.
+    pub(super) fn check_product(&self, op: &ReadOp) -> Result<(), Problem> {
+        let [left, right] = op.inputs[..] else {
+            return Err("does not have two inputs".into());
+        };
+        let (from, by) = (self.shape(left), self.shape(right));
+        if self.shape(op.output) != from || (by != from && by != Shape::vector(from.channels)) {
+            return Err(
+                "multiplies shapes of which neither the one is the other nor its pixel".into(),
+            );
+        }
+        let [left, right, to] = [left, right, op.output].map(|id| self.params[id]);
+        if multiplier::product(left, right, to).shift > MAX_PRODUCT_SHIFT {
+            return Err("enlarges its product too much for 32 bits".into());
         }
         Ok(())
     }
@@ -366,6 +405,14 @@ impl Reader<'_, '_> {
             None | Some(-1) => vec![0; channels],
             Some(bias) => {
                 let bias = self.tensor(*bias)?;
+                // Biases of 64 bits go with activations of 16; nothing runs them.
+                if self.activations == INT16 {
+                    return Ok(QuantizedOp {
+                        weight: weights.data.iter().map(|byte| *byte as i8).collect(),
+                        weight_scales,
+                        bias: vec![0; channels],
+                    });
+                }
                 if bias.kind != INT32 || bias.data.len() != 4 * channels {
                     return Err(format!("does not have {channels} constant int32 biases").into());
                 }
@@ -378,5 +425,20 @@ impl Reader<'_, '_> {
             weight_scales,
             bias,
         })
+    }
+}
+
+/// The largest slope of LEAKY_RELU; TFLM multiplies by it and the scales.
+const LARGEST_SLOPE: f32 = 16.0;
+
+/// Checks that a window with zeros between its taps, as the kernels run it, is not too large; `depth` is the number of its
+/// weights for each tap.
+fn check_extent(window: &Window, depth: usize) -> Result<(), Problem> {
+    let [height, width] = window.extent();
+    let is_short = height.max(width) <= usize::from(u16::MAX);
+    let weights = depth.checked_mul(height * width);
+    match is_short && weights.is_some_and(|count| count <= MAX_WEIGHTS) {
+        true => Ok(()),
+        false => Err(format!("has a window of {height}x{width} with its dilation").into()),
     }
 }

@@ -7,13 +7,13 @@ use nas_kernels::{Model, blob::BlobError};
 
 use super::{
     ADD, AVERAGE_POOL_2D, Builtin, CONV_2D, DEPTHWISE_CONV_2D, DEQUANTIZE, EXPAND_DIMS,
-    FULLY_CONNECTED, INT8, LOGISTIC, MAX_POOL_2D, MEAN, PAD, QUANTIZE, RELU, RELU6, RESHAPE,
-    RESIZE_NEAREST_NEIGHBOR, SOFTMAX, SQUEEZE, TANH, UINT8,
+    FULLY_CONNECTED, HARD_SWISH, INT8, LEAKY_RELU, LOGISTIC, MAX_POOL_2D, MEAN, MUL, PAD, QUANTIZE,
+    RELU, RELU6, RESHAPE, RESIZE_NEAREST_NEIGHBOR, SOFTMAX, SQUEEZE, TANH, UINT8,
     error::{Problem, ReadError},
     file::{Code, File, FileTensor, MAX_ELEMENTS, Options, type_name},
 };
 use crate::{
-    graph::{Activation, Function, Graph, Op, OpKind, Shape, TensorId, memory::ALIGNMENT},
+    graph::{Activation, Function, Graph, Op, OpKind, Shape, Slope, TensorId, memory::ALIGNMENT},
     quant::{QuantParams, QuantizedModel, QuantizedOp, SOFTMAX_OUTPUT},
 };
 
@@ -22,6 +22,7 @@ use crate::{
 /// Any bytes are safe to read: constants and the length of the file bound the work.
 pub fn read(file: &[u8]) -> Result<QuantizedModel, ReadError> {
     let file = File::open(file)?;
+    file.is_one_network()?;
     // What a network is as a whole says more than the first operator that does not fit.
     read_int8(&file).map_err(|error| match file.foreign_kind() {
         Some(kind) => ReadError::Kind(kind),
@@ -63,11 +64,14 @@ pub(super) struct Reader<'f, 'a> {
     pub(super) elements: usize,
     /// Weights of all operators in bytes.
     pub(super) weights: usize,
+    /// The type of activations: int8, but for networks that are costed only.
+    pub(super) activations: i8,
 }
 
 impl<'f, 'a> Reader<'f, 'a> {
-    fn new(file: &'f File<'a>) -> Result<Reader<'f, 'a>, ReadError> {
-        let mut reader = Reader {
+    /// Nothing read yet.
+    pub(super) fn empty(file: &'f File<'a>) -> Reader<'f, 'a> {
+        Reader {
             file,
             ids: vec![None; file.tensors.len()],
             graph: Graph {
@@ -75,13 +79,19 @@ impl<'f, 'a> Reader<'f, 'a> {
                 ops: Vec::new(),
                 input: 0,
                 output: 0,
+                more_outputs: Vec::new(),
             },
             params: Vec::new(),
             ops: Vec::new(),
             sources: Vec::new(),
             elements: 0,
             weights: 0,
-        };
+            activations: INT8,
+        }
+    }
+
+    fn new(file: &'f File<'a>) -> Result<Reader<'f, 'a>, ReadError> {
+        let mut reader = Reader::empty(file);
         for input in &file.inputs {
             let wrap = |problem: Problem| file.border_error(*input, problem);
             // A single input of another type becomes int8 by the QUANTIZE that reads it.
@@ -121,7 +131,7 @@ impl<'f, 'a> Reader<'f, 'a> {
     }
 
     /// Reads one operator. This match decides what each operator becomes.
-    fn operator(&mut self, index: usize, code: &Code) -> Result<(), Problem> {
+    pub(super) fn operator(&mut self, index: usize, code: &Code) -> Result<(), Problem> {
         let operator = self.file.operators[index];
         let (inputs, outputs) = (operator.elements(1, 4)?, operator.elements(2, 4)?);
         let is = |builtin: &Builtin| builtin.code == code.builtin;
@@ -171,6 +181,18 @@ impl<'f, 'a> Reader<'f, 'a> {
                     ..op
                 }
             }
+            MUL => {
+                // A product has no order: the tensor that is repeated comes second.
+                let lengths = |input: &i32| self.known(*input).map(|id| self.shape(id).len());
+                let mut inputs = inputs.clone();
+                inputs.sort_by_key(|input| std::cmp::Reverse(lengths(input)));
+                let op = self.plain(OpKind::Multiply, &inputs, output)?;
+                self.check_product(&op)?;
+                ReadOp {
+                    activation: options.activation(0)?,
+                    ..op
+                }
+            }
             MEAN => {
                 let op = self.plain(OpKind::Mean, &inputs[..1], output)?;
                 self.check_axes(&inputs, &op)?;
@@ -193,14 +215,16 @@ impl<'f, 'a> Reader<'f, 'a> {
                 }
                 op
             }
-            RELU | RELU6 | LOGISTIC | TANH => {
+            RELU | RELU6 | LOGISTIC | TANH | HARD_SWISH | LEAKY_RELU => {
                 let function = match *builtin {
+                    HARD_SWISH => Function::HardSwish,
+                    LEAKY_RELU => Function::LeakyRelu(Slope::new(options.f32(0, 0.0)?)),
                     RELU => Function::Relu,
                     LOGISTIC => Function::Logistic,
                     TANH => Function::Tanh,
                     _ => Function::Relu6,
                 };
-                let op = self.plain(OpKind::Lookup(function), &inputs, output)?;
+                let op = self.plain(OpKind::Lookup(function), &inputs[..1], output)?;
                 self.check_lookup(function, &op)?;
                 op
             }
@@ -321,13 +345,23 @@ impl<'f, 'a> Reader<'f, 'a> {
         let described = |Problem(problem)| Problem(format!("has tensor {index}, which {problem}"));
         Ok((
             tensor.shape().map_err(described)?,
-            tensor.params().map_err(described)?,
+            tensor.params(self.activations).map_err(described)?,
         ))
     }
 
     /// A new tensor of the graph for a tensor that an operator writes.
     pub(super) fn write(&mut self, index: i32) -> Result<TensorId, Problem> {
         let (shape, params) = self.declared(index)?;
+        self.add(index, shape, params)
+    }
+
+    /// A new tensor of the graph with this shape.
+    pub(super) fn add(
+        &mut self,
+        index: i32,
+        shape: Shape,
+        params: QuantParams,
+    ) -> Result<TensorId, Problem> {
         self.elements += shape.len().next_multiple_of(ALIGNMENT);
         if self.elements > 8 * MAX_ELEMENTS {
             return Err("makes the tensors larger than 128 MiB".into());
@@ -337,6 +371,22 @@ impl<'f, 'a> Reader<'f, 'a> {
         self.graph.tensors.push(shape);
         self.params.push(params);
         Ok(id)
+    }
+
+    /// Takes back an operator that failed: tensors from this one on, and what it wrote.
+    pub(super) fn undo(&mut self, tensors: usize, outputs: &[i32]) {
+        self.graph.tensors.truncate(tensors);
+        self.params.truncate(tensors);
+        for &output in outputs {
+            let slot = usize::try_from(output)
+                .ok()
+                .and_then(|output| self.ids.get_mut(output));
+            if let Some(slot) = slot
+                && slot.is_some_and(|id| id >= tensors)
+            {
+                *slot = None;
+            }
+        }
     }
 
     /// Makes a tensor of the graph stand for a tensor of the file.
@@ -366,7 +416,7 @@ pub(super) struct ReadOp {
     pub(super) weights: Option<QuantizedOp>,
 }
 
-const SUPPORTED: [Builtin; 19] = [
+pub(super) const SUPPORTED: [Builtin; 22] = [
     ADD,
     AVERAGE_POOL_2D,
     CONV_2D,
@@ -374,9 +424,12 @@ const SUPPORTED: [Builtin; 19] = [
     DEQUANTIZE,
     EXPAND_DIMS,
     FULLY_CONNECTED,
+    HARD_SWISH,
+    LEAKY_RELU,
     LOGISTIC,
     MAX_POOL_2D,
     MEAN,
+    MUL,
     PAD,
     QUANTIZE,
     RELU,

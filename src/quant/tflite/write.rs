@@ -6,9 +6,9 @@ use flatbuffers::{
 };
 
 use super::{
-    ADD, AVERAGE_POOL_2D, Builtin, CONV_2D, DEPTHWISE_CONV_2D, FULLY_CONNECTED, IDENTIFIER, INT8,
-    INT32, LOGISTIC, MAX_POOL_2D, MEAN, PAD, QUANTIZE, RELU, RELU6, RESHAPE,
-    RESIZE_NEAREST_NEIGHBOR, SCHEMA_VERSION, SOFTMAX, TANH,
+    ADD, AVERAGE_POOL_2D, Builtin, CONV_2D, DEPTHWISE_CONV_2D, FULLY_CONNECTED, HARD_SWISH,
+    IDENTIFIER, INT8, INT32, LEAKY_RELU, LOGISTIC, MAX_POOL_2D, MEAN, MUL, PAD, QUANTIZE, RELU,
+    RELU6, RESHAPE, RESIZE_NEAREST_NEIGHBOR, SCHEMA_VERSION, SOFTMAX, TANH,
 };
 use crate::{
     graph::{Activation, Function, Op, OpKind, Padding, Shape, TensorId, Window},
@@ -84,10 +84,12 @@ fn ranks(model: &QuantizedModel) -> Vec<Rank> {
     }
     for op in &graph.ops {
         ranks[op.output] = match op.kind {
-            OpKind::FullyConnected => Rank::Vector,
+            OpKind::FullyConnected => by_shape(op.output),
             OpKind::Reshape => by_shape(op.output),
             OpKind::Lookup(_) | OpKind::Softmax => ranks[op.inputs[0]],
-            OpKind::Add if op.inputs.iter().all(|input| ranks[*input] == Rank::Vector) => {
+            OpKind::Add | OpKind::Multiply
+                if op.inputs.iter().all(|input| ranks[*input] == Rank::Vector) =>
+            {
                 Rank::Vector
             }
             _ => Rank::Image,
@@ -99,15 +101,20 @@ fn ranks(model: &QuantizedModel) -> Vec<Rank> {
 /// The rank of an operator's input.
 fn input_rank(op: &Op, given: Rank, output: Rank) -> Rank {
     match op.kind {
-        OpKind::FullyConnected | OpKind::Reshape | OpKind::Lookup(_) | OpKind::Softmax => given,
-        OpKind::Add => output,
+        OpKind::FullyConnected => match output {
+            Rank::Vector => given,
+            Rank::Image => Rank::Image,
+        },
+        OpKind::Reshape | OpKind::Lookup(_) | OpKind::Softmax => given,
+        OpKind::Add | OpKind::Multiply => output,
         OpKind::Conv2d(_)
         | OpKind::DepthwiseConv2d(_)
         | OpKind::AveragePool2d(_)
         | OpKind::MaxPool2d(_)
         | OpKind::Mean
         | OpKind::Pad { .. }
-        | OpKind::Upsample(_) => Rank::Image,
+        | OpKind::Upsample(_)
+        | OpKind::Foreign(_) => Rank::Image,
     }
 }
 
@@ -152,10 +159,14 @@ fn op_name(op: &Op, idx: usize) -> String {
         OpKind::Lookup(Function::Relu6) => "relu6",
         OpKind::Lookup(Function::Logistic) => "logistic",
         OpKind::Lookup(Function::Tanh) => "tanh",
+        OpKind::Lookup(Function::HardSwish) => "hard_swish",
+        OpKind::Lookup(Function::LeakyRelu(_)) => "leaky_relu",
         OpKind::Softmax => "softmax",
         OpKind::Add => "add",
+        OpKind::Multiply => "mul",
         OpKind::Upsample(_) => "upsample",
         OpKind::Reshape => "reshape",
+        OpKind::Foreign(foreign) => unreachable!("nothing writes {}", foreign.name),
     };
     format!("{kind}_{idx}")
 }
@@ -278,7 +289,7 @@ impl Writer {
             OpKind::DepthwiseConv2d(window) => {
                 Some((vec![1, window.kernel[0], window.kernel[1], to.channels], 3))
             }
-            OpKind::FullyConnected => Some((vec![to.len(), from.len()], 0)),
+            OpKind::FullyConnected => Some((vec![to.channels, from.len() / to.area()], 0)),
             _ => None,
         };
         if let (Some((dims, axis)), Some(weights)) = (layout, weights) {
@@ -289,16 +300,23 @@ impl Writer {
             OpKind::Conv2d(window) => self.push(CONV_2D, &inputs, output, |builder| {
                 window_fields(builder, &window);
                 field(builder, 3, activation);
+                field(builder, 4, window.dilation[1] as i32);
+                field(builder, 5, window.dilation[0] as i32);
             }),
             OpKind::DepthwiseConv2d(window) => {
                 self.push(DEPTHWISE_CONV_2D, &inputs, output, |builder| {
                     window_fields(builder, &window);
                     field(builder, 3, 1i32);
                     field(builder, 4, activation);
+                    field(builder, 5, window.dilation[1] as i32);
+                    field(builder, 6, window.dilation[0] as i32);
                 });
             }
             OpKind::FullyConnected => self.push(FULLY_CONNECTED, &inputs, output, |builder| {
                 field(builder, 0, activation);
+                if to.area() > 1 {
+                    field(builder, 2, true);
+                }
             }),
             OpKind::AveragePool2d(window) | OpKind::MaxPool2d(window) => {
                 let pool = match op.kind {
@@ -313,6 +331,9 @@ impl Writer {
                 });
             }
             OpKind::Add => self.push(ADD, &inputs, output, |builder| {
+                field(builder, 0, activation);
+            }),
+            OpKind::Multiply => self.push(MUL, &inputs, output, |builder| {
                 field(builder, 0, activation);
             }),
             OpKind::Upsample(_) => {
@@ -342,13 +363,20 @@ impl Writer {
                     Function::Relu6 => RELU6,
                     Function::Logistic => LOGISTIC,
                     Function::Tanh => TANH,
+                    Function::HardSwish => HARD_SWISH,
+                    Function::LeakyRelu(_) => LEAKY_RELU,
                 };
-                self.push(builtin, &inputs, output, |_| {});
+                self.push(builtin, &inputs, output, |builder| {
+                    if let Function::LeakyRelu(slope) = function {
+                        field(builder, 0, slope.value());
+                    }
+                });
             }
             OpKind::Softmax => {
                 self.push(SOFTMAX, &inputs, output, |builder| field(builder, 0, 1f32));
             }
             OpKind::Reshape => self.reshape(inputs[0], output, name, output_dims),
+            OpKind::Foreign(foreign) => unreachable!("nothing writes {}", foreign.name),
         }
     }
 
@@ -490,6 +518,7 @@ fn activation_code(activation: Activation) -> i8 {
         Activation::None => 0,
         Activation::Relu => 1,
         Activation::Relu6 => 3,
+        Activation::ReluN1To1 => 2,
     }
 }
 

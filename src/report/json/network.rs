@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::SCHEMA_VERSION;
 use crate::{
     hardware::{Budget, Cost, Estimate, Metric},
+    quant::Unrun,
     report::network::{
         Explanation, Layer, Network, TargetCosts, bottleneck_name, unit_name, weights_word,
     },
@@ -24,8 +25,23 @@ pub struct EstimateDocument {
     pub network: String,
     /// `known` where the values of the weights were at hand, else `guessed`; what an NPU costs depends on them.
     pub weights: &'static str,
+    /// `int8`, or `int16` where a file has activations of 16 bits, which nothing here runs.
+    pub activations: &'static str,
+    /// Operators of the file that nothing here runs: costed by their kind alone, in a wide band.
+    pub not_run: Vec<UnrunView>,
     /// One entry per target.
     pub targets: Vec<TargetCostsView>,
+}
+
+/// An operator of a file that is costed by its kind alone.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct UnrunView {
+    /// Its place in the file, from 0.
+    pub op: usize,
+    /// TFLite's name of the operator, or that of a custom one.
+    pub operator: String,
+    /// Why it is not run, to follow its name.
+    pub why: String,
 }
 
 /// What a network costs on one target.
@@ -117,7 +133,22 @@ impl EstimateDocument {
             schema_version: SCHEMA_VERSION,
             network: network.name().to_string(),
             weights: weights_word(network),
+            activations: match network.is_wide() {
+                true => "int16",
+                false => "int8",
+            },
+            not_run: network.unrun().iter().map(UnrunView::from).collect(),
             targets: costs.iter().map(TargetCostsView::from).collect(),
+        }
+    }
+}
+
+impl From<&Unrun> for UnrunView {
+    fn from(unrun: &Unrun) -> UnrunView {
+        UnrunView {
+            op: unrun.index,
+            operator: unrun.operator.clone(),
+            why: unrun.problem.clone(),
         }
     }
 }

@@ -74,8 +74,56 @@ pub fn table(network: &Network, costs: &[TargetCosts]) -> String {
         "\n\nCosts: {}; `nas targets NAME` says how. The true cost probably lies in the band in brackets.\n",
         sources.join(", ")
     ) + &weights
+        + match network.is_wide() {
+            true => WIDE,
+            false => "",
+        }
+        + &unrun_lines(network)
         + &power_lines(costs)
 }
+
+/// What is costed by its kind alone, one line per operator and reason.
+fn unrun_lines(network: &Network) -> String {
+    let mut lines: Vec<(String, Vec<usize>)> = Vec::new();
+    for unrun in network.unrun() {
+        let text = format!("{} {}", unrun.operator, unrun.problem);
+        match lines.iter_mut().find(|(known, _)| *known == text) {
+            Some((_, places)) => places.push(unrun.index),
+            None => lines.push((text, vec![unrun.index])),
+        }
+    }
+    if lines.is_empty() {
+        return String::new();
+    }
+    let line = |(text, places): &(String, Vec<usize>)| {
+        let shown: Vec<String> = places
+            .iter()
+            .take(MOST_PLACES)
+            .map(usize::to_string)
+            .collect();
+        let more = if places.len() > MOST_PLACES {
+            ", ..."
+        } else {
+            ""
+        };
+        let word = if places.len() > 1 {
+            "operators"
+        } else {
+            "operator"
+        };
+        format!("  {word} {}{more}: {text}\n", shown.join(", "))
+    };
+    let all: String = lines.iter().map(line).collect();
+    format!(
+        "\nNothing here runs these operators. They are costed by their kind, which widens the bands (`--strict` refuses):\n{all}"
+    )
+}
+
+/// Of networks with activations of 16 bits.
+const WIDE: &str = "Activations are int16 (16x8): costed from those of int8 by factors, in wide bands; nothing here runs such a network.\n";
+
+/// Places of equal operators that are named.
+const MOST_PLACES: usize = 6;
 
 /// Mean power and battery life per target, where a duty cycle was asked for.
 fn power_lines(costs: &[TargetCosts]) -> String {

@@ -33,6 +33,7 @@ pub fn build(values: &Values<'_>, input: Shape, classes: usize) -> Graph {
         ],
         stride: [2, values.count("stem_stride_freq")],
         padding: Padding::Same,
+        dilation: [1, 1],
     };
     let mut net = GraphBuilder::new(input);
     let dropout = values.real("dropout") as f32;

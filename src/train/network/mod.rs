@@ -243,7 +243,9 @@ impl Network {
             | OpKind::Mean
             | OpKind::Pad { .. }
             | OpKind::Lookup(_)
-            | OpKind::Softmax => {
+            | OpKind::Softmax
+            | OpKind::Multiply
+            | OpKind::Foreign(_) => {
                 unreachable!("`train` takes no graph with operators that are only read from files")
             }
             OpKind::Upsample(factor) => {
@@ -375,6 +377,7 @@ fn bounds(activation: Activation) -> [f32; 2] {
         Activation::None => [f32::NEG_INFINITY, f32::INFINITY],
         Activation::Relu => [0.0, f32::INFINITY],
         Activation::Relu6 => [0.0, 6.0],
+        Activation::ReluN1To1 => [-1.0, 1.0],
     }
 }
 
@@ -383,6 +386,7 @@ fn activated(x: Tensor<2>, activation: Activation) -> Tensor<2> {
         Activation::None => x,
         Activation::Relu => activation::relu(x),
         Activation::Relu6 => x.clamp(0.0, 6.0),
+        Activation::ReluN1To1 => x.clamp(-1.0, 1.0),
     }
 }
 

@@ -31,6 +31,7 @@ fn valid(kernel: [usize; 2], stride: [usize; 2]) -> Window {
         kernel,
         stride,
         padding: Padding::Valid,
+        dilation: [1, 1],
     }
 }
 
@@ -328,7 +329,9 @@ fn execute(graph: &Graph, weights: &Weights, x: &[f32]) -> Vec<f32> {
             | OpKind::Mean
             | OpKind::Pad { .. }
             | OpKind::Lookup(_)
-            | OpKind::Softmax => unreachable!("nothing trains it"),
+            | OpKind::Softmax
+            | OpKind::Multiply
+            | OpKind::Foreign(_) => unreachable!("nothing trains it"),
             OpKind::Reshape => x[(y * output.width + x_at) * output.channels + c],
             OpKind::Add => {
                 let at = (y * output.width + x_at) * output.channels + c;
@@ -390,6 +393,7 @@ fn execute(graph: &Graph, weights: &Weights, x: &[f32]) -> Vec<f32> {
                         Activation::None => value(y, x, c),
                         Activation::Relu => value(y, x, c).max(0.0),
                         Activation::Relu6 => value(y, x, c).clamp(0.0, 6.0),
+                        Activation::ReluN1To1 => value(y, x, c).clamp(-1.0, 1.0),
                     });
                 }
             }

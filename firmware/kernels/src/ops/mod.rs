@@ -27,6 +27,7 @@ mod fully_connected;
 mod lookup;
 mod max_pool;
 mod mean;
+mod multiply;
 mod pad;
 mod pool;
 mod softmax;
@@ -61,6 +62,7 @@ pub use build::{
 };
 pub use max_pool::max_pool2d;
 pub use mean::{MeanScale, mean};
+pub use multiply::{MAX_PRODUCT_SHIFT, ProductScale, multiply_in_arena};
 pub use pad::pad;
 pub use pool::average_pool2d;
 pub use softmax::{MAX_CHANNELS, SoftmaxScale, softmax};
