@@ -175,6 +175,7 @@ fn takes_the_memory_that_was_estimated(place: Place, target: &str) {
         assert_eq!(ram.arena, seen.arena_bytes as f64, "{name}: arena");
         let heard = seen.front_end_bytes.expect("there is a front end");
         assert_eq!(ram.front_end, heard as f64, "{name}: front end");
+        say!("{name}: stack {} of {} B", ram.stack, seen.stack_bytes);
         let code = seen.image.text + seen.image.rodata + seen.image.data;
         let shares = [
             ("RAM", estimate.ram_bytes.value, seen.ram_bytes(), 0.02),

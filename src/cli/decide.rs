@@ -127,16 +127,16 @@ impl Args {
     fn caveats(&self, promise: &Promise) -> Vec<String> {
         let mut notes = Vec::new();
         let per_day = promise.false_alarms_per_day;
-        if let (Goal::MaxAlarms(most), Some(Expected { high, .. })) = (self.goal(), per_day) {
-            if high > most {
-                // Without an alarm the upper end of the interval is 3.69 events.
-                let needed_h = 3.69 * 24.0 / most;
-                notes.push(format!(
-                    "{:.0} s of normal sound cannot show a rate as low as {most} a day: that takes {needed_h:.0} h \
-                     without an alarm. The threshold follows the tail of the scores",
-                    promise.normal_s
-                ));
-            }
+        if let (Goal::MaxAlarms(most), Some(Expected { high, .. })) = (self.goal(), per_day)
+            && high > most
+        {
+            // Without an alarm the upper end of the interval is 3.69 events.
+            let needed_h = 3.69 * 24.0 / most;
+            notes.push(format!(
+                "{:.0} s of normal sound cannot show a rate as low as {most} a day: that takes {needed_h:.0} h without an \
+                 alarm. The threshold follows the tail of the scores",
+                promise.normal_s
+            ));
         }
         if promise.faults == 0 {
             notes.push("no faults: nothing says how many would raise an alarm".to_string());

@@ -32,12 +32,16 @@ impl AlarmCard {
     /// The rule of a model whose threshold is for the score of so many windows: a usual clip.
     ///
     /// A verdict needs as many windows as such a clip has, less what a start leaves out and a sixteenth, so that a device
-    /// that hears nothing but such a clip decides about it. A start leaves out at most a quarter of the clip.
+    /// that hears nothing but such a clip decides about it. A start leaves out at most a quarter of the clip, and nothing where a
+    /// window is the whole clip.
     pub fn usual(front_end: &FrontEnd, score_windows: u32) -> AlarmCard {
         let spec = &front_end.spec;
         let stride = front_end.frame_stride.max(1) as u32;
         let settle = (SETTLE_US / spec.hop_us()).round() as u32;
-        let settle = settle.min(score_windows.saturating_mul(stride) / 4);
+        let beyond_a_window = score_windows.saturating_sub(1).saturating_mul(stride);
+        let settle = settle
+            .min(score_windows.saturating_mul(stride) / 4)
+            .min(beyond_a_window);
         // Frames are centred: without silence after it, a clip's last ones are not complete.
         let at_end = (spec.n_fft / 2).div_ceil(spec.hop_length) as u32;
         let left_out = (settle + at_end).div_ceil(stride) + score_windows / 16;
@@ -115,5 +119,6 @@ mod tests {
         check(5, 1, 28, [7, 19]);
         check(64, 8, 8, [8, 6]);
         check(126, 1, 1, [0, 1]);
+        check(124, 8192, 1, [0, 1]);
     }
 }
