@@ -519,6 +519,12 @@ fn a_decision_is_shipped(tool: &Tool, data: &Path, day: &Path) {
     assert_eq!(row("clock +0.1 %")["alarmed_starts"], 0);
     assert_eq!(row("gain +12 dB")["alarmed_starts"], 8);
     assert!(row("gain +12 dB")["share_in_alarm"].as_f64().unwrap() > 0.9);
+    // A window that is the whole clip is complete, too.
+    let whole = tool.json(&format!(
+        "stress r/2 --data {} --clips 2 --json",
+        new.display()
+    ));
+    assert!(whole["microphones"][0]["auc_int8"].is_number(), "{whole}");
     let figure = tool.folder.path().join("figure");
     let text = tool.text(&format!(
         "stress r/3 --data {} --clips 2 --figure {}",

@@ -26,6 +26,8 @@ pub struct SoundStream {
     resampling: Option<Resampling>,
     sample_rate_hz: u32,
     is_done: bool,
+    /// Zeros that follow the sound.
+    silence: usize,
 }
 
 #[derive(Debug)]
@@ -73,13 +75,21 @@ impl SoundStream {
             },
             sample_rate_hz,
             is_done: false,
+            silence: 0,
         })
+    }
+
+    /// The same, with so many zeros after it: they complete frames whose middle is near the end of the sound.
+    pub fn with_silence(self, samples: usize) -> SoundStream {
+        let silence = samples;
+        SoundStream { silence, ..self }
     }
 
     /// The next samples of 16 bits, as a device gets them; `None` at the end. A block may be empty.
     pub fn next_block(&mut self) -> Result<Option<Vec<i16>>, AudioError> {
         if self.is_done {
-            return Ok(None);
+            let silence = std::mem::take(&mut self.silence);
+            return Ok((silence > 0).then(|| vec![0; silence]));
         }
         let block = self.source.next()?;
         self.is_done = block.is_empty();

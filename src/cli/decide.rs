@@ -48,7 +48,7 @@ impl Args {
         let mut clips = Vec::new();
         for idx in left {
             let clip = &dataset.clips[idx];
-            let mut sound = match sound_of(&clip.source, model.card.sample_rate_hz) {
+            let sound = match sound_of(&clip.source, model.card.sample_rate_hz) {
                 Ok(Some(sound)) => sound,
                 Ok(None) => {
                     notes.push(format!(
@@ -63,7 +63,7 @@ impl Args {
                 }
             };
             let class = model.card.class_of(clip);
-            let taped = tape_clip(model, class, taped::is_fault(clip), &mut sound);
+            let taped = tape_clip(model, class, taped::is_fault(clip), sound);
             clips.push(taped.map_err(|error| Failure::plain(error.to_string()))?);
         }
         let goal = self.goal();

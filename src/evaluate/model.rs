@@ -480,6 +480,19 @@ impl ModelCard {
         Some(section)
     }
 
+    /// Whether one window is a usual clip.
+    pub fn hears_whole_clips(&self) -> bool {
+        self.score_windows <= 1
+    }
+
+    /// Zeros that a clip by itself needs after it, in samples: without them a window that is the whole clip lacks its last frames.
+    pub fn silence_after(&self) -> usize {
+        match self.hears_whole_clips() {
+            true => self.front_end().spec.n_fft / 2,
+            false => 0,
+        }
+    }
+
     /// How the scores of a clip's windows become its score; the mean where the card names no known rule.
     pub fn clip_rule(&self) -> ClipRule {
         let named = self

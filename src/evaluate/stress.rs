@@ -93,7 +93,7 @@ fn heard(
         samples: strain.of(&clip.samples, rate_hz),
         sample_rate_hz: rate_hz,
     };
-    let mut sound = SoundStream::of(audio, rate_hz)?;
+    let mut sound = SoundStream::of(audio, rate_hz)?.with_silence(model.card.silence_after());
     let mut scores = Vec::new();
     let listened = listen(model, clip.class, &mut sound, Some(rule), |moment| {
         scores.push(moment.window_score);

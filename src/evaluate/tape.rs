@@ -75,7 +75,8 @@ pub struct Expected {
 
 const DAY_S: f64 = 86_400.0;
 
-/// Hears a clip for a tape: every window of it, but for those with the edge at its beginning.
+/// Hears a clip for a tape: every window of it, but for those with the edge at its beginning. Where a window is the whole
+/// clip, there is no other.
 ///
 /// # Errors
 /// Where the sound cannot be read or the model not be run.
@@ -83,18 +84,22 @@ pub fn tape_clip(
     model: &Model,
     class: usize,
     is_fault: bool,
-    sound: &mut SoundStream,
+    sound: SoundStream,
 ) -> Result<TapedClip, ListenError<Infallible>> {
     let spec = model.card.front_end().spec;
     let rule = Rule {
         threshold: None,
         alarm: AlarmRule {
-            settle: (spec.n_fft / 2).div_ceil(spec.hop_length) as u32,
+            settle: match model.card.hears_whole_clips() {
+                true => 0,
+                false => (spec.n_fft / 2).div_ceil(spec.hop_length) as u32,
+            },
             ..AlarmRule::IMMEDIATE
         },
     };
+    let mut sound = sound.with_silence(model.card.silence_after());
     let mut scores = Vec::new();
-    listen(model, class, sound, Some(rule), |moment| {
+    listen(model, class, &mut sound, Some(rule), |moment| {
         scores.push(moment.window_score);
         Ok(())
     })?;
