@@ -297,7 +297,7 @@ fn between(low: f64, high: f64, place: f64) -> f64 {
 }
 
 /// The amplitude of a level in dB.
-fn amplitude(level_db: f64) -> f64 {
+pub(crate) fn amplitude(level_db: f64) -> f64 {
     10f64.powf(level_db / 20.0)
 }
 

@@ -104,6 +104,9 @@ impl FromStr for MilliwattHours {
     }
 }
 
+/// Seconds of a day.
+pub const DAY_S: f64 = 86_400.0;
+
 impl FromStr for Span {
     type Err = UnitError;
     fn from_str(text: &str) -> Result<Self, UnitError> {
@@ -112,7 +115,7 @@ impl FromStr for Span {
             ("m", 60.0),
             ("min", 60.0),
             ("h", 3600.0),
-            ("d", 86400.0),
+            ("d", DAY_S),
         ];
         let (what, example) = ("a span of time", "`90s` or `10m`");
         let seconds = scaled(text, UNITS, what, example)?;

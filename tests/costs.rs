@@ -1,6 +1,11 @@
 //! Costs against what others say: Arm's Vela of an Ethos-U55, and TensorFlow Lite Micro of its arena.
 
-use std::{collections::HashMap, fs, path::PathBuf, process::Command};
+use std::{
+    collections::HashMap,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use nas::{
     graph::{Activation, Function, Graph, GraphBuilder, OpKind, Padding, Shape, Style, Window},
@@ -335,6 +340,19 @@ fn grid() -> Vec<(String, Graph)> {
     cases
 }
 
+/// Writes what Vela says of these files on a few configurations into a table; returns its messages.
+pub fn ask_vela(golden: &Path, files: Vec<PathBuf>) -> String {
+    let output = Command::new(python().expect("Vela"))
+        .arg(project("tests/oracles/vela_costs.py"))
+        .arg(golden)
+        .env("VELA_FEW", "1")
+        .args(files)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
 /// Against stored answers of Vela 5.2, which `NAS_BLESS=1` asks for anew.
 fn npu_costs_of_a_grid_of_operators_lie_near_vela() {
     let golden = project("tests/golden/vela_grid.csv");
@@ -363,14 +381,7 @@ fn npu_costs_of_a_grid_of_operators_lie_near_vela() {
                 path
             })
             .collect();
-        let output = Command::new(python().expect("Vela"))
-            .arg(project("tests/oracles/vela_costs.py"))
-            .arg(&golden)
-            .env("VELA_FEW", "1")
-            .args(files)
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "{output:?}");
+        ask_vela(&golden, files);
     }
     let mut compared = Compared::default();
     let mut errors = Vec::new();

@@ -4,7 +4,10 @@
 
 use std::{f64::consts::TAU, fmt};
 
-use crate::{disturb, units::Rng};
+use crate::{
+    disturb::{amplitude, at_speed},
+    units::Rng,
+};
 
 /// One thing that a microphone does to sound.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -133,7 +136,7 @@ impl Strain {
                 let kept = seconds.map(|part| &part[..part.len().min(second - lost)]);
                 kept.flatten().copied().collect()
             }
-            Strain::Clock(percent) => disturb::at_speed(samples, 1.0 + percent / 100.0),
+            Strain::Clock(percent) => at_speed(samples, 1.0 + percent / 100.0),
         }
     }
 }
@@ -156,11 +159,6 @@ impl fmt::Display for Strain {
             Strain::Clock(percent) => write!(f, "clock {percent:+} %"),
         }
     }
-}
-
-/// The amplitude of a level in dB.
-fn amplitude(db: f64) -> f64 {
-    10f64.powf(db / 20.0)
 }
 
 /// The sound behind filters, one after the other.

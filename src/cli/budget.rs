@@ -2,7 +2,7 @@
 
 use nas::{
     hardware::{Budget, energy::Duty},
-    units::{Bytes, Count, Microjoules, Micros, MilliwattHours, Span},
+    units::{Bytes, Count, DAY_S, Microjoules, Micros, MilliwattHours, Span},
 };
 
 // The group has a name of its own, because the arguments of every command are called `Args`.
@@ -82,7 +82,7 @@ impl Args {
     fn duty(&self, other: Option<Duty>) -> Result<Option<Duty>, Incomplete> {
         let period_us = self.period.map(|period| period.0);
         let battery_mwh = self.battery.map(|battery| battery.0);
-        let least_days = self.budget_life.map(|life| life.0.as_secs_f64() / 86400.0);
+        let least_days = self.budget_life.map(|life| life.0.as_secs_f64() / DAY_S);
         let battery_mwh = battery_mwh.or(other.and_then(|duty| duty.battery_mwh));
         if least_days.is_some() && battery_mwh.is_none() {
             return Err(Incomplete {

@@ -2,7 +2,6 @@
 
 use super::{Failure, Global, out, taped};
 use nas::{
-    data::SplitBy,
     evaluate::{
         DecideError, DecisionCard, Expected, Goal, Promise, TapedClip, decide, sound_of, tape_clip,
     },
@@ -18,14 +17,8 @@ pub struct Args {
     /// are left out
     #[arg(long, value_name = "PATH")]
     data: String,
-    /// Split of a set of folds into training and test clips: folds[:N], recordings or random
-    #[arg(
-        long,
-        value_name = "HOW",
-        default_value = "official",
-        hide_default_value = true
-    )]
-    split: SplitBy,
+    #[command(flatten)]
+    split: super::split::Args,
     /// Most false alarms: 1/day, 2/hour, 1/week; the most faults are then found [default: 1/day]
     #[arg(long, value_name = "RATE", value_parser = rate, group = "goal")]
     max_alarms: Option<f64>,
@@ -44,7 +37,8 @@ impl Args {
     pub fn run(&self, global: &Global) -> Result<(), Failure> {
         let found = taped::model(global, &self.trial)?;
         let model = &found.model;
-        let (dataset, left, mut notes) = taped::untrained(&found.run, &self.data, self.split)?;
+        let (dataset, left, mut notes) =
+            taped::untrained(&found.run, &self.data, self.split.split)?;
         let mut clips = Vec::new();
         for idx in left {
             let clip = &dataset.clips[idx];

@@ -11,7 +11,8 @@ use nas::{
     audio,
     data::{self, Label, Source, Split, SplitBy},
     evaluate::{ListenError, Listened, Model, Moment, listen, sound_of},
-    report::{dcase_csv::csv_text, json},
+    report::{csv_text, json},
+    units::DAY_S,
 };
 
 /// What is heard, and what is written beside the events.
@@ -107,7 +108,7 @@ fn hear(
     recording: &Recording,
     mut windows: Option<&mut Windows>,
 ) -> Result<Result<Listened, String>, Failure> {
-    let sound = match sound_of(&recording.source, model.card.sample_rate_hz) {
+    let mut sound = match sound_of(&recording.source, model.card.sample_rate_hz) {
         Ok(Some(sound)) => sound,
         Ok(None) => return Ok(Err("holds features, and a device hears sound".to_string())),
         Err(error) => return Ok(Err(error.to_string())),
@@ -116,7 +117,6 @@ fn hear(
         Some(windows) => windows.write(&recording.name, moment),
         None => Ok(()),
     };
-    let mut sound = sound;
     match listen(model, recording.class, &mut sound, None, each) {
         Ok(listened) => Ok(Ok(listened)),
         Err(ListenError::Audio(error)) => Ok(Err(error.to_string())),
@@ -126,7 +126,6 @@ fn hear(
 
 /// How long was listened, and what came of it.
 fn summary(model: &Model, heard: &[(&Recording, Listened)]) -> Vec<String> {
-    const DAY_S: f64 = 86_400.0;
     let mut notes = Vec::new();
     if model.card.threshold.is_none() {
         notes.push("the model has no threshold, so that nothing raises an alarm".to_string());

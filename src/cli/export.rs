@@ -4,13 +4,12 @@ use std::path::{Path, PathBuf};
 
 use super::{Failure, Global, open, out, taped};
 use nas::{
-    audio::{self, Channel},
     bundle::{
         self, Clip, Manifest, Parts, Prefix,
         vela::{self, PROGRAM},
     },
     data::{self, Label, Source, Split},
-    evaluate::Model,
+    evaluate::{Model, audio_of},
     hardware,
     measure::{find_program, hops},
     report::{
@@ -185,11 +184,5 @@ fn example_clips(clips: &[data::Clip], model: &Model) -> Vec<Clip> {
 
 /// The clip's samples; `None` for ready features, and for files that cannot be read.
 fn samples(source: &Source, sample_rate_hz: u32) -> Option<Vec<i16>> {
-    let sound = match source {
-        Source::Audio(path) => audio::read(path, Channel::default()).ok()?,
-        Source::Synthetic(spec) => data::synthetic::render(spec),
-        // Disturbed sound steers a search; it is no sound to show.
-        Source::LogMelBin(_) | Source::Disturbed(_) => return None,
-    };
-    Some(sound.resampled(sample_rate_hz).ok()?.to_i16())
+    Some(audio_of(source, sample_rate_hz).ok()??.to_i16())
 }

@@ -20,7 +20,7 @@ impl Args {
         let (_, _, info) = open::run(global, &self.run)?;
         match (global.json, self.csv) {
             (true, _) => out::print(json::render(&FrontDocument::new(&info)))?,
-            (_, true) => out::print(text::front::front_csv(&info)?)?,
+            (_, true) => out::print(text::front::front_csv(&info))?,
             _ => out::print(text::front::front_tables(&info, super::width()))?,
         }
         Ok(())

@@ -35,6 +35,7 @@ mod score;
 mod search;
 mod show;
 mod spaces;
+mod split;
 mod stress;
 mod taped;
 mod targets;

@@ -6,13 +6,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Failure, Global, events, open, out, taped};
+use super::{Failure, Global, events, out, taped};
 use nas::{
-    data::{self, Clip, Dataset, Label, Learns, Source, Split, SplitBy},
+    data::{self, Clip, Dataset, Label, Learns, Source, Split},
     evaluate::{Model, ScoreBy, Scored, Scorer, Scoring, score_clips},
     features::{Features, Matrix},
-    report::{dcase_csv, json},
-    run::Settings,
+    report::{csv_text, dcase_csv, json},
     score::ClipRule,
     store::Run,
     units::Span,
@@ -29,14 +28,8 @@ pub struct Args {
     /// Clips to score: a folder, a manifest, or `synthetic[:MACHINE]`
     #[arg(long, value_name = "PATH")]
     data: String,
-    /// Split of a set of folds into training and test clips: folds[:N], recordings or random
-    #[arg(
-        long,
-        value_name = "HOW",
-        default_value = "official",
-        hide_default_value = true
-    )]
-    split: SplitBy,
+    #[command(flatten)]
+    split: super::split::Args,
     /// Score only the test clips [default: all]
     #[arg(long)]
     test: bool,
@@ -88,14 +81,14 @@ impl Args {
             let request = events::Request {
                 model: &self.model,
                 data: &self.data,
-                split: self.split,
+                split: self.split.split,
                 test_only: self.test,
                 labels: self.labels.as_deref(),
                 windows: self.windows.as_deref(),
             };
             return events::run(global, &model, &request);
         }
-        let dataset = data::named_split(&self.data, self.split)?;
+        let dataset = data::named_split(&self.data, self.split.split)?;
         let features = self.limits.features(global);
         let features = features.get_device(&dataset, &model.card.front_end().spec)?;
         let scoring = Scoring {
@@ -135,11 +128,8 @@ impl Args {
                 self.model
             )));
         }
-        let (selector, number) = open::trial(&self.model)?;
-        let store = open::store(global)?;
-        let run = store.find_run(selector)?;
-        let model = Model::read(&open::model_folder(global, &store, &run, number)?)?;
-        Ok((model, Some(run)))
+        let found = taped::model(global, &self.model)?;
+        Ok((found.model, Some(found.run)))
     }
 
     fn rule(&self, model: &Model) -> ScoreBy {
@@ -278,7 +268,7 @@ impl Args {
             row
         };
         let rows = scored.clips.iter().zip(&heard.answers).map(row);
-        let table = dcase_csv::csv_text([header].into_iter().chain(rows));
+        let table = csv_text([header].into_iter().chain(rows));
         out::print(table)?;
         let synthetic = if dataset.synthetic {
             " (synthetic)"
@@ -383,10 +373,7 @@ impl Heard {
             None if run.is_none() => {
                 Some("nothing says which of these clips trained the model".to_string())
             }
-            None => Some(
-                "the data that trained the model cannot be opened any more, so nothing says which of these clips did"
-                    .to_string(),
-            ),
+            None => Some(taped::TRAINING_IS_GONE.to_string()),
         });
         let answers = answers(model, dataset, features, scored);
         let told = scored.clips.iter().zip(&answers);
@@ -457,22 +444,15 @@ fn answers(
 
 /// Number of scored clips whose content trained the model of a run; `None` where the run's data cannot be opened.
 fn trained_on(run: &Run, dataset: &Dataset, scored: &Scored<'_>) -> Option<usize> {
-    let settings = Settings::from_json(&run.settings_json).ok()?;
-    let split = settings.split_by().ok()?;
-    let learnt = data::named_clips(&settings.data, split, settings.min_clip_s).ok()?;
-    let clips = learnt
-        .train_clips()
-        .into_iter()
-        .chain(learnt.known_anomalies());
-    let clips: Vec<&Clip> = clips.map(|idx| &learnt.clips[idx]).collect();
     let names: BTreeSet<&str> = scored
         .clips
         .iter()
         .map(|(clip, _)| clip.name.as_str())
         .collect();
-    let same = data::repeated(dataset, &clips).into_iter();
+    let trained = taped::training_clips(run, dataset)?.into_iter();
     Some(
-        same.filter(|idx| names.contains(dataset.clips[*idx].name.as_str()))
+        trained
+            .filter(|idx| names.contains(dataset.clips[*idx].name.as_str()))
             .count(),
     )
 }

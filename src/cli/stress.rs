@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use super::{Failure, Global, out, taped};
 use nas::{
-    audio::{self, Channel, Strain},
-    data::{self, Source, SplitBy},
-    evaluate::{Model, StressClip, strained},
+    audio::Strain,
+    data,
+    evaluate::{Model, StressClip, audio_of, strained},
     report::{files, json, text},
 };
 
@@ -18,14 +18,8 @@ pub struct Args {
     /// Sound to hear: a folder, a manifest, or `synthetic[:MACHINE]`. Clips that trained the model are left out
     #[arg(long, value_name = "PATH")]
     data: String,
-    /// Split of a set of folds into training and test clips: folds[:N], recordings or random
-    #[arg(
-        long,
-        value_name = "HOW",
-        default_value = "official",
-        hide_default_value = true
-    )]
-    split: SplitBy,
+    #[command(flatten)]
+    split: super::split::Args,
     /// Most clips of each label that are heard; 0 for all
     #[arg(long, value_name = "COUNT", default_value_t = 50)]
     clips: usize,
@@ -44,7 +38,8 @@ impl Args {
             Some(wanted) => taped::decided(&found.model, &found.folder, &self.trial, wanted)?.0,
             None => found.model,
         };
-        let (dataset, left, mut notes) = taped::untrained(&found.run, &self.data, self.split)?;
+        let (dataset, left, mut notes) =
+            taped::untrained(&found.run, &self.data, self.split.split)?;
         let (clips, more) = self.read(&model, &dataset, &left)?;
         notes.extend(more);
         if model.card.threshold.is_none() {
@@ -108,23 +103,16 @@ impl Args {
                 ));
             }
             for clip in own.into_iter().step_by(step) {
-                let audio = match &clip.source {
-                    Source::Audio(path) => audio::read(path, Channel::default()),
-                    Source::Synthetic(spec) => Ok(data::synthetic::render(spec)),
-                    Source::LogMelBin(_) | Source::Disturbed(_) => {
-                        notes.push(format!(
-                            "skipped {}: it holds features, not sound",
-                            clip.name
-                        ));
-                        continue;
-                    }
-                };
-                match audio.and_then(|audio| audio.resampled(rate_hz)) {
-                    Ok(audio) => clips.push(StressClip {
+                match audio_of(&clip.source, rate_hz) {
+                    Ok(Some(audio)) => clips.push(StressClip {
                         class: model.card.class_of(clip),
                         is_fault: wanted,
                         samples: audio.samples,
                     }),
+                    Ok(None) => notes.push(format!(
+                        "skipped {}: it holds features, not sound",
+                        clip.name
+                    )),
                     Err(error) => notes.push(format!("skipped {}: {error}", clip.name)),
                 }
             }

@@ -98,10 +98,7 @@ pub(super) fn untrained(
     let trained: BTreeSet<usize> = match training_clips(run, &dataset) {
         Some(trained) => trained,
         None => {
-            notes.push(
-                "the data that trained the model cannot be opened any more, so nothing says which of these clips did"
-                    .to_string(),
-            );
+            notes.push(TRAINING_IS_GONE.to_string());
             BTreeSet::new()
         }
     };
@@ -121,8 +118,11 @@ pub(super) fn untrained(
     Ok((dataset, left, notes))
 }
 
+/// What is said where [`training_clips`] knows nothing.
+pub(super) const TRAINING_IS_GONE: &str = "the data that trained the model cannot be opened any more, so nothing says which of these clips did";
+
 /// Places of the clips whose content trained the model of a run; `None` where the run's data cannot be opened.
-fn training_clips(run: &Run, dataset: &Dataset) -> Option<BTreeSet<usize>> {
+pub(super) fn training_clips(run: &Run, dataset: &Dataset) -> Option<BTreeSet<usize>> {
     let settings = Settings::from_json(&run.settings_json).ok()?;
     let split = settings.split_by().ok()?;
     let learnt = data::named_clips(&settings.data, split, settings.min_clip_s).ok()?;

@@ -22,7 +22,7 @@ impl Args {
         let list = load_trials(&store, &store.find_run(&self.run)?)?;
         match (global.json, self.csv) {
             (true, _) => out::print(json::render(&TrialsDocument::from(&list)))?,
-            (_, true) => out::print(text::trials::csv(&list)?)?,
+            (_, true) => out::print(text::trials::csv(&list))?,
             _ => out::print(text::trials::table(&list))?,
         }
         Ok(())

@@ -13,6 +13,7 @@ use super::{
 use crate::{
     disk,
     score::{Gamma, quantile},
+    units::DAY_S,
 };
 
 /// What the rule is chosen for.
@@ -88,7 +89,6 @@ pub enum DecideError {
 const LEAST_STRETCHES: usize = 5;
 /// Votes that are tried: needed, of.
 const VOTES: [[u32; 2]; 6] = [[1, 1], [2, 3], [4, 8], [8, 8], [16, 16], [32, 32]];
-const DAY_S: f64 = 86_400.0;
 /// Share of the way from the threshold to usual normal scores at which votes end.
 const RELEASE: f64 = 0.25;
 

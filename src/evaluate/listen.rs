@@ -4,7 +4,7 @@ use nas_kernels::{Stream, alarm::AlarmRule};
 
 use super::{Model, ModelFault};
 use crate::{
-    audio::{AudioError, Channel, SoundStream},
+    audio::{self, Audio, AudioError, Channel, SoundStream},
     data::{self, Source},
 };
 
@@ -73,7 +73,21 @@ pub enum ListenError<E: std::error::Error + 'static> {
     Receiver(E),
 }
 
-/// The sound of a clip at a model's rate; `None` for clips that are features.
+/// A whole clip at a model's rate; `None` for clips that are features.
+///
+/// # Errors
+/// Where the file cannot be read.
+pub fn audio_of(source: &Source, sample_rate_hz: u32) -> Result<Option<Audio>, AudioError> {
+    let audio = match source {
+        Source::Audio(path) => audio::read(path, Channel::default())?,
+        Source::Synthetic(spec) => data::synthetic::render(spec),
+        // Disturbed sound steers a search; it is no sound to hear.
+        Source::LogMelBin(_) | Source::Disturbed(_) => return Ok(None),
+    };
+    audio.resampled(sample_rate_hz).map(Some)
+}
+
+/// The sound of a clip at a model's rate, block by block; `None` for clips that are features.
 ///
 /// # Errors
 /// Where the file cannot be read.

@@ -25,7 +25,7 @@ pub use alarm::AlarmCard;
 pub use decide::{DecideError, DecisionCard, Goal, Promise, decide, promise};
 pub use folds::Folds;
 pub use formula::Formula;
-pub use listen::{Event, ListenError, Listened, Moment, Rule, listen, sound_of};
+pub use listen::{Event, ListenError, Listened, Moment, Rule, audio_of, listen, sound_of};
 pub use model::{
     Aim, Answer, Class, Distance, DistancePoint, FORMAT_VERSION, Int8, Model, ModelCard,
     ModelError, ModelFault, Scorer, StatisticsCard, Steps,

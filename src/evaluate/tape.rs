@@ -12,6 +12,7 @@ use crate::{
     audio::SoundStream,
     score::{poisson_interval, quantile},
     stats::beta_quantile,
+    units::DAY_S,
 };
 
 /// The windows' scores of one clip, as a device gives them.
@@ -72,8 +73,6 @@ pub struct Expected {
     /// The upper end of the interval.
     pub high: f64,
 }
-
-const DAY_S: f64 = 86_400.0;
 
 /// Hears a clip for a tape: every window of it, but for those with the edge at its beginning. Where a window is the whole
 /// clip, there is no other.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::words::plain_cell;
+use super::words::csv_text;
 use crate::{
     data::{Clip, Layout, Split},
     score::{Against, ClipScore, DomainFigures, SectionFigures, dcase_sections, harmonic_mean},
@@ -90,27 +90,6 @@ fn group_name(layout: Layout, clip: &Clip) -> String {
         Layout::Dcase2021 => format!("{machine}_section_{section}_{}_test", clip.domain.name()),
         _ => format!("{machine}_section_{section}_test"),
     }
-}
-
-/// Rows as csv. A field with commas, quotes or line breaks is quoted; an apostrophe precedes a text that a spreadsheet would
-/// take for a formula.
-pub fn csv_text<R>(rows: impl Iterator<Item = R>) -> String
-where
-    R: IntoIterator<Item: AsRef<str>>,
-{
-    let mut writer = csv::WriterBuilder::new()
-        .flexible(true)
-        .from_writer(Vec::new());
-    for row in rows {
-        let cells = row
-            .into_iter()
-            .map(|cell| plain_cell(cell.as_ref()).into_owned());
-        writer
-            .write_record(cells.collect::<Vec<String>>())
-            .expect("memory takes every row");
-    }
-    let bytes = writer.into_inner().expect("memory takes every row");
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// A block per machine: its name, the figures of its sections, their means, and an empty line.

@@ -12,7 +12,7 @@ use crate::{
     run::{Details, Noise, Settings, Yardstick, figures_of, repeat_figures, stored_estimate},
     score::Figure,
     search::hypervolume,
-    space::{self, Covariance, Fit, Task},
+    space::{Covariance, Fit, Task},
     store::{Run, Store, TrialOutcome, TrialRow},
 };
 
@@ -38,18 +38,14 @@ pub(super) fn load_alone(store: &Store, run: &Run) -> Result<RunInfo, ReportErro
     let rows = store.trials(run.id)?;
     let evaluations = store.evaluations(run.id)?;
     let repeats = store.repeats(run.id)?;
-    let noise = Noise::of(
-        &rows,
-        &Settings::from_json(&run.settings_json)?.spaces()?,
-        repeat_figures(&repeats, &evaluations),
-    );
+    let settings = Settings::from_json(&run.settings_json)?;
+    let spaces = settings.spaces()?;
+    let noise = Noise::of(&rows, &spaces, repeat_figures(&repeats, &evaluations));
     let trainings = seeds::trainings(repeats, &evaluations);
     let fronts: BTreeMap<String, Vec<i64>> = store.fronts(run.id)?.into_iter().collect();
     let counts = store.counts(run.id)?;
 
-    let settings = Settings::from_json(&run.settings_json)?;
-    let fitted_spaces = fitted_spaces(&settings);
-    let is_fit = |row: &TrialRow| fitted_spaces.contains(&row.space);
+    let is_fit = |row: &TrialRow| spaces.fits(&row.space);
 
     let mut scored = Vec::new();
     let mut with_models = Vec::new();
@@ -222,14 +218,6 @@ fn hypervolumes(points: &[(usize, Vec<f64>)], objectives: usize) -> Vec<(u64, f6
     let values: Vec<&[f64]> = points.iter().map(|(_, point)| point.as_slice()).collect();
     let until = |n: usize| (n as u64 + 1, hypervolume(&values[..=n], &reference));
     (0..points.len()).map(until).collect()
-}
-
-/// Names of the spaces whose candidates are fitted in closed form.
-fn fitted_spaces(settings: &Settings) -> BTreeSet<String> {
-    let spaces = settings.spaces.iter();
-    let spaces = spaces.filter_map(|file| space::parse(&file.name, &file.text).ok());
-    let fitted = spaces.filter(|space| space.family.is_fitted());
-    fitted.map(|space| space.name).collect()
 }
 
 fn task_of(name: &str) -> Task {

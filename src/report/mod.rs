@@ -33,7 +33,7 @@ use std::{fmt, path::PathBuf};
 pub use load::{load, load_runs};
 pub use seeds::{Seeds, Training};
 pub use trial::load_trial;
-pub use words::harmless;
+pub use words::{csv_text, harmless};
 
 use crate::{
     hardware::{
@@ -67,9 +67,6 @@ pub enum ReportError {
     /// The pixels could not be encoded.
     #[error("the figure could not be encoded as PNG")]
     Png(#[from] png::EncodingError),
-    /// The table could not be written as CSV.
-    #[error("the table could not be written as CSV")]
-    Csv(#[from] csv::Error),
     /// A file of the report could not be written.
     #[error("cannot write `{}`", path.display())]
     Write {

@@ -18,11 +18,32 @@ pub fn harmless(text: &str) -> Cow<'_, str> {
 
 /// A cell of a csv file that no spreadsheet takes for a formula: an apostrophe precedes a text that begins like one and is
 /// no number. Source: OWASP, "CSV Injection".
-pub(super) fn plain_cell(text: &str) -> Cow<'_, str> {
+fn plain_cell(text: &str) -> Cow<'_, str> {
     match text.starts_with(['=', '+', '-', '@', '\t', '\r']) && text.parse::<f64>().is_err() {
         true => Cow::Owned(format!("'{text}")),
         false => Cow::Borrowed(text),
     }
+}
+
+/// Rows as csv. A field with commas, quotes or line breaks is quoted; an apostrophe precedes a text that a spreadsheet would
+/// take for a formula.
+pub fn csv_text<R>(rows: impl Iterator<Item = R>) -> String
+where
+    R: IntoIterator<Item: AsRef<str>>,
+{
+    let mut writer = csv::WriterBuilder::new()
+        .flexible(true)
+        .from_writer(Vec::new());
+    for row in rows {
+        let cells = row
+            .into_iter()
+            .map(|cell| plain_cell(cell.as_ref()).into_owned());
+        writer
+            .write_record(cells.collect::<Vec<String>>())
+            .expect("memory takes every row");
+    }
+    let bytes = writer.into_inner().expect("memory takes every row");
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// The sentence with a capital at its beginning, unless its first word has a capital already, like pAUC.

@@ -62,11 +62,7 @@ impl Noise {
         spaces: &Spaces,
         trainings: impl IntoIterator<Item = (i64, Figures)>,
     ) -> Noise {
-        let fitted = spaces.spaces()[spaces.fitted()].iter();
-        let fitted: Vec<&str> = fitted.map(|space| space.name.as_str()).collect();
-        let trained = rows
-            .into_iter()
-            .filter(|row| !fitted.contains(&row.space.as_str()));
+        let trained = rows.into_iter().filter(|row| !spaces.fits(&row.space));
         let spaces = trained.map(|row| (row.number, row.space.clone()));
         Noise::of_spaces(spaces.collect(), trainings)
     }

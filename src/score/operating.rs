@@ -1,6 +1,7 @@
 //! Where to put the threshold when misses and false alarms cost differently.
 
 use super::{judged_anomalous, judged_normal};
+use crate::units::DAY_S;
 
 /// A threshold and what it does to labelled clips.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -18,7 +19,6 @@ pub struct OperatingPoint {
 impl OperatingPoint {
     /// Number of false alarms in a day of normal sound, with one decision every `cadence_s` seconds.
     pub fn false_alarms_per_day(&self, cadence_s: f64) -> f64 {
-        const DAY_S: f64 = 86_400.0;
         self.false_alarm_rate * DAY_S / cadence_s
     }
 }

@@ -2,8 +2,8 @@
 
 use super::gaussian::GaussianProcess;
 
-/// Shares of the other search's opinion that are tried. With none of it the model knows its own results alone.
-const SHARES: [f64; 3] = [0.0, 0.5, 1.0];
+/// Shares of the other search's opinion that are tried, beside none of it.
+const SHARES: [f64; 2] = [0.5, 1.0];
 
 /// Points and the values there.
 #[derive(Debug, Clone, Default)]
@@ -42,24 +42,26 @@ impl Predictor {
                 shared,
             });
         }
-        let with_share = |share: f64| {
-            let left = own.points.iter().zip(&own.values).map(|(point, value)| {
-                let opinion = prior.as_ref().filter(|_| share > 0.0);
-                value - opinion.map_or(0.0, |prior| share * prior.predict(&point[..shared]).0)
-            });
-            let left: Vec<f64> = left.collect();
+        let with = |share: f64, opinions: &[f64]| {
+            let pairs = own.values.iter().zip(opinions);
+            let left: Vec<f64> = pairs
+                .map(|(value, opinion)| value - share * opinion)
+                .collect();
             GaussianProcess::fit(own.points.clone(), &left, categories.to_vec())
         };
-        let mut best = (with_share(0.0), 0.0);
-        if prior.is_some() {
-            for share in SHARES.into_iter().filter(|share| *share > 0.0) {
-                let process = with_share(share);
-                if process.log_evidence() > best.0.log_evidence() {
-                    best = (process, share);
+        let (mut process, mut share) = (with(0.0, &vec![0.0; own.values.len()]), 0.0);
+        if let Some(prior) = &prior {
+            let points = own.points.iter();
+            let opinions: Vec<f64> = points
+                .map(|point| prior.predict(&point[..shared]).0)
+                .collect();
+            for tried in SHARES {
+                let other = with(tried, &opinions);
+                if other.log_evidence() > process.log_evidence() {
+                    (process, share) = (other, tried);
                 }
             }
         }
-        let (process, share) = best;
         Some(Predictor {
             prior: prior.filter(|_| share > 0.0).map(|prior| (prior, share)),
             own: Some(process),

@@ -673,6 +673,12 @@ impl Spaces {
         self.space_of(genome).family.is_fitted()
     }
 
+    /// Whether the candidates of the space of this name are fitted in closed form.
+    pub fn fits(&self, space: &str) -> bool {
+        let mut fitted = self.spaces[self.fitted()].iter();
+        fitted.any(|one| one.name == space)
+    }
+
     /// The numbers of the spaces of what is fitted in closed form.
     pub fn fitted(&self) -> std::ops::Range<usize> {
         self.first_fitted()..self.spaces.len()

@@ -4,15 +4,14 @@ use std::collections::BTreeSet;
 
 use super::{
     UNKNOWN,
-    front::{csv_text, steered_without_labels, value_headers, values},
+    front::{steered_without_labels, value_headers, values},
     grid,
 };
 use crate::{
     hardware::Metric,
     report::{
-        ReportError,
         trials::{Listed, TrialList},
-        words::plain_cell,
+        words::csv_text,
     },
     score::Figures,
     units::Count,
@@ -84,10 +83,7 @@ pub fn table(list: &TrialList) -> String {
 }
 
 /// A line per trial and target, with a column for every axis of every space, empty where a space has no such axis.
-///
-/// # Errors
-/// [`ReportError::Csv`].
-pub fn csv(list: &TrialList) -> Result<String, ReportError> {
+pub fn csv(list: &TrialList) -> String {
     let mut names: Vec<&str> = Vec::new();
     let mut known = BTreeSet::new();
     for (name, _) in list.trials.iter().flat_map(|trial| &trial.axes) {
@@ -112,23 +108,23 @@ pub fn csv(list: &TrialList) -> Result<String, ReportError> {
     header.push("further_trainings".to_string());
     header.extend(value_headers());
     header.extend(["seconds", "reason"].map(String::from));
-    let mut records = Vec::new();
+    let mut records = vec![header];
     for trial in &list.trials {
         for (target, costs) in list.targets.iter().zip(&trial.costs) {
             let mut record = vec![
                 list.run.clone(),
                 list.synthetic.to_string(),
                 list.steered.clone().unwrap_or_default(),
-                plain_cell(target).into_owned(),
+                target.clone(),
                 trial.trial.to_string(),
                 trial.state.to_string(),
                 trial.on_front.contains(target).to_string(),
                 trial.task.clone(),
-                plain_cell(&trial.space).into_owned(),
+                trial.space.clone(),
             ];
             record.extend(names.iter().map(|name| {
                 let axis = trial.axes.iter().find(|(axis, _)| axis == name);
-                axis.map_or(String::new(), |(_, value)| plain_cell(value).into_owned())
+                axis.map_or(String::new(), |(_, value)| value.clone())
             }));
             record.push(trial.further_trainings.to_string());
             let figures = trial.figures.unwrap_or(Figures::default());
@@ -136,10 +132,9 @@ pub fn csv(list: &TrialList) -> Result<String, ReportError> {
                 costs.get(cost)
             }));
             record.push(trial.seconds.to_string());
-            let reason = trial.reason.as_deref().unwrap_or_default();
-            record.push(plain_cell(reason).into_owned());
+            record.push(trial.reason.clone().unwrap_or_default());
             records.push(record);
         }
     }
-    csv_text(&header, &records)
+    csv_text(records.iter())
 }
